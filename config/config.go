@@ -1,0 +1,220 @@
+// Package config holds the typed settings of a stack: what Pulumi.<stack>.yaml may say, the defaults, and the rules.
+// It is pure Go and creates no resources; Load is called before the first one.
+package config
+
+// Namespace is the Pulumi project name, the prefix of every key in Pulumi.<stack>.yaml.
+const Namespace = "kubeadm-aws"
+
+// Config is one stack's settings, with defaults filled in and validated. Each field is a key of its own under
+// "kubeadm-aws:"; nested fields are reached with `pulumi config set --path`.
+type Config struct {
+	// Environment is dev, staging or prod. It decides the defaults below and what validation refuses.
+	Environment string `json:"environment"`
+	// Owner goes into the default tags: a team or a person to ask.
+	Owner string `json:"owner"`
+
+	Cluster    Cluster    `json:"cluster"`
+	Network    Network    `json:"network"`
+	Access     Access     `json:"access"`
+	Image      Image      `json:"image"`
+	Nodes      []Node     `json:"nodes"`
+	DNS        DNS        `json:"dns"`
+	Registry   Registry   `json:"registry"`
+	Backup     Backup     `json:"backup"`
+	Protection Protection `json:"protection"`
+	Mirrors    Mirrors    `json:"mirrors"`
+	Kubernetes Kubernetes `json:"kubernetes"`
+	Addons     Addons     `json:"addons"`
+
+	// Region is aws:region, the only key outside the namespace.
+	Region string `json:"-"`
+	// Stack is the name of the Pulumi stack.
+	Stack string `json:"-"`
+}
+
+// Cluster names the cluster and fixes its versions.
+type Cluster struct {
+	// Name is used in tags, bucket names and the private zone api.<name>.internal. Default: the stack name.
+	Name string `json:"name"`
+	// KubernetesVersion is a full patch release such as 1.36.3.
+	KubernetesVersion string `json:"kubernetesVersion"`
+	// CNI is calico, or none to bring your own.
+	CNI string `json:"cni"`
+	// DNSDomain is the domain of Services inside the cluster.
+	DNSDomain string `json:"dnsDomain"`
+}
+
+// Network is the VPC and the address ranges of the cluster. Ranges may not overlap.
+type Network struct {
+	// VPCCIDR is an IPv4 range between /16 and /22; the subnets are cut from it.
+	VPCCIDR string `json:"vpcCidr"`
+	// Zones are the availability zones of the subnets, by their letter. Nodes refer to them by position.
+	Zones []string `json:"zones"`
+	// PodCIDR and ServiceCIDR are the ranges of pods and of Services.
+	PodCIDR     string `json:"podCidr"`
+	ServiceCIDR string `json:"serviceCidr"`
+}
+
+// Access says who may reach SSH (22) and the Kubernetes API (6443) from outside the VPC.
+type Access struct {
+	AdminCIDRs []string `json:"adminCidrs"`
+}
+
+// Image is the operating system of the nodes.
+type Image struct {
+	// OS is ubuntu-24.04 or debian-12; the newest image is found by the vendor's public SSM parameter.
+	OS string `json:"os"`
+	// AMI pins one image instead. The OS must still name what is in it.
+	AMI string `json:"ami"`
+	// Generation is any text; changing it replaces the nodes by the newest image of the OS.
+	Generation string `json:"generation"`
+}
+
+// Roles of a node.
+const (
+	ControlPlane = "control-plane"
+	Worker       = "worker"
+)
+
+// Node is one EC2 instance and one Kubernetes node. Its name, not its place in the list, is its identity.
+type Node struct {
+	Name         string `json:"name"`
+	Role         string `json:"role"`
+	InstanceType string `json:"instanceType"`
+	// Zone is a position in Network.Zones, counted from 0.
+	Zone int `json:"zone"`
+	// VolumeSize of the root disk in GiB.
+	VolumeSize int               `json:"volumeSize"`
+	Labels     map[string]string `json:"labels"`
+	Taints     []Taint           `json:"taints"`
+}
+
+// Taint keeps pods without a matching toleration away from a node.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Effect string `json:"effect"`
+}
+
+// DNS is the public domain. Without one there is no certificate, no public API record and no ingress.
+type DNS struct {
+	// Domain is the name of a public Route53 zone, such as example.com.
+	Domain string `json:"domain"`
+	// CreateZone makes the zone instead of looking it up; its name servers must then be delegated by hand.
+	CreateZone bool `json:"createZone"`
+	// IngressHosts are the names below Domain that the certificate covers beside the add-ons' own.
+	IngressHosts []string `json:"ingressHosts"`
+}
+
+// Registry is the list of ECR repositories.
+type Registry struct {
+	Repositories []string `json:"repositories"`
+	// KeepImages is how many untagged images of a repository are kept.
+	KeepImages int `json:"keepImages"`
+}
+
+// Backup is the etcd snapshot schedule and where snapshots go.
+type Backup struct {
+	// Schedule is a systemd calendar expression, such as "*-*-* 00/6:00:00".
+	Schedule string `json:"schedule"`
+	// RetentionDays is how long a snapshot is kept in the bucket.
+	RetentionDays int `json:"retentionDays"`
+	// KeepBucket leaves the bucket and its snapshots behind when the stack is destroyed.
+	KeepBucket *bool `json:"keepBucket"`
+	// RestoreFrom is "latest" or the key of a snapshot in the bucket; used only when a control plane is initialised.
+	RestoreFrom string `json:"restoreFrom"`
+}
+
+// Protection says what a destroy may take.
+type Protection struct {
+	// Protect sets Pulumi's protect flag on what holds data or identity.
+	Protect *bool `json:"protect"`
+	// Volumes is delete or keep: what happens to EBS volumes of the cluster on destroy.
+	Volumes string `json:"volumes"`
+}
+
+// Mirrors replace the public sources, for closed networks. Empty means the public source.
+type Mirrors struct {
+	// KubernetesApt replaces https://pkgs.k8s.io, with the same paths below it.
+	KubernetesApt string `json:"kubernetesApt"`
+	// ContainerdApt replaces https://download.docker.com/linux, with the same paths below it.
+	ContainerdApt string `json:"containerdApt"`
+	// Etcd replaces https://github.com/etcd-io/etcd/releases/download.
+	Etcd string `json:"etcd"`
+	// Registries maps a registry host, such as registry.k8s.io, to the URL that answers for it.
+	Registries map[string]string `json:"registries"`
+	// Charts maps the URL of a chart repository to the one to use instead.
+	Charts map[string]string `json:"charts"`
+	// S3Endpoint replaces the S3 service for snapshots.
+	S3Endpoint string `json:"s3Endpoint"`
+}
+
+// Kubernetes extends what the program writes for kubeadm. Values are merged over the program's own, key by key.
+type Kubernetes struct {
+	// Kubelet and KubeProxy are fields of KubeletConfiguration and KubeProxyConfiguration.
+	Kubelet   map[string]any `json:"kubelet"`
+	KubeProxy map[string]any `json:"kubeProxy"`
+	// APIServer, ControllerManager and Scheduler are extra command line flags, without the dashes.
+	APIServer         map[string]string `json:"apiServer"`
+	ControllerManager map[string]string `json:"controllerManager"`
+	Scheduler         map[string]string `json:"scheduler"`
+	// IgnorePreflightErrors are names of kubeadm preflight checks that may fail.
+	IgnorePreflightErrors []string `json:"ignorePreflightErrors"`
+	// Containerd is TOML appended to /etc/containerd/config.toml: tables the program does not write itself.
+	Containerd string `json:"containerd"`
+}
+
+// Addon is the common part of every add-on's settings.
+type Addon struct {
+	// Enabled switches the add-on. Nil takes the default.
+	Enabled *bool `json:"enabled"`
+	// Values are merged over the program's Helm values, key by key.
+	Values map[string]any `json:"values"`
+}
+
+// On reports whether the add-on is enabled; defaults are filled in by Load.
+func (a Addon) On() bool { return a.Enabled != nil && *a.Enabled }
+
+// Addons are the parts of the platform on top of the cluster.
+type Addons struct {
+	MetricsServer   Addon    `json:"metricsServer"`
+	EBSCSI          Addon    `json:"ebsCsi"`
+	CertManager     Addon    `json:"certManager"`
+	LoadBalancer    Addon    `json:"loadBalancer"`
+	Monitoring      Addon    `json:"monitoring"`
+	Logging         Addon    `json:"logging"`
+	RabbitMQ        RabbitMQ `json:"rabbitmq"`
+	Redis           Storage  `json:"redis"`
+	PostgreSQL      Storage  `json:"postgresql"`
+	ArgoCD          ArgoCD   `json:"argocd"`
+	ArgoRollouts    Addon    `json:"argoRollouts"`
+	CertificateACME ACME     `json:"acme"`
+}
+
+// Storage is an add-on with a persistent volume of StorageGiB.
+type Storage struct {
+	Addon
+	StorageGiB int `json:"storageGiB"`
+}
+
+// RabbitMQ is the operator and one RabbitmqCluster.
+type RabbitMQ struct {
+	Storage
+	Replicas int `json:"replicas"`
+}
+
+// ArgoCD is Argo CD and, when a repository is given, the root Application that syncs envs/<environment> from it.
+type ArgoCD struct {
+	Addon
+	RepoURL  string `json:"repoUrl"`
+	Revision string `json:"revision"`
+}
+
+// ACME is the account of cert-manager's ClusterIssuer, used when a domain is configured.
+type ACME struct {
+	Email  string `json:"email"`
+	Server string `json:"server"`
+}
+
+// Secrets are set with `pulumi config set --secret kubeadm-aws:<key>`; an add-on generates its password when the key is absent.
+var Secrets = []string{"grafanaPassword", "argocdPassword", "rabbitmqPassword", "redisPassword", "postgresqlPassword"}

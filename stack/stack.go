@@ -1,0 +1,74 @@
+// Package stack puts the layers together. Read Deploy to know the system.
+package stack
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons"
+	"kubeadm-aws/cluster"
+	"kubeadm-aws/config"
+	"kubeadm-aws/infra"
+)
+
+// Deploy is the Pulumi program: configuration -> AWS resources -> kubeadm cluster -> add-ons -> exports.
+func Deploy(ctx *pulumi.Context) error {
+	cfg, err := config.FromContext(ctx)
+	if err != nil {
+		return err
+	}
+	aws, err := infra.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	kube, err := cluster.New(ctx, clusterArgs(cfg, aws))
+	if err != nil {
+		return err
+	}
+	platform, err := addons.Install(ctx, addonsArgs(cfg, aws, kube))
+	if err != nil {
+		return err
+	}
+	export(ctx, cfg, aws, kube, platform)
+	return nil
+}
+
+func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
+	args := cluster.Args{
+		Config:         cfg,
+		SSHPrivateKey:  aws.SSHPrivateKey,
+		Endpoint:       aws.APIName,
+		PublicEndpoint: aws.APIPublicEndpoint,
+		CertSANs:       aws.APISANs,
+		BackupBucket:   aws.BackupBucket,
+	}
+	for _, n := range aws.Nodes {
+		args.Hosts = append(args.Hosts, cluster.Host{
+			Node:       n.Node,
+			Address:    n.PublicIP,
+			PrivateIP:  n.PrivateIP,
+			ProviderID: n.ProviderID,
+			Zone:       n.Zone,
+			User:       n.User,
+			HostKey:    n.HostKey,
+			Machine:    n.Instance,
+			Needs:      n.Needs,
+		})
+	}
+	return args
+}
+
+func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) addons.Args {
+	return addons.Args{
+		Config:            cfg,
+		Cluster:           kube,
+		VPCID:             aws.VPCID,
+		CertificateARN:    aws.CertificateARN,
+		ZoneID:            aws.ZoneID,
+		LoadBalancerGroup: aws.LoadBalancerGroup,
+		BackendGroup:      aws.BackendGroup,
+		BackupBucket:      aws.BackupBucket,
+		LogBucket:         aws.LogBucket,
+		MustOutliveAddons: aws.MustOutliveAddons,
+		AWSProvider:       aws.Provider,
+	}
+}
