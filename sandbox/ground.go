@@ -1,101 +1,92 @@
 package sandbox
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
-// Ground is what stands under the simulated account. Without one, instances and commands exist in the model only.
-// With one, the account still checks everything as AWS would, and then the ground makes it real: a machine for an
-// instance, SSH for a command, an API server for a Kubernetes object.
-//
-// Every method must be safe to call from several goroutines and safe to repeat: the same call after an interrupted one
-// ends in the same state. Things are known by the ids that the account gave them, so a new process finds what an
-// earlier one made.
+// Ground is what instances, remote commands and Kubernetes objects really stand on. Options.Ground nil is the
+// simulated ground, which needs none of this. Every method may be called concurrently, is idempotent (a driver that was
+// killed calls it again for the same id) and finds what an earlier process made.
 type Ground interface {
-	// CreateNetwork makes the network of a VPC; every machine of the VPC gets an address in it.
-	CreateNetwork(ctx context.Context, vpcID, cidr string) error
-	DeleteNetwork(ctx context.Context, vpcID string) error
+	// Launch boots a machine and returns when logins work.
+	Launch(ctx context.Context, m Machine) (MachineStatus, error)
+	// Terminate removes a machine with its disks; a machine that is gone is no error.
+	Terminate(ctx context.Context, id string) error
+	// Find says whether a machine exists, for reads and refreshes.
+	Find(ctx context.Context, id string) (MachineStatus, bool, error)
 
-	// Launch starts a machine and returns its public address; it may return before SSH answers. An empty address
-	// stands for "reached by its private address".
-	Launch(ctx context.Context, m Machine) (publicIP string, err error)
-	// Terminate removes a machine and its disk. A machine that does not exist is no error.
-	Terminate(ctx context.Context, instanceID string) error
-	// Running reports whether the machine is there; Read uses it, so that a refresh finds what vanished.
-	Running(ctx context.Context, instanceID string) (bool, error)
-
-	// AllocateAddress reserves an Elastic IP and returns it. The network may not exist yet.
-	AllocateAddress(ctx context.Context, allocationID string) (ip string, err error)
+	// AllocateAddress reserves a public address for an elastic IP with this allocation id.
+	AllocateAddress(ctx context.Context, allocationID string) (address string, err error)
+	// ReleaseAddress gives it back; it must not be associated.
 	ReleaseAddress(ctx context.Context, allocationID string) error
-	// AssociateAddress makes the machine answer on the address.
-	AssociateAddress(ctx context.Context, allocationID, ip, instanceID string) error
-	DisassociateAddress(ctx context.Context, allocationID, instanceID string) error
+	// AssociateAddress adds the address to a machine, and takes it from the one that had it.
+	AssociateAddress(ctx context.Context, allocationID, machineID string) error
+	// DisassociateAddress takes the address from its machine.
+	DisassociateAddress(ctx context.Context, allocationID string) error
 
-	// SetRecord makes every machine, present and later, resolve name to addresses; no addresses removes it.
+	// SetRecord makes an A record of the private zone known on all machines, also later ones.
 	SetRecord(ctx context.Context, name string, addresses []string) error
+	// DeleteRecord removes it.
+	DeleteRecord(ctx context.Context, name string) error
 
-	// CreateBucket and DeleteBucket keep an S3 bucket; DeleteBucket drops its objects when force is set and is an
-	// error with a message like S3's BucketNotEmpty otherwise.
-	CreateBucket(ctx context.Context, name string) error
-	DeleteBucket(ctx context.Context, name string, force bool) error
+	// Exec runs a command text over SSH. A command that exits with another status than 0 is an error.
+	Exec(ctx context.Context, c RemoteCommand) (stdout, stderr string, err error)
 
-	// Exec runs a command over SSH as the command provider does: it dials until the connection's limit, checks the
-	// host key and feeds stdin. An error carries the output.
-	Exec(ctx context.Context, on Connection, command, stdin string) (stdout, stderr string, err error)
-
-	// Apply creates or updates one Kubernetes object and returns it as the API shows it.
+	// Apply makes an object by server-side apply and returns it as the API has it. An object whose kind the API does
+	// not know (a custom resource of an add-on that this ground does not really install) is returned as given.
 	Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error)
-	// Get returns nil when the object does not exist.
-	Get(ctx context.Context, kubeconfig string, ref ObjectRef) (map[string]any, error)
+	// Get reads an object; found is false when the API does not have it.
+	Get(ctx context.Context, kubeconfig string, object map[string]any) (live map[string]any, found bool, err error)
 	// Delete removes an object and waits until it is gone.
-	Delete(ctx context.Context, kubeconfig string, ref ObjectRef) error
-	// Install installs or upgrades a Helm release, or a stand-in for it.
-	Install(ctx context.Context, kubeconfig string, r Release) error
-	Uninstall(ctx context.Context, kubeconfig string, r Release) error
+	Delete(ctx context.Context, kubeconfig string, object map[string]any) error
+	// InstallChart is called for every create and update of a Helm release. Charts without a stand-in are only recorded by the caller.
+	InstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
+	// UninstallChart is called when a release is deleted.
+	UninstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
 
-	// Close lets go of the ground's own processes and connections. Machines stay.
+	// Leftovers names, readably, everything of this stack that still exists on the ground.
+	Leftovers(ctx context.Context) ([]string, error)
+	// Close ends what runs beside the machines. Machines stay.
 	Close() error
 }
 
-// Machine is an EC2 instance as its ground needs it.
+// Machine is an instance to boot.
 type Machine struct {
-	// InstanceID is the account's id, i-0123456789abcdef0.
-	InstanceID string
-	// Name is the tag Name.
-	Name string
-	// VPCID is the network; PrivateIP the address in it that the account chose.
-	VPCID, PrivateIP string
-	// Zone is an availability zone such as eu-central-1a; InstanceType such as t3.large.
-	Zone, InstanceType string
-	// UserData is the cloud-init document, decoded.
+	// ID is the instance id, Name the value of its Name tag (becomes the host name; may be empty).
+	ID, Name string
+	// UserData is the plain text of the instance's user data, in which cloud-config's ssh_keys hold the host key.
 	UserData string
-	// AuthorizedKey is the public key of the instance's key pair; empty without one.
+	// AuthorizedKey is the public key of the EC2 key pair.
 	AuthorizedKey string
-	// Profile is the name of the instance profile; empty without one.
-	Profile string
-	Tags    map[string]string
+	// Profile is the name of the instance profile; empty when the machine has no role. Role is the role's name in it.
+	Profile, Role string
 }
 
-// Connection is how a command reaches its host.
-type Connection struct {
+// MachineStatus is what the ground knows of a machine.
+type MachineStatus struct {
+	PrivateIP string
+	// PublicIP is the associated elastic address, else the private address.
+	PublicIP string
+}
+
+// RemoteCommand is one run of a command:remote:Command.
+type RemoteCommand struct {
 	Host string
 	Port int
 	User string
-	// PrivateKey is PEM. HostKey is in authorized_keys format; empty means that any host is believed.
+	// PrivateKey is in PEM or OpenSSH format. HostKey in authorized_keys format; empty accepts any.
 	PrivateKey, HostKey string
-	// DialErrorLimit is how many failed dials are accepted; 0 is the provider's default of 10, negative is no limit.
+	// DialErrorLimit is the number of failed dials after which the command fails; -1 has no limit. PerDialTimeout bounds each.
 	DialErrorLimit int
-	// PerDialTimeout in seconds; 0 is the provider's default of 15.
-	PerDialTimeout int
+	PerDialTimeout time.Duration
+	Command, Stdin string
+	// Log gets each line of stdout and stderr as it comes; may be nil.
+	Log func(stream, line string)
 }
 
-// ObjectRef names a Kubernetes object. Namespace is empty for objects of the whole cluster.
-type ObjectRef struct {
-	APIVersion, Kind, Namespace, Name string
-}
-
-// Release is a Helm release. Values are plain: secrets are taken out of their wrapping.
-type Release struct {
-	Name, Namespace        string
-	Chart, Repo, Version   string
-	Values                 map[string]any
-	CreateNamespace, Await bool
+// ChartRelease is a kubernetes:helm.sh/v3:Release.
+type ChartRelease struct {
+	Name, Namespace, Chart, Version, Repository string
+	Values                                      map[string]any
 }
