@@ -1,0 +1,58 @@
+# Every target works on a fresh machine that has Go, make and git; `make help` lists them.
+# STACK picks the stack (dev), CLOUD where it runs: sandbox (simulated, the default), hosts (docker) or aws.
+
+STACK ?= dev
+CLOUD ?= sandbox
+ARGS  ?=
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+driver := .bin/automation
+run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
+
+.PHONY: help up preview destroy refresh outputs verify test e2e lint bench clean driver
+
+help: ## list the targets
+	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
+	@echo
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r t d; do printf '  %-9s %s\n' "$$t" "$$d"; done
+
+up: driver ## bring the stack up; rehearses it in the sandbox unless CLOUD says otherwise
+	@$(run) up --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+preview: driver ## show what up would change, and change nothing
+	@$(run) preview --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+destroy: driver ## take the stack down and prove that nothing is left
+	@$(run) destroy --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+refresh: driver ## compare the state with what exists
+	@$(run) refresh --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+outputs: driver ## print the outputs of the stack
+	@$(run) outputs --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+verify: driver ## check a live cluster
+	@$(run) verify --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+test: ## run the whole test suite
+	@tools/test.sh
+
+e2e: ## prove it on real hosts: docker, root and ../shared/mirror are needed
+	@tools/e2e.sh
+
+lint: ## gofmt, go vet, staticcheck, actionlint, shellcheck, yamllint
+	@tools/lint.sh
+
+bench: ## measure builds and runs and print a table
+	@tools/bench.sh
+
+clean: ## remove what was built; stacks of the sandbox (.sandbox/) stay
+	rm -rf .bin
+
+# Go rebuilds only what changed; a first build compiles the AWS SDK of Pulumi.
+driver:
+	@if [ ! -x $(driver) ]; then echo 'Building the driver: once, about 2 minutes on 2 cores.' >&2; fi
+	@go build -o $(driver) ./automation
