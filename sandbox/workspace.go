@@ -1,0 +1,122 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"gopkg.in/yaml.v3"
+)
+
+// Workspace is where the engine runs a rehearsal: a copy of the project's settings with a state backend of its own, so
+// that nothing rewrites the user's files.
+type Workspace struct {
+	// Project is the directory with Pulumi.yaml and Pulumi.<stack>.yaml; Dir is where the copies and the state go.
+	Project, Dir string
+	Stack        string
+	Program      pulumi.RunFunc
+	// Settings replace or add keys of the stack's configuration, such as "kubeadm-aws:nodes".
+	Settings map[string]any
+	// CLI is the Pulumi command line; nil takes the one on PATH.
+	CLI auto.PulumiCommand
+}
+
+// passphrase encrypts the secrets of a rehearsal's state; they are made up, but tests look for them in plain text.
+const passphrase = "rehearsal"
+
+// Open copies the settings and selects the stack, which is created when the state does not have it.
+// Secrets of the user's stack cannot be decrypted here and become placeholders.
+func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
+	if err := os.MkdirAll(filepath.Join(w.Dir, "state"), 0o700); err != nil {
+		return auto.Stack{}, err
+	}
+	project, err := os.ReadFile(filepath.Join(w.Project, "Pulumi.yaml"))
+	if err != nil {
+		return auto.Stack{}, err
+	}
+	if err := os.WriteFile(filepath.Join(w.Dir, "Pulumi.yaml"), project, 0o600); err != nil {
+		return auto.Stack{}, err
+	}
+	if err := w.writeSettings(); err != nil {
+		return auto.Stack{}, err
+	}
+	env := map[string]string{
+		"PULUMI_BACKEND_URL":                            "file://" + filepath.Join(w.Dir, "state"),
+		"PULUMI_HOME":                                   filepath.Join(w.Dir, "home"),
+		"PULUMI_CONFIG_PASSPHRASE":                      passphrase,
+		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
+		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+	}
+	maps.Copy(env, s.Env())
+	options := []auto.LocalWorkspaceOption{auto.Program(w.Program), auto.EnvVars(env)}
+	if w.CLI != nil {
+		options = append(options, auto.Pulumi(w.CLI))
+	}
+	stack, err := auto.UpsertStackLocalSource(ctx, w.Stack, w.Dir, options...)
+	if err != nil {
+		return auto.Stack{}, fmt.Errorf("open the rehearsal of stack %s in %s: %w", w.Stack, w.Dir, err)
+	}
+	return stack, nil
+}
+
+// writeSettings writes Pulumi.<stack>.yaml, keeping the salt that the engine put into an earlier copy.
+func (w Workspace) writeSettings() error {
+	name := "Pulumi." + w.Stack + ".yaml"
+	var source, copied struct {
+		Salt   string         `yaml:"encryptionsalt,omitempty"`
+		Config map[string]any `yaml:"config"`
+	}
+	text, err := os.ReadFile(filepath.Join(w.Project, name))
+	if err != nil {
+		return err
+	}
+	if err := yaml.Unmarshal(text, &source); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(w.Dir, name)); err == nil {
+		if err := yaml.Unmarshal(text, &copied); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(w.Dir, name), err)
+		}
+	}
+	source.Salt = copied.Salt
+	for key, value := range source.Config {
+		source.Config[key] = withoutSecrets(value)
+	}
+	if source.Config == nil {
+		source.Config = map[string]any{}
+	}
+	for key, value := range w.Settings {
+		if value == nil {
+			delete(source.Config, key)
+			continue
+		}
+		source.Config[key] = value
+	}
+	out, err := yaml.Marshal(source)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(w.Dir, name), out, 0o600)
+}
+
+// withoutSecrets replaces every {secure: ...} below value.
+func withoutSecrets(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		if _, secret := v["secure"]; secret && len(v) == 1 {
+			return "rehearsal-placeholder"
+		}
+		for key := range v {
+			v[key] = withoutSecrets(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutSecrets(v[i])
+		}
+	}
+	return value
+}
