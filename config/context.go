@@ -1,0 +1,23 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// FromContext loads the settings of the running stack.
+func FromContext(ctx *pulumi.Context) (*Config, error) {
+	return Load(ctx.Stack(), ctx.GetConfig, contextKeys())
+}
+
+// contextKeys are the keys that the stack sets. The context tells only of keys that one asks for; the CLI passes all of
+// them in the environment, and an inline program, which has none, goes without this check.
+func contextKeys() []string {
+	var all map[string]string
+	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {
+		return nil
+	}
+	return sortedKeys(all)
+}

@@ -1,0 +1,317 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// decoder turns the JSON of one key into a struct field. It is stricter than encoding/json (unknown keys and wrong
+// cases are faults), it goes on after a fault, and it remembers what was written, so that a written zero is judged and
+// only an absent value gets a default.
+type decoder struct {
+	faults  Errors
+	present map[string]bool
+}
+
+func (d *decoder) fault(key string, value any, reason, example string) {
+	d.faults = append(d.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
+}
+
+// parse reads JSON and keeps numbers as they were written.
+func parse(text string) (any, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("text after the value")
+	}
+	return v, nil
+}
+
+// maxRendered keeps a fault readable when somebody pastes a file into a setting.
+const maxRendered = 120
+
+func render(v any) string {
+	if v == nil {
+		return ""
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Sprintf("%v", v)
+	}
+	text := []rune(strings.TrimSpace(b.String()))
+	if len(text) > maxRendered {
+		return string(text[:maxRendered]) + "..."
+	}
+	return string(text)
+}
+
+// decode stores v at into. A nil v (YAML's empty value) counts as absent.
+func (d *decoder) decode(key string, v any, into reflect.Value) {
+	if v == nil {
+		return
+	}
+	d.present[key] = true
+	switch into.Kind() {
+	case reflect.Pointer:
+		target := reflect.New(into.Type().Elem())
+		before := len(d.faults)
+		d.decode(key, v, target.Elem())
+		if len(d.faults) == before {
+			into.Set(target)
+		}
+	case reflect.Struct:
+		d.decodeStruct(key, v, into)
+	case reflect.Slice:
+		list, ok := v.([]any)
+		if !ok {
+			d.wrongType(key, v, into.Type())
+			return
+		}
+		into.Set(reflect.MakeSlice(into.Type(), len(list), len(list)))
+		for i, item := range list {
+			d.decodeItem(fmt.Sprintf("%s[%d]", key, i), item, into.Index(i))
+		}
+	case reflect.Map:
+		d.decodeMap(key, v, into)
+	case reflect.Interface:
+		into.Set(reflect.ValueOf(plain(v)))
+	case reflect.String:
+		s, ok := v.(string)
+		if !ok {
+			d.wrongType(key, v, into.Type())
+			return
+		}
+		into.SetString(s)
+	case reflect.Bool:
+		b, ok := v.(bool)
+		if !ok {
+			d.wrongType(key, v, into.Type())
+			return
+		}
+		into.SetBool(b)
+	case reflect.Int:
+		number, ok := v.(json.Number)
+		if !ok {
+			d.wrongType(key, v, into.Type())
+			return
+		}
+		n, err := strconv.Atoi(number.String())
+		if err != nil {
+			d.fault(key, v, "must be a whole number", "3")
+			return
+		}
+		into.SetInt(int64(n))
+	default:
+		panic(fmt.Sprintf("config: no decoder for %s at %s", into.Type(), key))
+	}
+}
+
+// decodeItem is decode for a place where nothing cannot stand for a default.
+func (d *decoder) decodeItem(key string, v any, into reflect.Value) {
+	if v == nil {
+		d.fault(key, nil, "is empty", "remove it, or give it a value")
+		return
+	}
+	d.decode(key, v, into)
+}
+
+func (d *decoder) decodeMap(key string, v any, into reflect.Value) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		d.wrongType(key, v, into.Type())
+		return
+	}
+	into.Set(reflect.MakeMapWithSize(into.Type(), len(object)))
+	for _, name := range sortedKeys(object) {
+		item := reflect.New(into.Type().Elem()).Elem()
+		if item.Kind() == reflect.Interface {
+			// Free-form fields (Helm values, kubelet settings): null has a meaning there, it removes a default.
+			if object[name] != nil {
+				item.Set(reflect.ValueOf(plain(object[name])))
+			}
+			d.present[child(key, name)] = true
+		} else {
+			d.decodeItem(child(key, name), object[name], item)
+		}
+		into.SetMapIndex(reflect.ValueOf(name), item)
+	}
+}
+
+func (d *decoder) decodeStruct(key string, v any, into reflect.Value) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		d.wrongType(key, v, into.Type())
+		return
+	}
+	fields := fieldsOf(into.Type())
+	for _, name := range sortedKeys(object) {
+		index, ok := fields[name]
+		if !ok {
+			d.unknown(child(key, name), name, object[name], sortedKeys(fields))
+			continue
+		}
+		d.decode(child(key, name), object[name], into.FieldByIndex(index))
+	}
+}
+
+// unknown reports a key that does not exist, with the nearest one that does.
+func (d *decoder) unknown(key, name string, value any, known []string) {
+	example := "one of " + strings.Join(known, ", ")
+	if near := nearest(name, known); near != "" {
+		example = fmt.Sprintf("did you mean %s?", near)
+	}
+	d.fault(key, value, "is not a setting", example)
+}
+
+func (d *decoder) wrongType(key string, v any, want reflect.Type) {
+	wants := map[reflect.Kind][2]string{
+		reflect.Struct: {"a mapping of settings", "key: value lines below " + last(key) + ":"},
+		reflect.Map:    {"a mapping", `{"key": "value"}`},
+		reflect.Slice:  {"a list", `["` + "first" + `"]`},
+		reflect.String: {"text", `put it in quotes: "` + strings.Trim(render(v), `"`) + `"`},
+		reflect.Bool:   {"true or false", "true (without quotes)"},
+		reflect.Int:    {"a whole number", "3 (without quotes)"},
+	}
+	w := wants[want.Kind()]
+	switch v.(type) {
+	case map[string]any, []any:
+		if want.Kind() == reflect.String {
+			w[1] = last(key) + `: "text"`
+		}
+	}
+	d.fault(key, v, fmt.Sprintf("must be %s, not %s", w[0], typeName(v)), w[1])
+}
+
+func typeName(v any) string {
+	switch v.(type) {
+	case string:
+		return "text"
+	case json.Number:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a mapping"
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// plain replaces json.Number by int or float64 in a free-form value, which is what YAML and JSON writers expect.
+func plain(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := strconv.Atoi(v.String()); err == nil {
+			return n
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return v.String()
+		}
+		return f
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = plain(v[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for k := range v {
+			object[k] = plain(v[k])
+		}
+		return object
+	}
+	return v
+}
+
+// fieldsOf maps the JSON names of a struct, those of embedded structs included, to their places.
+func fieldsOf(t reflect.Type) map[string][]int {
+	fields := map[string][]int{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name := f.Tag.Get("json"); name != "" && name != "-" {
+			fields[name] = f.Index
+		}
+	}
+	return fields
+}
+
+func child(key, name string) string {
+	if strings.ContainsAny(name, `.[]"`) {
+		return key + "[" + strconv.Quote(name) + "]"
+	}
+	return key + "." + name
+}
+
+// last is the final name in a key path.
+func last(key string) string {
+	return key[strings.LastIndexAny(key, ".:")+1:]
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// nearest is the candidate that name is probably a misspelling of, or "".
+func nearest(name string, candidates []string) string {
+	best, bound := "", max(len(name)/3, 1)+1
+	for _, c := range candidates {
+		if strings.EqualFold(c, name) {
+			return c
+		}
+		if n := distance(strings.ToLower(name), strings.ToLower(c)); n < bound {
+			best, bound = c, n
+		}
+	}
+	if best != "" {
+		return best
+	}
+	// A word that the real name holds, or the other way round: zone for zones, cidr for vpcCidr.
+	for _, c := range candidates {
+		a, b := strings.ToLower(c), strings.ToLower(name)
+		if len(name) > 3 && (strings.Contains(a, b) || strings.Contains(b, a)) {
+			return c
+		}
+	}
+	return ""
+}
+
+// distance counts the letters to insert, remove or replace to turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		previous := slices.Clone(row)
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(previous[j+1]+1, row[j]+1, previous[j]+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,117 @@
+package config
+
+import "fmt"
+
+// Environments a stack can belong to.
+const (
+	Dev     = "dev"
+	Staging = "staging"
+	Prod    = "prod"
+)
+
+// set stores a default where nothing was written at the key.
+func set[T any](present map[string]bool, key string, field *T, value T) {
+	if !present[Namespace+":"+key] {
+		*field = value
+	}
+}
+
+// byEnvironment picks the default of an environment; an unknown environment is refused later and counts as prod here,
+// where the defaults are the careful ones.
+func byEnvironment[T any](environment string, dev, staging, prod T) T {
+	switch environment {
+	case Dev:
+		return dev
+	case Staging:
+		return staging
+	}
+	return prod
+}
+
+// fill gives every absent setting its default.
+func (c *Config) fill(present map[string]bool) {
+	set(present, "environment", &c.Environment, Dev)
+	set(present, "owner", &c.Owner, "platform")
+	env := c.Environment
+
+	set(present, "cluster.name", &c.Cluster.Name, c.Stack)
+	set(present, "cluster.kubernetesVersion", &c.Cluster.KubernetesVersion, "1.36.3")
+	set(present, "cluster.cni", &c.Cluster.CNI, "calico")
+	set(present, "cluster.dnsDomain", &c.Cluster.DNSDomain, "cluster.local")
+
+	set(present, "network.vpcCidr", &c.Network.VPCCIDR, "10.0.0.0/16")
+	set(present, "network.zones", &c.Network.Zones, []string{"a", "b", "c"})
+	set(present, "network.podCidr", &c.Network.PodCIDR, "10.244.0.0/16")
+	set(present, "network.serviceCidr", &c.Network.ServiceCIDR, "10.96.0.0/16")
+
+	set(present, "image.os", &c.Image.OS, "ubuntu-24.04")
+
+	set(present, "nodes", &c.Nodes, defaultNodes())
+	for i := range c.Nodes {
+		n := &c.Nodes[i]
+		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
+		set(present, at("role"), &n.Role, Worker)
+		instance := "t3.medium"
+		if n.Role == ControlPlane {
+			instance = "t3.large"
+		}
+		set(present, at("instanceType"), &n.InstanceType, instance)
+		set(present, at("volumeSize"), &n.VolumeSize, 40)
+	}
+
+	set(present, "registry.keepImages", &c.Registry.KeepImages, 10)
+	set(present, "registry.repositories", &c.Registry.Repositories, []string{"fastapi", "celery"})
+
+	set(present, "backup.schedule", &c.Backup.Schedule, byEnvironment(env, "*-*-* 03:00:00", "*-*-* 00/6:00:00", "hourly"))
+	set(present, "backup.retentionDays", &c.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
+	setBool(&c.Backup.KeepBucket, env != Dev)
+
+	setBool(&c.Protection.Protect, env == Prod)
+	set(present, "protection.volumes", &c.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
+
+	c.Addons.fill(present, env)
+}
+
+// defaultNodes is the cluster that this project replaces: a control plane, one worker each for the API and for the task
+// queue, and a node for what keeps data.
+func defaultNodes() []Node {
+	return []Node{
+		{Name: "master", Role: ControlPlane, InstanceType: "t3.large", Zone: 0, VolumeSize: 40},
+		{Name: "worker-1", Role: Worker, InstanceType: "t3.medium", Zone: 0, VolumeSize: 40,
+			Labels: map[string]string{"workload": "api"}},
+		{Name: "worker-2", Role: Worker, InstanceType: "t3.medium", Zone: 1, VolumeSize: 40,
+			Labels: map[string]string{"workload": "worker"}},
+		{Name: "storage", Role: Worker, InstanceType: "t3.large", Zone: 2, VolumeSize: 60,
+			Labels: map[string]string{"workload": "storage"},
+			Taints: []Taint{{Key: "workload", Value: "storage", Effect: "NoSchedule"}}},
+	}
+}
+
+func (a *Addons) fill(present map[string]bool, env string) {
+	for _, addon := range []*Addon{
+		&a.MetricsServer, &a.EBSCSI, &a.CertManager, &a.LoadBalancer, &a.Monitoring,
+		&a.RabbitMQ.Addon, &a.Redis.Addon, &a.ArgoCD.Addon, &a.ArgoRollouts,
+	} {
+		setBool(&addon.Enabled, true)
+	}
+	// The four nodes of a dev stack have no room for these two.
+	setBool(&a.Logging.Enabled, env != Dev)
+	setBool(&a.PostgreSQL.Enabled, env != Dev)
+
+	set(present, "addons.rabbitmq.storageGiB", &a.RabbitMQ.StorageGiB, 10)
+	set(present, "addons.rabbitmq.replicas", &a.RabbitMQ.Replicas, 1)
+	set(present, "addons.redis.storageGiB", &a.Redis.StorageGiB, 5)
+	set(present, "addons.postgresql.storageGiB", &a.PostgreSQL.StorageGiB, 10)
+	set(present, "addons.argocd.revision", &a.ArgoCD.Revision, "HEAD")
+	// The test server of Let's Encrypt: no limits worth speaking of, and no browser trusts it.
+	set(present, "addons.acme.server", &a.CertificateACME.Server, byEnvironment(env,
+		"https://acme-staging-v02.api.letsencrypt.org/directory",
+		"https://acme-staging-v02.api.letsencrypt.org/directory",
+		"https://acme-v02.api.letsencrypt.org/directory"))
+}
+
+func setBool(field **bool, value bool) {
+	if *field == nil {
+		*field = &value
+	}
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"gopkg.in/yaml.v3"
+)
+
+// LoadFile loads the settings of a stack from Pulumi.<stack>.yaml and the project-wide values in Pulumi.yaml of dir, as
+// the engine would, without an engine. Secrets are not decrypted: a placeholder stands for them.
+func LoadFile(stack, dir string) (*Config, error) {
+	values, err := projectValues(filepath.Join(dir, "Pulumi.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "Pulumi."+stack+".yaml")
+	var file struct {
+		Config config.Map `yaml:"config"`
+	}
+	if err := readYAML(path, &file); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("stack %s has no settings: %s does not exist (copy Pulumi.dev.yaml to start one)", stack, path)
+		}
+		return nil, err
+	}
+	for key, value := range file.Config {
+		text, err := value.Value(config.NewBlindingDecrypter())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, key, err)
+		}
+		values[key.String()] = text
+	}
+	get := func(key string) (string, bool) { text, ok := values[key]; return text, ok }
+	return Load(stack, get, sortedKeys(values))
+}
+
+// projectValues are the settings in Pulumi.yaml, which hold for all stacks that do not say otherwise.
+func projectValues(path string) (map[string]string, error) {
+	var project struct {
+		Config map[string]yaml.Node `yaml:"config"`
+	}
+	if err := readYAML(path, &project); err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for name, node := range project.Config {
+		var declared struct {
+			Value   *config.Value `yaml:"value"`
+			Default *config.Value `yaml:"default"`
+		}
+		value := new(config.Value)
+		if node.Kind == yaml.MappingNode {
+			if err := node.Decode(&declared); err != nil {
+				return nil, fmt.Errorf("%s: config %s: %w", path, name, err)
+			}
+			value = declared.Value
+			if value == nil {
+				value = declared.Default
+			}
+		} else if err := node.Decode(value); err != nil {
+			return nil, fmt.Errorf("%s: config %s: %w", path, name, err)
+		}
+		if value == nil {
+			continue
+		}
+		key, err := config.ParseKey(qualify(name))
+		if err != nil {
+			return nil, fmt.Errorf("%s: config %s: %w", path, name, err)
+		}
+		text, err := value.Value(config.NewBlindingDecrypter())
+		if err != nil {
+			return nil, fmt.Errorf("%s: config %s: %w", path, name, err)
+		}
+		values[key.String()] = text
+	}
+	return values, nil
+}
+
+// qualify puts the project's name before a key that has none.
+func qualify(name string) string {
+	for _, r := range name {
+		if r == ':' {
+			return name
+		}
+	}
+	return Namespace + ":" + name
+}
+
+func readYAML(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := yaml.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
