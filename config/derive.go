@@ -51,6 +51,8 @@ const (
 	TagStack       = "kubeadm-aws/stack"
 	TagEnvironment = "kubeadm-aws/environment"
 	TagOwner       = "kubeadm-aws/owner"
+	// TagManagedBy is on what Pulumi makes and never on what controllers in the cluster make: the sweep takes the second only.
+	TagManagedBy = "kubeadm-aws/managed-by"
 )
 
 // Tags are on every AWS resource of the stack. They do not hold kubernetes.io/cluster/<name>: the Load Balancer
@@ -62,4 +64,12 @@ func (c *Config) Tags() map[string]string {
 		TagEnvironment: c.Environment,
 		TagOwner:       c.Owner,
 	}
+}
+
+// PulumiTags are the default tags of the resources that Pulumi makes: Tags and the mark that keeps the sweep off them.
+// What is handed to controllers for their own resources is Tags.
+func (c *Config) PulumiTags() map[string]string {
+	tags := c.Tags()
+	tags[TagManagedBy] = "pulumi"
+	return tags
 }
