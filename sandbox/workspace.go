@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -19,7 +20,7 @@ type Workspace struct {
 	Project, Dir string
 	Stack        string
 	Program      pulumi.RunFunc
-	// Settings replace or add keys of the stack's configuration, such as "kubeadm-aws:nodes".
+	// Settings replace or add values of the stack's configuration by path, such as "kubeadm-aws:image.os"; nil removes.
 	Settings map[string]any
 	// CLI is the Pulumi command line; nil takes the one on PATH.
 	CLI auto.PulumiCommand
@@ -89,18 +90,31 @@ func (w Workspace) writeSettings() error {
 	if source.Config == nil {
 		source.Config = map[string]any{}
 	}
-	for key, value := range w.Settings {
-		if value == nil {
-			delete(source.Config, key)
-			continue
-		}
-		source.Config[key] = value
+	for path, value := range w.Settings {
+		setPath(source.Config, strings.Split(path, "."), value)
 	}
 	out, err := yaml.Marshal(source)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(w.Dir, name), out, 0o600)
+}
+
+// setPath puts a value into nested maps, making those that are missing; nil removes what is there.
+func setPath(into map[string]any, path []string, value any) {
+	for ; len(path) > 1; path = path[1:] {
+		next, ok := into[path[0]].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			into[path[0]] = next
+		}
+		into = next
+	}
+	if value == nil {
+		delete(into, path[0])
+		return
+	}
+	into[path[0]] = value
 }
 
 // withoutSecrets replaces every {secure: ...} below value.
