@@ -2,7 +2,15 @@
 package cluster
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command"
+	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/config"
@@ -22,7 +30,8 @@ type Host struct {
 	HostKey pulumi.StringInput
 	// Machine is the resource that the host lives and dies with.
 	Machine pulumi.Resource
-	Needs   []pulumi.Resource
+	// Needs are what must be there before the host can be reached, or reach out.
+	Needs []pulumi.Resource
 }
 
 // Args are the inputs of New.
@@ -33,18 +42,152 @@ type Args struct {
 	// Endpoint is the API's name inside; PublicEndpoint is the host that the kubeconfig points to.
 	Endpoint       string
 	PublicEndpoint pulumi.StringInput
-	CertSANs       pulumi.StringArray
-	BackupBucket   pulumi.StringInput
+	// CertSANs are further names and addresses of the API certificate.
+	CertSANs     pulumi.StringArray
+	BackupBucket pulumi.StringInput
 }
 
 // Cluster is a cluster whose API answers once APIReady exists, and whose hosts have all joined once Joined exist.
 type Cluster struct {
 	pulumi.ResourceState
 
-	// Kubeconfig is the administrator's; secret.
+	// Kubeconfig is the administrator's; secret. It is known before any host answers.
 	Kubeconfig pulumi.StringOutput
 	Provider   *kubernetes.Provider
 	APIReady   pulumi.Resource
 	// Joined holds the last step of every host.
 	Joined []pulumi.Resource
+
+	controlPlane host
+	nodeNames    []string
 }
+
+// New makes the cluster. All hosts are prepared at once; workers join when the control plane is initialised, without
+// regard to each other.
+func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
+	cfg := args.Config
+	rel, err := releaseOf(cfg.Cluster.KubernetesVersion)
+	if err != nil {
+		return nil, err
+	}
+	first, err := controlPlaneOf(args.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	name := cfg.Cluster.Name
+	c := &Cluster{}
+	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	commands, keys, err := c.providers(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c.Kubeconfig = kubeconfig(name, args.PublicEndpoint, keys.cluster, "admin", keys.admin)
+	s := steps{cfg: cfg, release: rel, pki: keys, args: args}
+
+	c.controlPlane = newHost(first, args.SSHPrivateKey, commands, c)
+	prepared, err := c.prepare(ctx, s, first, c.controlPlane)
+	if err != nil {
+		return nil, err
+	}
+	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first), dependsOn(prepared))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first)); err != nil {
+		return nil, err
+	}
+	for _, h := range args.Hosts {
+		c.nodeNames = append(c.nodeNames, h.Name)
+		last, err := c.join(ctx, s, h, first, commands)
+		if err != nil {
+			return nil, err
+		}
+		c.Joined = append(c.Joined, last)
+	}
+	c.Provider, err = kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
+		Kubeconfig: c.Kubeconfig,
+		// Otherwise a kubeconfig that is not known in a preview would replace everything in the cluster.
+		ClusterIdentifier: pulumi.String(name),
+	}, pulumi.Parent(c), dependsOn(c.APIReady))
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes provider: %w", err)
+	}
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
+}
+
+func (c *Cluster) providers(ctx *pulumi.Context, name string) (*command.Provider, *pki, error) {
+	commands, err := command.NewProvider(ctx, "command", &command.ProviderArgs{}, pulumi.Parent(c))
+	if err != nil {
+		return nil, nil, fmt.Errorf("command provider: %w", err)
+	}
+	tlsProvider, err := tls.NewProvider(ctx, "cluster-tls", &tls.ProviderArgs{}, pulumi.Parent(c))
+	if err != nil {
+		return nil, nil, fmt.Errorf("tls provider: %w", err)
+	}
+	randomProvider, err := random.NewProvider(ctx, "cluster-random", &random.ProviderArgs{}, pulumi.Parent(c))
+	if err != nil {
+		return nil, nil, fmt.Errorf("random provider: %w", err)
+	}
+	keys, err := newPKI(ctx, name, tlsProvider, randomProvider, c)
+	return commands, keys, err
+}
+
+// prepare makes the steps of a host that need no cluster.
+func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi.Resource, error) {
+	ready, err := on.untilTimeout().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.Needs))
+	if err != nil {
+		return nil, err
+	}
+	return on.run(ctx, h.Name+"-prepare", s.prepare(h), dependsOn(ready))
+}
+
+// join brings a host into the cluster and returns its last step.
+func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host, commands *command.Provider) (pulumi.Resource, error) {
+	if h.Role == config.ControlPlane {
+		return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane))
+	}
+	on := newHost(h, s.args.SSHPrivateKey, commands, c)
+	prepared, err := c.prepare(ctx, s, h, on)
+	if err != nil {
+		return nil, err
+	}
+	joined, err := on.run(ctx, h.Name+"-join", s.join(h, controlPlane), dependsOn(prepared, c.APIReady))
+	if err != nil {
+		return nil, err
+	}
+	return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane), dependsOn(joined))
+}
+
+// OnControlPlane runs a step on the control plane once the API answers. KUBECONFIG is not set; scripts use
+// /etc/kubernetes/admin.conf.
+func (c *Cluster) OnControlPlane(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	return c.controlPlane.run(ctx, name, step, append([]pulumi.ResourceOption{dependsOn(c.APIReady)}, opts...)...)
+}
+
+// NodesReady waits until every node of the configuration is Ready. Without opts it waits for the hosts to join; give
+// it the network plugin to depend on, without which no node becomes Ready.
+func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	return c.OnControlPlane(ctx, "nodes-ready", Step{
+		Name: "nodes-ready", Minutes: 15,
+		Run: Script{Text: nodesReadyScript, Env: map[string]pulumi.StringInput{
+			"NODES": pulumi.String(strings.Join(c.nodeNames, " ")),
+		}},
+	}, append([]pulumi.ResourceOption{pulumi.DependsOn(c.Joined)}, opts...)...)
+}
+
+func controlPlaneOf(hosts []Host) (Host, error) {
+	var found []Host
+	for _, h := range hosts {
+		if h.Role == config.ControlPlane {
+			found = append(found, h)
+		}
+	}
+	if len(found) != 1 {
+		return Host{}, errors.New("a cluster needs exactly one control plane; more than one is not supported yet")
+	}
+	return found[0], nil
+}
+
+func dependsOn(resources ...pulumi.Resource) pulumi.ResourceOption { return pulumi.DependsOn(resources) }

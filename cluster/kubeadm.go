@@ -1,0 +1,187 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"kubeadm-aws/config"
+)
+
+const (
+	// StartupTaint keeps pods away from a worker until its labels and taints are set, so that nothing is scheduled
+	// by rules that are not there yet. The node step removes it.
+	StartupTaint = "kubeadm-aws/unconfigured"
+
+	kubeadmAPI = "kubeadm.k8s.io/v1beta4"
+	criSocket  = "unix:///run/containerd/containerd.sock"
+	// discoveryFile is where join.sh puts the joining kubeconfig: in memory, for the time of the join.
+	discoveryFile  = "/run/kubeadm-aws/discovery.conf"
+	encryptionFile = "/etc/kubernetes/apiserver/encryption.yaml"
+	auditLog       = "/var/log/kubernetes/audit"
+)
+
+// nodeFacts are what kubeadm and the kubelet are told about the machine.
+type nodeFacts struct {
+	config.Node
+	privateIP, providerID string
+	region, zone          string
+}
+
+// controlPlaneFacts are the addresses of the API.
+type controlPlaneFacts struct {
+	node     nodeFacts
+	endpoint string
+	certSANs []string
+}
+
+// initConfig is the input of `kubeadm init`.
+func initConfig(cfg *config.Config, r release, f controlPlaneFacts) (string, error) {
+	return renderYAML(
+		object{
+			"apiVersion":       kubeadmAPI,
+			"kind":             "InitConfiguration",
+			"localAPIEndpoint": object{"advertiseAddress": f.node.privateIP, "bindPort": 6443},
+			"nodeRegistration": registration(cfg, f.node, []any{
+				object{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
+			}),
+		},
+		clusterConfig(cfg, r, f),
+		kubeletConfig(cfg),
+		kubeProxyConfig(cfg),
+	)
+}
+
+// joinConfig is the input of `kubeadm join` on a worker. It does not depend on labels and taints, so that changing them
+// is no reason to touch the host.
+func joinConfig(cfg *config.Config, f nodeFacts) (string, error) {
+	return renderYAML(object{
+		"apiVersion":       kubeadmAPI,
+		"kind":             "JoinConfiguration",
+		"discovery":        object{"file": object{"kubeConfigPath": discoveryFile}},
+		"nodeRegistration": registration(cfg, f, []any{object{"key": StartupTaint, "effect": "NoSchedule"}}),
+	})
+}
+
+func registration(cfg *config.Config, f nodeFacts, taints []any) object {
+	r := object{
+		"name":      f.Name,
+		"criSocket": criSocket,
+		"taints":    taints,
+		"kubeletExtraArgs": flags(map[string]string{
+			"cloud-provider": "external",
+			"node-ip":        f.privateIP,
+			// Set here, load balancers and volumes work before the cloud controller manager has seen the node,
+			// and the node may have a name of its own.
+			"provider-id": f.providerID,
+			// The kubelet may set these on itself; other labels need an administrator.
+			"node-labels": fmt.Sprintf("node.kubernetes.io/instance-type=%s,topology.kubernetes.io/region=%s,topology.kubernetes.io/zone=%s",
+				f.InstanceType, f.region, f.zone),
+		}, nil),
+	}
+	if len(cfg.Kubernetes.IgnorePreflightErrors) > 0 {
+		r["ignorePreflightErrors"] = cfg.Kubernetes.IgnorePreflightErrors
+	}
+	return r
+}
+
+func clusterConfig(cfg *config.Config, r release, f controlPlaneFacts) object {
+	k := cfg.Kubernetes
+	return object{
+		"apiVersion":           kubeadmAPI,
+		"kind":                 "ClusterConfiguration",
+		"clusterName":          cfg.Cluster.Name,
+		"kubernetesVersion":    "v" + r.version,
+		"controlPlaneEndpoint": f.endpoint + ":" + apiPort,
+		// Faster to make and to check than RSA, and every client of the API knows it.
+		"encryptionAlgorithm": "ECDSA-P256",
+		"networking": object{
+			"podSubnet":     cfg.Network.PodCIDR,
+			"serviceSubnet": cfg.Network.ServiceCIDR,
+			"dnsDomain":     cfg.Cluster.DNSDomain,
+		},
+		"apiServer": object{
+			"certSANs": f.certSANs,
+			"extraArgs": flags(map[string]string{
+				"audit-log-maxage":           "30",
+				"audit-log-maxbackup":        "10",
+				"audit-log-maxsize":          "100",
+				"audit-log-path":             auditLog + "/audit.log",
+				"audit-policy-file":          auditPolicyFile(),
+				"encryption-provider-config": encryptionFile,
+				"encryption-provider-config-automatic-reload": "true",
+				"profiling":       "false",
+				"tls-min-version": "VersionTLS12",
+			}, k.APIServer),
+			"extraVolumes": []any{
+				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver", "mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},
+				object{"name": "audit-log", "hostPath": auditLog, "mountPath": auditLog, "pathType": "DirectoryOrCreate"},
+			},
+		},
+		// Metrics listen on all addresses for Prometheus; the security groups close them to the outside.
+		"controllerManager": object{"extraArgs": flags(map[string]string{
+			"bind-address":                "0.0.0.0",
+			"cloud-provider":              "external",
+			"profiling":                   "false",
+			"terminated-pod-gc-threshold": "1000",
+			"tls-min-version":             "VersionTLS12",
+		}, k.ControllerManager)},
+		"scheduler": object{"extraArgs": flags(map[string]string{
+			"bind-address":    "0.0.0.0",
+			"profiling":       "false",
+			"tls-min-version": "VersionTLS12",
+		}, k.Scheduler)},
+		"etcd": object{"local": object{
+			"dataDir": "/var/lib/etcd",
+			"extraArgs": flags(map[string]string{
+				"listen-metrics-urls": "http://0.0.0.0:2381",
+			}, nil),
+		}},
+	}
+}
+
+// kubeletConfig is one for all nodes; kubeadm keeps it in the cluster.
+//
+// The serving certificate of a kubelet is its own, self-signed. The alternative, serverTLSBootstrap, leaves a kubelet
+// without any certificate, and so the node without logs and exec, until something has approved its request, at the
+// first start and at every rotation; an approver that does not check the names in a request against the node's real
+// addresses gives less than it seems to. Port 10250 is open to the cluster's own nodes only. So metrics-server is told
+// not to verify kubelets.
+func kubeletConfig(cfg *config.Config) object {
+	return merge(object{
+		"apiVersion":            "kubelet.config.k8s.io/v1beta1",
+		"kind":                  "KubeletConfiguration",
+		"cgroupDriver":          "systemd",
+		"maxParallelImagePulls": 4,
+		"podPidsLimit":          4096,
+		"rotateCertificates":    true,
+		"seccompDefault":        true,
+		"serializeImagePulls":   false,
+		// A node that is shut down ends its pods in order, so that volumes detach at once and not after six minutes.
+		"shutdownGracePeriod":             "45s",
+		"shutdownGracePeriodCriticalPods": "15s",
+		// Without a reserve the pods of a small node starve the kubelet and containerd, and the node goes away.
+		"systemReserved": object{"cpu": "100m", "memory": "256Mi"},
+		"tlsMinVersion":  "VersionTLS12",
+	}, cfg.Kubernetes.Kubelet)
+}
+
+func kubeProxyConfig(cfg *config.Config) object {
+	return merge(object{
+		"apiVersion":         "kubeproxy.config.k8s.io/v1alpha1",
+		"kind":               "KubeProxyConfiguration",
+		"metricsBindAddress": "0.0.0.0:10249",
+		"mode":               "iptables",
+	}, cfg.Kubernetes.KubeProxy)
+}
+
+// flags is kubeadm's list form of command line flags, with the user's laid over the program's.
+func flags(own, user map[string]string) []any {
+	all := maps.Clone(own)
+	maps.Copy(all, user)
+	list := make([]any, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, object{"name": name, "value": all[name]})
+	}
+	return list
+}

@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"encoding/base64"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// apiPort is where the API listens, inside and outside.
+const apiPort = "6443"
+
+// kubeconfig is a secret file of one cluster and one user, with everything inlined.
+func kubeconfig(cluster string, host pulumi.StringInput, by authority, user string, c clientCert) pulumi.StringOutput {
+	text := pulumi.All(host, by.cert.CertPem, c.cert.CertPem, c.key.PrivateKeyPem).ApplyT(func(v []any) (string, error) {
+		return renderKubeconfig(cluster, v[0].(string), user, v[1].(string), v[2].(string), v[3].(string))
+	}).(pulumi.StringOutput)
+	return pulumi.ToSecret(text).(pulumi.StringOutput)
+}
+
+func renderKubeconfig(cluster, host, user, authorityPEM, certPEM, keyPEM string) (string, error) {
+	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	context := user + "@" + cluster
+	return renderYAML(object{
+		"apiVersion":      "v1",
+		"kind":            "Config",
+		"current-context": context,
+		"clusters": []any{object{"name": cluster, "cluster": object{
+			"server":                     "https://" + host + ":" + apiPort,
+			"certificate-authority-data": b64(authorityPEM),
+		}}},
+		"users": []any{object{"name": user, "user": object{
+			"client-certificate-data": b64(certPEM),
+			"client-key-data":         b64(keyPEM),
+		}}},
+		"contexts": []any{object{"name": context, "context": object{"cluster": cluster, "user": user}}},
+	})
+}

@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// pki is the identity of the cluster. It lives in the state, not on a host: the kubeconfig is known before the first
+// machine boots, nodes join without a token, and a new control-plane machine is the same cluster.
+type pki struct {
+	pulumi.ResourceState
+
+	cluster, frontProxy, etcd authority
+	serviceAccount            *tls.PrivateKey
+	admin, join               clientCert
+	// encryptionKey is base64 of 32 bytes, for Secrets at rest.
+	encryptionKey pulumi.StringOutput
+}
+
+// authority is a self-signed certificate and its key, both PEM.
+type authority struct {
+	key  *tls.PrivateKey
+	cert *tls.SelfSignedCert
+}
+
+type clientCert struct {
+	key  *tls.PrivateKey
+	cert *tls.LocallySignedCert
+}
+
+const (
+	// adminGroup is bound to cluster-admin by kubeadm. Unlike system:masters it passes through authorization, so
+	// that removing the binding locks a lost kubeconfig out.
+	adminGroup = "kubeadm:cluster-admins"
+	// joinGroup is what kubeadm lets bootstrap tokens do: read the configuration and request a node certificate.
+	joinGroup = "system:bootstrappers:kubeadm:default-node-token"
+
+	authorityHours = 10 * 365 * 24
+	// A client certificate lasts a year and an `up` in its last 90 days renews it.
+	clientHours        = 365 * 24
+	clientRenewalHours = 90 * 24
+)
+
+func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomProvider *random.Provider, parent pulumi.Resource) (*pki, error) {
+	p := &pki{}
+	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:PKI", name+"-pki", p, pulumi.Parent(parent)); err != nil {
+		return nil, fmt.Errorf("pki: %w", err)
+	}
+	opts := []pulumi.ResourceOption{pulumi.Parent(p), pulumi.Provider(tlsProvider)}
+	var err error
+	for _, a := range []struct {
+		name, commonName string
+		into             *authority
+	}{
+		// The common names are the ones that kubeadm gives.
+		{"ca", "kubernetes", &p.cluster},
+		{"front-proxy-ca", "front-proxy-ca", &p.frontProxy},
+		{"etcd-ca", "etcd-ca", &p.etcd},
+	} {
+		if *a.into, err = newAuthority(ctx, a.name, a.commonName, opts); err != nil {
+			return nil, err
+		}
+	}
+	p.serviceAccount, err = tls.NewPrivateKey(ctx, "service-account", &tls.PrivateKeyArgs{
+		Algorithm: pulumi.String("RSA"),
+		RsaBits:   pulumi.Int(2048),
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("service account key: %w", err)
+	}
+	if p.admin, err = newClientCert(ctx, "admin", "kubernetes-admin", adminGroup, p.cluster, opts); err != nil {
+		return nil, err
+	}
+	if p.join, err = newClientCert(ctx, "join", "kubeadm-aws:join", joinGroup, p.cluster, opts); err != nil {
+		return nil, err
+	}
+	key, err := random.NewRandomBytes(ctx, "encryption-at-rest", &random.RandomBytesArgs{Length: pulumi.Int(32)},
+		pulumi.Parent(p), pulumi.Provider(randomProvider))
+	if err != nil {
+		return nil, fmt.Errorf("encryption key: %w", err)
+	}
+	p.encryptionKey = pulumi.ToSecret(key.Base64).(pulumi.StringOutput)
+	return p, ctx.RegisterResourceOutputs(p, pulumi.Map{"clusterAuthority": p.cluster.cert.CertPem})
+}
+
+func newKey(ctx *pulumi.Context, name string, opts []pulumi.ResourceOption) (*tls.PrivateKey, error) {
+	key, err := tls.NewPrivateKey(ctx, name, &tls.PrivateKeyArgs{
+		Algorithm:  pulumi.String("ECDSA"),
+		EcdsaCurve: pulumi.String("P256"),
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", name, err)
+	}
+	return key, nil
+}
+
+func newAuthority(ctx *pulumi.Context, name, commonName string, opts []pulumi.ResourceOption) (authority, error) {
+	key, err := newKey(ctx, name, opts)
+	if err != nil {
+		return authority{}, err
+	}
+	cert, err := tls.NewSelfSignedCert(ctx, name, &tls.SelfSignedCertArgs{
+		PrivateKeyPem:       key.PrivateKeyPem,
+		Subject:             &tls.SelfSignedCertSubjectArgs{CommonName: pulumi.String(commonName)},
+		IsCaCertificate:     pulumi.Bool(true),
+		SetSubjectKeyId:     pulumi.Bool(true),
+		ValidityPeriodHours: pulumi.Int(authorityHours),
+		AllowedUses:         pulumi.ToStringArray([]string{"cert_signing", "digital_signature", "key_encipherment"}),
+	}, opts...)
+	if err != nil {
+		return authority{}, fmt.Errorf("certificate %s: %w", name, err)
+	}
+	return authority{key: key, cert: cert}, nil
+}
+
+func newClientCert(ctx *pulumi.Context, name, user, group string, by authority, opts []pulumi.ResourceOption) (clientCert, error) {
+	key, err := newKey(ctx, name, opts)
+	if err != nil {
+		return clientCert{}, err
+	}
+	request, err := tls.NewCertRequest(ctx, name, &tls.CertRequestArgs{
+		PrivateKeyPem: key.PrivateKeyPem,
+		Subject: &tls.CertRequestSubjectArgs{
+			CommonName:   pulumi.String(user),
+			Organization: pulumi.String(group),
+		},
+	}, opts...)
+	if err != nil {
+		return clientCert{}, fmt.Errorf("certificate request %s: %w", name, err)
+	}
+	cert, err := tls.NewLocallySignedCert(ctx, name, &tls.LocallySignedCertArgs{
+		CertRequestPem:      request.CertRequestPem,
+		CaPrivateKeyPem:     by.key.PrivateKeyPem,
+		CaCertPem:           by.cert.CertPem,
+		ValidityPeriodHours: pulumi.Int(clientHours),
+		EarlyRenewalHours:   pulumi.Int(clientRenewalHours),
+		AllowedUses:         pulumi.ToStringArray([]string{"digital_signature", "key_encipherment", "client_auth"}),
+	}, opts...)
+	if err != nil {
+		return clientCert{}, fmt.Errorf("certificate %s: %w", name, err)
+	}
+	return clientCert{key: key, cert: cert}, nil
+}
+
+// files are the parts of the PKI that a control plane holds, by their path below /etc/kubernetes. kubeadm makes the
+// certificates of the components from them.
+func (p *pki) files() map[string]pulumi.StringInput {
+	return map[string]pulumi.StringInput{
+		"pki/ca.crt":             p.cluster.cert.CertPem,
+		"pki/ca.key":             p.cluster.key.PrivateKeyPem,
+		"pki/front-proxy-ca.crt": p.frontProxy.cert.CertPem,
+		"pki/front-proxy-ca.key": p.frontProxy.key.PrivateKeyPem,
+		"pki/etcd/ca.crt":        p.etcd.cert.CertPem,
+		"pki/etcd/ca.key":        p.etcd.key.PrivateKeyPem,
+		"pki/sa.key":             p.serviceAccount.PrivateKeyPem,
+		"pki/sa.pub":             p.serviceAccount.PublicKeyPem,
+		"apiserver/encryption.yaml": p.encryptionKey.ApplyT(func(key string) (string, error) {
+			return encryptionConfig(key)
+		}).(pulumi.StringOutput),
+	}
+}

@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command"
+	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Script is a shell script and the settings it reads from its environment.
+type Script struct {
+	Text string
+	// Env holds upper case names and plain values, which may span lines. Never a secret: they are part of the
+	// command text, which is shown in diffs and in error messages.
+	Env map[string]pulumi.StringInput
+}
+
+// Step is one script run as root on one host.
+type Step struct {
+	// Name says what is done, such as "join"; the script sees it as STEP.
+	Name string
+	// Node is the node that the step is about, which need not be the host it runs on; the script sees it as NODE.
+	Node string
+	// Run is executed at first and again whenever it, the files or the connection change. It has to be idempotent.
+	Run Script
+	// Delete is executed when the step leaves the program or is replaced. Nil does nothing.
+	Delete *Script
+	// Files are secret. Run finds them on its standard input as base64 of a tar archive with these names.
+	Files map[string]pulumi.StringInput
+	// Minutes bounds the step from outside; scripts bound their own waits and report better.
+	Minutes int
+	// Triggers replace the step when they change, so that Delete runs first.
+	Triggers pulumi.Array
+}
+
+// host is a machine that steps run on.
+type host struct {
+	connection remote.ConnectionArgs
+	machine    pulumi.Resource
+	provider   *command.Provider
+	parent     pulumi.Resource
+}
+
+func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, parent pulumi.Resource) host {
+	return host{
+		connection: remote.ConnectionArgs{
+			Host:           h.Address,
+			User:           pulumi.String(h.User),
+			PrivateKey:     pulumi.ToSecret(privateKey).(pulumi.StringOutput),
+			HostKey:        h.HostKey.ToStringOutput().ToStringPtrOutput(),
+			DialErrorLimit: pulumi.Int(dialErrors),
+			PerDialTimeout: pulumi.Int(15),
+		},
+		machine:  h.Machine,
+		provider: provider,
+		parent:   parent,
+	}
+}
+
+// dialErrors is about a minute of refused connections, the time of a reboot. sshd also turns connections away while
+// many steps log in at once.
+const dialErrors = 20
+
+// untilTimeout makes a host's connection persist as long as the step may take: for a machine that still boots.
+func (h host) untilTimeout() host {
+	h.connection.DialErrorLimit = pulumi.Int(-1)
+	return h
+}
+
+// run makes the resource of a step. Every remote command of the program is made here.
+func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	args := &remote.CommandArgs{
+		Connection:             h.connection,
+		Create:                 commandText(step.Name, step.Node, step.Run),
+		AddPreviousOutputInEnv: pulumi.Bool(false),
+		Triggers:               step.Triggers,
+	}
+	if step.Delete != nil {
+		args.Delete = commandText(step.Name+"-delete", step.Node, *step.Delete)
+	}
+	if len(step.Files) > 0 {
+		args.Stdin = bundle(step.Files)
+		args.Logging = remote.LoggingNone
+	}
+	timeout := fmt.Sprintf("%dm", step.Minutes)
+	opts = append([]pulumi.ResourceOption{
+		pulumi.Parent(h.parent),
+		pulumi.Provider(h.provider),
+		// A step's effect is gone with its machine: deleting both must not ask a dead host.
+		pulumi.DeletedWith(h.machine),
+		pulumi.DependsOn([]pulumi.Resource{h.machine}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout, Delete: timeout}),
+		// A trigger stands for the machine behind a name, and two of that name cannot be in the cluster at once.
+		pulumi.DeleteBeforeReplace(true),
+	}, opts...)
+	cmd, err := remote.NewCommand(ctx, name, args, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("step %s: %w", name, err)
+	}
+	return cmd, nil
+}
+
+// commandText is what runs on the host, as one line of shell.
+func commandText(step, node string, script Script) pulumi.StringOutput {
+	keys := slices.Sorted(maps.Keys(script.Env))
+	values := make([]any, len(keys))
+	for i, k := range keys {
+		values[i] = script.Env[k]
+	}
+	return pulumi.All(values...).ApplyT(func(resolved []any) string {
+		env := make([][2]string, len(keys))
+		for i, k := range keys {
+			env[i] = [2]string{k, resolved[i].(string)}
+		}
+		return renderCommand(step, node, env, script.Text)
+	}).(pulumi.StringOutput)
+}
+
+func renderCommand(step, node string, env [][2]string, text string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sudo env STEP=%s NODE=%s", quote(step), quote(node))
+	for _, kv := range env {
+		fmt.Fprintf(&b, " %s=%s", kv[0], quote(kv[1]))
+	}
+	fmt.Fprintf(&b, " bash -c %s", quote(text))
+	return b.String()
+}
+
+// quote makes one word of a POSIX shell of any text without NUL.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// bundle is the secret standard input that carries files.
+func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {
+	names := slices.Sorted(maps.Keys(files))
+	contents := make([]any, len(names))
+	for i, n := range names {
+		contents[i] = files[n]
+	}
+	packed := pulumi.All(contents...).ApplyT(func(resolved []any) (string, error) {
+		plain := make(map[string]string, len(names))
+		for i, n := range names {
+			plain[n] = resolved[i].(string)
+		}
+		return pack(plain)
+	}).(pulumi.StringOutput)
+	return pulumi.ToSecret(packed).(pulumi.StringOutput)
+}
+
+// pack returns base64 of a tar archive. The same files give the same text, or every `up` would run the step again.
+func pack(files map[string]string) (string, error) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(files[name])), Format: tar.FormatUSTAR}
+		if err := w.WriteHeader(header); err != nil {
+			return "", fmt.Errorf("packing %s: %w", name, err)
+		}
+		if _, err := w.Write([]byte(files[name])); err != nil {
+			return "", fmt.Errorf("packing %s: %w", name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return "", fmt.Errorf("packing files: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(buf.Bytes()), nil
+}

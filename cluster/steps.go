@@ -1,0 +1,189 @@
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// steps builds the steps of one cluster. Functions here say what runs; cluster.go says in which order.
+type steps struct {
+	cfg     *config.Config
+	release release
+	pki     *pki
+	args    Args
+}
+
+// ready waits until the machine has booted and says no if it is one that the other scripts are not made for.
+func (s steps) ready(h Host) Step {
+	return Step{
+		Name: "ready", Node: h.Name, Minutes: 10,
+		Run: Script{Text: readyScript, Env: map[string]pulumi.StringInput{
+			// A new machine behind the same name and address is to be waited for again.
+			"MACHINE": h.ProviderID,
+		}},
+	}
+}
+
+// prepare installs everything that a node needs before it knows its cluster.
+func (s steps) prepare(h Host) Step {
+	env := map[string]pulumi.StringInput{
+		"MACHINE":            h.ProviderID,
+		"KUBERNETES_VERSION": pulumi.String(s.release.version),
+		"KUBERNETES_APT":     pulumi.String(or(s.cfg.Mirrors.KubernetesApt, defaultKubernetesApt)),
+		"CONTAINERD_VERSION": pulumi.String(containerdVersion),
+		"CONTAINERD_APT":     pulumi.String(or(s.cfg.Mirrors.ContainerdApt, defaultContainerdApt)),
+		"CONTAINERD_CONFIG":  pulumi.String(containerdConfig(s.release, s.cfg.Kubernetes.Containerd)),
+		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
+		"IMAGES":             pulumi.String(strings.Join(s.release.images(h.Role == config.ControlPlane), " ")),
+	}
+	if h.Role == config.ControlPlane {
+		env["ETCD_VERSION"] = pulumi.String(etcdToolsVersion)
+		env["ETCD_RELEASES"] = pulumi.String(or(s.cfg.Mirrors.Etcd, defaultEtcdReleases))
+	}
+	return Step{Name: "prepare", Node: h.Name, Minutes: 20, Run: Script{Text: prepareScript, Env: env}}
+}
+
+// init makes the first control plane, or brings a running one to changed settings.
+func (s steps) init(h Host) Step {
+	env := map[string]pulumi.StringInput{
+		"KUBERNETES_VERSION": pulumi.String(s.release.version),
+		"KUBEADM_CONFIG":     s.initConfig(h),
+		"AUDIT_POLICY":       pulumi.String(auditPolicy),
+		"AUDIT_POLICY_FILE":  pulumi.String(auditPolicyFile()),
+		// What no running cluster can change; the script refuses instead of half doing it.
+		"IDENTITY": pulumi.String(fmt.Sprintf("pods %s services %s domain %s endpoint %s",
+			s.cfg.Network.PodCIDR, s.cfg.Network.ServiceCIDR, s.cfg.Cluster.DNSDomain, s.args.Endpoint)),
+	}
+	if from := s.cfg.Backup.RestoreFrom; from != "" {
+		maps.Copy(env, s.backupEnv())
+		env["RESTORE_FROM"] = pulumi.String(from)
+	}
+	return Step{
+		Name: "init", Node: h.Name, Minutes: 20,
+		Run:   Script{Text: initScript, Env: env},
+		Files: s.pki.files(),
+	}
+}
+
+// join makes a worker of the host, or brings one that has joined to changed settings.
+func (s steps) join(h, controlPlane Host) Step {
+	return Step{
+		Name: "join", Node: h.Name, Minutes: 15,
+		Run: Script{Text: joinScript, Env: map[string]pulumi.StringInput{
+			"KUBERNETES_VERSION": pulumi.String(s.release.version),
+			"KUBEADM_CONFIG":     s.joinConfig(h),
+			"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
+			// The kubelet's settings come from the cluster; their digest here makes the worker fetch changed ones.
+			"KUBELET_SETTINGS": pulumi.String(s.kubeletDigest()),
+			// After a control plane was made anew from a snapshot, the worker sees to it that it is still known.
+			"CONTROL_PLANE": controlPlane.ProviderID,
+		}},
+		Files: map[string]pulumi.StringInput{
+			"discovery.conf": kubeconfig(s.cfg.Cluster.Name, pulumi.String(s.args.Endpoint), s.pki.cluster, "join", s.pki.join),
+		},
+	}
+}
+
+// node sets labels and taints of a node. It runs on the control plane, as only an administrator may set most of them.
+func (s steps) node(h, controlPlane Host) Step {
+	step := Step{
+		Name: "node", Node: h.Name, Minutes: 10,
+		Run: Script{Text: nodeScript, Env: map[string]pulumi.StringInput{
+			"ROLE":          pulumi.String(h.Role),
+			"LABELS":        pulumi.String(labelLines(h.Labels)),
+			"TAINTS":        pulumi.String(taintLines(h.Taints)),
+			"STARTUP_TAINT": pulumi.String(StartupTaint),
+			"CONTROL_PLANE": controlPlane.ProviderID,
+		}},
+	}
+	if h.Role == config.Worker {
+		step.Run.Env["PROVIDER_ID"] = h.ProviderID
+		step.Delete = &Script{Text: nodeDeleteScript}
+		// Another machine of this name: the node of the old one is drained and deleted before it joins.
+		step.Triggers = pulumi.Array{h.ProviderID}
+	}
+	return step
+}
+
+// backup installs the timer that takes etcd snapshots.
+func (s steps) backup(h Host) Step {
+	env := s.backupEnv()
+	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Schedule)
+	return Step{Name: "backup", Node: h.Name, Minutes: 5, Run: Script{Text: backupScript, Env: env}}
+}
+
+// backupEnv is what etcd-snapshot.sh needs to find the bucket, and the script itself.
+func (s steps) backupEnv() map[string]pulumi.StringInput {
+	return map[string]pulumi.StringInput{
+		"ETCD_SNAPSHOT": pulumi.String(etcdSnapshotScript),
+		"BUCKET":        s.args.BackupBucket,
+		"PREFIX":        pulumi.String(s.cfg.Cluster.Name + "/etcd"),
+		"AWS_REGION":    pulumi.String(s.cfg.Region),
+		"S3_ENDPOINT":   pulumi.String(or(s.cfg.Mirrors.S3Endpoint, "https://s3."+s.cfg.Region+".amazonaws.com")),
+	}
+}
+
+func (s steps) initConfig(h Host) pulumi.StringOutput {
+	inputs := []any{h.PrivateIP, h.ProviderID, s.args.PublicEndpoint}
+	for _, san := range s.args.CertSANs {
+		inputs = append(inputs, san)
+	}
+	return pulumi.All(inputs...).ApplyT(func(v []any) (string, error) {
+		facts := controlPlaneFacts{node: s.facts(h, v[0].(string), v[1].(string)), endpoint: s.args.Endpoint}
+		for _, san := range append([]any{s.args.Endpoint, v[0]}, v[2:]...) {
+			if !slices.Contains(facts.certSANs, san.(string)) {
+				facts.certSANs = append(facts.certSANs, san.(string))
+			}
+		}
+		return initConfig(s.cfg, s.release, facts)
+	}).(pulumi.StringOutput)
+}
+
+func (s steps) joinConfig(h Host) pulumi.StringOutput {
+	return pulumi.All(h.PrivateIP, h.ProviderID).ApplyT(func(v []any) (string, error) {
+		return joinConfig(s.cfg, s.facts(h, v[0].(string), v[1].(string)))
+	}).(pulumi.StringOutput)
+}
+
+func (s steps) facts(h Host, privateIP, providerID string) nodeFacts {
+	return nodeFacts{Node: h.Node, privateIP: privateIP, providerID: providerID, region: s.cfg.Region, zone: h.Zone}
+}
+
+func (s steps) kubeletDigest() string {
+	text, err := renderYAML(kubeletConfig(s.cfg))
+	if err != nil {
+		// initConfig renders the same settings and reports the error.
+		return ""
+	}
+	return digest(text)[:16]
+}
+
+func labelLines(labels map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		fmt.Fprintf(&b, "%s=%s\n", k, labels[k])
+	}
+	return b.String()
+}
+
+func taintLines(taints []config.Taint) string {
+	lines := make([]string, len(taints))
+	for i, t := range taints {
+		lines[i] = fmt.Sprintf("%s=%s:%s\n", t.Key, t.Value, t.Effect)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+func or(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return strings.TrimSuffix(value, "/")
+}
