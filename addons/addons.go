@@ -2,6 +2,8 @@
 package addons
 
 import (
+	"fmt"
+
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -25,4 +27,44 @@ type Args struct {
 	MustOutliveAddons []pulumi.Resource
 	// AWSProvider is used for the DNS records that point to the load balancer.
 	AWSProvider *aws.Provider
+}
+
+// Platform is everything on top of the cluster.
+type Platform struct {
+	pulumi.ResourceState
+
+	// NodesReady exists once every node is Ready.
+	NodesReady pulumi.Resource
+	// URLs are the addresses of what the platform serves, by name. Empty without a domain.
+	URLs map[string]string
+	// Passwords are the passwords of what the platform runs, by name. They are secrets.
+	Passwords map[string]pulumi.StringOutput
+}
+
+// Install puts the add-ons onto the cluster.
+func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
+	root := &Platform{URLs: map[string]string{}, Passwords: map[string]pulumi.StringOutput{}}
+	providers := []pulumi.ProviderResource{args.Cluster.Provider}
+	if args.AWSProvider != nil {
+		providers = append(providers, args.AWSProvider)
+	}
+	if err := ctx.RegisterComponentResource("kubeadm-aws:addons:Platform", "platform", root, pulumi.Providers(providers...)); err != nil {
+		return nil, fmt.Errorf("platform: %w", err)
+	}
+	b := &builder{ctx: ctx, args: args, cfg: args.Config, root: root}
+
+	calico, err := b.calico()
+	if err != nil {
+		return nil, err
+	}
+	cloud, err := b.cloudController()
+	if err != nil {
+		return nil, err
+	}
+	root.NodesReady, err = b.nodesReady(calico, cloud)
+	if err != nil {
+		return nil, err
+	}
+
+	return root, ctx.RegisterResourceOutputs(root, pulumi.Map{"urls": pulumi.ToStringMap(root.URLs)})
 }

@@ -1,0 +1,70 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// builder carries what every add-on needs while Install runs.
+type builder struct {
+	ctx  *pulumi.Context
+	args Args
+	cfg  *config.Config
+	root *Platform
+}
+
+// needs are the resources that have to exist before another and have to outlive it. Add-ons that are switched off
+// are nil and left out.
+func needs(resources ...pulumi.Resource) []pulumi.Resource {
+	var present []pulumi.Resource
+	for _, r := range resources {
+		if r != nil {
+			present = append(present, r)
+		}
+	}
+	return present
+}
+
+func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption) []pulumi.ResourceOption {
+	return append([]pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.DependsOn(needs)}, opts...)
+}
+
+// release installs a chart under its own name, with the user's values laid over args.Values.
+func (b *builder) release(name string, c chart, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	args.Name = name
+	args.Chart, args.Repository = c.from(b.cfg.Mirrors.Charts)
+	args.Version = c.version
+	return kube.NewRelease(b.ctx, name, args, b.options(needs, opts)...)
+}
+
+func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (*kube.Object, error) {
+	return kube.NewObject(b.ctx, name, args, b.options(needs, opts)...)
+}
+
+// Pod security levels of the namespaces: what their pods may do to the host.
+const (
+	privileged = "privileged"
+	baseline   = "baseline"
+)
+
+// namespace makes a namespace. It is an object of its own, not a side effect of a release, because Helm leaves behind
+// the namespaces that it makes.
+func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	object, err := b.object("namespace-"+name, kube.ObjectArgs{
+		APIVersion: "v1",
+		Kind:       "Namespace",
+		Name:       name,
+		Labels: map[string]string{
+			"pod-security.kubernetes.io/enforce": security,
+			"app.kubernetes.io/managed-by":       "pulumi",
+		},
+	}, needs(b.args.Cluster.APIReady), opts...)
+	if err != nil {
+		return nil, fmt.Errorf("namespace %s: %w", name, err)
+	}
+	return object, nil
+}

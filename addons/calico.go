@@ -1,0 +1,77 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// calico installs the pod network, unless the configuration brings its own. It returns nil then.
+//
+// Everything here is dropped on destroy, never uninstalled: Calico takes itself down with finalizers that need running
+// nodes and its own operator, in an order that hangs when anything is missing, and it dies with its nodes anyway.
+func (b *builder) calico() (pulumi.Resource, error) {
+	if b.cfg.Cluster.CNI != "calico" {
+		return nil, nil
+	}
+	namespace, err := b.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
+	if err != nil {
+		return nil, err
+	}
+	crds, err := b.release("calico-crds", calicoCRDsChart, kube.ReleaseArgs{
+		Namespace: "tigera-operator",
+		SkipAwait: true,
+	}, needs(namespace), pulumi.RetainOnDelete(true))
+	if err != nil {
+		return nil, err
+	}
+	return b.release("calico", calicoChart, kube.ReleaseArgs{
+		Namespace: "tigera-operator",
+		Values:    calicoValues(b.cfg),
+		// nodes-ready waits for what matters: that the nodes are Ready.
+		SkipAwait: true,
+	}, needs(crds), pulumi.RetainOnDelete(true))
+}
+
+func calicoValues(cfg *config.Config) kube.Values {
+	return kube.Values{
+		"installation": kube.Values{
+			"kubernetesProvider": "",
+			"cni":                kube.Values{"type": "Calico"},
+			"calicoNetwork": kube.Values{
+				"bgp":            "Disabled",
+				"linuxDataplane": "Iptables",
+				"ipPools": []kube.Values{{
+					"name": "default-ipv4-ippool",
+					"cidr": cfg.Network.PodCIDR,
+					// Encapsulated everywhere: security groups know the nodes' addresses, not the pods', and EC2 drops
+					// packets from a source that is not the interface's own.
+					"encapsulation": "VXLAN",
+					"natOutgoing":   "Enabled",
+					"nodeSelector":  "all()",
+					"blockSize":     26,
+				}},
+			},
+			// One replica of Typha's and the control plane's parts; the default of two leaves one Pending on a
+			// single control-plane node.
+			"controlPlaneReplicas":            1,
+			"calicoNodeDaemonSet":             componentRequests("calico-node", "100m", "128Mi"),
+			"typhaDeployment":                 componentRequests("calico-typha", "20m", "48Mi"),
+			"calicoKubeControllersDeployment": componentRequests("calico-kube-controllers", "10m", "48Mi"),
+		},
+		// The aggregated API and the flow logs need memory that the default nodes do not have. A dead aggregated API
+		// would also block the deletion of every namespace.
+		"apiServer": kube.Values{"enabled": false},
+		"goldmane":  kube.Values{"enabled": false},
+		"whisker":   kube.Values{"enabled": false},
+		"resources": requests("20m", "96Mi"),
+	}
+}
+
+// componentRequests overrides the resources of one container in the way the operator's API wants it.
+func componentRequests(container, cpu, memory string) kube.Values {
+	return kube.Values{"spec": kube.Values{"template": kube.Values{"spec": kube.Values{
+		"containers": []kube.Values{{"name": container, "resources": requests(cpu, memory)}},
+	}}}}
+}

@@ -1,0 +1,173 @@
+// Package kube registers Helm releases and Kubernetes objects with the engine by their type tokens. The generated Go
+// packages for them (helm/v3, yaml, core/v1) pull in the whole Kubernetes API, which takes minutes to compile; the
+// program needs a handful of kinds. What those packages add beside types, this one adds too: the plugin version, the
+// compat flag of a release, the marking of secrets.
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/utilities"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Release is an installed Helm chart.
+type Release struct {
+	pulumi.CustomResourceState
+}
+
+// ReleaseArgs say what a release installs. Name, Namespace, Chart and Version are required.
+type ReleaseArgs struct {
+	// Name is the release name in the cluster. It is given, never generated, because other charts refer to the objects
+	// that carry it.
+	Name      string
+	Namespace string
+	// CreateNamespace makes the namespace at install. Helm does not remove it at uninstall.
+	CreateNamespace bool
+	// Chart is a chart name within Repository, or a whole oci:// reference when Repository is empty.
+	Chart      string
+	Version    string
+	Repository string
+	// Values are the chart's values. Leaves are plain YAML values or pulumi.Input.
+	Values Values
+	// Timeout bounds one install, upgrade or uninstall. Zero takes DefaultTimeout.
+	Timeout time.Duration
+	// SkipAwait returns as soon as the objects are accepted, before their pods are ready.
+	SkipAwait bool
+	// SkipCRDs leaves out the chart's crds directory.
+	SkipCRDs bool
+}
+
+// DefaultTimeout lets a small node pull the images of a chart. Helm's own five minutes are too short for it.
+const DefaultTimeout = 10 * time.Minute
+
+// engineMargin is how much longer the engine waits than Helm does, so that the error a user sees is Helm's.
+const engineMargin = 2 * time.Minute
+
+// NewRelease installs a chart and waits until it is ready, unless SkipAwait is set. Deleting it is `helm uninstall`.
+func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulumi.ResourceOption) (*Release, error) {
+	if args.Name == "" || args.Namespace == "" || args.Chart == "" || args.Version == "" {
+		return nil, fmt.Errorf("release %s: name, namespace, chart and version are required", name)
+	}
+	timeout := args.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	inputs := pulumi.Map{
+		"compat":    pulumi.String("true"),
+		"name":      pulumi.String(args.Name),
+		"namespace": pulumi.String(args.Namespace),
+		"chart":     pulumi.String(args.Chart),
+		"version":   pulumi.String(args.Version),
+		"timeout":   pulumi.Int(int(timeout.Seconds())),
+		"values":    args.Values.Inputs(),
+	}
+	if args.Repository != "" {
+		inputs["repositoryOpts"] = pulumi.Map{"repo": pulumi.String(args.Repository)}
+	}
+	for key, set := range map[string]bool{
+		"createNamespace": args.CreateNamespace,
+		"skipAwait":       args.SkipAwait,
+		"skipCrds":        args.SkipCRDs,
+	} {
+		if set {
+			inputs[key] = pulumi.Bool(true)
+		}
+	}
+	release := &Release{}
+	if err := ctx.RegisterResource("kubernetes:helm.sh/v3:Release", name, inputs, release, withDefaults(timeout, opts)...); err != nil {
+		return nil, fmt.Errorf("release %s: %w", name, err)
+	}
+	return release, nil
+}
+
+// Object is any Kubernetes object, custom resources included.
+type Object struct {
+	pulumi.CustomResourceState
+}
+
+// ObjectArgs describe one object. APIVersion, Kind and Name are required.
+type ObjectArgs struct {
+	APIVersion  string
+	Kind        string
+	Name        string
+	Namespace   string
+	Labels      map[string]string
+	Annotations map[string]string
+	// Fields are the object's top-level fields beside metadata: spec, data, stringData, parameters and so on.
+	Fields Values
+	// WaitFor are conditions such as "condition=Ready" that creation waits for.
+	WaitFor []string
+	// Timeout bounds one create, update or delete. Zero takes DefaultTimeout.
+	Timeout time.Duration
+}
+
+// NewObject creates an object and waits until the provider finds it ready. Deleting it waits for its finalizers.
+func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi.ResourceOption) (*Object, error) {
+	if args.APIVersion == "" || args.Kind == "" || args.Name == "" {
+		return nil, fmt.Errorf("object %s: apiVersion, kind and name are required", name)
+	}
+	timeout := args.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	metadata := pulumi.Map{"name": pulumi.String(args.Name)}
+	if args.Namespace != "" {
+		metadata["namespace"] = pulumi.String(args.Namespace)
+	}
+	if len(args.Labels) > 0 {
+		metadata["labels"] = pulumi.ToStringMap(args.Labels)
+	}
+	annotations, err := args.annotations()
+	if err != nil {
+		return nil, fmt.Errorf("object %s: %w", name, err)
+	}
+	if len(annotations) > 0 {
+		metadata["annotations"] = annotations
+	}
+	inputs := args.Fields.Inputs()
+	inputs["apiVersion"] = pulumi.String(args.APIVersion)
+	inputs["kind"] = pulumi.String(args.Kind)
+	inputs["metadata"] = metadata
+
+	if args.APIVersion == "v1" && args.Kind == "Secret" {
+		opts = append(opts, pulumi.AdditionalSecretOutputs([]string{"data", "stringData"}))
+	}
+	object := &Object{}
+	if err := ctx.RegisterResource(token(args.APIVersion, args.Kind), name, inputs, object, withDefaults(timeout, opts)...); err != nil {
+		return nil, fmt.Errorf("object %s: %w", name, err)
+	}
+	return object, nil
+}
+
+// annotations are the object's own and the one that the provider reads conditions from.
+func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
+	all := pulumi.ToStringMap(o.Annotations)
+	if len(o.WaitFor) == 0 {
+		return all, nil
+	}
+	conditions, err := json.Marshal(o.WaitFor)
+	if err != nil {
+		return nil, err
+	}
+	all["pulumi.com/waitFor"] = pulumi.String(conditions)
+	return all, nil
+}
+
+// token is the type of an object in the engine: the core group, which has no name in apiVersion, is called core.
+func token(apiVersion, kind string) string {
+	if apiVersion == "v1" {
+		apiVersion = "core/v1"
+	}
+	return "kubernetes:" + apiVersion + ":" + kind
+}
+
+func withDefaults(timeout time.Duration, opts []pulumi.ResourceOption) []pulumi.ResourceOption {
+	limit := (timeout + engineMargin).String()
+	defaults := []pulumi.ResourceOption{
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: limit, Update: limit, Delete: limit}),
+	}
+	return utilities.PkgResourceDefaultOpts(append(defaults, opts...))
+}

@@ -1,0 +1,84 @@
+package kube
+
+import (
+	"maps"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Values is a tree of Helm values or of an object's fields. Inner nodes are Values, map[string]any or lists; leaves
+// are strings, booleans, numbers or a pulumi.Input.
+type Values map[string]any
+
+// Merge returns v with over laid on top, the way Helm lays one values file over another: maps are merged key by key,
+// everything else, lists included, is replaced, and a null takes the key out. Neither argument is changed.
+func (v Values) Merge(over map[string]any) Values {
+	merged := maps.Clone(v)
+	if merged == nil {
+		merged = Values{}
+	}
+	for key, value := range over {
+		if value == nil {
+			delete(merged, key)
+			continue
+		}
+		below, isTree := tree(merged[key])
+		above, alsoTree := tree(value)
+		if isTree && alsoTree {
+			merged[key] = below.Merge(above)
+			continue
+		}
+		merged[key] = value
+	}
+	return merged
+}
+
+// Inputs turns the tree into what the engine takes.
+func (v Values) Inputs() pulumi.Map {
+	inputs := pulumi.Map{}
+	for key, value := range v {
+		inputs[key] = input(value)
+	}
+	return inputs
+}
+
+func input(value any) pulumi.Input {
+	if node, ok := tree(value); ok {
+		return node.Inputs()
+	}
+	switch value := value.(type) {
+	case pulumi.Input:
+		return value
+	case []any:
+		return list(value)
+	case []Values:
+		return list(value)
+	case []string:
+		return list(value)
+	}
+	return pulumi.Any(value)
+}
+
+func list[T any](items []T) pulumi.Array {
+	inputs := make(pulumi.Array, 0, len(items))
+	for _, item := range items {
+		inputs = append(inputs, input(item))
+	}
+	return inputs
+}
+
+func tree(value any) (Values, bool) {
+	switch value := value.(type) {
+	case Values:
+		return value, true
+	case map[string]any:
+		return value, true
+	case map[string]string:
+		node := Values{}
+		for k, v := range value {
+			node[k] = v
+		}
+		return node, true
+	}
+	return nil, false
+}

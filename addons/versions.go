@@ -1,0 +1,62 @@
+package addons
+
+import (
+	"strings"
+
+	"kubeadm-aws/config"
+)
+
+// chart is a Helm chart at one version.
+type chart struct {
+	// name is the chart's name in its repository.
+	name       string
+	version    string
+	repository string
+}
+
+// Every chart that the platform installs. Before a version changes, run addons/chart-keys.sh: the tests compare what
+// the program sets with the keys that the chart has at exactly this version.
+var (
+	calicoCRDsChart   = chart{"crd.projectcalico.org.v1", "v3.32.1", "https://docs.tigera.io/calico/charts"}
+	calicoChart       = chart{"tigera-operator", "v3.32.1", "https://docs.tigera.io/calico/charts"}
+	cloudChart        = chart{"aws-cloud-controller-manager", "0.0.11", "https://kubernetes.github.io/cloud-provider-aws"}
+	metricsChart      = chart{"metrics-server", "3.13.1", "https://kubernetes-sigs.github.io/metrics-server"}
+	ebsChart          = chart{"aws-ebs-csi-driver", "2.64.0", "https://kubernetes-sigs.github.io/aws-ebs-csi-driver"}
+	certManagerChart  = chart{"cert-manager", "v1.21.1", "https://charts.jetstack.io"}
+	loadBalancerChart = chart{"aws-load-balancer-controller", "3.5.0", "https://aws.github.io/eks-charts"}
+	promCRDsChart     = chart{"prometheus-operator-crds", "31.0.1", "https://prometheus-community.github.io/helm-charts"}
+	monitoringChart   = chart{"kube-prometheus-stack", "88.5.3", "https://prometheus-community.github.io/helm-charts"}
+	lokiChart         = chart{"loki", "18.11.0", "https://grafana-community.github.io/helm-charts"}
+	fluentBitChart    = chart{"fluent-bit", "0.58.1", "https://fluent.github.io/helm-charts"}
+	rabbitmqChart     = chart{"rabbitmq-cluster-operator", "0.6.5", "oci://registry-1.docker.io/cloudpirates"}
+	valkeyChart       = chart{"valkey", "0.11.0", "https://valkey.io/valkey-helm"}
+	postgresqlChart   = chart{"cloudnative-pg", "0.29.0", "https://cloudnative-pg.github.io/charts"}
+	argocdChart       = chart{"argo-cd", "10.1.1", "https://argoproj.github.io/argo-helm"}
+	rolloutsChart     = chart{"argo-rollouts", "2.41.0", "https://argoproj.github.io/argo-helm"}
+)
+
+// cloudImages are the cloud controller manager's images by Kubernetes minor: it may not be newer than the API server
+// and at most one minor older.
+var cloudImages = map[string]string{
+	"1.35": "v1.35.2",
+	"1.36": "v1.36.1",
+}
+
+// cloudImage is the image tag for the configured Kubernetes.
+func cloudImage(cfg *config.Config) string {
+	minor := strings.Join(strings.SplitN(cfg.Cluster.KubernetesVersion, ".", 3)[:2], ".")
+	return cloudImages[minor]
+}
+
+// from is where the chart comes from: its repository, or the mirror that the configuration names for it. Helm wants a
+// chart in an OCI registry as one reference, without a repository.
+func (c chart) from(mirrors map[string]string) (reference, repository string) {
+	repository = c.repository
+	if mirror, ok := mirrors[repository]; ok {
+		repository = strings.TrimSuffix(mirror, "/")
+	}
+	if strings.HasPrefix(repository, "oci://") {
+		return repository + "/" + c.name, ""
+	}
+	return c.name, repository
+}
