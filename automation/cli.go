@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/blang/semver"
+	"github.com/pulumi/pulumi/sdk/v3"
+)
+
+// errStopped is returned instead of starting another CLI command after an interrupt.
+var errStopped = errors.New("interrupted")
+
+// pulumiCLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
+// ends and leaves it in the terminal's process group, where one Ctrl-C arrives twice: both lose state. Here the CLI has
+// a process group of its own and gets exactly the interrupts that are handed on.
+type pulumiCLI struct {
+	path    string
+	version semver.Version
+	// keep says which variables of the environment the CLI may see.
+	keep func(name string) bool
+	// held is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
+	held *os.File
+
+	mu      sync.Mutex
+	running *os.Process
+	stopped bool
+}
+
+// findCLI takes the CLI named by $PULUMI, the one on PATH, or the one that `make` built into dir/.bin.
+func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
+	path := os.Getenv("PULUMI")
+	if path == "" {
+		path = filepath.Join(dir, ".bin", "v"+sdk.Version.String(), "pulumi")
+		if _, err := os.Stat(path); err != nil {
+			path, err = exec.LookPath("pulumi")
+			if err != nil {
+				return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
+					"no pulumi CLI on PATH")
+			}
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, "version")
+	cmd.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fail(exitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w", path, err)
+	}
+	version, err := semver.ParseTolerant(strings.TrimSpace(string(out)))
+	if err != nil || version.LT(sdk.Version) {
+		return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it finds or builds a CLI that is new enough.",
+			"%s is version %s, and v%s is needed", path, strings.TrimSpace(string(out)), sdk.Version)
+	}
+	return &pulumiCLI{path: path, version: version, keep: func(string) bool { return true }}, nil
+}
+
+// Version implements auto.PulumiCommand.
+func (c *pulumiCLI) Version() semver.Version { return c.version }
+
+// Run implements auto.PulumiCommand. The context is not tied to the process: interrupting it is Interrupt's business.
+func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, moreErr []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
+	cmd := exec.Command(c.path, append([]string{"--non-interactive"}, args...)...)
+	cmd.Dir = workdir
+	cmd.Env = append(c.environment(), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin = stdin
+	cmd.Stdout = io.MultiWriter(append(moreOut, &stdout)...)
+	cmd.Stderr = io.MultiWriter(append(moreErr, &stderr)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if c.held != nil {
+		cmd.ExtraFiles = []*os.File{c.held}
+	}
+	if err := c.start(cmd); err != nil {
+		return "", err.Error(), -2, err
+	}
+	err := cmd.Wait()
+	c.mu.Lock()
+	c.running = nil
+	c.mu.Unlock()
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
+}
+
+func (c *pulumiCLI) start(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return errStopped
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", c.path, err)
+	}
+	c.running = cmd.Process
+	return nil
+}
+
+// Interrupt hands one interrupt to the CLI. The first lets it finish what is in flight, the second makes it give that up.
+// No further command is started.
+func (c *pulumiCLI) Interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	if c.running != nil {
+		// The process may have just ended; then there is nothing to interrupt.
+		_ = c.running.Signal(os.Interrupt)
+	}
+}
+
+// Stopped reports whether Interrupt was called.
+func (c *pulumiCLI) Stopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+func (c *pulumiCLI) environment() []string {
+	env := []string{"PULUMI_AUTOMATION_API=true", "PULUMI_SKIP_UPDATE_CHECK=true"}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if name != "PULUMI" && c.keep(name) {
+			env = append(env, entry)
+		}
+	}
+	return env
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+)
+
+// up plans, shows the plan, and carries it out.
+func up(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	s.start(p)
+	planned, err := s.plan(ctx, p)
+	if err != nil {
+		return err
+	}
+	if len(planned) > 0 {
+		if err := s.confirm("Make these changes?"); err != nil {
+			return err
+		}
+	}
+	w := newWatcher(s.log, planned, false)
+	err = w.follow(func(stream chan<- events.EngineEvent) error {
+		_, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		return err
+	})
+	if err != nil {
+		return s.engine(err, w)
+	}
+	if err := s.timeline(ctx, p, w); err != nil {
+		return err
+	}
+	if err := s.outputs(ctx, p, false); err != nil {
+		return err
+	}
+	return nil
+}
+
+// preview plans and shows the plan.
+func preview(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	s.start(p)
+	planned, err := s.plan(ctx, p)
+	if err != nil {
+		return err
+	}
+	if s.op.expectNoChanges && len(planned) > 0 {
+		return fail(exitChanges, "Look at the plan above; up carries it out.", "stack %s is not what its settings say", s.op.stack)
+	}
+	return nil
+}
+
+// refresh takes over into the state what differs from it in the account.
+func refresh(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	s.start(p)
+	if err := s.confirm("Take over into the state what differs?"); err != nil {
+		return err
+	}
+	w := newWatcher(s.log, nil, false)
+	err = w.follow(func(stream chan<- events.EngineEvent) error {
+		_, err := p.Refresh(ctx, optrefresh.EventStreams(stream), optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false))
+		return err
+	})
+	if err != nil {
+		return s.engine(err, w)
+	}
+	return nil
+}
+
+// plan previews, reports the plan, and returns how many resources it changes, by phase.
+func (s *session) plan(ctx context.Context, p *place) (map[string]int, error) {
+	w := newWatcher(s.log, nil, true)
+	err := w.follow(func(stream chan<- events.EngineEvent) error {
+		_, err := p.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
+		return err
+	})
+	if err != nil {
+		return nil, s.engine(err, w)
+	}
+	s.log.emit(w.planEvent())
+	return w.done, nil
+}
+
+// engine turns an engine's error into a failure.
+func (s *session) engine(err error, w *watcher) error {
+	return engineFailure(err, s.op, w.errors > 0, s.cli.Stopped())
+}
+
+// confirm asks before a change to a real account.
+func (s *session) confirm(question string) error {
+	if s.op.cloud != cloudAWS || s.op.yes {
+		return nil
+	}
+	if s.op.json {
+		return fail(exitUsage, "", "with --json nobody can be asked; give --yes")
+	}
+	fmt.Fprintf(s.out, "\n%s Type yes: ", question)
+	answer, _ := bufio.NewReader(s.in).ReadString('\n')
+	if strings.TrimSpace(answer) != "yes" {
+		return fail(exitCannotStart, "", "not confirmed; nothing was changed")
+	}
+	return nil
+}
+
+// close ends what runs beside the stack.
+func (s *session) close(p *place) {
+	if err := p.Close(); err != nil {
+		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "closing: " + err.Error()})
+	}
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Checks style and the mistakes that tools can find: Go, shell, YAML and the pipelines. Prints what is wrong and fails.
+# shellcheck disable=SC2317 # functions are called through check
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+failed=0
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    printf 'lint  %-12s ok\n' "$name"
+  else
+    printf 'lint  %-12s FAILED\n' "$name"
+    failed=1
+  fi
+}
+
+# builds a Go tool at the version that tools/go.mod pins.
+tool() { go build -C tools -o "../.bin/$1" "$2"; }
+
+formatted() {
+  local bad
+  bad=$(git ls-files -z '*.go' | xargs -0 -r gofmt -l)
+  [ -z "$bad" ] || { printf 'not gofmt-ed: %s\n' "$bad"; return 1; }
+}
+# scripts prints the shell scripts of the repository, by their first line, each ended by NUL.
+scripts() {
+  git ls-files -z | while IFS= read -r -d '' f; do
+    if [ -f "$f" ] && head -n 1 "$f" | grep -qaE '^#!.*\b(ba)?sh\b'; then printf '%s\0' "$f"; fi
+  done
+}
+staticchecked() { tool staticcheck honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck ./...; }
+workflows() {
+  [ -d .github/workflows ] || { echo 'no workflows'; return 0; }
+  tool actionlint github.com/rhysd/actionlint/cmd/actionlint && .bin/actionlint
+}
+# needs CMD WHAT: these two are not Go and not built here.
+needs() { command -v "$1" >/dev/null || { echo "$1 is missing: apt-get install $1"; return 1; }; }
+shells() { needs shellcheck && scripts | xargs -0 -r shellcheck; }
+yamls() { needs yamllint && yamllint --strict .; }
+
+check gofmt formatted
+check vet go vet ./...
+check staticcheck staticchecked
+check shellcheck shells
+check yamllint yamls
+check actionlint workflows
+exit "$failed"

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the whole test suite: Go's tests with the pinned Pulumi CLI on PATH, and moto for those that ask an AWS API.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+pulumi=$(tools/pulumi.sh)
+PATH=$(dirname "$pulumi"):$PATH
+if moto=$(tools/moto.sh); then
+  PATH=$(dirname "$moto"):$PATH
+else
+  echo 'No moto_server: the tests against an AWS API emulator will say that they are skipped.' >&2
+fi
+export PATH
+echo 'Compiling and running all tests; the first time takes some minutes.'
+go test "$@" ./...
