@@ -236,7 +236,7 @@ s3 -T /tmp/o "$STORE/e2e-bucket/etcd/one.db"
 s3 "$STORE/e2e-bucket/?list-type=2&prefix=etcd%2F"; echo
 s3 "$STORE/e2e-bucket/etcd/one.db"
 curl -sS "$STORE/e2e-bucket/etcd/one.db"`
-		store := g.Overrides()["mirrors"].(map[string]any)["s3Endpoint"].(string)
+		store := g.s3Endpoint()
 		out := h.run(t, "STORE="+store+" bash -s", script)
 		for _, want := range []string{"i-e2e1", "<Key>etcd/one.db</Key>", "\nsnapshot\n", "no signature"} {
 			if !strings.Contains(out, want) {
@@ -252,13 +252,13 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 	})
 
 	t.Run("another process finds the hosts", func(t *testing.T) {
+		before := g.Overrides()["mirrors.etcd"]
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
-		before := g.Overrides()["mirrors"]
 		g = open(t, dir)
 		h.ground = g
-		if after := g.Overrides()["mirrors"]; before.(map[string]any)["etcd"] != after.(map[string]any)["etcd"] {
+		if after := g.Overrides()["mirrors.etcd"]; before != after {
 			t.Errorf("the mirror moved: %v, then %v", before, after)
 		}
 		if s, found, err := g.Find(ctx, "i-e2e1"); s != status || !found || err != nil {
