@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	classic "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+)
+
+// What to do with volumes.
+const (
+	deleteVolumes = "delete"
+	keepVolumes   = "keep"
+)
+
+// Tags by which a thing is known. The last two are this project's own (config.TagCluster, config.TagManagedBy); they are
+// written out here because package config needs the Pulumi SDK.
+const (
+	tagLoadBalancerController = "elbv2.k8s.aws/cluster"
+	tagCloudProvider          = "kubernetes.io/cluster/" // + the cluster's name; "owned" is the value
+	tagVolumeDriver           = "ebs.csi.aws.com/cluster-name"
+	tagProject                = "kubeadm-aws/cluster"
+	tagManagedBy              = "kubeadm-aws/managed-by"
+	managedByPulumi           = "pulumi"
+)
+
+// scope says which things belong to the cluster.
+type scope struct {
+	cluster string
+	// vpc bounds everything that lives in a VPC, so that a second cluster of the same name elsewhere is safe.
+	vpc string
+	// zone is the public hosted zone to look for records in; empty for none.
+	zone    string
+	volumes string
+}
+
+// owns reports whether a controller of the cluster made the thing with these tags. Pulumi's own things carry the
+// cluster's tags too (the controllers ask for it) and are told apart by a tag that only Pulumi sets.
+func (s scope) owns(tags map[string]string) bool {
+	if tags[tagManagedBy] == managedByPulumi {
+		return false
+	}
+	return tags[tagLoadBalancerController] == s.cluster ||
+		tags[tagCloudProvider+s.cluster] == "owned" ||
+		tags[tagVolumeDriver] == s.cluster
+}
+
+// pulumiOwns reports whether Pulumi made the thing for this cluster.
+func (s scope) pulumiOwns(tags map[string]string) bool {
+	return tags[tagManagedBy] == managedByPulumi && tags[tagProject] == s.cluster
+}
+
+// account is one region of one AWS account, seen by one cluster.
+type account struct {
+	scope
+	ec2     *ec2.Client
+	elb     *elb.Client
+	classic *classic.Client
+	route53 *route53.Client
+}
+
+// open finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does.
+func open(ctx context.Context, s scope, region string) (*account, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8))
+	if err != nil {
+		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return nil, fmt.Errorf("find AWS credentials (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY): %w", err)
+	}
+	return &account{
+		scope:   s,
+		ec2:     ec2.NewFromConfig(cfg),
+		elb:     elb.NewFromConfig(cfg),
+		classic: classic.NewFromConfig(cfg),
+		route53: route53.NewFromConfig(cfg),
+	}, nil
+}
+
+func (a *account) inVPC() types.Filter { return filter("vpc-id", a.vpc) }
+
+func filter(name string, values ...string) types.Filter {
+	return types.Filter{Name: &name, Values: values}
+}
+
+func tagMap(list []types.Tag) map[string]string {
+	tags := make(map[string]string, len(list))
+	for _, t := range list {
+		tags[deref(t.Key)] = deref(t.Value)
+	}
+	return tags
+}
+
+// deref spares the nil checks of an SDK whose every field is a pointer.
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}

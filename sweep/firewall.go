@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// controllerRule begins the description of every rule that the Load Balancer Controller writes into the nodes' group.
+const controllerRule = "elbv2.k8s.aws/"
+
+// owner says who a security group in the VPC belongs to.
+type owner int
+
+const (
+	nobody      owner = iota // not the cluster's: never touched
+	controllers              // made by the cluster's controllers: removed
+	pulumi                   // Pulumi's, for this cluster: kept, but rules of controllers in it are revoked
+)
+
+type securityGroup struct {
+	id, name string
+	owner    owner
+	// refers are the ids of the other groups that its rules refer to.
+	refers []string
+}
+
+func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
+	var list []securityGroup
+	pages := ec2.NewDescribeSecurityGroupsPaginator(a.ec2, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{a.inVPC()}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, sg := range page.SecurityGroups {
+			g := securityGroup{id: deref(sg.GroupId), name: deref(sg.GroupName)}
+			switch tags := tagMap(sg.Tags); {
+			case a.owns(tags):
+				g.owner = controllers
+			case a.pulumiOwns(tags):
+				g.owner = pulumi
+			}
+			for _, p := range slices.Concat(sg.IpPermissions, sg.IpPermissionsEgress) {
+				for _, pair := range p.UserIdGroupPairs {
+					if id := deref(pair.GroupId); id != g.id {
+						g.refers = append(g.refers, id)
+					}
+				}
+			}
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+// removeRules takes the rules that keep groups from being deleted: those of controllers' groups that refer to another group
+// (two groups that refer to each other can otherwise never go), and in Pulumi's groups those that refer to a group
+// that goes or that a controller wrote.
+func (a *account) removeRules(ctx context.Context, s *survey, groups []securityGroup) error {
+	owners, names := map[string]owner{}, map[string]string{}
+	var ours []string
+	for _, g := range groups {
+		owners[g.id], names[g.id] = g.owner, g.name
+		if g.owner != nobody {
+			ours = append(ours, g.id)
+		}
+	}
+	// AWS accepts 200 values in a filter.
+	for batch := range slices.Chunk(ours, 200) {
+		pages := ec2.NewDescribeSecurityGroupRulesPaginator(a.ec2, &ec2.DescribeSecurityGroupRulesInput{
+			Filters: []types.Filter{filter("group-id", batch...)},
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, r := range page.SecurityGroupRules {
+				group, other := deref(r.GroupId), ""
+				if r.ReferencedGroupInfo != nil {
+					other = deref(r.ReferencedGroupInfo.GroupId)
+				}
+				ofController := owners[group] == controllers && other != "" && other != group
+				inPulumis := owners[group] == pulumi &&
+					(owners[other] == controllers || strings.HasPrefix(deref(r.Description), controllerRule))
+				if !ofController && !inPulumis {
+					continue
+				}
+				s.add(thing{
+					Item: Item{
+						Kind: "security group rule", ID: deref(r.SecurityGroupRuleId), Name: deref(r.Description),
+						Detail: fmt.Sprintf("in %s %s", group, names[group]),
+					},
+					remove: a.revoke(r),
+				})
+			}
+		}
+	}
+	return nil
+}
+
+func (a *account) revoke(r types.SecurityGroupRule) func(context.Context) error {
+	ids := []string{deref(r.SecurityGroupRuleId)}
+	return func(ctx context.Context) error {
+		var err error
+		if deref(r.IsEgress) {
+			_, err = a.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+		} else {
+			_, err = a.ec2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+		}
+		return err
+	}
+}
+
+// removeGroups takes the controllers' groups. A group that somebody else's group refers to can never go while that
+// rule is there, and the rule is not ours to revoke: that is said at once instead of at the deadline.
+func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []networkInterface) {
+	for _, g := range groups {
+		if g.owner != controllers {
+			continue
+		}
+		t := thing{Item: Item{Kind: "security group", ID: g.id, Name: g.name}}
+		var users []string
+		for _, n := range interfaces {
+			if slices.Contains(n.groups, g.id) {
+				users = append(users, n.id)
+			}
+		}
+		if len(users) > 0 {
+			t.Detail = "used by " + strings.Join(sorted(users), ", ")
+		}
+		t.remove = func(ctx context.Context) error {
+			_, err := a.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &g.id})
+			return err
+		}
+		for _, other := range groups {
+			if other.owner == nobody && slices.Contains(other.refers, g.id) {
+				t.remove = func(context.Context) error {
+					return &blocked{fmt.Sprintf("rules of %s %s refer to it, and that group does not carry the cluster's tags; "+
+						"delete those rules: aws ec2 describe-security-group-rules --filters Name=group-id,Values=%s", other.id, other.name, other.id)}
+				}
+			}
+		}
+		s.add(t)
+	}
+}

@@ -1,0 +1,122 @@
+// Command sweep removes from an AWS account what the controllers of one cluster made and left: load balancers with their
+// listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces, and
+// volumes. It knows a cluster's things by the tags that its controllers set and by its VPC, and touches nothing else.
+//
+// It stands alone, with the AWS SDK only, so that running it in a destroy does not build the rest of the project.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit codes.
+const (
+	exitClean = 0 // nothing is left, or the dry run has listed everything
+	exitLeft  = 1 // something is left, or the account could not be read
+	exitUsage = 2
+)
+
+const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
+
+Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
+Credentials come from the environment, as for the AWS CLI. Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
+`
+
+// options are the command line.
+type options struct {
+	scope
+	region  string
+	dryRun  bool
+	receipt string
+	timeout time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitClean
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "sweep: %v\n\n%s", err, usage)
+		return exitUsage
+	}
+	account, err := open(ctx, opts.scope, opts.region)
+	if err != nil {
+		fmt.Fprintf(stderr, "sweep: %v\n", err)
+		return exitLeft
+	}
+	s := &sweep{
+		account:  account,
+		receipt:  newReceipt(opts),
+		progress: func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) },
+		pause:    pause,
+	}
+	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
+	defer cancel()
+	err = s.run(ctx)
+	s.receipt.close(err)
+	fmt.Fprint(stdout, s.receipt.text())
+	if opts.receipt != "" {
+		err = errors.Join(err, s.receipt.write(opts.receipt))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "sweep: %v\n", err)
+		return exitLeft
+	}
+	return exitClean
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("sweep", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.cluster, "cluster", "", "")
+	flags.StringVar(&o.region, "region", "", "")
+	flags.StringVar(&o.vpc, "vpc", "", "")
+	flags.StringVar(&o.zone, "zone", "", "")
+	flags.StringVar(&o.volumes, "volumes", "", "")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "")
+	flags.StringVar(&o.receipt, "receipt", "", "")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(stderr, usage)
+		}
+		return o, err
+	}
+	var faults []string
+	for name, value := range map[string]string{"cluster": o.cluster, "region": o.region, "vpc": o.vpc} {
+		if value == "" {
+			faults = append(faults, "--"+name+" is missing")
+		}
+	}
+	if o.volumes != deleteVolumes && o.volumes != keepVolumes {
+		faults = append(faults, fmt.Sprintf("--volumes is %q: say delete or keep", o.volumes))
+	}
+	if flags.NArg() > 0 {
+		faults = append(faults, fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+	}
+	if o.timeout <= 0 {
+		faults = append(faults, "--timeout must be more than 0")
+	}
+	if len(faults) > 0 {
+		return o, errors.New(strings.Join(sorted(faults), "; "))
+	}
+	return o, nil
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// sweep is one run.
+type sweep struct {
+	account  *account
+	receipt  *Receipt
+	progress func(format string, args ...any)
+	// pause waits before the next round and returns the context's error when that ends first.
+	pause func(ctx context.Context, round int) error
+}
+
+// run lists, removes and lists again until the listing is empty, or nothing more can be done, or the context ends. AWS refuses to
+// delete what is still in use and forgets deletions for a moment, so only an empty listing counts as the end.
+func (s *sweep) run(ctx context.Context) error {
+	for round := 0; ; round++ {
+		now, err := s.account.survey(ctx)
+		if err != nil {
+			return s.stopped(err)
+		}
+		s.receipt.see(now)
+		if s.receipt.DryRun || len(now.things) == 0 {
+			return nil
+		}
+		if len(now.alive) > 0 {
+			return aliveError(now.alive)
+		}
+		if round == 0 {
+			s.progress("%d left by the cluster's controllers; removing them", len(now.things))
+		}
+		curable := s.round(ctx, now)
+		s.receipt.explain(now.things)
+		if !curable {
+			return s.leftError("")
+		}
+		if err := s.pause(ctx, round); err != nil {
+			return s.stopped(err)
+		}
+	}
+}
+
+// round tries to remove everything once, in order. It writes why a thing did not go into its Reason and reports whether
+// another round can help.
+func (s *sweep) round(ctx context.Context, now *survey) (curable bool) {
+	failed := map[string]bool{}
+	for i := range now.things {
+		t := &now.things[i]
+		if first := firstOf(t.after, failed); first != "" {
+			t.Reason = "waits for " + first
+			failed[t.ID] = true
+			continue
+		}
+		if t.remove == nil {
+			failed[t.ID] = true
+			curable = true
+			continue
+		}
+		err := t.remove(ctx)
+		switch {
+		case err == nil || missing(err):
+			s.progress("  deleted %s", t.Item)
+			curable = true
+		case hopeless(err):
+			t.Reason = reason(err)
+			failed[t.ID] = true
+			s.progress("  cannot delete %s", t.Item)
+		default:
+			t.Reason = reason(err)
+			failed[t.ID] = true
+			curable = true
+			s.progress("  not yet: %s", t.Item)
+		}
+	}
+	return curable
+}
+
+func firstOf(ids []string, in map[string]bool) string {
+	for _, id := range ids {
+		if in[id] {
+			return id
+		}
+	}
+	return ""
+}
+
+// stopped turns the error that ended the run into one that names what is left.
+func (s *sweep) stopped(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return s.leftError("the time is over (--timeout); ")
+	case errors.Is(err, context.Canceled):
+		return s.leftError("interrupted; ")
+	}
+	return err
+}
+
+func (s *sweep) leftError(why string) error {
+	lines := make([]string, len(s.receipt.Left))
+	for i, item := range s.receipt.Left {
+		lines[i] = "\n  " + item.String()
+	}
+	return fmt.Errorf("%s%d left in the account, run again when the cause is gone:%s", why, len(lines), strings.Join(lines, ""))
+}
+
+func aliveError(alive []Item) error {
+	names := make([]string, len(alive))
+	ids := make([]string, len(alive))
+	for i, item := range alive {
+		names[i], ids[i] = "\n  "+item.String(), item.ID
+	}
+	return fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated, so its load balancers and volumes may be in use:%s\n"+
+		"Take the cluster down with pulumi destroy, or if they are strays: aws ec2 terminate-instances --instance-ids %s",
+		len(alive), strings.Join(names, ""), strings.Join(ids, " "))
+}
+
+// pause grows to 15 s: most things go in the first round, and what AWS releases by itself takes from seconds to some minutes.
+func pause(ctx context.Context, round int) error {
+	var wait time.Duration
+	if round > 0 {
+		wait = min(time.Second<<min(round-1, 4), 15*time.Second)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

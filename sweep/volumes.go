@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// Tags that the volume driver sets on a volume for the claim that it was made for.
+const (
+	tagClaimNamespace = "kubernetes.io/created-for/pvc/namespace"
+	tagClaimName      = "kubernetes.io/created-for/pvc/name"
+)
+
+// volumesAndSnapshots finds the volumes of claims. Snapshots are somebody's backup: they are named and never removed.
+func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
+	tagged := filter("tag-key", tagVolumeDriver, tagCloudProvider+a.cluster)
+	volumes := ec2.NewDescribeVolumesPaginator(a.ec2, &ec2.DescribeVolumesInput{Filters: []types.Filter{tagged}})
+	for volumes.HasMorePages() {
+		page, err := volumes.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range page.Volumes {
+			tags := tagMap(v.Tags)
+			if !a.owns(tags) {
+				continue
+			}
+			item := Item{
+				Kind:   "volume",
+				ID:     deref(v.VolumeId),
+				Name:   claim(tags),
+				Detail: fmt.Sprintf("%d GiB in %s, %s", deref(v.Size), deref(v.AvailabilityZone), v.State),
+			}
+			if a.volumes == keepVolumes {
+				item.Reason = "volumes are kept"
+				s.kept = append(s.kept, item)
+				continue
+			}
+			s.add(thing{Item: item, remove: func(ctx context.Context) error {
+				_, err := a.ec2.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId})
+				return err
+			}})
+		}
+	}
+
+	snapshots := ec2.NewDescribeSnapshotsPaginator(a.ec2, &ec2.DescribeSnapshotsInput{
+		OwnerIds: []string{"self"},
+		Filters:  []types.Filter{tagged},
+	})
+	for snapshots.HasMorePages() {
+		page, err := snapshots.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, snap := range page.Snapshots {
+			if a.owns(tagMap(snap.Tags)) {
+				s.kept = append(s.kept, Item{
+					Kind:   "snapshot",
+					ID:     deref(snap.SnapshotId),
+					Detail: fmt.Sprintf("%d GiB, of volume %s", deref(snap.VolumeSize), deref(snap.VolumeId)),
+					Reason: "snapshots are never removed",
+				})
+			}
+		}
+	}
+	return nil
+}
+
+// claim names a volume by the PVC that it was made for.
+func claim(tags map[string]string) string {
+	if tags[tagClaimName] != "" {
+		return fmt.Sprintf("PVC %s/%s", tags[tagClaimNamespace], tags[tagClaimName])
+	}
+	return tags["Name"]
+}
