@@ -59,18 +59,40 @@ func (g *Ground) AssociateAddress(ctx context.Context, allocationID, machineID s
 			return err
 		}
 	}
-	if _, err := docker(ctx, "exec", m.container, "ip", "address", "replace", e.Address+"/32", "dev", "eth0"); err != nil {
+	if err := putAddress(ctx, m.container, e.Address); err != nil {
 		return fmt.Errorf("associate %s with %s: %w", e.Address, machineID, err)
-	}
-	// This machine may still have the hardware address of the container that had it before.
-	if _, err := run(exec.CommandContext(ctx, "ip", "neigh", "flush", "to", e.Address)); err != nil {
-		return err
 	}
 	return g.store.change(func(s *state) error {
 		e.Machine = machineID
 		s.Addresses[allocationID] = e
 		return nil
 	})
+}
+
+func putAddress(ctx context.Context, container, address string) error {
+	if _, err := docker(ctx, "exec", container, "ip", "address", "replace", address+"/32", "dev", "eth0"); err != nil {
+		return err
+	}
+	// This machine may still have the hardware address of the container that had it before.
+	_, err := run(exec.CommandContext(ctx, "ip", "neigh", "flush", "to", address))
+	return err
+}
+
+// boots gives a machine that started again its elastic address and the records of the private zone.
+func (g *Ground) boots(ctx context.Context, id string) error {
+	m, found, err := g.machine(ctx, id)
+	if err != nil || !found || !m.running {
+		return err
+	}
+	s := g.store.read()
+	for _, e := range s.Addresses {
+		if e.Machine == id {
+			if err := putAddress(ctx, m.container, e.Address); err != nil {
+				return err
+			}
+		}
+	}
+	return writeZone(ctx, m.container, zoneLines(s.Records))
 }
 
 // DisassociateAddress takes the address from its machine, if that still exists.

@@ -1,16 +1,19 @@
 package hosts
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os/exec"
 	"path"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kubeadm-aws/sandbox"
@@ -26,30 +29,64 @@ const (
 	controlInterval = 300 * time.Millisecond
 )
 
-// controller is the stand-in for the CNI and the cloud controller manager. It looks at the nodes as long as the sandbox
-// runs: nodes that join later are served too.
+// controller is the stand-in for the CNI and the cloud controller manager, and gives hosts that boot again what a VPC
+// gives them. It looks at the nodes as long as the sandbox runs: nodes that join later are served too.
 type controller struct {
 	ground *Ground
 	cancel context.CancelFunc
-	done   chan struct{}
-	// plumbed is what the CNI did to a container already, so that it is not done again each time.
-	plumbed map[string]string
+	tasks  sync.WaitGroup
+	// boots counts the machines that started since the controller runs: what they had in memory is gone.
+	boots atomic.Int64
+	// plumbed are the nodes, and the boots, that the hosts have the bridges and routes for.
+	plumbed string
 }
 
 func startController(g *Ground) *controller {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &controller{ground: g, cancel: cancel, done: make(chan struct{}), plumbed: map[string]string{}}
-	go c.run(ctx)
+	c := &controller{ground: g, cancel: cancel}
+	c.tasks.Go(func() { c.run(ctx) })
+	c.tasks.Go(func() { c.watchBoots(ctx) })
 	return c
 }
 
 func (c *controller) stop() {
 	c.cancel()
-	<-c.done
+	c.tasks.Wait()
+}
+
+// watchBoots waits for machines that boot again: docker gives them back neither records nor elastic addresses.
+func (c *controller) watchBoots(ctx context.Context) {
+	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.ground.options.Stack,
+		"--filter", "event=start", "--format", `{{index .Actor.Attributes "`+labelID+`"}}`)
+	out, err := events.StdoutPipe()
+	if err == nil {
+		err = events.Start()
+	}
+	if err != nil {
+		c.ground.options.Log("cannot watch for hosts that boot again: %v", err)
+		return
+	}
+	again := func(id string) {
+		if err := c.ground.boots(ctx, id); err != nil && ctx.Err() == nil {
+			c.ground.options.Log("a host that boots again: %v", err)
+		}
+		c.boots.Add(1)
+	}
+	// Some may have done so while no sandbox ran.
+	all, err := machines(ctx, c.ground.options.Stack)
+	if err != nil && ctx.Err() == nil {
+		c.ground.options.Log("hosts that booted again: %v", err)
+	}
+	for _, m := range all {
+		again(m.id)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		again(lines.Text())
+	}
+	_ = events.Wait() // it ends by being killed
 }
 
 func (c *controller) run(ctx context.Context) {
-	defer close(c.done)
 	tick := time.NewTicker(controlInterval)
 	defer tick.Stop()
 	last := ""
@@ -145,6 +182,13 @@ func initialize(ctx context.Context, kube *client, n node) error {
 
 // plumb gives each host of a node a bridge for its pods, and routes to the pods of the others.
 func (c *controller) plumb(ctx context.Context, nodes []node) error {
+	wanted := fmt.Sprint(c.boots.Load())
+	for _, n := range nodes {
+		wanted += fmt.Sprintf("\n%s %s %s", n.Metadata.Name, n.Spec.PodCIDR, n.Spec.ProviderID)
+	}
+	if wanted == c.plumbed {
+		return nil
+	}
 	all, err := machines(ctx, c.ground.options.Stack)
 	if err != nil {
 		return err
@@ -162,27 +206,22 @@ func (c *controller) plumb(ctx context.Context, nodes []node) error {
 		ranges[all[i].container] = n.Spec.PodCIDR
 		routes[n.Spec.PodCIDR] = all[i].address
 	}
-	var mu sync.Mutex
-	var errs []error
+	var errs errorList
 	var wg sync.WaitGroup
 	for container, own := range ranges {
-		script := plumbing(own, routes)
-		if c.plumbed[container] == script {
-			continue
-		}
 		wg.Go(func() {
-			_, err := dockerIn(ctx, script, "exec", "--interactive", container, "sh", "-e")
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, fmt.Errorf("network of %s: %w", container, err))
-				return
+			_, err := dockerIn(ctx, plumbing(own, routes), "exec", "--interactive", container, "sh", "-e")
+			if err != nil && !isGone(err) && !strings.Contains(err.Error(), "is not running") {
+				errs.add(fmt.Errorf("network of %s: %w", container, err))
 			}
-			c.plumbed[container] = script
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if err := errs.join(); err != nil {
+		return err
+	}
+	c.plumbed = wanted
+	return nil
 }
 
 // plumbing is the script for the host whose pods live in own. Routes of nodes that went away are taken out.

@@ -266,6 +266,41 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		}
 	})
 
+	t.Run("a host that boots again keeps its disk, its elastic address and the records", func(t *testing.T) {
+		if err := g.SetRecord(ctx, "api.e2e.internal", []string{status.PrivateIP}); err != nil {
+			t.Fatal(err)
+		}
+		address, err := g.AllocateAddress(ctx, "eipalloc-2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.AssociateAddress(ctx, "eipalloc-2", "i-e2e1"); err != nil {
+			t.Fatal(err)
+		}
+		h.run(t, "sudo touch /var/lib/kept", "")
+		m, _, err := g.machine(ctx, "i-e2e1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := docker(ctx, "restart", "--time", "0", m.container); err != nil {
+			t.Fatal(err)
+		}
+		on := h.command("until getent hosts api.e2e.internal; do sleep 0.1; done; ls /var/lib/kept", "")
+		on.Host, on.DialErrorLimit = address, 30
+		if out, _, err := g.Exec(ctx, on); err != nil || !strings.HasSuffix(out, "/var/lib/kept") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if err := g.DisassociateAddress(ctx, "eipalloc-2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.ReleaseAddress(ctx, "eipalloc-2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
+			t.Fatal(err)
+		}
+	})
+
 	t.Run("terminated hosts leave nothing", func(t *testing.T) {
 		for _, id := range []string{"i-e2e1", "i-e2e2", "i-never-was"} {
 			if err := g.Terminate(ctx, id); err != nil {

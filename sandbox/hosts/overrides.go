@@ -22,7 +22,9 @@ func (g *Ground) Overrides() map[string]any {
 	}
 }
 
-func (g *Ground) s3Endpoint() string { return fmt.Sprintf("http://%s:%d", g.network.gateway(), objectPort) }
+func (g *Ground) s3Endpoint() string {
+	return fmt.Sprintf("http://%s:%d", g.network.gateway(), objectPort)
+}
 
 // objectPort is where the hosts find the object store, on the address of this machine in their network.
 const objectPort = 8098

@@ -2,7 +2,6 @@ package hosts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -46,16 +45,15 @@ func (g *Ground) writeRecords(ctx context.Context) error {
 		return err
 	}
 	zone := zoneLines(g.store.read().Records)
-	errs := make([]error, len(all))
+	var errs errorList
 	var wg sync.WaitGroup
-	for i, m := range all {
-		if !m.running {
-			continue
+	for _, m := range all {
+		if m.running {
+			wg.Go(func() { errs.add(writeZone(ctx, m.container, zone)) })
 		}
-		wg.Go(func() { errs[i] = writeZone(ctx, m.container, zone) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errs.join()
 }
 
 func zoneLines(records map[string][]string) string {
