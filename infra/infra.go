@@ -2,6 +2,9 @@
 package infra
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -20,7 +23,8 @@ type Infra struct {
 	SSHPrivateKey pulumi.StringOutput
 	// APIName is the name of the API inside the VPC, api.<cluster>.internal.
 	APIName string
-	// APIPublicEndpoint is the host that administrators reach the API by: api.<domain>, or the Elastic IP without a domain.
+	// APIPublicEndpoint is the host that administrators reach the API by: api.<domain>, or the Elastic IP where there is no domain
+	// or its zone is new, because nobody can say when the new zone is delegated.
 	APIPublicEndpoint pulumi.StringOutput
 	// APISANs are the names and addresses that the API certificate must hold beside the defaults.
 	APISANs pulumi.StringArray
@@ -38,8 +42,109 @@ type Infra struct {
 	BackendGroup      pulumi.StringOutput
 	// Repositories maps a repository name to its URL.
 	Repositories pulumi.StringMap
+	// APIRecords make the names of the API resolve. Whatever asks for the API waits for them; reaching a host does not.
+	APIRecords []pulumi.Resource
 	// MustOutliveAddons is what the controllers in the cluster need until they are gone: policies, routes, nodes.
 	MustOutliveAddons []pulumi.Resource
+}
+
+// New makes everything AWS has to give to a cluster and returns as soon as it is declared; outputs are known when it exists.
+func New(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
+	in, err := build(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("infra: %w", err)
+	}
+	return in, nil
+}
+
+func build(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
+	in := &Infra{}
+	if err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in); err != nil {
+		return nil, err
+	}
+	s, err := newSite(ctx, cfg, in)
+	if err != nil {
+		return nil, err
+	}
+	network, err := newNetwork(s, in)
+	if err != nil {
+		return nil, err
+	}
+	firewall, err := newFirewall(s, in, network)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := newIdentity(s, in)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := newKeys(s, in)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := newStorage(s, in)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := newRegistry(s, in)
+	if err != nil {
+		return nil, err
+	}
+	sweep, err := newSweep(s, in, network, firewall)
+	if err != nil {
+		return nil, err
+	}
+	instances, err := newInstances(s, in, network, firewall, identity, keys, sweep)
+	if err != nil {
+		return nil, err
+	}
+	dns, err := newDNS(s, in, network, instances)
+	if err != nil {
+		return nil, err
+	}
+
+	in.Provider = s.provider
+	in.VPCID = network.VPC.ID().ToStringOutput()
+	in.Nodes = instances.Nodes
+	in.SSHPrivateKey = keys.User.PrivateKeyOpenssh
+	in.APIName = cfg.APIName()
+	in.APIPublicEndpoint, in.APISANs = apiNames(cfg, instances)
+	in.APIRecords = dns.Records
+	in.BackupBucket = storage.Backups.Bucket
+	if storage.Logs != nil {
+		in.LogBucket = storage.Logs.Bucket.ToStringPtrOutput()
+	}
+	in.CertificateARN, in.ZoneID = dns.CertificateARN, dns.ZoneID
+	in.LoadBalancerGroup = firewall.LoadBalancer.ID().ToStringOutput()
+	in.BackendGroup = firewall.Backend.ID().ToStringOutput()
+	in.Repositories = registry.URLs
+	in.MustOutliveAddons = slices.Concat(dns.Records, identity.Grants)
+	for _, n := range in.Nodes {
+		in.MustOutliveAddons = append(append(in.MustOutliveAddons, n.Instance), n.Needs...)
+	}
+	return in, ctx.RegisterResourceOutputs(in, pulumi.Map{
+		"vpcId":       in.VPCID,
+		"apiEndpoint": in.APIPublicEndpoint,
+	})
+}
+
+// apiNames are the host that administrators reach the API by, and all the names and addresses its certificate must hold.
+func apiNames(cfg *config.Config, instances *Instances) (pulumi.StringOutput, pulumi.StringArray) {
+	sans := pulumi.StringArray{pulumi.String(cfg.APIName())}
+	endpoint := instances.Addresses[cfg.ControlPlane().Name].PublicIp
+	if cfg.DNS.Domain != "" {
+		public := pulumi.String("api." + cfg.DNS.Domain)
+		sans = append(sans, public)
+		if !cfg.DNS.CreateZone {
+			endpoint = public.ToStringOutput()
+		}
+	}
+	for _, n := range instances.Nodes {
+		if n.Role == config.ControlPlane {
+			sans = append(sans, n.PublicIP, n.PrivateIP)
+		}
+	}
+	return endpoint, sans
 }
 
 // Node is one EC2 instance.
@@ -53,6 +158,6 @@ type Node struct {
 	// HostKey is the SSH host key in authorized_keys format, known before the host first boots.
 	HostKey  pulumi.StringOutput
 	Instance pulumi.Resource
-	// Needs are the resources without which the node cannot be reached or cannot reach out: routes, rules, its address.
+	// Needs are the resources without which the node cannot be reached, beside those its instance depends on: its Elastic IP.
 	Needs []pulumi.Resource
 }

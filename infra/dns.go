@@ -1,0 +1,198 @@
+package infra
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/acm"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/route53"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// DNS is the private zone with the name of the API and, with a domain, its public records and certificate.
+type DNS struct {
+	pulumi.ResourceState
+
+	// Records make the name of the API resolve, inside the VPC and, with a domain, outside.
+	Records []pulumi.Resource
+	// ZoneID and CertificateARN are nil without a domain. The ARN is known once the certificate is issued.
+	ZoneID         pulumi.StringPtrInput
+	CertificateARN pulumi.StringPtrInput
+}
+
+const recordTTL = 60
+
+func newDNS(s *site, parent pulumi.Resource, network *Network, instances *Instances) (*DNS, error) {
+	d := &DNS{}
+	opts, err := s.component("DNS", "dns", d, parent)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.private(s, network, instances, opts); err != nil {
+		return nil, err
+	}
+	outputs := pulumi.Map{"apiName": pulumi.String(s.cfg.APIName())}
+	if s.cfg.DNS.Domain != "" {
+		if err := d.public(s, instances, opts); err != nil {
+			return nil, err
+		}
+		outputs["zoneId"], outputs["certificateArn"] = d.ZoneID, d.CertificateARN
+	}
+	return d, s.ctx.RegisterResourceOutputs(d, outputs)
+}
+
+func (d *DNS) private(s *site, network *Network, instances *Instances, opts []pulumi.ResourceOption) error {
+	zone, err := route53.NewZone(s.ctx, "private", &route53.ZoneArgs{
+		Name:    pulumi.String(s.cfg.PrivateZone()),
+		Comment: pulumi.String("Names inside the VPC of cluster " + s.cfg.Cluster.Name),
+		Vpcs:    route53.ZoneVpcArray{route53.ZoneVpcArgs{VpcId: network.VPC.ID(), VpcRegion: pulumi.String(s.cfg.Region)}},
+		// A restored control plane may have left its record behind; nothing else lives here.
+		ForceDestroy: pulumi.Bool(true),
+		Tags:         s.tags("private"),
+	}, opts...)
+	if err != nil {
+		return fmt.Errorf("private zone %s: %w", s.cfg.PrivateZone(), err)
+	}
+	addresses := pulumi.StringArray{}
+	for _, n := range instances.Nodes {
+		if n.Role == config.ControlPlane {
+			addresses = append(addresses, n.PrivateIP)
+		}
+	}
+	record, err := route53.NewRecord(s.ctx, "api-private", &route53.RecordArgs{
+		ZoneId:  zone.ZoneId,
+		Name:    pulumi.String(s.cfg.APIName()),
+		Type:    pulumi.String("A"),
+		Ttl:     pulumi.Int(recordTTL),
+		Records: addresses,
+	}, opts...)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", s.cfg.APIName(), err)
+	}
+	d.Records = append(d.Records, record)
+	return nil
+}
+
+func (d *DNS) public(s *site, instances *Instances, opts []pulumi.ResourceOption) error {
+	domain := s.cfg.DNS.Domain
+	zoneID, err := s.publicZone(opts)
+	if err != nil {
+		return err
+	}
+	d.ZoneID = zoneID.ToStringOutput().ToStringPtrOutput()
+	addresses := pulumi.StringArray{}
+	for _, n := range instances.Nodes {
+		if n.Role == config.ControlPlane {
+			addresses = append(addresses, n.PublicIP)
+		}
+	}
+	record, err := route53.NewRecord(s.ctx, "api-public", &route53.RecordArgs{
+		ZoneId:  zoneID,
+		Name:    pulumi.String("api." + domain),
+		Type:    pulumi.String("A"),
+		Ttl:     pulumi.Int(recordTTL),
+		Records: addresses,
+	}, opts...)
+	if err != nil {
+		return fmt.Errorf("record api.%s: %w", domain, err)
+	}
+	d.Records = append(d.Records, record)
+	return d.certificate(s, zoneID, opts)
+}
+
+// publicZone finds the zone of the domain, or makes it.
+func (s *site) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, error) {
+	domain := s.cfg.DNS.Domain
+	if !s.cfg.DNS.CreateZone {
+		zone, err := route53.LookupZone(s.ctx, &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)},
+			pulumi.Provider(s.provider))
+		if err != nil {
+			return nil, fmt.Errorf("find the public zone of %s (set dns.createZone to make it): %w", domain, err)
+		}
+		return pulumi.String(zone.ZoneId), nil
+	}
+	zone, err := route53.NewZone(s.ctx, "public", &route53.ZoneArgs{
+		Name:         pulumi.String(domain),
+		Comment:      pulumi.String("Public names of cluster " + s.cfg.Cluster.Name),
+		ForceDestroy: pulumi.Bool(!*s.cfg.Protection.Protect),
+		Tags:         s.tags("public"),
+	}, with(opts, s.protect())...)
+	if err != nil {
+		return nil, fmt.Errorf("public zone %s: %w", domain, err)
+	}
+	zone.NameServers.ApplyT(func(servers []string) error {
+		return s.ctx.Log.Warn(fmt.Sprintf("The certificate is issued once %s is delegated to its new zone. "+
+			"Set these name servers where the domain is registered: %s", domain, strings.Join(servers, ", ")), nil)
+	})
+	return zone.ZoneId, nil
+}
+
+// certificateTimeout is in place of the provider's 75 minutes: where validation takes longer, the delegation of the domain is wrong.
+const certificateTimeout = "15m"
+
+func (d *DNS) certificate(s *site, zoneID pulumi.StringInput, opts []pulumi.ResourceOption) error {
+	hosts := certificateHosts(s.cfg)
+	cert, err := acm.NewCertificate(s.ctx, "ingress", &acm.CertificateArgs{
+		DomainName:              pulumi.String(hosts[0]),
+		SubjectAlternativeNames: pulumi.ToStringArray(hosts[1:]),
+		ValidationMethod:        pulumi.String("DNS"),
+		Tags:                    s.tags("ingress"),
+	}, opts...)
+	if err != nil {
+		return fmt.Errorf("certificate of %s: %w", strings.Join(hosts, ", "), err)
+	}
+	names := pulumi.StringArray{}
+	for _, host := range hosts {
+		option := cert.DomainValidationOptions.ApplyT(func(all []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {
+			return optionOf(host, all)
+		}).(acm.CertificateDomainValidationOptionOutput)
+		record, err := route53.NewRecord(s.ctx, "validate-"+host, &route53.RecordArgs{
+			ZoneId:  zoneID,
+			Name:    option.ResourceRecordName().Elem(),
+			Type:    option.ResourceRecordType().Elem(),
+			Records: pulumi.StringArray{option.ResourceRecordValue().Elem()},
+			Ttl:     pulumi.Int(recordTTL),
+			// The record is the same for every certificate of a host in an account, so another stack may have made it.
+			AllowOverwrite: pulumi.Bool(true),
+		}, opts...)
+		if err != nil {
+			return fmt.Errorf("validation record of %s: %w", host, err)
+		}
+		names = append(names, record.Fqdn)
+	}
+	validation, err := acm.NewCertificateValidation(s.ctx, "ingress", &acm.CertificateValidationArgs{
+		CertificateArn:        cert.Arn,
+		ValidationRecordFqdns: names,
+	}, with(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{Create: certificateTimeout}))...)
+	if err != nil {
+		return fmt.Errorf("validation of the certificate: %w", err)
+	}
+	d.CertificateARN = validation.CertificateArn.ToStringPtrOutput()
+	return nil
+}
+
+func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {
+	for _, o := range options {
+		if o.DomainName != nil && *o.DomainName == host {
+			return o, nil
+		}
+	}
+	return acm.CertificateDomainValidationOption{}, fmt.Errorf("AWS gave no validation record for %s", host)
+}
+
+// certificateHosts are the names that the shared load balancer serves: the add-ons' own and the user's.
+func certificateHosts(cfg *config.Config) []string {
+	hosts := []string{"argocd." + cfg.DNS.Domain, "grafana." + cfg.DNS.Domain}
+	for _, h := range cfg.DNS.IngressHosts {
+		if h != cfg.DNS.Domain && !strings.HasSuffix(h, "."+cfg.DNS.Domain) {
+			h += "." + cfg.DNS.Domain
+		}
+		if !slices.Contains(hosts, h) {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}

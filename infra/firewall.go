@@ -1,0 +1,206 @@
+package infra
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+const anywhere = "0.0.0.0/0"
+
+// Firewall is one security group for each purpose.
+type Firewall struct {
+	pulumi.ResourceState
+
+	// Nodes is on every instance and the only group of an instance with the cluster's tag.
+	Nodes *ec2.SecurityGroup
+	// ControlPlane is on the instances that run the Kubernetes API.
+	ControlPlane *ec2.SecurityGroup
+	// LoadBalancer is the side of the shared load balancer that faces the world, Backend the side that faces the nodes.
+	LoadBalancer *ec2.SecurityGroup
+	Backend      *ec2.SecurityGroup
+}
+
+// peer is where traffic comes from or goes to: an address range or another group.
+type peer struct {
+	name  string
+	cidr  string
+	group *ec2.SecurityGroup
+}
+
+// port is a range of ports of one protocol. For icmp, from is the type and to the code.
+type port struct {
+	name     string
+	protocol string
+	from, to int
+}
+
+func tcp(name string, n int) port { return port{name, "tcp", n, n} }
+
+var (
+	ssh       = tcp("ssh", 22)
+	api       = tcp("api", 6443)
+	http      = tcp("http", 80)
+	https     = tcp("https", 443)
+	loki      = tcp("loki", 3100)
+	nodePorts = port{"node-ports", "tcp", 30000, 32767}
+	etcd      = port{"etcd", "tcp", 2379, 2380}
+
+	// betweenNodes is what every node may ask of every other one.
+	betweenNodes = []port{
+		{"vxlan", "udp", 4789, 4789},
+		tcp("typha", 5473),
+		tcp("kubelet", 10250),
+		tcp("kube-proxy-metrics", 10249),
+		tcp("node-exporter", 9100),
+		// Without "fragmentation needed" a packet that is too large vanishes silently.
+		{"path-mtu", "icmp", 3, 4},
+	}
+	// toControlPlane is what every node may ask of the control plane: the API, and metrics for Prometheus.
+	toControlPlane = []port{
+		api,
+		tcp("controller-manager-metrics", 10257),
+		tcp("scheduler-metrics", 10259),
+		tcp("etcd-metrics", 2381),
+	}
+)
+
+func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, error) {
+	f := &Firewall{}
+	opts, err := s.component("Firewall", "firewall", f, parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range []struct {
+		into              **ec2.SecurityGroup
+		name, description string
+		tags              map[string]string
+	}{
+		{&f.Nodes, "nodes", "Every node of the cluster", map[string]string{s.clusterTag(): "owned"}},
+		{&f.ControlPlane, "control-plane", "The Kubernetes API and what runs beside it", nil},
+		{&f.LoadBalancer, "load-balancer", "The shared load balancer, open to the world", nil},
+		{&f.Backend, "backend", "What load balancers reach the nodes by", nil},
+	} {
+		// The Load Balancer Controller adds rules of its own to the node group. They would keep the groups they name alive.
+		*g.into, err = ec2.NewSecurityGroup(s.ctx, s.named(g.name), &ec2.SecurityGroupArgs{
+			VpcId:               network.VPC.ID(),
+			Description:         pulumi.String(g.description),
+			RevokeRulesOnDelete: pulumi.Bool(true),
+			Tags:                s.tags(g.name, g.tags),
+		}, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("security group %s: %w", g.name, err)
+		}
+	}
+	rules := &ruleSet{site: s, opts: opts}
+	f.rules(rules, s.cfg)
+	if rules.err != nil {
+		return nil, rules.err
+	}
+	return f, s.ctx.RegisterResourceOutputs(f, pulumi.Map{
+		"nodes": f.Nodes.ID(), "controlPlane": f.ControlPlane.ID(), "loadBalancer": f.LoadBalancer.ID(), "backend": f.Backend.ID(),
+	})
+}
+
+// rules is the whole table of who may talk to whom.
+func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
+	var (
+		nodes        = peer{name: "nodes", group: f.Nodes}
+		controlPlane = peer{name: "control-plane", group: f.ControlPlane}
+		balancer     = peer{name: "load-balancer", group: f.LoadBalancer}
+		backend      = peer{name: "backend", group: f.Backend}
+		world        = peer{name: "world", cidr: anywhere}
+	)
+	for _, cidr := range cfg.Access.AdminCIDRs {
+		admin := peer{name: "admin-" + strings.NewReplacer(".", "-", "/", "-").Replace(cidr), cidr: cidr}
+		r.allow(admin, nodes, ssh)
+		r.allow(admin, controlPlane, api)
+	}
+	for _, p := range betweenNodes {
+		r.allow(nodes, nodes, p)
+	}
+	for _, p := range toControlPlane {
+		r.allow(nodes, controlPlane, p)
+	}
+	if cfg.Addons.Logging.On() {
+		r.allow(nodes, controlPlane, loki)
+	}
+	if controlPlanes(cfg) > 1 {
+		r.allow(controlPlane, controlPlane, etcd)
+	}
+	r.allow(world, balancer, http)
+	r.allow(world, balancer, https)
+	for _, from := range []peer{balancer, backend} {
+		r.allow(from, nodes, nodePorts)
+		r.allowOut(from, nodes, nodePorts)
+	}
+	r.allowOut(nodes, world, port{"all", "-1", 0, 0})
+}
+
+// ruleSet makes rules as resources of their own, because rules inside a group would be fought over with the controllers.
+type ruleSet struct {
+	site *site
+	opts []pulumi.ResourceOption
+	err  error
+}
+
+func (r *ruleSet) allow(from, to peer, p port) {
+	if r.err != nil {
+		return
+	}
+	args := &vpc.SecurityGroupIngressRuleArgs{
+		SecurityGroupId: to.group.ID(),
+		Description:     pulumi.String(p.name + " from " + from.name),
+		IpProtocol:      pulumi.String(p.protocol),
+		FromPort:        pulumi.Int(p.from),
+		ToPort:          pulumi.Int(p.to),
+	}
+	if from.group != nil {
+		args.ReferencedSecurityGroupId = from.group.ID()
+	} else {
+		args.CidrIpv4 = pulumi.String(from.cidr)
+	}
+	name := fmt.Sprintf("%s-%s-from-%s", to.name, p.name, from.name)
+	if _, err := vpc.NewSecurityGroupIngressRule(r.site.ctx, name, args, r.opts...); err != nil {
+		r.err = fmt.Errorf("ingress rule %s: %w", name, err)
+	}
+}
+
+func (r *ruleSet) allowOut(from, to peer, p port) {
+	if r.err != nil {
+		return
+	}
+	args := &vpc.SecurityGroupEgressRuleArgs{
+		SecurityGroupId: from.group.ID(),
+		Description:     pulumi.String(p.name + " to " + to.name),
+		IpProtocol:      pulumi.String(p.protocol),
+	}
+	// AWS refuses ports where every protocol is meant.
+	if p.protocol != "-1" {
+		args.FromPort, args.ToPort = pulumi.Int(p.from), pulumi.Int(p.to)
+	}
+	if to.group != nil {
+		args.ReferencedSecurityGroupId = to.group.ID()
+	} else {
+		args.CidrIpv4 = pulumi.String(to.cidr)
+	}
+	name := fmt.Sprintf("%s-%s-to-%s", from.name, p.name, to.name)
+	if _, err := vpc.NewSecurityGroupEgressRule(r.site.ctx, name, args, r.opts...); err != nil {
+		r.err = fmt.Errorf("egress rule %s: %w", name, err)
+	}
+}
+
+func controlPlanes(cfg *config.Config) int {
+	n := 0
+	for _, node := range cfg.Nodes {
+		if node.Role == config.ControlPlane {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,85 @@
+package infra
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// Identity is what the nodes may do at AWS: one role for the control plane, where every controller that calls AWS runs,
+// and one for the workers, which may pull images and nothing else.
+type Identity struct {
+	pulumi.ResourceState
+
+	// Profiles are the instance profiles by node role.
+	Profiles map[string]*iam.InstanceProfile
+	// Grants are the policies on the roles. Take one away and the controller that lives by it cannot clean up.
+	Grants []pulumi.Resource
+}
+
+func newIdentity(s *site, parent pulumi.Resource) (*Identity, error) {
+	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}}
+	opts, err := s.component("Identity", "identity", id, parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range []struct {
+		name   string
+		grants []grant
+	}{
+		{config.ControlPlane, s.controlPlaneGrants()},
+		{config.Worker, s.workerGrants()},
+	} {
+		if err := id.role(s, role.name, role.grants, opts); err != nil {
+			return nil, fmt.Errorf("role of a %s node: %w", role.name, err)
+		}
+	}
+	return id, s.ctx.RegisterResourceOutputs(id, pulumi.Map{})
+}
+
+func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.ResourceOption) error {
+	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
+		Description:      pulumi.Sprintf("What a %s node of cluster %s may do", name, s.cfg.Cluster.Name),
+		AssumeRolePolicy: pulumi.String(assumedBy("ec2." + s.dnsSuffix()).JSON()),
+		Tags:             s.tags(name),
+	}, opts...)
+	if err != nil {
+		return err
+	}
+	// Session Manager is the way in when SSH is not.
+	session, err := iam.NewRolePolicyAttachment(s.ctx, name+"-session-manager", &iam.RolePolicyAttachmentArgs{
+		Role:      role.Name,
+		PolicyArn: pulumi.String(s.arn("iam", "", "aws", "policy/AmazonSSMManagedInstanceCore")),
+	}, opts...)
+	if err != nil {
+		return err
+	}
+	id.Grants = append(id.Grants, session)
+	for _, g := range grants {
+		p, err := iam.NewRolePolicy(s.ctx, name+"-"+g.name, &iam.RolePolicyArgs{
+			Role:   role.Name,
+			Name:   pulumi.String(g.name),
+			Policy: pulumi.String(g.policy.JSON()),
+		}, opts...)
+		if err != nil {
+			return err
+		}
+		id.Grants = append(id.Grants, p)
+	}
+	id.Profiles[name], err = iam.NewInstanceProfile(s.ctx, s.named(name), &iam.InstanceProfileArgs{
+		Role: role.Name,
+		Tags: s.tags(name),
+	}, opts...)
+	return err
+}
+
+// dnsSuffix ends the names of AWS service principals.
+func (s *site) dnsSuffix() string {
+	if s.partition == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}

@@ -1,0 +1,197 @@
+package infra
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// Instances are the nodes and the Elastic IPs of the control plane.
+type Instances struct {
+	pulumi.ResourceState
+
+	// Nodes are in the order of the configuration.
+	Nodes []Node
+	// Machines are the instances by node name.
+	Machines map[string]*ec2.Instance
+	// Addresses are the Elastic IPs of control-plane nodes, by node name.
+	Addresses map[string]*ec2.Eip
+}
+
+// image is an operating system the nodes can run.
+type image struct {
+	// parameter is the vendor's public SSM parameter, with %s for the architecture.
+	parameter string
+	amd64     string
+	arm64     string
+	// user is the account that the image gives the key pair to.
+	user string
+}
+
+var images = map[string]image{
+	"ubuntu-24.04": {
+		parameter: "/aws/service/canonical/ubuntu/server/24.04/stable/current/%s/hvm/ebs-gp3/ami-id",
+		amd64:     "amd64", arm64: "arm64", user: "ubuntu",
+	},
+	"debian-12": {
+		parameter: "/aws/service/debian/release/12/latest/%s",
+		amd64:     "amd64", arm64: "arm64", user: "admin",
+	},
+}
+
+func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *Firewall, identity *Identity, keys *Keys, sweep *Sweep) (*Instances, error) {
+	in := &Instances{Machines: map[string]*ec2.Instance{}, Addresses: map[string]*ec2.Eip{}}
+	opts, err := s.component("Instances", "instances", in, parent)
+	if err != nil {
+		return nil, err
+	}
+	amis, err := s.amis()
+	if err != nil {
+		return nil, err
+	}
+	// The sweep waits for the network and the firewall, so one dependency stands for every route and rule.
+	opts = with(opts, pulumi.DependsOn([]pulumi.Resource{sweep.Command}))
+	for _, n := range s.cfg.Nodes {
+		machine, err := in.launch(s, n, amis[architecture(n.InstanceType)], network, firewall, identity, keys, opts)
+		if err != nil {
+			return nil, fmt.Errorf("instance %s: %w", n.Name, err)
+		}
+		in.Machines[n.Name] = machine
+		node := Node{
+			Node:       n,
+			Zone:       s.cfg.AvailabilityZone(n.Zone),
+			User:       images[s.cfg.Image.OS].user,
+			PublicIP:   machine.PublicIp,
+			PrivateIP:  machine.PrivateIp,
+			ProviderID: pulumi.Sprintf("aws:///%s/%s", s.cfg.AvailabilityZone(n.Zone), machine.ID()),
+			HostKey:    trimmed(keys.Hosts[n.Name].PublicKeyOpenssh),
+			Instance:   machine,
+		}
+		if n.Role == config.ControlPlane {
+			address, association, err := in.address(s, n.Name, machine, opts)
+			if err != nil {
+				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
+			}
+			node.PublicIP, node.Needs = address.PublicIp, []pulumi.Resource{association}
+		}
+		in.Nodes = append(in.Nodes, node)
+	}
+	ids := pulumi.StringMap{}
+	for name, machine := range in.Machines {
+		ids[name] = machine.ID()
+	}
+	return in, s.ctx.RegisterResourceOutputs(in, pulumi.Map{"instanceIds": ids})
+}
+
+func (in *Instances) launch(s *site, n config.Node, ami string, network *Network, firewall *Firewall, identity *Identity, keys *Keys, opts []pulumi.ResourceOption) (*ec2.Instance, error) {
+	groups := pulumi.StringArray{firewall.Nodes.ID()}
+	if n.Role == config.ControlPlane {
+		groups = append(groups, firewall.ControlPlane.ID())
+	}
+	key := keys.Hosts[n.Name]
+	data := pulumi.All(key.PrivateKeyOpenssh, key.PublicKeyOpenssh).ApplyT(func(k []any) (string, error) {
+		return userData(n.Name, k[0].(string), k[1].(string))
+	}).(pulumi.StringOutput)
+
+	// What an instance is booted from is decided when it is made: a newer image or a changed user data must not stop a node
+	// that runs. A change of the trigger replaces it, by what is newest then.
+	ignored := []string{"userData"}
+	if s.cfg.Image.AMI == "" {
+		ignored = append(ignored, "ami")
+	}
+	opts = with(opts,
+		pulumi.IgnoreChanges(ignored),
+		pulumi.ReplacementTrigger(pulumi.String(s.cfg.Image.OS+"/"+s.cfg.Image.Generation)),
+		// Two machines cannot be one Kubernetes node.
+		pulumi.DeleteBeforeReplace(true),
+	)
+	if n.Role == config.ControlPlane {
+		opts = append(opts, s.protect()) // etcd is on its disk
+	}
+	return ec2.NewInstance(s.ctx, n.Name, &ec2.InstanceArgs{
+		Ami:                 pulumi.String(ami),
+		InstanceType:        pulumi.String(n.InstanceType),
+		KeyName:             keys.Pair.KeyName,
+		IamInstanceProfile:  identity.Profiles[n.Role].Name,
+		SubnetId:            network.Subnets[n.Zone].ID(),
+		VpcSecurityGroupIds: groups,
+		// Also for those with an Elastic IP: it comes after the boot, and the boot wants the internet.
+		AssociatePublicIpAddress: pulumi.Bool(true),
+		UserData:                 data,
+		MetadataOptions: ec2.InstanceMetadataOptionsArgs{
+			HttpEndpoint: pulumi.String("enabled"),
+			HttpTokens:   pulumi.String("required"),
+			// One hop is the host itself: pods in the overlay never reach the credentials of the node.
+			HttpPutResponseHopLimit: pulumi.Int(1),
+			// EC2 refuses to launch with tags here, because the cluster's tag has a slash in its key.
+			InstanceMetadataTags: pulumi.String("disabled"),
+		},
+		RootBlockDevice: ec2.InstanceRootBlockDeviceArgs{
+			VolumeType:          pulumi.String("gp3"),
+			VolumeSize:          pulumi.Int(n.VolumeSize),
+			Encrypted:           pulumi.Bool(true),
+			DeleteOnTermination: pulumi.Bool(true),
+			Tags:                s.tags(n.Name),
+		},
+		Tags: s.tags(n.Name, map[string]string{s.clusterTag(): "owned"}),
+	}, opts...)
+}
+
+// address gives a control plane an Elastic IP. It exists before the instance does, because it goes into the certificate of the API,
+// and it outlives the instance, because kubeconfigs point to it.
+func (in *Instances) address(s *site, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip, *ec2.EipAssociation, error) {
+	address, err := ec2.NewEip(s.ctx, node, &ec2.EipArgs{
+		Domain: pulumi.String("vpc"),
+		Tags:   s.tags(node),
+	}, with(opts, s.protect())...)
+	if err != nil {
+		return nil, nil, err
+	}
+	in.Addresses[node] = address
+	association, err := ec2.NewEipAssociation(s.ctx, node, &ec2.EipAssociationArgs{
+		AllocationId: address.AllocationId,
+		InstanceId:   machine.ID(),
+	}, with(opts, pulumi.DeletedWith(machine), pulumi.DeleteBeforeReplace(true))...)
+	return address, association, err
+}
+
+// amis finds the image for every architecture among the nodes.
+func (s *site) amis() (map[string]string, error) {
+	found := map[string]string{}
+	source, ok := images[s.cfg.Image.OS]
+	if !ok {
+		return nil, fmt.Errorf("image.os %q: not an operating system this program knows", s.cfg.Image.OS)
+	}
+	for _, n := range s.cfg.Nodes {
+		arch := architecture(n.InstanceType)
+		if s.cfg.Image.AMI != "" {
+			found[arch] = s.cfg.Image.AMI
+		}
+		if found[arch] != "" {
+			continue
+		}
+		name := fmt.Sprintf(source.parameter, map[string]string{"amd64": source.amd64, "arm64": source.arm64}[arch])
+		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name}, pulumi.Provider(s.provider))
+		if err != nil {
+			return nil, fmt.Errorf("find the image of %s in %s (parameter %s; pin image.ami instead if the region has none): %w",
+				s.cfg.Image.OS, s.cfg.Region, name, err)
+		}
+		found[arch] = parameter.InsecureValue
+	}
+	return found, nil
+}
+
+// architecture is amd64 or arm64, told by the name of the family: Graviton families have a g after the generation's digit.
+func architecture(instanceType string) string {
+	family, _, _ := strings.Cut(instanceType, ".")
+	digit := strings.IndexAny(family, "0123456789")
+	if family == "a1" || digit >= 0 && strings.Contains(family[digit:], "g") {
+		return "arm64"
+	}
+	return "amd64"
+}

@@ -1,0 +1,150 @@
+package infra
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Storage is the buckets: etcd snapshots and, with logging on, Loki's chunks.
+type Storage struct {
+	pulumi.ResourceState
+
+	Backups *s3.BucketV2
+	Logs    *s3.BucketV2 // nil when logging is off
+}
+
+// Purposes of the buckets.
+const (
+	backupBucket = "backups"
+	logBucket    = "logs"
+)
+
+// maxBucketName is S3's limit.
+const maxBucketName = 63
+
+// bucketName is the same on every run and unlike any other account's or region's, so it is known before the bucket is.
+func (s *site) bucketName(purpose string) string {
+	return fmt.Sprintf("%s-%s-%s-%s", s.cfg.Cluster.Name, purpose, s.accountID, s.cfg.Region)
+}
+
+func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
+	st := &Storage{}
+	opts, err := s.component("Storage", "storage", st, parent)
+	if err != nil {
+		return nil, err
+	}
+	days := s.cfg.Backup.RetentionDays
+	if st.Backups, err = s.bucket(backupBucket, days, *s.cfg.Backup.KeepBucket, opts); err != nil {
+		return nil, err
+	}
+	outputs := pulumi.Map{"backups": st.Backups.Bucket}
+	if s.cfg.Addons.Logging.On() {
+		// Loki drops what is too old by itself.
+		if st.Logs, err = s.bucket(logBucket, 0, false, opts); err != nil {
+			return nil, err
+		}
+		outputs["logs"] = st.Logs.Bucket
+	}
+	return st, s.ctx.RegisterResourceOutputs(st, outputs)
+}
+
+// bucket makes a private, encrypted, versioned bucket that answers only over TLS. Objects expire after expireDays, never if that
+// is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is emptied.
+func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
+	name := s.bucketName(purpose)
+	if len(name) > maxBucketName {
+		return nil, fmt.Errorf("bucket name %q is longer than the %d characters S3 allows: choose a shorter cluster.name", name, maxBucketName)
+	}
+	if keep {
+		opts = with(opts, pulumi.RetainOnDelete(true))
+	}
+	b, err := s3.NewBucketV2(s.ctx, purpose, &s3.BucketV2Args{
+		Bucket:       pulumi.String(name),
+		ForceDestroy: pulumi.Bool(!keep),
+		Tags:         s.tags(purpose),
+	}, with(opts, s.protect())...)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", name, err)
+	}
+	_, err = s3.NewBucketOwnershipControls(s.ctx, purpose, &s3.BucketOwnershipControlsArgs{
+		Bucket: b.ID(),
+		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("ownership of bucket %s: %w", name, err)
+	}
+	private, err := s3.NewBucketPublicAccessBlock(s.ctx, purpose, &s3.BucketPublicAccessBlockArgs{
+		Bucket:                b.ID(),
+		BlockPublicAcls:       pulumi.Bool(true),
+		BlockPublicPolicy:     pulumi.Bool(true),
+		IgnorePublicAcls:      pulumi.Bool(true),
+		RestrictPublicBuckets: pulumi.Bool(true),
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("public access of bucket %s: %w", name, err)
+	}
+	// S3 refuses two changes of a bucket's access at once.
+	_, err = s3.NewBucketPolicy(s.ctx, purpose, &s3.BucketPolicyArgs{
+		Bucket: b.ID(),
+		Policy: pulumi.String(tlsOnly(s.arn("s3", "", "", name)).JSON()),
+	}, with(opts, pulumi.DependsOn([]pulumi.Resource{private}))...)
+	if err != nil {
+		return nil, fmt.Errorf("policy of bucket %s: %w", name, err)
+	}
+	_, err = s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose, &s3.BucketServerSideEncryptionConfigurationV2Args{
+		Bucket: b.ID(),
+		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+				SseAlgorithm: pulumi.String("AES256"),
+			},
+		}},
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("encryption of bucket %s: %w", name, err)
+	}
+	versioning, err := s3.NewBucketVersioningV2(s.ctx, purpose, &s3.BucketVersioningV2Args{
+		Bucket: b.ID(),
+		VersioningConfiguration: s3.BucketVersioningV2VersioningConfigurationArgs{
+			Status: pulumi.String("Enabled"),
+		},
+	}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("versioning of bucket %s: %w", name, err)
+	}
+	rule := s3.BucketLifecycleConfigurationV2RuleArgs{
+		Id:     pulumi.String("expire"),
+		Status: pulumi.String("Enabled"),
+		Filter: s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")},
+		// What was overwritten or deleted by mistake can be had back for a day at least.
+		NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
+			NoncurrentDays: pulumi.Int(max(expireDays, 1)),
+		},
+		AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
+			DaysAfterInitiation: pulumi.Int(1),
+		},
+	}
+	if expireDays > 0 {
+		rule.Expiration = s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(expireDays)}
+	}
+	_, err = s3.NewBucketLifecycleConfigurationV2(s.ctx, purpose, &s3.BucketLifecycleConfigurationV2Args{
+		Bucket: b.ID(),
+		Rules:  s3.BucketLifecycleConfigurationV2RuleArray{rule},
+	}, with(opts, pulumi.DependsOn([]pulumi.Resource{versioning}))...)
+	if err != nil {
+		return nil, fmt.Errorf("lifecycle of bucket %s: %w", name, err)
+	}
+	return b, nil
+}
+
+func tlsOnly(bucket string) policy {
+	return document(statement{
+		Sid:       "TLSOnly",
+		Effect:    "Deny",
+		Principal: "*",
+		Action:    []string{"s3:*"},
+		Resource:  []string{bucket, bucket + "/*"},
+		Condition: map[string]operands{"Bool": {"aws:SecureTransport": {"false"}}},
+	})
+}

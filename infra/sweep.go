@@ -1,0 +1,58 @@
+package infra
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command"
+	"github.com/pulumi/pulumi-command/sdk/go/command/local"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Sweep removes on destroy what controllers in the cluster made and left behind. Instances depend on it and it depends on the
+// network, so it runs when no controller is alive to make more and before anything it would block is deleted.
+type Sweep struct {
+	pulumi.ResourceState
+
+	Command *local.Command
+}
+
+// sweepTimeout covers the first compilation of the sweep and load balancers that take their time to let go of addresses.
+const sweepTimeout = "30m"
+
+func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firewall) (*Sweep, error) {
+	sw := &Sweep{}
+	opts, err := s.component("Sweep", "sweep", sw, parent)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := command.NewProvider(s.ctx, "local", &command.ProviderArgs{}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("command provider: %w", err)
+	}
+	environment := pulumi.StringMap{"AWS_REGION": pulumi.String(s.cfg.Region)}
+	if s.profile != "" {
+		environment["AWS_PROFILE"] = pulumi.String(s.profile)
+	}
+	sw.Command, err = local.NewCommand(s.ctx, "sweep", &local.CommandArgs{
+		Delete: network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
+			return strings.Join([]string{"go run ./sweep",
+				"--cluster", s.cfg.Cluster.Name,
+				"--region", s.cfg.Region,
+				"--vpc", string(vpc),
+				"--volumes", s.cfg.Protection.Volumes,
+				"--receipt", "receipt-" + s.cfg.Stack + ".json",
+			}, " ")
+		}).(pulumi.StringOutput),
+		Environment:            environment,
+		AddPreviousOutputInEnv: pulumi.Bool(false),
+	}, with(opts,
+		pulumi.Provider(provider),
+		pulumi.DependsOn([]pulumi.Resource{network, firewall}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: sweepTimeout}),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	return sw, s.ctx.RegisterResourceOutputs(sw, pulumi.Map{})
+}

@@ -1,0 +1,50 @@
+package infra
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// userData is the cloud-config of a node: the SSH host key that every connection pins, and nothing that takes time. What makes
+// the host a node is done over SSH, where it can be seen, repeated and changed.
+//
+// JSON is YAML, and its quoting is safe for a multi-line key.
+func userData(node, privateKey, publicKey string) (string, error) {
+	text, err := json.MarshalIndent(cloudConfig{
+		Hostname:         node,
+		PreserveHostname: false,
+		SSHDeleteKeys:    true,
+		// With a key given, cloud-init generates no others; a host with two keys may answer with the one nobody pinned.
+		SSHGenKeyTypes:          []string{},
+		SSHKeys:                 map[string]string{"ed25519_private": privateKey, "ed25519_public": strings.TrimSpace(publicKey)},
+		SSHPasswordAuth:         false,
+		DisableRoot:             true,
+		PackageUpdate:           false,
+		PackageUpgrade:          false,
+		PackageRebootIfRequired: false,
+	}, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	return "#cloud-config\n" + string(text) + "\n", nil
+}
+
+type cloudConfig struct {
+	Hostname                string            `json:"hostname"`
+	PreserveHostname        bool              `json:"preserve_hostname"`
+	SSHDeleteKeys           bool              `json:"ssh_deletekeys"`
+	SSHGenKeyTypes          []string          `json:"ssh_genkeytypes"`
+	SSHKeys                 map[string]string `json:"ssh_keys"`
+	SSHPasswordAuth         bool              `json:"ssh_pwauth"`
+	DisableRoot             bool              `json:"disable_root"`
+	PackageUpdate           bool              `json:"package_update"`
+	PackageUpgrade          bool              `json:"package_upgrade"`
+	PackageRebootIfRequired bool              `json:"package_reboot_if_required"`
+}
+
+// trimmed drops the newline that ends a public key in authorized_keys format.
+func trimmed(key pulumi.StringOutput) pulumi.StringOutput {
+	return key.ApplyT(strings.TrimSpace).(pulumi.StringOutput)
+}
