@@ -45,6 +45,8 @@ type Args struct {
 	// CertSANs are further names and addresses of the API certificate.
 	CertSANs     pulumi.StringArray
 	BackupBucket pulumi.StringInput
+	// APIRecords make Endpoint and PublicEndpoint resolve; hosts can be prepared without them.
+	APIRecords []pulumi.Resource
 }
 
 // Cluster is a cluster whose API answers once APIReady exists, and whose hosts have all joined once Joined exist.
@@ -91,7 +93,8 @@ func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first), dependsOn(prepared))
+	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first),
+		dependsOn(append([]pulumi.Resource{prepared}, args.APIRecords...)...))
 	if err != nil {
 		return nil, err
 	}

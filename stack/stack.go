@@ -40,6 +40,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 		PublicEndpoint: aws.APIPublicEndpoint,
 		CertSANs:       aws.APISANs,
 		BackupBucket:   aws.BackupBucket,
+		APIRecords:     aws.APIRecords,
 	}
 	for _, n := range aws.Nodes {
 		args.Hosts = append(args.Hosts, cluster.Host{
