@@ -65,12 +65,16 @@ func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (st
 		return "", err
 	}
 	defer g.unreserve(ip)
+	hostname := data.Hostname
+	if !hostName.MatchString(hostname) {
+		// As EC2 names a host that is not told its name.
+		hostname = "ip-" + strings.ReplaceAll(ip.String(), ".", "-")
+	}
 	args := []string{
 		"--label " + labelStack + "=" + g.options.Stack,
 		"--label " + labelID + "=" + m.ID,
 		"--label " + labelRole + "=" + m.Profile,
-		// EC2 names a host after its address, not after the instance.
-		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
+		"--hostname " + hostname,
 	}
 	c := exec.CommandContext(ctx, filepath.Join(g.options.Scripts, "host-run"), g.containerName(m), g.network.name, ip.String())
 	c.Env = bootEnv(m.AuthorizedKey, data.hostKey(), strings.Join(args, " "))
@@ -83,6 +87,7 @@ func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (st
 
 var (
 	instanceID = regexp.MustCompile(`^[a-zA-Z0-9-]+$`)
+	hostName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 

@@ -13,7 +13,8 @@ import (
 
 // userData is the part of a cloud-config that a host here obeys.
 type userData struct {
-	SSHKeys struct {
+	Hostname string `yaml:"hostname"`
+	SSHKeys  struct {
 		Ed25519Private string `yaml:"ed25519_private"`
 	} `yaml:"ssh_keys"`
 }
