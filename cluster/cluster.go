@@ -193,4 +193,6 @@ func controlPlaneOf(hosts []Host) (Host, error) {
 	return found[0], nil
 }
 
-func dependsOn(resources ...pulumi.Resource) pulumi.ResourceOption { return pulumi.DependsOn(resources) }
+func dependsOn(resources ...pulumi.Resource) pulumi.ResourceOption {
+	return pulumi.DependsOn(resources)
+}
