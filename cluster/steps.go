@@ -60,8 +60,8 @@ func (s steps) init(h Host) Step {
 		"IDENTITY": pulumi.String(fmt.Sprintf("pods %s services %s domain %s endpoint %s",
 			s.cfg.Network.PodCIDR, s.cfg.Network.ServiceCIDR, s.cfg.Cluster.DNSDomain, s.args.Endpoint)),
 	}
+	maps.Copy(env, s.backupEnv())
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
-		maps.Copy(env, s.backupEnv())
 		env["RESTORE_FROM"] = pulumi.String(from)
 	}
 	return Step{

@@ -1,1 +1,68 @@
 #!/usr/bin/env bash
+# Installs the systemd timer that takes etcd snapshots on the control plane.
+set -euo pipefail
+
+usage() {
+	cat <<'TEXT'
+usage: sudo env BACKUP_SCHEDULE="*-*-* 00/6:00:00" ... backup.sh
+Environment:
+  BACKUP_SCHEDULE   systemd calendar expression
+  ETCD_SNAPSHOT     text of etcd-snapshot.sh
+  BUCKET, PREFIX, AWS_REGION, S3_ENDPOINT   where snapshots go, see etcd-snapshot.sh --help
+Prints "snapshots at <schedule>". Take one at once: sudo etcd-snapshot now
+TEXT
+}
+case ${1:-} in -h | --help) usage; exit 0 ;; esac
+for v in BACKUP_SCHEDULE ETCD_SNAPSHOT BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
+	[ -n "${!v:-}" ] || { echo "backup: $v is not set" >&2; usage >&2; exit 2; }
+done
+
+say() { printf 'backup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+exec 9>/run/kubeadm-aws-backup.lock
+flock -w 60 9 || die "another run has been changing this for a minute"
+
+systemd-analyze calendar "$BACKUP_SCHEDULE" >/dev/null 2>&1 ||
+	die "\"$BACKUP_SCHEDULE\" is no systemd calendar expression (backup.schedule); right is for example \"*-*-* 00/6:00:00\""
+
+put() { # MODE FILE < content
+	install -D -m "$1" /dev/stdin "$2.new"
+	mv "$2.new" "$2"
+}
+put 755 /usr/local/sbin/etcd-snapshot <<<"$ETCD_SNAPSHOT"
+put 600 /etc/kubernetes/etcd-backup.env <<-TEXT
+	BUCKET='$BUCKET'
+	PREFIX='$PREFIX'
+	AWS_REGION='$AWS_REGION'
+	S3_ENDPOINT='$S3_ENDPOINT'
+TEXT
+put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
+	[Unit]
+	Description=Snapshot of etcd to S3
+	After=network-online.target kubelet.service
+
+	[Service]
+	Type=oneshot
+	ExecStart=/usr/local/sbin/etcd-snapshot now
+	TimeoutStartSec=20min
+	Nice=10
+	IOSchedulingClass=idle
+TEXT
+put 644 /etc/systemd/system/etcd-snapshot.timer <<-TEXT
+	[Unit]
+	Description=Snapshots of etcd to S3
+
+	[Timer]
+	OnCalendar=$BACKUP_SCHEDULE
+	# A snapshot that was due while the machine was off is taken when it is back.
+	Persistent=true
+
+	[Install]
+	WantedBy=timers.target
+TEXT
+systemctl daemon-reload
+systemctl -q enable etcd-snapshot.timer
+systemctl restart etcd-snapshot.timer
+echo "snapshots at $BACKUP_SCHEDULE"

@@ -1,1 +1,151 @@
 #!/usr/bin/env bash
+# Takes a snapshot of this machine's etcd into S3, or fetches one. Installed on the control plane by backup.sh.
+set -euo pipefail
+
+usage() {
+	cat <<'TEXT'
+usage: sudo etcd-snapshot.sh now              takes a snapshot and uploads it
+       sudo etcd-snapshot.sh fetch KEY FILE   downloads a snapshot ("latest" or a key) and checks it
+       sudo etcd-snapshot.sh ours             prints the key of the newest snapshot if it is of this very cluster
+Environment, by default from /etc/kubernetes/etcd-backup.env:
+  BUCKET, PREFIX   snapshots go to s3://BUCKET/PREFIX/<time>.db, with <time>.db.sha256 beside; PREFIX/latest names one
+  AWS_REGION       region of the bucket
+  S3_ENDPOINT      such as https://s3.eu-central-1.amazonaws.com
+  CA_FILE          authority of the cluster, by which its snapshots are known; default /etc/kubernetes/pki/ca.crt
+Credentials are those of the instance's role.
+TEXT
+}
+case ${1:-} in
+-h | --help) usage; exit 0 ;;
+now | ours) [ $# = 1 ] || { usage >&2; exit 2; } ;;
+fetch) [ $# = 3 ] || { usage >&2; exit 2; } ;;
+*) usage >&2; exit 2 ;;
+esac
+if [ -z "${BUCKET:-}" ] && [ -r /etc/kubernetes/etcd-backup.env ]; then
+	# shellcheck source=/dev/null
+	. /etc/kubernetes/etcd-backup.env
+fi
+for v in BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
+	[ -n "${!v:-}" ] || { echo "etcd-snapshot: $v is not set" >&2; usage >&2; exit 2; }
+done
+
+CA_FILE=${CA_FILE:-/etc/kubernetes/pki/ca.crt}
+STATE=/var/lib/kubeadm-aws
+METRICS=/var/lib/node-exporter/textfile/etcd_backup.prom
+say() { printf 'etcd-snapshot: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+mkdir -p "$STATE"
+exec 8>/run/kubeadm-aws-etcd-snapshot.lock
+flock -w 900 8 || die "another snapshot has been running for 15 minutes"
+work=$(mktemp -d "$STATE/snapshot.XXXXXX")
+chmod 700 "$work"
+command=$1
+finish() {
+	local rc=$?
+	rm -rf "$work"
+	if [ "$command" = now ]; then metrics "$((rc != 0))"; fi
+}
+trap finish EXIT
+
+# ---- S3 ---------------------------------------------------------------------
+
+metadata() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }
+credentials() { # as lines of a curl configuration, so that they are on no command line
+	local token role json
+	token=$(metadata -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token) || return 1
+	role=$(metadata -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/iam/security-credentials/) || return 1
+	json=$(metadata -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/iam/security-credentials/$role") || return 1
+	field() { sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p" <<<"${json//,/$'\n'}"; }
+	printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' "$(field AccessKeyId)" "$(field SecretAccessKey)" "$(field Token)"
+}
+secrets=$(credentials) || die "the metadata service of the instance gives no credentials: is there an instance profile with the backup policy?"
+
+s3() { # KEY SHA256_OF_BODY CURL_ARGUMENT...
+	local key=$1 sum=$2
+	shift 2
+	if ! curl -sS --fail-with-body --connect-timeout 10 --max-time 600 --retry 3 --aws-sigv4 "aws:amz:$AWS_REGION:s3" -K - \
+		-H "x-amz-content-sha256: $sum" -o "$work/answer" "$@" "$S3_ENDPOINT/$BUCKET/$key" <<<"$secrets" 2>"$work/error"; then
+		say "s3://$BUCKET/$key: $(tail -n 1 "$work/error") $(sed -n 's:.*<Code>\(.*\)</Code>.*<Message>\(.*\)</Message>.*:(\1, \2):p' "$work/answer" 2>/dev/null)"
+		return 1
+	fi
+}
+sum() { sha256sum <"$1" | cut -d' ' -f1; }
+put() { s3 "$2" "$(sum "$1")" -T "$1"; } # FILE KEY
+get() { # KEY FILE
+	s3 "$1" "$(sum /dev/null)" || return 1
+	mv "$work/answer" "$2"
+}
+cluster() { sum "$CA_FILE"; }
+
+# ---- commands ---------------------------------------------------------------
+
+metrics() { # FAILED: the state of backups for node-exporter's textfile collector
+	local success=0 size=0
+	if [ -s "$STATE/last-snapshot" ]; then read -r success size <"$STATE/last-snapshot"; fi
+	mkdir -p "${METRICS%/*}"
+	cat >"$METRICS.new" <<-TEXT
+		# HELP kubeadm_aws_etcd_backup_last_success_timestamp_seconds When a snapshot last reached the bucket; 0 is never.
+		# TYPE kubeadm_aws_etcd_backup_last_success_timestamp_seconds gauge
+		kubeadm_aws_etcd_backup_last_success_timestamp_seconds $success
+		# HELP kubeadm_aws_etcd_backup_last_size_bytes Size of that snapshot.
+		# TYPE kubeadm_aws_etcd_backup_last_size_bytes gauge
+		kubeadm_aws_etcd_backup_last_size_bytes $size
+		# HELP kubeadm_aws_etcd_backup_last_run_timestamp_seconds When a snapshot was last tried.
+		# TYPE kubeadm_aws_etcd_backup_last_run_timestamp_seconds gauge
+		kubeadm_aws_etcd_backup_last_run_timestamp_seconds $(date +%s)
+		# HELP kubeadm_aws_etcd_backup_last_run_failed Whether that failed.
+		# TYPE kubeadm_aws_etcd_backup_last_run_failed gauge
+		kubeadm_aws_etcd_backup_last_run_failed $1
+	TEXT
+	chmod 644 "$METRICS.new"
+	mv "$METRICS.new" "$METRICS"
+}
+
+now() {
+	local pki=/etc/kubernetes/pki/etcd name
+	name=$(date -u +%Y-%m-%dT%H-%M-%SZ).db
+	timeout 300 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt \
+		--cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
+		snapshot save "$work/$name" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; die "etcd gives no snapshot"; }
+	etcdutl snapshot status "$work/$name" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; die "the snapshot cannot be read"; }
+	(cd "$work" && sha256sum "$name" && echo "# cluster $(cluster)") >"$work/sum"
+	put "$work/$name" "$PREFIX/$name" || die "the snapshot cannot be uploaded"
+	put "$work/sum" "$PREFIX/$name.sha256" || die "the checksum cannot be uploaded"
+	printf '%s\n# cluster %s\n' "$PREFIX/$name" "$(cluster)" >"$work/latest"
+	# Last, so that it never names a snapshot that is not whole.
+	put "$work/latest" "$PREFIX/latest" || die "the pointer to the newest snapshot cannot be written"
+	echo "$(date +%s) $(stat -c %s "$work/$name")" >"$STATE/last-snapshot"
+	say "s3://$BUCKET/$PREFIX/$name, $(stat -c %s "$work/$name") bytes"
+	echo "$PREFIX/$name"
+}
+
+newest() { # the key that PREFIX/latest names
+	get "$PREFIX/latest" "$work/latest" || return 1
+	head -n 1 "$work/latest"
+}
+
+fetch() { # KEY FILE
+	local key=$1 file=$2 of
+	if [ "$key" = latest ]; then
+		key=$(newest) || die "there is no newest snapshot in s3://$BUCKET/$PREFIX"
+	fi
+	get "$key.sha256" "$work/sum" || die "s3://$BUCKET/$key.sha256 cannot be read: there is no such snapshot, or it is not complete"
+	of=$(sed -n 's/^# cluster //p' "$work/sum")
+	[ "$of" = "$(cluster)" ] || die "s3://$BUCKET/$key is of another cluster, with another identity and another key for its Secrets"
+	get "$key" "$work/snapshot" || die "s3://$BUCKET/$key cannot be read"
+	[ "$(sum "$work/snapshot")" = "$(head -n 1 "$work/sum" | cut -d' ' -f1)" ] || die "s3://$BUCKET/$key is corrupt: it does not match its checksum"
+	etcdutl snapshot status "$work/snapshot" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; die "s3://$BUCKET/$key is not a snapshot of etcd"; }
+	mv "$work/snapshot" "$file"
+	say "s3://$BUCKET/$key, $(stat -c %s "$file") bytes, checksum right"
+}
+
+case $command in
+now) now ;;
+fetch) fetch "$2" "$3" ;;
+ours)
+	key=$(newest 2>/dev/null) || exit 0
+	[ "$(sed -n 's/^# cluster //p' "$work/latest")" != "$(cluster)" ] || echo "$key"
+	;;
+esac

@@ -121,8 +121,8 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 # shellcheck source=/dev/null
 . /etc/os-release
 minor=${KUBERNETES_VERSION%.*}
-containerd_apt=$CONTAINERD_APT/$ID
-kubernetes_apt=$KUBERNETES_APT/core:/stable:/v$minor/deb
+containerd_repo=$CONTAINERD_APT/$ID
+kubernetes_repo=$KUBERNETES_APT/core:/stable:/v$minor/deb
 
 apt() {
 	timeout 600 apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::Languages=none \
@@ -158,12 +158,12 @@ packages() {
 		apt install --no-install-recommends curl ca-certificates || failed "curl cannot be installed"
 	fi
 	mkdir -p /etc/apt/keyrings
-	fetch_key "$kubernetes_apt/Release.key" /etc/apt/keyrings/kubernetes.asc &
-	fetch_key "$containerd_apt/gpg" /etc/apt/keyrings/docker.asc
+	fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
+	fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
 	wait $!
 	put $own <<-TEXT || true
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc] $kubernetes_apt/ /
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] $containerd_apt $VERSION_CODENAME stable
+		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc] $kubernetes_repo/ /
+		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] $containerd_repo $VERSION_CODENAME stable
 	TEXT
 	local wanted=("containerd.io=$CONTAINERD_VERSION")
 	for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
@@ -194,9 +194,10 @@ mirrored=$(while read -r registry url; do
 	TEXT
 	echo "$registry"
 done <<<"${REGISTRY_MIRRORS:-}")
-for registry in $(cat "$STATE/registry-mirrors" 2>/dev/null); do
-	grep -qxF "$registry" <<<"$mirrored" || rm -rf "/etc/containerd/certs.d/${registry:?}"
-done
+touch "$STATE/registry-mirrors"
+while read -r registry; do
+	[ -z "$registry" ] || grep -qxF "$registry" <<<"$mirrored" || rm -rf "/etc/containerd/certs.d/${registry:?}"
+done <"$STATE/registry-mirrors"
 printf '%s\n' "$mirrored" >"$STATE/registry-mirrors"
 
 right() { # are the packages there, as they should be?
@@ -206,7 +207,7 @@ right() { # are the packages there, as they should be?
 	# shellcheck disable=SC2053
 	[[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]
 }
-tools=
+tools=''
 if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
 	etcd_tools &
 	tools=$!
