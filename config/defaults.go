@@ -46,17 +46,10 @@ func (c *Config) fill(present map[string]bool) {
 
 	set(present, "image.os", &c.Image.OS, "ubuntu-24.04")
 
-	set(present, "nodes", &c.Nodes, defaultNodes())
-	for i := range c.Nodes {
-		n := &c.Nodes[i]
-		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
-		set(present, at("role"), &n.Role, Worker)
-		instance := "t3.medium"
-		if n.Role == ControlPlane {
-			instance = "t3.large"
-		}
-		set(present, at("instanceType"), &n.InstanceType, instance)
-		set(present, at("volumeSize"), &n.VolumeSize, 40)
+	if present[Namespace+":nodes"] {
+		c.fillNodes(present)
+	} else {
+		c.Nodes = defaultNodes()
 	}
 
 	set(present, "registry.keepImages", &c.Registry.KeepImages, 10)
@@ -70,6 +63,21 @@ func (c *Config) fill(present map[string]bool) {
 	set(present, "protection.volumes", &c.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
 
 	c.Addons.fill(present, env)
+}
+
+// fillNodes gives the nodes that the user lists what they leave out.
+func (c *Config) fillNodes(present map[string]bool) {
+	for i := range c.Nodes {
+		n := &c.Nodes[i]
+		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
+		set(present, at("role"), &n.Role, Worker)
+		instance := "t3.medium"
+		if n.Role == ControlPlane {
+			instance = "t3.large"
+		}
+		set(present, at("instanceType"), &n.InstanceType, instance)
+		set(present, at("volumeSize"), &n.VolumeSize, 40)
+	}
 }
 
 // defaultNodes is the cluster that this project replaces: a control plane, one worker each for the API and for the task

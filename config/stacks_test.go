@@ -12,6 +12,9 @@ func TestShippedStacksLoad(t *testing.T) {
 			if c.Environment != stack {
 				t.Errorf("environment = %s", c.Environment)
 			}
+			if c.ControlPlane().Name == "" {
+				t.Error("no control plane")
+			}
 		})
 	}
 }

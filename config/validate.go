@@ -1,17 +1,130 @@
 package config
 
-// validator collects the faults of a decoded configuration.
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// validator collects the faults of a decoded configuration, one method for each part of it.
 type validator struct {
 	c       *Config
 	present map[string]bool
-	broken  Errors // what decoding refused already
+	broken  Errors // what decoding refused
 	faults  Errors
 }
 
-func (v *validator) fault(key string, value any, reason, example string) {
+func (v *validator) all() {
+	v.general()
+	v.cluster()
+	v.network()
+	v.access()
+	v.image()
+	v.nodes()
+	v.dns()
+	v.registry()
+	v.backup()
+	v.protection()
+	v.mirrors()
+	v.kubernetes()
+	v.addons()
+}
+
+// fault records that the value at path cannot stay. Where decoding refused something at, above or below path already,
+// the value is not the user's, and a second complaint would only confuse.
+func (v *validator) fault(path string, value any, reason, example string) {
+	key := Namespace + ":" + path
+	for _, b := range v.broken {
+		if within(key, b.Key) || within(b.Key, key) {
+			return
+		}
+	}
 	v.faults = append(v.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
 }
 
-func (v *validator) secrets(func(key string) (string, bool)) {}
+// within reports whether key is outer or a setting below it.
+func within(key, outer string) bool {
+	rest, ok := strings.CutPrefix(key, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
 
-func (v *validator) all() {}
+// wrote reports whether the user gave path a value.
+func (v *validator) wrote(path string) bool { return v.present[Namespace+":"+path] }
+
+// oneOf refuses a value that is not in a fixed list.
+func (v *validator) oneOf(path, value string, allowed ...string) {
+	if slices.Contains(allowed, value) {
+		return
+	}
+	example := strings.Join(allowed, " or ")
+	if near := nearest(value, allowed); near != "" {
+		example = fmt.Sprintf("did you mean %s?", near)
+	}
+	v.fault(path, value, "must be "+strings.Join(allowed, " or "), example)
+}
+
+// between refuses a number outside of its bounds; why says what the bounds are made of.
+func (v *validator) between(path string, n, low, high int, why string, example int) {
+	if n < low || n > high {
+		v.fault(path, n, fmt.Sprintf("must be from %d to %d: %s", low, high, why), fmt.Sprint(example))
+	}
+}
+
+// unique refuses the second of two equal entries of a list.
+func (v *validator) unique(path string, list []string) {
+	seen := map[string]int{}
+	for i, item := range list {
+		if first, ok := seen[item]; ok {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), item, fmt.Sprintf("is already at %s[%d]", path, first), "remove one of them")
+			continue
+		}
+		seen[item] = i
+	}
+}
+
+// general checks what belongs to no part.
+func (v *validator) general() {
+	v.oneOf("environment", v.c.Environment, Dev, Staging, Prod)
+	if !tagValue.MatchString(v.c.Owner) {
+		v.fault("owner", v.c.Owner, "must be 1 to 128 letters, digits, spaces or any of _.:/=+-@, because it becomes an AWS tag", "platform-team")
+	}
+	if !regionName.MatchString(v.c.Region) {
+		reason := "must be the name of an AWS region, without a zone's letter"
+		if v.c.Region == "" {
+			reason = "is not set, and nothing can be made without a region"
+		}
+		v.faults = append(v.faults, Fault{Key: regionKey, Value: rendered(v.c.Region), Reason: reason, Example: "pulumi config set aws:region eu-central-1"})
+	}
+}
+
+// rendered is render for text of which the empty one is no value at all.
+func rendered(text string) string {
+	if text == "" {
+		return ""
+	}
+	return render(text)
+}
+
+// secrets checks the passwords without ever showing one.
+func (v *validator) secrets(get func(key string) (string, bool)) {
+	for _, name := range Secrets {
+		value, ok := get(Namespace + ":" + name)
+		if !ok {
+			continue
+		}
+		command := fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
+		switch {
+		case len(value) < minPassword:
+			v.fault(name, nil, fmt.Sprintf("must have at least %d characters", minPassword), command)
+		case len(value) > maxPassword:
+			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword), command)
+		case strings.ContainsFunc(value, func(r rune) bool { return r < 0x21 || r > 0x7e }):
+			v.fault(name, nil, "must be made of printable ASCII characters without spaces: it ends up in files that split at others", command)
+		}
+	}
+}
+
+const (
+	minPassword = 8
+	maxPassword = 72
+)

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// What names look like where they end up: in AWS, in DNS, in Kubernetes.
+var (
+	regionName   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,2}-[1-9]$`)
+	tagValue     = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
+	clusterName  = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	fullVersion  = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
+	instanceType = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
+	imageID      = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	nameSegment  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	ecrName      = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
+	flagName     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	preflight    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
+	fieldName    = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+	registryHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	objectKey    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/:+=@-]*$`)
+	gitSSH       = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
+	gitRevision  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
+	mailAddress  = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
+)
+
+// domainFault says what is wrong with a DNS name of at least two labels, or "".
+func domainFault(name string) string {
+	labels := strings.Split(name, ".")
+	switch {
+	case name != strings.ToLower(name):
+		return "must be in small letters"
+	case strings.HasSuffix(name, "."):
+		return "must not end in a dot"
+	case strings.Contains(name, "://"):
+		return "must be a name, not a URL"
+	case len(labels) < 2:
+		return "must have a dot, as example.com has"
+	case len(name) > 253:
+		return "must have at most 253 characters"
+	}
+	for _, label := range labels {
+		if !dnsLabel.MatchString(label) {
+			return fmt.Sprintf("%q in it is no DNS label: 1 to 63 small letters, digits and dashes, with no dash at the ends", label)
+		}
+	}
+	return ""
+}
+
+// below reports whether name is domain or lies in it.
+func below(name, domain string) bool {
+	return name == domain || strings.HasSuffix(name, "."+domain)
+}
+
+// qualifiedNameFault says what is wrong with the key of a label or taint, or "".
+func qualifiedNameFault(key string) string {
+	prefix, name, prefixed := strings.Cut(key, "/")
+	if !prefixed {
+		name = key
+	} else if prefix == "" || len(prefix) > 253 || !subdomain(prefix) {
+		return "the part before the slash must be a DNS name in small letters"
+	}
+	if !nameSegment.MatchString(name) {
+		return "must be 1 to 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit, with an optional DNS name and a slash before"
+	}
+	return ""
+}
+
+func subdomain(name string) bool {
+	for _, label := range strings.Split(name, ".") {
+		if !dnsLabel.MatchString(label) {
+			return false
+		}
+	}
+	return true
+}
+
+// urlFault says what is wrong with a URL that paths are added to, or "".
+func urlFault(text string, schemes ...string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || strings.ContainsAny(text, " \t\r\n"):
+		return "is not a URL"
+	case !contains(schemes, u.Scheme):
+		return "must begin with " + strings.Join(schemes, ":// or ") + "://"
+	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
+		return "has no valid host name"
+	case u.User != nil:
+		return "must not hold a user or password: settings are not secret"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
+		return "must end with its path: no ? and no #"
+	case strings.HasSuffix(u.Path, "/"):
+		return "must not end with a slash, because a path is added to it"
+	case u.Port() != "" && !validPort(u.Port()):
+		return "has no valid port"
+	}
+	return ""
+}
+
+func validPort(text string) bool {
+	var n int
+	_, err := fmt.Sscanf(text, "%d", &n)
+	return err == nil && n > 0 && n < 65536
+}
+
+func contains(list []string, item string) bool {
+	for _, l := range list {
+		if l == item {
+			return true
+		}
+	}
+	return false
+}

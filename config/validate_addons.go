@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+const (
+	maxClaim    = 16384
+	maxReplicas = 7
+)
+
+// switches are the add-ons by their keys.
+func (a *Addons) switches() map[string]Addon {
+	return map[string]Addon{
+		"metricsServer": a.MetricsServer, "ebsCsi": a.EBSCSI, "certManager": a.CertManager, "loadBalancer": a.LoadBalancer,
+		"monitoring": a.Monitoring, "logging": a.Logging, "rabbitmq": a.RabbitMQ.Addon, "redis": a.Redis.Addon,
+		"postgresql": a.PostgreSQL.Addon, "argocd": a.ArgoCD.Addon, "argoRollouts": a.ArgoRollouts,
+	}
+}
+
+// requirements say which add-ons cannot work without another, and why.
+var requirements = []struct{ addon, needs, why string }{
+	{"rabbitmq", "ebsCsi", "its queues are on a volume"},
+	{"rabbitmq", "certManager", "the operator's webhook gets its certificate there"},
+	{"redis", "ebsCsi", "its data is on a volume"},
+	{"postgresql", "ebsCsi", "its data is on a volume"},
+	{"monitoring", "ebsCsi", "metrics and dashboards are on volumes"},
+	{"logging", "monitoring", "Grafana is where logs are read"},
+}
+
+func (v *validator) addons() {
+	a := v.c.Addons
+	on := a.switches()
+	for _, r := range requirements {
+		if on[r.addon].On() && !on[r.needs].On() {
+			v.fault("addons."+r.needs+".enabled", false, fmt.Sprintf("addons.%s needs it: %s", r.addon, r.why), fmt.Sprintf("true, or addons.%s.enabled: false", r.addon))
+		}
+	}
+	if v.c.DNS.Domain != "" && !a.LoadBalancer.On() {
+		v.fault("addons.loadBalancer.enabled", false, "dns.domain needs it: the controller makes the load balancer that the names lead to", "true, or no dns.domain")
+	}
+	v.places(on)
+	for _, s := range []struct {
+		path string
+		size int
+	}{
+		{"addons.rabbitmq.storageGiB", a.RabbitMQ.StorageGiB},
+		{"addons.redis.storageGiB", a.Redis.StorageGiB},
+		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB},
+	} {
+		v.between(s.path, s.size, 1, maxClaim, "GiB of a gp3 volume", 10)
+	}
+	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
+		v.fault("addons.rabbitmq.replicas", n, fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas), "3")
+	}
+	v.argocd(a.ArgoCD)
+	v.acme(a)
+	for _, name := range sortedKeys(on) {
+		if _, ok := on[name].Values[""]; ok {
+			v.fault("addons."+name+".values", on[name].Values, "has a key without a name", "replicas: 2")
+		}
+	}
+}
+
+// places refuses data services without a node that takes them, and add-ons without any.
+func (v *validator) places(on map[string]Addon) {
+	open, storage := 0, 0
+	for _, n := range v.c.Nodes {
+		if n.Role != Worker {
+			continue
+		}
+		repelled, repelledStorage := false, false
+		for _, t := range n.Taints {
+			if t.Effect == "PreferNoSchedule" {
+				continue
+			}
+			repelled = true
+			repelledStorage = repelledStorage || t != Taint{Key: "workload", Value: "storage", Effect: "NoSchedule"}
+		}
+		if !repelled {
+			open++
+		}
+		if n.Labels["workload"] == "storage" && !repelledStorage {
+			storage++
+		}
+	}
+	for _, name := range []string{"rabbitmq", "redis", "postgresql"} {
+		if on[name].On() && storage == 0 {
+			v.fault("addons."+name+".enabled", true, "needs a worker with label workload=storage and no taint but workload=storage:NoSchedule", "false, or such a node")
+		}
+	}
+	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq"} {
+		if on[name].On() && open == 0 {
+			v.fault("nodes", nil, fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name), "name: worker-1")
+			return
+		}
+	}
+}
+
+func (v *validator) argocd(a ArgoCD) {
+	if a.RepoURL != "" && !gitSSH.MatchString(a.RepoURL) {
+		if fault := urlFault(a.RepoURL, "https", "ssh"); fault != "" {
+			v.fault("addons.argocd.repoUrl", a.RepoURL, fault, "https://github.com/example/platform.git")
+		}
+	}
+	if !gitRevision.MatchString(a.Revision) {
+		v.fault("addons.argocd.revision", a.Revision, "must be a branch, a tag, a commit or HEAD", "main")
+	}
+}
+
+func (v *validator) acme(a Addons) {
+	acme := a.CertificateACME
+	needed := v.c.DNS.Domain != "" && a.CertManager.On()
+	switch {
+	case acme.Email == "" && needed:
+		v.fault("addons.acme.email", nil, "is not set: cert-manager's account for dns.domain needs an address to warn before certificates end", "pulumi config set --path kubeadm-aws:addons.acme.email admin@"+v.c.DNS.Domain)
+	case acme.Email != "" && !mailAddress.MatchString(acme.Email):
+		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
+	}
+	if fault := urlFault(acme.Server, "https"); fault != "" {
+		v.fault("addons.acme.server", acme.Server, fault, "https://acme-v02.api.letsencrypt.org/directory")
+	}
+}
+
+// warnings are what is allowed and probably not meant.
+func (c *Config) warnings() []string {
+	var w []string
+	if !slices.ContainsFunc(c.Access.AdminCIDRs, func(text string) bool { return !documentary(text) }) {
+		w = append(w, fmt.Sprintf("access.adminCidrs %v are addresses for documentation, which no computer has. A rehearsal does not mind; on AWS this program could not reach its own nodes. Set yours: %s", c.Access.AdminCIDRs, adminCommand))
+	}
+	return w
+}
+
+func documentary(text string) bool {
+	p, _ := ipv4Range(text)
+	return slices.ContainsFunc(documentation, p.Overlaps)
+}

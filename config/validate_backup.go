@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	maxRetention = 3650
+	maxObjectKey = 1024
+	// maxPerHour keeps one snapshot from starting before the last is uploaded.
+	maxPerHour = 12
+)
+
+func (v *validator) backup() {
+	b := v.c.Backup
+	const example = `"*-*-* 00/6:00:00"`
+	v.between("backup.retentionDays", b.RetentionDays, 1, maxRetention, "days that a snapshot is kept", 14)
+	schedule, err := parseCalendar(b.Schedule)
+	switch {
+	case err != nil:
+		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("is not a systemd calendar expression: %s", err), example)
+	case schedule.perHour() > maxPerHour:
+		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("comes %d times in an hour, and a snapshot may take minutes: at most %d", schedule.perHour(), maxPerHour), example)
+	default:
+		gap, ever := schedule.longestGap()
+		if !ever {
+			v.fault("backup.schedule", b.Schedule, "never comes: no day of the calendar matches", example)
+		} else if gap > b.RetentionDays {
+			v.fault("backup.schedule", b.Schedule, fmt.Sprintf("leaves %d days between two snapshots, and backup.retentionDays = %d deletes the last one before", gap, b.RetentionDays), example)
+		}
+	}
+	v.restoreFrom(b.RestoreFrom)
+}
+
+func (v *validator) restoreFrom(key string) {
+	const path = "backup.restoreFrom"
+	example := "latest, or a key from `aws s3 ls --recursive s3://$(pulumi stack output backupBucket)`"
+	switch {
+	case key == "" || key == "latest":
+	case strings.HasPrefix(key, "s3://"):
+		v.fault(path, key, "must be a key without the bucket: the bucket is the stack's own", example)
+	case strings.EqualFold(key, "latest"):
+		v.fault(path, key, "is written in small letters", "latest")
+	case len(key) > maxObjectKey || !objectKey.MatchString(key) || strings.Contains(key, ".."):
+		v.fault(path, key, "is not the key of an object in S3", example)
+	}
+}
+
+func (v *validator) protection() {
+	v.oneOf("protection.volumes", v.c.Protection.Volumes, "delete", "keep")
+}

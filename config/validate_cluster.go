@@ -1,0 +1,73 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// supportedMinors are the Kubernetes releases that the add-ons' versions are made for.
+var supportedMinors = []string{"1.35", "1.36"}
+
+// maxClusterName keeps the names of roles (64) and buckets (63) that begin with it within the limits of AWS.
+const maxClusterName = 28
+
+func (v *validator) cluster() {
+	c := v.c.Cluster
+	switch {
+	case c.Name == "":
+		v.fault("cluster.name", nil, "is empty", "platform-dev")
+	case len(c.Name) > maxClusterName:
+		v.fault("cluster.name", c.Name, fmt.Sprintf("must have at most %d characters: the names of roles and buckets begin with it", maxClusterName), "platform-dev")
+	case !clusterName.MatchString(c.Name):
+		v.fault("cluster.name", c.Name, "must begin with a small letter and go on with small letters, digits and dashes, with no dash at the end", "platform-dev")
+	case reservedBucketPrefix(c.Name) != "":
+		v.fault("cluster.name", c.Name, fmt.Sprintf("must not begin with %s, which S3 keeps for itself", reservedBucketPrefix(c.Name)), "platform-dev")
+	}
+	v.version(c.KubernetesVersion)
+	v.oneOf("cluster.cni", c.CNI, "calico", "none")
+	if fault := domainFault(c.DNSDomain); fault != "" {
+		v.fault("cluster.dnsDomain", c.DNSDomain, fault, "cluster.local")
+	} else if zone := v.c.PrivateZone(); below(c.DNSDomain, zone) || below(zone, c.DNSDomain) {
+		v.fault("cluster.dnsDomain", c.DNSDomain, fmt.Sprintf("hides the private zone %s, where the Kubernetes API has its name", zone), "cluster.local")
+	}
+}
+
+func reservedBucketPrefix(name string) string {
+	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return prefix
+		}
+	}
+	return ""
+}
+
+func (v *validator) version(version string) {
+	const path, example = "cluster.kubernetesVersion", `"1.36.3"`
+	bare := strings.TrimPrefix(version, "v")
+	if !fullVersion.MatchString(bare) {
+		v.fault(path, version, "must be a full release with its patch number, so that all nodes get the same one", example)
+		return
+	}
+	if bare != version {
+		v.fault(path, version, "is written without the v", fmt.Sprintf("%q", bare))
+		return
+	}
+	minor := version[:strings.LastIndex(version, ".")]
+	if !slices.Contains(supportedMinors, minor) {
+		v.fault(path, version, fmt.Sprintf("is not supported: the add-ons of this program are made for %s", strings.Join(supportedMinors, " and ")), example)
+	}
+}
+
+const maxGeneration = 64
+
+func (v *validator) image() {
+	i := v.c.Image
+	v.oneOf("image.os", i.OS, "ubuntu-24.04", "debian-12")
+	if i.AMI != "" && !imageID.MatchString(i.AMI) {
+		v.fault("image.ami", i.AMI, "must be the id of an image: ami- and 8 or 17 hexadecimal digits", "ami-0123456789abcdef0")
+	}
+	if len(i.Generation) > maxGeneration || i.Generation != "" && !tagValue.MatchString(i.Generation) {
+		v.fault("image.generation", i.Generation, fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration), `"2026-11"`)
+	}
+}

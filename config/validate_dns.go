@@ -1,0 +1,82 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Names below the domain that the platform takes for itself.
+var platformHosts = map[string]string{
+	"api":     "is the Kubernetes API",
+	"argocd":  "is Argo CD, and the certificate covers it already",
+	"grafana": "is Grafana, and the certificate covers it already",
+}
+
+// maxIngressHosts and the platform's own two names fill the ten that ACM puts into one certificate.
+const maxIngressHosts = 8
+
+func (v *validator) dns() {
+	d := v.c.DNS
+	if d.Domain == "" {
+		const example = "pulumi config set --path kubeadm-aws:dns.domain example.com"
+		if d.CreateZone {
+			v.fault("dns.createZone", true, "needs dns.domain, the name of the zone", example)
+		}
+		if len(d.IngressHosts) > 0 {
+			v.fault("dns.ingressHosts", d.IngressHosts, "needs dns.domain: without one there is no certificate and no ingress", example)
+		}
+		return
+	}
+	switch fault := domainFault(d.Domain); {
+	case fault != "":
+		v.fault("dns.domain", d.Domain, fault, "example.com")
+		return
+	case below(d.Domain, "internal") || below(d.Domain, "local") || below(d.Domain, v.c.Cluster.DNSDomain):
+		v.fault("dns.domain", d.Domain, "must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
+		return
+	}
+	if len(d.IngressHosts) > maxIngressHosts {
+		v.fault("dns.ingressHosts", len(d.IngressHosts), fmt.Sprintf("must be at most %d names: a certificate of ACM holds ten, and two are the platform's", maxIngressHosts), fmt.Sprintf("*.%s for all of them", d.Domain))
+	}
+	for i, host := range d.IngressHosts {
+		v.ingressHost(fmt.Sprintf("dns.ingressHosts[%d]", i), host)
+	}
+	v.unique("dns.ingressHosts", d.IngressHosts)
+}
+
+func (v *validator) ingressHost(path, host string) {
+	domain := v.c.DNS.Domain
+	example := "app." + domain
+	name := strings.TrimPrefix(host, "*.")
+	if fault := domainFault(name); fault != "" {
+		v.fault(path, host, fault, example)
+		return
+	}
+	if !below(name, domain) {
+		v.fault(path, host, fmt.Sprintf("is not below dns.domain = %s, so nothing here could prove that it is yours", domain), example)
+		return
+	}
+	if why, taken := platformHosts[strings.TrimSuffix(strings.TrimSuffix(host, domain), ".")]; taken {
+		v.fault(path, host, why, example)
+	}
+}
+
+const (
+	minRepository, maxRepository = 2, 200
+	maxKeepImages                = 1000
+)
+
+func (v *validator) registry() {
+	r := v.c.Registry
+	for i, name := range r.Repositories {
+		path := fmt.Sprintf("registry.repositories[%d]", i)
+		switch {
+		case len(name) < minRepository || len(name) > maxRepository:
+			v.fault(path, name, fmt.Sprintf("must have %d to %d characters", minRepository, maxRepository), "fastapi")
+		case !ecrName.MatchString(name):
+			v.fault(path, name, "must be small letters and digits, with single dots, dashes, underscores or slashes between them", "team/fastapi")
+		}
+	}
+	v.unique("registry.repositories", r.Repositories)
+	v.between("registry.keepImages", r.KeepImages, 1, maxKeepImages, "untagged images that a rollback may need", 10)
+}

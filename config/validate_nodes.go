@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxNodeName leaves room for the cluster's name and a suffix in the names of AWS resources.
+	maxNodeName = 40
+	// minVolume holds the system, the images of all add-ons and logs; maxVolume is what gp3 can be.
+	minVolume, maxVolume = 20, 16384
+)
+
+func (v *validator) nodes() {
+	v.controlPlanes()
+	names := make([]string, len(v.c.Nodes))
+	for i, n := range v.c.Nodes {
+		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
+		names[i] = n.Name
+		v.nodeName(at("name"), n.Name)
+		v.oneOf(at("role"), n.Role, ControlPlane, Worker)
+		v.instanceType(at("instanceType"), n)
+		if n.Zone < 0 || n.Zone >= len(v.c.Network.Zones) {
+			v.fault(at("zone"), n.Zone, fmt.Sprintf("is no position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)), "0")
+		}
+		v.between(at("volumeSize"), n.VolumeSize, minVolume, maxVolume, "GiB for the system, the images and logs", 40)
+		v.labels(at("labels"), n.Labels)
+		v.taints(at("taints"), n)
+	}
+	first := map[string]int{}
+	for i, name := range names {
+		if j, ok := first[name]; ok && name != "" {
+			v.fault(fmt.Sprintf("nodes[%d].name", i), name, fmt.Sprintf("is the name of nodes[%d] too, and a node's name is its identity", j), name+"-2")
+			continue
+		}
+		first[name] = i
+	}
+}
+
+func (v *validator) controlPlanes() {
+	count := 0
+	for _, n := range v.c.Nodes {
+		if n.Role == ControlPlane {
+			count++
+		}
+	}
+	const example = "one node with role: control-plane, the others with role: worker"
+	switch count {
+	case 1:
+	case 0:
+		v.fault("nodes", nil, "must have a node with role control-plane", example)
+	case 3:
+		v.fault("nodes", nil, "three control planes are not supported yet: the API has no load balancer in front of it so far", example)
+	default:
+		v.fault("nodes", nil, fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet", count), example)
+	}
+}
+
+func (v *validator) nodeName(path, name string) {
+	switch {
+	case name == "":
+		v.fault(path, nil, "is missing: the name is the identity of a node", "worker-3")
+	case len(name) > maxNodeName:
+		v.fault(path, name, fmt.Sprintf("must have at most %d characters", maxNodeName), "worker-3")
+	case !dnsLabel.MatchString(name):
+		v.fault(path, name, "must be a host name: small letters, digits and dashes, with no dash at the ends", "worker-3")
+	case strings.Trim(name, "0123456789") == "":
+		v.fault(path, name, "must have a letter: YAML and DNS take digits alone for a number", "worker-3")
+	case name == "localhost":
+		v.fault(path, name, "would make the machine answer to itself only", "worker-3")
+	}
+}
+
+// instanceType checks syntax and what is known to fail late: which types a region has, only AWS knows.
+func (v *validator) instanceType(path string, n Node) {
+	family, size, _ := strings.Cut(n.InstanceType, ".")
+	example := "t3.medium"
+	if n.Role == ControlPlane {
+		example = "t3.large"
+	}
+	switch {
+	case !instanceType.MatchString(n.InstanceType):
+		v.fault(path, n.InstanceType, "must be the name of an EC2 instance type", example)
+	case arm(family):
+		v.fault(path, n.InstanceType, "has an ARM processor, and images are looked up for x86 only so far", example)
+	case strings.HasPrefix(family, "mac"):
+		v.fault(path, n.InstanceType, "runs macOS only", example)
+	case slices.Contains([]string{"nano", "micro"}, size):
+		v.fault(path, n.InstanceType, "has at most 1 GiB of memory: the kubelet and the agents on every node leave nothing for pods", example)
+	case n.Role == ControlPlane && size == "small":
+		v.fault(path, n.InstanceType, "has 2 GiB of memory, and the control plane carries etcd, the API server and the cloud controllers", example)
+	}
+}
+
+// arm reports whether a family such as t4g, m7gd or a1 has Graviton processors.
+func arm(family string) bool {
+	if family == "a1" {
+		return true
+	}
+	i := strings.IndexAny(family, "0123456789")
+	if i < 0 {
+		return false
+	}
+	// After the generation come the attributes of a family; g is Graviton.
+	after := strings.TrimLeft(family[i:], "0123456789")
+	attributes, _, _ := strings.Cut(after, "-")
+	return strings.Contains(attributes, "g")
+}
+
+// labels checks the labels of a node; what Kubernetes, its controllers or this program set themselves is refused.
+func (v *validator) labels(path string, labels map[string]string) {
+	for _, key := range sortedKeys(labels) {
+		at, value := child(path, key), labels[key]
+		if fault := qualifiedNameFault(key); fault != "" {
+			v.fault(at, value, fault, "workload: api")
+			continue
+		}
+		if fault := reservedLabel(key); fault != "" {
+			v.fault(at, value, fault, "workload: api, or a prefix of your own such as example.com/tier: api")
+		}
+		if value != "" && !nameSegment.MatchString(value) {
+			v.fault(at, value, "must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit", "workload: api")
+		}
+	}
+}
+
+func reservedLabel(key string) string {
+	prefix, name, prefixed := strings.Cut(key, "/")
+	if !prefixed {
+		return ""
+	}
+	switch {
+	case prefix == "node-role.kubernetes.io":
+		if name == ControlPlane || name == "master" {
+			return "is set by kubeadm; the role of the node decides"
+		}
+		return "" // what `kubectl get nodes` shows as the role
+	case prefix == "node-restriction.kubernetes.io":
+		return "" // made for administrators: a kubelet cannot change it
+	case key == "node.kubernetes.io/exclude-from-external-load-balancers":
+		return ""
+	}
+	return reservedPrefix(prefix)
+}
+
+func reservedPrefix(prefix string) string {
+	for _, reserved := range []string{"kubernetes.io", "k8s.io"} {
+		if below(prefix, reserved) {
+			return fmt.Sprintf("belongs to Kubernetes, as all prefixes in %s do", reserved)
+		}
+	}
+	if prefix == Namespace || below(prefix, "ebs.csi.aws.com") || below(prefix, "projectcalico.org") {
+		return "belongs to a controller that sets and removes it"
+	}
+	return ""
+}
+
+var taintEffects = []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}
+
+func (v *validator) taints(path string, n Node) {
+	seen := map[string]int{}
+	for i, t := range n.Taints {
+		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", path, i, field) }
+		if fault := qualifiedNameFault(t.Key); fault != "" {
+			v.fault(at("key"), t.Key, fault, "workload")
+		} else if fault := reservedTaint(t.Key); fault != "" {
+			v.fault(at("key"), t.Key, fault, "workload")
+		}
+		if t.Value != "" && !nameSegment.MatchString(t.Value) {
+			v.fault(at("value"), t.Value, "must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit", "storage")
+		}
+		v.oneOf(at("effect"), t.Effect, taintEffects...)
+		if first, ok := seen[t.Key+":"+t.Effect]; ok {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), t, fmt.Sprintf("has key and effect of %s[%d], and a node can have one value for them only", path, first), "remove one of them")
+		}
+		seen[t.Key+":"+t.Effect] = i
+	}
+}
+
+func reservedTaint(key string) string {
+	prefix, _, prefixed := strings.Cut(key, "/")
+	if !prefixed {
+		return ""
+	}
+	return reservedPrefix(prefix)
+}
