@@ -34,6 +34,8 @@ type pulumiCLI struct {
 	mu      sync.Mutex
 	running *os.Process
 	stopped bool
+	// cancel ends work of the driver itself, which is not a CLI process; may be nil.
+	cancel context.CancelFunc
 }
 
 // findCLI takes the CLI named by $PULUMI, the one on PATH, or the one that `make` built into dir/.bin.
@@ -110,10 +112,22 @@ func (c *pulumiCLI) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = true
+	if c.cancel != nil {
+		c.cancel()
+	}
 	if c.running != nil {
 		// The process may have just ended; then there is nothing to interrupt.
 		_ = c.running.Signal(os.Interrupt)
 	}
+}
+
+// until returns a context that ends with the first interrupt, for work that is not a CLI process.
+func (c *pulumiCLI) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = cancel
+	return ctx, cancel
 }
 
 // Stopped reports whether Interrupt was called.

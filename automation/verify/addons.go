@@ -1,0 +1,296 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"kubeadm-aws/config"
+)
+
+// absent says why an add-on is not there to be checked; empty when it should be.
+func (r *run) absent(a config.Addon) string {
+	switch {
+	case !a.On():
+		return "it is off in the settings"
+	case r.Hosts:
+		return "charts are not installed on hosts of this machine"
+	}
+	return ""
+}
+
+// release checks that all workloads of a Helm release are there and available.
+func (r *run) release(ctx context.Context, name string) finding {
+	selector := "?labelSelector=" + url.QueryEscape("app.kubernetes.io/instance="+name)
+	return r.workloads(ctx, name, selector, "kubectl get deploy,sts,ds -A -l app.kubernetes.io/instance="+name)
+}
+
+// workloads checks all Deployments, StatefulSets and DaemonSets that a query finds; there has to be one.
+func (r *run) workloads(ctx context.Context, what, query, look string) finding {
+	var faults, fine []string
+	for _, kind := range []string{"deployments", "statefulsets", "daemonsets"} {
+		var all list[workload]
+		if err := r.api.get(ctx, "/apis/apps/v1/"+kind+query, &all); err != nil {
+			return broken(look, err)
+		}
+		for _, w := range all.Items {
+			if fault := workloadFault(kind, w); fault != "" {
+				faults = append(faults, fmt.Sprintf("%s/%s: %s", w.Metadata.Namespace, w.Metadata.Name, fault))
+				continue
+			}
+			fine = append(fine, w.Metadata.Name)
+		}
+	}
+	slices.Sort(faults)
+	switch {
+	case len(faults) > 0:
+		return failed(look, "%s", join(faults))
+	case len(fine) == 0:
+		return failed("pulumi up; helm list -A", "nothing of %s is installed", what)
+	}
+	slices.Sort(fine)
+	return ok("%s", strings.Join(fine, ", "))
+}
+
+// workloadFault says what keeps a workload from being available.
+func workloadFault(kind string, w workload) string {
+	want, got := w.Status.DesiredNumberScheduled, w.Status.NumberReady
+	if kind != "daemonsets" {
+		want, got = 1, w.Status.ReadyReplicas
+		if w.Spec.Replicas != nil {
+			want = *w.Spec.Replicas
+		}
+	}
+	if got < want {
+		return fmt.Sprintf("%d of %d ready", got, want)
+	}
+	return ""
+}
+
+// conditions checks that every object of a kind has a condition with status True; there has to be one object.
+func (r *run) conditions(ctx context.Context, path, look string, types ...string) finding {
+	var all list[conditioned]
+	if err := r.api.get(ctx, path, &all); err != nil {
+		return broken(look, err)
+	}
+	if len(all.Items) == 0 {
+		return failed(look, "none exists")
+	}
+	var faults, fine []string
+	for _, o := range all.Items {
+		fault := ""
+		for _, t := range types {
+			if c, fulfilled := is(o.Status.Conditions, t, "True"); !fulfilled {
+				fault = fmt.Sprintf("%s: %s is %s %s", o.Metadata.Name, t, c.Status, c.Message)
+				break
+			}
+		}
+		if fault != "" {
+			faults = append(faults, strings.TrimSpace(fault))
+			continue
+		}
+		fine = append(fine, o.Metadata.Name)
+	}
+	if len(faults) > 0 {
+		return failed(look, "%s", join(faults))
+	}
+	return ok("%s", strings.Join(fine, ", "))
+}
+
+// both is the first finding that is not fine, or the second one with the messages of both.
+func both(first finding, second func() finding) finding {
+	if first.status != OK {
+		return first
+	}
+	f := second()
+	if f.status == OK {
+		f.message = first.message + "; " + f.message
+	}
+	return f
+}
+
+func apiServices(ctx context.Context, r *run) finding {
+	const look = "kubectl get apiservices; kubectl describe apiservice NAME (a dead one blocks the removal of every namespace)"
+	return r.conditionsCounted(ctx, "/apis/apiregistration.k8s.io/v1/apiservices", look, "Available")
+}
+
+// conditionsCounted is conditions for kinds with many objects: it counts those that are fine.
+func (r *run) conditionsCounted(ctx context.Context, path, look string, types ...string) finding {
+	f := r.conditions(ctx, path, look, types...)
+	if f.status == OK {
+		n := strings.Count(f.message, ", ") + 1
+		f.message = fmt.Sprintf("%d %s", n, strings.ToLower(types[0]))
+	}
+	return f
+}
+
+func calico(ctx context.Context, r *run) finding {
+	if r.Config.Cluster.CNI != "calico" {
+		return skipped("the settings bring another network (cni: %s)", r.Config.Cluster.CNI)
+	}
+	if r.Hosts {
+		return skipped("a bridge and routes stand in for it on hosts of this machine")
+	}
+	return r.conditions(ctx, "/apis/operator.tigera.io/v1/tigerastatuses", "kubectl get tigerastatus; kubectl -n tigera-operator logs deploy/tigera-operator", "Available")
+}
+
+func cloudController(ctx context.Context, r *run) finding {
+	if r.Hosts {
+		return skipped("a stand-in removes its taint on hosts of this machine")
+	}
+	return r.workloads(ctx, "the cloud controller manager", "?fieldSelector="+url.QueryEscape("metadata.name=aws-cloud-controller-manager"),
+		"kubectl -n kube-system logs ds/aws-cloud-controller-manager")
+}
+
+func metricsServer(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.MetricsServer); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "metrics-server"), func() finding {
+		var all list[struct{}]
+		if err := r.api.get(ctx, "/apis/metrics.k8s.io/v1beta1/nodes", &all); err != nil {
+			return broken("kubectl -n kube-system logs deploy/metrics-server", err)
+		}
+		if len(all.Items) < len(r.Config.Nodes) {
+			return failed("kubectl top nodes", "it measures %d of %d nodes", len(all.Items), len(r.Config.Nodes))
+		}
+		return ok("it measures %d nodes", len(all.Items))
+	})
+}
+
+func ebsCSI(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.EBSCSI); why != "" {
+		return skipped("%s", why)
+	}
+	return r.release(ctx, "aws-ebs-csi-driver")
+}
+
+func certManager(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.CertManager); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "cert-manager"), func() finding {
+		if r.Config.DNS.Domain == "" {
+			return ok("no issuer, because there is no domain")
+		}
+		return r.conditions(ctx, "/apis/cert-manager.io/v1/clusterissuers", "kubectl describe clusterissuer", "Ready")
+	})
+}
+
+func loadBalancerController(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.LoadBalancer); why != "" {
+		return skipped("%s", why)
+	}
+	return r.release(ctx, "aws-load-balancer-controller")
+}
+
+func monitoring(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.Monitoring); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "kube-prometheus-stack"), func() finding {
+		return both(
+			r.conditions(ctx, "/apis/monitoring.coreos.com/v1/prometheuses", "kubectl describe prometheus -A", "Available"),
+			func() finding {
+				return r.conditions(ctx, "/apis/monitoring.coreos.com/v1/alertmanagers", "kubectl describe alertmanager -A", "Available")
+			})
+	})
+}
+
+func logging(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.Logging); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "loki"), func() finding { return r.release(ctx, "fluent-bit") })
+}
+
+func argoCD(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.ArgoCD.Addon); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "argo-cd"), func() finding {
+		if r.Config.Addons.ArgoCD.RepoURL == "" {
+			return ok("it syncs no repository")
+		}
+		return r.applications(ctx)
+	})
+}
+
+// applications checks that what Argo CD syncs is synced and healthy.
+func (r *run) applications(ctx context.Context) finding {
+	const look = "argocd app list; kubectl -n argocd describe applications"
+	var all list[struct {
+		Metadata meta `json:"metadata"`
+		Status   struct {
+			Sync struct {
+				Status string `json:"status"`
+			} `json:"sync"`
+			Health struct {
+				Status string `json:"status"`
+			} `json:"health"`
+		} `json:"status"`
+	}]
+	if err := r.api.get(ctx, "/apis/argoproj.io/v1alpha1/applications", &all); err != nil {
+		return broken(look, err)
+	}
+	if len(all.Items) == 0 {
+		return failed(look, "there is no Application for %s", r.Config.Addons.ArgoCD.RepoURL)
+	}
+	var faults []string
+	for _, a := range all.Items {
+		if a.Status.Sync.Status != "Synced" || a.Status.Health.Status != "Healthy" {
+			faults = append(faults, fmt.Sprintf("%s is %s and %s", a.Metadata.Name, a.Status.Sync.Status, a.Status.Health.Status))
+		}
+	}
+	if len(faults) > 0 {
+		return failed(look, "%s", join(faults))
+	}
+	return ok("%d applications synced and healthy", len(all.Items))
+}
+
+func argoRollouts(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.ArgoRollouts); why != "" {
+		return skipped("%s", why)
+	}
+	return r.release(ctx, "argo-rollouts")
+}
+
+// The annotations that the backup leaves on the control plane's node after each snapshot that reached the bucket.
+const (
+	lastBackup     = "kubeadm-aws/last-backup"
+	lastBackupSize = "kubeadm-aws/last-backup-key"
+)
+
+// backupAge reads when the last snapshot reached the bucket from the node that takes them.
+func backupAge(ctx context.Context, r *run) finding {
+	const look = "on the control plane: systemctl status etcd-snapshot.timer; journalctl -u etcd-snapshot"
+	if r.Config.Backup.Schedule == "" {
+		return skipped("there is no schedule in the settings")
+	}
+	var n node
+	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
+		return broken(lookAtNodes, err)
+	}
+	written, there := n.Metadata.Annotations[lastBackup]
+	if !there {
+		if age := r.Now().Sub(n.Metadata.CreationTimestamp); age < mostBackupAge {
+			return skipped("none was due yet: the cluster is %s old", age.Round(time.Minute))
+		}
+		return failed(look, "no snapshot has ever reached the bucket")
+	}
+	at, err := time.Parse(time.RFC3339, written)
+	if err != nil {
+		return failed(look, "node annotation %s: %v", lastBackup, err)
+	}
+	age := r.Now().Sub(at).Round(time.Minute)
+	if age > mostBackupAge {
+		return failed(look, "the last snapshot is %s old", age)
+	}
+	return ok("the last snapshot is %s old: %s", age, n.Metadata.Annotations[lastBackupSize])
+}
+
+// mostBackupAge is when a snapshot counts as too old: every schedule that is shipped takes several a day.
+const mostBackupAge = 26 * time.Hour

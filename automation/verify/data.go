@@ -1,0 +1,175 @@
+package verify
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The clients run in the image of the server that they talk to, which has what they need and is on the node already.
+var (
+	//go:embed clients/rabbitmq.sh
+	rabbitMQClient string
+	//go:embed clients/redis.sh
+	redisClient string
+	//go:embed clients/postgresql.sh
+	postgreSQLClient string
+)
+
+// dataNamespace is where the data services are.
+const dataNamespace = "data"
+
+// client is a pod that talks to a data service once.
+type client struct {
+	name, shell, script string
+	// server selects the pods whose image is used, and container names which of their images.
+	server, container string
+	// plain and secret are environment variables; a secret is "<Secret>/<key>".
+	plain, secret map[string]string
+}
+
+func rabbitMQ(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.RabbitMQ.Addon); why != "" {
+		return skipped("%s", why)
+	}
+	return both(
+		r.conditions(ctx, "/apis/rabbitmq.com/v1beta1/rabbitmqclusters", "kubectl -n data describe rabbitmqcluster rabbitmq; kubectl -n rabbitmq-system logs deploy/rabbitmq-cluster-operator",
+			"AllReplicasReady", "ClusterAvailable"),
+		func() finding {
+			return r.client(ctx, client{
+				name: "rabbitmq", shell: "bash", script: rabbitMQClient,
+				server: "app.kubernetes.io/name=rabbitmq", container: "rabbitmq",
+				plain:  map[string]string{"HOST": "rabbitmq.data.svc"},
+				secret: map[string]string{"USERNAME": "rabbitmq-credentials/username", "PASSWORD": "rabbitmq-credentials/password"},
+			})
+		})
+}
+
+func redis(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.Redis.Addon); why != "" {
+		return skipped("%s", why)
+	}
+	return both(r.release(ctx, "valkey"), func() finding {
+		return r.client(ctx, client{
+			name: "redis", shell: "sh", script: redisClient,
+			server: "app.kubernetes.io/instance=valkey", container: "valkey",
+			plain:  map[string]string{"HOST": "valkey.data.svc"},
+			secret: map[string]string{"REDISCLI_AUTH": "valkey-users/default"},
+		})
+	})
+}
+
+func postgreSQL(ctx context.Context, r *run) finding {
+	if why := r.absent(r.Config.Addons.PostgreSQL.Addon); why != "" {
+		return skipped("%s", why)
+	}
+	return both(
+		r.conditions(ctx, "/apis/postgresql.cnpg.io/v1/clusters", "kubectl -n data describe cluster.postgresql.cnpg.io; kubectl -n cnpg-system logs deploy/cloudnative-pg", "Ready"),
+		func() finding {
+			return r.client(ctx, client{
+				name: "postgresql", shell: "sh", script: postgreSQLClient,
+				server: "cnpg.io/cluster=postgresql", container: "postgres",
+				plain:  map[string]string{"PGHOST": "postgresql-rw.data.svc", "PGDATABASE": "app"},
+				secret: map[string]string{"PGUSER": "postgresql-app/username", "PGPASSWORD": "postgresql-app/password"},
+			})
+		})
+}
+
+// client runs a client in a pod beside the service and reports what it says.
+func (r *run) client(ctx context.Context, c client) finding {
+	pods := "/api/v1/namespaces/" + dataNamespace + "/pods"
+	look := "kubectl -n data get pods -l " + c.server + "; kubectl -n data logs -l " + c.server + " --all-containers"
+	image, err := r.serverImage(ctx, c)
+	if err != nil {
+		return broken(look, err)
+	}
+	if image == "" {
+		return failed(look, "no pod %s runs", c.server)
+	}
+	r.tries++
+	// A name of its own for each try: the pod of the one before may still be on its way out.
+	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, c.name, r.id, r.tries)
+	err = r.api.create(ctx, pods, object{
+		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name},
+		"spec": object{
+			"restartPolicy":                 "Never",
+			"activeDeadlineSeconds":         60,
+			"terminationGracePeriodSeconds": 0,
+			"automountServiceAccountToken":  false,
+			"containers": []object{{
+				"name": "client", "image": image, "command": []string{c.shell, "-c", c.script}, "env": c.environment(),
+				"resources": object{"requests": object{"cpu": "5m", "memory": "16Mi"}},
+			}},
+		},
+	})
+	if err != nil {
+		return broken(look, err)
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		_ = r.api.remove(clean, pods+"/"+name)
+	}()
+	return r.clientEnds(ctx, pods+"/"+name, look)
+}
+
+func (r *run) serverImage(ctx context.Context, c client) (string, error) {
+	var servers list[pod]
+	path := "/api/v1/namespaces/" + dataNamespace + "/pods?labelSelector=" + url.QueryEscape(c.server)
+	if err := r.api.get(ctx, path, &servers); err != nil {
+		return "", err
+	}
+	for _, p := range servers.Items {
+		for _, container := range p.Spec.Containers {
+			if container.Name == c.container {
+				return container.Image, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// clientEnds waits for the end of a client's pod and turns it into a finding.
+func (r *run) clientEnds(ctx context.Context, path, look string) finding {
+	deadline := r.Now().Add(patience)
+	for {
+		var p pod
+		if err := r.api.get(ctx, path, &p); err != nil {
+			return broken(look, err)
+		}
+		switch p.Status.Phase {
+		case "Succeeded", "Failed":
+			said, err := r.api.do(ctx, "GET", path+"/log?container=client&tailLines=5", nil)
+			if err != nil {
+				said = []byte(err.Error())
+			}
+			text := strings.ReplaceAll(strings.TrimSpace(string(said)), "\n", " ")
+			if p.Status.Phase == "Failed" {
+				return failed(look, "a client fails: %s %s", text, p.Status.Reason)
+			}
+			return ok("%s", text)
+		}
+		if !r.Now().Before(deadline) {
+			return failed(look, "a client does not start: %s", podFault(p))
+		}
+		if err := r.pause(ctx, time.Second); err != nil {
+			return broken(look, err)
+		}
+	}
+}
+
+// environment lists the variables; the order does not matter to a pod that is made once.
+func (c client) environment() []object {
+	var env []object
+	for name, value := range c.plain {
+		env = append(env, object{"name": name, "value": value})
+	}
+	for name, from := range c.secret {
+		secret, key, _ := strings.Cut(from, "/")
+		env = append(env, object{"name": name, "valueFrom": object{"secretKeyRef": object{"name": secret, "key": key}}})
+	}
+	return env
+}

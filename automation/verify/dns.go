@@ -1,0 +1,151 @@
+package verify
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// mostNodes bounds how many nodes get a pod of the DNS check: enough to see a network that is broken in part.
+const mostNodes = 10
+
+// podsResolve starts a pod on each node that forwards DNS over HTTP to the cluster's DNS Service, and asks it through the
+// API for the Service of the API. That shows, for each node: pods start, the API server reaches them, they reach
+// Services, and the DNS answers right. The image is CoreDNS's own, which every node can get.
+func podsResolve(ctx context.Context, r *run) finding {
+	const look = "kubectl -n kube-system logs deploy/coredns; kubectl -n kube-system get ds/kube-proxy; kubectl get tigerastatus"
+	nodes, err := r.nodes(ctx)
+	if err != nil {
+		return broken(look, err)
+	}
+	if len(nodes) > mostNodes {
+		nodes = nodes[:mostNodes]
+	}
+	image, err := r.image(ctx, "k8s-app%3Dkube-dns", "coredns")
+	if err != nil {
+		return broken("kubectl -n kube-system get pods -l k8s-app=kube-dns", err)
+	}
+	var dns, api service
+	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/services/kube-dns", &dns); err != nil {
+		return broken(look, err)
+	}
+	if err := r.api.get(ctx, "/api/v1/namespaces/default/services/kubernetes", &api); err != nil {
+		return broken(look, err)
+	}
+	namespace, remove, err := r.scratch(ctx, "dns")
+	if err != nil {
+		return broken(look, err)
+	}
+	defer remove()
+	if err := r.startResolvers(ctx, namespace, image, dns.Spec.ClusterIP, nodes); err != nil {
+		return broken(look, err)
+	}
+	name := "kubernetes.default.svc." + r.Config.Cluster.DNSDomain + "."
+	var faults []string
+	for _, n := range nodes {
+		if fault := r.resolve(ctx, namespace, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP); fault != "" {
+			faults = append(faults, n.Metadata.Name+": "+fault)
+		}
+	}
+	if len(faults) > 0 {
+		return failed(look, "%s", join(faults))
+	}
+	return ok("a pod on each of %d nodes resolves %s to %s", len(nodes), name[:len(name)-1], api.Spec.ClusterIP)
+}
+
+type service struct {
+	Spec struct {
+		ClusterIP string `json:"clusterIP"`
+	} `json:"spec"`
+}
+
+func (r *run) startResolvers(ctx context.Context, namespace, image, upstream string, nodes []node) error {
+	// Without a tls block CoreDNS serves DNS over HTTP in plain text, which the API's proxy can talk to.
+	corefile := fmt.Sprintf("https://.:8053 {\n  forward . %s\n}\n", upstream)
+	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/configmaps", object{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "resolver"}, "data": object{"Corefile": corefile},
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		spec := onNode(object{
+			"terminationGracePeriodSeconds": 0,
+			"automountServiceAccountToken":  false,
+			"enableServiceLinks":            false,
+			"containers": []object{{
+				"name": "resolver", "image": image, "args": []string{"-conf", "/etc/coredns/Corefile"},
+				"ports":          []object{{"containerPort": 8053}},
+				"readinessProbe": object{"tcpSocket": object{"port": 8053}, "periodSeconds": 1},
+				"resources":      object{"requests": object{"cpu": "5m", "memory": "20Mi"}},
+				"volumeMounts":   []object{{"name": "config", "mountPath": "/etc/coredns"}},
+			}},
+			"volumes": []object{{"name": "config", "configMap": object{"name": "resolver"}}},
+		}, n.Metadata.Name)
+		err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", object{
+			"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "on-" + n.Metadata.Name}, "spec": spec,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve asks one of the pods for the address of a name and says what is wrong with the answer.
+func (r *run) resolve(ctx context.Context, namespace, podName, name, want string) string {
+	if fault, err := r.podReady(ctx, namespace, podName); err != nil {
+		return err.Error()
+	} else if fault != "" {
+		return "the pod does not start: " + fault
+	}
+	question, err := dnsQuestion(name)
+	if err != nil {
+		return err.Error()
+	}
+	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName, base64.RawURLEncoding.EncodeToString(question))
+	answer, err := r.api.do(ctx, "GET", path, nil)
+	if err != nil {
+		return err.Error()
+	}
+	got, err := dnsAddresses(answer)
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(got) != 1 || got[0].String() != want:
+		return fmt.Sprintf("%s resolves to %v, expected %s", name, got, want)
+	}
+	return ""
+}
+
+func dnsQuestion(name string) ([]byte, error) {
+	n, err := dnsmessage.NewName(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	m := dnsmessage.Message{
+		Header:    dnsmessage.Header{RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: n, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+	}
+	return m.Pack()
+}
+
+func dnsAddresses(answer []byte) ([]netip.Addr, error) {
+	var m dnsmessage.Message
+	if err := m.Unpack(answer); err != nil {
+		return nil, fmt.Errorf("the answer is not DNS: %w", err)
+	}
+	if m.RCode != dnsmessage.RCodeSuccess {
+		return nil, fmt.Errorf("the DNS answers %s", m.RCode)
+	}
+	var all []netip.Addr
+	for _, a := range m.Answers {
+		if body, isA := a.Body.(*dnsmessage.AResource); isA {
+			all = append(all, netip.AddrFrom4(body.A))
+		}
+	}
+	return all, nil
+}

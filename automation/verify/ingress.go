@@ -1,0 +1,98 @@
+package verify
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+type ingress struct {
+	Metadata meta `json:"metadata"`
+	Spec     struct {
+		Rules []struct {
+			Host string `json:"host"`
+		} `json:"rules"`
+	} `json:"spec"`
+	Status struct {
+		LoadBalancer struct {
+			Ingress []struct {
+				Hostname string `json:"hostname"`
+			} `json:"ingress"`
+		} `json:"loadBalancer"`
+	} `json:"status"`
+}
+
+// ingressAnswers asks every host of every Ingress through its load balancer. A load balancer without a healthy target
+// answers 503, one that does not reach its target 502 or 504; any other answer comes from the application.
+func ingressAnswers(ctx context.Context, r *run) finding {
+	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs deploy/aws-load-balancer-controller"
+	if why := r.absent(r.Config.Addons.LoadBalancer); why != "" {
+		return skipped("%s", why)
+	}
+	var all list[ingress]
+	if err := r.api.get(ctx, "/apis/networking.k8s.io/v1/ingresses", &all); err != nil {
+		return broken(look, err)
+	}
+	if len(all.Items) == 0 {
+		if r.Config.DNS.Domain == "" {
+			return skipped("there is no Ingress, because there is no domain")
+		}
+		return skipped("there is no Ingress")
+	}
+	var faults []string
+	hosts := 0
+	for _, i := range all.Items {
+		name := i.Metadata.Namespace + "/" + i.Metadata.Name
+		if len(i.Status.LoadBalancer.Ingress) == 0 {
+			faults = append(faults, name+" has no load balancer yet")
+			continue
+		}
+		for _, rule := range i.Spec.Rules {
+			if rule.Host == "" {
+				continue
+			}
+			hosts++
+			if err := r.askIngress(ctx, i.Status.LoadBalancer.Ingress[0].Hostname, rule.Host); err != nil {
+				faults = append(faults, fmt.Sprintf("%s, %s: %v", name, rule.Host, err))
+			}
+		}
+	}
+	slices.Sort(faults)
+	if len(faults) > 0 {
+		return failed(look, "%s", join(faults))
+	}
+	return ok("%d %s through the load balancer", hosts, plural(hosts, "host answers", "hosts answer"))
+}
+
+// askIngress makes one request to a host by way of its load balancer, whatever DNS says of the host.
+func (r *run) askIngress(ctx context.Context, balancer, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+balancer+"/", nil)
+	if err != nil {
+		return err
+	}
+	request.Host = host
+	client := http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: r.roots}},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	switch answer.StatusCode {
+	case http.StatusServiceUnavailable:
+		return fmt.Errorf("503: no healthy target")
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return fmt.Errorf("%d: the target does not answer", answer.StatusCode)
+	}
+	return nil
+}

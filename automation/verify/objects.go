@@ -1,0 +1,123 @@
+package verify
+
+import "time"
+
+// The parts of Kubernetes objects that the checks read.
+
+type list[T any] struct {
+	Items []T `json:"items"`
+}
+
+type meta struct {
+	Name              string            `json:"name"`
+	Namespace         string            `json:"namespace"`
+	Labels            map[string]string `json:"labels"`
+	Annotations       map[string]string `json:"annotations"`
+	CreationTimestamp time.Time         `json:"creationTimestamp"`
+	DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
+}
+
+type condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+type taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Effect string `json:"effect"`
+}
+
+type node struct {
+	Metadata meta `json:"metadata"`
+	Spec     struct {
+		ProviderID    string  `json:"providerID"`
+		Unschedulable bool    `json:"unschedulable"`
+		Taints        []taint `json:"taints"`
+	} `json:"spec"`
+	Status struct {
+		Conditions []condition `json:"conditions"`
+		NodeInfo   struct {
+			KubeletVersion string `json:"kubeletVersion"`
+		} `json:"nodeInfo"`
+	} `json:"status"`
+}
+
+type pod struct {
+	Metadata meta `json:"metadata"`
+	Spec     struct {
+		NodeName   string      `json:"nodeName"`
+		Containers []container `json:"containers"`
+	} `json:"spec"`
+	Status struct {
+		Phase             string            `json:"phase"`
+		Reason            string            `json:"reason"`
+		Message           string            `json:"message"`
+		Conditions        []condition       `json:"conditions"`
+		ContainerStatuses []containerStatus `json:"containerStatuses"`
+		InitStatuses      []containerStatus `json:"initContainerStatuses"`
+	} `json:"status"`
+}
+
+type container struct {
+	Name  string `json:"name"`
+	Image string `json:"image"`
+}
+
+type containerStatus struct {
+	Name         string `json:"name"`
+	Ready        bool   `json:"ready"`
+	RestartCount int    `json:"restartCount"`
+	State        struct {
+		Waiting    *stateReason `json:"waiting"`
+		Terminated *stateReason `json:"terminated"`
+	} `json:"state"`
+}
+
+type stateReason struct {
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+	ExitCode int    `json:"exitCode"`
+}
+
+// workload is a Deployment, a StatefulSet or a DaemonSet.
+type workload struct {
+	Metadata meta `json:"metadata"`
+	Spec     struct {
+		Replicas *int `json:"replicas"`
+		Template struct {
+			Spec struct {
+				Containers []container `json:"containers"`
+			} `json:"spec"`
+		} `json:"template"`
+	} `json:"spec"`
+	Status struct {
+		ObservedGeneration     int64       `json:"observedGeneration"`
+		ReadyReplicas          int         `json:"readyReplicas"`
+		AvailableReplicas      int         `json:"availableReplicas"`
+		DesiredNumberScheduled int         `json:"desiredNumberScheduled"`
+		NumberReady            int         `json:"numberReady"`
+		Conditions             []condition `json:"conditions"`
+	} `json:"status"`
+}
+
+// conditioned is any object that says how it is by conditions.
+type conditioned struct {
+	Metadata meta `json:"metadata"`
+	Status   struct {
+		Conditions []condition `json:"conditions"`
+		NotAfter   *time.Time  `json:"notAfter"`
+	} `json:"status"`
+}
+
+// is reports whether a condition has a status, and returns the condition.
+func is(conditions []condition, typ, status string) (condition, bool) {
+	for _, c := range conditions {
+		if c.Type == typ {
+			return c, c.Status == status
+		}
+	}
+	return condition{Type: typ, Status: "missing"}, false
+}

@@ -1,0 +1,69 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const lookAtPods = "kubectl -n %s describe pod %s; kubectl -n %s logs %s --all-containers"
+
+func systemPods(ctx context.Context, r *run) finding {
+	return r.pods(ctx, "/api/v1/namespaces/kube-system/pods", func(p pod) bool { return true })
+}
+
+func otherPods(ctx context.Context, r *run) finding {
+	return r.pods(ctx, "/api/v1/pods", func(p pod) bool { return p.Metadata.Namespace != "kube-system" })
+}
+
+// pods looks for pods that do not run.
+func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) finding {
+	var all list[pod]
+	if err := r.api.get(ctx, path, &all); err != nil {
+		return broken("kubectl get pods -A", err)
+	}
+	var faults []string
+	look, running := "", 0
+	for _, p := range all.Items {
+		if !belongs(p) || p.Metadata.DeletionTimestamp != nil || strings.HasPrefix(p.Metadata.Namespace, scratchPrefix) {
+			continue
+		}
+		if fault := podFault(p); fault != "" {
+			faults = append(faults, p.Metadata.Namespace+"/"+p.Metadata.Name+": "+fault)
+			if look == "" {
+				ns, name := p.Metadata.Namespace, p.Metadata.Name
+				look = fmt.Sprintf(lookAtPods, ns, name, ns, name)
+			}
+			continue
+		}
+		running++
+	}
+	slices.Sort(faults)
+	if len(faults) > 0 {
+		return failed(look, "%s", join(faults))
+	}
+	return ok("%d %s", running, plural(running, "pod runs", "pods run"))
+}
+
+// podFault says why a pod is not as it should be; empty when it is.
+func podFault(p pod) string {
+	switch p.Status.Phase {
+	case "Succeeded":
+		return ""
+	case "Failed":
+		return strings.TrimSpace("failed " + p.Status.Reason)
+	}
+	for _, c := range append(slices.Clone(p.Status.InitStatuses), p.Status.ContainerStatuses...) {
+		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+			return fmt.Sprintf("container %s: %s (%d restarts) %s", c.Name, w.Reason, c.RestartCount, w.Message)
+		}
+	}
+	if c, scheduled := is(p.Status.Conditions, "PodScheduled", "True"); !scheduled && c.Status != "missing" {
+		return "not scheduled: " + c.Message
+	}
+	if c, ready := is(p.Status.Conditions, "Ready", "True"); !ready {
+		return strings.TrimSpace("not ready: " + c.Message)
+	}
+	return ""
+}

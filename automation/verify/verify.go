@@ -1,0 +1,176 @@
+// Package verify checks a live cluster through its API, the way a user of it would: nodes, system pods, add-ons, a
+// volume that is written to, names that resolve, data services that answer a client, backups and certificates. It
+// speaks plain HTTPS with the certificate of a kubeconfig and runs no kubectl.
+package verify
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"kubeadm-aws/config"
+)
+
+// The outcomes of a check.
+const (
+	OK      = "ok"
+	Failed  = "FAILED"
+	Skipped = "skipped"
+)
+
+// Result is what one check found.
+type Result struct {
+	Check  string
+	Status string
+	// Message is what was found; for a skipped check why it was not made.
+	Message string
+	// LookAt says where to look when the check failed: a command, or a place.
+	LookAt string
+}
+
+// Options say what to check and how patiently.
+type Options struct {
+	// Config is what the cluster should be.
+	Config *config.Config
+	// Hosts is set for a cluster on hosts of this machine, where charts are not really installed and nothing is in AWS.
+	Hosts bool
+	// Wait is how long a check that fails is tried again before it counts.
+	Wait time.Duration
+	// Report gets each result as soon as it is final. May be nil.
+	Report func(Result)
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
+	// roots are trusted for Ingresses; nil trusts the system's.
+	roots *x509.CertPool
+	// pause waits between two tries; tests replace it.
+	pause func(context.Context, time.Duration) error
+}
+
+// tryAgainAfter is the pause between two tries of a check that failed.
+const tryAgainAfter = 5 * time.Second
+
+// check is one thing to find out.
+type check struct {
+	name string
+	run  func(context.Context, *run) finding
+}
+
+// run is what checks have in common.
+type run struct {
+	api *API
+	Options
+	// id makes the names of what checks create unlike those of another run at the same time.
+	id string
+	// tries counts the namespaces made, which makes their names differ.
+	tries int
+}
+
+// checks in the order in which a person would look: what stands on what.
+var checks = []check{
+	{"api", apiAnswers},
+	{"nodes", nodesReady},
+	{"node taints", nodeTaints},
+	{"provider ids", providerIDs},
+	{"zones", nodeZones},
+	{"labels and taints", nodeSettings},
+	{"system pods", systemPods},
+	{"other pods", otherPods},
+	{"dns and pod network", podsResolve},
+	{"api services", apiServices},
+	{"calico", calico},
+	{"cloud controller", cloudController},
+	{"metrics-server", metricsServer},
+	{"ebs csi", ebsCSI},
+	{"volume", volumeWrites},
+	{"cert-manager", certManager},
+	{"load balancer controller", loadBalancerController},
+	{"ingress", ingressAnswers},
+	{"monitoring", monitoring},
+	{"logging", logging},
+	{"rabbitmq", rabbitMQ},
+	{"redis", redis},
+	{"postgresql", postgreSQL},
+	{"argo cd", argoCD},
+	{"argo rollouts", argoRollouts},
+	{"etcd backup", backupAge},
+	{"certificates", certificates},
+}
+
+// Run makes all checks, tries those that fail again until they pass or Options.Wait is over, and returns the results in
+// the order of the checks. An error means that the checks could not be made at all, or that ctx ended.
+func Run(ctx context.Context, api *API, o Options) ([]Result, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.pause == nil {
+		o.pause = pause
+	}
+	if o.Report == nil {
+		o.Report = func(Result) {}
+	}
+	id := make([]byte, 3)
+	if _, err := rand.Read(id); err != nil {
+		return nil, err
+	}
+	r := &run{api: api, Options: o, id: hex.EncodeToString(id)}
+	deadline := o.Now().Add(o.Wait)
+	var results []Result
+	for _, c := range checks {
+		f := c.run(ctx, r)
+		for f.status == Failed && ctx.Err() == nil && o.Now().Before(deadline) {
+			if err := o.pause(ctx, tryAgainAfter); err != nil {
+				break
+			}
+			f = c.run(ctx, r)
+		}
+		if err := ctx.Err(); err != nil {
+			return results, err
+		}
+		result := Result{Check: c.name, Status: f.status, Message: f.message, LookAt: f.lookAt}
+		o.Report(result)
+		results = append(results, result)
+		if c.name == "api" && f.status == Failed {
+			return results, nil // without an API every other check would only repeat that
+		}
+	}
+	return results, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// finding is the outcome of one try of a check.
+type finding struct{ status, message, lookAt string }
+
+func ok(format string, args ...any) finding {
+	return finding{status: OK, message: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) finding {
+	return finding{status: Skipped, message: fmt.Sprintf(format, args...)}
+}
+
+func failed(lookAt, format string, args ...any) finding {
+	return finding{status: Failed, message: fmt.Sprintf(format, args...), lookAt: lookAt}
+}
+
+// broken is the finding for an error of the API.
+func broken(lookAt string, err error) finding {
+	var status *StatusError
+	if errors.As(err, &status) && status.Code == 403 {
+		return failed("the kubeconfig: does it belong to an administrator?", "%v", err)
+	}
+	return failed(lookAt, "%v", err)
+}

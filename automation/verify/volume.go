@@ -1,0 +1,164 @@
+package verify
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// volumeWrites claims a volume of the default StorageClass and runs etcd on it, which answers only once its log is on
+// the disk; a value is written and read through the API. At the end the volume has to go away with its claim.
+func volumeWrites(ctx context.Context, r *run) finding {
+	const look = "kubectl get events -A --field-selector reason=ProvisioningFailed; kubectl -n kube-system logs deploy/ebs-csi-controller -c csi-provisioner"
+	class, err := r.defaultStorageClass(ctx)
+	if err != nil {
+		return broken("kubectl get storageclass", err)
+	}
+	if class == "" {
+		if r.Config.Addons.EBSCSI.On() && !r.Hosts {
+			return failed("kubectl get storageclass", "there is no default StorageClass")
+		}
+		return skipped("there is no default StorageClass")
+	}
+	image, err := r.image(ctx, "component%3Detcd", "etcd")
+	if err != nil {
+		return broken(look, err)
+	}
+	namespace, remove, err := r.scratch(ctx, "volume")
+	if err != nil {
+		return broken(look, err)
+	}
+	defer remove()
+	if err := r.startWriter(ctx, namespace, image); err != nil {
+		return broken(look, err)
+	}
+	if fault, err := r.podReady(ctx, namespace, "writer"); err != nil {
+		return broken(look, err)
+	} else if fault != "" {
+		return failed(look, "a pod with a %s volume does not start: %s", class, fault)
+	}
+	if err := r.writeAndRead(ctx, namespace); err != nil {
+		return broken(look, err)
+	}
+	name, fault, err := r.volumeGoes(ctx, namespace)
+	switch {
+	case err != nil:
+		return broken(look, err)
+	case fault != "":
+		return failed("kubectl describe pv "+name, "%s", fault)
+	}
+	return ok("a %s volume was made, written to, read and removed", class)
+}
+
+func (r *run) defaultStorageClass(ctx context.Context) (string, error) {
+	var classes list[struct {
+		Metadata meta `json:"metadata"`
+	}]
+	if err := r.api.get(ctx, "/apis/storage.k8s.io/v1/storageclasses", &classes); err != nil {
+		return "", err
+	}
+	for _, c := range classes.Items {
+		if c.Metadata.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
+			return c.Metadata.Name, nil
+		}
+	}
+	return "", nil
+}
+
+func (r *run) startWriter(ctx context.Context, namespace, image string) error {
+	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims", object{
+		"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": object{"name": "data"},
+		"spec": object{"accessModes": []string{"ReadWriteOnce"}, "resources": object{"requests": object{"storage": "1Gi"}}},
+	})
+	if err != nil {
+		return err
+	}
+	return r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", object{
+		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "writer"},
+		"spec": object{
+			"terminationGracePeriodSeconds": 0,
+			"automountServiceAccountToken":  false,
+			"tolerations":                   []object{{"operator": "Exists"}},
+			"containers": []object{{
+				"name": "writer", "image": image,
+				"command": []string{"etcd", "--data-dir=/data/etcd", "--listen-client-urls=http://0.0.0.0:2379",
+					"--advertise-client-urls=http://127.0.0.1:2379"},
+				"ports":          []object{{"containerPort": 2379}},
+				"readinessProbe": object{"httpGet": object{"path": "/health", "port": 2379}, "periodSeconds": 1},
+				"resources":      object{"requests": object{"cpu": "10m", "memory": "50Mi"}},
+				"volumeMounts":   []object{{"name": "data", "mountPath": "/data"}},
+			}},
+			"volumes": []object{{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}}},
+		},
+	})
+}
+
+// writeAndRead puts a value into the etcd on the volume and gets it back.
+func (r *run) writeAndRead(ctx context.Context, namespace string) error {
+	base := "/api/v1/namespaces/" + namespace + "/pods/writer:2379/proxy/v3/kv/"
+	key, value := encode("verify"), encode(r.id)
+	put, _ := json.Marshal(map[string]string{"key": key, "value": value})
+	if _, err := r.api.do(ctx, "POST", base+"put", put); err != nil {
+		return fmt.Errorf("write to the volume: %w", err)
+	}
+	get, _ := json.Marshal(map[string]string{"key": key})
+	text, err := r.api.do(ctx, "POST", base+"range", get)
+	if err != nil {
+		return fmt.Errorf("read from the volume: %w", err)
+	}
+	var got struct {
+		KVs []struct {
+			Value string `json:"value"`
+		} `json:"kvs"`
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		return fmt.Errorf("read from the volume: %w", err)
+	}
+	if len(got.KVs) != 1 || got.KVs[0].Value != value {
+		return fmt.Errorf("read from the volume: %s is not what was written", text)
+	}
+	return nil
+}
+
+// volumeGoes deletes pod and claim and waits until the volume is gone too. It returns the volume's name.
+func (r *run) volumeGoes(ctx context.Context, namespace string) (name, fault string, err error) {
+	base := "/api/v1/namespaces/" + namespace
+	var claim struct {
+		Spec struct {
+			VolumeName string `json:"volumeName"`
+		} `json:"spec"`
+	}
+	if err := r.api.get(ctx, base+"/persistentvolumeclaims/data", &claim); err != nil {
+		return "", "", err
+	}
+	name = claim.Spec.VolumeName
+	// A class that keeps volumes would keep this one too.
+	reclaim := []byte(`{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`)
+	if err := r.api.patch(ctx, "/api/v1/persistentvolumes/"+name, reclaim); err != nil {
+		return name, "", err
+	}
+	if err := r.api.remove(ctx, base+"/pods/writer"); err != nil {
+		return name, "", err
+	}
+	if err := r.api.remove(ctx, base+"/persistentvolumeclaims/data"); err != nil {
+		return name, "", err
+	}
+	deadline := r.Now().Add(patience)
+	for r.Now().Before(deadline) {
+		err := r.api.get(ctx, "/api/v1/persistentvolumes/"+name, &struct{}{})
+		if notFound(err) {
+			return name, "", nil
+		}
+		if err != nil {
+			return name, "", err
+		}
+		if err := r.pause(ctx, time.Second); err != nil {
+			return name, "", err
+		}
+	}
+	return name, fmt.Sprintf("volume %s was not removed with its claim within %s", name, patience), nil
+}
+
+func encode(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
