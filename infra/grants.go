@@ -1,34 +1,43 @@
 package infra
 
-import "strings"
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
 
 // grant is one inline policy of a role, named after the controller or program that lives by it.
 type grant struct {
-	name   string
-	policy policy
+	name     string
+	document pulumi.StringInput
+}
+
+func fixed(name string, p policy) grant { return grant{name, pulumi.String(p.JSON())} }
+
+// onBucket is a grant whose policy names a bucket, so it is known when the bucket is.
+func onBucket(name string, bucket pulumi.StringOutput, of func(arn string) policy) grant {
+	return grant{name, bucket.ApplyT(func(arn string) string { return of(arn).JSON() }).(pulumi.StringOutput)}
 }
 
 // controlPlaneGrants are the policies of the controllers that run on the control plane, only of those that are switched on.
-func (s *site) controlPlaneGrants() []grant {
+func (s *site) controlPlaneGrants(storage *Storage) []grant {
 	addons := s.cfg.Addons
 	grants := []grant{
-		{"cloud-controller", s.cloudController()},
-		{"images", s.pullImages()},
-		{"backups", s.backups()},
+		fixed("cloud-controller", s.cloudController()),
+		fixed("images", s.pullImages()),
+		onBucket("backups", storage.Backups.Arn, backups),
 	}
 	if addons.EBSCSI.On() {
-		grants = append(grants, grant{"volumes", s.volumes()})
+		grants = append(grants, fixed("volumes", s.volumes()))
 	}
 	if addons.LoadBalancer.On() {
-		grants = append(grants, grant{"load-balancers", s.loadBalancers()})
+		grants = append(grants, fixed("load-balancers", s.loadBalancers()))
 	}
-	if addons.Logging.On() {
-		grants = append(grants, grant{"logs", s.logs()})
+	if storage.Logs != nil {
+		grants = append(grants, onBucket("logs", storage.Logs.Arn, logs))
 	}
 	return grants
 }
 
-func (s *site) workerGrants() []grant { return []grant{{"images", s.pullImages()}} }
+func (s *site) workerGrants() []grant { return []grant{fixed("images", s.pullImages())} }
 
 var all = []string{"*"}
 
@@ -60,16 +69,15 @@ func (s *site) pullImages() policy {
 
 // backups allows no delete: whoever takes over the control plane cannot take the snapshots with it. Old ones go by the
 // bucket's lifecycle.
-func (s *site) backups() policy {
-	bucket := s.arn("s3", "", "", s.bucketName(backupBucket))
+func backups(bucket string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
 		allow("Snapshots", []string{"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}, []string{bucket + "/*"}, nil),
 	)
 }
 
-func (s *site) logs() policy {
-	bucket := s.arn("s3", "", "", s.bucketName(logBucket))
+// logs is for Loki, which deletes what is past its retention.
+func logs(bucket string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
 		allow("Chunks", []string{"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, []string{bucket + "/*"}, nil),
@@ -179,7 +187,7 @@ func (s *site) loadBalancers() policy {
 func elbActions(names ...string) []string {
 	actions := make([]string, len(names))
 	for i, n := range names {
-		actions[i] = strings.Join([]string{"elasticloadbalancing", n}, ":")
+		actions[i] = "elasticloadbalancing:" + n
 	}
 	return actions
 }

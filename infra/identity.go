@@ -16,12 +16,12 @@ type Identity struct {
 
 	// Profiles are the instance profiles by node role.
 	Profiles map[string]*iam.InstanceProfile
-	// Grants are the policies on the roles. Take one away and the controller that lives by it cannot clean up.
-	Grants []pulumi.Resource
+	// Grants are the policies on each role. Take one away and the controller that lives by it cannot clean up.
+	Grants map[string][]pulumi.Resource
 }
 
-func newIdentity(s *site, parent pulumi.Resource) (*Identity, error) {
-	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}}
+func newIdentity(s *site, parent pulumi.Resource, storage *Storage) (*Identity, error) {
+	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Grants: map[string][]pulumi.Resource{}}
 	opts, err := s.component("Identity", "identity", id, parent)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func newIdentity(s *site, parent pulumi.Resource) (*Identity, error) {
 		name   string
 		grants []grant
 	}{
-		{config.ControlPlane, s.controlPlaneGrants()},
+		{config.ControlPlane, s.controlPlaneGrants(storage)},
 		{config.Worker, s.workerGrants()},
 	} {
 		if err := id.role(s, role.name, role.grants, opts); err != nil {
@@ -57,17 +57,17 @@ func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.Res
 	if err != nil {
 		return err
 	}
-	id.Grants = append(id.Grants, session)
+	id.Grants[name] = append(id.Grants[name], session)
 	for _, g := range grants {
 		p, err := iam.NewRolePolicy(s.ctx, name+"-"+g.name, &iam.RolePolicyArgs{
 			Role:   role.Name,
 			Name:   pulumi.String(g.name),
-			Policy: pulumi.String(g.policy.JSON()),
+			Policy: g.document,
 		}, opts...)
 		if err != nil {
 			return err
 		}
-		id.Grants = append(id.Grants, p)
+		id.Grants[name] = append(id.Grants[name], p)
 	}
 	id.Profiles[name], err = iam.NewInstanceProfile(s.ctx, s.named(name), &iam.InstanceProfileArgs{
 		Role: role.Name,

@@ -74,15 +74,15 @@ func build(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := newIdentity(s, in)
+	storage, err := newStorage(s, in)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := newIdentity(s, in, storage)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := newKeys(s, in)
-	if err != nil {
-		return nil, err
-	}
-	storage, err := newStorage(s, in)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func build(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
 	in.LoadBalancerGroup = firewall.LoadBalancer.ID().ToStringOutput()
 	in.BackendGroup = firewall.Backend.ID().ToStringOutput()
 	in.Repositories = registry.URLs
-	in.MustOutliveAddons = slices.Concat(dns.Records, identity.Grants)
+	in.MustOutliveAddons = slices.Clone(dns.Records)
 	for _, n := range in.Nodes {
 		in.MustOutliveAddons = append(append(in.MustOutliveAddons, n.Instance), n.Needs...)
 	}
@@ -158,6 +158,7 @@ type Node struct {
 	// HostKey is the SSH host key in authorized_keys format, known before the host first boots.
 	HostKey  pulumi.StringOutput
 	Instance pulumi.Resource
-	// Needs are the resources without which the node cannot be reached, beside those its instance depends on: its Elastic IP.
+	// Needs are the resources without which the node cannot be reached, or do its work, beside those that its instance
+	// depends on: the Elastic IP and the grants of a control plane.
 	Needs []pulumi.Resource
 }

@@ -77,7 +77,8 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 			if err != nil {
 				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
 			}
-			node.PublicIP, node.Needs = address.PublicIp, []pulumi.Resource{association}
+			node.PublicIP = address.PublicIp
+			node.Needs = append([]pulumi.Resource{association}, identity.Grants[n.Role]...)
 		}
 		in.Nodes = append(in.Nodes, node)
 	}

@@ -24,10 +24,9 @@ func newRegistry(s *site, parent pulumi.Resource) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev := s.cfg.Environment == config.Dev
 	// Outside dev a tag means one image for ever, so that a rollback gets what was tested.
 	mutability := "IMMUTABLE"
-	if dev {
+	if s.cfg.Environment == config.Dev {
 		mutability = "MUTABLE"
 	}
 	for _, name := range s.cfg.Registry.Repositories {
@@ -40,7 +39,7 @@ func newRegistry(s *site, parent pulumi.Resource) (*Registry, error) {
 			EncryptionConfigurations: ecr.RepositoryEncryptionConfigurationArray{
 				ecr.RepositoryEncryptionConfigurationArgs{EncryptionType: pulumi.String("AES256")},
 			},
-			ForceDelete: pulumi.Bool(dev),
+			ForceDelete: pulumi.Bool(!*s.cfg.Protection.Protect),
 			Tags:        s.tags(name),
 		}, with(opts, s.protect())...)
 		if err != nil {

@@ -15,20 +15,6 @@ type Storage struct {
 	Logs    *s3.BucketV2 // nil when logging is off
 }
 
-// Purposes of the buckets.
-const (
-	backupBucket = "backups"
-	logBucket    = "logs"
-)
-
-// maxBucketName is S3's limit.
-const maxBucketName = 63
-
-// bucketName is the same on every run and unlike any other account's or region's, so it is known before the bucket is.
-func (s *site) bucketName(purpose string) string {
-	return fmt.Sprintf("%s-%s-%s-%s", s.cfg.Cluster.Name, purpose, s.accountID, s.cfg.Region)
-}
-
 func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
 	st := &Storage{}
 	opts, err := s.component("Storage", "storage", st, parent)
@@ -36,13 +22,13 @@ func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
 		return nil, err
 	}
 	days := s.cfg.Backup.RetentionDays
-	if st.Backups, err = s.bucket(backupBucket, days, *s.cfg.Backup.KeepBucket, opts); err != nil {
+	if st.Backups, err = s.bucket("backups", days, *s.cfg.Backup.KeepBucket, opts); err != nil {
 		return nil, err
 	}
 	outputs := pulumi.Map{"backups": st.Backups.Bucket}
 	if s.cfg.Addons.Logging.On() {
 		// Loki drops what is too old by itself.
-		if st.Logs, err = s.bucket(logBucket, 0, false, opts); err != nil {
+		if st.Logs, err = s.bucket("logs", 0, false, opts); err != nil {
 			return nil, err
 		}
 		outputs["logs"] = st.Logs.Bucket
@@ -51,17 +37,14 @@ func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
 }
 
 // bucket makes a private, encrypted, versioned bucket that answers only over TLS. Objects expire after expireDays, never if that
-// is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is emptied.
+// is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is emptied. The name ends in
+// something random: a stack that comes back must not trip over the bucket that it left.
 func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
-	name := s.bucketName(purpose)
-	if len(name) > maxBucketName {
-		return nil, fmt.Errorf("bucket name %q is longer than the %d characters S3 allows: choose a shorter cluster.name", name, maxBucketName)
-	}
+	name := s.named(purpose)
 	if keep {
 		opts = with(opts, pulumi.RetainOnDelete(true))
 	}
-	b, err := s3.NewBucketV2(s.ctx, purpose, &s3.BucketV2Args{
-		Bucket:       pulumi.String(name),
+	b, err := s3.NewBucketV2(s.ctx, name, &s3.BucketV2Args{
 		ForceDestroy: pulumi.Bool(!keep),
 		Tags:         s.tags(purpose),
 	}, with(opts, s.protect())...)
@@ -88,7 +71,7 @@ func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.R
 	// S3 refuses two changes of a bucket's access at once.
 	_, err = s3.NewBucketPolicy(s.ctx, purpose, &s3.BucketPolicyArgs{
 		Bucket: b.ID(),
-		Policy: pulumi.String(tlsOnly(s.arn("s3", "", "", name)).JSON()),
+		Policy: b.Arn.ApplyT(func(arn string) string { return tlsOnly(arn).JSON() }).(pulumi.StringOutput),
 	}, with(opts, pulumi.DependsOn([]pulumi.Resource{private}))...)
 	if err != nil {
 		return nil, fmt.Errorf("policy of bucket %s: %w", name, err)
