@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+)
+
+// object is one thing that exists, in the AWS account or in the cluster. Things that controllers make (load balancers,
+// volumes) are objects like those that Pulumi makes, only without a URN.
+type object struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	URN  string `json:"urn,omitempty"`
+	// Inputs are the wishes, State what the account would show beside them. Secrets are hashes in both.
+	Inputs values `json:"inputs,omitempty"`
+	State  values `json:"state,omitempty"`
+}
+
+// get looks in the state first, then in the inputs: the view that `aws describe` has.
+func (o *object) get(path string) any {
+	if v := o.State.at(path); v != nil {
+		return v
+	}
+	return o.Inputs.at(path)
+}
+
+func (o *object) str(path string) string {
+	s, _ := o.get(path).(string)
+	return s
+}
+
+// tags are the tags as the account shows them, default tags included.
+func (o *object) tags() map[string]string {
+	if all := o.State.stringMap("tagsAll"); len(all) > 0 {
+		return all
+	}
+	return o.Inputs.stringMap("tags")
+}
+
+// title is how messages name an object: type, id and the Name tag or name.
+func (o *object) title() string {
+	name := o.tags()["Name"]
+	if name == "" {
+		name = o.str("name")
+	}
+	if name == "" || name == o.ID {
+		return o.Type + " " + o.ID
+	}
+	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
+}
+
+// account holds everything that exists. Each change is appended to the journal before the call that made it returns,
+// so that what a killed process leaves behind is what its account really held.
+type account struct {
+	mu      sync.Mutex
+	objects map[string]*object
+	// births counts the objects ever made per key, so that ids repeat from run to run but never within one.
+	births  map[string]int
+	journal *os.File
+}
+
+// entry is one line of the journal: an object as it is from now on, or only its type and id when it went away.
+type entry struct {
+	Gone   bool    `json:"gone,omitempty"`
+	Object *object `json:"object"`
+	// Birth is the key of births that this entry counts up.
+	Birth string `json:"birth,omitempty"`
+}
+
+// openAccount reads the journal in dir, or starts an empty one. An empty dir keeps the account in memory.
+func openAccount(dir string) (*account, error) {
+	a := &account{objects: map[string]*object{}, births: map[string]int{}}
+	if dir == "" {
+		return a, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("sandbox account: %w", err)
+	}
+	path := filepath.Join(dir, "account.jsonl")
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("sandbox account: %w", err)
+	}
+	whole := bytes.LastIndexByte(data, '\n') + 1
+	if err := a.replay(data[:whole]); err != nil {
+		return nil, fmt.Errorf("sandbox account %s: %w", path, err)
+	}
+	a.journal, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox account: %w", err)
+	}
+	// A process that was killed while it wrote leaves half a line, and the change in it was never answered for.
+	if err := a.journal.Truncate(int64(whole)); err != nil {
+		return nil, fmt.Errorf("sandbox account: %w", err)
+	}
+	if _, err := a.journal.Seek(int64(whole), 0); err != nil {
+		return nil, fmt.Errorf("sandbox account: %w", err)
+	}
+	return a, nil
+}
+
+func (a *account) replay(data []byte) error {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, 16<<20)
+	for n := 1; lines.Scan(); n++ {
+		var e entry
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Object == nil {
+			return fmt.Errorf("line %d is not an entry: %w", n, err)
+		}
+		a.apply(e)
+	}
+	return lines.Err()
+}
+
+func (a *account) apply(e entry) {
+	if e.Birth != "" {
+		a.births[e.Birth]++
+	}
+	switch key := objectKey(e.Object.Type, e.Object.ID); {
+	case e.Object.Type == "":
+	case e.Gone:
+		delete(a.objects, key)
+	default:
+		a.objects[key] = e.Object
+	}
+}
+
+func (a *account) commit(e entry) {
+	a.apply(e)
+	if a.journal == nil {
+		return
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("sandbox account: %v", err)) // values hold nothing that JSON cannot
+	}
+	if _, err := a.journal.Write(append(line, '\n')); err != nil {
+		panic(fmt.Sprintf("sandbox account: write the journal: %v", err)) // going on would make the journal lie
+	}
+}
+
+func (a *account) close() error {
+	if a.journal == nil {
+		return nil
+	}
+	return a.journal.Close()
+}
+
+func objectKey(typ, id string) string { return typ + " " + id }
+
+// newID returns a hexadecimal text of n digits that depends on the type, who asks and how often it asked before.
+func (a *account) newID(typ, who string, n int) string {
+	birth := typ + " " + who
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", birth, a.births[birth]))
+	a.commit(entry{Birth: birth, Object: &object{}})
+	return hex.EncodeToString(sum[:])[:n]
+}
+
+func (a *account) put(o *object) { a.commit(entry{Object: o}) }
+
+func (a *account) remove(o *object) {
+	a.commit(entry{Gone: true, Object: &object{Type: o.Type, ID: o.ID}})
+}
+
+// find returns an object by type and id, or nil.
+func (a *account) find(typ, id string) *object { return a.objects[objectKey(typ, id)] }
+
+// all returns the objects of a type, ordered by id.
+func (a *account) all(typ string) []*object {
+	return a.where(func(o *object) bool { return o.Type == typ })
+}
+
+func (a *account) where(match func(*object) bool) []*object {
+	var out []*object
+	for _, o := range a.objects {
+		if match(o) {
+			out = append(out, o)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return objectKey(out[i].Type, out[i].ID) < objectKey(out[j].Type, out[j].ID)
+	})
+	return out
+}
+
+// change puts a copy of an object with a new state.
+func (a *account) change(o *object, edit func(inputs, state values)) *object {
+	next := *o
+	next.Inputs, next.State = cloneValues(o.Inputs), cloneValues(o.State)
+	edit(next.Inputs, next.State)
+	a.put(&next)
+	return &next
+}
+
+func cloneValues(v values) values {
+	out := make(values, len(v))
+	for k, e := range v {
+		if m, ok := e.(map[string]any); ok {
+			e = map[string]any(cloneValues(m))
+		}
+		out[k] = e
+	}
+	return out
+}

@@ -1,0 +1,422 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"reflect"
+	"strings"
+)
+
+// awsProvider serves the resource types of aws_table.go out of the account.
+type awsProvider struct{ sandbox *Sandbox }
+
+// accountID is the number in every ARN.
+const accountID = "123456789012"
+
+// awsType is one row of the table: what a resource type asks for, what it shows and when AWS lets go of it.
+type awsType struct {
+	// id is the prefix of a generated id such as "vpc-", or a template of an id made from properties: "{role}:{name}".
+	id string
+	// required inputs; a missing one is refused before anything is planned.
+	required []string
+	// refs are the inputs that name other things.
+	refs []ref
+	// unique are inputs that, taken together, no two objects of the type may share.
+	unique []string
+	// autoname is the input that gets a random name when the program gives none.
+	autoname string
+	// replace are the inputs whose change needs a new resource, as dotted paths; "*" is all of them.
+	replace []string
+	// deleteFirst makes such a replacement delete the old one before it makes the new one.
+	deleteFirst bool
+	// check is what AWS says at creation and update beyond references and uniqueness.
+	check func(c *awsCall) error
+	// outputs beside the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a func(*awsCall) any.
+	outputs map[string]any
+	// created and deleted are side effects in the account.
+	created, deleted func(c *awsCall)
+	// deletable refuses a deletion for another reason than a reference.
+	deletable func(c *awsCall) error
+	// untagged types have no tagsAll.
+	untagged bool
+}
+
+// hold is what a reference means for the deletion of its target.
+type hold int
+
+const (
+	// blocks: the target cannot be deleted (DependencyViolation).
+	blocks hold = iota
+	// follows: the referring object goes away with the target.
+	follows
+	// loose: the target may go; the referring object stays.
+	loose
+)
+
+// ref says that an input, a text or a list of texts, names objects of a type.
+type ref struct {
+	field string
+	// to is the type, or several separated by "|".
+	to string
+	// by is the property of the target that is named; empty is its id.
+	by   string
+	hold hold
+}
+
+// awsCall is one operation on one object. object is nil while a creation is checked.
+type awsCall struct {
+	*account
+	*request
+	object *object
+	ground Ground
+}
+
+func (p *awsProvider) lookup(typ string) (awsType, error) {
+	t, ok := awsTypes[typ]
+	if !ok {
+		return awsType{}, unknownType(typ)
+	}
+	return t, nil
+}
+
+func (p *awsProvider) check(r *request) (checked, error) {
+	t, err := p.lookup(r.typ)
+	if err != nil {
+		return checked{}, err
+	}
+	out := checked{failures: missing(r.inputs, t.required)}
+	if t.autoname != "" && !r.inputs.set(t.autoname) && !r.inputs.set(t.autoname+"Prefix") {
+		name := r.oldInputs.str(t.autoname)
+		if name == "" {
+			name = fmt.Sprintf("%s-%07x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed))&0xfffffff)
+		}
+		out.defaults = values{t.autoname: name}
+	}
+	return out, nil
+}
+
+func (p *awsProvider) diff(r *request) difference {
+	t := awsTypes[r.typ]
+	d := difference{changed: changedKeys(r.oldInputs, r.inputs), deleteFirst: t.deleteFirst}
+	for _, path := range t.replace {
+		key, _, _ := strings.Cut(path, ".")
+		for _, c := range d.changed {
+			if path == "*" || (c == key && !reflect.DeepEqual(r.oldInputs.at(path), r.inputs.at(path))) {
+				d.replace = append(d.replace, c)
+			}
+		}
+	}
+	if r.typ == instanceType && r.inputs.flag("userDataReplaceOnChange") {
+		d.replace = append(d.replace, replaceWhen(d.changed, "userData", "userDataBase64")...)
+	}
+	if !t.untagged && !reflect.DeepEqual(r.old.stringMap("tagsAll"), allTags(r)) {
+		d.changed = append(d.changed, "tagsAll")
+	}
+	return d
+}
+
+// allTags are the resource's tags over the provider's default tags.
+func allTags(r *request) map[string]string {
+	defaults := r.config.object("defaultTags")
+	if text := r.config.str("defaultTags"); text != "" { // nested provider settings arrive as JSON
+		_ = json.Unmarshal([]byte(text), &defaults)
+	}
+	all := defaults.stringMap("tags")
+	for k, v := range r.inputs.stringMap("tags") {
+		all[k] = v
+	}
+	return all
+}
+
+func (p *awsProvider) create(r *request) (answer, error) {
+	t := awsTypes[r.typ]
+	if r.preview {
+		out := values{}
+		for key := range t.outputs {
+			if !r.inputs.set(key) {
+				out[key] = unknown{}
+			}
+		}
+		if !t.untagged {
+			out["tagsAll"] = allTags(r)
+		}
+		return answer{outputs: out}, nil
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := &awsCall{account: a, request: r, ground: p.sandbox.options.Ground}
+	if err := p.checkAgainstAccount(t, c); err != nil {
+		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
+	}
+	c.object = &object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: values{}}
+	c.object.ID = c.makeID(t.id)
+	c.refreshOutputs(t)
+	a.put(c.object)
+	if t.created != nil {
+		t.created(c)
+	}
+	if err := c.onGround(groundCreate[r.typ]); err != nil {
+		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
+	}
+	return answer{id: c.object.ID, outputs: c.object.State}, nil
+}
+
+// refreshOutputs computes what the object shows from the table.
+func (c *awsCall) refreshOutputs(t awsType) {
+	for _, key := range sortedKeys(t.outputs) {
+		switch v := t.outputs[key].(type) {
+		case string:
+			c.object.State[key] = c.expand(v)
+		case func(*awsCall) any:
+			c.object.State[key] = v(c)
+		}
+	}
+	if !t.untagged {
+		c.object.State["tagsAll"] = anyMap(allTags(c.request))
+	}
+}
+
+func anyMap(m map[string]string) map[string]any {
+	out := map[string]any{}
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+func (c *awsCall) region() string {
+	if region := c.config.str("region"); region != "" {
+		return region
+	}
+	return "us-east-1"
+}
+
+// makeID makes an id of the type's shape.
+func (c *awsCall) makeID(shape string) string {
+	if strings.Contains(shape, "{") {
+		return c.expand(shape)
+	}
+	digits := 17
+	if strings.HasPrefix(shape, "Z") {
+		return shape + strings.ToUpper(c.newID(c.typ, c.urn, 20))
+	}
+	return shape + c.newID(c.typ, c.urn, digits)
+}
+
+// expand fills a template: {id}, {region}, {account}, {hex} or the name of an input.
+func (c *awsCall) expand(template string) string {
+	out := template
+	for {
+		start := strings.IndexByte(out, '{')
+		if start < 0 {
+			return out
+		}
+		end := start + strings.IndexByte(out[start:], '}')
+		var value string
+		switch key := out[start+1 : end]; key {
+		case "id":
+			value = c.object.ID
+		case "region":
+			value = c.region()
+		case "account":
+			value = accountID
+		case "hex":
+			value = c.newID(c.typ+template, c.urn, 17)
+		default:
+			value = c.inputs.str(key)
+		}
+		out = out[:start] + value + out[end+1:]
+	}
+}
+
+// checkAgainstAccount is what AWS would say to the inputs.
+func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
+	for _, ref := range t.refs {
+		for _, name := range c.inputs.strings(ref.field) {
+			if name != "" && c.target(ref, name) == nil {
+				return fmt.Errorf("%s: the %s %q does not exist", ref.field, shortType(ref.to), name)
+			}
+		}
+	}
+	if len(t.unique) > 0 {
+		for _, other := range c.all(c.typ) {
+			if c.object != nil && other.ID == c.object.ID {
+				continue
+			}
+			same := true
+			for _, field := range t.unique {
+				same = same && reflect.DeepEqual(other.Inputs.at(field), c.stored.at(field))
+			}
+			if same {
+				return fmt.Errorf("EntityAlreadyExists: %s has the same %s", other.title(), strings.Join(t.unique, " and "))
+			}
+		}
+	}
+	if t.check != nil {
+		return t.check(c)
+	}
+	return nil
+}
+
+// target finds what a reference names.
+func (a *account) target(r ref, name string) *object {
+	for _, typ := range strings.Split(r.to, "|") {
+		if r.by == "" {
+			if o := a.find(typ, name); o != nil {
+				return o
+			}
+			continue
+		}
+		for _, o := range a.all(typ) {
+			if o.str(r.by) == name {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+func (p *awsProvider) update(r *request) (answer, error) {
+	t := awsTypes[r.typ]
+	if r.preview {
+		out := values{}
+		for k := range t.outputs {
+			if v, ok := r.old[k]; ok && !r.inputs.set(k) {
+				out[k] = v
+			}
+		}
+		if !t.untagged {
+			out["tagsAll"] = allTags(r)
+		}
+		return answer{outputs: out}, nil
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := a.find(r.typ, r.id)
+	if found == nil {
+		return answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.typ), r.id)
+	}
+	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	if err := p.checkAgainstAccount(t, c); err != nil {
+		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
+	}
+	c.object = a.change(found, func(_, state values) {
+		if !t.untagged {
+			state["tagsAll"] = anyMap(allTags(r))
+		}
+	})
+	c.object.Inputs = r.stored
+	for key, v := range t.outputs { // what follows from inputs follows them; what was drawn once stays
+		if f, ok := v.(func(*awsCall) any); ok && key == "records" {
+			c.object.State[key] = f(c)
+		}
+	}
+	a.put(c.object)
+	return answer{outputs: c.object.State}, nil
+}
+
+func (p *awsProvider) read(r *request) (answer, error) {
+	if _, err := p.lookup(r.typ); err != nil {
+		return answer{}, err
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	found := a.find(r.typ, r.id)
+	a.mu.Unlock()
+	if found == nil {
+		return answer{}, nil
+	}
+	if ground := p.sandbox.options.Ground; ground != nil && r.typ == instanceType {
+		if _, there, err := ground.Find(r.ctx, r.id); err != nil || !there {
+			return answer{}, err
+		}
+	}
+	return answer{id: r.id}, nil
+}
+
+func (p *awsProvider) delete(r *request) error {
+	t, err := p.lookup(r.typ)
+	if err != nil {
+		return err
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := a.find(r.typ, r.id)
+	if found == nil { // gone already is what a delete wants
+		return nil
+	}
+	r.inputs = found.Inputs
+	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	if err := c.letGo(t); err != nil {
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+	}
+	// The ground first: should it fail, the account still knows the thing, and the next run tries again.
+	if err := c.onGround(groundDelete[r.typ]); err != nil {
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+	}
+	c.dissolve(t)
+	return nil
+}
+
+// letGo says whether AWS would delete the object now.
+func (c *awsCall) letGo(t awsType) error {
+	var users []string
+	for _, user := range c.referrers(c.object, blocks) {
+		users = append(users, user.title())
+	}
+	if len(users) > 0 {
+		return fmt.Errorf("DependencyViolation: still used by %s", strings.Join(users, ", "))
+	}
+	if t.deletable != nil {
+		return t.deletable(c)
+	}
+	return nil
+}
+
+// dissolve removes the object and what goes with it.
+func (c *awsCall) dissolve(t awsType) {
+	if t.deleted != nil {
+		t.deleted(c)
+	}
+	for _, user := range c.referrers(c.object, follows) {
+		c.remove(user)
+	}
+	c.remove(c.object)
+}
+
+// referrers are the objects that name target in a field with the given hold.
+func (a *account) referrers(target *object, h hold) []*object {
+	return a.where(func(o *object) bool {
+		if o.Type == target.Type && o.ID == target.ID {
+			return false
+		}
+		for _, ref := range awsTypes[o.Type].refs {
+			if ref.hold != h || !contains(strings.Split(ref.to, "|"), target.Type) {
+				continue
+			}
+			name := target.ID
+			if ref.by != "" {
+				name = target.str(ref.by)
+			}
+			for _, named := range o.Inputs.strings(ref.field) {
+				if named == name {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// shortType turns aws:ec2/vpc:Vpc into ec2/vpc.
+func shortType(typ string) string {
+	parts := strings.Split(typ, ":")
+	if len(parts) == 3 {
+		return parts[1]
+	}
+	return typ
+}

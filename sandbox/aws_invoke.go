@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// awsInvokes are the functions of the provider.
+var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (values, error){
+	"aws:index/getCallerIdentity:getCallerIdentity": func(*awsProvider, *request, values) (values, error) {
+		return values{"id": accountID, "accountId": accountID, "arn": "arn:aws:iam::" + accountID + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
+	},
+	"aws:index/getRegion:getRegion": func(_ *awsProvider, r *request, _ values) (values, error) {
+		region := r.config.str("region")
+		return values{"id": region, "name": region, "description": region, "endpoint": "ec2." + region + ".amazonaws.com"}, nil
+	},
+	"aws:index/getPartition:getPartition": func(*awsProvider, *request, values) (values, error) {
+		return values{"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}, nil
+	},
+	"aws:index/getAvailabilityZones:getAvailabilityZones": func(_ *awsProvider, r *request, _ values) (values, error) {
+		region := r.config.str("region")
+		var names, ids []any
+		for i, letter := range []string{"a", "b", "c"} {
+			names = append(names, region+letter)
+			ids = append(ids, fmt.Sprintf("%s-az%d", region, i+1))
+		}
+		return values{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
+	},
+	"aws:ssm/getParameter:getParameter":           getParameter,
+	"aws:route53/getZone:getZone":                 getZone,
+	"aws:iam/getPolicyDocument:getPolicyDocument": getPolicyDocument,
+	"aws:ec2/getAmi:getAmi": func(_ *awsProvider, _ *request, args values) (values, error) {
+		return values{"id": imageID(fmt.Sprint(args)), "imageId": imageID(fmt.Sprint(args)), "architecture": "x86_64"}, nil
+	},
+}
+
+func (p *awsProvider) invoke(r *request, args values) (values, error) {
+	f, ok := awsInvokes[r.typ]
+	if !ok {
+		return nil, unknownInvoke(r.typ)
+	}
+	return f(p, r, args)
+}
+
+// imageID is the same image for the same question. Sandbox.PublishImages makes newer ones.
+func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
+
+func getParameter(p *awsProvider, _ *request, args values) (values, error) {
+	name := args.str("name")
+	value := ""
+	p.sandbox.account.mu.Lock()
+	defer p.sandbox.account.mu.Unlock()
+	if own := p.sandbox.account.find(parameterType, name); own != nil {
+		value = own.str("value")
+	} else if strings.HasPrefix(name, "/aws/service/") {
+		value = imageID(name + p.sandbox.account.imageGeneration())
+	} else {
+		return nil, fmt.Errorf("ParameterNotFound: %s", name)
+	}
+	return values{
+		"id": name, "name": name, "value": value, "insecureValue": value, "type": "String", "version": 1,
+		"arn": "arn:aws:ssm:::parameter" + name, "withDecryption": true,
+	}, nil
+}
+
+// imageGeneration changes when the vendors publish new images.
+func (a *account) imageGeneration() string {
+	if o := a.find("host/images", "generation"); o != nil {
+		return o.str("value")
+	}
+	return ""
+}
+
+// getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
+// stack with a domain can be rehearsed.
+func getZone(p *awsProvider, _ *request, args values) (values, error) {
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	name := strings.TrimSuffix(args.str("name"), ".")
+	var zone *object
+	for _, z := range a.all(zoneType) {
+		private := len(z.Inputs.list("vpcs")) > 0
+		if (z.ID == args.str("zoneId") || strings.TrimSuffix(z.str("name"), ".") == name) && private == args.flag("privateZone") {
+			zone = z
+		}
+	}
+	if zone == nil {
+		if name == "" || strings.HasSuffix(name, ".invalid") || args.flag("privateZone") {
+			return nil, fmt.Errorf("no matching Route 53 Hosted Zone found for %q", name)
+		}
+		zone = &object{
+			Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: values{"name": name},
+			State: values{"before": true},
+		}
+		a.put(zone)
+	}
+	return values{
+		"id": zone.ID, "zoneId": zone.ID, "name": zone.str("name"), "privateZone": args.flag("privateZone"), "comment": "",
+		"arn": "arn:aws:route53:::hostedzone/" + zone.ID, "nameServers": nameServers(nil), "resourceRecordSetCount": 2,
+		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "", "linkedServiceDescription": "",
+		"tags": map[string]any{}, "vpcId": "",
+	}, nil
+}
+
+func getPolicyDocument(_ *awsProvider, _ *request, args values) (values, error) {
+	var statements []any
+	for _, v := range args.list("statements") {
+		in := values(v.(map[string]any))
+		out := map[string]any{"Effect": "Allow"}
+		if e := in.str("effect"); e != "" {
+			out["Effect"] = e
+		}
+		for from, to := range map[string]string{"sid": "Sid", "actions": "Action", "notActions": "NotAction", "resources": "Resource", "notResources": "NotResource"} {
+			if in.set(from) {
+				out[to] = in[from]
+			}
+		}
+		principals := map[string]any{}
+		for _, v := range in.list("principals") {
+			p := values(v.(map[string]any))
+			principals[p.str("type")] = p["identifiers"]
+		}
+		if len(principals) > 0 {
+			out["Principal"] = principals
+		}
+		conditions := map[string]any{}
+		for _, v := range in.list("conditions") {
+			cond := values(v.(map[string]any))
+			test, _ := conditions[cond.str("test")].(map[string]any)
+			if test == nil {
+				test = map[string]any{}
+			}
+			test[cond.str("variable")] = cond["values"]
+			conditions[cond.str("test")] = test
+		}
+		if len(conditions) > 0 {
+			out["Condition"] = conditions
+		}
+		statements = append(statements, out)
+	}
+	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+	if err != nil {
+		return nil, err
+	}
+	return values{"id": fmt.Sprint(crc32.ChecksumIEEE(text)), "json": string(text), "minifiedJson": string(text)}, nil
+}

@@ -1,0 +1,162 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Outputs that a template cannot make.
+
+func fingerprintOfKeyPair(c *awsCall) any {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.inputs.str("publicKey")))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(ssh.FingerprintSHA256(key), "SHA256:")
+}
+
+// spread picks the n-th address of a range by a hash of who asks, going on while taken says so: the same program gets
+// the same addresses in whatever order its resources are made.
+func spread(base netip.Addr, size int, who string, taken func(string) bool) string {
+	start := int(crc32.ChecksumIEEE([]byte(who)) % uint32(size))
+	for i := range size {
+		b := base.As4()
+		n := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+		n += uint32((start + i) % size)
+		text := netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}).String()
+		if !taken(text) {
+			return text
+		}
+	}
+	return ""
+}
+
+func (c *awsCall) inUse(typ, field string) func(string) bool {
+	used := map[string]bool{}
+	for _, o := range c.all(typ) {
+		used[o.str(field)] = true
+	}
+	return func(text string) bool { return used[text] }
+}
+
+func drawPrivateIP(c *awsCall) any {
+	if ip := c.inputs.str("privateIp"); ip != "" {
+		return ip
+	}
+	subnet := c.find(subnetType, c.inputs.str("subnetId"))
+	p, err := cidr(subnet.str("cidrBlock"))
+	if err != nil {
+		return ""
+	}
+	// AWS keeps the first four addresses and the last one.
+	first := p.Addr()
+	for range 4 {
+		first = first.Next()
+	}
+	return spread(first, 1<<(32-p.Bits())-5, c.urn, c.inUse(instanceType, "privateIp"))
+}
+
+func drawPublicIP(c *awsCall) any {
+	subnet := c.find(subnetType, c.inputs.str("subnetId"))
+	wanted := subnet.Inputs.flag("mapPublicIpOnLaunch")
+	if c.inputs.set("associatePublicIpAddress") {
+		wanted = c.inputs.flag("associatePublicIpAddress")
+	}
+	if !wanted {
+		return ""
+	}
+	// 198.18.0.0/15 is set aside for benchmarks and routed nowhere.
+	return spread(netip.MustParseAddr("198.18.0.1"), 1<<16, c.urn, c.inUse(instanceType, "publicIp"))
+}
+
+func drawElasticIP(c *awsCall) any {
+	return spread(netip.MustParseAddr("203.0.113.1"), 254, c.urn, c.inUse(eipType, "publicIp"))
+}
+
+func zoneOfInstance(c *awsCall) any {
+	return c.find(subnetType, c.inputs.str("subnetId")).str("availabilityZone")
+}
+
+func privateDNS(c *awsCall) any {
+	ip, _ := drawPrivateIP(c).(string)
+	return "ip-" + strings.ReplaceAll(ip, ".", "-") + "." + c.region() + ".compute.internal"
+}
+
+func addressOfAssociation(c *awsCall) any {
+	return c.find(eipType, c.inputs.str("allocationId")).str("publicIp")
+}
+
+// hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
+var hostKeyBlock = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
+
+// drawHostKey notes the public half of the SSH host key that user data installs: the machine will show it.
+func drawHostKey(c *awsCall) {
+	if key := hostKeyOf(userDataOf(c.inputs)); key != "" {
+		c.object.State["hostKey"] = key
+		c.put(c.object)
+	}
+}
+
+// userDataOf is the plain cloud-init document.
+func userDataOf(in values) string {
+	text := in.str("userData")
+	if encoded := in.str("userDataBase64"); encoded != "" {
+		text = encoded
+	}
+	if plain, err := base64.StdEncoding.DecodeString(text); err == nil && len(plain) > 0 {
+		return string(plain)
+	}
+	return text
+}
+
+func hostKeyOf(userData string) string {
+	block := hostKeyBlock.FindString(strings.ReplaceAll(userData, `\n`, "\n"))
+	lines := strings.Split(block, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	key, err := parseKey(strings.Join(lines, "\n") + "\n")
+	if err != nil {
+		return ""
+	}
+	public, err := ssh.NewPublicKey(key.Public())
+	if err != nil {
+		return ""
+	}
+	return string(ssh.MarshalAuthorizedKey(public))
+}
+
+func nameServers(c *awsCall) any {
+	var out []any
+	for i := range 4 {
+		out = append(out, fmt.Sprintf("ns-%d.awsdns-%02d.example.", 100+i, i))
+	}
+	return out
+}
+
+func recordName(c *awsCall) any {
+	return recordIn(c.find(zoneType, c.inputs.str("zoneId")), c.inputs.str("name"))
+}
+
+// validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.
+func validationOptions(c *awsCall) any {
+	var out []any
+	for _, name := range append(c.inputs.strings("domainName"), c.inputs.strings("subjectAlternativeNames")...) {
+		if name == c.inputs.str("domainName") && len(out) > 0 {
+			continue
+		}
+		parent := strings.TrimPrefix(name, "*.")
+		token := fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(parent)))
+		out = append(out, map[string]any{
+			"domainName": name, "resourceRecordName": "_" + token + "." + parent + ".", "resourceRecordType": "CNAME",
+			"resourceRecordValue": "_" + token + ".acm-validations.aws.",
+		})
+	}
+	return out
+}

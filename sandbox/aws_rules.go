@@ -1,0 +1,560 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// What AWS says to the inputs of each type beyond missing references. Messages begin with AWS's error code.
+
+func checkVPC(c *awsCall) error {
+	prefix, err := cidr(c.inputs.str("cidrBlock"))
+	if err != nil {
+		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
+	}
+	if prefix.Bits() < 16 || prefix.Bits() > 28 {
+		return fmt.Errorf("InvalidVpc.Range: the CIDR %s is not between /16 and /28", prefix)
+	}
+	return nil
+}
+
+// cidr parses an IPv4 range and insists on its network address.
+func cidr(text string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return prefix, err
+	}
+	if prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("%s has host bits set, the range is %s", text, prefix.Masked())
+	}
+	return prefix, nil
+}
+
+func checkSubnet(c *awsCall) error {
+	own, err := cidr(c.inputs.str("cidrBlock"))
+	if err != nil {
+		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
+	}
+	vpc := c.find(vpcType, c.inputs.str("vpcId"))
+	whole, err := cidr(vpc.str("cidrBlock"))
+	if err != nil {
+		return err
+	}
+	if own.Bits() < whole.Bits() || !whole.Contains(own.Addr()) || own.Bits() > 28 {
+		return fmt.Errorf("InvalidSubnet.Range: the CIDR %s is not inside that of its VPC, %s", own, whole)
+	}
+	for _, other := range c.all(subnetType) {
+		if other.Inputs.str("vpcId") != vpc.ID || (c.object != nil && c.object.ID == other.ID) {
+			continue
+		}
+		if p, err := cidr(other.str("cidrBlock")); err == nil && p.Overlaps(own) {
+			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.title())
+		}
+	}
+	if zone := c.inputs.str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
+		return fmt.Errorf("InvalidParameterValue: there is no availability zone %s in %s", zone, c.region())
+	}
+	return nil
+}
+
+func checkGateway(c *awsCall) error {
+	for _, other := range c.all(gatewayType) {
+		if c.object != nil && c.object.ID == other.ID {
+			continue
+		}
+		if vpc := c.inputs.str("vpcId"); vpc != "" && other.Inputs.str("vpcId") == vpc {
+			return fmt.Errorf("InvalidParameterValue: the VPC %s has an internet gateway already: %s", vpc, other.ID)
+		}
+	}
+	return nil
+}
+
+func noPublicAddresses(c *awsCall) error {
+	vpc := c.object.Inputs.str("vpcId")
+	for _, o := range c.where(func(o *object) bool {
+		return o.Type == instanceType && o.str("publicIp") != "" || o.Type == eipAssociationType || o.Type == loadBalancerType
+	}) {
+		if c.vpcOf(o) == vpc {
+			return fmt.Errorf("DependencyViolation: the network %s has some mapped public address(es): %s", vpc, o.title())
+		}
+	}
+	return nil
+}
+
+// vpcOf returns the id of the VPC that a thing lives in, or "".
+func (a *account) vpcOf(o *object) string {
+	switch o.Type {
+	case vpcType:
+		return o.ID
+	case eipAssociationType:
+		if i := a.find(instanceType, o.Inputs.str("instanceId")); i != nil {
+			return a.vpcOf(i)
+		}
+	case loadBalancerType:
+		for _, id := range o.Inputs.strings("subnets") {
+			if s := a.find(subnetType, id); s != nil {
+				return s.Inputs.str("vpcId")
+			}
+		}
+	case instanceType:
+		if s := a.find(subnetType, o.Inputs.str("subnetId")); s != nil {
+			return s.Inputs.str("vpcId")
+		}
+	}
+	return o.Inputs.str("vpcId")
+}
+
+func checkRoute(c *awsCall) error {
+	if to := c.inputs.str("destinationCidrBlock"); to != "" {
+		if _, err := cidr(to); err != nil {
+			return fmt.Errorf("InvalidParameterValue: destinationCidrBlock: %w", err)
+		}
+	}
+	gateway := c.find(gatewayType, c.inputs.str("gatewayId"))
+	if table := c.find(routeTableType, c.inputs.str("routeTableId")); gateway != nil && gateway.Inputs.str("vpcId") != table.Inputs.str("vpcId") {
+		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, gateway.ID)
+	}
+	return nil
+}
+
+func checkRouteTableAssociation(c *awsCall) error {
+	subnet, table := c.find(subnetType, c.inputs.str("subnetId")), c.find(routeTableType, c.inputs.str("routeTableId"))
+	if subnet != nil && subnet.Inputs.str("vpcId") != table.Inputs.str("vpcId") {
+		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, subnet.ID)
+	}
+	return nil
+}
+
+func checkEndpoint(c *awsCall) error {
+	if name := c.inputs.str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
+		return fmt.Errorf("InvalidServiceName: the endpoint service %s does not exist in %s", name, c.region())
+	}
+	for _, id := range c.inputs.strings("routeTableIds") {
+		if table := c.find(routeTableType, id); table.Inputs.str("vpcId") != c.inputs.str("vpcId") {
+			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.inputs.str("vpcId"))
+		}
+	}
+	return nil
+}
+
+var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+
+func checkGroup(c *awsCall) error {
+	name := c.inputs.str("name")
+	switch {
+	case strings.HasPrefix(name, "sg-"):
+		return fmt.Errorf("InvalidParameterValue: the group name %q may not begin with sg-", name)
+	case !groupText.MatchString(name) || name == "":
+		return fmt.Errorf("InvalidParameterValue: %q is not a valid group name", name)
+	case !groupText.MatchString(c.inputs.str("description")):
+		return fmt.Errorf("InvalidParameterValue: invalid characters in the description %q", c.inputs.str("description"))
+	}
+	return nil
+}
+
+// groupUnreferenced is the DependencyViolation that a rule in another group causes.
+func groupUnreferenced(c *awsCall) error {
+	for _, rule := range c.where(func(o *object) bool { return o.Type == ingressRuleType || o.Type == egressRuleType }) {
+		if rule.Inputs.str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.str("securityGroupId") != c.object.ID {
+			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.title(), rule.Inputs.str("securityGroupId"))
+		}
+	}
+	return nil
+}
+
+func checkGroupRule(c *awsCall) error {
+	var sources []string
+	for _, key := range []string{"cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId"} {
+		if c.inputs.set(key) {
+			sources = append(sources, key)
+		}
+	}
+	if len(sources) != 1 {
+		return fmt.Errorf("InvalidParameterCombination: exactly one source is needed, got %v", sources)
+	}
+	if text := c.inputs.str("cidrIpv4"); text != "" {
+		if _, err := cidr(text); err != nil {
+			return fmt.Errorf("InvalidParameterValue: cidrIpv4: %w", err)
+		}
+	}
+	switch protocol := c.inputs.str("ipProtocol"); protocol {
+	case "-1":
+		if c.inputs.set("fromPort") || c.inputs.set("toPort") {
+			return errors.New("InvalidParameterCombination: protocol -1 takes no ports")
+		}
+	case "tcp", "udp":
+		from, to := c.inputs.number("fromPort"), c.inputs.number("toPort")
+		if !c.inputs.set("fromPort") || !c.inputs.set("toPort") || from > to || from < 0 || to > 65535 {
+			return fmt.Errorf("InvalidParameterValue: invalid port range %v to %v", c.inputs["fromPort"], c.inputs["toPort"])
+		}
+	case "icmp", "icmpv6":
+	default:
+		if !regexp.MustCompile(`^\d{1,3}$`).MatchString(protocol) {
+			return fmt.Errorf("InvalidParameterValue: invalid protocol %q", protocol)
+		}
+	}
+	for _, key := range []string{"referencedSecurityGroupId", "securityGroupId"} {
+		if id := c.inputs.str(key); id != "" && c.find(groupType, id) == nil {
+			return fmt.Errorf("InvalidGroup.NotFound: the security group %s does not exist", id)
+		}
+	}
+	return nil
+}
+
+var (
+	amiID        = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
+	machineType  = regexp.MustCompile(`^[a-z]+[0-9]+[a-z-]*\.[a-z0-9-]+$`)
+	clusterTag   = "kubernetes.io/cluster/"
+	userDataSize = 16 << 10
+)
+
+func checkInstance(c *awsCall) error {
+	if !amiID.MatchString(c.inputs.str("ami")) {
+		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.str("ami"))
+	}
+	if !machineType.MatchString(c.inputs.str("instanceType")) {
+		return fmt.Errorf("InvalidParameterValue: %q is no instance type", c.inputs.str("instanceType"))
+	}
+	subnet := c.find(subnetType, c.inputs.str("subnetId"))
+	if subnet == nil {
+		return errors.New("MissingParameter: subnetId: this account has no default VPC")
+	}
+	tagged := 0
+	for _, id := range c.inputs.strings("vpcSecurityGroupIds") {
+		group := c.find(groupType, id)
+		if group.Inputs.str("vpcId") != subnet.Inputs.str("vpcId") {
+			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.title())
+		}
+		tagged += len(clusterTags(group.tags()))
+	}
+	tags := allTags(c.request)
+	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
+		// Not AWS but its load balancer controller says this, much later and inside the cluster.
+		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
+			c.inputs.strings("vpcSecurityGroupIds"))
+	}
+	if c.inputs.str("metadataOptions.instanceMetadataTags") == "enabled" {
+		for key := range tags {
+			if strings.Contains(key, "/") {
+				return fmt.Errorf("InvalidParameterValue: the tag key %s may not be used with instance metadata tags", key)
+			}
+		}
+	}
+	if n := len(c.inputs.str("userData")); n > userDataSize {
+		return fmt.Errorf("InvalidParameterValue: user data of %d bytes is limited to %d", n, userDataSize)
+	}
+	return nil
+}
+
+func clusterTags(tags map[string]string) []string {
+	var out []string
+	for _, key := range sortedKeys(tags) {
+		if strings.HasPrefix(key, clusterTag) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// elasticIPs is the default quota of a region.
+const elasticIPs = 5
+
+func checkEIP(c *awsCall) error {
+	if c.object == nil && len(c.all(eipType)) >= elasticIPs {
+		return fmt.Errorf("AddressLimitExceeded: the account has %d Elastic IPs already", elasticIPs)
+	}
+	return nil
+}
+
+func checkKeyPair(c *awsCall) error {
+	if f := strings.Fields(c.inputs.str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
+		return errors.New("InvalidKey.Format: EC2 takes OpenSSH public keys of the kinds ssh-ed25519 and ssh-rsa")
+	}
+	return nil
+}
+
+var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
+
+// checkIAMName checks a name against IAM's alphabet and the length for its kind.
+func checkIAMName(c *awsCall, limit int) error {
+	name := c.inputs.str("name")
+	if !iamName.MatchString(name) || len(name) > limit {
+		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
+	}
+	return nil
+}
+
+func checkRole(c *awsCall) error {
+	if err := checkIAMName(c, 64); err != nil {
+		return err
+	}
+	return checkPolicyDocument("assumeRolePolicy")(c)
+}
+
+func checkProfile(c *awsCall) error { return checkIAMName(c, 128) }
+
+func checkInlinePolicy(c *awsCall) error {
+	if err := checkIAMName(c, 128); err != nil {
+		return err
+	}
+	if n := len(c.inputs.str("policy")); n > 10240 {
+		return fmt.Errorf("LimitExceeded: inline policies of a role may have 10240 characters, this one has %d", n)
+	}
+	return checkPolicyDocument("policy")(c)
+}
+
+func checkManagedPolicy(c *awsCall) error {
+	if err := checkIAMName(c, 128); err != nil {
+		return err
+	}
+	if n := len(c.inputs.str("policy")); n > 6144 {
+		return fmt.Errorf("LimitExceeded: a managed policy may have 6144 characters, this one has %d", n)
+	}
+	return checkPolicyDocument("policy")(c)
+}
+
+// awsPolicies are the policies of AWS's own that the simulated account knows.
+var awsPolicies = map[string]bool{
+	"AmazonSSMManagedInstanceCore": true, "AmazonEC2ContainerRegistryReadOnly": true, "AmazonEC2ContainerRegistryPullOnly": true,
+	"CloudWatchAgentServerPolicy": true, "service-role/AmazonEBSCSIDriverPolicy": true, "service-role/AmazonEBSCSIDriverPolicyV2": true,
+}
+
+func checkAttachment(c *awsCall) error {
+	arn := c.inputs.str("policyArn")
+	if name, aws := strings.CutPrefix(arn, "arn:aws:iam::aws:policy/"); aws && awsPolicies[name] || c.find(policyType, arn) != nil {
+		return nil
+	}
+	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
+}
+
+// roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
+func roleUnattached(c *awsCall) error {
+	for _, o := range c.where(func(o *object) bool {
+		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == profileType
+	}) {
+		if o.Inputs.str("role") == c.object.str("name") {
+			return fmt.Errorf("DeleteConflict: must remove %s first", o.title())
+		}
+	}
+	return nil
+}
+
+// action is "service:Operation" with wildcards, or "*".
+var action = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
+
+// checkPolicyDocument parses a policy as IAM does: a version, statements, an effect and actions in each.
+func checkPolicyDocument(field string) func(*awsCall) error {
+	return func(c *awsCall) error {
+		var doc struct {
+			Version   string
+			Statement []map[string]any
+		}
+		if err := json.Unmarshal([]byte(c.inputs.str(field)), &doc); err != nil {
+			return fmt.Errorf("MalformedPolicyDocument: %s: %w", field, err)
+		}
+		if doc.Version != "2012-10-17" || len(doc.Statement) == 0 {
+			return fmt.Errorf("MalformedPolicyDocument: %s: wants Version 2012-10-17 and a Statement", field)
+		}
+		for i, s := range doc.Statement {
+			if s["Effect"] != "Allow" && s["Effect"] != "Deny" {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Effect", field, i)
+			}
+			actions := append(values(s).strings("Action"), values(s).strings("NotAction")...)
+			if len(actions) == 0 {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Action", field, i)
+			}
+			for _, a := range actions {
+				if !action.MatchString(a) {
+					return fmt.Errorf("MalformedPolicyDocument: %s: statement %d: %q is no action", field, i, a)
+				}
+			}
+			identity := field == "policy" && strings.HasPrefix(c.typ, "aws:iam/")
+			if identity && s["Resource"] == nil && s["NotResource"] == nil {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Resource", field, i)
+			}
+			if !identity && s["Principal"] == nil && s["NotPrincipal"] == nil {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Principal", field, i)
+			}
+		}
+		return nil
+	}
+}
+
+func checkJSON(field string) func(*awsCall) error {
+	return func(c *awsCall) error {
+		if !json.Valid([]byte(c.inputs.str(field))) {
+			return fmt.Errorf("InvalidParameterException: %s is no JSON", field)
+		}
+		return nil
+	}
+}
+
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+func checkBucket(c *awsCall) error {
+	name := c.inputs.str("bucket")
+	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
+		return fmt.Errorf("InvalidBucketName: %q", name)
+	}
+	for _, o := range c.where(func(o *object) bool { return o.Type == bucketType || o.Type == bucketV2Type }) {
+		if o.ID == name && (c.object == nil || o != c.object) {
+			return fmt.Errorf("BucketAlreadyOwnedByYou: %s", name)
+		}
+	}
+	return nil
+}
+
+func bucketEmpty(c *awsCall) error {
+	n := len(c.objectsIn(c.object.ID))
+	if n > 0 && !c.object.Inputs.flag("forceDestroy") {
+		return fmt.Errorf("BucketNotEmpty: the bucket %s holds %d objects and forceDestroy is not set", c.object.ID, n)
+	}
+	return nil
+}
+
+// bucketObjectsGone is what forceDestroy does before the bucket goes.
+func bucketObjectsGone(c *awsCall) {
+	for _, o := range c.objectsIn(c.object.ID) {
+		c.remove(o)
+	}
+}
+
+func (a *account) objectsIn(bucket string) []*object {
+	return a.where(func(o *object) bool {
+		return strings.HasPrefix(o.Type, "aws:s3/bucketObject") && o.Inputs.str("bucket") == bucket
+	})
+}
+
+var domainName = regexp.MustCompile(`^(\*\.|_)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})+\.?$`)
+
+func checkZone(c *awsCall) error {
+	if !domainName.MatchString(c.inputs.str("name")) {
+		return fmt.Errorf("InvalidDomainName: %q", c.inputs.str("name"))
+	}
+	for _, v := range c.inputs.list("vpcs") {
+		vpc, _ := v.(map[string]any)
+		if c.find(vpcType, values(vpc).str("vpcId")) == nil {
+			return fmt.Errorf("InvalidVPCId: %s does not exist", values(vpc).str("vpcId"))
+		}
+	}
+	return nil
+}
+
+func zoneEmpty(c *awsCall) error {
+	records := c.recordsIn(c.object.ID)
+	if len(records) > 0 && !c.object.Inputs.flag("forceDestroy") {
+		return fmt.Errorf("HostedZoneNotEmpty: the zone still holds %s", records[0].title())
+	}
+	return nil
+}
+
+func zoneRecordsGone(c *awsCall) {
+	for _, o := range c.recordsIn(c.object.ID) {
+		c.remove(o)
+	}
+}
+
+func (a *account) recordsIn(zone string) []*object {
+	return a.where(func(o *object) bool { return o.Type == recordType && o.Inputs.str("zoneId") == zone })
+}
+
+func checkRecord(c *awsCall) error {
+	zone := c.find(zoneType, c.inputs.str("zoneId"))
+	name := strings.TrimSuffix(c.inputs.str("name"), ".")
+	if name == "" || strings.Contains(name, " ") {
+		return fmt.Errorf("InvalidChangeBatch: %q is no record name", name)
+	}
+	alias := len(c.inputs.list("aliases")) > 0
+	list := c.inputs.strings("records")
+	if !alias && (len(list) == 0 || !c.inputs.set("ttl")) {
+		return errors.New("InvalidChangeBatch: a record needs records and a ttl, or an alias")
+	}
+	for _, v := range list {
+		switch c.inputs.str("type") {
+		case "A":
+			if ip, err := netip.ParseAddr(v); err != nil || !ip.Is4() {
+				return fmt.Errorf("InvalidChangeBatch: %q is no IPv4 address", v)
+			}
+		case "CNAME":
+			if len(list) > 1 || !domainName.MatchString(strings.ToLower(v)) {
+				return fmt.Errorf("InvalidChangeBatch: %q is no host name for a CNAME", v)
+			}
+		}
+	}
+	if c.object == nil && !c.inputs.flag("allowOverwrite") {
+		for _, other := range c.recordsIn(zone.ID) {
+			if recordIn(zone, other.Inputs.str("name")) == recordIn(zone, name) && other.Inputs.str("type") == c.inputs.str("type") {
+				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.inputs.str("type"), recordIn(zone, name))
+			}
+		}
+	}
+	return nil
+}
+
+// recordIn is the full name of a record; Route53 appends the zone's name when it is not there.
+func recordIn(zone *object, name string) string {
+	name, apex := strings.TrimSuffix(name, "."), strings.TrimSuffix(zone.str("name"), ".")
+	if name == apex || strings.HasSuffix(name, "."+apex) {
+		return name
+	}
+	return name + "." + apex
+}
+
+func checkCertificate(c *awsCall) error {
+	for _, name := range append(c.inputs.strings("domainName"), c.inputs.strings("subjectAlternativeNames")...) {
+		if !domainName.MatchString(name) || len(name) > 64 {
+			return fmt.Errorf("ValidationException: %q is no domain name of at most 64 characters", name)
+		}
+	}
+	return nil
+}
+
+// checkValidation finds the records that prove each name of the certificate.
+func checkValidation(c *awsCall) error {
+	cert := c.find(certificateType, c.inputs.str("certificateArn"))
+	for _, v := range cert.State.list("domainValidationOptions") {
+		option := values(v.(map[string]any))
+		proven := false
+		for _, r := range c.all(recordType) {
+			zone := c.find(zoneType, r.Inputs.str("zoneId"))
+			proven = proven || zone != nil && recordIn(zone, r.Inputs.str("name")) == strings.TrimSuffix(option.str("resourceRecordName"), ".")
+		}
+		if !proven {
+			return fmt.Errorf("timeout while waiting for the certificate to be issued: no record %s proves %s",
+				option.str("resourceRecordName"), option.str("domainName"))
+		}
+	}
+	return nil
+}
+
+// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, unseen by Pulumi.
+func certificateUnused(c *awsCall) error {
+	for _, lb := range c.all(loadBalancerType) {
+		for _, arn := range lb.Inputs.strings("certificateArns") {
+			if arn == c.object.ID {
+				return fmt.Errorf("ResourceInUseException: the certificate is in use by %s", lb.title())
+			}
+		}
+	}
+	return nil
+}
+
+var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
+
+func checkRepository(c *awsCall) error {
+	if name := c.inputs.str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
+		return fmt.Errorf("InvalidParameterException: %q is no repository name", name)
+	}
+	return nil
+}
+
+func repositoryEmpty(c *awsCall) error {
+	if c.object.State.number("images") > 0 && !c.object.Inputs.flag("forceDelete") {
+		return errors.New("RepositoryNotEmptyException: the repository holds images and forceDelete is not set")
+	}
+	return nil
+}

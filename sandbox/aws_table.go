@@ -1,0 +1,333 @@
+package sandbox
+
+// Resource types that others refer to.
+const (
+	vpcType             = "aws:ec2/vpc:Vpc"
+	subnetType          = "aws:ec2/subnet:Subnet"
+	gatewayType         = "aws:ec2/internetGateway:InternetGateway"
+	routeTableType      = "aws:ec2/routeTable:RouteTable"
+	routeType           = "aws:ec2/route:Route"
+	routeTableAssocType = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+	groupType           = "aws:ec2/securityGroup:SecurityGroup"
+	ingressRuleType     = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+	egressRuleType      = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+	keyPairType         = "aws:ec2/keyPair:KeyPair"
+	instanceType        = "aws:ec2/instance:Instance"
+	eipType             = "aws:ec2/eip:Eip"
+	eipAssociationType  = "aws:ec2/eipAssociation:EipAssociation"
+	volumeType          = "aws:ebs/volume:Volume"
+	roleType            = "aws:iam/role:Role"
+	policyType          = "aws:iam/policy:Policy"
+	profileType         = "aws:iam/instanceProfile:InstanceProfile"
+	bucketType          = "aws:s3/bucket:Bucket"
+	bucketV2Type        = "aws:s3/bucketV2:BucketV2"
+	anyBucket           = bucketType + "|" + bucketV2Type
+	bucketObjectType    = "aws:s3/bucketObjectv2:BucketObjectv2"
+	zoneType            = "aws:route53/zone:Zone"
+	recordType          = "aws:route53/record:Record"
+	certificateType     = "aws:acm/certificate:Certificate"
+	repositoryType      = "aws:ecr/repository:Repository"
+	keyType             = "aws:kms/key:Key"
+	parameterType       = "aws:ssm/parameter:Parameter"
+	// Made by controllers in the cluster, never by Pulumi.
+	loadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
+	targetGroupType  = "aws:lb/targetGroup:TargetGroup"
+)
+
+// awsTypes is the table. Adding a type is adding a row.
+var awsTypes = map[string]awsType{
+	vpcType: {
+		id: "vpc-", required: []string{"cidrBlock"}, replace: []string{"cidrBlock", "instanceTenancy"},
+		check: checkVPC,
+		outputs: map[string]any{
+			"arn":                    "arn:aws:ec2:{region}:{account}:vpc/{id}",
+			"defaultSecurityGroupId": "sg-{hex}", "defaultRouteTableId": "rtb-{hex}", "mainRouteTableId": "rtb-{hex}",
+			"defaultNetworkAclId": "acl-{hex}", "dhcpOptionsId": "dopt-{hex}", "ownerId": "{account}",
+		},
+	},
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
+		id: "sg-", refs: []ref{{field: "vpcId", to: vpcType, hold: follows}}, replace: []string{"vpcId"},
+		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group/{id}", "name": constant("default")},
+	},
+	"aws:ec2/defaultRouteTable:DefaultRouteTable": {
+		id: "{defaultRouteTableId}", required: []string{"defaultRouteTableId"}, replace: []string{"defaultRouteTableId"},
+	},
+	"aws:ec2/defaultNetworkAcl:DefaultNetworkAcl": {
+		id: "{defaultNetworkAclId}", required: []string{"defaultNetworkAclId"}, replace: []string{"defaultNetworkAclId"},
+	},
+	subnetType: {
+		id: "subnet-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: vpcType}},
+		replace: []string{"vpcId", "cidrBlock", "availabilityZone"}, check: checkSubnet,
+		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:subnet/{id}", "ownerId": "{account}"},
+	},
+	gatewayType: {
+		id: "igw-", refs: []ref{{field: "vpcId", to: vpcType}}, check: checkGateway,
+		// AWS refuses to detach a gateway while anything in the VPC holds a public address.
+		deletable: noPublicAddresses,
+		outputs:   map[string]any{"arn": "arn:aws:ec2:{region}:{account}:internet-gateway/{id}", "ownerId": "{account}"},
+	},
+	routeTableType: {
+		id: "rtb-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: vpcType}}, replace: []string{"vpcId"},
+		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:route-table/{id}", "ownerId": "{account}"},
+	},
+	routeType: {
+		id: "r-{routeTableId}{hex}", required: []string{"routeTableId"}, untagged: true,
+		refs: []ref{
+			{field: "routeTableId", to: routeTableType, hold: follows},
+			{field: "gatewayId", to: gatewayType, hold: loose},
+		},
+		unique:  []string{"routeTableId", "destinationCidrBlock", "destinationIpv6CidrBlock"},
+		replace: []string{"routeTableId", "destinationCidrBlock", "destinationIpv6CidrBlock"}, check: checkRoute,
+		outputs: map[string]any{"origin": constant("CreateRoute"), "state": constant("active")},
+	},
+	routeTableAssocType: {
+		id: "rtbassoc-", required: []string{"routeTableId"}, untagged: true,
+		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "subnetId", to: subnetType, hold: follows}},
+		// A subnet has one route table.
+		unique: []string{"subnetId"}, replace: []string{"subnetId", "gatewayId"}, check: checkRouteTableAssociation,
+	},
+	"aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation": {
+		id: "rtbassoc-", required: []string{"routeTableId", "vpcId"}, untagged: true,
+		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "vpcId", to: vpcType, hold: follows}},
+	},
+	"aws:ec2/vpcEndpoint:VpcEndpoint": {
+		id: "vpce-", required: []string{"vpcId", "serviceName"},
+		refs: []ref{
+			{field: "vpcId", to: vpcType}, {field: "routeTableIds", to: routeTableType, hold: loose},
+			{field: "subnetIds", to: subnetType}, {field: "securityGroupIds", to: groupType},
+		},
+		replace: []string{"vpcId", "serviceName", "vpcEndpointType"}, check: checkEndpoint,
+		outputs: map[string]any{
+			"arn": "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}", "state": constant("available"), "prefixListId": "pl-{hex}",
+			"ownerId": "{account}",
+		},
+	},
+	groupType: {
+		id: "sg-", autoname: "name", refs: []ref{{field: "vpcId", to: vpcType}}, unique: []string{"vpcId", "name"},
+		replace: []string{"name", "namePrefix", "description", "vpcId"}, check: checkGroup, deletable: groupUnreferenced,
+		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group/{id}", "ownerId": "{account}"},
+	},
+	ingressRuleType: groupRule,
+	egressRuleType:  groupRule,
+	"aws:ec2/securityGroupRule:SecurityGroupRule": {
+		id: "sgrule-", required: []string{"fromPort", "protocol", "securityGroupId", "toPort", "type"}, untagged: true,
+		refs:    []ref{{field: "securityGroupId", to: groupType, hold: follows}, {field: "sourceSecurityGroupId", to: groupType, hold: loose}},
+		replace: []string{"*"},
+		outputs: map[string]any{"securityGroupRuleId": "sgr-{hex}"},
+	},
+	keyPairType: {
+		id: "{keyName}", autoname: "keyName", required: []string{"publicKey"}, unique: []string{"keyName"},
+		replace: []string{"keyName", "publicKey"}, check: checkKeyPair,
+		outputs: map[string]any{
+			"arn": "arn:aws:ec2:{region}:{account}:key-pair/{keyName}", "keyPairId": "key-{hex}", "keyType": constant("ed25519"),
+			"fingerprint": fingerprintOfKeyPair,
+		},
+	},
+	instanceType: {
+		id: "i-",
+		refs: []ref{
+			{field: "subnetId", to: subnetType}, {field: "vpcSecurityGroupIds", to: groupType},
+			// Both may go while the instance runs.
+			{field: "keyName", to: keyPairType, hold: loose},
+			{field: "iamInstanceProfile", to: profileType, by: "name", hold: loose},
+		},
+		replace: []string{
+			"ami", "availabilityZone", "subnetId", "keyName", "privateIp", "associatePublicIpAddress", "placementGroup",
+			"rootBlockDevice.encrypted", "rootBlockDevice.kmsKeyId", "ebsBlockDevices", "cpuOptions", "tenancy", "hibernation",
+		},
+		check: checkInstance, created: drawHostKey, deleted: instanceTerminated,
+		outputs: map[string]any{
+			"arn": "arn:aws:ec2:{region}:{account}:instance/{id}", "instanceState": constant("running"),
+			"primaryNetworkInterfaceId": "eni-{hex}",
+			"privateIp":                 drawPrivateIP, "publicIp": drawPublicIP, "availabilityZone": zoneOfInstance,
+			"privateDns": privateDNS, "publicDns": constant(""), "passwordData": constant(""),
+		},
+	},
+	eipType: {
+		id: "eipalloc-", check: checkEIP,
+		refs:    []ref{{field: "instance", to: instanceType, hold: loose}},
+		replace: []string{"domain", "networkBorderGroup", "publicIpv4Pool"},
+		// An address that is associated cannot be released.
+		outputs: map[string]any{
+			"arn": "arn:aws:ec2:{region}:{account}:elastic-ip/{id}", "allocationId": "{id}", "publicIp": drawElasticIP,
+			"publicDns": constant(""), "privateIp": constant(""), "associationId": constant(""),
+		},
+	},
+	eipAssociationType: {
+		id: "eipassoc-", untagged: true,
+		refs: []ref{
+			{field: "allocationId", to: eipType}, {field: "instanceId", to: instanceType, hold: follows},
+		},
+		unique: []string{"allocationId"}, replace: []string{"*"},
+		outputs: map[string]any{"publicIp": addressOfAssociation, "networkInterfaceId": constant(""), "privateIpAddress": constant("")},
+	},
+	volumeType: {
+		id: "vol-", required: []string{"availabilityZone"}, replace: []string{"availabilityZone", "encrypted", "kmsKeyId", "snapshotId"},
+		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:volume/{id}"},
+	},
+	"aws:ec2/volumeAttachment:VolumeAttachment": {
+		id: "vai-", required: []string{"deviceName", "instanceId", "volumeId"}, untagged: true, replace: []string{"*"},
+		refs: []ref{{field: "volumeId", to: volumeType}, {field: "instanceId", to: instanceType, hold: follows}},
+	},
+
+	roleType: {
+		id: "{name}", autoname: "name", required: []string{"assumeRolePolicy"}, unique: []string{"name"},
+		replace: []string{"name", "namePrefix", "path"}, check: checkRole, deletable: roleUnattached,
+		outputs: map[string]any{
+			"arn": "arn:aws:iam::{account}:role/{name}", "uniqueId": "AROA{hex}", "createDate": constant("2026-01-01T00:00:00Z"),
+		},
+	},
+	"aws:iam/rolePolicy:RolePolicy": {
+		id: "{role}:{name}", autoname: "name", required: []string{"policy", "role"}, untagged: true,
+		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
+		unique: []string{"role", "name"}, replace: []string{"name", "namePrefix", "role"}, check: checkInlinePolicy,
+	},
+	policyType: {
+		id: "arn:aws:iam::{account}:policy/{name}", autoname: "name", required: []string{"policy"}, unique: []string{"name"},
+		replace: []string{"name", "namePrefix", "path", "description"}, check: checkManagedPolicy,
+		outputs: map[string]any{"arn": "{id}", "policyId": "ANPA{hex}", "attachmentCount": constant(0.0)},
+	},
+	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {
+		id: "{role}-{hex}", required: []string{"policyArn", "role"}, untagged: true,
+		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
+		unique: []string{"role", "policyArn"}, replace: []string{"*"}, check: checkAttachment,
+	},
+	profileType: {
+		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name", "namePrefix", "path"},
+		refs: []ref{{field: "role", to: roleType, by: "name", hold: loose}}, check: checkProfile,
+		outputs: map[string]any{
+			"arn": "arn:aws:iam::{account}:instance-profile/{name}", "uniqueId": "AIPA{hex}",
+			"createDate": constant("2026-01-01T00:00:00Z"),
+		},
+	},
+
+	bucketType:                         bucket,
+	bucketV2Type:                       bucket,
+	bucketObjectType:                   bucketObject,
+	"aws:s3/bucketObject:BucketObject": bucketObject,
+	"aws:s3/bucketVersioning:BucketVersioning":                                                   bucketPart("versioningConfiguration"),
+	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               bucketPart("versioningConfiguration"),
+	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     bucketPart(),
+	"aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":     bucketPart("rules"),
+	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": bucketPart("rules"),
+	"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration":                           bucketPart("rules"),
+	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       bucketPart("rules"),
+	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     bucketPart("rule"),
+	"aws:s3/bucketPolicy:BucketPolicy":                                                           bucketPolicy,
+
+	zoneType: {
+		id: "Z", required: []string{"name"}, replace: []string{"name", "delegationSetId"}, check: checkZone,
+		deletable: zoneEmpty, deleted: zoneRecordsGone,
+		outputs: map[string]any{
+			"arn": "arn:aws:route53:::hostedzone/{id}", "zoneId": "{id}", "nameServers": nameServers, "primaryNameServer": constant("ns-1.awsdns-01.com"),
+		},
+	},
+	recordType: {
+		id: "{zoneId}_{name}_{type}", required: []string{"name", "type", "zoneId"}, untagged: true,
+		// The program must delete its records itself: a zone with records in it stays.
+		refs:    []ref{{field: "zoneId", to: zoneType, hold: loose}},
+		replace: []string{"zoneId", "name", "type", "setIdentifier"}, check: checkRecord,
+		outputs: map[string]any{"fqdn": recordName},
+	},
+	certificateType: {
+		id: "arn:aws:acm:{region}:{account}:certificate/{hex}", replace: []string{"domainName", "subjectAlternativeNames", "validationMethod", "keyAlgorithm"},
+		check: checkCertificate, deletable: certificateUnused,
+		outputs: map[string]any{
+			"arn": "{id}", "domainValidationOptions": validationOptions, "status": constant("PENDING_VALIDATION"), "type": constant("AMAZON_ISSUED"),
+			"notAfter": constant(""), "notBefore": constant(""),
+		},
+	},
+	"aws:acm/certificateValidation:CertificateValidation": {
+		id: "{certificateArn}", required: []string{"certificateArn"}, untagged: true, replace: []string{"*"},
+		refs: []ref{{field: "certificateArn", to: certificateType, hold: follows}}, check: checkValidation,
+	},
+
+	repositoryType: {
+		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name", "encryptionConfigurations"},
+		check: checkRepository, deletable: repositoryEmpty,
+		outputs: map[string]any{
+			"arn": "arn:aws:ecr:{region}:{account}:repository/{name}", "registryId": "{account}",
+			"repositoryUrl": "{account}.dkr.ecr.{region}.amazonaws.com/{name}",
+		},
+	},
+	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {
+		id: "{repository}", required: []string{"policy", "repository"}, untagged: true, replace: []string{"repository", "policy"},
+		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkJSON("policy"),
+		outputs: map[string]any{"registryId": "{account}"},
+	},
+	"aws:ecr/repositoryPolicy:RepositoryPolicy": {
+		id: "{repository}", required: []string{"policy", "repository"}, untagged: true, replace: []string{"repository"},
+		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkPolicyDocument("policy"),
+		outputs: map[string]any{"registryId": "{account}"},
+	},
+	keyType: {
+		id: "key-", outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:key/{id}", "keyId": "{id}"},
+	},
+	"aws:kms/alias:Alias": {
+		id: "{name}", autoname: "name", required: []string{"targetKeyId"}, unique: []string{"name"}, replace: []string{"name"}, untagged: true,
+		refs:    []ref{{field: "targetKeyId", to: keyType, hold: follows}},
+		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:{name}"},
+	},
+	parameterType: {
+		id: "{name}", autoname: "name", required: []string{"type"}, unique: []string{"name"}, replace: []string{"name"},
+		outputs: map[string]any{"arn": "arn:aws:ssm:{region}:{account}:parameter/{name}", "version": constant(1.0)},
+	},
+	"aws:cloudwatch/logGroup:LogGroup": {
+		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name"},
+		outputs: map[string]any{"arn": "arn:aws:logs:{region}:{account}:log-group:{name}"},
+	},
+
+	loadBalancerType: {
+		id: "lb-", refs: []ref{
+			{field: "subnets", to: subnetType}, {field: "securityGroups", to: groupType}, {field: "certificateArns", to: certificateType},
+		},
+	},
+	targetGroupType: {
+		id: "tg-", refs: []ref{{field: "vpcId", to: vpcType, hold: loose}, {field: "loadBalancer", to: loadBalancerType, hold: loose}},
+	},
+}
+
+var groupRule = awsType{
+	id: "sgr-", required: []string{"ipProtocol", "securityGroupId"},
+	refs: []ref{
+		{field: "securityGroupId", to: groupType, hold: follows},
+		// A group that is named in another group's rule cannot be deleted; groupUnreferenced says so, because a rule
+		// that names its own group goes with it.
+		{field: "referencedSecurityGroupId", to: groupType, hold: loose},
+	},
+	unique: []string{
+		"securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId",
+	},
+	replace: []string{"securityGroupId"}, check: checkGroupRule,
+	outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}", "securityGroupRuleId": "{id}"},
+}
+
+var bucket = awsType{
+	id: "{bucket}", autoname: "bucket", replace: []string{"bucket", "bucketPrefix", "objectLockEnabled"},
+	check: checkBucket, deletable: bucketEmpty, deleted: bucketObjectsGone,
+	outputs: map[string]any{
+		"arn": "arn:aws:s3:::{bucket}", "bucketDomainName": "{bucket}.s3.amazonaws.com",
+		"bucketRegionalDomainName": "{bucket}.s3.{region}.amazonaws.com", "region": "{region}", "hostedZoneId": constant("Z21DNDUVLTQW6Q"),
+	},
+}
+
+var bucketObject = awsType{
+	id: "{key}", required: []string{"bucket"}, refs: []ref{{field: "bucket", to: anyBucket, hold: loose}}, replace: []string{"bucket", "key"},
+	outputs: map[string]any{"etag": "{hex}", "versionId": "{hex}"},
+}
+
+var bucketPolicy = awsType{
+	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: anyBucket, hold: follows}},
+	replace: []string{"bucket"}, untagged: true, check: checkPolicyDocument("policy"),
+}
+
+// bucketPart is a setting of a bucket that is a resource of its own; it goes with the bucket.
+func bucketPart(required ...string) awsType {
+	return awsType{
+		id: "{bucket}", required: append([]string{"bucket"}, required...), untagged: true, replace: []string{"bucket"},
+		refs: []ref{{field: "bucket", to: anyBucket, hold: follows}},
+	}
+}
+
+// constant is an output that is always the same.
+func constant(v any) func(*awsCall) any { return func(*awsCall) any { return v } }

@@ -1,0 +1,462 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The cluster as far as it matters to what is left in the account: nodes, objects, and controllers that do their work
+// while they live. Its objects are of the types "k8s/<Kind>" with ids "<namespace>/<name>". They are in etcd on the
+// control plane: when that instance goes, they go.
+
+const (
+	// hostType is what a machine's disk remembers, clusterType the cluster that a control plane holds.
+	hostType    = "host/machine"
+	clusterType = "host/cluster"
+	releaseKind = "Release"
+	claimKind   = "PersistentVolumeClaim"
+	volumeKind  = "PersistentVolume"
+)
+
+// api returns the control-plane machine when the API answers.
+func (a *account) api() (*object, error) {
+	cluster := a.find(clusterType, "cluster")
+	if cluster == nil {
+		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
+	}
+	machine := a.find(instanceType, cluster.str("controlPlane"))
+	if machine == nil {
+		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is gone")
+	}
+	if cluster.State.flag("dead") {
+		return nil, errors.New("the Kubernetes API does not answer: connection refused")
+	}
+	return machine, nil
+}
+
+// kube finds an object of the cluster.
+func (a *account) kube(kind, namespace, name string) *object {
+	return a.find("k8s/"+kind, namespace+"/"+name)
+}
+
+// instanceTerminated is what ends with a machine: its disk, its pods' volumes' attachment, and the cluster if it held it.
+func instanceTerminated(c *awsCall) {
+	if o := c.find(hostType, c.object.ID); o != nil {
+		c.remove(o)
+	}
+	cluster := c.find(clusterType, "cluster")
+	if cluster == nil || cluster.str("controlPlane") != c.object.ID {
+		return
+	}
+	c.remove(cluster)
+	for _, o := range c.where(func(o *object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
+		c.remove(o)
+	}
+}
+
+// release returns an installed release of a chart, or nil.
+func (a *account) release(chart string) *object {
+	for _, r := range a.all("k8s/" + releaseKind) {
+		if chartOf(r) == chart {
+			return r
+		}
+	}
+	return nil
+}
+
+// alive says why the controller of a chart cannot work, or nil: it must be installed and run, on a host with a way to
+// AWS and a role that lets it.
+func (a *account) alive(name string) error {
+	release := a.release(name)
+	if release == nil {
+		return fmt.Errorf("%s is not installed", name)
+	}
+	if release.State.flag("dead") {
+		return fmt.Errorf("the pods of %s are not running", name)
+	}
+	machine, err := a.api()
+	if err != nil {
+		return err
+	}
+	if action := charts[name].action; action != "" {
+		if err := a.hasInternet(machine); err != nil {
+			return fmt.Errorf("%s cannot reach AWS: %w", name, err)
+		}
+		if !a.permits(machine, action) {
+			return fmt.Errorf("%s is not authorized to perform %s", name, action)
+		}
+	}
+	return nil
+}
+
+// permits says whether the role of a machine allows an action.
+func (a *account) permits(machine *object, wanted string) bool {
+	role := ""
+	for _, profile := range a.all(profileType) {
+		if profile.str("name") == machine.Inputs.str("iamInstanceProfile") {
+			role = profile.str("role")
+		}
+	}
+	var documents []string
+	for _, o := range a.where(func(o *object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
+		if role == "" || o.Inputs.str("role") != role {
+			continue
+		}
+		documents = append(documents, o.Inputs.str("policy"))
+		if policy := a.find(policyType, o.Inputs.str("policyArn")); policy != nil {
+			documents = append(documents, policy.Inputs.str("policy"))
+		}
+		if strings.Contains(o.Inputs.str("policyArn"), "AmazonEBSCSIDriverPolicy") && strings.Contains(wanted, "Volume") {
+			return true
+		}
+	}
+	for _, text := range documents {
+		var doc struct{ Statement []map[string]any }
+		if json.Unmarshal([]byte(text), &doc) != nil {
+			continue
+		}
+		for _, s := range doc.Statement {
+			for _, pattern := range values(s).strings("Action") {
+				if s["Effect"] == "Allow" && matches(pattern, wanted) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// matches compares an IAM action pattern with * in it.
+func matches(pattern, action string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(action, parts[0]) {
+		return false
+	}
+	rest := action[len(parts[0]):]
+	for i, part := range parts[1:] {
+		if i == len(parts)-2 {
+			return strings.HasSuffix(rest, part)
+		}
+		at := strings.Index(rest, part)
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+len(part):]
+	}
+	return rest == ""
+}
+
+// notReady says why a node is not Ready, or "".
+func (a *account) notReady(name string) string {
+	node := a.kube("Node", "", name)
+	if node == nil {
+		return "it did not join"
+	}
+	machine := a.find(instanceType, node.str("instance"))
+	if machine == nil {
+		return "its instance is gone"
+	}
+	if a.release(calicoChart) == nil && a.ownNetwork() {
+		return "container runtime network not ready: cni plugin not initialized"
+	}
+	for _, other := range a.all("k8s/Node") {
+		peer := a.find(instanceType, other.str("instance"))
+		if peer == nil || peer.ID == machine.ID {
+			continue
+		}
+		if err := a.reaches(peer, machine, "udp", 4789); err != nil {
+			return "pod network: " + err.Error()
+		}
+	}
+	if err := a.alive(ccmChart); err != nil {
+		return "taint node.cloudprovider.kubernetes.io/uninitialized: " + err.Error()
+	}
+	return ""
+}
+
+// ownNetwork says whether the stack brings a CNI: with cni: none nobody installs one, and the user brings his own.
+func (a *account) ownNetwork() bool { return a.release("crd.projectcalico.org.v1") != nil }
+
+// schedulable says why no pod can run, or nil.
+func (a *account) schedulable() error {
+	var reasons []string
+	for _, node := range a.all("k8s/Node") {
+		name := node.str("name")
+		why := a.notReady(name)
+		if why == "" && node.State.flag("unconfigured") {
+			why = "taint kubeadm-aws/unconfigured"
+		}
+		if why == "" {
+			return nil
+		}
+		reasons = append(reasons, name+": "+why)
+	}
+	return fmt.Errorf("no node takes pods: %s", strings.Join(reasons, "; "))
+}
+
+// settle lets every living controller do what it has to: the cluster's reconciliation, all at once.
+func (a *account) settle() {
+	if a.alive(argoChart) == nil {
+		a.settleApplications()
+	}
+	if a.alive(rabbitChart) == nil {
+		for _, cr := range a.all("k8s/RabbitmqCluster") {
+			if cr.State.flag("deleting") {
+				a.removeWithClaims(cr)
+			} else {
+				a.claim(cr, "persistence-"+cr.str("metadata.name")+"-server-0", cr.str("spec.persistence.storageClassName"), true)
+			}
+		}
+	}
+	if a.alive(postgresChart) == nil {
+		for _, cr := range a.all("k8s/Cluster") {
+			a.claim(cr, cr.str("metadata.name")+"-1", cr.str("spec.storage.storageClass"), true)
+		}
+	}
+	if a.alive(csiChart) == nil {
+		a.settleVolumes()
+	}
+	if a.alive(loadBalancerChart) == nil {
+		a.settleLoadBalancers()
+	}
+}
+
+func (a *account) settleApplications() {
+	for _, app := range a.all("k8s/Application") {
+		if !app.State.flag("deleting") {
+			continue
+		}
+		for _, o := range a.ownedBy(app) {
+			_ = a.kubeDelete(o) // what hangs on its own finalizer keeps the Application waiting
+		}
+		if len(a.ownedBy(app)) == 0 {
+			a.remove(app)
+		}
+	}
+}
+
+func (a *account) ownedBy(owner *object) []*object {
+	return a.where(func(o *object) bool { return o.State.str("owner") == objectKey(owner.Type, owner.ID) })
+}
+
+// claim makes a PersistentVolumeClaim on behalf of an owner.
+func (a *account) claim(owner *object, name, class string, owned bool) {
+	namespace, _, _ := strings.Cut(owner.ID, "/")
+	if a.kube(claimKind, namespace, name) != nil {
+		return
+	}
+	state := values{"class": class, "by": objectKey(owner.Type, owner.ID)}
+	if owned {
+		state["owner"] = objectKey(owner.Type, owner.ID)
+	}
+	a.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
+}
+
+// removeWithClaims removes an object and the claims that it owns.
+func (a *account) removeWithClaims(o *object) {
+	for _, owned := range a.ownedBy(o) {
+		_ = a.kubeDelete(owned) // claims have no finalizer that outlives their pods
+	}
+	a.remove(o)
+}
+
+// storageClass says whether a class exists; an empty name asks for the default class.
+func (a *account) storageClass(name string) bool {
+	for _, sc := range a.all("k8s/StorageClass") {
+		annotations := sc.Inputs.object("metadata").object("annotations")
+		if sc.Inputs.str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
+			return true
+		}
+	}
+	return false
+}
+
+// settleVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone.
+func (a *account) settleVolumes() {
+	for _, pvc := range a.all("k8s/" + claimKind) {
+		if pvc.str("volume") != "" || !a.storageClass(pvc.str("class")) {
+			continue
+		}
+		id := "vol-" + a.newID(volumeType, pvc.ID, 17)
+		namespace, name, _ := strings.Cut(pvc.ID, "/")
+		a.put(&object{Type: volumeType, ID: id, Inputs: values{"tags": map[string]any{
+			"ebs.csi.aws.com/cluster": "true", clusterTag + a.clusterName(): "owned", "KubernetesCluster": a.clusterName(),
+			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
+			"Name": a.clusterName() + "-dynamic-" + name,
+		}}})
+		a.change(pvc, func(_, state values) { state["volume"] = id })
+	}
+	for _, pv := range a.all("k8s/" + volumeKind) {
+		if volume := a.find(volumeType, pv.str("volume")); volume != nil {
+			a.remove(volume)
+		}
+		a.remove(pv)
+	}
+}
+
+// clusterName is what the controllers tag with: the name in the tag of the control-plane instance.
+func (a *account) clusterName() string {
+	if cluster := a.find(clusterType, "cluster"); cluster != nil {
+		if machine := a.find(instanceType, cluster.str("controlPlane")); machine != nil {
+			for _, key := range clusterTags(machine.tags()) {
+				return strings.TrimPrefix(key, clusterTag)
+			}
+		}
+	}
+	return ""
+}
+
+// settleLoadBalancers is the AWS Load Balancer Controller.
+func (a *account) settleLoadBalancers() {
+	used := map[string]bool{}
+	for _, o := range a.where(isBalanced) {
+		if !o.State.flag("deleting") {
+			used[a.balance(o)] = true
+		}
+	}
+	for _, lb := range a.all(loadBalancerType) {
+		if used[lb.ID] {
+			continue
+		}
+		for _, o := range a.where(func(o *object) bool { return o.State.str("madeFor") == lb.ID }) {
+			a.remove(o)
+		}
+		a.remove(lb)
+	}
+	for _, o := range a.where(isBalanced) {
+		if o.State.flag("deleting") {
+			a.remove(o)
+		}
+	}
+}
+
+// isBalanced says whether an object gets a load balancer.
+func isBalanced(o *object) bool {
+	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.str("spec.type") == "LoadBalancer"
+}
+
+const albAnnotation = "alb.ingress.kubernetes.io/"
+
+// balance makes sure of the load balancer of an Ingress or Service, with its target group and, unless the annotation
+// names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
+func (a *account) balance(o *object) string {
+	annotations := o.Inputs.object("metadata").object("annotations")
+	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
+	name := strings.ReplaceAll(o.ID, "/", "-")
+	if group := note("group.name"); group != "" {
+		name = group
+	}
+	tags := map[string]any{"elbv2.k8s.aws/cluster": a.clusterName(), "ingress.k8s.aws/stack": name}
+	for k, v := range a.release(loadBalancerChart).Inputs.object("values").stringMap("defaultTags") {
+		tags[k] = v
+	}
+	machine, err := a.api()
+	if err != nil {
+		return ""
+	}
+	id := "k8s-" + name
+	if a.find(loadBalancerType, id) == nil {
+		in := values{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
+		for _, s := range a.all(subnetType) {
+			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.str("vpcId") == a.vpcOf(machine) {
+				in["subnets"] = append(in.list("subnets"), s.ID)
+			}
+		}
+		for _, g := range splitList(note("security-groups")) {
+			in["securityGroups"] = append(in.list("securityGroups"), g)
+		}
+		for _, arn := range splitList(note("certificate-arn")) {
+			in["certificateArns"] = append(in.list("certificateArns"), arn)
+		}
+		if len(in.list("securityGroups")) == 0 {
+			in["securityGroups"] = []any{a.balancerGroup(id, a.vpcOf(machine), tags)}
+		}
+		region := strings.TrimRight(machine.str("availabilityZone"), "abcdef")
+		a.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: values{
+			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, a.newID(loadBalancerType, id, 9), region),
+		}})
+	}
+	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
+	if a.find(targetGroupType, target) == nil {
+		a.put(&object{
+			Type: targetGroupType, ID: target, Inputs: values{"vpcId": a.vpcOf(machine), "loadBalancer": id, "tags": tags},
+			State: values{"madeFor": id},
+		})
+	}
+	hostname := a.find(loadBalancerType, id).str("dnsName")
+	if o.State.str("hostname") != hostname {
+		a.change(o, func(_, state values) { state["hostname"] = hostname })
+	}
+	return id
+}
+
+// balancerGroup makes the security group that the controller makes when it is not told one.
+func (a *account) balancerGroup(lb, vpc string, tags map[string]any) string {
+	id := "sg-" + a.newID(groupType, lb, 17)
+	a.put(&object{
+		Type: groupType, ID: id, Inputs: values{"vpcId": vpc, "name": lb, "tags": tags}, State: values{"madeFor": lb},
+	})
+	for _, g := range a.all(groupType) {
+		if g.Inputs.str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
+			a.put(&object{
+				Type: ingressRuleType, ID: "sgr-" + a.newID(ingressRuleType, lb, 17), State: values{"madeFor": lb},
+				Inputs: values{
+					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
+				},
+			})
+		}
+	}
+	return id
+}
+
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// finalizer names the chart whose controller must let an object go, or "".
+func (a *account) finalizer(o *object) string {
+	kind := strings.TrimPrefix(o.Type, "k8s/")
+	switch {
+	case kind == "Ingress" || kind == "Service":
+		if o.State.str("hostname") != "" { // the controller adds its finalizer when it takes the object up
+			return loadBalancerChart
+		}
+		return ""
+	case kind == "Application" && len(o.Inputs.object("metadata").list("finalizers")) == 0:
+		return ""
+	}
+	for _, name := range sortedKeys(charts) {
+		if contains(charts[name].finalizes, kind) {
+			return name
+		}
+	}
+	return ""
+}
+
+// kubeDelete deletes an object and lets the controllers work. An object whose finalizer nobody removes stays, marked,
+// and the error says what it waits for.
+func (a *account) kubeDelete(o *object) error {
+	by := a.finalizer(o)
+	switch {
+	case by != "":
+		a.change(o, func(_, state values) { state["deleting"] = true })
+	case o.Type == "k8s/"+claimKind:
+		if id := o.str("volume"); id != "" && !o.State.flag("retain") {
+			a.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{"volume": id}})
+		}
+		a.remove(o)
+	default:
+		a.removeWithClaims(o)
+	}
+	a.settle()
+	if by != "" && a.find(o.Type, o.ID) != nil {
+		why := a.alive(by)
+		if why == nil {
+			why = errors.New("what it owns is still there")
+		}
+		return fmt.Errorf("timed out waiting for %s to be gone: its finalizer waits for %s: %w", o.title(), by, why)
+	}
+	return nil
+}

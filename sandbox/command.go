@@ -1,0 +1,151 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
+// connection and text a delete uses. What a command does is the ground's business; without one the steps of the cluster
+// act on the account (steps.go).
+type commandProvider struct{ sandbox *Sandbox }
+
+const (
+	remoteType = "command:remote:Command"
+	localType  = "command:local:Command"
+	copyType   = "command:remote:CopyToRemote"
+)
+
+func (p *commandProvider) check(r *request) (checked, error) {
+	switch r.typ {
+	case remoteType:
+		return checked{failures: missing(r.inputs, []string{"connection"})}, nil
+	case copyType:
+		return checked{failures: missing(r.inputs, []string{"connection", "remotePath", "source"})}, nil
+	case localType:
+		return checked{}, nil
+	}
+	return checked{}, unknownType(r.typ)
+}
+
+// diff updates on any change; triggers replace.
+func (p *commandProvider) diff(r *request) difference {
+	changed := changedKeys(r.oldInputs, r.inputs)
+	return difference{changed: changed, replace: replaceWhen(changed, "triggers")}
+}
+
+func (p *commandProvider) create(r *request) (answer, error) {
+	if r.preview {
+		return answer{outputs: values{"stdout": unknown{}, "stderr": unknown{}}}, nil
+	}
+	id := uuid.NewString()
+	if r.inputs.str("create") == "" {
+		return answer{id: id, outputs: values{"stdout": "", "stderr": ""}}, nil
+	}
+	stdout, stderr, err := p.run(r, r.inputs, "create")
+	if err != nil { // nothing is kept of a failed create: the next run starts over
+		return answer{}, err
+	}
+	return answer{id: id, outputs: values{"stdout": stdout, "stderr": stderr}}, nil
+}
+
+// update runs update, or create in its absence, whatever input changed.
+func (p *commandProvider) update(r *request) (answer, error) {
+	before := values{"stdout": r.old["stdout"], "stderr": r.old["stderr"]}
+	which := "update"
+	if r.inputs.str("update") == "" {
+		which = "create"
+	}
+	if r.preview {
+		if changedAmongOld(r.oldInputs, r.inputs) {
+			return answer{outputs: values{"stdout": unknown{}, "stderr": unknown{}}}, nil
+		}
+		return answer{outputs: before}, nil
+	}
+	if r.inputs.str(which) == "" {
+		return answer{outputs: before}, nil
+	}
+	stdout, stderr, err := p.run(r, r.inputs, which)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{outputs: values{"stdout": stdout, "stderr": stderr}}, nil
+}
+
+// changedAmongOld says whether an input that was there before differs; only then does a preview forget the output.
+func changedAmongOld(olds, news values) bool {
+	for k, v := range olds {
+		if containsUnknown(news[k]) || !reflect.DeepEqual(v, news[k]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *commandProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
+
+// delete runs the old text over the old connection.
+func (p *commandProvider) delete(r *request) error {
+	if r.old.str("delete") == "" {
+		return nil
+	}
+	_, _, err := p.run(r, r.old, "delete")
+	return err
+}
+
+func (p *commandProvider) invoke(r *request, args values) (values, error) {
+	if r.typ != "command:local:run" {
+		return nil, unknownInvoke(r.typ)
+	}
+	return nil, errors.New("the sandbox runs no local commands for functions")
+}
+
+// run executes one of a command's texts.
+func (p *commandProvider) run(r *request, in values, which string) (stdout, stderr string, err error) {
+	if r.typ == localType {
+		return p.runLocal(in, which)
+	}
+	if r.typ == copyType {
+		return "", "", nil
+	}
+	if len(in.object("environment")) > 0 {
+		return "", "", errors.New("sshd refuses to set environment variables: put them into the command")
+	}
+	text := in.str(which)
+	to := connectionOf(in.object("connection"))
+	if ground := p.sandbox.options.Ground; ground != nil {
+		to.Command, to.Stdin = text, in.str("stdin")
+		if stdout, stderr, err = ground.Exec(r.ctx, to); err != nil {
+			return "", "", err
+		}
+	} else if stdout, err = p.sandbox.simulate(to, text, in.str("stdin")); err != nil {
+		return "", "", fmt.Errorf("%w: running %q", err, text)
+	}
+	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
+}
+
+func connectionOf(in values) RemoteCommand {
+	c := RemoteCommand{
+		Host: in.str("host"), Port: int(in.number("port")), User: in.str("user"),
+		PrivateKey: in.str("privateKey"), HostKey: in.str("hostKey"),
+		DialErrorLimit: int(in.number("dialErrorLimit")), PerDialTimeout: time.Duration(in.number("perDialTimeout")) * time.Second,
+	}
+	if c.Port == 0 {
+		c.Port = 22
+	}
+	if c.User == "" {
+		c.User = "root"
+	}
+	if !in.set("dialErrorLimit") {
+		c.DialErrorLimit = 10
+	}
+	if c.PerDialTimeout == 0 {
+		c.PerDialTimeout = 15 * time.Second
+	}
+	return c
+}

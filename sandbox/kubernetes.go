@@ -1,0 +1,535 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"regexp"
+	"strings"
+)
+
+// kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until things
+// are ready, and keeps what exists but is not ready for the next run.
+type kubernetesProvider struct{ sandbox *Sandbox }
+
+const releaseType = "kubernetes:helm.sh/v3:Release"
+
+// kind is what the API server knows without custom resource definitions.
+type kind struct{ namespaced bool }
+
+var kinds = map[string]kind{
+	"Namespace": {}, "Node": {}, "PersistentVolume": {}, "StorageClass": {}, "IngressClass": {}, "PriorityClass": {}, "RuntimeClass": {},
+	"ClusterRole": {}, "ClusterRoleBinding": {}, "CustomResourceDefinition": {}, "APIService": {}, "CSIDriver": {},
+	"ValidatingWebhookConfiguration": {}, "MutatingWebhookConfiguration": {}, "ValidatingAdmissionPolicy": {},
+	"ConfigMap": {true}, "Secret": {true}, "Service": {true}, "ServiceAccount": {true}, "Endpoints": {true}, "Pod": {true},
+	"PersistentVolumeClaim": {true}, "ResourceQuota": {true}, "LimitRange": {true}, "Deployment": {true}, "StatefulSet": {true},
+	"DaemonSet": {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true}, "PodDisruptionBudget": {true},
+	"HorizontalPodAutoscaler": {true}, "Role": {true}, "RoleBinding": {true},
+	// Custom resources; a chart has to bring the definition first.
+	"ClusterIssuer": {}, "Installation": {}, "APIServer": {}, "IPPool": {}, "FelixConfiguration": {}, "IngressClassParams": {},
+	"ClusterAnalysisTemplate": {}, "VolumeSnapshotClass": {},
+}
+
+// objectToken splits kubernetes:networking.k8s.io/v1:Ingress into apiVersion and kind.
+func objectToken(typ string) (apiVersion, name string, ok bool) {
+	parts := strings.Split(typ, ":")
+	if len(parts) != 3 || parts[0] != "kubernetes" || !strings.Contains(parts[1], "/") {
+		return "", "", false
+	}
+	return strings.TrimPrefix(parts[1], "core/"), parts[2], true
+}
+
+// definedBy is the chart that brings a custom resource, or "".
+func definedBy(name string) string {
+	for _, c := range sortedKeys(charts) {
+		if contains(charts[c].kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {
+			return c
+		}
+	}
+	return ""
+}
+
+func (p *kubernetesProvider) check(r *request) (checked, error) {
+	if r.typ == releaseType {
+		return checked{failures: missing(r.inputs, []string{"chart"})}, nil
+	}
+	_, name, ok := objectToken(r.typ)
+	if _, builtin := kinds[name]; !ok || !builtin && definedBy(name) == "" {
+		return checked{}, unknownType(r.typ)
+	}
+	var out checked
+	if r.inputs.str("metadata.name") == "" && !containsUnknown(r.inputs["metadata"]) {
+		metadata := cloneValues(r.inputs.object("metadata"))
+		metadata["name"] = p.autoname(r)
+		out.defaults = values{"metadata": map[string]any(metadata)}
+	}
+	return out, nil
+}
+
+func (p *kubernetesProvider) autoname(r *request) string {
+	if name := r.oldInputs.str("metadata.name"); name != "" {
+		return name
+	}
+	return fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed)))
+}
+
+// diff replaces when the identity changes and when a field is one that the API server never changes.
+func (p *kubernetesProvider) diff(r *request) difference {
+	d := difference{changed: changedKeys(r.oldInputs, r.inputs), deleteFirst: true}
+	if r.typ == releaseType {
+		d.replace = replaceWhen(d.changed, "name", "namespace")
+		return d
+	}
+	for _, path := range []string{"metadata.name", "metadata.namespace"} {
+		if r.oldInputs.str(path) != r.inputs.str(path) {
+			d.replace = append(d.replace, "metadata")
+		}
+	}
+	if strings.HasSuffix(r.typ, ":StorageClass") {
+		d.replace = append(d.replace, replaceWhen(d.changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
+	}
+	if strings.HasSuffix(r.typ, ":Secret") || strings.HasSuffix(r.typ, ":ConfigMap") {
+		if r.oldInputs.flag("immutable") {
+			d.replace = append(d.replace, replaceWhen(d.changed, "data", "stringData")...)
+		}
+	}
+	return d
+}
+
+func (p *kubernetesProvider) create(r *request) (answer, error) {
+	if r.preview {
+		return answer{outputs: values{"status": unknown{}}}, nil
+	}
+	if ground := p.sandbox.options.Ground; ground != nil {
+		return p.makeReal(r)
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := p.connect(r); err != nil {
+		return answer{}, err
+	}
+	if r.typ == releaseType {
+		return a.install(r, nil)
+	}
+	return a.createObject(r)
+}
+
+// serverAddress is the API's address in a kubeconfig.
+var serverAddress = regexp.MustCompile(`server"?: *"?https?://([^\s":/]+)`)
+
+// connect checks what every call needs: an API that answers at the address of the kubeconfig.
+func (p *kubernetesProvider) connect(r *request) error {
+	a := p.sandbox.account
+	config := r.config.str("kubeconfig")
+	if m := serverAddress.FindStringSubmatch(config); m != nil {
+		machine := a.machineAt(m[1])
+		if machine == nil {
+			return fmt.Errorf("configured Kubernetes cluster is unreachable: dial tcp: no machine answers at %s", m[1])
+		}
+		if err := a.reachableFromOutside(machine, 6443); err != nil {
+			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
+		}
+		api, err := a.api()
+		if err != nil {
+			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
+		}
+		if api.ID != machine.ID {
+			return fmt.Errorf("configured Kubernetes cluster is unreachable: %s is not the control plane", machine.title())
+		}
+		return nil
+	}
+	if config == "" {
+		return errors.New("the kubernetes provider has no kubeconfig and would use the one of whoever runs it")
+	}
+	if _, err := a.api(); err != nil {
+		return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
+	}
+	return nil
+}
+
+func (p *kubernetesProvider) update(r *request) (answer, error) {
+	if r.preview {
+		return answer{outputs: values{"status": unknown{}}}, nil
+	}
+	if p.sandbox.options.Ground != nil {
+		return p.makeReal(r)
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := p.connect(r); err != nil {
+		return answer{}, err
+	}
+	if r.typ == releaseType {
+		found := a.find("k8s/"+releaseKind, r.id)
+		if found == nil {
+			return answer{}, fmt.Errorf("release %s: not found", r.id)
+		}
+		return a.install(r, found)
+	}
+	_, kindName, _ := objectToken(r.typ)
+	found := a.found(r)
+	if found == nil {
+		return answer{}, fmt.Errorf("%s %q not found", kindName, r.id)
+	}
+	if err := a.admit(kindName); err != nil {
+		return answer{}, err
+	}
+	next := *found
+	next.Inputs = r.stored
+	a.put(&next)
+	a.settle()
+	return a.awaited(kindName, found.ID, r)
+}
+
+func (p *kubernetesProvider) read(r *request) (answer, error) {
+	a := p.sandbox.account
+	if ground := p.sandbox.options.Ground; ground != nil {
+		if r.typ == releaseType {
+			return answer{id: r.id}, nil
+		}
+		_, found, err := ground.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
+		if err != nil || !found {
+			return answer{}, err
+		}
+		return answer{id: r.id}, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := p.connect(r); err != nil {
+		if r.config.flag("deleteUnreachable") {
+			return answer{}, nil
+		}
+		return answer{}, err
+	}
+	if a.found(r) == nil {
+		return answer{}, nil
+	}
+	return answer{id: r.id}, nil
+}
+
+// found is the object or release that a request is about.
+func (a *account) found(r *request) *object {
+	if r.typ == releaseType {
+		return a.find("k8s/"+releaseKind, r.id)
+	}
+	_, kindName, _ := objectToken(r.typ)
+	if o := a.find("k8s/"+kindName, r.id); o != nil {
+		return o
+	}
+	return a.find("k8s/"+kindName, "/"+r.id)
+}
+
+func (p *kubernetesProvider) delete(r *request) error {
+	if p.sandbox.options.Ground != nil {
+		return p.unmakeReal(r)
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := p.connect(r); err != nil {
+		// The provider's setting does not help a release: pulumi-kubernetes#2675.
+		if r.config.flag("deleteUnreachable") && r.typ != releaseType {
+			return nil
+		}
+		return err
+	}
+	found := a.found(r)
+	if found == nil {
+		return nil
+	}
+	switch {
+	case r.typ == releaseType:
+		return a.uninstall(found)
+	case found.Type == "k8s/Namespace":
+		return a.deleteNamespace(found)
+	}
+	if kind := strings.TrimPrefix(found.Type, "k8s/"); a.finalizer(found) != "" {
+		if err := a.admit(kind); err != nil && kind != "Ingress" { // deleting is no update, but taking a finalizer off is
+			return fmt.Errorf("timed out waiting for %s to be gone: %w", found.title(), err)
+		}
+	}
+	return a.kubeDelete(found)
+}
+
+func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
+	return nil, unknownInvoke(r.typ)
+}
+
+// admit is the webhooks: a kind that a dead controller guards can be neither created nor updated.
+func (a *account) admit(kindName string) error {
+	for _, name := range sortedKeys(charts) {
+		if !contains(charts[name].guards, kindName) || a.release(name) == nil {
+			continue
+		}
+		if err := a.alive(name); err != nil {
+			return fmt.Errorf("Internal error occurred: failed calling webhook of %s: no endpoints available: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (a *account) namespaceExists(name string) bool {
+	switch name {
+	case "default", "kube-system", "kube-public", "kube-node-lease":
+		return true
+	}
+	return a.kube("Namespace", "", name) != nil
+}
+
+func (a *account) createObject(r *request) (answer, error) {
+	_, kindName, _ := objectToken(r.typ)
+	name, namespace := r.inputs.str("metadata.name"), r.inputs.str("metadata.namespace")
+	known, builtin := kinds[kindName]
+	if owner := definedBy(kindName); owner != "" && a.release(owner) == nil {
+		return answer{}, fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
+	}
+	if known.namespaced || !builtin {
+		if namespace == "" {
+			namespace = "default"
+		}
+		if !a.namespaceExists(namespace) {
+			return answer{}, fmt.Errorf("namespaces %q not found", namespace)
+		}
+	} else {
+		namespace = ""
+	}
+	if err := a.admit(kindName); err != nil {
+		return answer{}, err
+	}
+	id := namespace + "/" + name
+	if a.find("k8s/"+kindName, id) != nil {
+		return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
+	}
+	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	a.settle()
+	return a.awaited(kindName, id, r)
+}
+
+// awaited is the provider's wait for an object to become ready.
+func (a *account) awaited(kindName, id string, r *request) (answer, error) {
+	o := a.find("k8s/"+kindName, id)
+	metadata := cloneValues(r.inputs.object("metadata"))
+	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
+	got := answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": map[string]any(metadata)}}
+	annotations := r.inputs.object("metadata").object("annotations")
+	if annotations["pulumi.com/skipAwait"] == "true" {
+		return got, nil
+	}
+	var why error
+	switch kindName {
+	case "Ingress", "Service":
+		if !isBalanced(o) {
+			break
+		}
+		if hostname := o.State.str("hostname"); hostname != "" {
+			got.outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
+			break
+		}
+		why = fmt.Errorf("its load balancer: %w", orGone(a.alive(loadBalancerChart)))
+	case "RabbitmqCluster", "Cluster":
+		chart := definedBy(kindName)
+		if why = a.alive(chart); why == nil {
+			why = a.podsReady(o)
+		}
+	case "Deployment", "StatefulSet", "DaemonSet", "Job":
+		why = a.podsReady(o)
+	}
+	if why != nil {
+		return got, &pending{fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
+	}
+	return got, nil
+}
+
+func orGone(err error) error {
+	if err == nil {
+		return errors.New("nothing is wrong")
+	}
+	return err
+}
+
+// podsReady says why the pods behind an object or release do not run: no node takes them, or a volume is missing.
+func (a *account) podsReady(owner *object) error {
+	if err := a.schedulable(); err != nil {
+		return err
+	}
+	for _, pvc := range a.all("k8s/" + claimKind) {
+		if pvc.str("by") != objectKey(owner.Type, owner.ID) || pvc.str("volume") != "" {
+			continue
+		}
+		if !a.storageClass(pvc.str("class")) {
+			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.str("class"))
+		}
+		if err := a.alive(csiChart); err != nil {
+			return fmt.Errorf("claim %s is pending: %w", pvc.ID, err)
+		}
+	}
+	return nil
+}
+
+// install is helm install, or upgrade of an existing release.
+func (a *account) install(r *request, existing *object) (answer, error) {
+	namespace, name := r.inputs.str("namespace"), r.inputs.str("name")
+	if name == "" {
+		name = firstOf(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
+	}
+	if namespace == "" {
+		namespace = "default"
+	}
+	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: values{}}
+	if existing != nil {
+		release.State = cloneValues(existing.State)
+		delete(release.State, "dead") // an upgrade restarts the pods
+	} else if a.find(release.Type, release.ID) != nil {
+		return answer{}, errors.New("cannot re-use a name that is still in use")
+	}
+	if !a.namespaceExists(namespace) {
+		if !r.inputs.flag("createNamespace") {
+			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
+		}
+		a.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}})
+	}
+	vals := map[string]any(r.inputs.object("values"))
+	if monitors(vals) && a.release("prometheus-operator-crds") == nil && a.release("kube-prometheus-stack") == nil {
+		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
+	}
+	a.put(release)
+	for _, c := range claimsOf(release) {
+		a.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
+	}
+	a.settle()
+	got := answer{id: release.ID, outputs: values{
+		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
+		"status": map[string]any{"status": "deployed", "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": r.inputs.str("version")},
+	}}
+	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
+		return got, nil
+	}
+	why := a.podsReady(release)
+	for _, secret := range secretsNamed(vals) {
+		if why == nil && a.kube("Secret", namespace, secret) == nil {
+			why = fmt.Errorf("the Secret %s/%s does not exist", namespace, secret)
+		}
+	}
+	if action := charts[chartOf(release)].action; why == nil && action != "" {
+		why = a.alive(chartOf(release))
+	}
+	if why != nil {
+		got.outputs["status"].(map[string]any)["status"] = "failed"
+		return got, &pending{fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
+	}
+	return got, nil
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.
+func (a *account) uninstall(release *object) error {
+	claims := claimsOf(release)
+	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
+	namespace, _, _ := strings.Cut(release.ID, "/")
+	for _, c := range claims {
+		if pvc := a.kube(claimKind, namespace, name+"-"+c.name); pvc != nil && c.goesWith(release) {
+			if err := a.kubeDelete(pvc); err != nil {
+				return err
+			}
+		}
+	}
+	a.removeWithClaims(release)
+	a.settle()
+	return nil
+}
+
+// deleteNamespace deletes what is inside first. A dead APIService keeps every namespace from going away.
+func (a *account) deleteNamespace(namespace *object) error {
+	for _, r := range a.all("k8s/" + releaseKind) {
+		if charts[chartOf(r)].aggregates && r.State.flag("dead") {
+			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.title(), chartOf(r))
+		}
+	}
+	name := strings.TrimPrefix(namespace.ID, "/")
+	for _, o := range a.where(func(o *object) bool {
+		return strings.HasPrefix(o.Type, "k8s/") && strings.HasPrefix(o.ID, name+"/") && o.Type != "k8s/"+releaseKind
+	}) {
+		if a.find(o.Type, o.ID) == nil {
+			continue
+		}
+		if err := a.kubeDelete(o); err != nil {
+			return fmt.Errorf("timed out waiting for %s to be gone: %w", namespace.title(), err)
+		}
+	}
+	a.remove(namespace)
+	return nil
+}
+
+// manifest is the object as the API gets it.
+func (p *kubernetesProvider) manifest(r *request, in values) map[string]any {
+	apiVersion, kindName, _ := objectToken(r.typ)
+	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
+	for k, v := range in {
+		out[k] = v
+	}
+	return out
+}
+
+func chartRelease(in values) ChartRelease {
+	return ChartRelease{
+		Name: in.str("name"), Namespace: in.str("namespace"), Chart: in.str("chart"), Version: in.str("version"),
+		Repository: in.str("repositoryOpts.repo"), Values: in.object("values"),
+	}
+}
+
+// makeReal hands an object or release to the ground and notes in the account that it exists.
+func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
+	ground, kubeconfig := p.sandbox.options.Ground, r.config.str("kubeconfig")
+	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
+	kindName, got := releaseKind, answer{outputs: values{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
+	if r.typ == releaseType {
+		if err := ground.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
+			return answer{}, fmt.Errorf("release %s: %w", id, err)
+		}
+		got.id = id
+	} else {
+		live, err := ground.Apply(r.ctx, kubeconfig, p.manifest(r, r.inputs))
+		if err != nil {
+			return answer{}, err
+		}
+		_, kindName, _ = objectToken(r.typ)
+		id = r.inputs.str("metadata.namespace") + "/" + r.inputs.str("metadata.name")
+		got = answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": values(live).object("metadata")}}
+		if status := values(live)["status"]; status != nil {
+			got.outputs["status"] = status
+		}
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	return got, nil
+}
+
+func (p *kubernetesProvider) unmakeReal(r *request) error {
+	ground, kubeconfig := p.sandbox.options.Ground, r.config.str("kubeconfig")
+	var err error
+	if r.typ == releaseType {
+		err = ground.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
+	} else {
+		err = ground.Delete(r.ctx, kubeconfig, p.manifest(r, r.oldInputs))
+	}
+	if err != nil {
+		return err
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.found(r); o != nil {
+		a.remove(o)
+	}
+	return nil
+}

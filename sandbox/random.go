@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// randomProvider makes real random values, which exist in the state only.
+type randomProvider struct{}
+
+type randomResource struct {
+	required, computed, secret []string
+	make                       func(in values) (id string, out values, err error)
+}
+
+var randomResources = map[string]randomResource{
+	"random:index/randomPassword:RandomPassword": {
+		required: []string{"length"}, computed: []string{"result", "bcryptHash"}, secret: []string{"result", "bcryptHash"},
+		make: func(in values) (string, values, error) {
+			text, err := randomText(in)
+			if err != nil {
+				return "", nil, err
+			}
+			hash, err := bcrypt.GenerateFromPassword([]byte(text)[:min(len(text), 72)], bcrypt.DefaultCost)
+			return "none", values{"result": text, "bcryptHash": string(hash)}, err
+		},
+	},
+	"random:index/randomString:RandomString": {
+		required: []string{"length"}, computed: []string{"result"},
+		make: func(in values) (string, values, error) {
+			text, err := randomText(in)
+			return text, values{"result": text}, err
+		},
+	},
+	"random:index/randomBytes:RandomBytes": {
+		required: []string{"length"}, computed: []string{"base64", "hex"}, secret: []string{"base64", "hex"},
+		make: func(in values) (string, values, error) {
+			b := make([]byte, int(in.number("length")))
+			_, err := rand.Read(b)
+			return "none", values{"base64": base64.StdEncoding.EncodeToString(b), "hex": hex.EncodeToString(b)}, err
+		},
+	},
+	"random:index/randomId:RandomId": {
+		required: []string{"byteLength"}, computed: []string{"b64Std", "b64Url", "dec", "hex"},
+		make: func(in values) (string, values, error) {
+			b := make([]byte, int(in.number("byteLength")))
+			_, err := rand.Read(b)
+			prefix := in.str("prefix")
+			return base64.RawURLEncoding.EncodeToString(b), values{
+				"b64Std": prefix + base64.StdEncoding.EncodeToString(b), "b64Url": prefix + base64.RawURLEncoding.EncodeToString(b),
+				"dec": prefix + new(big.Int).SetBytes(b).String(), "hex": prefix + hex.EncodeToString(b),
+			}, err
+		},
+	},
+}
+
+func (randomProvider) check(r *request) (checked, error) {
+	res, ok := randomResources[r.typ]
+	if !ok {
+		return checked{}, unknownType(r.typ)
+	}
+	return checked{failures: missing(r.inputs, res.required)}, nil
+}
+
+func (randomProvider) diff(r *request) difference {
+	changed := changedKeys(r.oldInputs, r.inputs)
+	return difference{changed: changed, replace: changed}
+}
+
+func (randomProvider) create(r *request) (answer, error) {
+	res := randomResources[r.typ]
+	if r.preview {
+		return answer{outputs: pendingOutputs(res.computed), secret: res.secret}, nil
+	}
+	id, out, err := res.make(r.inputs)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s %s: %w", r.typ, r.name, err)
+	}
+	return answer{id: id, outputs: out, secret: res.secret}, nil
+}
+
+func (randomProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
+func (randomProvider) update(r *request) (answer, error) {
+	return answer{}, fmt.Errorf("%s is never updated", r.typ)
+}
+func (randomProvider) delete(*request) error { return nil }
+func (randomProvider) invoke(r *request, _ values) (values, error) {
+	return nil, unknownInvoke(r.typ)
+}
+
+// randomText follows the switches of RandomPassword and RandomString; a class is on unless it is switched off.
+func randomText(in values) (string, error) {
+	special := "!@#$%&*()-_=+[]{}<>:?"
+	if in.set("overrideSpecial") {
+		special = in.str("overrideSpecial")
+	}
+	classes := []struct{ on, min, letters string }{
+		{"lower", "minLower", "abcdefghijklmnopqrstuvwxyz"}, {"upper", "minUpper", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
+		{"numeric", "minNumeric", "0123456789"}, {"special", "minSpecial", special},
+	}
+	var alphabet string
+	var out []byte
+	for _, c := range classes {
+		if in.set(c.on) && !in.flag(c.on) {
+			continue
+		}
+		alphabet += c.letters
+		for range int(in.number(c.min)) {
+			letter, err := pick(c.letters)
+			if err != nil {
+				return "", err
+			}
+			out = append(out, letter)
+		}
+	}
+	if strings.TrimSpace(alphabet) == "" {
+		return "", fmt.Errorf("every class of characters is switched off")
+	}
+	for len(out) < int(in.number("length")) {
+		letter, err := pick(alphabet)
+		if err != nil {
+			return "", err
+		}
+		out = append(out, letter)
+	}
+	for i := len(out) - 1; i > 0; i-- {
+		j, err := rand.Int(rand.Reader, big.NewInt(int64(i+1)))
+		if err != nil {
+			return "", err
+		}
+		out[i], out[j.Int64()] = out[j.Int64()], out[i]
+	}
+	return string(out), nil
+}
+
+func pick(letters string) (byte, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(len(letters))))
+	if err != nil {
+		return 0, err
+	}
+	return letters[n.Int64()], nil
+}

@@ -1,0 +1,170 @@
+// Package sandbox is a stand-in for AWS, Kubernetes and the hosts behind the real Pulumi engine. It serves the providers
+// aws, kubernetes, command, tls and random in-process; the Pulumi CLI attaches to them through PULUMI_DEBUG_PROVIDERS,
+// so the real engine runs the real program with no account, no network and no plugin.
+//
+// account.go holds what exists, aws_table.go the resource types of AWS and their rules, cluster.go what a cluster
+// does by itself, latency.go how long things take in the real cloud.
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+)
+
+// Options of a sandbox.
+type Options struct {
+	// Stack is named in messages only: the account belongs to Dir.
+	Stack string
+	// Dir is where the journal of the account lives; a later process continues with it. Empty keeps it in memory.
+	Dir string
+	// Ground makes instances, commands and objects real; nil simulates them.
+	Ground Ground
+	// Fault is asked before every operation; an error makes the operation fail with nothing done. May be nil.
+	Fault func(Operation) error
+	// Now is the clock of certificates; nil is the real one.
+	Now func() time.Time
+}
+
+// Operation is one call of the engine that does something; previews do nothing and are not counted.
+type Operation struct {
+	Seq int
+	// Verb is create, update, delete, read or invoke.
+	Verb string
+	// URN is empty for an invoke, whose Type is the function's token.
+	URN, Type, ID string
+	// Inputs have hashes in place of secrets.
+	Inputs map[string]any
+}
+
+// Sandbox is a running set of providers. Close it when the engine is done.
+type Sandbox struct {
+	options Options
+	account *account
+	// configs are the settings of provider resources by package and connection.
+	configs sync.Map
+
+	mu         sync.Mutex
+	operations []Operation
+
+	stop    chan bool
+	handles []rpcutil.ServeHandle
+	ports   map[string]int
+}
+
+// versions are those of the SDKs in go.mod: the engine warns when an attached provider is older than its SDK.
+var versions = map[string]string{"aws": "6.83.2", "kubernetes": "4.33.0", "command": "1.2.1", "tls": "5.2.0", "random": "4.21.2"}
+
+// Start opens the account and serves the providers on ports of the loopback interface.
+func Start(o Options) (*Sandbox, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	acct, err := openAccount(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{options: o, account: acct, stop: make(chan bool), ports: map[string]int{}}
+	providers := map[string]provider{
+		"aws":        &awsProvider{s},
+		"kubernetes": &kubernetesProvider{s},
+		"command":    &commandProvider{s},
+		"tls":        &tlsProvider{s},
+		"random":     &randomProvider{},
+	}
+	for _, name := range sortedKeys(providers) {
+		srv := &server{sandbox: s, name: name, version: versions[name], provider: providers[name]}
+		handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
+			Cancel: s.stop,
+			Init: func(g *grpc.Server) error {
+				pulumirpc.RegisterResourceProviderServer(g, srv)
+				return nil
+			},
+		})
+		if err != nil {
+			_ = s.Close()
+			return nil, fmt.Errorf("serve provider %s: %w", name, err)
+		}
+		s.handles = append(s.handles, handle)
+		s.ports[name] = handle.Port
+	}
+	return s, nil
+}
+
+// Env is what the Pulumi CLI needs in its environment to use the sandbox.
+func (s *Sandbox) Env() map[string]string {
+	var attach []string
+	for _, name := range sortedKeys(s.ports) {
+		attach = append(attach, fmt.Sprintf("%s:%d", name, s.ports[name]))
+	}
+	return map[string]string{
+		"PULUMI_DEBUG_PROVIDERS": strings.Join(attach, ","),
+		// Or every operation would try to download the plugins that the state names.
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+		// Each backup would be one more copy of the whole state per resource.
+		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+	}
+}
+
+// Close ends the providers and the ground's own processes. The account stays.
+func (s *Sandbox) Close() error {
+	close(s.stop)
+	var first error
+	for _, h := range s.handles {
+		if err := <-h.Done; err != nil && first == nil {
+			first = err
+		}
+	}
+	if s.options.Ground != nil {
+		if err := s.options.Ground.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	if err := s.account.close(); err != nil && first == nil {
+		first = err
+	}
+	return first
+}
+
+// Operations returns what happened since Start, in order.
+func (s *Sandbox) Operations() []Operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.operations)
+}
+
+func (s *Sandbox) record(op Operation) error {
+	s.mu.Lock()
+	op.Seq = len(s.operations) + 1
+	s.operations = append(s.operations, op)
+	s.mu.Unlock()
+	if s.options.Fault == nil {
+		return nil
+	}
+	return s.options.Fault(op)
+}
+
+// Leftovers describes everything that still exists in the account, in the cluster and on the ground, one line each.
+func (s *Sandbox) Leftovers() []string {
+	s.account.mu.Lock()
+	var out []string
+	for _, o := range s.account.where(func(o *object) bool { return !strings.HasPrefix(o.Type, "host/") }) {
+		out = append(out, o.title())
+	}
+	s.account.mu.Unlock()
+	if s.options.Ground != nil {
+		machines, err := s.options.Ground.Leftovers(context.Background())
+		if err != nil {
+			machines = append(machines, "the ground could not be asked: "+err.Error())
+		}
+		out = append(out, machines...)
+	}
+	return out
+}

@@ -1,0 +1,395 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil/rpcerror"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// request is one call of the engine in plain terms.
+type request struct {
+	ctx    context.Context
+	urn    string
+	typ    string
+	name   string
+	id     string
+	config values
+	// inputs are the new inputs; stored is the same with secrets hashed, which is what may be kept.
+	inputs, stored values
+	// oldInputs and old are what the state holds: inputs and outputs.
+	oldInputs, old values
+	preview        bool
+	// seed is for names that the provider invents.
+	seed string
+}
+
+// answer is what a resource shows beside its inputs.
+type answer struct {
+	id      string
+	outputs values
+	// secret names the outputs that the real provider marks.
+	secret []string
+}
+
+// failure refuses one input.
+type failure struct{ property, reason string }
+
+// checked is the outcome of a check: refusals, and inputs that the provider adds by itself.
+type checked struct {
+	failures []failure
+	defaults values
+}
+
+// difference is the outcome of comparing inputs.
+type difference struct {
+	// changed are top-level property names; replace are those among them that need a new resource.
+	changed, replace []string
+	deleteFirst      bool
+}
+
+// provider is one package of resources. Every method may be called concurrently. A type that it does not know is an
+// error in check, and so nothing of such a resource is ever planned.
+type provider interface {
+	check(r *request) (checked, error)
+	diff(r *request) difference
+	create(r *request) (answer, error)
+	// read returns an answer without id when the thing is gone.
+	read(r *request) (answer, error)
+	update(r *request) (answer, error)
+	delete(r *request) error
+	invoke(r *request, args values) (values, error)
+}
+
+// pending is a resource that exists but did not become ready: the engine keeps it and tries an update next time.
+type pending struct{ reason string }
+
+func (p *pending) Error() string { return p.reason }
+
+// server speaks the engine's protocol for one provider.
+type server struct {
+	pulumirpc.UnimplementedResourceProviderServer
+	sandbox  *Sandbox
+	name     string
+	version  string
+	provider provider
+}
+
+// keep is how properties travel in both directions: unknown stays unknown, secret stays secret.
+var keep = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true}
+
+func (s *server) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, nil
+}
+
+func (s *server) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
+	return &pulumirpc.PluginInfo{Version: s.version}, nil
+}
+
+func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, nil
+}
+
+// Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
+// never names it in later calls, so the connection is what tells two of them apart.
+func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
+	props, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
+	if err != nil {
+		return nil, err
+	}
+	s.sandbox.configs.Store(s.name+connection(ctx), plainMap(props, false))
+	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, AcceptResources: true, SupportsPreview: true}, nil
+}
+
+func (s *server) config(ctx context.Context) values {
+	if v, ok := s.sandbox.configs.Load(s.name + connection(ctx)); ok {
+		return v.(values)
+	}
+	return values{}
+}
+
+func connection(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
+}
+
+func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, olds *structpb.Struct) (*request, resource.PropertyMap, error) {
+	r := &request{ctx: ctx, urn: urn, id: id, config: s.config(ctx)}
+	if parsed := resource.URN(urn); parsed.IsValid() {
+		r.typ, r.name = string(parsed.Type()), parsed.Name()
+	}
+	inputs, err := plugin.UnmarshalProperties(news, keep)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: inputs: %w", urn, err)
+	}
+	r.inputs, r.stored = plainMap(inputs, false), plainMap(inputs, true)
+	before, err := plugin.UnmarshalProperties(oldInputs, keep)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: old inputs: %w", urn, err)
+	}
+	r.oldInputs = plainMap(before, false)
+	state, err := plugin.UnmarshalProperties(olds, keep)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: old state: %w", urn, err)
+	}
+	r.old = plainMap(state, false)
+	return r, inputs, nil
+}
+
+func (s *server) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
+	r, inputs, err := s.request(ctx, req.Urn, "", req.News, req.Olds, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.seed = string(req.RandomSeed)
+	got, err := s.provider.check(r)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range got.defaults {
+		inputs[resource.PropertyKey(k)] = propertyValue(v)
+	}
+	checkedInputs, err := plugin.MarshalProperties(inputs, keep)
+	if err != nil {
+		return nil, err
+	}
+	out := &pulumirpc.CheckResponse{Inputs: checkedInputs}
+	for _, f := range got.failures {
+		out.Failures = append(out.Failures, &pulumirpc.CheckFailure{Property: f.property, Reason: f.reason})
+	}
+	return out, nil
+}
+
+func (s *server) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
+	r, _, err := s.request(ctx, req.Urn, req.Id, req.News, req.OldInputs, req.Olds)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range req.IgnoreChanges {
+		if _, was := r.oldInputs[key]; was {
+			r.inputs[key] = r.oldInputs[key]
+		}
+	}
+	d := s.provider.diff(r)
+	out := &pulumirpc.DiffResponse{
+		Changes:             pulumirpc.DiffResponse_DIFF_NONE,
+		Diffs:               d.changed,
+		Replaces:            d.replace,
+		DeleteBeforeReplace: d.deleteFirst,
+	}
+	if len(d.changed) > 0 {
+		out.Changes = pulumirpc.DiffResponse_DIFF_SOME
+	}
+	return out, nil
+}
+
+func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
+	r, inputs, err := s.request(ctx, req.Urn, "", req.Properties, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.preview = req.Preview
+	if err := s.begin("create", r); err != nil {
+		return nil, err
+	}
+	got, err := s.provider.create(r)
+	outputs, merr := s.outputs(inputs, got)
+	if merr != nil {
+		return nil, merr
+	}
+	if err != nil {
+		return nil, initFailed(err, got.id, outputs, req.Properties)
+	}
+	return &pulumirpc.CreateResponse{Id: got.id, Properties: outputs}, nil
+}
+
+func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
+	r, inputs, err := s.request(ctx, req.Urn, req.Id, req.News, req.OldInputs, req.Olds)
+	if err != nil {
+		return nil, err
+	}
+	r.preview = req.Preview
+	if err := s.begin("update", r); err != nil {
+		return nil, err
+	}
+	got, err := s.provider.update(r)
+	outputs, merr := s.outputs(inputs, got)
+	if merr != nil {
+		return nil, merr
+	}
+	if err != nil {
+		return nil, initFailed(err, req.Id, outputs, req.News)
+	}
+	return &pulumirpc.UpdateResponse{Properties: outputs}, nil
+}
+
+func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
+	r, inputs, err := s.request(ctx, req.Urn, req.Id, req.Inputs, nil, req.Properties)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin("read", r); err != nil {
+		return nil, err
+	}
+	got, err := s.provider.read(r)
+	if err != nil {
+		return nil, err
+	}
+	if got.id == "" {
+		return &pulumirpc.ReadResponse{}, nil
+	}
+	if got.outputs == nil { // nothing to compare with: what the state says still holds
+		return &pulumirpc.ReadResponse{Id: got.id, Properties: req.Properties, Inputs: req.Inputs}, nil
+	}
+	outputs, err := s.outputs(inputs, got)
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.ReadResponse{Id: got.id, Properties: outputs, Inputs: req.Inputs}, nil
+}
+
+func (s *server) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
+	r, _, err := s.request(ctx, req.Urn, req.Id, nil, req.OldInputs, req.Properties)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin("delete", r); err != nil {
+		return nil, err
+	}
+	if err := s.provider.delete(r); err != nil {
+		return nil, status.Error(codes.Unknown, err.Error())
+	}
+	return &emptypb.Empty{}, nil
+}
+
+func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pulumirpc.InvokeResponse, error) {
+	args, err := plugin.UnmarshalProperties(req.Args, keep)
+	if err != nil {
+		return nil, err
+	}
+	r := &request{ctx: ctx, typ: req.Tok, config: s.config(ctx), inputs: plainMap(args, false), stored: plainMap(args, true)}
+	if err := s.begin("invoke", r); err != nil {
+		return nil, err
+	}
+	result, err := s.provider.invoke(r, r.inputs)
+	if err != nil {
+		return nil, err
+	}
+	out, err := plugin.MarshalProperties(propertyValue(result).ObjectValue(), plugin.MarshalOptions{KeepUnknowns: true})
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.InvokeResponse{Return: out}, nil
+}
+
+// begin records an operation and gives the test's fault its chance, before anything happened.
+func (s *server) begin(verb string, r *request) error {
+	if r.preview {
+		return nil
+	}
+	return s.sandbox.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+}
+
+// outputs lays the answer over the inputs. Inputs keep their secrecy.
+func (s *server) outputs(inputs resource.PropertyMap, got answer) (*structpb.Struct, error) {
+	props := inputs.Copy()
+	for k, v := range got.outputs {
+		value := propertyValue(v)
+		key := resource.PropertyKey(k)
+		if was, ok := props[key]; ok && was.IsSecret() {
+			value = resource.MakeSecret(value)
+		}
+		props[key] = value
+	}
+	for _, k := range got.secret {
+		if v, ok := props[resource.PropertyKey(k)]; ok && !v.IsSecret() {
+			props[resource.PropertyKey(k)] = resource.MakeSecret(v)
+		}
+	}
+	return plugin.MarshalProperties(props, keep)
+}
+
+func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
+	var p *pending
+	if !errors.As(err, &p) || id == "" {
+		return err
+	}
+	return rpcerror.WithDetails(rpcerror.New(codes.Unknown, err.Error()), &pulumirpc.ErrorResourceInitFailed{
+		Id: id, Properties: outputs, Reasons: []string{p.reason}, Inputs: inputs,
+	})
+}
+
+// changedKeys lists the top-level inputs that differ. What is not known yet counts as changed.
+func changedKeys(olds, news values) []string {
+	var keys []string
+	for k, v := range news {
+		if containsUnknown(v) || !reflect.DeepEqual(v, olds[k]) {
+			keys = append(keys, k)
+		}
+	}
+	for k := range olds {
+		if _, still := news[k]; !still {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func containsUnknown(v any) bool {
+	switch v := v.(type) {
+	case unknown:
+		return true
+	case map[string]any:
+		for _, e := range v {
+			if containsUnknown(e) {
+				return true
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if containsUnknown(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// replaceWhen splits changed keys by whether they force a new resource; "*" stands for all of them.
+func replaceWhen(changed []string, forcing ...string) []string {
+	var out []string
+	for _, k := range changed {
+		for _, f := range forcing {
+			if k == f || f == "*" {
+				out = append(out, k)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// unknownType is the refusal of a type outside the tables.
+func unknownType(typ string) error {
+	pkg, _, _ := strings.Cut(typ, ":")
+	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in sandbox/", typ, pkg)
+}
+
+func unknownInvoke(tok string) error {
+	return fmt.Errorf("the sandbox does not know the function %s: add it to the invokes in sandbox/", tok)
+}

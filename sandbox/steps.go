@@ -1,0 +1,282 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<script>'`. The simulated
+// ground does not run the script; it does to the model what the step does to a host, and fails where the host would.
+type step struct {
+	name, node string
+	env        map[string]string
+	machine    *object
+	*account
+}
+
+// steps are what the program may run. Undoing has the name with "-delete" behind it.
+var steps = map[string]func(s *step) (string, error){
+	"ready":               (*step).ready,
+	"prepare":             (*step).prepare,
+	"init":                (*step).init,
+	"join":                (*step).join,
+	"node":                (*step).label,
+	"node-delete":         (*step).drain,
+	"backup":              (*step).backup,
+	"nodes-ready":         (*step).nodesReady,
+	"release-gate":        (*step).gate,
+	"release-gate-delete": (*step).release,
+}
+
+// simulate is SSH without a network: it finds the machine, lets sshd check both keys and runs the step.
+func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	machine := a.machineAt(to.Host)
+	if machine == nil {
+		return "", fmt.Errorf("after %d failed attempts: dial tcp %s:%d: i/o timeout", to.DialErrorLimit, to.Host, to.Port)
+	}
+	if err := a.reachableFromOutside(machine, float64(to.Port)); err != nil {
+		return "", fmt.Errorf("after %d failed attempts: dial tcp %s:%d: i/o timeout: %w", to.DialErrorLimit, to.Host, to.Port, err)
+	}
+	if err := a.login(machine, to); err != nil {
+		return "", err
+	}
+	name, env, err := parseStep(text)
+	if err != nil {
+		return "", err
+	}
+	if name == "" { // a command of the user's own: the model has no opinion
+		return "", nil
+	}
+	run, ok := steps[name]
+	if !ok {
+		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in sandbox/steps.go", name)
+	}
+	return run(&step{name: name, node: env["NODE"], env: env, machine: machine, account: a})
+}
+
+// login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
+func (a *account) login(machine *object, to RemoteCommand) error {
+	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.str("hostKey")) {
+		return errors.New("ssh: handshake failed: ssh: host key mismatch")
+	}
+	pair := a.find(keyPairType, machine.Inputs.str("keyName"))
+	if pair == nil {
+		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
+	}
+	key, err := parseKey(to.PrivateKey)
+	if err != nil {
+		return err
+	}
+	public, err := ssh.NewPublicKey(key.Public())
+	if err != nil {
+		return err
+	}
+	if fields2(string(ssh.MarshalAuthorizedKey(public))) != fields2(pair.Inputs.str("publicKey")) {
+		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]")
+	}
+	return nil
+}
+
+// fields2 are kind and key of an authorized_keys line, without its comment.
+func fields2(line string) string {
+	f := strings.Fields(line)
+	return strings.Join(f[:min(2, len(f))], " ")
+}
+
+// parseStep takes the step and its environment out of a command text. A text of another form has no step.
+func parseStep(text string) (name string, env map[string]string, err error) {
+	rest, found := strings.CutPrefix(text, "sudo env STEP=")
+	if !found {
+		return "", nil, nil
+	}
+	rest = "STEP=" + rest
+	env = map[string]string{}
+	for {
+		if strings.HasPrefix(rest, "bash ") {
+			return env["STEP"], env, nil
+		}
+		key, after, found := strings.Cut(rest, "=")
+		if !found || strings.ContainsAny(key, " '\"") {
+			return "", nil, fmt.Errorf("a step must be followed by KEY='value' pairs and bash, not by %.40q", rest)
+		}
+		value, remains, err := shellWord(after)
+		if err != nil {
+			return "", nil, fmt.Errorf("value of %s: %w", key, err)
+		}
+		env[key], rest = value, strings.TrimLeft(remains, " ")
+	}
+}
+
+// shellWord reads one word with single quotes and backslashes, as the shell would.
+func shellWord(s string) (word, rest string, err error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ':
+			return b.String(), s[i:], nil
+		case '\'':
+			end := strings.IndexByte(s[i+1:], '\'')
+			if end < 0 {
+				return "", "", errors.New("a quote is not closed")
+			}
+			b.WriteString(s[i+1 : i+1+end])
+			i += end + 1
+		case '\\':
+			i++
+			if i < len(s) {
+				b.WriteByte(s[i])
+			}
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String(), "", nil
+}
+
+// host is what a machine's disk remembers between steps.
+func (s *step) host() *object {
+	if o := s.find(hostType, s.machine.ID); o != nil {
+		return o
+	}
+	o := &object{Type: hostType, ID: s.machine.ID, State: values{}}
+	s.put(o)
+	return o
+}
+
+func (s *step) remember(facts values) {
+	s.change(s.host(), func(_, state values) {
+		for k, v := range facts {
+			state[k] = v
+		}
+	})
+}
+
+func (s *step) ready() (string, error) {
+	s.remember(values{"booted": true})
+	return "ready", nil
+}
+
+func (s *step) prepare() (string, error) {
+	if err := s.hasInternet(s.machine); err != nil {
+		return "", fmt.Errorf("apt-get update: cannot reach the package repository: %w", err)
+	}
+	s.remember(values{"prepared": s.env["KUBERNETES_VERSION"]})
+	return "prepared", nil
+}
+
+// endpoint finds the API's name in a kubeadm configuration.
+var endpoint = regexp.MustCompile(`(?m)controlPlaneEndpoint: *"?([^\s":]+)`)
+
+func (s *step) init() (string, error) {
+	if s.host().str("prepared") == "" {
+		return "", errors.New("kubeadm: command not found: the host is not prepared")
+	}
+	cluster := s.find(clusterType, "cluster")
+	if cluster != nil && cluster.str("controlPlane") == s.machine.ID {
+		return "initialised", nil
+	}
+	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
+		found := s.resolve(m[1], s.vpcOf(s.machine))
+		if !contains(found, s.machine.str("privateIp")) {
+			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.str("privateIp"))
+		}
+	}
+	s.put(&object{Type: clusterType, ID: "cluster", State: values{
+		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
+	}})
+	s.putNode(s.node, s.machine.ID, true)
+	return "initialised", nil
+}
+
+func (s *step) join() (string, error) {
+	if s.host().str("prepared") == "" {
+		return "", errors.New("kubeadm: command not found: the host is not prepared")
+	}
+	api, err := s.api()
+	if err != nil {
+		return "", fmt.Errorf("kubeadm join: %w", err)
+	}
+	if name := hostOf(s.env["ENDPOINT"]); name != "" && len(s.resolve(name, s.vpcOf(s.machine))) == 0 {
+		return "", fmt.Errorf("kubeadm join: lookup %s: no such host", name)
+	}
+	if err := s.reaches(s.machine, api, "tcp", 6443); err != nil {
+		return "", fmt.Errorf("kubeadm join: %w", err)
+	}
+	if node := s.kube("Node", "", s.node); node != nil {
+		if node.str("instance") != s.machine.ID && s.find(instanceType, node.str("instance")) != nil {
+			return "", fmt.Errorf("kubeadm join: a node with name %q exists already", s.node)
+		}
+		if node.str("instance") == s.machine.ID {
+			return "joined", nil
+		}
+	}
+	s.putNode(s.node, s.machine.ID, false)
+	return "joined", nil
+}
+
+func (s *step) putNode(name, instance string, controlPlane bool) {
+	s.put(&object{Type: "k8s/Node", ID: "/" + name, State: values{
+		"name": name, "instance": instance, "controlPlane": controlPlane, "unconfigured": !controlPlane,
+	}})
+}
+
+func (s *step) label() (string, error) {
+	node, err := s.ownNode()
+	if err != nil {
+		return "", err
+	}
+	s.change(node, func(_, state values) {
+		state["unconfigured"] = false
+		state["labels"], state["taints"] = s.env["LABELS"], s.env["TAINTS"]
+	})
+	return "configured", nil
+}
+
+// ownNode is the node that the step is about, asked of the API on this host.
+func (s *step) ownNode() (*object, error) {
+	if _, err := s.api(); err != nil {
+		return nil, err
+	}
+	node := s.kube("Node", "", s.node)
+	if node == nil {
+		return nil, fmt.Errorf(`Error from server (NotFound): nodes %q not found`, s.node)
+	}
+	return node, nil
+}
+
+func (s *step) drain() (string, error) {
+	if _, err := s.api(); err != nil {
+		return "", err
+	}
+	if node := s.kube("Node", "", s.node); node != nil {
+		s.remove(node)
+	}
+	return "deleted", nil
+}
+
+func (s *step) backup() (string, error) {
+	bucket := s.env["BUCKET"]
+	if s.find(bucketType, bucket) == nil && s.find(bucketV2Type, bucket) == nil {
+		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
+	}
+	return "scheduled", nil
+}
+
+func (s *step) nodesReady() (string, error) {
+	if _, err := s.api(); err != nil {
+		return "", err
+	}
+	for _, name := range strings.Fields(s.env["NODES"]) {
+		if why := s.notReady(name); why != "" {
+			return "", fmt.Errorf("timed out waiting for the nodes: %s is not Ready: %s", name, why)
+		}
+	}
+	return "ready", nil
+}

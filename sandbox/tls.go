@@ -1,0 +1,419 @@
+package sandbox
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/url"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// tlsProvider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
+type tlsProvider struct{ sandbox *Sandbox }
+
+// tlsResource is one type: the inputs it insists on, what it computes, which of that is secret.
+type tlsResource struct {
+	required, computed, secret []string
+	make                       func(p *tlsProvider, in values) (values, error)
+}
+
+var tlsResources = map[string]tlsResource{
+	"tls:index/privateKey:PrivateKey": {
+		required: []string{"algorithm"},
+		computed: []string{
+			"privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8", "publicKeyFingerprintMd5",
+			"publicKeyFingerprintSha256", "publicKeyOpenssh", "publicKeyPem",
+		},
+		secret: []string{"privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8"},
+		make:   func(_ *tlsProvider, in values) (values, error) { return newPrivateKey(in) },
+	},
+	"tls:index/certRequest:CertRequest": {
+		required: []string{"privateKeyPem"},
+		computed: []string{"certRequestPem", "keyAlgorithm"},
+		secret:   []string{"privateKeyPem"},
+		make:     func(_ *tlsProvider, in values) (values, error) { return newCertRequest(in) },
+	},
+	"tls:index/selfSignedCert:SelfSignedCert": {
+		required: []string{"allowedUses", "privateKeyPem", "validityPeriodHours"},
+		computed: []string{"certPem", "keyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"},
+		secret:   []string{"privateKeyPem"},
+		make:     (*tlsProvider).newSelfSigned,
+	},
+	"tls:index/locallySignedCert:LocallySignedCert": {
+		required: []string{"allowedUses", "caCertPem", "caPrivateKeyPem", "certRequestPem", "validityPeriodHours"},
+		computed: []string{"certPem", "caKeyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"},
+		secret:   []string{"caPrivateKeyPem"},
+		make:     (*tlsProvider).newLocallySigned,
+	},
+}
+
+func (p *tlsProvider) check(r *request) (checked, error) {
+	res, ok := tlsResources[r.typ]
+	if !ok {
+		return checked{}, unknownType(r.typ)
+	}
+	return checked{failures: missing(r.inputs, res.required)}, nil
+}
+
+// missing reports the required inputs that have no value.
+func missing(in values, required []string) []failure {
+	var out []failure
+	for _, key := range required {
+		if !in.set(key) {
+			out = append(out, failure{key, fmt.Sprintf("missing required property '%s'", key)})
+		}
+	}
+	return out
+}
+
+// diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
+func (p *tlsProvider) diff(r *request) difference {
+	d := difference{changed: changedKeys(r.oldInputs, r.inputs)}
+	for _, key := range d.changed {
+		if key != "earlyRenewalHours" {
+			d.replace = append(d.replace, key)
+		}
+	}
+	if end, err := time.Parse(time.RFC3339, r.old.str("validityEndTime")); err == nil {
+		early := time.Duration(r.inputs.number("earlyRenewalHours")) * time.Hour
+		if !p.sandbox.options.Now().Before(end.Add(-early)) {
+			d.changed = append(d.changed, "readyForRenewal")
+			d.replace = append(d.replace, "readyForRenewal")
+		}
+	}
+	return d
+}
+
+func (p *tlsProvider) create(r *request) (answer, error) {
+	res := tlsResources[r.typ]
+	if r.preview {
+		return answer{outputs: pendingOutputs(res.computed), secret: res.secret}, nil
+	}
+	out, err := res.make(p, r.inputs)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s %s: %w", r.typ, r.name, err)
+	}
+	id := sha1.Sum([]byte(out.str("publicKeyPem") + out.str("certPem") + out.str("certRequestPem")))
+	return answer{id: hex.EncodeToString(id[:]), outputs: out, secret: res.secret}, nil
+}
+
+// pendingOutputs are outputs that a preview cannot know.
+func pendingOutputs(keys []string) values {
+	out := values{}
+	for _, k := range keys {
+		out[k] = unknown{}
+	}
+	return out
+}
+
+// update only ever changes earlyRenewalHours: the material stays.
+func (p *tlsProvider) update(r *request) (answer, error) {
+	res, out := tlsResources[r.typ], values{}
+	for _, k := range res.computed {
+		if r.old.set(k) {
+			out[k] = r.old[k]
+		}
+	}
+	return answer{id: r.id, outputs: out, secret: res.secret}, nil
+}
+
+func (p *tlsProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
+func (p *tlsProvider) delete(*request) error           { return nil }
+func (p *tlsProvider) invoke(r *request, args values) (values, error) {
+	if r.typ != "tls:index/getPublicKey:getPublicKey" {
+		return nil, unknownInvoke(r.typ)
+	}
+	key, err := parseKey(args.str("privateKeyPem") + args.str("privateKeyOpenssh"))
+	if err != nil {
+		return nil, err
+	}
+	return publicForms(key)
+}
+
+func newPrivateKey(in values) (values, error) {
+	var key crypto.Signer
+	var err error
+	switch algorithm := in.str("algorithm"); algorithm {
+	case "ED25519":
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	case "ECDSA":
+		curves := map[string]elliptic.Curve{"": elliptic.P224(), "P224": elliptic.P224(), "P256": elliptic.P256(), "P384": elliptic.P384(), "P521": elliptic.P521()}
+		curve, ok := curves[in.str("ecdsaCurve")]
+		if !ok {
+			return nil, fmt.Errorf("ecdsaCurve %q is none of P224, P256, P384, P521", in.str("ecdsaCurve"))
+		}
+		key, err = ecdsa.GenerateKey(curve, rand.Reader)
+	case "RSA":
+		bits := int(in.number("rsaBits"))
+		if bits == 0 {
+			bits = 2048
+		}
+		key, err = rsa.GenerateKey(rand.Reader, bits)
+	default:
+		return nil, fmt.Errorf("algorithm %q is none of RSA, ECDSA, ED25519", algorithm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := publicForms(key)
+	if err != nil {
+		return nil, err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	out["privateKeyPemPkcs8"] = pemText("PRIVATE KEY", pkcs8)
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		out["privateKeyPem"] = pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(k))
+	case *ecdsa.PrivateKey:
+		der, err := x509.MarshalECPrivateKey(k)
+		if err != nil {
+			return nil, err
+		}
+		out["privateKeyPem"] = pemText("EC PRIVATE KEY", der)
+	default:
+		out["privateKeyPem"] = out["privateKeyPemPkcs8"]
+	}
+	out["privateKeyOpenssh"] = ""
+	if block, err := ssh.MarshalPrivateKey(key, ""); err == nil { // OpenSSH has no P224
+		out["privateKeyOpenssh"] = string(pem.EncodeToMemory(block))
+	}
+	return out, nil
+}
+
+func publicForms(key crypto.Signer) (values, error) {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	out := values{
+		"publicKeyPem": pemText("PUBLIC KEY", der), "publicKeyOpenssh": "",
+		"publicKeyFingerprintMd5": "", "publicKeyFingerprintSha256": "",
+	}
+	if public, err := ssh.NewPublicKey(key.Public()); err == nil {
+		out["publicKeyOpenssh"] = string(ssh.MarshalAuthorizedKey(public))
+		out["publicKeyFingerprintMd5"] = ssh.FingerprintLegacyMD5(public)
+		out["publicKeyFingerprintSha256"] = ssh.FingerprintSHA256(public)
+	}
+	return out, nil
+}
+
+func newCertRequest(in values) (values, error) {
+	key, err := parseKey(in.str("privateKeyPem"))
+	if err != nil {
+		return nil, err
+	}
+	ips, uris, err := sans(in)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.CertificateRequest{
+		Subject: subject(in.object("subject")), DNSNames: in.strings("dnsNames"), IPAddresses: ips, URIs: uris,
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		return nil, err
+	}
+	return values{"certRequestPem": pemText("CERTIFICATE REQUEST", der), "keyAlgorithm": algorithmOf(key.Public())}, nil
+}
+
+func (p *tlsProvider) newSelfSigned(in values) (values, error) {
+	key, err := parseKey(in.str("privateKeyPem"))
+	if err != nil {
+		return nil, err
+	}
+	template, err := p.template(in)
+	if err != nil {
+		return nil, err
+	}
+	ips, uris, err := sans(in)
+	if err != nil {
+		return nil, err
+	}
+	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = subject(in.object("subject")), in.strings("dnsNames"), ips, uris
+	out, err := p.sign(in, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	out["keyAlgorithm"] = algorithmOf(key.Public())
+	return out, nil
+}
+
+func (p *tlsProvider) newLocallySigned(in values) (values, error) {
+	block, _ := pem.Decode([]byte(in.str("certRequestPem")))
+	if block == nil {
+		return nil, errors.New("certRequestPem is no PEM")
+	}
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("certRequestPem: %w", err)
+	}
+	block, _ = pem.Decode([]byte(in.str("caCertPem")))
+	if block == nil {
+		return nil, errors.New("caCertPem is no PEM")
+	}
+	ca, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("caCertPem: %w", err)
+	}
+	caKey, err := parseKey(in.str("caPrivateKeyPem"))
+	if err != nil {
+		return nil, fmt.Errorf("caPrivateKeyPem: %w", err)
+	}
+	template, err := p.template(in)
+	if err != nil {
+		return nil, err
+	}
+	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = csr.Subject, csr.DNSNames, csr.IPAddresses, csr.URIs
+	out, err := p.sign(in, template, ca, csr.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
+	out["caKeyAlgorithm"] = algorithmOf(caKey.Public())
+	return out, nil
+}
+
+// template holds what both kinds of certificate have in common.
+func (p *tlsProvider) template(in values) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
+	if err != nil {
+		return nil, err
+	}
+	now := p.sandbox.options.Now()
+	cert := &x509.Certificate{
+		SerialNumber:          serial,
+		NotBefore:             now,
+		NotAfter:              now.Add(time.Duration(in.number("validityPeriodHours")) * time.Hour),
+		BasicConstraintsValid: true,
+		IsCA:                  in.flag("isCaCertificate"),
+	}
+	if n := in.at("maxPathLength"); n != nil {
+		cert.MaxPathLen = int(in.number("maxPathLength"))
+		cert.MaxPathLenZero = cert.MaxPathLen == 0
+	}
+	for _, use := range in.strings("allowedUses") {
+		switch usage, extended := keyUsages[use], extendedKeyUsages[use]; {
+		case usage != 0:
+			cert.KeyUsage |= usage
+		case extended != 0:
+			cert.ExtKeyUsage = append(cert.ExtKeyUsage, extended)
+		default:
+			return nil, fmt.Errorf("allowedUses: %q is not a key usage", use)
+		}
+	}
+	return cert, nil
+}
+
+func (p *tlsProvider) sign(in values, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (values, error) {
+	if template.IsCA || in.flag("setSubjectKeyId") {
+		der, err := x509.MarshalPKIXPublicKey(public)
+		if err != nil {
+			return nil, err
+		}
+		id := sha1.Sum(der)
+		template.SubjectKeyId = id[:]
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		return nil, err
+	}
+	return values{
+		"certPem":           pemText("CERTIFICATE", der),
+		"readyForRenewal":   false,
+		"validityStartTime": template.NotBefore.Format(time.RFC3339),
+		"validityEndTime":   template.NotAfter.Format(time.RFC3339),
+	}, nil
+}
+
+func sans(in values) (ips []net.IP, uris []*url.URL, err error) {
+	for _, text := range in.strings("ipAddresses") {
+		ip := net.ParseIP(text)
+		if ip == nil {
+			return nil, nil, fmt.Errorf("ipAddresses: %q is no address", text)
+		}
+		ips = append(ips, ip)
+	}
+	for _, text := range in.strings("uris") {
+		uri, err := url.Parse(text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("uris: %w", err)
+		}
+		uris = append(uris, uri)
+	}
+	return ips, uris, nil
+}
+
+func subject(in values) pkix.Name {
+	one := func(key string) []string {
+		if in.str(key) == "" {
+			return nil
+		}
+		return []string{in.str(key)}
+	}
+	return pkix.Name{
+		CommonName: in.str("commonName"), SerialNumber: in.str("serialNumber"),
+		Organization: one("organization"), OrganizationalUnit: one("organizationalUnit"),
+		Country: one("country"), Locality: one("locality"), Province: one("province"), PostalCode: one("postalCode"),
+		StreetAddress: in.strings("streetAddresses"),
+	}
+}
+
+// parseKey reads a private key in any PEM form, OpenSSH's included.
+func parseKey(text string) (crypto.Signer, error) {
+	raw, err := ssh.ParseRawPrivateKey([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w", err)
+	}
+	if k, ok := raw.(*ed25519.PrivateKey); ok {
+		return *k, nil
+	}
+	signer, ok := raw.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("private key: %T cannot sign", raw)
+	}
+	return signer, nil
+}
+
+func algorithmOf(public crypto.PublicKey) string {
+	switch public.(type) {
+	case *rsa.PublicKey:
+		return "RSA"
+	case *ecdsa.PublicKey:
+		return "ECDSA"
+	}
+	return "ED25519"
+}
+
+func pemText(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+var keyUsages = map[string]x509.KeyUsage{
+	"digital_signature": x509.KeyUsageDigitalSignature, "content_commitment": x509.KeyUsageContentCommitment,
+	"key_encipherment": x509.KeyUsageKeyEncipherment, "data_encipherment": x509.KeyUsageDataEncipherment,
+	"key_agreement": x509.KeyUsageKeyAgreement, "cert_signing": x509.KeyUsageCertSign, "crl_signing": x509.KeyUsageCRLSign,
+	"encipher_only": x509.KeyUsageEncipherOnly, "decipher_only": x509.KeyUsageDecipherOnly,
+}
+
+// ExtKeyUsageAny is the zero value and so cannot be in this table; nobody should want it.
+var extendedKeyUsages = map[string]x509.ExtKeyUsage{
+	"server_auth": x509.ExtKeyUsageServerAuth, "client_auth": x509.ExtKeyUsageClientAuth,
+	"code_signing": x509.ExtKeyUsageCodeSigning, "email_protection": x509.ExtKeyUsageEmailProtection,
+	"timestamping": x509.ExtKeyUsageTimeStamping, "ocsp_signing": x509.ExtKeyUsageOCSPSigning,
+}
