@@ -66,5 +66,47 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 		return nil, err
 	}
 
+	monitors, err := b.monitorDefinitions()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.metricsServer(); err != nil {
+		return nil, err
+	}
+	vol, err := b.ebs()
+	if err != nil {
+		return nil, err
+	}
+	certManager, err := b.certManager(monitors)
+	if err != nil {
+		return nil, err
+	}
+	balancers, err := b.loadBalancerController(monitors)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.clusterIssuer(certManager, balancers); err != nil {
+		return nil, err
+	}
+	if err := b.data(monitors, vol); err != nil {
+		return nil, err
+	}
+	monitoring, err := b.monitoring(monitors, vol)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.logging(monitors, vol); err != nil {
+		return nil, err
+	}
+	argocd, err := b.argocd(monitors, append(b.operands, balancers, vol.gate)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.rollouts(monitors); err != nil {
+		return nil, err
+	}
+	if err := b.ingress(balancers, argocd, monitoring); err != nil {
+		return nil, err
+	}
 	return root, ctx.RegisterResourceOutputs(root, pulumi.Map{"urls": pulumi.ToStringMap(root.URLs)})
 }

@@ -2,6 +2,7 @@ package addons
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -15,6 +16,8 @@ type builder struct {
 	args Args
 	cfg  *config.Config
 	root *Platform
+	// operands are the gates of operators whose custom resources users may have made.
+	operands []pulumi.Resource
 }
 
 // needs are the resources that have to exist before another and have to outlive it. Add-ons that are switched off
@@ -27,6 +30,11 @@ func needs(resources ...pulumi.Resource) []pulumi.Resource {
 		}
 	}
 	return present
+}
+
+// outlived are needs of a controller that calls AWS: beside the given, everything without which it could not clean up.
+func (b *builder) outlived(resources ...pulumi.Resource) []pulumi.Resource {
+	return slices.Concat(needs(b.root.NodesReady), b.args.MustOutliveAddons, needs(resources...))
 }
 
 func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption) []pulumi.ResourceOption {

@@ -1,6 +1,9 @@
 package addons
 
-import "kubeadm-aws/addons/kube"
+import (
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
 
 // Controllers that call AWS run on the control plane: only its instances have the permissions.
 var (
@@ -8,14 +11,52 @@ var (
 	controlPlaneTolerations = []kube.Values{{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}}
 )
 
-// Data services run on the storage node.
-var (
-	storageSelector    = map[string]string{"workload": "storage"}
-	storageTolerations = []kube.Values{{"key": "workload", "operator": "Equal", "value": "storage", "effect": "NoSchedule"}}
-)
-
 // anywhere is the toleration of agents that belong on every node.
 var anywhere = []kube.Values{{"operator": "Exists"}}
+
+// placement says on which nodes a workload runs.
+type placement struct {
+	selector    map[string]string
+	tolerations []kube.Values
+}
+
+// storageLabel marks the nodes for whatever has a volume. An EBS volume never leaves its zone, so a pod that has one
+// is better off on a node that is replaced in the same zone than on any node that happens to fit today.
+const storageLabel, storageValue = "workload", "storage"
+
+// storagePlacement is where workloads with volumes run: on the storage nodes, or anywhere when there are none (nil).
+func storagePlacement(cfg *config.Config) *placement {
+	for _, node := range cfg.Nodes {
+		if node.Labels[storageLabel] == storageValue {
+			return &placement{
+				selector:    map[string]string{storageLabel: storageValue},
+				tolerations: []kube.Values{{"key": storageLabel, "operator": "Equal", "value": storageValue, "effect": "NoSchedule"}},
+			}
+		}
+	}
+	return nil
+}
+
+// onto adds the placement to the values of a chart that calls the two nodeSelector and tolerations.
+func (p *placement) onto(values kube.Values) kube.Values {
+	if p == nil {
+		return values
+	}
+	return values.Merge(kube.Values{"nodeSelector": p.selector, "tolerations": p.tolerations})
+}
+
+// affinity is the selector for kinds that have no node selector.
+func (p *placement) affinity() kube.Values {
+	var expressions []kube.Values
+	for key, value := range p.selector {
+		expressions = append(expressions, kube.Values{"key": key, "operator": "In", "values": []string{value}})
+	}
+	return kube.Values{"nodeAffinity": kube.Values{
+		"requiredDuringSchedulingIgnoredDuringExecution": kube.Values{
+			"nodeSelectorTerms": []kube.Values{{"matchExpressions": expressions}},
+		},
+	}}
+}
 
 // requests are what a container asks of its node. Every container of the platform asks, so that the sum can be held
 // against what the nodes have; none is limited, because a limit on a small node mostly kills what would have recovered.

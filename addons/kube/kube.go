@@ -6,7 +6,9 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/utilities"
@@ -86,6 +88,33 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 // Object is any Kubernetes object, custom resources included.
 type Object struct {
 	pulumi.CustomResourceState
+
+	// Status is what the controllers say of the object. Nil for kinds that have none.
+	Status pulumi.AnyOutput `pulumi:"status"`
+}
+
+// LoadBalancerHostname is the name of the load balancer that serves an Ingress or a Service.
+func (o *Object) LoadBalancerHostname() pulumi.StringOutput {
+	return o.Status.ApplyT(func(status any) (string, error) {
+		var parsed struct {
+			LoadBalancer struct {
+				Ingress []struct {
+					Hostname string `json:"hostname"`
+				} `json:"ingress"`
+			} `json:"loadBalancer"`
+		}
+		text, err := json.Marshal(status)
+		if err != nil {
+			return "", fmt.Errorf("status: %w", err)
+		}
+		if err := json.Unmarshal(text, &parsed); err != nil {
+			return "", fmt.Errorf("status: %w", err)
+		}
+		if len(parsed.LoadBalancer.Ingress) == 0 {
+			return "", errors.New("the load balancer has no name yet")
+		}
+		return parsed.LoadBalancer.Ingress[0].Hostname, nil
+	}).(pulumi.StringOutput)
 }
 
 // ObjectArgs describe one object. APIVersion, Kind and Name are required.
@@ -96,6 +125,9 @@ type ObjectArgs struct {
 	Namespace   string
 	Labels      map[string]string
 	Annotations map[string]string
+	// DynamicAnnotations are annotations with values that other resources yield.
+	DynamicAnnotations map[string]pulumi.StringInput
+	Finalizers         []string
 	// Fields are the object's top-level fields beside metadata: spec, data, stringData, parameters and so on.
 	Fields Values
 	// WaitFor are conditions such as "condition=Ready" that creation waits for.
@@ -127,6 +159,9 @@ func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi
 	if len(annotations) > 0 {
 		metadata["annotations"] = annotations
 	}
+	if len(args.Finalizers) > 0 {
+		metadata["finalizers"] = pulumi.ToStringArray(args.Finalizers)
+	}
 	inputs := args.Fields.Inputs()
 	inputs["apiVersion"] = pulumi.String(args.APIVersion)
 	inputs["kind"] = pulumi.String(args.Kind)
@@ -145,6 +180,7 @@ func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi
 // annotations are the object's own and the one that the provider reads conditions from.
 func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
 	all := pulumi.ToStringMap(o.Annotations)
+	maps.Copy(all, o.DynamicAnnotations)
 	if len(o.WaitFor) == 0 {
 		return all, nil
 	}

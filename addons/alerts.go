@@ -1,0 +1,133 @@
+package addons
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// alert is one alerting rule.
+type alert struct {
+	name, expr, wait, severity string
+	summary, action            string
+}
+
+// The metrics that the snapshot timer on the control plane leaves for the node exporter.
+const (
+	backupTime   = "etcd_backup_last_success_timestamp_seconds"
+	backupFailed = "etcd_backup_last_run_failed"
+)
+
+// alerts adds what the stack's own rules do not know: the snapshots, the certificates and the data services of this
+// platform. Nodes, pods and volumes are covered by the rules that come with the stack.
+func (b *builder) alerts(definitions pulumi.Resource) error {
+	for group, rules := range alertGroups(b.cfg) {
+		if _, err := b.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func alertGroups(cfg *config.Config) map[string][]alert {
+	groups := map[string][]alert{
+		"etcd-backup": {
+			{"EtcdBackupTooOld", "time() - max(" + backupTime + ") > 2 * 24 * 3600", "15m", "critical",
+				"The newest etcd snapshot is more than two days old.", "Look at: journalctl -u etcd-backup on the control plane."},
+			{"EtcdBackupFailed", "max(" + backupFailed + ") > 0", "15m", "warning",
+				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-backup on the control plane."},
+			{"EtcdBackupNeverReported", "absent(" + backupTime + ")", "24h", "warning",
+				"No etcd snapshot has been reported for a day.", "Look at: systemctl list-timers etcd-backup.timer on the control plane."},
+		},
+		"certificates": {
+			{"ClientCertificateExpiresSoon",
+				`histogram_quantile(0.01, sum by (le) (rate(apiserver_client_certificate_expiration_seconds_bucket{job="apiserver"}[5m]))) < 14 * 24 * 3600`,
+				"1h", "warning", "A client certificate that is in use expires within two weeks.",
+				"Look at: kubeadm certs check-expiration on the control plane. An upgrade of Kubernetes renews them, or kubeadm certs renew all."},
+		},
+	}
+	if cfg.Addons.CertManager.On() {
+		groups["certificates"] = append(groups["certificates"], alert{"CertificateExpiresSoon",
+			"min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds) - time() < 7 * 24 * 3600", "1h", "warning",
+			"Certificate {{ $labels.namespace }}/{{ $labels.name }} expires within a week and has not been renewed.",
+			"Look at: kubectl -n {{ $labels.namespace }} describe certificate {{ $labels.name }}."})
+	}
+	if cfg.Addons.RabbitMQ.On() {
+		groups["rabbitmq"] = []alert{
+			{"RabbitMQDown", fmt.Sprintf(`count(rabbitmq_identity_info{namespace=%q}) < %d or absent(rabbitmq_identity_info{namespace=%[1]q})`, dataNamespace, cfg.Addons.RabbitMQ.Replicas),
+				"5m", "critical", "A RabbitMQ server does not answer.", "Look at: kubectl -n data get rabbitmqcluster,pods."},
+			{"RabbitMQBlocksPublishers", `max by (pod) (rabbitmq_alarms_memory_used_watermark or rabbitmq_alarms_free_disk_space_watermark) > 0`,
+				"2m", "critical", "{{ $labels.pod }} has run short of memory or disk and holds publishers back.",
+				"Drain queues, or raise addons.rabbitmq.storageGiB."},
+			{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
+				"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.", "Look at the consumers."},
+		}
+	}
+	if cfg.Addons.Redis.On() {
+		groups["redis"] = []alert{
+			{"RedisDown", `max(redis_up) < 1 or absent(redis_up)`, "5m", "critical",
+				"Redis does not answer.", "Look at: kubectl -n data get pods -l app.kubernetes.io/name=valkey."},
+			{"RedisEvictsKeys", `increase(redis_evicted_keys_total[10m]) > 0`, "5m", "warning",
+				"Redis drops keys because its memory is full.", "Raise its memory, or shorten the life of keys."},
+			{"RedisNotPersisted", `redis_aof_last_write_status == 0 or redis_rdb_last_bgsave_status == 0`, "10m", "critical",
+				"Redis cannot write to its volume.", "Look at the free space of its volume."},
+		}
+	}
+	return groups
+}
+
+func prometheusRule(group string, alerts []alert) kube.ObjectArgs {
+	var rules []kube.Values
+	for _, a := range alerts {
+		rules = append(rules, kube.Values{
+			"alert":       a.name,
+			"expr":        a.expr,
+			"for":         a.wait,
+			"labels":      kube.Values{"severity": a.severity},
+			"annotations": kube.Values{"summary": a.summary, "description": a.action},
+		})
+	}
+	return kube.ObjectArgs{
+		APIVersion: "monitoring.coreos.com/v1",
+		Kind:       "PrometheusRule",
+		Name:       "platform-" + group,
+		Namespace:  "monitoring",
+		Fields:     kube.Values{"spec": kube.Values{"groups": []kube.Values{{"name": group, "rules": rules}}}},
+	}
+}
+
+//go:embed dashboards/*.json
+var dashboardFiles embed.FS
+
+// dashboards hands the program's dashboards to Grafana, which looks for ConfigMaps with a label.
+func (b *builder) dashboards(definitions pulumi.Resource) error {
+	files, err := fs.Glob(dashboardFiles, "dashboards/*.json")
+	if err != nil {
+		return fmt.Errorf("dashboards: %w", err)
+	}
+	for _, file := range files {
+		text, err := dashboardFiles.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("dashboards: %w", err)
+		}
+		base := strings.TrimPrefix(file, "dashboards/")
+		name := "dashboard-" + strings.TrimSuffix(base, ".json")
+		if _, err := b.object(name, kube.ObjectArgs{
+			APIVersion: "v1",
+			Kind:       "ConfigMap",
+			Name:       name,
+			Namespace:  "monitoring",
+			Labels:     map[string]string{"grafana_dashboard": "1"},
+			Fields:     kube.Values{"data": kube.Values{base: string(text)}},
+		}, needs(definitions)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package addons
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// argocd installs Argo CD, and when a repository is configured the Application that syncs everything else from it.
+// The gates of what Applications may deploy have to outlive the Applications.
+func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) (pulumi.Resource, error) {
+	settings := b.cfg.Addons.ArgoCD
+	if !settings.On() {
+		return nil, nil
+	}
+	namespace, err := b.namespace("argocd", baseline)
+	if err != nil {
+		return nil, err
+	}
+	login, err := b.argocdLogin(namespace)
+	if err != nil {
+		return nil, err
+	}
+	argocd, err := b.release("argo-cd", argocdChart, kube.ReleaseArgs{
+		Namespace: "argocd",
+		Values:    argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
+	}, needs(b.root.NodesReady, login, monitors))
+	if err != nil {
+		return nil, err
+	}
+	gate, err := b.applicationsGate(argocd, gates...)
+	if err != nil {
+		return nil, err
+	}
+	if settings.RepoURL == "" {
+		return argocd, nil
+	}
+	_, err = b.object("root-application", rootApplication(b.cfg), needs(gate))
+	return argocd, err
+}
+
+// argocdLogin makes the Secret in which Argo CD keeps its administrator. Argo CD adds keys of its own to it; the
+// program owns only those it sets.
+func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error) {
+	password, err := b.password("argocd")
+	if err != nil {
+		return nil, err
+	}
+	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)}, pulumi.Parent(b.root))
+	if err != nil {
+		return nil, fmt.Errorf("salt of argocd: %w", err)
+	}
+	hash := pulumi.All(password, salt.Base64).ApplyT(func(values []any) (string, error) {
+		raw, err := base64.StdEncoding.DecodeString(values[1].(string))
+		if err != nil {
+			return "", fmt.Errorf("salt of argocd: %w", err)
+		}
+		return bcryptHash(values[0].(string), raw)
+	}).(pulumi.StringOutput)
+	return b.secret("argocd-secret", "argocd", "Opaque", map[string]string{
+		"app.kubernetes.io/name":    "argocd-secret",
+		"app.kubernetes.io/part-of": "argocd",
+	}, map[string]pulumi.StringInput{
+		"admin.password": hash,
+		// Sessions that are older than this are logged out. A fixed time, because the present would differ at every run.
+		"admin.passwordMtime": pulumi.String("2026-01-01T00:00:00Z"),
+	}, needs(namespace))
+}
+
+func argocdValues(cfg *config.Config, monitored bool) kube.Values {
+	metrics := kube.Values{"enabled": monitored, "serviceMonitor": kube.Values{"enabled": monitored}}
+	values := kube.Values{
+		// Kept at uninstall: taking the definitions away takes every Application with them.
+		"crds": kube.Values{"install": true, "keep": true},
+		"configs": kube.Values{
+			"secret": kube.Values{"createSecret": false},
+			// TLS ends at the load balancer.
+			"params": kube.Values{"server.insecure": true},
+		},
+		"controller": kube.Values{"resources": requests("100m", "256Mi"), "metrics": metrics},
+		"repoServer": kube.Values{"resources": requests("50m", "128Mi"), "metrics": metrics, "copyutil": kube.Values{"resources": requests("10m", "16Mi")}},
+		"server": kube.Values{
+			"resources": requests("25m", "64Mi"),
+			"metrics":   metrics,
+			"service":   kube.Values{"type": "NodePort"},
+		},
+		"applicationSet":  kube.Values{"resources": requests("20m", "64Mi")},
+		"redis":           kube.Values{"resources": requests("20m", "32Mi")},
+		"redisSecretInit": kube.Values{"resources": requests("10m", "16Mi")},
+		// Single sign-on and notifications have to be configured to be of any use.
+		"dex":           kube.Values{"enabled": false},
+		"notifications": kube.Values{"enabled": false},
+	}
+	if cfg.DNS.Domain != "" {
+		values["global"] = kube.Values{"domain": argocdHost(cfg)}
+	}
+	return values
+}
+
+func argocdHost(cfg *config.Config) string { return "argocd." + cfg.DNS.Domain }
+
+// rootApplication syncs envs/<environment> of the configured repository.
+func rootApplication(cfg *config.Config) kube.ObjectArgs {
+	settings := cfg.Addons.ArgoCD
+	return kube.ObjectArgs{
+		APIVersion: "argoproj.io/v1alpha1",
+		Kind:       "Application",
+		Name:       "root",
+		Namespace:  "argocd",
+		// Deleting the Application deletes what it deployed, and is over when that is gone.
+		Finalizers: []string{"resources-finalizer.argocd.argoproj.io"},
+		Fields: kube.Values{"spec": kube.Values{
+			"project": "default",
+			"source": kube.Values{
+				"repoURL":        settings.RepoURL,
+				"targetRevision": settings.Revision,
+				"path":           "envs/" + cfg.Environment,
+			},
+			"destination": kube.Values{"server": "https://kubernetes.default.svc", "namespace": "argocd"},
+			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},
+		}},
+	}
+}

@@ -1,0 +1,44 @@
+package addons
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/blowfish"
+)
+
+// bcryptCost is 2^10 rounds, what Argo CD itself uses.
+const bcryptCost = 10
+
+// bcryptAlphabet is bcrypt's own order of the base64 letters.
+var bcryptEncoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
+
+// bcryptHash is the bcrypt hash of a password under a given salt of 16 bytes, in the form $2a$10$<salt><hash>. The
+// usual libraries draw a salt of their own at every call, which would make every run of the program a change; with the
+// salt in the state the same password gives the same hash.
+func bcryptHash(password string, salt []byte) (string, error) {
+	if len(password) > 72 {
+		return "", errors.New("the password is longer than 72 bytes, which is all that bcrypt looks at")
+	}
+	if len(salt) != 16 {
+		return "", fmt.Errorf("a bcrypt salt has 16 bytes, not %d", len(salt))
+	}
+	key := append([]byte(password), 0)
+	cipher, err := blowfish.NewSaltedCipher(key, salt)
+	if err != nil {
+		return "", fmt.Errorf("bcrypt: %w", err)
+	}
+	for range 1 << bcryptCost {
+		blowfish.ExpandKey(key, cipher)
+		blowfish.ExpandKey(salt, cipher)
+	}
+	hash := []byte("OrpheanBeholderScryDoubt")
+	for block := 0; block < len(hash); block += blowfish.BlockSize {
+		for range 64 {
+			cipher.Encrypt(hash[block:block+blowfish.BlockSize], hash[block:block+blowfish.BlockSize])
+		}
+	}
+	// The last byte of the hash is left out by the format.
+	return fmt.Sprintf("$2a$%02d$%s%s", bcryptCost, bcryptEncoding.EncodeToString(salt), bcryptEncoding.EncodeToString(hash[:23])), nil
+}

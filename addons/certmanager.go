@@ -1,0 +1,68 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// certManager issues certificates inside the cluster. The load balancer's own certificate is ACM's.
+func (b *builder) certManager(monitors pulumi.Resource) (pulumi.Resource, error) {
+	settings := b.cfg.Addons.CertManager
+	if !settings.On() {
+		return nil, nil
+	}
+	namespace, err := b.namespace("cert-manager", baseline)
+	if err != nil {
+		return nil, err
+	}
+	return b.release("cert-manager", certManagerChart, kube.ReleaseArgs{
+		Namespace: "cert-manager",
+		Values:    certManagerValues(monitors != nil).Merge(settings.Values),
+	}, needs(b.root.NodesReady, namespace, monitors))
+}
+
+func certManagerValues(monitored bool) kube.Values {
+	return kube.Values{
+		// Kept at uninstall: taking the definitions away takes every certificate with them.
+		"crds": kube.Values{"enabled": true, "keep": true},
+		"global": kube.Values{
+			"leaderElection": kube.Values{"namespace": "cert-manager"},
+		},
+		"resources":       requests("10m", "48Mi"),
+		"webhook":         kube.Values{"resources": requests("10m", "32Mi")},
+		"cainjector":      kube.Values{"resources": requests("10m", "48Mi")},
+		"startupapicheck": kube.Values{"resources": requests("10m", "32Mi")},
+		"prometheus":      kube.Values{"servicemonitor": kube.Values{"enabled": monitored}},
+	}
+}
+
+// clusterIssuer lets users ask for public certificates by ACME. The challenge is answered over HTTP through the shared
+// load balancer, because answering over DNS would need AWS permissions outside the control plane.
+func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) error {
+	if certManager == nil || loadBalancers == nil || b.cfg.DNS.Domain == "" {
+		return nil
+	}
+	_, err := b.object("clusterissuer-letsencrypt", issuer(b.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
+	return err
+}
+
+func issuer(acme config.ACME) kube.ObjectArgs {
+	account := kube.Values{
+		"server":              acme.Server,
+		"privateKeySecretRef": kube.Values{"name": "letsencrypt-account"},
+		"solvers": []kube.Values{{
+			"http01": kube.Values{"ingress": kube.Values{"ingressClassName": ingressClass, "serviceType": "NodePort"}},
+		}},
+	}
+	if acme.Email != "" {
+		account["email"] = acme.Email
+	}
+	return kube.ObjectArgs{
+		APIVersion: "cert-manager.io/v1",
+		Kind:       "ClusterIssuer",
+		Name:       "letsencrypt",
+		Fields:     kube.Values{"spec": kube.Values{"acme": account}},
+	}
+}

@@ -1,0 +1,98 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// storageClass is the default class of volumes: encrypted gp3.
+const storageClass = "gp3"
+
+// volumes is what a workload with persistent volumes needs.
+type volumes struct {
+	class pulumi.Resource
+	gate  pulumi.Resource
+}
+
+// ebs installs the driver of EBS volumes, the default storage class, and the gate that stands between the driver and
+// everything that has a volume.
+func (b *builder) ebs() (volumes, error) {
+	settings := b.cfg.Addons.EBSCSI
+	if !settings.On() {
+		return volumes{}, nil
+	}
+	driver, err := b.release("aws-ebs-csi-driver", ebsChart, kube.ReleaseArgs{
+		Namespace: "kube-system",
+		Values:    ebsValues(b.cfg).Merge(settings.Values),
+	}, b.outlived())
+	if err != nil {
+		return volumes{}, err
+	}
+	class, err := b.object("storageclass-"+storageClass, gp3Class(b.cfg), needs(driver),
+		pulumi.ReplaceOnChanges([]string{"reclaimPolicy"}), pulumi.DeleteBeforeReplace(true))
+	if err != nil {
+		return volumes{}, err
+	}
+	gate, err := b.volumesGate(driver)
+	return volumes{class: class, gate: gate}, err
+}
+
+func ebsValues(cfg *config.Config) kube.Values {
+	small := requests("5m", "24Mi")
+	return kube.Values{
+		"controller": kube.Values{
+			"region": cfg.Region,
+			// Tags every volume with the cluster's name, which is how the sweep finds those that a dead cluster leaves.
+			"k8sTagClusterId":   cfg.Cluster.Name,
+			"extraVolumeTags":   cfg.Tags(),
+			"replicaCount":      1,
+			"nodeSelector":      controlPlaneSelector,
+			"tolerations":       controlPlaneTolerations,
+			"priorityClassName": onHostNetwork("system-cluster-critical", 6),
+			"resources":         requests("10m", "40Mi"),
+			// A budget of one replica would hold up every drain of the control plane.
+			"podDisruptionBudget": kube.Values{"enabled": false},
+		},
+		"sidecars": kube.Values{
+			"provisioner":         kube.Values{"resources": small},
+			"attacher":            kube.Values{"resources": small},
+			"resizer":             kube.Values{"resources": small},
+			"livenessProbe":       kube.Values{"resources": small},
+			"nodeDriverRegistrar": kube.Values{"resources": small},
+		},
+		"node": kube.Values{
+			"enableWindows":     false,
+			"tolerateAllTaints": true,
+			// Zone and instance type come from the Node object, because the metadata service is out of a pod's reach.
+			"metadataSources": "kubernetes",
+			"resources":       requests("10m", "40Mi"),
+		},
+		// Only for the chart's own tests; its image is not in a public release registry.
+		"helmTester": kube.Values{"enabled": false},
+	}
+}
+
+// gp3Class is an object of its own, and not one of the chart's, because its reclaim policy follows the configuration
+// and can only be changed by making the class anew.
+func gp3Class(cfg *config.Config) kube.ObjectArgs {
+	reclaim := "Delete"
+	if cfg.Protection.Volumes == keepVolumes {
+		reclaim = "Retain"
+	}
+	return kube.ObjectArgs{
+		APIVersion:  "storage.k8s.io/v1",
+		Kind:        "StorageClass",
+		Name:        storageClass,
+		Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		Fields: kube.Values{
+			"provisioner":          "ebs.csi.aws.com",
+			"parameters":           kube.Values{"type": "gp3", "encrypted": "true", "csi.storage.k8s.io/fstype": "ext4"},
+			"reclaimPolicy":        reclaim,
+			"allowVolumeExpansion": true,
+			// The volume is made in the zone of the node that the pod goes to.
+			"volumeBindingMode": "WaitForFirstConsumer",
+		},
+	}
+}

@@ -1,0 +1,77 @@
+package addons
+
+import (
+	_ "embed"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/cluster"
+)
+
+//go:embed scripts/release-gate.sh
+var releaseGateScript string
+
+// keepVolumes is the value of protection.volumes that leaves EBS volumes behind.
+const keepVolumes = "keep"
+
+// gate is a step whose removal is the point. It depends on a controller, so it goes before the controller does, and
+// going it removes what users and GitOps made outside the program that only this controller can clean up after: it
+// waits until load balancers and volumes are really gone. What the program itself makes of that kind depends on the
+// gate, so that nothing is removed behind the program's back.
+//
+// There is one gate for each controller, because causes differ: a volume need not wait for Argo CD, and an add-on that
+// is switched off takes its own gate along.
+func (b *builder) gate(subject string, settings map[string]string, needs []pulumi.Resource) (pulumi.Resource, error) {
+	env := func(action string) map[string]pulumi.StringInput {
+		all := map[string]pulumi.StringInput{"ACTION": pulumi.String(action)}
+		for key, value := range settings {
+			all[key] = pulumi.String(value)
+		}
+		return all
+	}
+	return b.args.Cluster.OnControlPlane(b.ctx, "release-gate-"+subject, cluster.Step{
+		Name:    "release-gate",
+		Run:     cluster.Script{Text: releaseGateScript, Env: env("hold")},
+		Delete:  &cluster.Script{Text: releaseGateScript, Env: env("release")},
+		Minutes: 20,
+	}, b.options(needs, []pulumi.ResourceOption{
+		// Other steps are over when their machine goes. This one has to be done before.
+		pulumi.DeletedWith(nil),
+	})...)
+}
+
+// applicationsGate deletes Argo CD's Applications with all that they deployed. The gates of what Applications deploy
+// have to outlive it.
+func (b *builder) applicationsGate(argocd pulumi.Resource, gates ...pulumi.Resource) (pulumi.Resource, error) {
+	return b.gate("applications", map[string]string{
+		"RELEASE":    "applications",
+		"CONTROLLER": "argocd/statefulset/argocd-application-controller",
+	}, append(needs(argocd), needs(gates...)...))
+}
+
+// loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits for their load balancers to go.
+func (b *builder) loadBalancersGate(controller ...pulumi.Resource) (pulumi.Resource, error) {
+	return b.gate("load-balancers", map[string]string{
+		"RELEASE":    "load-balancers",
+		"CONTROLLER": "kube-system/deployment/aws-load-balancer-controller",
+	}, needs(controller...))
+}
+
+// volumesGate deletes persistent volume claims with the workloads that hold them, and waits for the volumes to go.
+// Where volumes are kept it turns them to Retain as soon as it exists.
+func (b *builder) volumesGate(driver pulumi.Resource) (pulumi.Resource, error) {
+	return b.gate("volumes", map[string]string{
+		"RELEASE":    "volumes",
+		"VOLUMES":    b.cfg.Protection.Volumes,
+		"CONTROLLER": "kube-system/deployment/ebs-csi-controller",
+	}, needs(driver))
+}
+
+// operandsGate deletes the custom resources of an operator, whose finalizers only the operator removes.
+func (b *builder) operandsGate(subject, resource, controller string, needs []pulumi.Resource) (pulumi.Resource, error) {
+	return b.gate(subject, map[string]string{
+		"RELEASE":    "resources",
+		"RESOURCES":  resource,
+		"CONTROLLER": controller,
+	}, needs)
+}

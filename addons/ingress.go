@@ -1,0 +1,120 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/route53"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+)
+
+// ingress publishes the platform under the domain: one load balancer for everything, with the certificate of the
+// domain, and records that point to it. Without a domain there is none; Services are then reached by port-forward.
+func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) error {
+	if gate == nil || b.cfg.DNS.Domain == "" || b.args.CertificateARN == nil {
+		return nil
+	}
+	shared, err := b.sharedIngress(gate)
+	if err != nil {
+		return err
+	}
+	if argocd != nil {
+		err := b.serve("argocd", argocdHost(b.cfg), "argo-cd-argocd-server", "argocd", "/healthz", needs(shared, argocd))
+		if err != nil {
+			return err
+		}
+	}
+	if monitoring != nil {
+		err := b.serve("grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health", needs(shared, monitoring))
+		if err != nil {
+			return err
+		}
+	}
+	return b.records(shared)
+}
+
+// hostnameKnown is the condition of an Ingress whose load balancer exists.
+const hostnameKnown = "jsonpath={.status.loadBalancer.ingress[0].hostname}"
+
+// sharedIngress stands for the load balancer itself. It answers what no other Ingress of the class does with 404, and
+// holds the settings that concern the whole: its listeners and its security groups. The groups are the program's, so
+// the controller makes none and writes no rules.
+func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
+	namespace, err := b.namespace("ingress", baseline)
+	if err != nil {
+		return nil, err
+	}
+	return b.object("ingress-shared", kube.ObjectArgs{
+		APIVersion: "networking.k8s.io/v1",
+		Kind:       "Ingress",
+		Name:       "shared",
+		Namespace:  "ingress",
+		Annotations: map[string]string{
+			"alb.ingress.kubernetes.io/listen-ports":    `[{"HTTP":80},{"HTTPS":443}]`,
+			"alb.ingress.kubernetes.io/actions.nothing": `{"type":"fixed-response","fixedResponseConfig":{"contentType":"text/plain","statusCode":"404","messageBody":"nothing is served under this name\n"}}`,
+			// Rules are tried in the order of groups; this one comes last.
+			"alb.ingress.kubernetes.io/group.order": "1000",
+		},
+		DynamicAnnotations: map[string]pulumi.StringInput{
+			"alb.ingress.kubernetes.io/security-groups": pulumi.Sprintf("%s,%s", b.args.LoadBalancerGroup, b.args.BackendGroup),
+		},
+		Fields: kube.Values{"spec": kube.Values{
+			"ingressClassName": ingressClass,
+			"defaultBackend": kube.Values{"service": kube.Values{
+				"name": "nothing", "port": kube.Values{"name": "use-annotation"},
+			}},
+		}},
+		WaitFor: []string{hostnameKnown},
+	}, needs(gate, namespace))
+}
+
+// serve publishes a Service under a host name.
+func (b *builder) serve(name, host, service, namespace, health string, needs []pulumi.Resource) error {
+	_, err := b.object("ingress-"+name, kube.ObjectArgs{
+		APIVersion: "networking.k8s.io/v1",
+		Kind:       "Ingress",
+		Name:       name,
+		Namespace:  namespace,
+		Annotations: map[string]string{
+			"alb.ingress.kubernetes.io/healthcheck-path": health,
+			"alb.ingress.kubernetes.io/listen-ports":     `[{"HTTP":80},{"HTTPS":443}]`,
+		},
+		Fields: kube.Values{"spec": kube.Values{
+			"ingressClassName": ingressClass,
+			"rules": []kube.Values{{
+				"host": host,
+				"http": kube.Values{"paths": []kube.Values{{
+					"path": "/", "pathType": "Prefix",
+					"backend": kube.Values{"service": kube.Values{"name": service, "port": kube.Values{"number": 80}}},
+				}}},
+			}},
+		}},
+		WaitFor: []string{hostnameKnown},
+	}, needs)
+	b.root.URLs[name] = "https://" + host
+	return err
+}
+
+// records point the names of the platform, and those that the user has reserved, to the load balancer.
+func (b *builder) records(shared *kube.Object) error {
+	hosts := append([]string{}, b.cfg.DNS.IngressHosts...)
+	if b.cfg.Addons.ArgoCD.On() {
+		hosts = append(hosts, argocdHost(b.cfg))
+	}
+	if b.cfg.Addons.Monitoring.On() {
+		hosts = append(hosts, grafanaHost(b.cfg))
+	}
+	for _, host := range hosts {
+		if _, err := route53.NewRecord(b.ctx, host, &route53.RecordArgs{
+			ZoneId:  b.args.ZoneID.ToStringPtrOutput().Elem(),
+			Name:    pulumi.String(host),
+			Type:    pulumi.String("CNAME"),
+			Ttl:     pulumi.Int(60),
+			Records: pulumi.StringArray{shared.LoadBalancerHostname()},
+		}, pulumi.Parent(b.root)); err != nil {
+			return fmt.Errorf("record %s: %w", host, err)
+		}
+	}
+	return nil
+}

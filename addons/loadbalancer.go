@@ -1,0 +1,105 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// ingressClass is the class that Ingresses name to be served by the shared load balancer.
+const ingressClass = "alb"
+
+// loadBalancerController turns Ingresses into rules of one shared load balancer. It returns the gate that whatever
+// makes a load balancer depends on, or nil when the add-on is off.
+func (b *builder) loadBalancerController(monitors pulumi.Resource) (pulumi.Resource, error) {
+	settings := b.cfg.Addons.LoadBalancer
+	if !settings.On() {
+		return nil, nil
+	}
+	tls, err := b.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
+	if err != nil {
+		return nil, err
+	}
+	controller, err := b.release("aws-load-balancer-controller", loadBalancerChart, kube.ReleaseArgs{
+		Namespace: "kube-system",
+		Values:    loadBalancerValues(b.cfg, b.args, tls, monitors != nil).Merge(settings.Values),
+	}, b.outlived(monitors))
+	if err != nil {
+		return nil, err
+	}
+	class, err := b.ingressClass(controller)
+	if err != nil {
+		return nil, err
+	}
+	return b.loadBalancersGate(controller, class)
+}
+
+func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS, monitored bool) kube.Values {
+	return kube.Values{
+		"clusterName": cfg.Cluster.Name,
+		// With these two the controller never asks the metadata service where it is.
+		"region": cfg.Region,
+		"vpcId":  args.VPCID,
+		// Addresses of pods are not addresses of the VPC, so targets are nodes.
+		"defaultTargetType": "instance",
+		// Otherwise no Service can be made anywhere in the cluster while the controller is down.
+		"enableServiceMutatorWebhook": false,
+		// The group belongs to the program, so the controller leaves none behind.
+		"backendSecurityGroup": args.BackendGroup,
+		"webhookTLS":           kube.Values{"caCert": tls.ca, "cert": tls.cert, "key": tls.key},
+		// The classes are objects of the program: they name the certificate, which is issued later than the
+		// controller can start.
+		"createIngressClassResource": false,
+		"enableShield":               false,
+		"enableWaf":                  false,
+		"enableWafv2":                false,
+		"defaultTags":                cfg.Tags(),
+		"replicaCount":               1,
+		"hostNetwork":                true,
+		"nodeSelector":               controlPlaneSelector,
+		"tolerations":                controlPlaneTolerations,
+		// On the host's network a second pod finds its ports taken, so the first has to go before.
+		"updateStrategy": kube.Values{"rollingUpdate": kube.Values{"maxSurge": 0, "maxUnavailable": 1}},
+		"resources":      requests("50m", "96Mi"),
+		"serviceMonitor": kube.Values{"enabled": monitored},
+	}
+}
+
+// ingressClass makes the class of Ingresses. Its parameters hold for every Ingress of the class, so that users cannot
+// make a second load balancer, or one without TLS, by forgetting an annotation.
+func (b *builder) ingressClass(controller pulumi.Resource) (pulumi.Resource, error) {
+	params, err := b.object("ingressclassparams-"+ingressClass, kube.ObjectArgs{
+		APIVersion: "elbv2.k8s.aws/v1beta1",
+		Kind:       "IngressClassParams",
+		Name:       ingressClass,
+		Fields:     kube.Values{"spec": ingressParameters(b.cfg, b.args.CertificateARN)},
+	}, needs(controller))
+	if err != nil {
+		return nil, err
+	}
+	return b.object("ingressclass-"+ingressClass, kube.ObjectArgs{
+		APIVersion:  "networking.k8s.io/v1",
+		Kind:        "IngressClass",
+		Name:        ingressClass,
+		Annotations: map[string]string{"ingressclass.kubernetes.io/is-default-class": "true"},
+		Fields: kube.Values{"spec": kube.Values{
+			"controller": "ingress.k8s.aws/alb",
+			"parameters": kube.Values{"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": ingressClass},
+		}},
+	}, needs(params))
+}
+
+func ingressParameters(cfg *config.Config, certificate pulumi.StringPtrInput) kube.Values {
+	params := kube.Values{
+		"scheme":     "internet-facing",
+		"group":      kube.Values{"name": cfg.Cluster.Name},
+		"targetType": "instance",
+	}
+	if certificate != nil {
+		params["certificateArn"] = []any{certificate}
+		params["sslPolicy"] = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+		params["sslRedirectPort"] = "443"
+	}
+	return params
+}

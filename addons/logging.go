@@ -1,0 +1,118 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// lokiURL is where logs are written to and read from inside the cluster.
+const lokiURL = "http://loki.logging.svc:3100"
+
+// logging collects the logs of all pods and of kubelets, and keeps them in S3.
+func (b *builder) logging(monitors pulumi.Resource, vol volumes) error {
+	settings := b.cfg.Addons.Logging
+	if !settings.On() || b.args.LogBucket == nil {
+		return nil
+	}
+	// Fluent Bit reads the logs from the host's disk.
+	namespace, err := b.namespace("logging", privileged)
+	if err != nil {
+		return err
+	}
+	loki, err := b.release("loki", lokiChart, kube.ReleaseArgs{
+		Namespace: "logging",
+		Values:    lokiValues(b.cfg, b.args.LogBucket).Merge(section(settings.Values, "loki")),
+	}, b.outlived(namespace, vol.class, vol.gate))
+	if err != nil {
+		return err
+	}
+	_, err = b.release("fluent-bit", fluentBitChart, kube.ReleaseArgs{
+		Namespace: "logging",
+		Values:    fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
+	}, needs(loki, monitors))
+	return err
+}
+
+// section is the part of an add-on's user values that is for one of its two charts.
+func section(values map[string]any, name string) map[string]any {
+	part, _ := values[name].(map[string]any)
+	return part
+}
+
+func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
+	none := kube.Values{"replicas": 0}
+	off := kube.Values{"enabled": false}
+	return kube.Values{
+		"deploymentMode": "Monolithic",
+		"loki": kube.Values{
+			"auth_enabled": false,
+			"commonConfig": kube.Values{"replication_factor": 1},
+			"schemaConfig": kube.Values{"configs": []kube.Values{{
+				"from": "2024-04-01", "store": "tsdb", "object_store": "s3", "schema": "v13",
+				"index": kube.Values{"prefix": "loki_index_", "period": "24h"},
+			}}},
+			"storage": kube.Values{
+				"type":        "s3",
+				"bucketNames": kube.Values{"chunks": bucket, "ruler": bucket},
+				"s3":          kube.Values{"region": cfg.Region},
+			},
+			// Loki deletes what is older; the bucket's lifecycle rule is only the net below.
+			"compactor":     kube.Values{"retention_enabled": true, "delete_request_store": "s3"},
+			"limits_config": kube.Values{"retention_period": fmt.Sprintf("%dh", logRetentionDays*24)},
+		},
+		"singleBinary": kube.Values{
+			"replicas": 1,
+			// The bucket is open to the role of the control plane, which a pod only has on the host's network there.
+			"nodeSelector":      controlPlaneSelector,
+			"tolerations":       controlPlaneTolerations,
+			"priorityClassName": onHostNetwork("system-cluster-critical", 2),
+			"resources":         requests("100m", "256Mi"),
+			"persistence": kube.Values{
+				"size":                           "10Gi",
+				"storageClass":                   storageClass,
+				"enableStatefulSetAutoDeletePVC": true,
+				"whenDeleted":                    "Delete",
+			},
+		},
+		"read": none, "write": none, "backend": none,
+		// The caches ask for ten gigabytes of memory.
+		"chunksCache": off, "resultsCache": off,
+		// One process needs no gateway before it.
+		"gateway": off,
+		// The canary and the test that looks for it only prove Loki to itself.
+		"lokiCanary": off, "test": off,
+		// Reads alerting rules from ConfigMaps; alerts are Prometheus' here.
+		"sidecar": kube.Values{"rules": off},
+	}
+}
+
+// logRetentionDays is how long logs are kept.
+const logRetentionDays = 30
+
+func fluentBitValues(monitored bool) kube.Values {
+	const output = `[OUTPUT]
+    Name loki
+    Match kube.*
+    Host loki.logging.svc
+    Port 3100
+    Labels job=fluent-bit
+    Auto_Kubernetes_Labels on
+[OUTPUT]
+    Name loki
+    Match host.*
+    Host loki.logging.svc
+    Port 3100
+    Labels job=kubelet
+`
+	return kube.Values{
+		"config":         kube.Values{"outputs": output},
+		"tolerations":    anywhere,
+		"resources":      requests("20m", "48Mi"),
+		"testFramework":  kube.Values{"enabled": false},
+		"serviceMonitor": kube.Values{"enabled": monitored},
+	}
+}

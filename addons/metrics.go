@@ -1,0 +1,27 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+)
+
+// metricsServer answers `kubectl top` and autoscalers.
+func (b *builder) metricsServer() (pulumi.Resource, error) {
+	settings := b.cfg.Addons.MetricsServer
+	if !settings.On() {
+		return nil, nil
+	}
+	return b.release("metrics-server", metricsChart, kube.ReleaseArgs{
+		Namespace: "kube-system",
+		Values:    metricsServerValues().Merge(settings.Values),
+	}, needs(b.root.NodesReady))
+}
+
+func metricsServerValues() kube.Values {
+	return kube.Values{
+		// The serving certificates of kubelets are self-signed. The connection is encrypted, but not verified.
+		"args":      []string{"--kubelet-insecure-tls"},
+		"resources": requests("50m", "64Mi"),
+	}
+}

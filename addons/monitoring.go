@@ -1,0 +1,168 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// monitorDefinitions installs the custom resource definitions of the Prometheus operator by themselves. Other charts
+// bring monitors of their own and need nothing else of the monitoring, so they do not have to wait for the rest. It
+// returns nil when monitoring is off. The definitions are dropped on destroy: they die with the cluster.
+func (b *builder) monitorDefinitions() (pulumi.Resource, error) {
+	if !b.cfg.Addons.Monitoring.On() {
+		return nil, nil
+	}
+	namespace, err := b.monitoringNamespace()
+	if err != nil {
+		return nil, err
+	}
+	return b.release("prometheus-operator-crds", promCRDsChart, kube.ReleaseArgs{
+		Namespace: "monitoring",
+	}, needs(namespace), pulumi.RetainOnDelete(true))
+}
+
+func (b *builder) monitoringNamespace() (pulumi.Resource, error) {
+	// The node exporter looks at the host.
+	return b.namespace("monitoring", privileged)
+}
+
+// monitoring installs Prometheus, Alertmanager and Grafana.
+func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.Resource, error) {
+	settings := b.cfg.Addons.Monitoring
+	if !settings.On() {
+		return nil, nil
+	}
+	password, err := b.password("grafana")
+	if err != nil {
+		return nil, err
+	}
+	login, err := b.secret("grafana-admin", "monitoring", "Opaque", nil, map[string]pulumi.StringInput{
+		"admin-user":     pulumi.String("admin"),
+		"admin-password": password,
+	}, needs(definitions))
+	if err != nil {
+		return nil, err
+	}
+	stack, err := b.release("kube-prometheus-stack", monitoringChart, kube.ReleaseArgs{
+		Namespace: "monitoring",
+		Values:    monitoringValues(b.cfg).Merge(settings.Values),
+	}, needs(b.root.NodesReady, definitions, login, vol.class, vol.gate))
+	if err != nil {
+		return nil, err
+	}
+	if err := b.dashboards(definitions); err != nil {
+		return nil, err
+	}
+	return stack, b.alerts(definitions)
+}
+
+func monitoringValues(cfg *config.Config) kube.Values {
+	place := storagePlacement(cfg)
+	removed := kube.Values{"whenDeleted": "Delete", "whenScaled": "Retain"}
+	values := kube.Values{
+		"crds": kube.Values{"enabled": false},
+		"prometheus": kube.Values{"prometheusSpec": place.onto(kube.Values{
+			"retention":                            "10d",
+			"retentionSize":                        "16GB",
+			"storageSpec":                          claim("20Gi"),
+			"persistentVolumeClaimRetentionPolicy": removed,
+			"resources":                            requests("150m", "640Mi"),
+			// Otherwise only monitors that this very chart has made are looked at.
+			"serviceMonitorSelectorNilUsesHelmValues": false,
+			"podMonitorSelectorNilUsesHelmValues":     false,
+			"ruleSelectorNilUsesHelmValues":           false,
+			"probeSelectorNilUsesHelmValues":          false,
+			"scrapeConfigSelectorNilUsesHelmValues":   false,
+		})},
+		"alertmanager": kube.Values{"alertmanagerSpec": place.onto(kube.Values{
+			"storage":                              claim("1Gi"),
+			"persistentVolumeClaimRetentionPolicy": removed,
+			"resources":                            requests("10m", "48Mi"),
+		})},
+		"prometheusOperator": kube.Values{
+			// The webhook catches a bad rule one step earlier than the operator does, for two Jobs and a certificate.
+			"admissionWebhooks": kube.Values{"enabled": false},
+			"tls":               kube.Values{"enabled": false},
+			"resources":         requests("20m", "64Mi"),
+			"prometheusConfigReloader": kube.Values{
+				"resources": requests("5m", "16Mi"),
+			},
+		},
+		"kube-state-metrics": kube.Values{"resources": requests("10m", "48Mi")},
+		"prometheus-node-exporter": kube.Values{
+			"resources":   requests("20m", "24Mi"),
+			"tolerations": anywhere,
+			"extraArgs": []string{
+				`--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run/containerd/.+|var/lib/docker/.+|var/lib/kubelet/.+)($|/)`,
+				`--collector.filesystem.fs-types-exclude=^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs|erofs)$`,
+				"--collector.textfile.directory=/host/textfile",
+			},
+			// What steps on the hosts report: the age of the etcd snapshot, the expiry of certificates.
+			"extraHostVolumeMounts": []kube.Values{{
+				"name": "textfile", "hostPath": "/var/lib/node-exporter/textfile", "type": "DirectoryOrCreate",
+				"mountPath": "/host/textfile", "readOnly": true, "mountPropagation": "HostToContainer",
+			}},
+		},
+		"grafana": place.onto(grafanaValues(cfg)),
+	}
+	return values
+}
+
+func grafanaValues(cfg *config.Config) kube.Values {
+	values := kube.Values{
+		"fullnameOverride": "grafana",
+		"admin": kube.Values{
+			"existingSecret": "grafana-admin",
+			"userKey":        "admin-user",
+			"passwordKey":    "admin-password",
+		},
+		"persistence": kube.Values{"enabled": true, "type": "pvc", "size": "2Gi", "storageClassName": storageClass},
+		// The volume can be attached to one node only, so the old pod has to go first.
+		"deploymentStrategy": kube.Values{"type": "Recreate"},
+		// The group id on the volume does what this init container would do as root.
+		"initChownData": kube.Values{"enabled": false},
+		"service":       kube.Values{"type": "NodePort"},
+		"testFramework": kube.Values{"enabled": false},
+		"resources":     requests("50m", "160Mi"),
+		"sidecar":       kube.Values{"resources": requests("5m", "64Mi")},
+	}
+	if cfg.DNS.Domain != "" {
+		values["grafana.ini"] = kube.Values{"server": kube.Values{"root_url": "https://" + grafanaHost(cfg)}}
+	}
+	if cfg.Addons.Logging.On() {
+		values["additionalDataSources"] = []kube.Values{{"name": "Loki", "type": "loki", "uid": "loki", "url": lokiURL}}
+	}
+	return values
+}
+
+func grafanaHost(cfg *config.Config) string { return "grafana." + cfg.DNS.Domain }
+
+// claim is a volume claim template of a custom resource of the Prometheus operator.
+func claim(size string) kube.Values {
+	return kube.Values{"volumeClaimTemplate": kube.Values{"spec": kube.Values{
+		"storageClassName": storageClass,
+		"accessModes":      []string{"ReadWriteOnce"},
+		"resources":        kube.Values{"requests": kube.Values{"storage": size}},
+	}}}
+}
+
+// podMonitor has Prometheus read the metrics of the pods with the given labels in the data namespace. Without
+// monitoring, monitors is nil and there is nobody to read them.
+func (b *builder) podMonitor(name, port string, labels map[string]string, needs []pulumi.Resource) error {
+	if !b.cfg.Addons.Monitoring.On() {
+		return nil
+	}
+	_, err := b.object("podmonitor-"+name, kube.ObjectArgs{
+		APIVersion: "monitoring.coreos.com/v1",
+		Kind:       "PodMonitor",
+		Name:       name,
+		Namespace:  dataNamespace,
+		Fields: kube.Values{"spec": kube.Values{
+			"selector":            kube.Values{"matchLabels": labels},
+			"podMetricsEndpoints": []kube.Values{{"port": port, "interval": "30s"}},
+		}},
+	}, needs)
+	return err
+}

@@ -1,0 +1,51 @@
+package addons
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// password is what the user has set as <name>Password, or else one that is made once and kept in the state. It is a
+// secret either way, and published with the platform's outputs.
+func (b *builder) password(name string) (pulumi.StringOutput, error) {
+	if given, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name+"Password"); err == nil {
+		b.root.Passwords[name] = given
+		return given, nil
+	}
+	// Letters and digits only: the password ends up in connection URLs and in configuration files of several syntaxes.
+	generated, err := random.NewRandomPassword(b.ctx, name+"-password", &random.RandomPasswordArgs{
+		Length:  pulumi.Int(24),
+		Special: pulumi.Bool(false),
+	}, pulumi.Parent(b.root))
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("password of %s: %w", name, err)
+	}
+	result := pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
+	b.root.Passwords[name] = result
+	return result, nil
+}
+
+// secret makes a Kubernetes Secret. Add-ons refer to it by name, so that no password is ever part of Helm values.
+func (b *builder) secret(name, namespace, kind string, labels map[string]string, data map[string]pulumi.StringInput, needs []pulumi.Resource) (pulumi.Resource, error) {
+	encoded := kube.Values{}
+	for key, value := range data {
+		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(plain string) string {
+			return base64.StdEncoding.EncodeToString([]byte(plain))
+		}).(pulumi.StringOutput))
+	}
+	return b.object("secret-"+name, kube.ObjectArgs{
+		APIVersion: "v1",
+		Kind:       "Secret",
+		Name:       name,
+		Namespace:  namespace,
+		Labels:     labels,
+		Fields:     kube.Values{"type": kind, "data": encoded},
+	}, needs)
+}

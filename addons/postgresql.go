@@ -1,0 +1,80 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// postgresql installs CloudNativePG and one database cluster of it.
+func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error {
+	settings := b.cfg.Addons.PostgreSQL
+	if !settings.On() {
+		return nil
+	}
+	namespace, err := b.namespace("cnpg-system", baseline)
+	if err != nil {
+		return err
+	}
+	operator, err := b.release("cloudnative-pg", postgresqlChart, kube.ReleaseArgs{
+		Namespace: "cnpg-system",
+		Values:    postgresqlOperatorValues().Merge(settings.Values),
+	}, needs(b.root.NodesReady, namespace))
+	if err != nil {
+		return err
+	}
+	gate, err := b.operandsGate("postgresql", "clusters.postgresql.cnpg.io",
+		"cnpg-system/deployment/cloudnative-pg", needs(operator, vol.gate))
+	if err != nil {
+		return err
+	}
+	b.operands = append(b.operands, gate)
+
+	password, err := b.password("postgresql")
+	if err != nil {
+		return err
+	}
+	credentials, err := b.secret("postgresql-app", dataNamespace, "kubernetes.io/basic-auth", nil,
+		map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password}, needs(data))
+	if err != nil {
+		return err
+	}
+	if _, err := b.object("postgresql", postgresqlCluster(b.cfg), needs(gate, vol.class, vol.gate, credentials)); err != nil {
+		return err
+	}
+	return b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
+}
+
+func postgresqlOperatorValues() kube.Values {
+	return kube.Values{"resources": requests("20m", "64Mi")}
+}
+
+func postgresqlCluster(cfg *config.Config) kube.ObjectArgs {
+	spec := kube.Values{
+		"instances": 1,
+		"storage": kube.Values{
+			"storageClass": storageClass,
+			"size":         fmt.Sprintf("%dGi", cfg.Addons.PostgreSQL.StorageGiB),
+		},
+		"bootstrap": kube.Values{"initdb": kube.Values{
+			"database": "app",
+			"owner":    "app",
+			"secret":   kube.Values{"name": "postgresql-app"},
+		}},
+		"resources": kube.Values{"requests": kube.Values{"cpu": "100m", "memory": "384Mi"}},
+	}
+	if place := storagePlacement(cfg); place != nil {
+		spec["affinity"] = kube.Values{"nodeSelector": place.selector, "tolerations": place.tolerations}
+	}
+	return kube.ObjectArgs{
+		APIVersion: "postgresql.cnpg.io/v1",
+		Kind:       "Cluster",
+		Name:       "postgresql",
+		Namespace:  dataNamespace,
+		Fields:     kube.Values{"spec": spec},
+		WaitFor:    []string{"condition=Ready"},
+	}
+}

@@ -1,0 +1,116 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// dataNamespace holds the data services.
+const dataNamespace = "data"
+
+// rabbitmq installs the operator, and one cluster of it: operator with its definitions, then the cluster, then its
+// pods. On destroy the cluster has to go while the operator lives, which alone removes its finalizer.
+func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
+	settings := b.cfg.Addons.RabbitMQ
+	if !settings.On() {
+		return nil
+	}
+	namespace, err := b.namespace("rabbitmq-system", baseline)
+	if err != nil {
+		return err
+	}
+	operator, err := b.release("rabbitmq-cluster-operator", rabbitmqChart, kube.ReleaseArgs{
+		Namespace: "rabbitmq-system",
+		Values:    rabbitmqOperatorValues().Merge(settings.Values),
+	}, needs(b.root.NodesReady, namespace))
+	if err != nil {
+		return err
+	}
+	gate, err := b.operandsGate("rabbitmq", "rabbitmqclusters.rabbitmq.com",
+		"rabbitmq-system/deployment/rabbitmq-cluster-operator", needs(operator, vol.gate))
+	if err != nil {
+		return err
+	}
+	b.operands = append(b.operands, gate)
+
+	password, err := b.password("rabbitmq")
+	if err != nil {
+		return err
+	}
+	credentials, err := b.secret("rabbitmq-credentials", dataNamespace, "Opaque", nil, rabbitmqCredentials(password), needs(data))
+	if err != nil {
+		return err
+	}
+	if _, err := b.object("rabbitmq", rabbitmqCluster(b.cfg), needs(gate, vol.class, vol.gate, credentials)); err != nil {
+		return err
+	}
+	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
+}
+
+func rabbitmqOperatorValues() kube.Values {
+	return kube.Values{
+		"clusterOperator": kube.Values{
+			"resources": requests("20m", "64Mi"),
+			// The operator's own webhook needs certificates and catches nothing that the program gets wrong.
+			"webhook": kube.Values{"enabled": false},
+			"pdb":     kube.Values{"create": false},
+		},
+		// Users, queues and bindings as custom resources: a second operator that nobody has asked for.
+		"msgTopologyOperator": kube.Values{"enabled": false},
+	}
+}
+
+const rabbitmqUser = "platform"
+
+// rabbitmqCredentials are in the form in which the operator makes them itself: what the server reads, and what clients
+// bind to.
+func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringInput {
+	host := "rabbitmq." + dataNamespace + ".svc"
+	return map[string]pulumi.StringInput{
+		"default_user.conf": pulumi.Sprintf("default_user = %s\ndefault_pass = %s\n", rabbitmqUser, password),
+		"connection_string": pulumi.Sprintf("amqp://%s:%s@%s:5672/", rabbitmqUser, password, host),
+		"username":          pulumi.String(rabbitmqUser),
+		"password":          password,
+		"host":              pulumi.String(host),
+		"port":              pulumi.String("5672"),
+		"provider":          pulumi.String("rabbitmq"),
+		"type":              pulumi.String("rabbitmq"),
+	}
+}
+
+func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
+	settings := cfg.Addons.RabbitMQ
+	spec := kube.Values{
+		"replicas": settings.Replicas,
+		"secretBackend": kube.Values{
+			"externalSecret": kube.Values{"name": "rabbitmq-credentials"},
+		},
+		"persistence": kube.Values{
+			"storageClassName": storageClass,
+			"storage":          fmt.Sprintf("%dGi", settings.StorageGiB),
+		},
+		// RabbitMQ holds publishers back at a share of its memory limit, so the limit has to be there.
+		"resources": kube.Values{
+			"requests": kube.Values{"cpu": "100m", "memory": "512Mi"},
+			"limits":   kube.Values{"memory": "1Gi"},
+		},
+		// The default is a week, for queues that must drain to other members.
+		"terminationGracePeriodSeconds": 60,
+	}
+	if place := storagePlacement(cfg); place != nil {
+		spec["affinity"] = place.affinity()
+		spec["tolerations"] = place.tolerations
+	}
+	return kube.ObjectArgs{
+		APIVersion: "rabbitmq.com/v1beta1",
+		Kind:       "RabbitmqCluster",
+		Name:       "rabbitmq",
+		Namespace:  dataNamespace,
+		Fields:     kube.Values{"spec": spec},
+		WaitFor:    []string{"condition=AllReplicasReady", "condition=ClusterAvailable"},
+	}
+}

@@ -1,0 +1,36 @@
+package addons
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+)
+
+// rollouts installs Argo Rollouts, for blue-green and canary releases.
+func (b *builder) rollouts(monitors pulumi.Resource) error {
+	settings := b.cfg.Addons.ArgoRollouts
+	if !settings.On() {
+		return nil
+	}
+	namespace, err := b.namespace("argo-rollouts", baseline)
+	if err != nil {
+		return err
+	}
+	_, err = b.release("argo-rollouts", rolloutsChart, kube.ReleaseArgs{
+		Namespace: "argo-rollouts",
+		Values:    rolloutsValues(monitors != nil).Merge(settings.Values),
+	}, needs(b.root.NodesReady, namespace, monitors))
+	return err
+}
+
+func rolloutsValues(monitored bool) kube.Values {
+	return kube.Values{
+		"installCRDs": true,
+		"keepCRDs":    true,
+		"controller": kube.Values{
+			"replicas":  1,
+			"resources": requests("20m", "64Mi"),
+			"metrics":   kube.Values{"enabled": monitored, "serviceMonitor": kube.Values{"enabled": monitored}},
+		},
+	}
+}

@@ -1,0 +1,278 @@
+#!/usr/bin/env bash
+# Removes what users and GitOps made in the cluster, while the controller that can clean up after it still lives, and
+# waits until it is really gone. Safe to run again at any point.
+#
+# ACTION      hold: nothing is removed; release: it is
+# RELEASE     applications | load-balancers | resources | volumes: what to remove
+# CONTROLLER  namespace/kind/name of the controller that does the work
+# RESOURCES   for "resources": the custom resources, separated by blanks
+# VOLUMES     for "volumes": delete | keep
+# LIMIT       seconds to wait for a living controller (default 600); DEAD_LIMIT for a dead one (default 60)
+set -euo pipefail
+
+export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
+limit=${LIMIT:-600}
+dead_limit=${DEAD_LIMIT:-60}
+interval=${INTERVAL:-3}
+
+say() { printf '%s\n' "$*" >&2; }
+kube() { kubectl --request-timeout=30s "$@"; }
+
+# Succeeds when the API has a custom resource such as applications.argoproj.io.
+known() {
+  local found
+  found=$(kube get crd "$1" --ignore-not-found -o name) || exit 1
+  [[ -n $found ]]
+}
+
+# Prints "<namespace> <name>" for every object of a resource.
+names() {
+  kube get "$1" --all-namespaces -o go-template='{{range .items}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}'
+}
+
+# Prints the same for those that are being deleted.
+deleted_names() {
+  kube get "$1" --all-namespaces -o go-template='{{range .items}}{{if .metadata.deletionTimestamp}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
+}
+
+# Prints the same for the Services that have a load balancer.
+balanced_services() {
+  kube get services --all-namespaces -o go-template='{{range .items}}{{if eq .spec.type "LoadBalancer"}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
+}
+
+# Succeeds when the controller has a pod that is ready.
+alive() {
+  local namespace kind name ready
+  IFS=/ read -r namespace kind name <<<"${CONTROLLER:?}"
+  ready=$(kube -n "$namespace" get "$kind" "$name" -o jsonpath='{.status.readyReplicas}' 2>/dev/null) || return 1
+  [[ ${ready:-0} -gt 0 ]]
+}
+
+# Waits until the function $1 prints nothing. Fails when it still prints something after the limit, which is short
+# when nobody is there to do the work. An API that does not answer counts as something left.
+wait_until_gone() {
+  local list=$1 left='' shown='' started=$SECONDS dead_since=''
+  while :; do
+    left=$("$list") || left="the API does not answer"
+    if [[ -z $left ]]; then
+      return 0
+    fi
+    if [[ $left != "$shown" ]]; then
+      say "waiting for: ${left//$'\n'/, }"
+      shown=$left
+    fi
+    if alive; then
+      dead_since=''
+    else
+      dead_since=${dead_since:-$SECONDS}
+      if ((SECONDS - dead_since >= dead_limit)); then
+        say "The controller $CONTROLLER does not run."
+        return 1
+      fi
+    fi
+    if ((SECONDS - started >= limit)); then
+      say "Not gone after $limit s."
+      return 1
+    fi
+    sleep "$interval"
+  done
+}
+
+# Deletes every object of a resource without waiting, and says which.
+delete_all() { kube delete "$1" --all --all-namespaces --wait=false --ignore-not-found >&2; }
+
+# Takes the finalizers off every object of a resource that is being deleted, so that nothing waits for a controller
+# that is not there.
+strip_finalizers() {
+  local resource=$1 objects namespace name
+  objects=$(deleted_names "$resource")
+  while read -r namespace name; do
+    [[ -n $name ]] || continue
+    say "letting go of $resource $namespace/$name without its controller"
+    kube -n "$namespace" patch "$resource" "$name" --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null ||
+      say "could not: look at kubectl -n $namespace get $resource $name -o yaml"
+  done <<<"$objects"
+}
+
+# Deletes the webhook configurations that answer for a resource; with their server gone they would refuse the patch.
+drop_webhooks() {
+  local plural=${1%%.*} kind rules name
+  for kind in validatingwebhookconfigurations mutatingwebhookconfigurations; do
+    # shellcheck disable=SC2016 # the variable is the template's
+    rules=$(kube get "$kind" -o go-template='{{range $c := .items}}{{range .webhooks}}{{range .rules}}{{range .resources}}{{$c.metadata.name}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}')
+    while read -r name; do
+      say "deleting $kind $name, which nobody answers for any more"
+      kube delete "$kind" "$name" --ignore-not-found >/dev/null
+    done < <(awk -v plural="$plural" '$2 == plural { print $1 }' <<<"$rules" | sort -u)
+  done
+}
+
+applications_left() { names applications.argoproj.io; }
+
+release_applications() {
+  local objects namespace name
+  known applications.argoproj.io || return 0
+  # They would make their Applications anew.
+  if known applicationsets.argoproj.io; then
+    delete_all applicationsets.argoproj.io
+  fi
+  # Without the finalizer Argo CD forgets an Application and leaves behind what it deployed.
+  objects=$(names applications.argoproj.io)
+  while read -r namespace name; do
+    [[ -n $name ]] || continue
+    kube -n "$namespace" patch applications.argoproj.io "$name" --type=merge \
+      -p '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}' >/dev/null ||
+      say "Application $namespace/$name is on its way out already"
+  done <<<"$objects"
+  delete_all applications.argoproj.io
+  if ! wait_until_gone applications_left; then
+    strip_finalizers applications.argoproj.io
+  fi
+}
+
+balancers_left() {
+  names ingresses && balanced_services || return 1
+  if [[ -n $(kube get crd targetgroupbindings.elbv2.k8s.aws --ignore-not-found -o name) ]]; then
+    names targetgroupbindings.elbv2.k8s.aws
+  fi
+}
+
+release_load_balancers() {
+  local services namespace name hosts
+  hosts=$(kube get ingresses,services --all-namespaces -o go-template='{{range .items}}{{range .status.loadBalancer.ingress}}{{.hostname}} {{end}}{{end}}')
+  services=$(balanced_services)
+  delete_all ingresses
+  while read -r namespace name; do
+    [[ -n $name ]] || continue
+    kube -n "$namespace" delete service "$name" --wait=false --ignore-not-found >&2
+  done <<<"$services"
+  if ! wait_until_gone balancers_left; then
+    drop_webhooks ingresses
+    drop_webhooks targetgroupbindings
+    strip_finalizers ingresses
+    strip_finalizers services
+    if known targetgroupbindings.elbv2.k8s.aws; then
+      delete_all targetgroupbindings.elbv2.k8s.aws
+      strip_finalizers targetgroupbindings.elbv2.k8s.aws
+    fi
+    say "Load balancers may be left in AWS, for the sweep to remove: $hosts"
+  fi
+}
+
+resources_left() { names "$resource"; }
+
+release_resources() {
+  for resource in ${RESOURCES:?}; do
+    known "$resource" || continue
+    delete_all "$resource"
+    if ! wait_until_gone resources_left; then
+      drop_webhooks "$resource"
+      strip_finalizers "$resource"
+    fi
+  done
+}
+
+# Prints "<persistent volume> <EBS volume> <size> <class> <claim>" for every volume of the driver.
+volumes() {
+  kube get persistentvolumes -o go-template='{{range .items}}{{if .spec.csi}}{{if eq .spec.csi.driver "ebs.csi.aws.com"}}{{.metadata.name}} {{.spec.csi.volumeHandle}} {{.spec.capacity.storage}} {{or .spec.storageClassName "-"}} {{with .spec.claimRef}}{{.namespace}}/{{.name}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}'
+}
+
+# Sets what becomes of every volume whose claim is deleted; with a second argument only of those of that class.
+set_reclaim_policy() {
+  local policy=$1 only=${2:-} all name class
+  all=$(volumes)
+  while read -r name _ _ class _; do
+    if [[ -n $name && (-z $only || $class == "$only") ]]; then
+      kube patch persistentvolume "$name" --type=merge -p "{\"spec\":{\"persistentVolumeReclaimPolicy\":\"$policy\"}}" >/dev/null
+    fi
+  done <<<"$all"
+}
+
+# Deletes what keeps pods on a claim alive: the topmost owner of each pod that mounts it, or the pod itself. A claim
+# in use is not deleted, and a pod that is deleted alone comes back.
+delete_users_of() {
+  local namespace=$1 claim=$2 mounts pod kind name owner version
+  # shellcheck disable=SC2016 # the variable is the template's
+  mounts=$(kube -n "$namespace" get pods -o go-template='{{range $p := .items}}{{range .spec.volumes}}{{with .persistentVolumeClaim}}{{$p.metadata.name}} {{.claimName}}{{"\n"}}{{end}}{{end}}{{end}}')
+  while read -r pod; do
+    kind=pod name=$pod
+    while owner=$(kube -n "$namespace" get "$kind" "$name" --ignore-not-found -o go-template='{{range .metadata.ownerReferences}}{{if .controller}}{{.apiVersion}} {{.kind}} {{.name}}{{end}}{{end}}') && [[ -n $owner ]]; do
+      read -r version kind name <<<"$owner"
+      # kubectl takes Kind.version.group; the core group has none.
+      if [[ $version == */* ]]; then
+        kind="$kind.${version#*/}.${version%/*}"
+      fi
+    done
+    say "deleting $kind $namespace/$name, which uses the claim $claim"
+    kube -n "$namespace" delete "$kind" "$name" --wait=false --ignore-not-found >/dev/null
+  done < <(awk -v claim="$claim" '$2 == claim { print $1 }' <<<"$mounts" | sort -u)
+}
+
+volumes_left() {
+  names persistentvolumeclaims || return 1
+  if [[ $VOLUMES == delete ]]; then
+    volumes | awk '{ print $1 " " $2 }'
+  fi
+  # A volume that is still attached when its machine goes stays attached for minutes more.
+  kube get volumeattachments -o go-template='{{range .items}}{{if eq .spec.attacher "ebs.csi.aws.com"}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}'
+}
+
+release_volumes() {
+  local claims namespace name touched volume size claim verb=deleted policy=Delete
+  if [[ $VOLUMES == keep ]]; then
+    verb=kept policy=Retain
+  fi
+  set_reclaim_policy "$policy"
+  touched=$(volumes)
+  claims=$(names persistentvolumeclaims)
+  while read -r namespace name; do
+    if [[ -n $name ]]; then
+      delete_users_of "$namespace" "$name"
+    fi
+  done <<<"$claims"
+  delete_all persistentvolumeclaims
+  if ! wait_until_gone volumes_left; then
+    strip_finalizers persistentvolumeclaims
+    verb="not confirmed gone, left to the sweep"
+  fi
+  while read -r _ volume size _ claim; do
+    if [[ -n $volume ]]; then
+      echo "volume $volume ($size, $claim): $verb"
+    fi
+  done <<<"$touched"
+}
+
+case "${ACTION:?}/${RELEASE:?}" in
+  hold/volumes)
+    if [[ ${VOLUMES:?} == keep ]]; then
+      set_reclaim_policy Retain
+    else
+      # Volumes of the user's own classes stay as they were made.
+      set_reclaim_policy Delete gp3
+    fi
+    echo "on destroy: $VOLUMES volumes"
+    ;;
+  hold/*)
+    echo "holding $RELEASE"
+    ;;
+  release/applications)
+    release_applications
+    echo "no Application is left"
+    ;;
+  release/load-balancers)
+    release_load_balancers
+    echo "no Ingress and no load balancer is left"
+    ;;
+  release/resources)
+    release_resources
+    echo "none is left of: $RESOURCES"
+    ;;
+  release/volumes)
+    release_volumes
+    echo "no claim is left"
+    ;;
+  *)
+    say "unknown: ACTION=$ACTION RELEASE=$RELEASE"
+    exit 2
+    ;;
+esac

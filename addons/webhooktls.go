@@ -1,0 +1,61 @@
+package addons
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// webhookTLS is a serving certificate with its authority, in PEM. The key is secret.
+type webhookTLS struct {
+	ca, cert, key pulumi.StringOutput
+}
+
+// tenYears in hours. The certificate serves the API server alone and is replaced with the state, not by age.
+const tenYears = 10 * 365 * 24
+
+// webhookCertificate makes the certificate of a webhook that the API server calls as <service>.<namespace>.svc. Made
+// by the chart it would be another one at every run, with errors until everybody has noticed.
+func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, error) {
+	opts := []pulumi.ResourceOption{pulumi.Parent(b.root)}
+	curve := pulumi.String("P256")
+	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
+	if err != nil {
+		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+	}
+	ca, err := tls.NewSelfSignedCert(b.ctx, service+"-ca", &tls.SelfSignedCertArgs{
+		PrivateKeyPem:       caKey.PrivateKeyPem,
+		IsCaCertificate:     pulumi.Bool(true),
+		ValidityPeriodHours: pulumi.Int(tenYears),
+		AllowedUses:         pulumi.ToStringArray([]string{"cert_signing", "digital_signature"}),
+		Subject:             &tls.SelfSignedCertSubjectArgs{CommonName: pulumi.String(service + "-ca")},
+	}, opts...)
+	if err != nil {
+		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+	}
+	key, err := tls.NewPrivateKey(b.ctx, service+"-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
+	if err != nil {
+		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+	}
+	host := service + "." + namespace + ".svc"
+	request, err := tls.NewCertRequest(b.ctx, service, &tls.CertRequestArgs{
+		PrivateKeyPem: key.PrivateKeyPem,
+		DnsNames:      pulumi.ToStringArray([]string{host, service + "." + namespace, host + "." + b.cfg.Cluster.DNSDomain}),
+		Subject:       &tls.CertRequestSubjectArgs{CommonName: pulumi.String(host)},
+	}, opts...)
+	if err != nil {
+		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+	}
+	cert, err := tls.NewLocallySignedCert(b.ctx, service, &tls.LocallySignedCertArgs{
+		CaCertPem:           ca.CertPem,
+		CaPrivateKeyPem:     caKey.PrivateKeyPem,
+		CertRequestPem:      request.CertRequestPem,
+		ValidityPeriodHours: pulumi.Int(tenYears),
+		AllowedUses:         pulumi.ToStringArray([]string{"server_auth", "digital_signature"}),
+	}, opts...)
+	if err != nil {
+		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+	}
+	return webhookTLS{ca: ca.CertPem, cert: cert.CertPem, key: pulumi.ToSecret(key.PrivateKeyPem).(pulumi.StringOutput)}, nil
+}
