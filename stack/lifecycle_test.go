@@ -1,0 +1,207 @@
+package stack_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"kubeadm-aws/sandbox"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// small switches every add-on off that the cluster can do without, for tests of the cluster itself.
+func small() map[string]any {
+	off := map[string]any{}
+	for _, name := range []string{
+		"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
+		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts",
+	} {
+		off[name] = map[string]any{"enabled": false}
+	}
+	return map[string]any{"kubeadm-aws:addons": off}
+}
+
+func TestEveryStackComesAndGoes(t *testing.T) {
+	for _, name := range []string{"dev", "staging", "prod"} {
+		t.Run(name, func(t *testing.T) {
+			r := rehearse(t, name, nil)
+			preview := r.preview().must(t)
+			if len(preview.changes) == 0 {
+				t.Error("the preview of an empty account shows nothing to create")
+			}
+			for _, op := range r.box.Operations() {
+				if op.Verb == "create" || op.Verb == "update" || op.Verb == "delete" {
+					t.Fatalf("the preview did %s %s", op.Verb, op.URN)
+				}
+			}
+			r.up().must(t)
+			r.up(optup.ExpectNoChanges()).mustNotChange(t)
+			r.refresh().mustNotChange(t)
+			if name == "prod" {
+				blocked := r.destroy()
+				if blocked.err == nil || !strings.Contains(blocked.printed, "protect") {
+					t.Fatalf("prod was destroyed although it is protected:\n%s", tail(blocked.printed, 2000))
+				}
+				r.set(map[string]any{"kubeadm-aws:protection": map[string]any{"protect": false, "volumes": "delete"}})
+				r.up().must(t)
+			}
+			r.set(map[string]any{"kubeadm-aws:backup": map[string]any{"keepBucket": false}})
+			r.up().must(t)
+			r.destroy().must(t)
+			r.mustBeEmpty()
+		})
+	}
+}
+
+// The nodes of the default configuration, as settings that a test can change.
+func nodes() []any {
+	node := func(name, role, size string, zone int, more map[string]any) map[string]any {
+		n := map[string]any{"name": name, "role": role, "instanceType": size, "zone": zone}
+		maps.Copy(n, more)
+		return n
+	}
+	return []any{
+		node("master", "control-plane", "t3.large", 0, nil),
+		node("worker-1", "worker", "t3.medium", 1, map[string]any{"labels": map[string]any{"workload": "api"}}),
+	}
+}
+
+// TestChanges shows what the engine would do for each kind of change to a running stack.
+func TestChanges(t *testing.T) {
+	base := small()
+	base["kubeadm-aws:nodes"] = nodes()
+	edit := func(f func(n []any) []any) map[string]any { return map[string]any{"kubeadm-aws:nodes": f(nodes())} }
+	cases := []struct {
+		name     string
+		settings map[string]any
+	}{
+		{"label of a node", edit(func(n []any) []any {
+			n[1].(map[string]any)["labels"] = map[string]any{"workload": "api", "tier": "front"}
+			return n
+		})},
+		{"taint of a node", edit(func(n []any) []any {
+			n[1].(map[string]any)["taints"] = []any{map[string]any{"key": "dedicated", "value": "api", "effect": "NoSchedule"}}
+			return n
+		})},
+		{"a worker more", edit(func(n []any) []any {
+			return append(n, map[string]any{"name": "worker-0", "role": "worker", "instanceType": "t3.medium", "zone": 2})
+		})},
+		{"a worker less", edit(func(n []any) []any { return n[:1] })},
+		{"order of the nodes", edit(func(n []any) []any { slices.Reverse(n); return n })},
+		{"instance type of a worker", edit(func(n []any) []any { n[1].(map[string]any)["instanceType"] = "t3.large"; return n })},
+		{"volume size of a worker", edit(func(n []any) []any { n[1].(map[string]any)["volumeSize"] = 120; return n })},
+		{"zone of a worker", edit(func(n []any) []any { n[1].(map[string]any)["zone"] = 2; return n })},
+		{"new generation of the image", map[string]any{"kubeadm-aws:image": map[string]any{"generation": "2"}}},
+		{"admin networks", map[string]any{"kubeadm-aws:access": map[string]any{"adminCidrs": []any{"198.51.100.7/32"}}}},
+		{"kubelet setting", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
+		{"API server flag", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
+		{"registry mirror", map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
+		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"schedule": "*-*-* 03:00:00", "keepBucket": false}}},
+		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
+		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker", "web"}}}},
+		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},
+	}
+	r := rehearse(t, "dev", base)
+	r.up().must(t)
+	var report strings.Builder
+	for _, c := range cases {
+		r.workspace.Settings = maps.Clone(base)
+		r.set(c.settings)
+		o := r.preview()
+		fmt.Fprintf(&report, "## %s\n", c.name)
+		if o.err != nil {
+			fmt.Fprintf(&report, "error: %v\n%s\n", o.err, tail(o.printed, 1500))
+		}
+		if len(o.changes) == 0 {
+			report.WriteString("no change\n")
+		}
+		for _, line := range o.changes {
+			report.WriteString(line + "\n")
+		}
+		report.WriteString("\n")
+	}
+	golden(t, "changes.txt", report.String())
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (run with -update to accept):\n%s", path, got)
+	}
+}
+
+// TestAFailureAnywhereConverges lets the first create of every resource fail once, runs up until it succeeds, and
+// compares the account with one that was made without failures.
+func TestAFailureAnywhereConverges(t *testing.T) {
+	calm := rehearse(t, "dev", nil)
+	calm.up().must(t)
+	want := urns(calm.box.Operations(), "create")
+
+	r := rehearse(t, "dev", nil)
+	failed := map[string]bool{}
+	r.failing(func(op sandbox.Operation) error {
+		if op.Verb != "create" || failed[op.URN] {
+			return nil
+		}
+		failed[op.URN] = true
+		return fmt.Errorf("injected failure of %s", op.URN)
+	})
+	runs := 0
+	for done := false; !done; runs++ {
+		if runs > len(want) {
+			t.Fatalf("up does not converge after %d runs", runs)
+		}
+		done = r.up(optup.ContinueOnError()).err == nil
+	}
+	r.failing(nil)
+	t.Logf("%d of %d resources failed once; %d runs until everything was there", len(failed), len(want), runs)
+	for _, urn := range want {
+		if !failed[urn] {
+			t.Errorf("%s was never tried", urn)
+		}
+	}
+	if got := urns(r.box.Operations(), "create"); !slices.Equal(got, want) {
+		t.Errorf("resources made: %d, without failures: %d", len(got), len(want))
+	}
+	if got, want := len(r.box.Leftovers()), len(calm.box.Leftovers()); got != want {
+		t.Errorf("the account holds %d things, without failures %d", got, want)
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+	r.set(map[string]any{"kubeadm-aws:backup": map[string]any{"keepBucket": false}})
+	r.up().must(t)
+	r.destroy().must(t)
+	r.mustBeEmpty()
+}
+
+// urns lists the distinct resources that operations of a kind succeeded for, sorted.
+func urns(operations []sandbox.Operation, verb string) []string {
+	seen := map[string]bool{}
+	for _, op := range operations {
+		if op.Verb == verb {
+			seen[op.URN] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}

@@ -1,0 +1,243 @@
+package stack_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/sandbox"
+	"kubeadm-aws/stack"
+)
+
+// rehearsal is one stack in a simulated account of its own, driven by the real engine.
+type rehearsal struct {
+	t         *testing.T
+	box       *sandbox.Sandbox
+	workspace sandbox.Workspace
+	// log is all that the engine printed so far, on stdout and stderr.
+	log bytes.Buffer
+
+	mutex sync.Mutex
+	fault func(sandbox.Operation) error
+}
+
+// outcome is what one run of the engine did.
+type outcome struct {
+	// changes has a line for every resource that was not left alone: operation, type, name and the changed properties.
+	changes []string
+	// order has the same steps as they began: operation and name.
+	order []string
+	// printed is what the engine printed.
+	printed string
+	err     error
+}
+
+// rehearse prepares a stack; settings replace keys of its configuration.
+func rehearse(t *testing.T, name string, settings map[string]any) *rehearsal {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the Pulumi engine")
+	}
+	r := &rehearsal{t: t, workspace: sandbox.Workspace{
+		Project: "..", Dir: t.TempDir(), Stack: name, Program: stack.Deploy, Settings: settings,
+	}}
+	r.start()
+	t.Cleanup(func() { r.box.Close() })
+	return r
+}
+
+// start opens the account, which lives in the workspace, so that a second start finds what the first one left.
+func (r *rehearsal) start() {
+	r.t.Helper()
+	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.box = box
+}
+
+func (r *rehearsal) inject(op sandbox.Operation) error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.fault == nil {
+		return nil
+	}
+	return r.fault(op)
+}
+
+// failing installs a fault for the next runs; nil removes it.
+func (r *rehearsal) failing(fault func(sandbox.Operation) error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.fault = fault
+}
+
+// set changes settings for the next run.
+func (r *rehearsal) set(settings map[string]any) {
+	merged := maps.Clone(r.workspace.Settings)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	maps.Copy(merged, settings)
+	r.workspace.Settings = merged
+}
+
+func (r *rehearsal) up(options ...optup.Option) outcome {
+	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
+		_, err := s.Up(ctx, append(options, optup.ProgressStreams(out), optup.ErrorProgressStreams(out), optup.EventStreams(stream))...)
+		return err
+	})
+}
+
+func (r *rehearsal) preview() outcome {
+	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
+		_, err := s.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out), optpreview.EventStreams(stream))
+		return err
+	})
+}
+
+func (r *rehearsal) refresh() outcome {
+	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
+		_, err := s.Refresh(ctx, optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out), optrefresh.EventStreams(stream))
+		return err
+	})
+}
+
+func (r *rehearsal) destroy(options ...optdestroy.Option) outcome {
+	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
+		_, err := s.Destroy(ctx, append(options, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out), optdestroy.EventStreams(stream))...)
+		return err
+	})
+}
+
+func (r *rehearsal) run(operation func(context.Context, auto.Stack, io.Writer, chan events.EngineEvent) error) outcome {
+	r.t.Helper()
+	ctx := context.Background()
+	s, err := r.workspace.Open(ctx, r.box)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	// The engine closes the stream only when it got far enough to open it, so nobody waits for the end of the stream
+	// after the operation has returned: it is buffered for more events than a run has.
+	stream := make(chan events.EngineEvent, 100_000)
+	var printed bytes.Buffer
+	result := outcome{err: operation(ctx, s, &printed, stream)}
+	result.printed = printed.String()
+	r.log.Write(printed.Bytes())
+	for {
+		select {
+		case e, open := <-stream:
+			if !open {
+				slices.Sort(result.changes)
+				return result
+			}
+			result.add(e)
+		default:
+			slices.Sort(result.changes)
+			return result
+		}
+	}
+}
+
+func (o *outcome) add(e events.EngineEvent) {
+	if e.ResourcePreEvent == nil {
+		return
+	}
+	step := e.ResourcePreEvent.Metadata
+	urn := resource.URN(step.URN)
+	if step.Op == apitype.OpSame || strings.HasPrefix(string(urn.Type()), "kubeadm-aws:") || urn.Type() == "pulumi:pulumi:Stack" {
+		return
+	}
+	properties := slices.Sorted(maps.Keys(step.DetailedDiff))
+	line := strings.TrimSpace(fmt.Sprintf("%-14s %s %s %s", step.Op, urn.Type(), urn.Name(), strings.Join(properties, " ")))
+	o.changes = append(o.changes, line)
+	o.order = append(o.order, string(step.Op)+" "+urn.Name())
+}
+
+// must ends the test when a run failed.
+func (o outcome) must(t *testing.T) outcome {
+	t.Helper()
+	if o.err != nil {
+		t.Fatalf("%v\n%s", o.err, tail(o.printed, 4000))
+	}
+	return o
+}
+
+func (o outcome) mustNotChange(t *testing.T) {
+	t.Helper()
+	o.must(t)
+	if len(o.changes) > 0 {
+		t.Errorf("expected no change, got %d:\n%s", len(o.changes), strings.Join(o.changes, "\n"))
+	}
+}
+
+// state is the stack's checkpoint as it lies in the backend, and the same with every secret in plain text.
+func (r *rehearsal) state() (stored, plain []byte) {
+	r.t.Helper()
+	s, err := r.workspace.Open(context.Background(), r.box)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	deployment, err := s.Export(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	plain, err = json.Marshal(deployment)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	stored, err = os.ReadFile(r.workspace.Dir + "/state/.pulumi/stacks/kubeadm-aws/" + r.workspace.Stack + ".json")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stored, plain
+}
+
+// resources lists the custom resources in the state.
+func (r *rehearsal) resources() []apitype.ResourceV3 {
+	r.t.Helper()
+	_, plain := r.state()
+	var envelope apitype.UntypedDeployment
+	var deployment apitype.DeploymentV3
+	if err := json.Unmarshal(plain, &envelope); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := json.Unmarshal(envelope.Deployment, &deployment); err != nil {
+		r.t.Fatal(err)
+	}
+	return slices.DeleteFunc(deployment.Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
+}
+
+func (r *rehearsal) mustBeEmpty() {
+	r.t.Helper()
+	if left := r.box.Leftovers(); len(left) > 0 {
+		r.t.Errorf("%d things are left in the account:\n%s", len(left), strings.Join(left, "\n"))
+	}
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+var _ pulumi.RunFunc = stack.Deploy
