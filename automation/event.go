@@ -109,9 +109,22 @@ func (r jsonReporter) report(e event) {
 
 // log stamps events with the time and passes them on one after another.
 type log struct {
-	mu  sync.Mutex
-	to  reporter
-	now func() time.Time
+	mu   sync.Mutex
+	to   reporter
+	now  func() time.Time
+	said map[string]bool
+}
+
+// first reports whether something is about to be said for the first time: a plan and its execution warn alike.
+func (l *log) first(what string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.said == nil {
+		l.said = map[string]bool{}
+	}
+	before := l.said[what]
+	l.said[what] = true
+	return !before
 }
 
 func (l *log) emit(e event) {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
 // outputs prints what the stack exports.
@@ -16,12 +18,13 @@ func outputs(ctx context.Context, s *session) error {
 		return err
 	}
 	defer s.close(p)
-	if s.op.output == "" {
-		return s.outputs(ctx, p, s.op.showSecrets)
-	}
 	all, err := p.Outputs(ctx)
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	if s.op.output == "" {
+		s.report(all, s.op.showSecrets)
+		return nil
 	}
 	one, ok := all[s.op.output]
 	switch {
@@ -42,12 +45,8 @@ func outputs(ctx context.Context, s *session) error {
 	return nil
 }
 
-// outputs reports the outputs of the stack.
-func (s *session) outputs(ctx context.Context, p *place, secrets bool) error {
-	all, err := p.Outputs(ctx)
-	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
-	}
+// report tells the outputs of the stack.
+func (s *session) report(all auto.OutputMap, secrets bool) {
 	shown := map[string]output{}
 	for name, o := range all {
 		shown[name] = output{Secret: o.Secret}
@@ -56,5 +55,4 @@ func (s *session) outputs(ctx context.Context, p *place, secrets bool) error {
 		}
 	}
 	s.log.emit(event{Kind: kindOutputs, Stack: s.op.stack, Cloud: s.op.cloud, Outputs: shown})
-	return nil
 }

@@ -39,9 +39,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	s := &session{op: op, begun: time.Now(), in: os.Stdin, out: stdout}
-	s.log = &log{now: time.Now, to: &textReporter{w: stdout, begun: s.begun}}
+	events := stdout
+	if op.output != "" {
+		events = stderr // standard output is for the one value
+	}
+	s.log = &log{now: time.Now, to: &textReporter{w: events, begun: s.begun}}
 	if op.json {
-		s.log.to = jsonReporter{stdout}
+		s.log.to = jsonReporter{events}
 	}
 	err = s.execute(ctx, cmd)
 	s.finish(err)

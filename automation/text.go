@@ -32,7 +32,9 @@ func (t *textReporter) report(e event) {
 	case kindPhase:
 		t.phase(e)
 	case kindHost:
-		t.printf("  %7s  %-14s %s%s\n", t.clock(e.Time), e.Host, stepText(e), took(e.Seconds))
+		if text := stepText(e); text != "" {
+			t.printf("  %7s  %-14s %s%s\n", t.clock(e.Time), e.Host, text, took(e.Seconds))
+		}
 	case kindResource:
 		if e.Status == "failed" {
 			t.printf("  %7s  FAILED %s %s%s\n", t.clock(e.Time), e.Op, e.Resource, took(e.Seconds))
@@ -108,20 +110,26 @@ func (t *textReporter) phase(e event) {
 	t.line(e.Phase, "%s%s%s", e.Status, of, took(e.Seconds))
 }
 
+// What is said of a host when a step on it has ended. On the way down most steps have nothing to take back.
+var (
+	stepDone = map[string]string{
+		"instance": "instance runs", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
+		"join": "has joined", "node": "has its labels", "backup": "takes snapshots",
+		"nodes-ready": "sees every node Ready",
+	}
+	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}
+)
+
 func stepText(e event) string {
-	done := map[string]string{
-		"instance": "instance is there", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
-		"join": "has joined", "node": "is labelled", "nodes-ready": "sees all nodes Ready", "backup": "takes snapshots",
-	}[e.Step]
 	switch {
 	case e.Status == "failed":
-		return "FAILED " + e.Step
-	case e.Op == "delete":
-		return e.Step + " taken back"
-	case done == "":
-		return e.Step
+		return "FAILED: " + e.Step
+	case strings.HasPrefix(e.Op, "delete"):
+		return stepUndone[e.Step]
+	case stepDone[e.Step] == "":
+		return e.Step + " is done"
 	}
-	return done
+	return stepDone[e.Step]
 }
 
 func (t *textReporter) waiting(e event) {

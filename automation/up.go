@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
@@ -30,8 +31,10 @@ func up(ctx context.Context, s *session) error {
 		}
 	}
 	w := newWatcher(s.log, planned, false)
+	var exported auto.OutputMap
 	err = w.follow(func(stream chan<- events.EngineEvent) error {
-		_, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		result, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		exported = result.Outputs
 		return err
 	})
 	if err != nil {
@@ -40,9 +43,7 @@ func up(ctx context.Context, s *session) error {
 	if err := s.timeline(ctx, p, w); err != nil {
 		return err
 	}
-	if err := s.outputs(ctx, p, false); err != nil {
-		return err
-	}
+	s.report(exported, false)
 	return nil
 }
 

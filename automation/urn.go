@@ -65,13 +65,16 @@ func counted(typ string, custom bool) bool {
 
 var stepWords = regexp.MustCompile(`\bSTEP='?([\w-]+)'?\s+NODE='?([\w.-]+)'?`)
 
-// hostStep finds which step on which host a resource is: an instance, or a command whose text names them.
-func hostStep(typ string, inputs map[string]any) (host, step string, ok bool) {
-	switch typ {
+// hostStep finds which step on which host a resource is: an instance, which is named after its node, or a
+// command whose text names them.
+func hostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
+	types, name := splitURN(urn)
+	if len(types) == 0 {
+		return "", "", false
+	}
+	switch types[len(types)-1] {
 	case "aws:ec2/instance:Instance":
-		tags, _ := inputs["tags"].(map[string]any)
-		name, _ := tags["Name"].(string)
-		return name, "instance", name != ""
+		return name, "instance", true
 	case "command:remote:Command":
 		for _, key := range []string{"create", "update", "delete"} {
 			text, _ := inputs[key].(string)

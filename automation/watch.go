@@ -34,7 +34,6 @@ type watcher struct {
 	perPhase map[string]map[string]int
 	plan     []plannedChange
 	errors   int
-	said     map[string]bool
 }
 
 type running struct {
@@ -47,7 +46,7 @@ func newWatcher(l *log, planned map[string]int, preview bool) *watcher {
 	return &watcher{
 		log: l, planned: planned, preview: preview, begun: now, last: now,
 		running: map[string]running{}, spans: map[string]span{}, started: map[string]time.Time{}, done: map[string]int{},
-		changes: map[string]int{}, perPhase: map[string]map[string]int{}, said: map[string]bool{},
+		changes: map[string]int{}, perPhase: map[string]map[string]int{},
 	}
 }
 
@@ -141,7 +140,7 @@ func (w *watcher) end(m apitype.StepEventMetadata, status string) {
 	} else if m.Old != nil {
 		inputs = m.Old.Inputs
 	}
-	if host, step, ok := hostStep(m.Type, inputs); ok {
+	if host, step, ok := hostStep(m.URN, inputs); ok {
 		w.log.emit(event{Kind: kindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
 	} else if isCounted(m) {
 		w.log.emit(event{Kind: kindResource, Phase: phase, Op: string(m.Op), Resource: readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
@@ -200,10 +199,13 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 	}
 	severity := strings.TrimSuffix(d.Severity, "#err")
 	message := strings.TrimSpace(colors.Never.Colorize(d.Message))
-	if message == "" || severity == "debug" || w.said[d.URN+message] {
+	// The engine ends every failed run with the second, which says nothing that its end does not.
+	if message == "" || message == "update failed" || severity == "debug" {
 		return
 	}
-	w.said[d.URN+message] = true
+	if severity != "error" && !w.log.first(d.URN+message) {
+		return
+	}
 	resource := ""
 	if d.URN != "" {
 		resource = readable(d.URN)
