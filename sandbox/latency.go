@@ -1,0 +1,169 @@
+package sandbox
+
+import (
+	"path"
+	"strings"
+	"time"
+)
+
+// How long things take in the real cloud. The simulated ground answers at once; this table is what the predicted
+// timeline is made of. Sources:
+//
+//	docs     the service's documentation
+//	provider how the Terraform provider under pulumi-aws waits: it polls, so short operations take a poll's length
+//	seen     usual lengths in public logs of Terraform and Pulumi runs with the same resource
+//	measured on docker hosts on 2 cores with packages and images from a local mirror, here with an allowance for
+//	         downloads from the internet and for t3 instances
+//
+// They are typical values on a quiet day, not bounds.
+type latency struct{ create, delete time.Duration }
+
+const (
+	// call is one API call that is answered at once: seen.
+	call   = 1 * time.Second
+	second = time.Second
+)
+
+// latencies by resource type. What is not here takes one call.
+var latencies = map[string]latency{
+	// provider: waits for the attributes enableDnsSupport and enableDnsHostnames, each a poll of its own. seen: 12 s.
+	vpcType: {12 * second, call},
+	// seen: 1 s; 11 s with mapPublicIpOnLaunch, which this program does not set.
+	subnetType: {call, call},
+	// provider: detaches first, and waits until no address is mapped. seen.
+	gatewayType:         {call, 11 * second},
+	routeTableType:      {call, call},
+	routeType:           {call, call},
+	routeTableAssocType: {call, call},
+	// seen: a gateway endpoint is available after 6 s.
+	"aws:ec2/vpcEndpoint:VpcEndpoint": {6 * second, 6 * second},
+	// seen.
+	groupType:   {3 * second, 2 * second},
+	keyPairType: {call, call},
+	// provider: waits until the profile is visible everywhere. seen: 6 to 8 s.
+	profileType: {7 * second, 2 * second},
+	roleType:    {2 * second, 2 * second},
+	// provider: waits for "running". seen: 12 to 16 s for t3; termination waits for "terminated", 35 to 60 s.
+	instanceType:       {15 * second, 45 * second},
+	eipType:            {2 * second, 2 * second},
+	eipAssociationType: {2 * second, 2 * second},
+	// seen.
+	bucketV2Type: {3 * second, 2 * second},
+	bucketType:   {3 * second, 2 * second},
+	// provider: reads until the rules are stable. seen: 30 s and more.
+	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {32 * second, 2 * second},
+	"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration":     {32 * second, 2 * second},
+	"aws:s3/bucketVersioningV2:BucketVersioningV2":                         {3 * second, 2 * second},
+	// provider: waits for INSYNC, which docs put at up to 60 s. seen: 30 to 45 s.
+	zoneType:   {38 * second, 2 * second},
+	recordType: {34 * second, 34 * second},
+	// provider: waits until the validation records are known. seen.
+	certificateType: {8 * second, 2 * second},
+	// docs: "may take up to several hours"; seen, with the records in Route53: 1 to 2 min.
+	"aws:acm/certificateValidation:CertificateValidation": {75 * second, 0},
+
+	// These run on this machine, or write one object to an API that answers in milliseconds.
+	"tls:index/privateKey:PrivateKey":               {},
+	"tls:index/certRequest:CertRequest":             {},
+	"tls:index/selfSignedCert:SelfSignedCert":       {},
+	"tls:index/locallySignedCert:LocallySignedCert": {},
+	"random:index/randomPassword:RandomPassword":    {},
+	"random:index/randomBytes:RandomBytes":          {},
+	"random:index/randomId:RandomId":                {},
+	"random:index/randomString:RandomString":        {},
+
+	// seen: the controller writes the host name a few seconds after CreateLoadBalancer; the load balancer answers one to
+	// three minutes later, for which nobody waits. Deletion waits for its network interfaces to go.
+	"kubernetes:networking.k8s.io/v1:Ingress": {8 * second, 25 * second},
+	// A volume is made and attached (docs: "typically a few seconds"; seen: 12 to 20 s), the image is 250 MB, and
+	// RabbitMQ boots in 25 to 40 s. seen: 60 to 90 s. Deletion stops the broker and its volume is detached.
+	"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster": {75 * second, 35 * second},
+	// Like RabbitMQ, with a bootstrap job in between. seen.
+	"kubernetes:postgresql.cnpg.io/v1:Cluster": {80 * second, 30 * second},
+	// docs: a namespace goes when everything in it is gone. seen: 6 to 10 s when empty.
+	"kubernetes:core/v1:Namespace": {call, 8 * second},
+	// docs: the finalizer cascades to what the Application made.
+	"kubernetes:argoproj.io/v1alpha1:Application": {call, 30 * second},
+}
+
+// stepLatencies are remote commands by step. SSH itself takes less than a second.
+var stepLatencies = map[string]latency{
+	// From "running" to sshd 20 to 25 s, to the end of cloud-init 10 s more: seen, Ubuntu 24.04 and Debian 12 on t3.
+	"ready": {33 * second, 0},
+	// measured: packages 10 to 13 s from the mirror; with pkgs.k8s.io, download.docker.com and an archive in the same
+	// region twice that, and kubeadm's images 10 to 15 s behind it.
+	"prepare": {38 * second, 0},
+	// measured: 12 to 15 s with images pulled; a t3.large has slower cores.
+	"init": {22 * second, 0},
+	// measured: 7 to 12 s.
+	"join": {12 * second, 0},
+	"node": {3 * second, 20 * second},
+	// Downloads etcdutl's archive of 25 MB in the background of other steps.
+	"backup": {4 * second, call},
+	// measured: 5 to 12 s to Ready and CoreDNS; Calico's images of 200 MB are pulled before it: seen, 25 to 35 s.
+	"nodes-ready": {40 * second, 0},
+	// Deletion waits for load balancers and volumes that users made; most stacks have none at that point.
+	"release-gate": {call, 10 * second},
+}
+
+// chartLatencies are Helm releases by chart: images, start and readiness. Deletion is helm uninstall with wait.
+var chartLatencies = map[string]latency{
+	"crd.projectcalico.org.v1": {6 * second, 0}, // 30 definitions of 1.5 MB together
+	// Not waited for: nodes-ready does.
+	calicoChart: {4 * second, 0},
+	ccmChart:    {4 * second, 0},
+	// docs: readiness after the first scrape, initialDelaySeconds 20.
+	"metrics-server": {30 * second, 5 * second},
+	// Six small images of public.ecr.aws: seen.
+	csiChart: {30 * second, 10 * second},
+	// docs: the chart's startupapicheck job waits for the webhook. seen: 40 to 60 s.
+	"cert-manager":    {50 * second, 12 * second},
+	loadBalancerChart: {30 * second, 8 * second},
+	// Ten definitions, 4 MB.
+	"prometheus-operator-crds": {8 * second, 0},
+	// Eight images, two hook jobs, three volumes. seen: 90 to 120 s.
+	"kube-prometheus-stack": {100 * second, 25 * second},
+	"loki":                  {60 * second, 20 * second},
+	"fluent-bit":            {25 * second, 8 * second},
+	rabbitChart:             {25 * second, 8 * second},
+	// One image of 50 MB and a volume.
+	"valkey":        {40 * second, 20 * second},
+	postgresChart:   {25 * second, 8 * second},
+	argoChart:       {60 * second, 20 * second}, // seen: 45 to 75 s, the image is 180 MB
+	"argo-rollouts": {25 * second, 8 * second},
+}
+
+// unknownChart is a chart that the table does not have: a pull, a start, a readiness probe.
+const unknownChart = 30 * time.Second
+
+// sweepLatency is the sweep's deletion: it compiles for a few seconds and lists a dozen kinds of things, twice.
+const sweepLatency = 15 * time.Second
+
+// latencyOf is the time of one resource of a state.
+func latencyOf(typ string, inputs values) latency {
+	switch typ {
+	case remoteType:
+		name, _, err := parseStep(inputs.str("create"))
+		if l, ok := stepLatencies[name]; ok && err == nil {
+			return l
+		}
+		return latency{create: 2 * second}
+	case localType:
+		return latency{delete: sweepLatency}
+	case releaseType:
+		if l, ok := chartLatencies[strings.TrimSuffix(path.Base(inputs.str("chart")), ".tgz")]; ok {
+			return l
+		}
+		return latency{unknownChart, 10 * second}
+	}
+	if strings.HasPrefix(typ, "pulumi:") {
+		return latency{}
+	}
+	if l, ok := latencies[typ]; ok {
+		return l
+	}
+	if strings.HasPrefix(typ, "kubernetes:") {
+		return latency{200 * time.Millisecond, call}
+	}
+	return latency{call, call}
+}
