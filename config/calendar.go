@@ -217,6 +217,9 @@ func (c calendar) perHour() int { return count(c.minute) }
 // longestGap is the largest number of days from one day with the event to the next, over the 28 years after which the
 // days of the week fall on the same dates again. ever is false when no day matches.
 func (c calendar) longestGap() (days int, ever bool) {
+	if count(c.weekdays[:]) == 7 && count(c.months) == 12 && count(c.days) == 31 {
+		return 1, true
+	}
 	start := time.Date(2001, time.January, 1, 0, 0, 0, 0, time.UTC)
 	const cycle = 28*365 + 7
 	first, previous := -1, -1

@@ -9,7 +9,23 @@ import (
 
 // FromContext loads the settings of the running stack.
 func FromContext(ctx *pulumi.Context) (*Config, error) {
-	return Load(ctx.Stack(), ctx.GetConfig, contextKeys())
+	c, err := load(ctx.Stack(), ctx.GetConfig, contextKeys(), misplacedSecrets(ctx.IsConfigSecret))
+	if err != nil {
+		return nil, err
+	}
+	warnings := c.warnings()
+	for _, name := range Secrets {
+		key := Namespace + ":" + name
+		if _, ok := ctx.GetConfig(key); ok && !ctx.IsConfigSecret(key) {
+			warnings = append(warnings, plainSecret(name).Error())
+		}
+	}
+	for _, w := range warnings {
+		if err := ctx.Log.Warn(w, nil); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // contextKeys are the keys that the stack sets. The context tells only of keys that one asks for; the CLI passes all of

@@ -286,14 +286,17 @@ func nearest(name string, candidates []string) string {
 	if best != "" {
 		return best
 	}
-	// A word that the real name holds, or the other way round: zone for zones, cidr for vpcCidr.
+	// A word that one real name holds, or the other way round: version for kubernetesVersion.
 	for _, c := range candidates {
 		a, b := strings.ToLower(c), strings.ToLower(name)
 		if len(name) > 3 && (strings.Contains(a, b) || strings.Contains(b, a)) {
-			return c
+			if best != "" {
+				return ""
+			}
+			best = c
 		}
 	}
-	return ""
+	return best
 }
 
 // distance counts the letters to insert, remove or replace to turn a into b.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"gopkg.in/yaml.v3"
@@ -28,7 +29,9 @@ func LoadFile(stack, dir string) (*Config, error) {
 		}
 		return nil, err
 	}
+	encrypted := map[string]bool{}
 	for key, value := range file.Config {
+		encrypted[key.String()] = value.Secure()
 		text, err := value.Value(config.NewBlindingDecrypter())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", path, key, err)
@@ -36,7 +39,13 @@ func LoadFile(stack, dir string) (*Config, error) {
 		values[key.String()] = text
 	}
 	get := func(key string) (string, bool) { text, ok := values[key]; return text, ok }
-	return Load(stack, get, sortedKeys(values))
+	faults := misplacedSecrets(func(key string) bool { return encrypted[key] })
+	for _, name := range Secrets {
+		if _, ok := get(Namespace + ":" + name); ok && !encrypted[Namespace+":"+name] {
+			faults = append(faults, plainSecret(name))
+		}
+	}
+	return load(stack, get, sortedKeys(values), faults)
 }
 
 // projectValues are the settings in Pulumi.yaml, which hold for all stacks that do not say otherwise.
@@ -83,10 +92,8 @@ func projectValues(path string) (map[string]string, error) {
 
 // qualify puts the project's name before a key that has none.
 func qualify(name string) string {
-	for _, r := range name {
-		if r == ':' {
-			return name
-		}
+	if strings.Contains(name, ":") {
+		return name
 	}
 	return Namespace + ":" + name
 }

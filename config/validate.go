@@ -33,13 +33,15 @@ func (v *validator) all() {
 // fault records that the value at path cannot stay. Where decoding refused something at, above or below path already,
 // the value is not the user's, and a second complaint would only confuse.
 func (v *validator) fault(path string, value any, reason, example string) {
-	key := Namespace + ":" + path
-	for _, b := range v.broken {
-		if within(key, b.Key) || within(b.Key, key) {
-			return
-		}
+	if !v.isBroken(path) {
+		v.faults = append(v.faults, Fault{Key: Namespace + ":" + path, Value: render(value), Reason: reason, Example: example})
 	}
-	v.faults = append(v.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
+}
+
+// isBroken reports whether decoding refused something at, above or below path.
+func (v *validator) isBroken(path string) bool {
+	key := Namespace + ":" + path
+	return slices.ContainsFunc(v.broken, func(b Fault) bool { return within(key, b.Key) || within(b.Key, key) })
 }
 
 // within reports whether key is outer or a setting below it.
@@ -104,27 +106,3 @@ func rendered(text string) string {
 	}
 	return render(text)
 }
-
-// secrets checks the passwords without ever showing one.
-func (v *validator) secrets(get func(key string) (string, bool)) {
-	for _, name := range Secrets {
-		value, ok := get(Namespace + ":" + name)
-		if !ok {
-			continue
-		}
-		command := fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
-		switch {
-		case len(value) < minPassword:
-			v.fault(name, nil, fmt.Sprintf("must have at least %d characters", minPassword), command)
-		case len(value) > maxPassword:
-			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword), command)
-		case strings.ContainsFunc(value, func(r rune) bool { return r < 0x21 || r > 0x7e }):
-			v.fault(name, nil, "must be made of printable ASCII characters without spaces: it ends up in files that split at others", command)
-		}
-	}
-}
-
-const (
-	minPassword = 8
-	maxPassword = 72
-)

@@ -65,6 +65,9 @@ func (v *validator) addons() {
 
 // places refuses data services without a node that takes them, and add-ons without any.
 func (v *validator) places(on map[string]Addon) {
+	if v.isBroken("nodes") {
+		return
+	}
 	open, storage := 0, 0
 	for _, n := range v.c.Nodes {
 		if n.Role != Worker {
@@ -114,7 +117,7 @@ func (v *validator) acme(a Addons) {
 	needed := v.c.DNS.Domain != "" && a.CertManager.On()
 	switch {
 	case acme.Email == "" && needed:
-		v.fault("addons.acme.email", nil, "is not set: cert-manager's account for dns.domain needs an address to warn before certificates end", "pulumi config set --path kubeadm-aws:addons.acme.email admin@"+v.c.DNS.Domain)
+		v.fault("addons.acme.email", nil, "is not set: cert-manager's account for dns.domain needs an address to warn before certificates end", "pulumi config set --path kubeadm-aws:addons.acme.email admin@example.com")
 	case acme.Email != "" && !mailAddress.MatchString(acme.Email):
 		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
 	}

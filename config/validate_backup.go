@@ -26,7 +26,7 @@ func (v *validator) backup() {
 		gap, ever := schedule.longestGap()
 		if !ever {
 			v.fault("backup.schedule", b.Schedule, "never comes: no day of the calendar matches", example)
-		} else if gap > b.RetentionDays {
+		} else if gap > b.RetentionDays && b.RetentionDays > 0 {
 			v.fault("backup.schedule", b.Schedule, fmt.Sprintf("leaves %d days between two snapshots, and backup.retentionDays = %d deletes the last one before", gap, b.RetentionDays), example)
 		}
 	}

@@ -1,0 +1,473 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// base is the least that a stack must say.
+const base = "access: {adminCidrs: [198.51.100.7/32]}"
+
+// settings turns YAML below the namespace into what Pulumi hands over: bare text for scalars, JSON for the rest.
+func settings(t testing.TB, text string) map[string]string {
+	t.Helper()
+	values := map[string]string{regionKey: "eu-central-1"}
+	for _, doc := range []string{base, text} {
+		var top map[string]any
+		if err := yaml.Unmarshal([]byte(doc), &top); err != nil {
+			t.Fatalf("%s: %v", doc, err)
+		}
+		for name, value := range top {
+			key := Namespace + ":" + name
+			if strings.Contains(name, ":") {
+				key = name
+			}
+			switch value := value.(type) {
+			case map[string]any, []any:
+				encoded, err := json.Marshal(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				values[key] = string(encoded)
+			case nil:
+				delete(values, key)
+			default:
+				values[key] = fmt.Sprint(value)
+			}
+		}
+	}
+	return values
+}
+
+func loadText(t testing.TB, stack, text string) (*Config, error) {
+	t.Helper()
+	values := settings(t, text)
+	get := func(key string) (string, bool) { v, ok := values[key]; return v, ok }
+	return Load(stack, get, sortedKeys(values))
+}
+
+func faultsOf(t testing.TB, err error) Errors {
+	t.Helper()
+	var faults Errors
+	if err != nil && !errors.As(err, &faults) {
+		t.Fatalf("error is a %T: %v", err, err)
+	}
+	return faults
+}
+
+const (
+	master = "{name: master, role: control-plane}"
+	worker = "{name: worker-1}"
+	store  = "{name: storage, labels: {workload: storage}, taints: [{key: workload, value: storage, effect: NoSchedule}]}"
+)
+
+// nodesWith is a node list with one more node, at position 3.
+func nodesWith(node string) string {
+	return fmt.Sprintf("nodes: [%s, %s, %s, %s]", master, worker, store, node)
+}
+
+var refused = []struct {
+	name   string
+	yaml   string
+	key    string // below the namespace, unless it begins with aws:
+	reason string // a part of it
+}{
+	// Keys and types.
+	{"misspelt key", "nodez: []", "nodez", "is not a setting"},
+	{"misspelt nested key", "network: {vpcCIDR: 10.0.0.0/16}", "network.vpcCIDR", "is not a setting"},
+	{"misspelt key of a node", nodesWith("{name: x, instancetype: t3.large}"), "nodes[3].instancetype", "is not a setting"},
+	{"misspelt key of a taint", nodesWith("{name: x, taints: [{key: a, efect: NoSchedule, effect: NoSchedule}]}"), "nodes[3].taints[0].efect", "is not a setting"},
+	{"key of an embedded struct misspelt", "addons: {rabbitmq: {storageGib: 5}}", "addons.rabbitmq.storageGib", "is not a setting"},
+	{"unknown add-on", "addons: {istio: {enabled: true}}", "addons.istio", "is not a setting"},
+	{"text where a list belongs", "nodes: master", "nodes", "must be a list"},
+	{"list where a mapping belongs", "cluster: [dev]", "cluster", "must be a mapping of settings"},
+	{"mapping where a list belongs", "access: {adminCidrs: {a: b}}", "access.adminCidrs", "must be a list"},
+	{"list where text belongs", "cluster: {name: [a]}", "cluster.name", "must be text, not a list"},
+	{"version as a number", "cluster: {kubernetesVersion: 1.36}", "cluster.kubernetesVersion", "must be text, not a number"},
+	{"label that YAML takes for a boolean", nodesWith("{name: x, labels: {gpu: true}}"), "nodes[3].labels.gpu", "must be text, not true or false"},
+	{"quoted number", nodesWith(`{name: x, volumeSize: "40"}`), "nodes[3].volumeSize", "must be a whole number, not text"},
+	{"fraction", nodesWith("{name: x, zone: 0.5}"), "nodes[3].zone", "must be a whole number"},
+	{"quoted boolean", `protection: {protect: "yes"}`, "protection.protect", "must be true or false, not text"},
+	{"labels as a list", nodesWith("{name: x, labels: [a]}"), "nodes[3].labels", "must be a mapping"},
+	{"taint as text", nodesWith(`{name: x, taints: ["a=b:NoSchedule"]}`), "nodes[3].taints[0]", "must be a mapping of settings"},
+	{"empty list item", "registry: {repositories: [api, ~]}", "registry.repositories[1]", "is empty"},
+	{"Helm values as a list", "addons: {monitoring: {values: [a]}}", "addons.monitoring.values", "must be a mapping"},
+
+	// General.
+	{"environment", "environment: production", "environment", "must be dev or staging or prod"},
+	{"owner", "owner: 'a<b>'", "owner", "becomes an AWS tag"},
+	{"no region", "aws:region: ~", "aws:region", "is not set"},
+	{"zone as region", "aws:region: eu-central-1a", "aws:region", "name of an AWS region"},
+
+	// Cluster.
+	{"cluster name with capitals", "cluster: {name: Platform}", "cluster.name", "small letter"},
+	{"cluster name that begins with a digit", "cluster: {name: 1st}", "cluster.name", "must begin with a small letter"},
+	{"cluster name too long", "cluster: {name: a-very-long-cluster-name-indeed}", "cluster.name", "at most 28"},
+	{"cluster name empty", `cluster: {name: ""}`, "cluster.name", "is empty"},
+	{"cluster name of S3", "cluster: {name: xn--a}", "cluster.name", "S3 keeps"},
+	{"minor version only", `cluster: {kubernetesVersion: "1.36"}`, "cluster.kubernetesVersion", "full release with its patch"},
+	{"version with v", "cluster: {kubernetesVersion: v1.36.3}", "cluster.kubernetesVersion", "without the v"},
+	{"version too old", "cluster: {kubernetesVersion: 1.34.2}", "cluster.kubernetesVersion", "made for 1.35 and 1.36"},
+	{"version too new", "cluster: {kubernetesVersion: 1.37.1}", "cluster.kubernetesVersion", "is not supported"},
+	{"pre-release", "cluster: {kubernetesVersion: 1.36.0-rc.1}", "cluster.kubernetesVersion", "full release"},
+	{"unknown CNI", "cluster: {cni: cilium}", "cluster.cni", "must be calico or none"},
+	{"service domain", "cluster: {dnsDomain: local}", "cluster.dnsDomain", "must have a dot"},
+	{"service domain over the private zone", "cluster: {name: platform, dnsDomain: platform.internal}", "cluster.dnsDomain", "hides the private zone"},
+
+	// Network.
+	{"VPC that is no range", "network: {vpcCidr: ten}", "network.vpcCidr", "is not an IPv4 address range"},
+	{"VPC without bits", "network: {vpcCidr: 10.0.0.0}", "network.vpcCidr", "must be a range"},
+	{"VPC in IPv6", `network: {vpcCidr: "fd00::/16"}`, "network.vpcCidr", "must be IPv4"},
+	{"VPC not canonical", "network: {vpcCidr: 10.0.1.0/16}", "network.vpcCidr", "first address of the range, which is 10.0.0.0/16"},
+	{"VPC too large", "network: {vpcCidr: 10.0.0.0/12}", "network.vpcCidr", "between /16 and /22"},
+	{"VPC too small", "network: {vpcCidr: 10.0.0.0/24}", "network.vpcCidr", "between /16 and /22"},
+	{"VPC with public addresses", "network: {vpcCidr: 8.8.0.0/16}", "network.vpcCidr", "could not be reached"},
+	{"VPC link-local", "network: {vpcCidr: 169.254.0.0/16}", "network.vpcCidr", "link-local"},
+	{"pods on loopback", "network: {podCidr: 127.0.0.0/16}", "network.podCidr", "loopback"},
+	{"pods in multicast", "network: {podCidr: 224.0.0.0/16}", "network.podCidr", "multicast"},
+	{"pods over the VPC", "network: {podCidr: 10.0.0.0/12}", "network.podCidr", "overlaps network.vpcCidr"},
+	{"pods too few for the nodes", "network: {podCidr: 10.244.0.0/22}\n" + nodesWith("{name: x}, {name: y}"), "network.podCidr", "each of the 5 nodes takes a /24"},
+	{"pod range too small", "network: {podCidr: 10.244.0.0/24}", "network.podCidr", "between /8 and /22"},
+	{"services over the pods", "network: {serviceCidr: 10.244.128.0/20}", "network.serviceCidr", "overlaps network.podCidr"},
+	{"services too large", "network: {podCidr: 192.168.0.0/16, serviceCidr: 10.0.0.0/8}", "network.serviceCidr", "between /12 and /24"},
+	{"services too small", "network: {serviceCidr: 10.96.0.0/28}", "network.serviceCidr", "between /12 and /24"},
+	{"one zone", "network: {zones: [a]}\n" + nodesWith("{name: x}"), "network.zones", "a load balancer needs two"},
+	{"zone with region", "network: {zones: [a, b, eu-central-1c]}", "network.zones[2]", "must be the letter"},
+	{"zone twice", "network: {zones: [a, b, a]}", "network.zones[2]", "is already at network.zones[0]"},
+
+	// Access.
+	{"no administrator", "access: {adminCidrs: []}", "access.adminCidrs", "nobody could reach"},
+	{"access absent", "access: ~", "access.adminCidrs", "nobody could reach"},
+	{"administrator without bits", "access: {adminCidrs: [198.51.100.7]}", "access.adminCidrs[0]", "must be a range"},
+	{"administrator in IPv6", `access: {adminCidrs: ["2001:db8::/32"]}`, "access.adminCidrs[0]", "must be IPv4"},
+	{"world in prod", "environment: prod\naccess: {adminCidrs: [0.0.0.0/0]}", "access.adminCidrs[0]", "to the world"},
+	{"half the world in prod", "environment: prod\naccess: {adminCidrs: [198.51.100.7/32, 128.0.0.0/1]}", "access.adminCidrs[1]", "to the world"},
+	{"administrator on loopback", "access: {adminCidrs: [127.0.0.1/32]}", "access.adminCidrs[0]", "loopback"},
+	{"administrator twice", "access: {adminCidrs: [198.51.100.0/24, 198.51.100.7/32]}", "access.adminCidrs[1]", "overlaps access.adminCidrs[0]"},
+
+	// Image.
+	{"system", "image: {os: ubuntu-22.04}", "image.os", "must be ubuntu-24.04 or debian-12"},
+	{"image id", "image: {ami: ami-xyz}", "image.ami", "ami- and 8 or 17"},
+	{"generation", "image: {generation: 'a*b'}", "image.generation", "must be at most 64"},
+
+	// Nodes.
+	{"no node", "nodes: []\naddons: " + allOff, "nodes", "must have a node with role control-plane"},
+	{"three control planes", nodesWith("{name: m2, role: control-plane}, {name: m3, role: control-plane}"), "nodes", "three control planes are not supported yet"},
+	{"two control planes", nodesWith("{name: m2, role: control-plane}"), "nodes", "not 2"},
+	{"no name", nodesWith("{role: worker}"), "nodes[3].name", "is missing"},
+	{"name with a dot", nodesWith("{name: a.b}"), "nodes[3].name", "must be a host name"},
+	{"name with a capital", nodesWith("{name: Worker}"), "nodes[3].name", "must be a host name"},
+	{"name that ends in a dash", nodesWith("{name: worker-}"), "nodes[3].name", "must be a host name"},
+	{"name too long", nodesWith("{name: " + strings.Repeat("n", 41) + "}"), "nodes[3].name", "at most 40"},
+	{"name of digits", nodesWith(`{name: "12"}`), "nodes[3].name", "must have a letter"},
+	{"name localhost", nodesWith("{name: localhost}"), "nodes[3].name", "itself"},
+	{"name twice", nodesWith("{name: worker-1}"), "nodes[3].name", "is the name of nodes[1] too"},
+	{"role", nodesWith("{name: x, role: wroker}"), "nodes[3].role", "must be control-plane or worker"},
+	{"instance type without size", nodesWith("{name: x, instanceType: t3}"), "nodes[3].instanceType", "name of an EC2 instance type"},
+	{"instance type with a wrong size", nodesWith("{name: x, instanceType: t3.lrage}"), "nodes[3].instanceType", "name of an EC2 instance type"},
+	{"ARM", nodesWith("{name: x, instanceType: m7gd.large}"), "nodes[3].instanceType", "ARM"},
+	{"Mac", nodesWith("{name: x, instanceType: mac2.metal}"), "nodes[3].instanceType", "macOS"},
+	{"worker too small", nodesWith("{name: x, instanceType: t3.micro}"), "nodes[3].instanceType", "at most 1 GiB"},
+	{"control plane too small", "nodes: [{name: m, role: control-plane, instanceType: t3.small}, " + worker + ", " + store + "]", "nodes[0].instanceType", "2 GiB"},
+	{"zone beyond the last", nodesWith("{name: x, zone: 3}"), "nodes[3].zone", "is no position in network.zones"},
+	{"negative zone", nodesWith("{name: x, zone: -1}"), "nodes[3].zone", "is no position"},
+	{"volume too small", nodesWith("{name: x, volumeSize: 0}"), "nodes[3].volumeSize", "from 20 to 16384"},
+	{"volume too large", nodesWith("{name: x, volumeSize: 20000}"), "nodes[3].volumeSize", "from 20 to 16384"},
+	{"label of Kubernetes", nodesWith("{name: x, labels: {kubernetes.io/hostname: y}}"), `nodes[3].labels["kubernetes.io/hostname"]`, "belongs to Kubernetes"},
+	{"label below k8s.io", nodesWith("{name: x, labels: {eks.k8s.io/pool: y}}"), `nodes[3].labels["eks.k8s.io/pool"]`, "belongs to Kubernetes"},
+	{"control plane's label", nodesWith(`{name: x, labels: {node-role.kubernetes.io/control-plane: ""}}`), `nodes[3].labels["node-role.kubernetes.io/control-plane"]`, "set by kubeadm"},
+	{"label of a controller", nodesWith("{name: x, labels: {ebs.csi.aws.com/zone: y}}"), `nodes[3].labels["ebs.csi.aws.com/zone"]`, "belongs to a controller"},
+	{"label with a bad key", nodesWith("{name: x, labels: {-a: y}}"), "nodes[3].labels.-a", "begin and end with a letter"},
+	{"label with a bad prefix", nodesWith("{name: x, labels: {Example.com/a: y}}"), `nodes[3].labels["Example.com/a"]`, "must be a DNS name"},
+	{"label with two slashes", nodesWith("{name: x, labels: {a/b/c: y}}"), "nodes[3].labels.a/b/c", "begin and end with a letter"},
+	{"label with a bad value", nodesWith("{name: x, labels: {workload: a b}}"), "nodes[3].labels.workload", "at most 63"},
+	{"label with a long value", nodesWith("{name: x, labels: {workload: " + strings.Repeat("v", 64) + "}}"), "nodes[3].labels.workload", "at most 63"},
+	{"taint without key", nodesWith("{name: x, taints: [{value: a, effect: NoSchedule}]}"), "nodes[3].taints[0].key", "must be 1 to 63"},
+	{"taint of Kubernetes", nodesWith("{name: x, taints: [{key: node.kubernetes.io/unreachable, effect: NoExecute}]}"), "nodes[3].taints[0].key", "belongs to Kubernetes"},
+	{"taint of this program", nodesWith("{name: x, taints: [{key: kubeadm-aws/unconfigured, effect: NoSchedule}]}"), "nodes[3].taints[0].key", "belongs to a controller"},
+	{"taint with a bad value", nodesWith("{name: x, taints: [{key: a, value: b=c, effect: NoSchedule}]}"), "nodes[3].taints[0].value", "at most 63"},
+	{"taint without effect", nodesWith("{name: x, taints: [{key: a, value: b}]}"), "nodes[3].taints[0].effect", "must be NoSchedule or"},
+	{"taint with a wrong effect", nodesWith("{name: x, taints: [{key: a, effect: noSchedule}]}"), "nodes[3].taints[0].effect", "must be NoSchedule or"},
+	{"taint twice", nodesWith("{name: x, taints: [{key: a, value: b, effect: NoSchedule}, {key: a, value: c, effect: NoSchedule}]}"), "nodes[3].taints[1]", "one value for them only"},
+
+	// DNS and registry.
+	{"domain without a dot", "dns: {domain: example}\naddons: {acme: {email: a@example.com}}", "dns.domain", "must have a dot"},
+	{"domain as URL", "dns: {domain: 'https://example.com'}\naddons: {acme: {email: a@example.com}}", "dns.domain", "not a URL"},
+	{"domain with a final dot", "dns: {domain: example.com.}\naddons: {acme: {email: a@example.com}}", "dns.domain", "must not end in a dot"},
+	{"domain with capitals", "dns: {domain: Example.com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "small letters"},
+	{"domain with an underscore", "dns: {domain: my_shop.com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "is no DNS label"},
+	{"private domain", "dns: {domain: corp.internal}\naddons: {acme: {email: a@example.com}}", "dns.domain", "must be a public domain"},
+	{"zone without a domain", "dns: {createZone: true}", "dns.createZone", "needs dns.domain"},
+	{"hosts without a domain", "dns: {ingressHosts: [app.example.com]}", "dns.ingressHosts", "needs dns.domain"},
+	{"host elsewhere", withDomain("ingressHosts: [app.example.org]"), "dns.ingressHosts[0]", "is not below dns.domain"},
+	{"host as a bare label", withDomain("ingressHosts: [app]"), "dns.ingressHosts[0]", "must have a dot"},
+	{"host of the API", withDomain("ingressHosts: [api.example.com]"), "dns.ingressHosts[0]", "is the Kubernetes API"},
+	{"host of an add-on", withDomain("ingressHosts: [app.example.com, grafana.example.com]"), "dns.ingressHosts[1]", "is Grafana"},
+	{"host twice", withDomain("ingressHosts: [app.example.com, app.example.com]"), "dns.ingressHosts[1]", "is already at"},
+	{"too many hosts", withDomain("ingressHosts: [a.example.com, b.example.com, c.example.com, d.example.com, e.example.com, f.example.com, g.example.com, h.example.com, i.example.com]"), "dns.ingressHosts", "at most 8"},
+	{"repository with capitals", "registry: {repositories: [FastAPI]}", "registry.repositories[0]", "small letters"},
+	{"repository too short", "registry: {repositories: [a]}", "registry.repositories[0]", "2 to 200"},
+	{"repository twice", "registry: {repositories: [api, api]}", "registry.repositories[1]", "is already at"},
+	{"no image kept", "registry: {keepImages: 0}", "registry.keepImages", "from 1 to 1000"},
+
+	// Backup and protection.
+	{"schedule in cron's words", `backup: {schedule: "0 */6 * * *"}`, "backup.schedule", "not a systemd calendar expression"},
+	{"schedule empty", `backup: {schedule: ""}`, "backup.schedule", "it is empty"},
+	{"schedule with a wrong hour", `backup: {schedule: "*-*-* 25:00:00"}`, "backup.schedule", "is not a hour"},
+	{"schedule with a year", `backup: {schedule: "2026-*-* 03:00:00"}`, "backup.schedule", "the year must be *"},
+	{"schedule with a time zone", `backup: {schedule: "*-*-* 03:00:00 Europe/Berlin"}`, "backup.schedule", "only UTC"},
+	{"schedule that never comes", `backup: {schedule: "*-02-30 03:00:00"}`, "backup.schedule", "never comes"},
+	{"schedule every minute", "backup: {schedule: minutely}", "backup.schedule", "60 times in an hour"},
+	{"schedule slower than retention", "backup: {schedule: monthly, retentionDays: 7}", "backup.schedule", "leaves 31 days between"},
+	{"retention", "backup: {retentionDays: 0}", "backup.retentionDays", "from 1 to 3650"},
+	{"keepBucket", "backup: {keepBucket: 1}", "backup.keepBucket", "must be true or false"},
+	{"restore from a URL", "backup: {restoreFrom: 's3://bucket/key'}", "backup.restoreFrom", "without the bucket"},
+	{"restore from above", "backup: {restoreFrom: ../secret}", "backup.restoreFrom", "is not the key"},
+	{"restore from LATEST", "backup: {restoreFrom: LATEST}", "backup.restoreFrom", "small letters"},
+	{"volumes", "protection: {volumes: snapshot}", "protection.volumes", "must be delete or keep"},
+
+	// Mirrors.
+	{"mirror without a scheme", "mirrors: {kubernetesApt: mirror.example.com}", "mirrors.kubernetesApt", "must begin with https://"},
+	{"mirror with a slash", "mirrors: {containerdApt: 'https://mirror.example.com/docker/'}", "mirrors.containerdApt", "must not end with a slash"},
+	{"mirror with a query", "mirrors: {etcd: 'https://mirror.example.com/etcd?x=1'}", "mirrors.etcd", "no ? and no #"},
+	{"mirror with a password", "mirrors: {s3Endpoint: 'https://u:p@s3.example.com'}", "mirrors.s3Endpoint", "user or password"},
+	{"mirror with a wrong port", "mirrors: {s3Endpoint: 'https://s3.example.com:99999'}", "mirrors.s3Endpoint", "no valid port"},
+	{"registry with a scheme", "mirrors: {registries: {'https://quay.io': 'https://m.example.com'}}", `mirrors.registries["https://quay.io"]`, "host of a registry"},
+	{"registry to a bare host", "mirrors: {registries: {quay.io: m.example.com}}", `mirrors.registries["quay.io"]`, "must begin with https://"},
+	{"chart by name", "mirrors: {charts: {argo-cd: 'https://m.example.com'}}", "mirrors.charts.argo-cd", "repository before the colon"},
+	{"chart to a file", "mirrors: {charts: {'https://charts.jetstack.io': 'file:///charts'}}", `mirrors.charts["https://charts.jetstack.io"]`, "must begin with https:// or"},
+
+	// Kubernetes.
+	{"kubelet's cgroup driver", "kubernetes: {kubelet: {cgroupDriver: cgroupfs}}", "kubernetes.kubelet.cgroupDriver", "containerd uses"},
+	{"kubelet's DNS", "kubernetes: {kubelet: {clusterDNS: [10.0.0.10]}}", "kubernetes.kubelet.clusterDNS", "follows from network.serviceCidr"},
+	{"kubelet flag instead of field", "kubernetes: {kubelet: {max-pods: 50}}", "kubernetes.kubelet.max-pods", "is not the name of a field"},
+	{"proxy's range", "kubernetes: {kubeProxy: {clusterCIDR: 10.0.0.0/8}}", "kubernetes.kubeProxy.clusterCIDR", "is network.podCidr"},
+	{"proxy mode against Calico", "kubernetes: {kubeProxy: {mode: ipvs}}", "kubernetes.kubeProxy.mode", "must be iptables"},
+	{"cloud provider of the API server", "kubernetes: {apiServer: {cloud-provider: external}}", "kubernetes.apiServer.cloud-provider", "would not start"},
+	{"PKI of the API server", "kubernetes: {apiServer: {etcd-servers: 'https://x'}}", "kubernetes.apiServer.etcd-servers", "cluster's PKI"},
+	{"flag with dashes", `kubernetes: {apiServer: {--v: "2"}}`, "kubernetes.apiServer.--v", "without the dashes"},
+	{"flag value as a number", "kubernetes: {apiServer: {v: 2}}", "kubernetes.apiServer.v", "must be text, not a number"},
+	{"flag of the controller manager", "kubernetes: {controllerManager: {cluster-cidr: 10.0.0.0/8}}", "kubernetes.controllerManager.cluster-cidr", "is network.podCidr"},
+	{"flag of the scheduler", "kubernetes: {scheduler: {Config: x}}", "kubernetes.scheduler.Config", "is not the name of a flag"},
+	{"flag of two lines", `kubernetes: {scheduler: {v: "2\n3"}}`, "kubernetes.scheduler.v", "must be one line"},
+	{"all preflight checks", "kubernetes: {ignorePreflightErrors: [all]}", "kubernetes.ignorePreflightErrors[0]", "hide every fault"},
+	{"preflight check with a blank", "kubernetes: {ignorePreflightErrors: [Num CPU]}", "kubernetes.ignorePreflightErrors[0]", "name of a kubeadm check"},
+	{"containerd without a table", "kubernetes: {containerd: 'oom_score = -999'}", "kubernetes.containerd", "before the first table"},
+	{"containerd with a second table", "kubernetes: {containerd: \"[plugins.'io.containerd.cri.v1.images'.registry]\"}", "kubernetes.containerd", "this program writes"},
+
+	// Add-ons.
+	{"RabbitMQ without volumes", "addons: {ebsCsi: {enabled: false}, redis: {enabled: false}, monitoring: {enabled: false}}", "addons.ebsCsi.enabled", "addons.rabbitmq needs it"},
+	{"RabbitMQ without certificates", "addons: {certManager: {enabled: false}}", "addons.certManager.enabled", "addons.rabbitmq needs it"},
+	{"logging without monitoring", "addons: {logging: {enabled: true}, monitoring: {enabled: false}}", "addons.monitoring.enabled", "addons.logging needs it"},
+	{"domain without load balancer", withDomain("createZone: true") + "\naddons: {acme: {email: a@example.com}, loadBalancer: {enabled: false}}", "addons.loadBalancer.enabled", "dns.domain needs it"},
+	{"data service without a node", "nodes: [" + master + ", " + worker + "]\naddons: {rabbitmq: {enabled: false}}", "addons.redis.enabled", "label workload=storage"},
+	{"data service on a node that repels it", "nodes: [" + master + ", " + worker + ", {name: s, labels: {workload: storage}, taints: [{key: a, effect: NoExecute}]}]\naddons: {redis: {enabled: false}}", "addons.rabbitmq.enabled", "no taint but"},
+	{"every worker repels", "nodes: [" + master + ", " + store + "]", "nodes", "must have a worker without"},
+	{"no storage", "addons: {postgresql: {storageGiB: 0}}", "addons.postgresql.storageGiB", "from 1 to 16384"},
+	{"storage of Redis", "addons: {redis: {storageGiB: -1}}", "addons.redis.storageGiB", "from 1 to 16384"},
+	{"storage of RabbitMQ", "addons: {rabbitmq: {storageGiB: 99999}}", "addons.rabbitmq.storageGiB", "from 1 to 16384"},
+	{"even replicas", "addons: {rabbitmq: {replicas: 2}}", "addons.rabbitmq.replicas", "must be an odd number"},
+	{"Git repository by path", "addons: {argocd: {repoUrl: /srv/git}}", "addons.argocd.repoUrl", "must begin with https:// or ssh://"},
+	{"Git revision", "addons: {argocd: {revision: 'a b'}}", "addons.argocd.revision", "a branch, a tag"},
+	{"no mail address for ACME", "dns: {domain: example.com}", "addons.acme.email", "is not set"},
+	{"mail address", "addons: {acme: {email: admin}}", "addons.acme.email", "is not a mail address"},
+	{"ACME without TLS", "addons: {acme: {server: 'http://acme.example.com'}}", "addons.acme.server", "must begin with https://"},
+	{"switch as text", "addons: {metricsServer: {enabled: 'on'}}", "addons.metricsServer.enabled", "must be true or false"},
+	{"Helm value without a key", "addons: {redis: {values: {'': 1}}}", "addons.redis.values", "key without a name"},
+
+	// Secrets.
+	{"password too short", "redisPassword: abc", "redisPassword", "at least 8"},
+	{"password too long", "argocdPassword: " + strings.Repeat("x", 73), "argocdPassword", "at most 72"},
+	{"password with a blank", "grafanaPassword: correct horse", "grafanaPassword", "without spaces"},
+}
+
+const allOff = "{metricsServer: {enabled: false}, ebsCsi: {enabled: false}, certManager: {enabled: false}, loadBalancer: {enabled: false}, monitoring: {enabled: false}, logging: {enabled: false}, rabbitmq: {enabled: false}, redis: {enabled: false}, postgresql: {enabled: false}, argocd: {enabled: false}, argoRollouts: {enabled: false}}"
+
+// withDomain is a stack with a domain and one more setting of dns.
+func withDomain(setting string) string {
+	text := "dns: {domain: example.com, " + setting + "}"
+	if !strings.Contains(setting, "createZone") {
+		text += "\naddons: {acme: {email: a@example.com}}"
+	}
+	return text
+}
+
+func TestRefused(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range refused {
+		if names[c.name] {
+			t.Errorf("two cases are called %q", c.name)
+		}
+		names[c.name] = true
+		t.Run(c.name, func(t *testing.T) {
+			got, err := loadText(t, "dev", c.yaml)
+			faults := faultsOf(t, err)
+			if got != nil || len(faults) != 1 {
+				t.Fatalf("want one fault, got %d: %v", len(faults), err)
+			}
+			key := c.key
+			if !strings.HasPrefix(key, "aws:") {
+				key = Namespace + ":" + key
+			}
+			f := faults[0]
+			if f.Key != key {
+				t.Errorf("key\n got %s\nwant %s", f.Key, key)
+			}
+			if !strings.Contains(f.Reason, c.reason) {
+				t.Errorf("reason\n got %s\nwant %s", f.Reason, c.reason)
+			}
+			if f.Example == "" {
+				t.Error("no example of what to write instead")
+			}
+		})
+	}
+}
+
+// TestAllFaultsAtOnce spreads faults of every kind over one stack.
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, err := loadText(t, "dev", `
+aws:region: nowhere
+environment: test
+colour: red
+cluster: {name: X, kubernetesVersion: 1}
+network: {vpcCidr: 1.2.3.4, zones: [a]}
+nodes: [{name: A, zone: 9, labels: {a b: c}}, {zone: 0, instanceType: big}]
+addons: {rabbitmq: {replicas: 4, enable: true}}
+`)
+	var got []string
+	for _, f := range faultsOf(t, err) {
+		got = append(got, strings.TrimPrefix(f.Key, Namespace+":"))
+	}
+	want := []string{
+		"aws:region", "environment", "cluster.kubernetesVersion", "cluster.name", "network.vpcCidr", "network.zones",
+		"nodes", "nodes[0].name", "nodes[0].zone", "nodes[0].labels.a b", "nodes[1].name", "nodes[1].instanceType",
+		"addons.rabbitmq.enable", "addons.rabbitmq.replicas", "colour",
+	}
+	for _, key := range want {
+		if !slices.Contains(got, key) {
+			t.Errorf("no fault for %s", key)
+		}
+	}
+	if slices.Index(got, "aws:region") != 0 || slices.Index(got, "colour") != len(got)-1 {
+		t.Errorf("faults are not in the order of the settings: %v", got)
+	}
+}
+
+func TestSuggestions(t *testing.T) {
+	for wrong, want := range map[string]string{
+		"nodez: []":                                  "did you mean nodes?",
+		"Nodes: []":                                  "did you mean nodes?",
+		"grafanapassword: x":                         "did you mean grafanaPassword?",
+		"network: {podCIDR: x}":                      "did you mean podCidr?",
+		"network: {cidr: x}":                         "one of podCidr, serviceCidr, vpcCidr, zones",
+		"cluster: {version: x}":                      "did you mean kubernetesVersion?",
+		"addons: {rabbitmq: {enable: true}}":         "did you mean enabled?",
+		"addons: {rabbitMQ: {enabled: true}}":        "did you mean rabbitmq?",
+		"cluster: {cni: Calico}":                     "did you mean calico?",
+		"environment: production":                    "did you mean prod?",
+		"cluster: {colour: x}":                       "one of cni, dnsDomain, kubernetesVersion, name",
+		nodesWith("{name: x, role: controlplane}"):   "did you mean control-plane?",
+		nodesWith("{name: x, instance: t3.medium}"):  "did you mean instanceType?",
+		nodesWith("{name: x, taints: [{effct: a}]}"): "did you mean effect?",
+	} {
+		_, err := loadText(t, "dev", wrong)
+		if !slices.ContainsFunc(faultsOf(t, err), func(f Fault) bool { return f.Example == want }) {
+			t.Errorf("%s\n got %v\nwant %s", wrong, err, want)
+		}
+	}
+}
+
+// TestFaultShowsKeyValueReasonExample pins what a person reads.
+func TestFaultShowsKeyValueReasonExample(t *testing.T) {
+	_, err := loadText(t, "dev", nodesWith("{name: x, labels: {workload: a b}}")+"\nnetwork: {vpcCidr: 10.0.1.0/16}")
+	want := `2 settings are refused, nothing was created:
+
+  kubeadm-aws:network.vpcCidr = "10.0.1.0/16"
+      must begin with the first address of the range, which is 10.0.0.0/16
+      instead: 10.0.0.0/16
+
+  kubeadm-aws:nodes[3].labels.workload = "a b"
+      must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit
+      instead: workload: api`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// TestPasswordsAreNotShown feeds every secret a password that is refused and looks for it in the message.
+func TestPasswordsAreNotShown(t *testing.T) {
+	for _, name := range Secrets {
+		_, err := loadText(t, "dev", name+": hunter 2 hunter")
+		if err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestEveryFieldIsRefusedOnce lists the settings that no case above makes wrong. A new field needs a rule and a case.
+func TestEveryFieldIsRefusedOnce(t *testing.T) {
+	covered := map[string]bool{}
+	position := regexp.MustCompile(`\[[0-9]+\]`)
+	for _, c := range refused {
+		key := position.ReplaceAllString(c.key, "[]")
+		for _, field := range leaves() {
+			if within(key, field) {
+				covered[field] = true
+			}
+		}
+	}
+	// Any value of the right type is right here.
+	for _, free := range []string{
+		"addons.*.enabled", "addons.*.values",
+	} {
+		pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(free), `\*`, `[a-zA-Z]+`) + "$")
+		for _, field := range leaves() {
+			if pattern.MatchString(field) {
+				covered[field] = true
+			}
+		}
+	}
+	for _, field := range leaves() {
+		if !covered[field] {
+			t.Errorf("%s: no case makes it wrong", field)
+		}
+	}
+}
+
+// leaves are the key paths of all settings that are not made of others, with [] for list positions.
+func leaves() []string {
+	var paths []string
+	var walk func(path string, t reflect.Type)
+	walk = func(path string, t reflect.Type) {
+		switch {
+		case t.Kind() == reflect.Struct:
+			for _, name := range sortedKeys(fieldsOf(t)) {
+				field, _ := t.FieldByName(fieldByTag(t, name))
+				walk(strings.TrimPrefix(path+"."+name, "."), field.Type)
+			}
+		case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+			walk(path+"[]", t.Elem())
+		default:
+			paths = append(paths, path)
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+	return paths
+}
+
+func fieldByTag(t reflect.Type, tag string) string {
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Tag.Get("json") == tag {
+			return f.Name
+		}
+	}
+	return ""
+}

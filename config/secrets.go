@@ -1,0 +1,59 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// secrets checks the passwords without ever showing one.
+func (v *validator) secrets(get func(key string) (string, bool)) {
+	for _, name := range Secrets {
+		value, ok := get(Namespace + ":" + name)
+		if !ok {
+			continue
+		}
+		switch {
+		case len(value) < minPassword:
+			v.fault(name, nil, fmt.Sprintf("must have at least %d characters", minPassword), secretCommand(name))
+		case len(value) > maxPassword:
+			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword), secretCommand(name))
+		case strings.ContainsFunc(value, func(r rune) bool { return r < 0x21 || r > 0x7e }):
+			v.fault(name, nil, "must be made of printable ASCII characters without spaces: it ends up in files that split at others", secretCommand(name))
+		}
+	}
+}
+
+const (
+	minPassword = 8
+	maxPassword = 72
+)
+
+func secretCommand(name string) string {
+	return fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
+}
+
+// plainSecret is the fault of a password that anybody with the repository can read.
+func plainSecret(name string) Fault {
+	return Fault{
+		Key:     Namespace + ":" + name,
+		Reason:  "is in the stack's file in plain text",
+		Example: secretCommand(name) + "; and choose another, for this one is known",
+	}
+}
+
+// misplacedSecrets refuses encrypted values in ordinary settings. They would be decrypted into Helm values, files on
+// hosts and tags, and so into the plain part of the state.
+func misplacedSecrets(encrypted func(key string) bool) Errors {
+	var faults Errors
+	for _, name := range sortedKeys(fieldsOf(reflect.TypeFor[Config]())) {
+		if key := Namespace + ":" + name; encrypted(key) {
+			faults = append(faults, Fault{
+				Key:     key,
+				Reason:  "holds an encrypted value, and settings are not kept secret: it would be readable in the state",
+				Example: "passwords go to " + strings.Join(Secrets, ", ") + "; take others from a Secret in the cluster",
+			})
+		}
+	}
+	return faults
+}
