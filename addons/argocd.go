@@ -51,7 +51,7 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error
 	if err != nil {
 		return nil, err
 	}
-	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)}, pulumi.Parent(b.root))
+	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)}, pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
 		return nil, fmt.Errorf("salt of argocd: %w", err)
 	}

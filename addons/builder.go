@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/addons/kube"
@@ -16,8 +18,24 @@ type builder struct {
 	args Args
 	cfg  *config.Config
 	root *Platform
+
+	random *random.Provider
+	tls    *tls.Provider
 	// operands are the gates of operators whose custom resources users may have made.
 	operands []pulumi.Resource
+}
+
+// providers makes the providers of passwords and certificates. The others belong to the layers below.
+func (b *builder) providers() (err error) {
+	b.random, err = random.NewProvider(b.ctx, "platform-random", &random.ProviderArgs{}, pulumi.Parent(b.root))
+	if err != nil {
+		return fmt.Errorf("random provider: %w", err)
+	}
+	b.tls, err = tls.NewProvider(b.ctx, "platform-tls", &tls.ProviderArgs{}, pulumi.Parent(b.root))
+	if err != nil {
+		return fmt.Errorf("tls provider: %w", err)
+	}
+	return nil
 }
 
 // needs are the resources that have to exist before another and have to outlive it. Add-ons that are switched off

@@ -57,7 +57,7 @@ func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
 			"alb.ingress.kubernetes.io/group.order": "1000",
 		},
 		DynamicAnnotations: map[string]pulumi.StringInput{
-			"alb.ingress.kubernetes.io/security-groups": pulumi.Sprintf("%s,%s", b.args.LoadBalancerGroup, b.args.BackendGroup),
+			"alb.ingress.kubernetes.io/security-groups": b.securityGroups(),
 		},
 		Fields: kube.Values{"spec": kube.Values{
 			"ingressClassName": ingressClass,

@@ -83,6 +83,8 @@ func (b *builder) ingressClass(controller pulumi.Resource) (pulumi.Resource, err
 		Kind:        "IngressClass",
 		Name:        ingressClass,
 		Annotations: map[string]string{"ingressclass.kubernetes.io/is-default-class": "true"},
+		// For people to read, and so that the groups outlive every load balancer that is in them.
+		DynamicAnnotations: map[string]pulumi.StringInput{"kubeadm-aws/security-groups": b.securityGroups()},
 		Fields: kube.Values{"spec": kube.Values{
 			"controller": "ingress.k8s.aws/alb",
 			"parameters": kube.Values{"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": ingressClass},
@@ -102,4 +104,9 @@ func ingressParameters(cfg *config.Config, certificate pulumi.StringPtrInput) ku
 		params["sslRedirectPort"] = "443"
 	}
 	return params
+}
+
+// securityGroups are those of the shared load balancer.
+func (b *builder) securityGroups() pulumi.StringInput {
+	return pulumi.Sprintf("%s,%s", b.args.LoadBalancerGroup, b.args.BackendGroup)
 }

@@ -23,7 +23,7 @@ func (b *builder) password(name string) (pulumi.StringOutput, error) {
 	generated, err := random.NewRandomPassword(b.ctx, name+"-password", &random.RandomPasswordArgs{
 		Length:  pulumi.Int(24),
 		Special: pulumi.Bool(false),
-	}, pulumi.Parent(b.root))
+	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("password of %s: %w", name, err)
 	}

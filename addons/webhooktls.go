@@ -18,7 +18,7 @@ const tenYears = 10 * 365 * 24
 // webhookCertificate makes the certificate of a webhook that the API server calls as <service>.<namespace>.svc. Made
 // by the chart it would be another one at every run, with errors until everybody has noticed.
 func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, error) {
-	opts := []pulumi.ResourceOption{pulumi.Parent(b.root)}
+	opts := []pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.Provider(b.tls)}
 	curve := pulumi.String("P256")
 	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
