@@ -2,7 +2,6 @@ package infra
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/acm"
@@ -185,14 +184,5 @@ func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm
 
 // certificateHosts are the names that the shared load balancer serves: the add-ons' own and the user's.
 func certificateHosts(cfg *config.Config) []string {
-	hosts := []string{"argocd." + cfg.DNS.Domain, "grafana." + cfg.DNS.Domain}
-	for _, h := range cfg.DNS.IngressHosts {
-		if h != cfg.DNS.Domain && !strings.HasSuffix(h, "."+cfg.DNS.Domain) {
-			h += "." + cfg.DNS.Domain
-		}
-		if !slices.Contains(hosts, h) {
-			hosts = append(hosts, h)
-		}
-	}
-	return hosts
+	return append([]string{"argocd." + cfg.DNS.Domain, "grafana." + cfg.DNS.Domain}, cfg.DNS.IngressHosts...)
 }

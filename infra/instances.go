@@ -2,7 +2,6 @@ package infra
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
@@ -25,23 +24,15 @@ type Instances struct {
 
 // image is an operating system the nodes can run.
 type image struct {
-	// parameter is the vendor's public SSM parameter, with %s for the architecture.
+	// parameter is the vendor's public SSM parameter that holds the id of the newest AMI for x86.
 	parameter string
-	amd64     string
-	arm64     string
 	// user is the account that the image gives the key pair to.
 	user string
 }
 
 var images = map[string]image{
-	"ubuntu-24.04": {
-		parameter: "/aws/service/canonical/ubuntu/server/24.04/stable/current/%s/hvm/ebs-gp3/ami-id",
-		amd64:     "amd64", arm64: "arm64", user: "ubuntu",
-	},
-	"debian-12": {
-		parameter: "/aws/service/debian/release/12/latest/%s",
-		amd64:     "amd64", arm64: "arm64", user: "admin",
-	},
+	"ubuntu-24.04": {"/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", "ubuntu"},
+	"debian-12":    {"/aws/service/debian/release/12/latest/amd64", "admin"},
 }
 
 func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *Firewall, identity *Identity, keys *Keys, sweep *Sweep) (*Instances, error) {
@@ -50,14 +41,14 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 	if err != nil {
 		return nil, err
 	}
-	amis, err := s.amis()
+	ami, err := s.ami()
 	if err != nil {
 		return nil, err
 	}
 	// The sweep waits for the network and the firewall, so one dependency stands for every route and rule.
 	opts = with(opts, pulumi.DependsOn([]pulumi.Resource{sweep.Command}))
 	for _, n := range s.cfg.Nodes {
-		machine, err := in.launch(s, n, amis[architecture(n.InstanceType)], network, firewall, identity, keys, opts)
+		machine, err := in.launch(s, n, ami, network, firewall, identity, keys, opts)
 		if err != nil {
 			return nil, fmt.Errorf("instance %s: %w", n.Name, err)
 		}
@@ -161,38 +152,16 @@ func (in *Instances) address(s *site, node string, machine *ec2.Instance, opts [
 	return address, association, err
 }
 
-// amis finds the image for every architecture among the nodes.
-func (s *site) amis() (map[string]string, error) {
-	found := map[string]string{}
-	source, ok := images[s.cfg.Image.OS]
-	if !ok {
-		return nil, fmt.Errorf("image.os %q: not an operating system this program knows", s.cfg.Image.OS)
+// ami is the pinned image, or the newest of the configured operating system.
+func (s *site) ami() (string, error) {
+	if s.cfg.Image.AMI != "" {
+		return s.cfg.Image.AMI, nil
 	}
-	for _, n := range s.cfg.Nodes {
-		arch := architecture(n.InstanceType)
-		if s.cfg.Image.AMI != "" {
-			found[arch] = s.cfg.Image.AMI
-		}
-		if found[arch] != "" {
-			continue
-		}
-		name := fmt.Sprintf(source.parameter, map[string]string{"amd64": source.amd64, "arm64": source.arm64}[arch])
-		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name}, pulumi.Provider(s.provider))
-		if err != nil {
-			return nil, fmt.Errorf("find the image of %s in %s (parameter %s; pin image.ami instead if the region has none): %w",
-				s.cfg.Image.OS, s.cfg.Region, name, err)
-		}
-		found[arch] = parameter.InsecureValue
+	name := images[s.cfg.Image.OS].parameter
+	parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name}, pulumi.Provider(s.provider))
+	if err != nil {
+		return "", fmt.Errorf("find the image of %s in %s (parameter %s; pin image.ami if the region has none): %w",
+			s.cfg.Image.OS, s.cfg.Region, name, err)
 	}
-	return found, nil
-}
-
-// architecture is amd64 or arm64, told by the name of the family: Graviton families have a g after the generation's digit.
-func architecture(instanceType string) string {
-	family, _, _ := strings.Cut(instanceType, ".")
-	digit := strings.IndexAny(family, "0123456789")
-	if family == "a1" || digit >= 0 && strings.Contains(family[digit:], "g") {
-		return "arm64"
-	}
-	return "amd64"
+	return parameter.InsecureValue, nil
 }

@@ -1,0 +1,88 @@
+package infra
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+func (w *world) records() map[string]string {
+	found := map[string]string{}
+	for _, r := range w.all("Record") {
+		found[r.at("name").StringValue()] = r.at("zoneId").StringValue() + " " + r.at("type").StringValue() + " " +
+			r.at("records").ArrayValue()[0].StringValue()
+	}
+	return found
+}
+
+func TestWithoutADomain(t *testing.T) {
+	w := deploy(t, "dev", nil)
+	want := map[string]string{"api.dev.internal": "zone-private A private-ip-of-master"}
+	if got := w.records(); !maps.Equal(got, want) {
+		t.Errorf("records %v, want %v", got, want)
+	}
+	if w.infra.CertificateARN != nil || w.infra.ZoneID != nil || len(w.all("Certificate")) > 0 {
+		t.Error("a certificate without a domain")
+	}
+	if got := len(w.infra.APIRecords); got != 1 {
+		t.Errorf("%d records to wait for", got)
+	}
+}
+
+func TestWithADomain(t *testing.T) {
+	w := deploy(t, "dev", settings{
+		"dns":    `{"domain":"example.com","ingressHosts":["app.example.com"]}`,
+		"addons": acme,
+	})
+	want := map[string]string{
+		"api.dev.internal":       "zone-private A private-ip-of-master",
+		"api.example.com":        "zone-of-example.com A elastic-ip-of-master",
+		"_x.argocd.example.com":  "zone-of-example.com CNAME _y.argocd.example.com",
+		"_x.grafana.example.com": "zone-of-example.com CNAME _y.grafana.example.com",
+		"_x.app.example.com":     "zone-of-example.com CNAME _y.app.example.com",
+	}
+	if got := w.records(); !maps.Equal(got, want) {
+		t.Errorf("records %v, want %v", got, want)
+	}
+	if got := await[string](t, w.infra.APIPublicEndpoint); got != "api.example.com" {
+		t.Errorf("endpoint = %s", got)
+	}
+	validation := w.one("CertificateValidation", "ingress")
+	if got := len(validation.at("validationRecordFqdns").ArrayValue()); got != 3 {
+		t.Errorf("%d names validated, want 3", got)
+	}
+	if got := validation.RegisterRPC.GetCustomTimeouts().GetCreate(); got != certificateTimeout {
+		t.Errorf("validation may take %q", got)
+	}
+	if got := len(w.infra.APIRecords); got != 2 {
+		t.Errorf("%d records to wait for, want the private and the public one", got)
+	}
+}
+
+func TestNewZoneIsNoEndpoint(t *testing.T) {
+	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com","createZone":true}`, "addons": acme})
+	if got := await[string](t, w.infra.APIPublicEndpoint); got != "elastic-ip-of-master" {
+		t.Errorf("endpoint = %s, which resolves only after somebody delegates the zone", got)
+	}
+	if got := await[*string](t, w.infra.ZoneID.(pulumi.StringPtrOutput)); got == nil || *got != "zone-public" {
+		t.Errorf("zone id = %v", got)
+	}
+	if _, asked := w.calls["aws:route53/getZone:getZone"]; asked {
+		t.Error("the zone that is to be made is looked up")
+	}
+}
+
+// The API certificate holds every name and address that anybody will dial.
+func TestCertificateNamesOfTheAPI(t *testing.T) {
+	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com"}`, "addons": acme})
+	var got []string
+	for _, san := range w.infra.APISANs {
+		got = append(got, await[string](t, san.ToStringOutput()))
+	}
+	want := []string{"api.dev.internal", "api.example.com", "elastic-ip-of-master", "private-ip-of-master"}
+	if !slices.Equal(got, want) {
+		t.Errorf("SANs %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,195 @@
+package infra
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// grants are the parsed inline policies of a node's role in a stack, by name.
+func (w *world) grants(role string) map[string]policy {
+	w.t.Helper()
+	found := map[string]policy{}
+	for name, r := range w.all("RolePolicy") {
+		name, ok := strings.CutPrefix(name, role+"-")
+		if !ok {
+			continue
+		}
+		found[name] = parse(w.t, r.at("policy").StringValue())
+	}
+	return found
+}
+
+func parse(t *testing.T, text string) policy {
+	t.Helper()
+	var p policy
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		t.Fatalf("policy does not parse: %v\n%s", err, text)
+	}
+	if p.Version != "2012-10-17" || len(p.Statement) == 0 {
+		t.Errorf("not a policy: %s", text)
+	}
+	return p
+}
+
+// reads reports whether an action only looks.
+func reads(action string) bool {
+	_, verb, _ := strings.Cut(action, ":")
+	for _, prefix := range []string{"Describe", "List", "Get", "BatchGet", "BatchCheck"} {
+		if strings.HasPrefix(verb, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Everything that may write to more than one thing says by tag which ones. The exceptions are named here, with the reason.
+func TestNoWriteWithoutCondition(t *testing.T) {
+	exceptions := map[string]bool{
+		"backups/Snapshots": true, // the objects of one bucket
+		"logs/Chunks":       true, // the objects of one bucket
+	}
+	w := deploy(t, "staging", settings{"environment": "staging"})
+	for _, role := range []string{"control-plane", "worker"} {
+		for name, p := range w.grants(role) {
+			for _, s := range p.Statement {
+				writes := slices.ContainsFunc(s.Action, func(a string) bool { return !reads(a) })
+				wide := slices.ContainsFunc(s.Resource, func(r string) bool { return strings.HasSuffix(r, "*") })
+				if writes && wide && len(s.Condition) == 0 && !exceptions[name+"/"+s.Sid] {
+					t.Errorf("%s %s/%s: %v on %v without a condition", role, name, s.Sid, s.Action, s.Resource)
+				}
+				if slices.ContainsFunc(s.Action, func(a string) bool { return strings.Contains(a, "*") }) {
+					t.Errorf("%s %s/%s: wildcard action %v", role, name, s.Sid, s.Action)
+				}
+				if writes && slices.Contains(s.Resource, "*") {
+					t.Errorf("%s %s/%s: %v on everything", role, name, s.Sid, s.Action)
+				}
+			}
+		}
+	}
+}
+
+// Conditions that look right and name another cluster would let two clusters in one account take each other apart.
+func TestConditionsNameThisCluster(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging", "cluster": `{"name":"blue"}`})
+	for name, p := range w.grants("control-plane") {
+		for _, s := range p.Statement {
+			for _, operands := range s.Condition {
+				for key, values := range operands {
+					switch {
+					case strings.HasSuffix(key, "/elbv2.k8s.aws/cluster"):
+						if !slices.Equal(values, []string{"blue"}) {
+							t.Errorf("%s/%s: %s = %v", name, s.Sid, key, values)
+						}
+					case strings.Contains(key, "kubernetes.io/cluster/"):
+						if !strings.HasSuffix(key, "/kubernetes.io/cluster/blue") || !slices.Equal(values, []string{"owned"}) {
+							t.Errorf("%s/%s: %s = %v", name, s.Sid, key, values)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestWorkersMayPullAndNothingElse(t *testing.T) {
+	w := deploy(t, "prod", settings{"environment": "prod"})
+	for name, p := range w.grants("worker") {
+		for _, s := range p.Statement {
+			for _, a := range s.Action {
+				if !strings.HasPrefix(a, "ecr:") || !reads(a) {
+					t.Errorf("%s lets workers %s", name, a)
+				}
+			}
+		}
+	}
+	var attached []string
+	for _, r := range w.all("RolePolicyAttachment") {
+		attached = append(attached, r.at("role").StringValue()+" "+r.at("policyArn").StringValue())
+	}
+	slices.Sort(attached)
+	want := []string{
+		"prod-control-plane arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+		"prod-worker arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+	}
+	if !slices.Equal(attached, want) {
+		t.Errorf("attached %v, want %v", attached, want)
+	}
+}
+
+func TestNodesCannotDeleteBackups(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging"})
+	p := w.grants("control-plane")["backups"]
+	for _, s := range p.Statement {
+		if slices.Contains(s.Action, "s3:DeleteObject") || slices.Contains(s.Action, "s3:DeleteObjectVersion") {
+			t.Errorf("%s may delete snapshots", s.Sid)
+		}
+		for _, r := range s.Resource {
+			if !strings.HasPrefix(r, "arn:aws:s3:::staging-backups-0a1b2c3") {
+				t.Errorf("%s reaches %s", s.Sid, r)
+			}
+		}
+	}
+}
+
+func TestGrantsFollowTheAddons(t *testing.T) {
+	for name, want := range map[string][]string{
+		`{}`:                                 {"backups", "cloud-controller", "images", "load-balancers", "volumes"},
+		`{"logging":{"enabled":true}}`:       {"backups", "cloud-controller", "images", "load-balancers", "logs", "volumes"},
+		`{"loadBalancer":{"enabled":false}}`: {"backups", "cloud-controller", "images", "volumes"},
+		`{"loadBalancer":{"enabled":true},"logging":{"enabled":true}}`: {"backups", "cloud-controller", "images", "load-balancers", "logs", "volumes"},
+	} {
+		w := deploy(t, "dev", settings{"addons": name})
+		var got []string
+		for grant := range w.grants("control-plane") {
+			got = append(got, grant)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: grants %v, want %v", name, got, want)
+		}
+		if on := w.infra.LogBucket != nil; on != slices.Contains(want, "logs") {
+			t.Errorf("%s: log bucket %v", name, on)
+		}
+	}
+}
+
+// inlineLimit is what AWS allows for all inline policies of a role together, white space not counted.
+const inlineLimit = 10240
+
+func TestPoliciesFitTheirLimit(t *testing.T) {
+	// The longest names that validation lets through make the longest policies.
+	w := deploy(t, "dev", settings{"addons": `{"logging":{"enabled":true}}`})
+	total := 0
+	for name, r := range w.all("RolePolicy") {
+		if strings.HasPrefix(name, "control-plane-") {
+			total += len(r.at("policy").StringValue())
+		}
+	}
+	if total > inlineLimit-1500 {
+		t.Errorf("%d characters of inline policies leave no room below the limit of %d for a long cluster name", total, inlineLimit)
+	}
+	t.Logf("%d of %d characters", total, inlineLimit)
+}
+
+func TestPolicyTextIsStable(t *testing.T) {
+	s := &site{cfg: load(t, "dev", nil), accountID: "123456789012", partition: "aws"}
+	for range 20 {
+		if a, b := s.loadBalancers().JSON(), s.loadBalancers().JSON(); a != b {
+			t.Fatalf("the same policy renders as\n%s\nand\n%s", a, b)
+		}
+	}
+}
+
+func TestPartitions(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-central-1": "aws", "us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov",
+	} {
+		if got := partitionOf(region); got != want {
+			t.Errorf("partition of %s = %s, want %s", region, got, want)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package infra
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+func (w *world) urnOf(r pulumi.Resource) string {
+	w.t.Helper()
+	return string(await[pulumi.URN](w.t, r.URN()))
+}
+
+// What controllers in the cluster need to clean up after themselves has to be there until they are gone.
+func TestWhatOutlivesTheAddons(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging"})
+	var kept []string
+	for _, r := range w.infra.MustOutliveAddons {
+		kept = append(kept, w.urnOf(r))
+	}
+	need := []registered{w.one("Record", "api-private"), w.one("EipAssociation", "master")}
+	for name, r := range w.all("RolePolicy") {
+		if name != "worker-images" {
+			need = append(need, r)
+		}
+	}
+	for _, r := range w.all("Instance") {
+		need = append(need, r)
+	}
+	for _, r := range need {
+		if !slices.Contains(kept, urn(r.MockResourceArgs)) {
+			t.Errorf("%s may be deleted while controllers still work", r)
+		}
+	}
+	// Routes and rules follow, because instances depend on them.
+	below := map[string]bool{}
+	for _, r := range w.all("Instance") {
+		for u := range w.needs(r) {
+			below[u] = true
+		}
+	}
+	for _, kind := range []string{"Route", "RouteTableAssociation", "SecurityGroupIngressRule", "SecurityGroupEgressRule", "InternetGateway"} {
+		for _, r := range w.all(kind) {
+			if !below[urn(r.MockResourceArgs)] {
+				t.Errorf("%s goes while the instances are alive", r)
+			}
+		}
+	}
+}
+
+func TestControlPlaneNeedsItsAddressAndGrants(t *testing.T) {
+	w := deploy(t, "dev", nil)
+	for _, n := range w.infra.Nodes {
+		var needs []string
+		for _, r := range n.Needs {
+			needs = append(needs, w.urnOf(r))
+		}
+		if n.Role != "control-plane" {
+			if len(needs) > 0 {
+				t.Errorf("%s waits for %v", n.Name, needs)
+			}
+			continue
+		}
+		for _, r := range []registered{w.one("EipAssociation", n.Name), w.one("RolePolicy", "control-plane-backups")} {
+			if !slices.Contains(needs, urn(r.MockResourceArgs)) {
+				t.Errorf("%s does not wait for %s", n.Name, r)
+			}
+		}
+	}
+}
+
+// The names of the API take Route53 half a minute. Nothing that boots or prepares a host may wait for that.
+func TestBootWaitsForNoName(t *testing.T) {
+	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com"}`, "addons": acme})
+	for _, n := range w.infra.Nodes {
+		for _, r := range append([]pulumi.Resource{n.Instance}, n.Needs...) {
+			u := w.urnOf(r)
+			needs := w.needs(w.resources[u])
+			for _, kind := range []string{"Record", "Zone", "Certificate", "CertificateValidation"} {
+				for _, dns := range w.all(kind) {
+					if d := urn(dns.MockResourceArgs); d == u || needs[d] {
+						t.Errorf("%s waits for %s", u, dns)
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package infra
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// world is what the program registered with a monitor that makes nothing.
+type world struct {
+	t         *testing.T
+	cfg       *config.Config
+	infra     *Infra
+	mutex     sync.Mutex
+	resources map[string]registered // by URN
+	calls     map[string]resource.PropertyMap
+}
+
+type registered struct{ pulumi.MockResourceArgs }
+
+func (r registered) String() string { return r.TypeToken + " " + r.Name }
+
+// settings are the keys of a stack's file below the namespace, structured values as JSON.
+type settings map[string]string
+
+func load(t *testing.T, stack string, over settings) *config.Config {
+	t.Helper()
+	values := settings{"access": `{"adminCidrs":["203.0.113.0/24","198.51.100.7/32"]}`}
+	maps.Copy(values, over)
+	cfg, err := config.Load(stack, func(key string) (string, bool) {
+		if key == "aws:region" {
+			return "eu-central-1", true
+		}
+		v, ok := values[strings.TrimPrefix(key, config.Namespace+":")]
+		return v, ok
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// deploy runs New for a stack.
+func deploy(t *testing.T, stack string, over settings) *world {
+	t.Helper()
+	w := &world{t: t, cfg: load(t, stack, over), resources: map[string]registered{}, calls: map[string]resource.PropertyMap{}}
+	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+		in, err := New(ctx, w.cfg)
+		w.infra = in
+		return err
+	}, pulumi.WithMocks(config.Namespace, stack, w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// acme is what validation asks for beside a domain.
+const acme = `{"acme":{"email":"admin@example.com"}}`
+
+// NewResource gives back the inputs and what AWS would add that others build on.
+func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	outputs := args.Inputs.Copy()
+	set := func(key, value string) { outputs[resource.PropertyKey(key)] = resource.NewProperty(value) }
+	switch args.TypeToken {
+	case "aws:s3/bucketV2:BucketV2":
+		set("bucket", args.Name+"-0a1b2c3")
+		set("arn", "arn:aws:s3:::"+args.Name+"-0a1b2c3")
+	case "aws:ec2/instance:Instance":
+		set("publicIp", "public-ip-of-"+args.Name)
+		set("privateIp", "private-ip-of-"+args.Name)
+	case "aws:ec2/eip:Eip":
+		set("publicIp", "elastic-ip-of-"+args.Name)
+		set("allocationId", "eipalloc-"+args.Name)
+	case "aws:iam/instanceProfile:InstanceProfile", "aws:iam/role:Role":
+		set("name", args.Name)
+	case "aws:ec2/keyPair:KeyPair":
+		set("keyName", args.Name)
+	case "tls:index/privateKey:PrivateKey":
+		outputs["privateKeyOpenssh"] = resource.MakeSecret(resource.NewProperty("private key of " + args.Name))
+		set("publicKeyOpenssh", "ssh-ed25519 "+args.Name+"\n")
+	case "aws:route53/zone:Zone":
+		set("zoneId", "zone-"+args.Name)
+	case "aws:acm/certificate:Certificate":
+		var options []resource.PropertyValue
+		for _, host := range append([]resource.PropertyValue{args.Inputs["domainName"]}, args.Inputs["subjectAlternativeNames"].ArrayValue()...) {
+			options = append(options, resource.NewProperty(resource.PropertyMap{
+				"domainName":          host,
+				"resourceRecordName":  resource.NewProperty("_x." + host.StringValue()),
+				"resourceRecordType":  resource.NewProperty("CNAME"),
+				"resourceRecordValue": resource.NewProperty("_y." + host.StringValue()),
+			}))
+		}
+		slices.Reverse(options) // AWS promises no order
+		outputs["domainValidationOptions"] = resource.NewProperty(options)
+		set("arn", "arn:aws:acm:eu-central-1:123456789012:certificate/0")
+	}
+	w.resources[urn(args)] = registered{args}
+	return args.Name + "-id", outputs, nil
+}
+
+// urn is the name the engine knows a resource by: its type below the types of its parents.
+func urn(args pulumi.MockResourceArgs) string {
+	head, kind := "urn:pulumi:stack::project", args.TypeToken
+	if parent := strings.Split(args.RegisterRPC.GetParent(), "::"); len(parent) == 4 {
+		head = parent[0] + "::" + parent[1]
+		if parent[2] != "pulumi:pulumi:Stack" {
+			kind = parent[2] + "$" + kind
+		}
+	}
+	return head + "::" + kind + "::" + args.Name
+}
+
+// Call answers what the program asks AWS.
+func (w *world) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.calls[args.Token] = args.Args
+	switch args.Token {
+	case "aws:index/getCallerIdentity:getCallerIdentity":
+		return resource.PropertyMap{"accountId": resource.NewProperty("123456789012")}, nil
+	case "aws:ssm/getParameter:getParameter":
+		return resource.PropertyMap{"insecureValue": resource.NewProperty("ami of " + args.Args["name"].StringValue())}, nil
+	case "aws:route53/getZone:getZone":
+		return resource.PropertyMap{"zoneId": resource.NewProperty("zone-of-" + args.Args["name"].StringValue())}, nil
+	}
+	return nil, fmt.Errorf("unexpected call of %s", args.Token)
+}
+
+// all are the resources whose type ends in kind, by name.
+func (w *world) all(kind string) map[string]registered {
+	found := map[string]registered{}
+	for _, r := range w.resources {
+		if strings.HasSuffix(r.TypeToken, ":"+kind) {
+			found[r.Name] = r
+		}
+	}
+	return found
+}
+
+// one is the resource of that type and name.
+func (w *world) one(kind, name string) registered {
+	w.t.Helper()
+	r, ok := w.all(kind)[name]
+	if !ok {
+		w.t.Fatalf("no %s %q among %v", kind, name, slices.Sorted(maps.Keys(w.all(kind))))
+	}
+	return r
+}
+
+// needs are the URNs that a resource waits for, directly or through others.
+func (w *world) needs(r registered) map[string]bool {
+	seen := map[string]bool{}
+	var visit func(registered)
+	visit = func(r registered) {
+		for _, d := range r.RegisterRPC.GetDependencies() {
+			if !seen[d] {
+				seen[d] = true
+				visit(w.resources[d])
+			}
+		}
+	}
+	visit(r)
+	return seen
+}
+
+// at follows a path of keys into the inputs of a resource; what is not there is null.
+func (r registered) at(path ...string) resource.PropertyValue {
+	v := resource.NewProperty(r.Inputs)
+	for _, key := range path {
+		for v.IsSecret() {
+			v = v.SecretValue().Element
+		}
+		if !v.IsObject() {
+			return resource.NewNullProperty()
+		}
+		v = v.ObjectValue()[resource.PropertyKey(key)]
+	}
+	return v
+}
+
+// await waits for an output of the deployed program.
+func await[T any](t *testing.T, out pulumi.Output) T {
+	t.Helper()
+	done := make(chan T, 1)
+	pulumi.All(out).ApplyT(func(v []any) error {
+		done <- v[0].(T)
+		return nil
+	})
+	return <-done
+}
