@@ -177,6 +177,9 @@ func (f *fakeAPI) create(w http.ResponseWriter, path string, body []byte) {
 	switch o["kind"] {
 	case "Pod":
 		o["status"] = f.podStatus
+		if o["spec"].(map[string]any)["restartPolicy"] == "Never" && f.podStatus["phase"] == "Running" {
+			o["status"] = map[string]any{"phase": "Succeeded"}
+		}
 	case "PersistentVolumeClaim":
 		o["spec"].(map[string]any)["volumeName"] = "pv-1"
 		f.objects["/api/v1/persistentvolumes/pv-1"] = map[string]any{}
