@@ -70,7 +70,7 @@ put_files() {
 	install -d -m 700 /etc/kubernetes/apiserver
 	install -d /etc/kubernetes/pki/etcd
 	install -d -m 700 /var/log/kubernetes/audit
-	(cd "$secrets" && find . -type f) | while read -r f; do
+	(cd "$secrets" && find pki apiserver -type f) | while read -r f; do
 		case $f in
 		*.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
 		# In one step, as the API server reads the encryption keys again whenever their file changes.
@@ -80,7 +80,7 @@ put_files() {
 	printf '%s\n' "$AUDIT_POLICY" >"$AUDIT_POLICY_FILE"
 	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$CONFIG")
 }
-wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && find . -type f -exec sha256sum {} + | sort); } | sha256sum)
+wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && find pki apiserver -type f -exec sha256sum {} + | sort); } | sha256sum)
 
 # ---- a first init -----------------------------------------------------------
 
@@ -206,11 +206,13 @@ reconfigure() {
 	install -d -m 700 "$secrets/old"
 	mv -f /etc/kubernetes/pki/apiserver.{crt,key} "$secrets/old/" 2>/dev/null || true
 	kubeadm init phase certs apiserver --config "$CONFIG"
-	kubeadm init phase kubelet-start --config "$CONFIG"
 	kubeadm init phase etcd local --config "$CONFIG"
 	kubeadm init phase control-plane all --config "$CONFIG"
 	for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do await_component $component; done
 	api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine"
+	# Not before the static pods are as they should be: a kubelet that has just started and finds a changed manifest
+	# may wait two minutes for the volumes of the old pod.
+	kubeadm init phase kubelet-start --config "$CONFIG"
 	kubeadm init phase upload-config all --config "$CONFIG"
 	before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
 	kubeadm init phase addon kube-proxy --config "$CONFIG"
