@@ -80,6 +80,8 @@ func lockHolder(err error) string {
 func shortened(err error) string {
 	var causes []string
 	for line := range strings.Lines(err.Error()) {
+		// The first line of each stream shares its line with the stream's name.
+		line = strings.TrimPrefix(strings.TrimPrefix(line, "stderr: "), "stdout: ")
 		if cause, ok := strings.CutPrefix(strings.TrimSpace(line), "error: "); ok {
 			causes = append(causes, cause)
 		}
