@@ -151,11 +151,14 @@ func (s *Sandbox) record(op Operation) error {
 	return s.options.Fault(op)
 }
 
-// Leftovers describes everything that still exists in the account, in the cluster and on the ground, one line each.
+// Leftovers describes everything that still exists in the account, in the cluster and on the ground, one line each. What
+// the account had before, such as a looked up hosted zone, is not among it.
 func (s *Sandbox) Leftovers() []string {
 	s.account.mu.Lock()
 	var out []string
-	for _, o := range s.account.where(func(o *object) bool { return !strings.HasPrefix(o.Type, "host/") }) {
+	for _, o := range s.account.where(func(o *object) bool { 
+		return !strings.HasPrefix(o.Type, "host/") && !o.State.flag("before")
+	}) {
 		out = append(out, o.title())
 	}
 	s.account.mu.Unlock()

@@ -1,0 +1,174 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The world beside Pulumi: what users, GitOps and accidents do to the account and the cluster. For the simulated ground.
+
+// errNotThere says that the thing to act on does not exist.
+var errNotThere = errors.New("not there")
+
+// CreateIngress is a user's `kubectl apply` of an Ingress of class alb. The load balancer controller, while it lives,
+// makes a load balancer, a target group, a security group and a rule in the nodes' group.
+func (s *Sandbox) CreateIngress(namespace, name string) error {
+	return s.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}}, "")
+}
+
+// CreateLoadBalancerService is a user's Service of type LoadBalancer.
+func (s *Sandbox) CreateLoadBalancerService(namespace, name string) error {
+	return s.kubectl("Service", namespace, name, values{"spec": map[string]any{"type": "LoadBalancer"}}, "")
+}
+
+// CreatePVC is a user's claim of the default storage class. The EBS CSI driver, while it lives, makes a volume.
+func (s *Sandbox) CreatePVC(namespace, name string) error {
+	return s.kubectl(claimKind, namespace, name, values{}, "")
+}
+
+// ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages.
+func (s *Sandbox) ApplyIngressByArgo(namespace, name string) error {
+	app := values{"metadata": map[string]any{
+		"name": name, "namespace": "argocd", "finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
+	}}
+	if err := s.kubectl("Application", "argocd", name, app, ""); err != nil {
+		return err
+	}
+	return s.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}},
+		objectKey("k8s/Application", "argocd/"+name))
+}
+
+// kubectl applies one object as somebody with a kubeconfig would.
+func (s *Sandbox) kubectl(kind, namespace, name string, in values, owner string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := a.api(); err != nil {
+		return err
+	}
+	if err := a.admit(kind); err != nil {
+		return err
+	}
+	if !a.namespaceExists(namespace) {
+		a.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}, State: values{}})
+	}
+	if !in.set("metadata") {
+		in["metadata"] = map[string]any{"name": name, "namespace": namespace}
+	}
+	state := values{}
+	if owner != "" {
+		state["owner"] = owner
+	}
+	a.put(&object{Type: "k8s/" + kind, ID: namespace + "/" + name, Inputs: in, State: state})
+	a.settle()
+	return nil
+}
+
+// KillController stops the pods of the release of a chart, such as "aws-load-balancer-controller", without removing it.
+func (s *Sandbox) KillController(chart string) error { return s.setRelease(chart, true) }
+
+// ReviveController starts them again; they catch up with what they missed.
+func (s *Sandbox) ReviveController(chart string) error { return s.setRelease(chart, false) }
+
+func (s *Sandbox) setRelease(chart string, dead bool) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	release := a.release(chart)
+	if release == nil {
+		return fmt.Errorf("a release of %s: %w", chart, errNotThere)
+	}
+	a.change(release, func(_, state values) { state["dead"] = dead })
+	a.settle()
+	return nil
+}
+
+// KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.
+func (s *Sandbox) KillAPI() error { return s.setAPI(true) }
+
+// ReviveAPI undoes KillAPI.
+func (s *Sandbox) ReviveAPI() error { return s.setAPI(false) }
+
+func (s *Sandbox) setAPI(dead bool) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	cluster := a.find(clusterType, "cluster")
+	if cluster == nil {
+		return fmt.Errorf("a cluster: %w", errNotThere)
+	}
+	a.change(cluster, func(_, state values) { state["dead"] = dead })
+	a.settle()
+	return nil
+}
+
+// TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
+func (s *Sandbox) TerminateInstance(name string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	machine := a.machineNamed(name)
+	if machine == nil {
+		return fmt.Errorf("an instance %s: %w", name, errNotThere)
+	}
+	c := &awsCall{account: a, request: &request{}, object: machine}
+	c.dissolve(awsTypes[instanceType])
+	return nil
+}
+
+func (a *account) machineNamed(name string) *object {
+	if node := a.kube("Node", "", name); node != nil {
+		return a.find(instanceType, node.str("instance"))
+	}
+	for _, i := range a.all(instanceType) {
+		if i.tags()["Name"] == name || strings.HasSuffix(i.URN, "::"+name) {
+			return i
+		}
+	}
+	return nil
+}
+
+// PutObject stores an object in a bucket, as the backup timer does.
+func (s *Sandbox) PutObject(bucket, key string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.find(bucketType, bucket) == nil && a.find(bucketV2Type, bucket) == nil {
+		return fmt.Errorf("a bucket %s: %w", bucket, errNotThere)
+	}
+	a.put(&object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: values{"bucket": bucket, "key": key}, State: values{}})
+	return nil
+}
+
+// PushImage stores an image in an ECR repository.
+func (s *Sandbox) PushImage(repository string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.find(repositoryType, repository)
+	if o == nil {
+		return fmt.Errorf("a repository %s: %w", repository, errNotThere)
+	}
+	a.change(o, func(_, state values) { state["images"] = o.State.number("images") + 1 })
+	return nil
+}
+
+// PublishImages is the day on which the vendors publish newer machine images.
+func (s *Sandbox) PublishImages(generation string) {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	s.account.put(&object{Type: "host/images", ID: "generation", State: values{"value": generation}})
+}
+
+// Account describes what exists of a resource type ("aws:lb/loadBalancer:LoadBalancer") or of a kind in the cluster
+// ("k8s/PersistentVolumeClaim"), one line each.
+func (s *Sandbox) Account(typ string) []string {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	var out []string
+	for _, o := range s.account.all(typ) {
+		out = append(out, o.title())
+	}
+	return out
+}
