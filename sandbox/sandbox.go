@@ -156,7 +156,7 @@ func (s *Sandbox) record(op Operation) error {
 func (s *Sandbox) Leftovers() []string {
 	s.account.mu.Lock()
 	var out []string
-	for _, o := range s.account.where(func(o *object) bool { 
+	for _, o := range s.account.where(func(o *object) bool {
 		return !strings.HasPrefix(o.Type, "host/") && !o.State.flag("before")
 	}) {
 		out = append(out, o.title())
