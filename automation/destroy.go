@@ -16,7 +16,11 @@ func destroy(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	planned, err := s.existing(ctx, p)
+	before, err := p.export(ctx)
+	if err != nil {
+		return err
+	}
+	planned, err := existing(before)
 	if err != nil {
 		return err
 	}
@@ -31,12 +35,15 @@ func destroy(ctx context.Context, s *session) error {
 	if err != nil {
 		return s.engine(err, w)
 	}
-	return s.receipt(ctx, p, w)
+	if err := s.timeline(before, w, true); err != nil {
+		return err
+	}
+	return s.receipt(p, w)
 }
 
 // existing counts the resources in the state, by phase.
-func (s *session) existing(ctx context.Context, p *place) (map[string]int, error) {
-	d, err := p.deployment(ctx)
+func existing(text []byte) (map[string]int, error) {
+	d, err := parseDeployment(text)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +57,7 @@ func (s *session) existing(ctx context.Context, p *place) (map[string]int, error
 }
 
 // receipt proves that nothing is left, or names what is.
-func (s *session) receipt(ctx context.Context, p *place, w *watcher) error {
+func (s *session) receipt(p *place, w *watcher) error {
 	if p.sandbox == nil {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 )
@@ -31,15 +30,7 @@ type stateResource struct {
 	DeletedWith          string              `json:"deletedWith"`
 }
 
-// deployment reads the state of the stack; secrets stay encrypted.
-func (p *place) deployment(ctx context.Context) (deployment, error) {
-	text, err := p.export(ctx)
-	if err != nil {
-		return deployment{}, err
-	}
-	return parseDeployment(text)
-}
-
+// parseDeployment reads a stack export.
 func parseDeployment(text []byte) (deployment, error) {
 	var exported struct {
 		Deployment deployment `json:"deployment"`

@@ -44,7 +44,7 @@ func (t *textReporter) report(e event) {
 	case kindLog:
 		t.logLine(e)
 	case kindTimeline:
-		t.timeline(e)
+		t.printf("\n%s\n", strings.TrimRight(e.Message, "\n"))
 	case kindOutputs:
 		t.outputs(e)
 	case kindReceipt:
@@ -154,14 +154,6 @@ func (t *textReporter) logLine(e event) {
 		label = ""
 	}
 	t.line(label, "%s%s", about, strings.ReplaceAll(e.Message, "\n", "\n          "))
-}
-
-func (t *textReporter) timeline(e event) {
-	t.printf("\n%s\n", e.Message)
-	for _, s := range e.Path {
-		t.printf("  %7s  %7s  %s\n", seconds(s.Start), "+"+seconds(s.End-s.Start), s.Resource)
-	}
-	t.printf("  %7s  in all\n", seconds(e.Seconds))
 }
 
 func (t *textReporter) outputs(e event) {

@@ -40,11 +40,22 @@ func up(ctx context.Context, s *session) error {
 	if err != nil {
 		return s.engine(err, w)
 	}
-	if err := s.timeline(ctx, p, w); err != nil {
+	if err := s.upTimeline(ctx, p, w); err != nil {
 		return err
 	}
 	s.report(exported, false)
 	return nil
+}
+
+func (s *session) upTimeline(ctx context.Context, p *place, w *watcher) error {
+	if len(w.spans) == 0 {
+		return nil
+	}
+	deployment, err := p.export(ctx)
+	if err != nil {
+		return err
+	}
+	return s.timeline(deployment, w, false)
 }
 
 // preview plans and shows the plan.
