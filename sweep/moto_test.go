@@ -75,19 +75,24 @@ func startMoto() (string, error) {
 			return "", fmt.Errorf("these tests need moto server, an AWS API emulator: install it with tools/moto.sh, or put moto_server on PATH")
 		}
 	}
-	cmd := exec.Command(server, "--port", "0")
+	// The shell ends the server when its input closes, which it does however this process ends.
+	cmd := exec.Command("sh", "-c", `"$0" --port 0 & cat >/dev/null; kill $!`, server)
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	cmd.Stdout, cmd.Stderr = writer, writer
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("start %s: %w", server, err)
 	}
 	writer.Close()
 	motoStop = func() {
-		_ = cmd.Process.Kill()
+		stdin.Close()
 		_ = cmd.Wait()
 	}
 	// Port 0 lets the system choose; the server says which one once it listens.

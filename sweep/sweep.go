@@ -35,9 +35,10 @@ func (s *sweep) run(ctx context.Context) error {
 		if round == 0 {
 			s.progress("%d left by the cluster's controllers; removing them", len(now.things))
 		}
-		curable := s.round(ctx, now)
+		deleted, refused := s.round(ctx, now)
 		s.receipt.explain(now.things)
-		if !curable {
+		if refused > 0 && deleted == 0 {
+			// The run cannot end well, so it does not wait for the deadline either.
 			return s.leftError("")
 		}
 		if err := s.pause(ctx, round); err != nil {
@@ -46,9 +47,9 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 }
 
-// round tries to remove everything once, in order. It writes why a thing did not go into its Reason and reports whether
-// another round can help.
-func (s *sweep) round(ctx context.Context, now *survey) (curable bool) {
+// round tries to remove everything once, in order, and writes why a thing did not go into its Reason. It returns how many
+// deletions AWS accepted, and how many it refused for good.
+func (s *sweep) round(ctx context.Context, now *survey) (deleted, refused int) {
 	failed := map[string]bool{}
 	for i := range now.things {
 		t := &now.things[i]
@@ -59,26 +60,24 @@ func (s *sweep) round(ctx context.Context, now *survey) (curable bool) {
 		}
 		if t.remove == nil {
 			failed[t.ID] = true
-			curable = true
 			continue
 		}
 		err := t.remove(ctx)
-		switch {
-		case err == nil || missing(err):
+		if err == nil || missing(err) {
 			s.progress("  deleted %s", t.Item)
-			curable = true
-		case hopeless(err):
-			t.Reason = reason(err)
-			failed[t.ID] = true
+			deleted++
+			continue
+		}
+		failed[t.ID] = true
+		t.Reason = reason(err)
+		if hopeless(err) {
+			refused++
 			s.progress("  cannot delete %s", t.Item)
-		default:
-			t.Reason = reason(err)
-			failed[t.ID] = true
-			curable = true
+		} else {
 			s.progress("  not yet: %s", t.Item)
 		}
 	}
-	return curable
+	return deleted, refused
 }
 
 func firstOf(ids []string, in map[string]bool) string {
