@@ -75,6 +75,7 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error
 func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 	metrics := kube.Values{"enabled": monitored, "serviceMonitor": kube.Values{"enabled": monitored}}
 	values := kube.Values{
+		"fullnameOverride": "argocd",
 		// Kept at uninstall: taking the definitions away takes every Application with them.
 		"crds": kube.Values{"install": true, "keep": true},
 		"configs": kube.Values{

@@ -20,7 +20,7 @@ func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) error {
 		return err
 	}
 	if argocd != nil {
-		err := b.serve("argocd", argocdHost(b.cfg), "argo-cd-argocd-server", "argocd", "/healthz", needs(shared, argocd))
+		err := b.serve("argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz", needs(shared, argocd))
 		if err != nil {
 			return err
 		}

@@ -93,9 +93,9 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 			"storageClassName": storageClass,
 			"storage":          fmt.Sprintf("%dGi", settings.StorageGiB),
 		},
-		// RabbitMQ holds publishers back at a share of its memory limit, so the limit has to be there.
+		// RabbitMQ holds publishers back at a share of its memory limit, so the limit has to be there, and is what it asks for.
 		"resources": kube.Values{
-			"requests": kube.Values{"cpu": "100m", "memory": "512Mi"},
+			"requests": kube.Values{"cpu": "100m", "memory": "1Gi"},
 			"limits":   kube.Values{"memory": "1Gi"},
 		},
 		// The default is a week, for queues that must drain to other members.
