@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asDriver makes the test binary behave as the driver, so that tests can send signals to a process of their own.
+const asDriver = "AUTOMATION_TEST_AS_DRIVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDriver) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// needCLI skips a test where there is no Pulumi CLI; `make test` puts one on PATH.
+func needCLI(t *testing.T) {
+	t.Helper()
+	if os.Getenv("PULUMI") != "" {
+		return
+	}
+	if _, err := exec.LookPath("pulumi"); err != nil {
+		t.Skip("no pulumi CLI on PATH; run make test, which finds or builds one")
+	}
+}
+
+// process is a driver that runs as a process of its own and tells events.
+type process struct {
+	*exec.Cmd
+	events chan event
+}
+
+func startDriver(t *testing.T, dir, command string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(os.Args[0], command, "--stack", "dev", "--dir", dir, "--json"), events: make(chan event, 1000)}
+	p.Env = append(os.Environ(), asDriver+"=1")
+	p.Stderr = os.Stderr
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.events)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var e event
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				p.events <- e
+			}
+		}
+	}()
+	return p
+}
+
+// until waits for an event.
+func (p *process) until(t *testing.T, what string, is func(event) bool) {
+	t.Helper()
+	var seen []string
+	for e := range p.events {
+		if is(e) {
+			return
+		}
+		seen = append(seen, e.Kind+" "+e.Message)
+	}
+	t.Fatalf("the driver ended before %s:\n%s", what, strings.Join(seen, "\n"))
+}
+
+// code waits for the end and returns the exit code and the last event.
+func (p *process) code() (int, event) {
+	var last event
+	for e := range p.events {
+		last = e
+	}
+	_ = p.Wait()
+	return p.ProcessState.ExitCode(), last
+}
+
+// changed counts what an operation changed, from its events.
+func changed(t *testing.T, stdout string) (plan map[string]int, hosts int) {
+	t.Helper()
+	for _, e := range parseEvents(t, stdout) {
+		switch e.Kind {
+		case kindPlan:
+			plan = e.Changes
+		case kindHost:
+			hosts++
+		}
+	}
+	return plan, hosts
+}
+
+// A rehearsal from nothing to nothing, cut off twice on the way.
+func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	before := snapshot(t, dir)
+
+	up := startDriver(t, dir, "up")
+	up.until(t, "the first host ran", func(e event) bool { return e.Kind == kindHost })
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitLocked || !strings.Contains(stdout, "another run holds the stack dev: process ") {
+		t.Errorf("a second run at the same time exits %d:\n%s", code, stdout)
+	}
+	if err := up.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	code, last := up.code()
+	if code != exitInterrupted || last.Kind != kindResult || !strings.Contains(last.Message, "state is saved") {
+		t.Fatalf("interrupted up exits %d with %+v", code, last)
+	}
+
+	up = startDriver(t, dir, "up")
+	up.until(t, "a host was prepared", func(e event) bool { return e.Kind == kindHost && e.Step == "prepare" })
+	if err := up.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := up.code(); code != -1 {
+		t.Fatalf("killed up exits %d", code)
+	}
+
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir, "--json")
+	plan, _ := changed(t, stdout)
+	if code != exitOK || plan["create"] == 0 {
+		t.Fatalf("up after a kill exits %d with plan %v:\n%s", code, plan, stdout)
+	}
+	t.Logf("after an interrupt and a kill, %d resources were still to be made", plan["create"])
+
+	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "nothing changes") {
+		t.Errorf("a second up exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
+	if code != exitOK {
+		t.Errorf("preview exits %d:\n%s", code, stdout)
+	}
+	checkOutputs(t, dir)
+
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitChanges {
+		t.Errorf("preview of a change exits %d, want %d:\n%s", code, exitChanges, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
+
+	code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "0 left") {
+		t.Fatalf("destroy exits %d:\n%s", code, stdout)
+	}
+	if after := snapshot(t, dir); after != before {
+		t.Errorf("the project's files changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func checkOutputs(t *testing.T, dir string) {
+	t.Helper()
+	code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "apiUrl") || !strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
+		t.Errorf("outputs exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey")
+	if code != exitUsage || strings.Contains(stdout, "PRIVATE KEY") {
+		t.Errorf("a secret output without --show-secrets exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
+	if code != exitOK || !strings.HasPrefix(stdout, "-----BEGIN") {
+		t.Errorf("a secret output with --show-secrets exits %d:\n%s", code, stdout)
+	}
+}
+
+// snapshot lists the files below a directory with their content.
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		b.WriteString(path + "\n" + string(text) + "\n")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func edit(t *testing.T, path, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("%s does not hold %q", path, from)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
