@@ -1,0 +1,72 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestAccepted keeps the rules from refusing what works.
+func TestAccepted(t *testing.T) {
+	for _, text := range []string{
+		"environment: staging\nnetwork: {zones: [a, b]}\n" + "nodes: [" + master + ", " + worker + ", " + store + "]",
+		"access: {adminCidrs: [0.0.0.0/0]}",
+		"environment: prod\naccess: {adminCidrs: [10.0.0.0/8, 198.51.100.0/24, 203.0.113.7/32]}",
+		"cluster: {cni: none, kubernetesVersion: 1.35.4, dnsDomain: cluster.example.org}",
+		"kubernetes: {kubeProxy: {mode: nftables}}\ncluster: {cni: none}",
+		"network: {vpcCidr: 172.17.0.0/16, podCidr: 100.64.0.0/10, serviceCidr: 192.168.0.0/20, zones: [d, b, f, a, c, e, g, h]}",
+		"network: {vpcCidr: 10.0.0.0/22}",
+		"image: {os: debian-12, ami: ami-0123456789abcdef0, generation: 2026-11}",
+		"image: {ami: ami-12345678}",
+		"nodes: [" + master + ", " + worker + "]\naddons: {rabbitmq: {enabled: false}, redis: {enabled: false}}",
+		"nodes: [" + master + "]\naddons: " + allOff,
+		"nodes: [" + master + ", {name: s, labels: {workload: storage}}]",
+		nodesWith("{name: x, labels: {node-role.kubernetes.io/gpu: '', node-restriction.kubernetes.io/tenant: a, node.kubernetes.io/exclude-from-external-load-balancers: 'true', example.com/Tier_1.x: B}}"),
+		nodesWith("{name: x, taints: [{key: example.com/gpu, effect: NoExecute}, {key: example.com/gpu, effect: NoSchedule}]}"),
+		nodesWith("{name: 7th, zone: 2, volumeSize: 20}, {name: x" + strings.Repeat("y", 39) + "}"),
+		withDomain("ingressHosts: [example.com, '*.example.com', a.b.example.com]"),
+		"dns: {domain: example.com}\naddons: {certManager: {enabled: false}, rabbitmq: {enabled: false}}",
+		"registry: {repositories: [team/fast-api_1.x, a0], keepImages: 1}",
+		"registry: {repositories: []}",
+		"backup: {restoreFrom: latest}",
+		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
+		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: {'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: {'https://charts.jetstack.io': 'oci://m.example.com/charts'}}",
+		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: {conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: {v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
+		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = 'io.containerd.runsc.v1'\"}",
+		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: ops+k8s@mail.example.com}}",
+		"addons: {argocd: {repoUrl: 'https://github.com/example/platform.git'}, rabbitmq: {replicas: 3, values: {a: [1, 2.5, ~]}}}",
+		"addons: " + allOff,
+		"addons: ~\nnodes: ~",
+		"redisPassword: correct-horse-battery",
+	} {
+		if _, err := loadText(t, "dev", text); err != nil {
+			t.Errorf("%s\n%v", text, err)
+		}
+	}
+}
+
+func TestInstanceTypes(t *testing.T) {
+	for _, right := range []string{"t3.medium", "m7i-flex.large", "c5d.metal", "m5.metal", "x2iedn.32xlarge", "u-6tb1.56xlarge", "g4dn.xlarge", "gr6.4xlarge", "g6e.12xlarge", "p5en.48xlarge", "i7ie.metal-24xl", "hpc6a.48xlarge", "t2.medium"} {
+		if _, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+right+"}")); err != nil {
+			t.Errorf("%s: %v", right, err)
+		}
+	}
+	for _, graviton := range []string{"a1.large", "t4g.medium", "m6gd.large", "c7gn.16xlarge", "im4gn.large", "is4gen.large", "x2gd.large", "g5g.xlarge", "hpc7g.4xlarge", "r8g.metal-24xl"} {
+		_, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+graviton+"}"))
+		if err == nil || !strings.Contains(err.Error(), "ARM") {
+			t.Errorf("%s: %v", graviton, err)
+		}
+	}
+}
+
+func TestRegions(t *testing.T) {
+	for _, right := range []string{"eu-central-1", "us-gov-west-1", "ap-southeast-7", "cn-northwest-1", "us-isob-east-1", "il-central-1", "mx-central-1", "eusc-de-east-1"} {
+		if !regionName.MatchString(right) {
+			t.Errorf("%s is refused", right)
+		}
+	}
+	for _, wrong := range []string{"", "eu", "eu-central", "eu-central-1a", "EU-central-1", "eu_central_1", "eu-central-10"} {
+		if regionName.MatchString(wrong) {
+			t.Errorf("%s is accepted", wrong)
+		}
+	}
+}

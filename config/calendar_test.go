@@ -1,0 +1,62 @@
+package config
+
+import "testing"
+
+func TestCalendar(t *testing.T) {
+	for text, want := range map[string]struct{ gap, perHour int }{
+		"daily":                            {1, 1},
+		"Hourly":                           {1, 1},
+		"weekly":                           {7, 1},
+		"weekly UTC":                       {7, 1},
+		"monthly":                          {31, 1},
+		"quarterly":                        {92, 1},
+		"semiannually":                     {184, 1},
+		"yearly":                           {366, 1},
+		"annually":                         {366, 1},
+		"minutely":                         {1, 60},
+		"*-*-* 00/6:00:00":                 {1, 1},
+		"*-*-* 03:00:00 UTC":               {1, 1},
+		"03:00":                            {1, 1},
+		"*:0/30":                           {1, 2},
+		"*:00/5:30":                        {1, 12},
+		"Mon":                              {7, 1},
+		"monday 3:15":                      {7, 1},
+		"Mon..Fri *-*-* 03:00":             {3, 1},
+		"Mon-Fri 03:00":                    {3, 1},
+		"Sat,Sun 12:00":                    {6, 1},
+		"Mon,Wed..Fri 12:00":               {3, 1},
+		"*-*-1,15 00:00":                   {17, 1},
+		"*-*-1..31/2 00:00":                {2, 1},
+		"*-*-*/10 00:00":                   {10, 1},
+		"*-02~01":                          {366, 1},
+		"*-*~1 02:00":                      {31, 1},
+		"12-05 08:05":                      {366, 1},
+		"*-02-29":                          {1461, 1},
+		"Fri *-*-13 04:00:00":              {427, 1},
+		"*-1..3,10-* 8..18/2:0,15,30,45:0": {184, 4},
+	} {
+		c, err := parseCalendar(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		gap, ever := c.longestGap()
+		if !ever || gap != want.gap || c.perHour() != want.perHour {
+			t.Errorf("%s: gap %d (%t), %d per hour; want %v", text, gap, ever, c.perHour(), want)
+		}
+	}
+	for _, text := range []string{
+		"", "   ", "UTC", "never", "0 3 * * *", "*/5 * * * *", "@daily", "2026-01-01", "*-13-01", "*-00-01", "*-*-32", "*-*-0",
+		"24:00", "3:60", "3:00:60", "3:00:*", "3:00:0/2", "*-*-* 3", "Mon..", "..Fri", "Sun..Mon", "Mon Tue", "*-*-* 03:00 CET",
+		"*-*-* 03:00 Europe/Berlin", "*-*-* 00/0:00", "*-*-* 00/x:00", "*-*-* 5..3:00", "1:2:3:4", "*-*-*-*", "-", ":", "*-*-* 03:00:00.5",
+		"*-*-* 99999:00", "*-*-*, 03:00", "Mon, 03:00:00 x",
+	} {
+		if c, err := parseCalendar(text); err == nil {
+			t.Errorf("%q is accepted: %+v", text, c)
+		}
+	}
+	c, err := parseCalendar("*-04-31")
+	if _, ever := c.longestGap(); err != nil || ever {
+		t.Errorf("31 April: %v, comes %t", err, ever)
+	}
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+)
+
+// TestDefaults pins what a stack is that says no more than it must.
+func TestDefaults(t *testing.T) {
+	c, err := loadText(t, "dev", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{
+ "environment": "dev",
+ "owner": "platform",
+ "cluster": {"name": "dev", "kubernetesVersion": "1.36.3", "cni": "calico", "dnsDomain": "cluster.local"},
+ "network": {"vpcCidr": "10.0.0.0/16", "zones": ["a", "b", "c"], "podCidr": "10.244.0.0/16", "serviceCidr": "10.96.0.0/16"},
+ "access": {"adminCidrs": ["198.51.100.7/32"]},
+ "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
+ "nodes": [
+  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "labels": null, "taints": null},
+  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "labels": {"workload": "api"}, "taints": null},
+  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "labels": {"workload": "worker"}, "taints": null},
+  {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "labels": {"workload": "storage"},
+   "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}]}
+ ],
+ "dns": {"domain": "", "createZone": false, "ingressHosts": null},
+ "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
+ "backup": {"schedule": "*-*-* 03:00:00", "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
+ "protection": {"protect": false, "volumes": "delete"},
+ "mirrors": {"kubernetesApt": "", "containerdApt": "", "etcd": "", "registries": null, "charts": null, "s3Endpoint": ""},
+ "kubernetes": {"kubelet": null, "kubeProxy": null, "apiServer": null, "controllerManager": null, "scheduler": null,
+  "ignorePreflightErrors": null, "containerd": ""},
+ "addons": {
+  "metricsServer": {"enabled": true, "values": null}, "ebsCsi": {"enabled": true, "values": null},
+  "certManager": {"enabled": true, "values": null}, "loadBalancer": {"enabled": true, "values": null},
+  "monitoring": {"enabled": true, "values": null}, "logging": {"enabled": false, "values": null},
+  "rabbitmq": {"enabled": true, "values": null, "storageGiB": 10, "replicas": 1},
+  "redis": {"enabled": true, "values": null, "storageGiB": 5},
+  "postgresql": {"enabled": false, "values": null, "storageGiB": 10},
+  "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD"},
+  "argoRollouts": {"enabled": true, "values": null},
+  "acme": {"email": "", "server": "https://acme-staging-v02.api.letsencrypt.org/directory"}
+ }
+}`
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := decoded(t, string(text)), decoded(t, want); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+func decoded(t *testing.T, text string) (v map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestDefaultsOfEnvironments pins where production is more careful than development.
+func TestDefaultsOfEnvironments(t *testing.T) {
+	for env, want := range map[string]struct {
+		schedule         string
+		retention        int
+		keepBucket       bool
+		protect          bool
+		volumes          string
+		logging, trusted bool
+	}{
+		Dev:     {"*-*-* 03:00:00", 7, false, false, "delete", false, false},
+		Staging: {"*-*-* 00/6:00:00", 14, true, false, "delete", true, false},
+		Prod:    {"hourly", 30, true, true, "keep", true, true},
+	} {
+		c, err := loadText(t, "any", "environment: "+env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Backup.Schedule != want.schedule || c.Backup.RetentionDays != want.retention || *c.Backup.KeepBucket != want.keepBucket ||
+			*c.Protection.Protect != want.protect || c.Protection.Volumes != want.volumes ||
+			c.Addons.Logging.On() != want.logging || c.Addons.PostgreSQL.On() != want.logging ||
+			(c.Addons.CertificateACME.Server == "https://acme-v02.api.letsencrypt.org/directory") != want.trusted {
+			t.Errorf("%s: backup %+v, protection %+v", env, c.Backup, c.Protection)
+		}
+	}
+}
+
+// TestListedNodesGetDefaults covers what a node may leave out.
+func TestListedNodesGetDefaults(t *testing.T) {
+	c, err := loadText(t, "dev", nodesWith("{name: x}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Node{Name: "master", Role: ControlPlane, InstanceType: "t3.large", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[0], want) {
+		t.Errorf("control plane = %+v", c.Nodes[0])
+	}
+	if want := (Node{Name: "x", Role: Worker, InstanceType: "t3.medium", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[3], want) {
+		t.Errorf("worker = %+v", c.Nodes[3])
+	}
+}
+
+func TestDerived(t *testing.T) {
+	c, err := loadText(t, "blue", "cluster: {name: shop}\nnetwork: {vpcCidr: 10.7.0.0/16, zones: [b, a, d, e]}\nowner: web team")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string][2]any{
+		"subnets": {c.SubnetCIDRs(), []string{"10.7.0.0/19", "10.7.32.0/19", "10.7.64.0/19", "10.7.96.0/19"}},
+		"zone":    {c.AvailabilityZone(2), "eu-central-1d"},
+		"api":     {c.APIName(), "api.shop.internal"},
+		"master":  {c.ControlPlane().Name, "master"},
+		"tags": {c.Tags(), map[string]string{
+			"kubeadm-aws/cluster": "shop", "kubeadm-aws/stack": "blue", "kubeadm-aws/environment": "dev", "kubeadm-aws/owner": "web team",
+		}},
+		"mark": {c.PulumiTags()[TagManagedBy], "pulumi"},
+	} {
+		if !reflect.DeepEqual(got[0], got[1]) {
+			t.Errorf("%s = %v, want %v", what, got[0], got[1])
+		}
+	}
+	small, err := loadText(t, "dev", "network: {vpcCidr: 192.168.252.0/22}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := small.SubnetCIDRs(); !reflect.DeepEqual(got, []string{"192.168.252.0/25", "192.168.252.128/25", "192.168.253.0/25"}) {
+		t.Errorf("subnets of a /22 = %v", got)
+	}
+}
+
+// TestFreeFormNumbers: Helm and the kubelet want 60 as a whole number and not as 60.0.
+func TestFreeFormNumbers(t *testing.T) {
+	c, err := loadText(t, "dev", "kubernetes: {kubelet: {maxPods: 60, nested: {list: [1, 2.5, a, true, ~]}}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"maxPods": 60, "nested": map[string]any{"list": []any{1, 2.5, "a", true, nil}}}
+	if !reflect.DeepEqual(c.Kubernetes.Kubelet, want) {
+		t.Errorf("kubelet = %#v", c.Kubernetes.Kubelet)
+	}
+}
