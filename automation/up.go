@@ -9,7 +9,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 )
 
@@ -21,6 +20,9 @@ func up(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
+	if err := s.findLost(ctx, p); err != nil {
+		return err
+	}
 	planned, err := s.plan(ctx, p)
 	if err != nil {
 		return err
@@ -87,15 +89,11 @@ func refresh(ctx context.Context, s *session) error {
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
 		return err
 	}
-	w := newWatcher(s.log, nil, false)
-	err = w.follow(func(stream chan<- events.EngineEvent) error {
-		_, err := p.Refresh(ctx, optrefresh.EventStreams(stream), optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false))
-		return err
-	})
+	silent, err := s.apiSilent(ctx, p)
 	if err != nil {
-		return s.engine(err, w)
+		return err
 	}
-	return nil
+	return s.refreshAll(ctx, p, silent)
 }
 
 // plan previews, reports the plan, and returns how many resources it changes, by phase.

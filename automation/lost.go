@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+)
+
+// inCluster matches every object and release of the cluster, and not its provider.
+const inCluster = "**$kubernetes:**"
+
+// findLost takes machines that are gone out of the state, when the cluster's API is silent: that may be why, and a plan
+// that does not know of it would run commands on machines that no longer exist. While the API answers it costs nothing.
+func (s *session) findLost(ctx context.Context, p *place) error {
+	silent, err := s.apiSilent(ctx, p)
+	if err != nil || !silent {
+		return err
+	}
+	return s.refreshAll(ctx, p, silent)
+}
+
+// refreshAll takes over what differs. Of a silent cluster nothing can be read, so what is in it stays as the state has it.
+func (s *session) refreshAll(ctx context.Context, p *place, silent bool) error {
+	options := []optrefresh.Option{optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false)}
+	if silent {
+		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "The API of the cluster does not answer. " +
+			"Looking what became of the machines; what is in the cluster is taken to be as it was."})
+		options = append(options, optrefresh.Exclude([]string{inCluster}))
+	}
+	w := newWatcher(s.log, nil, false)
+	err := w.follow(func(stream chan<- events.EngineEvent) error {
+		_, err := p.Refresh(ctx, append(options, optrefresh.EventStreams(stream))...)
+		return err
+	})
+	if err != nil {
+		return s.engine(err, w)
+	}
+	return nil
+}
+
+// apiSilent says whether the stack has a cluster whose API cannot be connected to.
+func (s *session) apiSilent(ctx context.Context, p *place) (bool, error) {
+	if s.op.cloud == cloudSandbox {
+		return false, nil // a model has no address
+	}
+	all, err := p.Outputs(ctx)
+	if err != nil {
+		return false, s.engine(err, newWatcher(s.log, nil, false))
+	}
+	text, _ := all["apiUrl"].Value.(string)
+	at, err := url.Parse(text)
+	if err != nil || at.Host == "" {
+		return false, nil
+	}
+	for range 2 {
+		conn, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", at.Host)
+		if err == nil {
+			conn.Close()
+			return false, nil
+		}
+	}
+	return true, nil
+}
