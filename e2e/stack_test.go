@@ -184,7 +184,11 @@ func (r result) messages() string {
 func (r result) done() []string {
 	var ops []string
 	for _, e := range r.events {
-		if (e.Kind == "resource" || e.Kind == "host") && e.Status == "done" {
+		switch {
+		case e.Status != "done":
+		case e.Kind == "host":
+			ops = append(ops, e.Op+" "+e.Host+"-"+e.Step)
+		case e.Kind == "resource":
 			ops = append(ops, e.Op+" "+e.Resource)
 		}
 	}

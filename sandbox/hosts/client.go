@@ -197,7 +197,7 @@ func isAway(err error) bool {
 		isStatus(err, http.StatusTooManyRequests) || isStatus(err, http.StatusInternalServerError)
 }
 
-const apiPatience = 60 * time.Second
+const apiPatience = 20 * time.Second
 
 // kindOf asks discovery; kinds that are not there are asked for again each time.
 func (c *client) kindOf(ctx context.Context, apiVersion, name string) (kind, error) {
