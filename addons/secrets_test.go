@@ -1,0 +1,163 @@
+package addons
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"golang.org/x/crypto/bcrypt"
+)
+
+var given = map[string]string{
+	"grafanaPassword": "given-grafana", "argocdPassword": "given-argocd", "rabbitmqPassword": "given-rabbitmq",
+	"redisPassword": "given-redis", "postgresqlPassword": "given-postgresql",
+}
+
+// readable collects every string of inputs that is not marked as a secret.
+func readable(value resource.PropertyValue, into *[]string) {
+	switch {
+	case value.IsSecret():
+	case value.IsOutput():
+		if !value.OutputValue().Secret {
+			readable(value.OutputValue().Element, into)
+		}
+	case value.IsArray():
+		for _, item := range value.ArrayValue() {
+			readable(item, into)
+		}
+	case value.IsObject():
+		for _, item := range value.ObjectValue() {
+			readable(item, into)
+		}
+	case value.IsString():
+		*into = append(*into, value.StringValue())
+	}
+}
+
+func TestNoPasswordOrKeyIsReadable(t *testing.T) {
+	for name, secrets := range map[string]map[string]string{"given": given, "generated": nil} {
+		t.Run(name, func(t *testing.T) {
+			var hidden []string
+			for _, service := range []string{"grafana", "argocd", "rabbitmq", "redis", "postgresql"} {
+				hidden = append(hidden, "given-"+service, "generated-"+service+"-password")
+			}
+			for _, plain := range hidden {
+				hidden = append(hidden, base64.StdEncoding.EncodeToString([]byte(plain)))
+			}
+			hidden = append(hidden, "service-key/privateKeyPem", "$2a$10$")
+			for _, entry := range install(t, secrets, everything).resources {
+				if !strings.HasPrefix(entry.kind, "kubernetes:") {
+					continue
+				}
+				var texts []string
+				readable(resource.NewProperty(entry.inputs), &texts)
+				for _, text := range texts {
+					for _, secret := range hidden {
+						if strings.Contains(text, secret) {
+							t.Errorf("%s shows %s", entry.name, secret)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// Values of a release end up in places that people paste; only a key that no chart can take by reference may be there.
+func TestPasswordsAreNotPartOfHelmValues(t *testing.T) {
+	for name, release := range install(t, given, everything).releases() {
+		for path := range secretPaths("", release.inputs["values"]) {
+			if name != "aws-load-balancer-controller" || path != "/webhookTLS/key" {
+				t.Errorf("%s: value %s is secret", name, path)
+			}
+		}
+	}
+}
+
+func secretPaths(path string, value resource.PropertyValue) map[string]bool {
+	found := map[string]bool{}
+	switch {
+	case value.IsSecret(), value.IsOutput() && value.OutputValue().Secret:
+		found[path] = true
+	case value.IsObject():
+		for key, item := range value.ObjectValue() {
+			for below := range secretPaths(path+"/"+string(key), item) {
+				found[below] = true
+			}
+		}
+	}
+	return found
+}
+
+func secretData(t *testing.T, r *recorder, name, key string) string {
+	t.Helper()
+	value := r.find(t, name).inputs["data"].ObjectValue()[resource.PropertyKey(key)]
+	for value.IsSecret() || value.IsOutput() {
+		if value.IsSecret() {
+			value = value.SecretValue().Element
+		} else {
+			value = value.OutputValue().Element
+		}
+	}
+	plain, err := base64.StdEncoding.DecodeString(value.StringValue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
+}
+
+func TestGivenPasswordsAreUsedAndOthersGenerated(t *testing.T) {
+	places := map[string][2]string{
+		"grafana": {"secret-grafana-admin", "admin-password"}, "rabbitmq": {"secret-rabbitmq-credentials", "password"},
+		"redis": {"secret-valkey-users", "default"}, "postgresql": {"secret-postgresql-app", "password"},
+	}
+	own, generated := install(t, given, everything), install(t, nil, everything)
+	for service, at := range places {
+		if got := secretData(t, own, at[0], at[1]); got != "given-"+service {
+			t.Errorf("%s: the given password is lost: %q", service, got)
+		}
+		if own.has(service + "-password") {
+			t.Errorf("%s: a password is generated beside the given one", service)
+		}
+		if got := secretData(t, generated, at[0], at[1]); got != "generated-"+service+"-password" {
+			t.Errorf("%s: the generated password is lost: %q", service, got)
+		}
+	}
+	config := secretData(t, own, "secret-rabbitmq-credentials", "default_user.conf")
+	if config != "default_user = platform\ndefault_pass = given-rabbitmq\n" {
+		t.Errorf("RabbitMQ reads %q", config)
+	}
+}
+
+func TestHashOfArgoCDsPasswordIsRightAndStable(t *testing.T) {
+	hash := secretData(t, install(t, given, nil), "secret-argocd-secret", "admin.password")
+	if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte("given-argocd")); err != nil {
+		t.Errorf("%s is not the hash of the password: %v", hash, err)
+	}
+	if again := secretData(t, install(t, given, nil), "secret-argocd-secret", "admin.password"); again != hash {
+		t.Errorf("the hash changes between runs: %s, then %s", hash, again)
+	}
+}
+
+func TestBcryptHash(t *testing.T) {
+	salt := []byte("0123456789abcdef")
+	for _, password := range []string{"", "a", "correct horse battery staple", strings.Repeat("x", 71), "päßwörd"} {
+		hash, err := bcryptHash(password, salt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil {
+			t.Errorf("%q: %s: %v", password, hash, err)
+		}
+		if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password+"!")); err == nil {
+			t.Errorf("%q: %s is also the hash of another password", password, hash)
+		}
+	}
+	if _, err := bcryptHash(strings.Repeat("x", 73), salt); err == nil {
+		t.Error("a password that bcrypt would cut off is accepted")
+	}
+	if _, err := bcryptHash("x", salt[:8]); err == nil {
+		t.Error("a short salt is accepted")
+	}
+}
