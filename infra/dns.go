@@ -102,16 +102,23 @@ func (d *DNS) public(s *site, instances *Instances, opts []pulumi.ResourceOption
 	return d.certificate(s, zoneID, opts)
 }
 
+// existingZone finds the id of the public zone of the domain.
+func (s *site) existingZone() (string, error) {
+	domain := s.cfg.DNS.Domain
+	zone, err := route53.LookupZone(s.ctx, &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)},
+		pulumi.Provider(s.provider))
+	if err != nil {
+		return "", fmt.Errorf("find the public zone of %s (set dns.createZone to make it): %w", domain, err)
+	}
+	return zone.ZoneId, nil
+}
+
 // publicZone finds the zone of the domain, or makes it.
 func (s *site) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, error) {
 	domain := s.cfg.DNS.Domain
 	if !s.cfg.DNS.CreateZone {
-		zone, err := route53.LookupZone(s.ctx, &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)},
-			pulumi.Provider(s.provider))
-		if err != nil {
-			return nil, fmt.Errorf("find the public zone of %s (set dns.createZone to make it): %w", domain, err)
-		}
-		return pulumi.String(zone.ZoneId), nil
+		id, err := s.existingZone()
+		return pulumi.String(id), err
 	}
 	zone, err := route53.NewZone(s.ctx, "public", &route53.ZoneArgs{
 		Name:         pulumi.String(domain),

@@ -34,6 +34,16 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 	if s.profile != "" {
 		environment["AWS_PROFILE"] = pulumi.String(s.profile)
 	}
+	// A zone that the stack made goes with all its records; in one that was there before, users may have pointed records of
+	// their own to a load balancer.
+	zone := ""
+	if s.cfg.DNS.Domain != "" && !s.cfg.DNS.CreateZone {
+		id, err := s.existingZone()
+		if err != nil {
+			return nil, err
+		}
+		zone = " --zone " + id
+	}
 	sw.Command, err = local.NewCommand(s.ctx, "sweep", &local.CommandArgs{
 		Delete: network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
 			return strings.Join([]string{"go run ./sweep",
@@ -42,7 +52,7 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 				"--vpc", string(vpc),
 				"--volumes", s.cfg.Protection.Volumes,
 				"--receipt", "receipt-" + s.cfg.Stack + ".json",
-			}, " ")
+			}, " ") + zone
 		}).(pulumi.StringOutput),
 		Environment:            environment,
 		AddPreviousOutputInEnv: pulumi.Bool(false),

@@ -42,3 +42,16 @@ func TestSweepCommand(t *testing.T) {
 		t.Error("no time limit")
 	}
 }
+
+// Records of users are looked for only in a zone that outlives the stack.
+func TestSweepLooksIntoTheZoneThatStays(t *testing.T) {
+	for create, want := range map[string]bool{"false": true, "true": false} {
+		w := deploy(t, "dev", settings{
+			"dns": `{"domain":"example.com","createZone":` + create + `}`, "addons": `{"acme":{"email":"a@example.com"}}`,
+		})
+		command := w.one("Command", "sweep").at("delete").StringValue()
+		if got := strings.Contains(command, " --zone zone-of-example.com"); got != want {
+			t.Errorf("createZone %s: the sweep is given a zone: %v, want %v: %s", create, got, want, command)
+		}
+	}
+}
