@@ -62,6 +62,10 @@ func TestExactlyOneTaggedGroupPerInstance(t *testing.T) {
 			}
 		}
 	}
+	// The Load Balancer Controller may change every tagged group, so there is no second one anywhere.
+	if len(tagged) != 1 {
+		t.Errorf("groups with the cluster's tag: %v", tagged)
+	}
 	for name, r := range w.all("Instance") {
 		n := 0
 		for _, id := range r.at("vpcSecurityGroupIds").ArrayValue() {
@@ -81,7 +85,7 @@ func TestDefaultTagsMarkNoGroup(t *testing.T) {
 	if strings.Contains(text, "kubernetes.io/cluster") {
 		t.Errorf("default tags would mark every security group: %s", text)
 	}
-	for _, key := range []string{config.TagCluster, config.TagStack, config.TagOwner, managedBy} {
+	for _, key := range []string{config.TagCluster, config.TagStack, config.TagOwner, config.TagManagedBy} {
 		if !strings.Contains(text, key) {
 			t.Errorf("default tags lack %s: %s", key, text)
 		}

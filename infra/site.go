@@ -2,7 +2,6 @@ package infra
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
@@ -28,7 +27,7 @@ func newSite(ctx *pulumi.Context, cfg *config.Config, parent pulumi.Resource) (*
 	s := &site{ctx: ctx, cfg: cfg, partition: partitionOf(cfg.Region), profile: awsconfig.Get(ctx, "aws:profile")}
 	args := &aws.ProviderArgs{
 		Region:      pulumi.String(cfg.Region),
-		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.ToStringMap(defaultTags(cfg))},
+		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.ToStringMap(cfg.PulumiTags())},
 	}
 	if s.profile != "" {
 		args.Profile = pulumi.String(s.profile)
@@ -43,15 +42,6 @@ func newSite(ctx *pulumi.Context, cfg *config.Config, parent pulumi.Resource) (*
 	}
 	s.accountID = caller.AccountId
 	return s, nil
-}
-
-// managedBy marks what is in the state of a stack. The sweep leaves it to Pulumi.
-const managedBy = "kubeadm-aws/managed-by"
-
-func defaultTags(cfg *config.Config) map[string]string {
-	tags := maps.Clone(cfg.Tags())
-	tags[managedBy] = "pulumi"
-	return tags
 }
 
 // clusterTag is the key by which Kubernetes controllers tell what belongs to a cluster.
