@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"kubeadm-aws/config"
 )
 
 func TestTwoClustersSideBySide(t *testing.T) {
@@ -273,4 +275,23 @@ func ids(items []Item) []string {
 		list[i] = item.ID
 	}
 	return sorted(list)
+}
+
+// The sweep writes these keys out, because package config brings the Pulumi SDK along. They have to stay the same.
+func TestTagsAreThoseOfTheProgram(t *testing.T) {
+	cfg := config.Config{Cluster: config.Cluster{Name: "dev"}}
+	s := scope{cluster: "dev"}
+	if !s.pulumiOwns(cfg.PulumiTags()) {
+		t.Errorf("the sweep does not know what Pulumi made by %v", cfg.PulumiTags())
+	}
+	made := cfg.PulumiTags()
+	made[tagCloudProvider+"dev"] = "owned"
+	if s.owns(made) {
+		t.Errorf("the sweep would remove what Pulumi made: %v", made)
+	}
+	handed := cfg.Tags()
+	handed[tagLoadBalancerController] = "dev"
+	if !s.owns(handed) {
+		t.Errorf("the sweep would leave what a controller made with the default tags: %v", handed)
+	}
 }
