@@ -20,8 +20,8 @@ type alert struct {
 
 // The metrics that the snapshot timer on the control plane leaves for the node exporter.
 const (
-	backupTime   = "etcd_backup_last_success_timestamp_seconds"
-	backupFailed = "etcd_backup_last_run_failed"
+	backupTime   = "kubeadm_aws_etcd_backup_last_success_timestamp_seconds"
+	backupFailed = "kubeadm_aws_etcd_backup_last_run_failed"
 )
 
 // alerts adds what the stack's own rules do not know: the snapshots, the certificates and the data services of this
@@ -39,11 +39,11 @@ func alertGroups(cfg *config.Config) map[string][]alert {
 	groups := map[string][]alert{
 		"etcd-backup": {
 			{"EtcdBackupTooOld", "time() - max(" + backupTime + ") > 2 * 24 * 3600", "15m", "critical",
-				"The newest etcd snapshot is more than two days old.", "Look at: journalctl -u etcd-backup on the control plane."},
+				"The newest etcd snapshot is more than two days old.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupFailed", "max(" + backupFailed + ") > 0", "15m", "warning",
-				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-backup on the control plane."},
+				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupNeverReported", "absent(" + backupTime + ")", "24h", "warning",
-				"No etcd snapshot has been reported for a day.", "Look at: systemctl list-timers etcd-backup.timer on the control plane."},
+				"No etcd snapshot has been reported for a day.", "Look at: systemctl list-timers etcd-snapshot.timer on the control plane."},
 		},
 		"certificates": {
 			{"ClientCertificateExpiresSoon",
@@ -62,7 +62,7 @@ func alertGroups(cfg *config.Config) map[string][]alert {
 		groups["rabbitmq"] = []alert{
 			{"RabbitMQDown", fmt.Sprintf(`count(rabbitmq_identity_info{namespace=%q}) < %d or absent(rabbitmq_identity_info{namespace=%[1]q})`, dataNamespace, cfg.Addons.RabbitMQ.Replicas),
 				"5m", "critical", "A RabbitMQ server does not answer.", "Look at: kubectl -n data get rabbitmqcluster,pods."},
-			{"RabbitMQBlocksPublishers", `max by (pod) (rabbitmq_alarms_memory_used_watermark or rabbitmq_alarms_free_disk_space_watermark) > 0`,
+			{"RabbitMQBlocksPublishers", `max by (pod) (rabbitmq_alarms_memory_used_watermark) > 0 or max by (pod) (rabbitmq_alarms_free_disk_space_watermark) > 0`,
 				"2m", "critical", "{{ $labels.pod }} has run short of memory or disk and holds publishers back.",
 				"Drain queues, or raise addons.rabbitmq.storageGiB."},
 			{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,

@@ -265,7 +265,6 @@ var refused = []struct {
 
 	// Add-ons.
 	{"RabbitMQ without volumes", "addons: {ebsCsi: {enabled: false}, redis: {enabled: false}, monitoring: {enabled: false}}", "addons.ebsCsi.enabled", "addons.rabbitmq needs it"},
-	{"RabbitMQ without certificates", "addons: {certManager: {enabled: false}}", "addons.certManager.enabled", "addons.rabbitmq needs it"},
 	{"logging without monitoring", "addons: {logging: {enabled: true}, monitoring: {enabled: false}}", "addons.monitoring.enabled", "addons.logging needs it"},
 	{"domain without load balancer", withDomain("createZone: true") + "\naddons: {acme: {email: a@example.com}, loadBalancer: {enabled: false}}", "addons.loadBalancer.enabled", "dns.domain needs it"},
 	{"data service without a node", "nodes: [" + master + ", " + worker + "]\naddons: {rabbitmq: {enabled: false}}", "addons.redis.enabled", "label workload=storage"},

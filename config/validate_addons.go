@@ -22,7 +22,6 @@ func (a *Addons) switches() map[string]Addon {
 // requirements say which add-ons cannot work without another, and why.
 var requirements = []struct{ addon, needs, why string }{
 	{"rabbitmq", "ebsCsi", "its queues are on a volume"},
-	{"rabbitmq", "certManager", "the operator's webhook gets its certificate there"},
 	{"redis", "ebsCsi", "its data is on a volume"},
 	{"postgresql", "ebsCsi", "its data is on a volume"},
 	{"monitoring", "ebsCsi", "metrics and dashboards are on volumes"},
