@@ -101,6 +101,7 @@ fetch_snapshot() {
 }
 restore() {
 	say "restoring etcd from $RESTORE_FROM"
+	systemctl stop kubeadm-aws-restore 2>/dev/null || true
 	rm -rf "$STATE/restore"
 	# Revisions go on far above those of the lost etcd, so that no watcher takes new objects for old ones.
 	etcdutl snapshot restore "$STATE/restore.db" --data-dir "$STATE/restore" --name "$NODE" \
@@ -118,14 +119,13 @@ advertise() { sed -n 's/^ *advertiseAddress: *//p' <<<"$KUBEADM_CONFIG" | tr -d 
 # The snapshot knows the old machine by this node's name: with its provider id, which no kubelet can change, its
 # address as the API's endpoint, and its leases. They are taken out before the API sees them.
 forget_machine() {
-	local client=http://127.0.0.1:23790 pid rc=0 key
-	/usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
-		--listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800 \
-		>"$STATE/etcd-restore.log" 2>&1 9>&- &
-	pid=$!
+	local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key
+	# A unit, so that the next run can stop it if this one is cut off.
+	systemd-run -q --collect --unit $unit /usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
+		--listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800
 	for _ in $(seq 120); do
 		etcdctl --endpoints $client endpoint health >/dev/null 2>&1 && break
-		kill -0 "$pid" 2>/dev/null || break
+		systemctl is-active -q $unit || break
 		sleep 0.5
 	done
 	for key in "/registry/minions/$NODE" "/registry/csinodes/$NODE" "/registry/leases/kube-node-lease/$NODE"; do
@@ -134,9 +134,8 @@ forget_machine() {
 	for key in /registry/masterleases/ /registry/leases/kube-system/; do
 		etcdctl --endpoints $client del --prefix "$key" >/dev/null || rc=1
 	done
-	kill "$pid"
-	wait "$pid" || true
-	[ "$rc" = 0 ] || { tail -n 5 "$STATE/etcd-restore.log" >&2; die "the restored etcd does not start"; }
+	systemctl stop $unit || true
+	[ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
 }
 
 first_init() {

@@ -41,8 +41,9 @@ read_node() {
 '
 }
 until=$((SECONDS + 180))
-until facts=$(read_node 2>&1); do
-	[ "$SECONDS" -lt "$until" ] || die "node $NODE is not to be found: $facts"
+error=/run/kubeadm-aws-node-$NODE.error
+until facts=$(read_node 2>"$error"); do
+	[ "$SECONDS" -lt "$until" ] || die "node $NODE is not to be found: $(tail -n 1 "$error")"
 	sleep 0.5
 done
 { read -r had_labels; read -r had_taints; read -r has_taints; } <<<"$facts"$'\n\n\n' || true
