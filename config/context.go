@@ -13,7 +13,7 @@ func FromContext(ctx *pulumi.Context) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	warnings := c.warnings()
+	warnings := c.Warnings()
 	for _, name := range Secrets {
 		key := Namespace + ":" + name
 		if _, ok := ctx.GetConfig(key); ok && !ctx.IsConfigSecret(key) {

@@ -207,6 +207,8 @@ var refused = []struct {
 	{"private domain", "dns: {domain: corp.internal}\naddons: {acme: {email: a@example.com}}", "dns.domain", "must be a public domain"},
 	{"zone without a domain", "dns: {createZone: true}", "dns.createZone", "needs dns.domain"},
 	{"hosts without a domain", "dns: {ingressHosts: [app.example.com]}", "dns.ingressHosts", "needs dns.domain"},
+	{"domain too long", "dns: {domain: " + strings.Repeat("d", 54) + ".com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "at most 57"},
+	{"host is the zone", withDomain("ingressHosts: [example.com]"), "dns.ingressHosts[0]", "no alias there"},
 	{"host elsewhere", withDomain("ingressHosts: [app.example.org]"), "dns.ingressHosts[0]", "is not below dns.domain"},
 	{"host as a bare label", withDomain("ingressHosts: [app]"), "dns.ingressHosts[0]", "must have a dot"},
 	{"host of the API", withDomain("ingressHosts: [api.example.com]"), "dns.ingressHosts[0]", "is the Kubernetes API"},
@@ -231,6 +233,7 @@ var refused = []struct {
 	{"keepBucket", "backup: {keepBucket: 1}", "backup.keepBucket", "must be true or false"},
 	{"restore from a URL", "backup: {restoreFrom: 's3://bucket/key'}", "backup.restoreFrom", "without the bucket"},
 	{"restore from above", "backup: {restoreFrom: ../secret}", "backup.restoreFrom", "is not the key"},
+	{"restore from a checksum", "backup: {restoreFrom: platform/etcd/x.db.sha256}", "backup.restoreFrom", "ends in .db"},
 	{"restore from LATEST", "backup: {restoreFrom: LATEST}", "backup.restoreFrom", "small letters"},
 	{"volumes", "protection: {volumes: snapshot}", "protection.volumes", "must be delete or keep"},
 
@@ -267,8 +270,8 @@ var refused = []struct {
 	{"RabbitMQ without volumes", "addons: {ebsCsi: {enabled: false}, redis: {enabled: false}, monitoring: {enabled: false}}", "addons.ebsCsi.enabled", "addons.rabbitmq needs it"},
 	{"logging without monitoring", "addons: {logging: {enabled: true}, monitoring: {enabled: false}}", "addons.monitoring.enabled", "addons.logging needs it"},
 	{"domain without load balancer", withDomain("createZone: true") + "\naddons: {acme: {email: a@example.com}, loadBalancer: {enabled: false}}", "addons.loadBalancer.enabled", "dns.domain needs it"},
-	{"data service without a node", "nodes: [" + master + ", " + worker + "]\naddons: {rabbitmq: {enabled: false}}", "addons.redis.enabled", "label workload=storage"},
-	{"data service on a node that repels it", "nodes: [" + master + ", " + worker + ", {name: s, labels: {workload: storage}, taints: [{key: a, effect: NoExecute}]}]\naddons: {redis: {enabled: false}}", "addons.rabbitmq.enabled", "no taint but"},
+	{"storage node that repels", "nodes: [" + master + ", " + worker + ", {name: s, labels: {workload: storage}, taints: [{key: a, effect: NoExecute}]}]", "nodes[2].labels.workload", "binds addons.rabbitmq to nodes that do not take its pods"},
+	{"control plane as storage node", "nodes: [{name: m, role: control-plane, labels: {workload: storage}}, " + worker + "]\naddons: {rabbitmq: {enabled: false}}", "nodes[0].labels.workload", "binds addons.redis"},
 	{"every worker repels", "nodes: [" + master + ", " + store + "]", "nodes", "must have a worker without"},
 	{"no storage", "addons: {postgresql: {storageGiB: 0}}", "addons.postgresql.storageGiB", "from 1 to 16384"},
 	{"storage of Redis", "addons: {redis: {storageGiB: -1}}", "addons.redis.storageGiB", "from 1 to 16384"},
@@ -280,12 +283,14 @@ var refused = []struct {
 	{"mail address", "addons: {acme: {email: admin}}", "addons.acme.email", "is not a mail address"},
 	{"ACME without TLS", "addons: {acme: {server: 'http://acme.example.com'}}", "addons.acme.server", "must begin with https://"},
 	{"switch as text", "addons: {metricsServer: {enabled: 'on'}}", "addons.metricsServer.enabled", "must be true or false"},
+	{"log values of no chart", "addons: {logging: {values: {fluentbit: {}}}}", "addons.logging.values", "must be loki or fluentBit"},
 	{"Helm value without a key", "addons: {redis: {values: {'': 1}}}", "addons.redis.values", "key without a name"},
 
 	// Secrets.
 	{"password too short", "redisPassword: abc", "redisPassword", "at least 8"},
 	{"password too long", "argocdPassword: " + strings.Repeat("x", 73), "argocdPassword", "at most 72"},
-	{"password with a blank", "grafanaPassword: correct horse", "grafanaPassword", "without spaces"},
+	{"password with a blank", "grafanaPassword: correct horse", "grafanaPassword", "connection URLs"},
+	{"password with a slash", "rabbitmqPassword: correct/horse", "rabbitmqPassword", "connection URLs"},
 }
 
 const allOff = "{metricsServer: {enabled: false}, ebsCsi: {enabled: false}, certManager: {enabled: false}, loadBalancer: {enabled: false}, monitoring: {enabled: false}, logging: {enabled: false}, rabbitmq: {enabled: false}, redis: {enabled: false}, postgresql: {enabled: false}, argocd: {enabled: false}, argoRollouts: {enabled: false}}"

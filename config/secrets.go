@@ -18,8 +18,8 @@ func (v *validator) secrets(get func(key string) (string, bool)) {
 			v.fault(name, nil, fmt.Sprintf("must have at least %d characters", minPassword), secretCommand(name))
 		case len(value) > maxPassword:
 			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword), secretCommand(name))
-		case strings.ContainsFunc(value, func(r rune) bool { return r < 0x21 || r > 0x7e }):
-			v.fault(name, nil, "must be made of printable ASCII characters without spaces: it ends up in files that split at others", secretCommand(name))
+		case !urlSafe.MatchString(value):
+			v.fault(name, nil, "must be made of letters, digits and any of -._~ because it becomes part of connection URLs", secretCommand(name))
 		}
 	}
 }

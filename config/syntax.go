@@ -23,6 +23,7 @@ var (
 	fieldName    = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
 	registryHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 	objectKey    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/:+=@-]*$`)
+	urlSafe      = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
 	gitSSH       = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
 	gitRevision  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
 	mailAddress  = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 const (
 	maxClaim    = 16384
@@ -25,6 +22,7 @@ var requirements = []struct{ addon, needs, why string }{
 	{"redis", "ebsCsi", "its data is on a volume"},
 	{"postgresql", "ebsCsi", "its data is on a volume"},
 	{"monitoring", "ebsCsi", "metrics and dashboards are on volumes"},
+	{"logging", "ebsCsi", "what is not in S3 yet is on a volume"},
 	{"logging", "monitoring", "Grafana is where logs are read"},
 }
 
@@ -60,15 +58,22 @@ func (v *validator) addons() {
 			v.fault("addons."+name+".values", on[name].Values, "has a key without a name", "replicas: 2")
 		}
 	}
+	for _, name := range sortedKeys(a.Logging.Values) {
+		v.oneOf("addons.logging.values", name, "loki", "fluentBit")
+	}
 }
 
-// places refuses data services without a node that takes them, and add-ons without any.
+// places refuses storage nodes that take no pods, and add-ons without a node. Where no node has the label
+// workload=storage, data services run on any.
 func (v *validator) places(on map[string]Addon) {
 	if v.isBroken("nodes") {
 		return
 	}
-	open, storage := 0, 0
-	for _, n := range v.c.Nodes {
+	open, storage, labelled := 0, 0, -1
+	for i, n := range v.c.Nodes {
+		if n.Labels["workload"] == "storage" {
+			labelled = i
+		}
 		if n.Role != Worker {
 			continue
 		}
@@ -87,12 +92,13 @@ func (v *validator) places(on map[string]Addon) {
 			storage++
 		}
 	}
-	for _, name := range []string{"rabbitmq", "redis", "postgresql"} {
-		if on[name].On() && storage == 0 {
-			v.fault("addons."+name+".enabled", true, "needs a worker with label workload=storage and no taint but workload=storage:NoSchedule", "false, or such a node")
+	for _, name := range []string{"rabbitmq", "redis", "postgresql", "monitoring"} {
+		if on[name].On() && storage == 0 && labelled >= 0 {
+			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage", fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint but workload=storage:NoSchedule", name), "remove the label or the other taints")
+			break
 		}
 	}
-	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq"} {
+	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq", "redis", "postgresql"} {
 		if on[name].On() && open == 0 {
 			v.fault("nodes", nil, fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name), "name: worker-1")
 			return
@@ -123,18 +129,4 @@ func (v *validator) acme(a Addons) {
 	if fault := urlFault(acme.Server, "https"); fault != "" {
 		v.fault("addons.acme.server", acme.Server, fault, "https://acme-v02.api.letsencrypt.org/directory")
 	}
-}
-
-// warnings are what is allowed and probably not meant.
-func (c *Config) warnings() []string {
-	var w []string
-	if !slices.ContainsFunc(c.Access.AdminCIDRs, func(text string) bool { return !documentary(text) }) {
-		w = append(w, fmt.Sprintf("access.adminCidrs %v are addresses for documentation, which no computer has. A rehearsal does not mind; on AWS this program could not reach its own nodes. Set yours: %s", c.Access.AdminCIDRs, adminCommand))
-	}
-	return w
-}
-
-func documentary(text string) bool {
-	p, _ := ipv4Range(text)
-	return slices.ContainsFunc(documentation, p.Overlaps)
 }

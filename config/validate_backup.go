@@ -44,6 +44,8 @@ func (v *validator) restoreFrom(key string) {
 		v.fault(path, key, "is written in small letters", "latest")
 	case len(key) > maxObjectKey || !objectKey.MatchString(key) || strings.Contains(key, ".."):
 		v.fault(path, key, "is not the key of an object in S3", example)
+	case !strings.HasSuffix(key, ".db"):
+		v.fault(path, key, "is not the key of a snapshot, which ends in .db", example)
 	}
 }
 

@@ -15,6 +15,9 @@ var platformHosts = map[string]string{
 // maxIngressHosts and the platform's own two names fill the ten that ACM puts into one certificate.
 const maxIngressHosts = 8
 
+// maxDomain keeps the first name of the certificate, argocd.<domain>, within the 64 characters that it may have.
+const maxDomain = 57
+
 func (v *validator) dns() {
 	d := v.c.DNS
 	if d.Domain == "" {
@@ -30,6 +33,9 @@ func (v *validator) dns() {
 	switch fault := domainFault(d.Domain); {
 	case fault != "":
 		v.fault("dns.domain", d.Domain, fault, "example.com")
+		return
+	case len(d.Domain) > maxDomain:
+		v.fault("dns.domain", d.Domain, fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64", maxDomain), "example.com")
 		return
 	case below(d.Domain, "internal") || below(d.Domain, "local") || below(d.Domain, v.c.Cluster.DNSDomain):
 		v.fault("dns.domain", d.Domain, "must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
@@ -54,6 +60,10 @@ func (v *validator) ingressHost(path, host string) {
 	}
 	if !below(name, domain) {
 		v.fault(path, host, fmt.Sprintf("is not below dns.domain = %s, so nothing here could prove that it is yours", domain), example)
+		return
+	}
+	if host == domain {
+		v.fault(path, host, "is the name of the zone itself, and DNS allows no alias there", example)
 		return
 	}
 	if why, taken := platformHosts[strings.TrimSuffix(strings.TrimSuffix(host, domain), ".")]; taken {

@@ -148,11 +148,6 @@ func ownRangeFault(p netip.Prefix) string {
 // worldBits is the prefix below which a range is the whole internet in all but name.
 const worldBits = 8
 
-// documentation are the ranges that nobody has; the shipped stacks use one until you set your own.
-var documentation = []netip.Prefix{
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
-}
-
 // adminCommand sets the first range to the address of the machine it runs on.
 const adminCommand = `pulumi config set --path 'kubeadm-aws:access.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`
 

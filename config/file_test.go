@@ -1,0 +1,116 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// project writes a project with one stack, dev.
+func project(t *testing.T, projectYAML, stackYAML string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"Pulumi.yaml": projectYAML, "Pulumi.dev.yaml": stackYAML} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const (
+	bareProject = "name: kubeadm-aws\nruntime: go\n"
+	bareStack   = `
+config:
+  aws:region: eu-west-1
+  kubeadm-aws:access: {adminCidrs: [198.51.100.7/32]}
+`
+)
+
+func TestLoadFile(t *testing.T) {
+	c, err := LoadFile("dev", project(t, bareProject, `
+encryptionsalt: v1:abc
+config:
+  aws:region: eu-west-1
+  pulumi:disable-default-providers: ["*"]
+  kubeadm-aws:owner: 42
+  kubeadm-aws:access:
+    adminCidrs: [198.51.100.7/32]
+  kubeadm-aws:nodes:
+    - {name: m, role: control-plane, volumeSize: 50}
+    - {name: w, labels: {tier: "1"}}
+  kubeadm-aws:redisPassword: {secure: v1:xyz}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Region != "eu-west-1" || c.Owner != "42" || c.Nodes[0].VolumeSize != 50 || c.Nodes[1].Labels["tier"] != "1" || c.Stack != "dev" {
+		t.Errorf("loaded %+v", c)
+	}
+}
+
+// TestLoadFileTakesProjectValues: what Pulumi.yaml says holds where the stack says nothing.
+func TestLoadFileTakesProjectValues(t *testing.T) {
+	c, err := LoadFile("dev", project(t, bareProject+`
+config:
+  aws:region: {value: us-east-1}
+  environment: {default: staging}
+  kubeadm-aws:owner: {value: web}
+  pulumi:tags: {value: {a: b}}
+`, bareStack))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Region != "eu-west-1" || c.Environment != Staging || c.Owner != "web" {
+		t.Errorf("region %s, environment %s, owner %s", c.Region, c.Environment, c.Owner)
+	}
+}
+
+func TestLoadFileRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ project, stack, want string }{
+		"no file":             {bareProject, "", "adminCidrs"},
+		"not YAML":            {bareProject, "config: [", "Pulumi.dev.yaml"},
+		"project not YAML":    {"config: [", bareStack, "Pulumi.yaml"},
+		"key without a name":  {bareProject, "config: {region: eu-west-1}", "region"},
+		"unknown key":         {bareProject, bareStack + "  kubeadm-aws:colour: red\n", "kubeadm-aws:colour\n"},
+		"project's unknown":   {bareProject + "config: {colour: {value: red}}\n", bareStack, "kubeadm-aws:colour\n"},
+		"plain password":      {bareProject, bareStack + "  kubeadm-aws:redisPassword: correct-horse\n", "in plain text"},
+		"secret among values": {bareProject, bareStack + "  kubeadm-aws:addons: {redis: {values: {a: {secure: v1:xyz}}}}\n", "holds an encrypted value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadFile("dev", project(t, c.project, c.stack))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("want %q in: %v", c.want, err)
+			}
+			if strings.Contains(err.Error(), "correct-horse") {
+				t.Errorf("the password is in the message: %v", err)
+			}
+		})
+	}
+	if _, err := LoadFile("qa", project(t, bareProject, bareStack)); err == nil || !strings.Contains(err.Error(), "copy Pulumi.dev.yaml") {
+		t.Errorf("missing stack: %v", err)
+	}
+	if _, err := LoadFile("dev", t.TempDir()); err == nil {
+		t.Error("a directory without a project is accepted")
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                  {"addresses for documentation"},
+		"access: {adminCidrs: [0.0.0.0/0]}": {"the whole internet"},
+		"access: {adminCidrs: [9.9.9.9/32, 203.0.113.0/24]}":       nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\ncluster: {cni: none}": {"installed a network"},
+	} {
+		c, err := loadText(t, "dev", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.Warnings()
+		if len(got) != len(want) || slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(strings.Join(got, "\n"), w) }) {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}
