@@ -24,6 +24,8 @@ type Firewall struct {
 	// LoadBalancer is the side of the shared load balancer that faces the world, Backend the side that faces the nodes.
 	LoadBalancer *ec2.SecurityGroup
 	Backend      *ec2.SecurityGroup
+
+	members []pulumi.Resource
 }
 
 // peer is where traffic comes from or goes to: an address range or another group.
@@ -72,7 +74,7 @@ var (
 
 func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, error) {
 	f := &Firewall{}
-	opts, err := s.component("Firewall", "firewall", f, parent)
+	opts, err := s.component("Firewall", "firewall", f, parent, collect(&f.members))
 	if err != nil {
 		return nil, err
 	}

@@ -14,11 +14,13 @@ type Network struct {
 	VPC *ec2.Vpc
 	// Subnets are in the order of the configured zones.
 	Subnets []*ec2.Subnet
+
+	members []pulumi.Resource
 }
 
 func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	n := &Network{}
-	opts, err := s.component("Network", "network", n, parent)
+	opts, err := s.component("Network", "network", n, parent, collect(&n.members))
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package infra
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command"
@@ -58,7 +59,7 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 	}, with(opts,
 		pulumi.Provider(provider),
-		pulumi.DependsOn([]pulumi.Resource{network, firewall}),
+		pulumi.DependsOn(slices.Concat(network.members, firewall.members)),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: sweepTimeout}),
 	)...)
 	if err != nil {
