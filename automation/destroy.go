@@ -2,13 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 )
 
-// destroy takes the stack down, and ends with a receipt.
+// destroy takes the stack down, and ends with a receipt. It refuses to begin what protection would stop half way, and it
+// gets past a cluster that is dead.
 func destroy(ctx context.Context, s *session) error {
 	p, err := s.open(ctx)
 	if err != nil {
@@ -18,13 +24,21 @@ func destroy(ctx context.Context, s *session) error {
 	s.start(p)
 	before, err := p.export(ctx)
 	if err != nil {
-		return err
+		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	planned, err := existing(before)
+	state, err := parseDeployment(before)
 	if err != nil {
 		return err
 	}
-	if err := s.confirm("Destroy all of it?"); err != nil {
+	if err := refuseProtected(s.op, state); err != nil {
+		return err
+	}
+	planned := existing(state)
+	s.log.emit(event{Kind: kindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
+	if err := s.confirm(fmt.Sprintf("Destroy stack %s, all %d resources?", s.op.stack, sum(planned))); err != nil {
+		return err
+	}
+	if err := s.forgetDeadCluster(ctx, p, before, state); err != nil {
 		return err
 	}
 	w := newWatcher(s.log, planned, false)
@@ -38,36 +52,136 @@ func destroy(ctx context.Context, s *session) error {
 	if err := s.timeline(before, w, true); err != nil {
 		return err
 	}
-	return s.receipt(p, w)
+	return s.receipt(ctx, p, state, w)
 }
 
 // existing counts the resources in the state, by phase.
-func existing(text []byte) (map[string]int, error) {
-	d, err := parseDeployment(text)
-	if err != nil {
-		return nil, err
-	}
+func existing(d deployment) map[string]int {
 	count := map[string]int{}
 	for _, r := range d.Resources {
 		if counted(r.Type, r.Custom) && !r.External {
 			count[phaseOf(r.URN)]++
 		}
 	}
-	return count, nil
+	return count
+}
+
+func deletions(planned map[string]int) []phaseChanges {
+	var all []phaseChanges
+	for _, phase := range phases {
+		if n := planned[phase]; n > 0 {
+			all = append(all, phaseChanges{Phase: phase, Changes: map[string]int{"delete": n}})
+		}
+	}
+	return all
+}
+
+func sum(by map[string]int) int {
+	total := 0
+	for _, n := range by {
+		total += n
+	}
+	return total
+}
+
+// refuseProtected explains protection before anything is deleted; the engine would stop at the first protected resource,
+// with half of the stack gone.
+func refuseProtected(op operation, d deployment) error {
+	var names []string
+	for _, r := range d.Resources {
+		if r.Protect && !r.External {
+			names = append(names, readable(r.URN))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	lift := fmt.Sprintf(`To lift the protection, then destroy:
+  pulumi config set --stack %[1]s --path kubeadm-aws:protection.protect false
+  automation up --stack %[1]s --cloud %[2]s`, op.stack, op.cloud)
+	return fail(exitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.stack, strings.Join(names, ", "))
+}
+
+// receipt is what a destroy leaves on paper.
+type receipt struct {
+	Stack   string    `json:"stack"`
+	Cloud   string    `json:"cloud"`
+	Cluster string    `json:"cluster"`
+	Ended   time.Time `json:"ended"`
+	// Removed counts what Pulumi deleted.
+	Removed int `json:"removed"`
+	// Swept is what controllers had made and the sweep removed.
+	Swept []string `json:"swept"`
+	// Kept is what stays because the settings say so.
+	Kept []string `json:"kept"`
+	// Left is what should be gone and is not.
+	Left []string `json:"left"`
 }
 
 // receipt proves that nothing is left, or names what is.
-func (s *session) receipt(p *place, w *watcher) error {
-	if p.sandbox == nil {
-		return nil
+func (s *session) receipt(ctx context.Context, p *place, before deployment, w *watcher) error {
+	r := receipt{
+		Stack: s.op.stack, Cloud: s.op.cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
+		Removed: w.changes["delete"], Swept: []string{}, Kept: []string{}, Left: []string{},
+	}
+	var err error
+	if p.sandbox != nil {
+		s.listSandbox(p, before, &r)
+	} else {
+		err = s.listAccount(ctx, p, before, &r)
+	}
+	file, writeErr := s.writeReceipt(p, r)
+	if writeErr != nil {
+		return fail(exitFailed, "", "%w", writeErr)
+	}
+	s.log.emit(event{Kind: kindReceipt, Changes: map[string]int{"delete": r.Removed}, Swept: r.Swept, Kept: r.Kept, Left: r.Left, State: file})
+	switch {
+	case err != nil:
+		return err
+	case len(r.Left) > 0:
+		return fail(exitLeftovers, "Look at each in the console; what carries the cluster's tags, this removes: go run ./sweep --help",
+			"%d %s left", len(r.Left), plural(len(r.Left), "thing is", "things are"))
+	}
+	return nil
+}
+
+// listSandbox asks the account of a rehearsal. When it is empty, the rehearsal goes too.
+func (s *session) listSandbox(p *place, before deployment, r *receipt) {
+	retained := map[string]bool{}
+	for _, resource := range before.Resources {
+		if resource.RetainOnDelete && resource.ID != "" {
+			retained[resource.ID] = true
+		}
 	}
 	left := p.sandbox.Leftovers()
-	s.log.emit(event{Kind: kindReceipt, Left: left, Changes: w.changes})
-	if len(left) > 0 {
-		return fail(exitLeftovers, "", "%d %s left", len(left), plural(len(left), "thing is", "things are"))
+	for _, line := range left {
+		words := strings.Fields(line)
+		byID := len(words) > 1 && retained[words[1]]
+		volume := strings.HasPrefix(line, "aws:ebs/volume:") && s.cfg.Protection.Volumes == "keep"
+		if byID || volume {
+			r.Kept = append(r.Kept, line)
+		} else {
+			r.Left = append(r.Left, line)
+		}
 	}
-	if err := p.Close(); err != nil {
-		return err
+	p.spent = len(left) == 0
+}
+
+// writeReceipt writes the receipt of a real account to a file and returns its name. A rehearsal's goes with it.
+func (s *session) writeReceipt(p *place, r receipt) (string, error) {
+	file := s.op.receipt
+	if file == "" {
+		if p.sandbox != nil {
+			return "", nil
+		}
+		file = filepath.Join(s.op.dir, "receipt-"+s.op.stack+"-destroy.json")
 	}
-	return os.RemoveAll(p.dir)
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode the receipt: %w", err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return "", fmt.Errorf("write the receipt: %w", err)
+	}
+	return relative(file), nil
 }

@@ -21,7 +21,7 @@ const (
 	kindLog      = "log"      // severity, resource, message
 	kindTimeline = "timeline" // message, seconds, path
 	kindOutputs  = "outputs"  // outputs; secrets are hidden
-	kindReceipt  = "receipt"  // message, leftovers
+	kindReceipt  = "receipt"  // changes, swept, kept, leftovers, state: the file
 	kindCheck    = "check"    // check, status, message, next
 	kindResult   = "result"   // status, code, message, next, changes, seconds
 )
@@ -55,6 +55,8 @@ type event struct {
 	InFlight []inFlight        `json:"inFlight,omitempty"`
 	Path     []pathStep        `json:"path,omitempty"`
 	Outputs  map[string]output `json:"outputs,omitempty"`
+	Swept    []string          `json:"swept,omitempty"`
+	Kept     []string          `json:"kept,omitempty"`
 	Left     []string          `json:"leftovers,omitempty"`
 }
 

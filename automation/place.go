@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,9 @@ type place struct {
 	sandbox *sandbox.Sandbox
 	// state says to a person where the state lives.
 	state string
+
+	// spent says that a rehearsal holds nothing any more and can be removed.
+	spent bool
 
 	closers []func() error
 }
@@ -147,6 +151,9 @@ func (p *place) Close() error {
 		errs = append(errs, p.closers[i]())
 	}
 	p.closers = nil
+	if p.spent {
+		errs = append(errs, os.RemoveAll(p.dir))
+	}
 	return errors.Join(errs...)
 }
 
@@ -161,12 +168,16 @@ func (p *place) export(ctx context.Context) ([]byte, error) {
 
 // pulumi runs one CLI command on the stack.
 func (p *place) pulumi(ctx context.Context, args ...string) (string, error) {
+	return p.pulumiWithInput(ctx, nil, args...)
+}
+
+func (p *place) pulumiWithInput(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	var env []string
 	for k, v := range p.Workspace().GetEnvVars() {
 		env = append(env, k+"="+v)
 	}
 	args = append(args, "--stack", p.Name())
-	stdout, stderr, _, err := p.cli.Run(ctx, p.dir, nil, nil, nil, env, args...)
+	stdout, stderr, _, err := p.cli.Run(ctx, p.dir, stdin, nil, nil, env, args...)
 	if err != nil {
 		return "", fmt.Errorf("pulumi %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr))
 	}

@@ -152,7 +152,7 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
 
 	code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "0 left") {
+	if code != exitOK || !strings.Contains(stdout, "left      0") {
 		t.Fatalf("destroy exits %d:\n%s", code, stdout)
 	}
 	if after := snapshot(t, dir); after != before {

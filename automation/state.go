@@ -28,6 +28,7 @@ type stateResource struct {
 	Dependencies         []string            `json:"dependencies"`
 	PropertyDependencies map[string][]string `json:"propertyDependencies"`
 	DeletedWith          string              `json:"deletedWith"`
+	Inputs               map[string]any      `json:"inputs"`
 }
 
 // parseDeployment reads a stack export.

@@ -200,14 +200,18 @@ func flat(value any) string {
 }
 
 func (t *textReporter) receipt(e event) {
-	t.printf("\nreceipt\n  removed %s\n", countsText(e.Changes))
-	if len(e.Left) == 0 {
-		t.printf("  0 left\n")
-		return
+	t.printf("\nreceipt\n  %-9s %d resources\n", "removed", e.Changes["delete"])
+	for _, part := range []struct {
+		title string
+		items []string
+	}{{"swept", e.Swept}, {"kept", e.Kept}, {"LEFT", e.Left}} {
+		for _, item := range part.items {
+			t.printf("  %-9s %s\n", part.title, item)
+		}
 	}
-	t.printf("  %d left:\n", len(e.Left))
-	for _, l := range e.Left {
-		t.printf("    %s\n", l)
+	t.printf("  %-9s %d\n", "left", len(e.Left))
+	if e.State != "" {
+		t.printf("  %-9s %s\n", "file", e.State)
 	}
 }
 

@@ -192,7 +192,7 @@ func TestTextIsReadable(t *testing.T) {
 		{Kind: kindLog, Severity: "error", Resource: "worker-1-join (Command)", Message: "no route\nto host"},
 		{Kind: kindResource, Op: "create", Resource: "dev (Vpc)", Status: "failed", Time: at.Add(time.Second)},
 		{Kind: kindOutputs, Outputs: map[string]output{"apiUrl": {Value: "https://x"}, "kubeconfig": {Secret: true}, "ssh": {Value: map[string]any{"master": "ssh x"}}}},
-		{Kind: kindReceipt, Changes: map[string]int{"delete": 3}, Left: []string{"volume vol-1"}},
+		{Kind: kindReceipt, Changes: map[string]int{"delete": 3}, Swept: []string{"balancer lb-1"}, Left: []string{"volume vol-1"}, State: "receipt-dev.json"},
 		{Kind: kindResult, Command: "up", Stack: "dev", Status: "failed", Message: "up failed", Next: "Run it again.", Code: &code, Seconds: 80},
 	} {
 		text.report(e)
@@ -217,9 +217,11 @@ outputs
     master         ssh x
 
 receipt
-  removed delete 3
-  1 left:
-    volume vol-1
+  removed   3 resources
+  swept     balancer lb-1
+  LEFT      volume vol-1
+  left      1
+  file      receipt-dev.json
 
 up dev: up failed
 Run it again.

@@ -145,10 +145,11 @@ func (in *Instances) address(s *site, node string, machine *ec2.Instance, opts [
 		return nil, nil, err
 	}
 	in.Addresses[node] = address
+	// Not DeletedWith the machine: then the address would be released while the machine that still has it shuts down.
 	association, err := ec2.NewEipAssociation(s.ctx, node, &ec2.EipAssociationArgs{
 		AllocationId: address.AllocationId,
 		InstanceId:   machine.ID(),
-	}, with(opts, pulumi.DeletedWith(machine), pulumi.DeleteBeforeReplace(true))...)
+	}, with(opts, pulumi.DeleteBeforeReplace(true))...)
 	return address, association, err
 }
 

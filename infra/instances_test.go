@@ -193,15 +193,15 @@ func TestNodeFacts(t *testing.T) {
 	for what, got := range map[string][2]string{
 		"the control plane is reached by its Elastic IP":  {await[string](t, master.PublicIP), "elastic-ip-of-master"},
 		"a worker is reached by the address it booted by": {await[string](t, storage.PublicIP), "public-ip-of-storage"},
-		"private address":                        {await[string](t, master.PrivateIP), "private-ip-of-master"},
-		"provider id":                            {await[string](t, storage.ProviderID), "aws:///eu-central-1c/storage-id"},
-		"host key without a newline":             {await[string](t, storage.HostKey), "ssh-ed25519 ssh-host-storage"},
-		"zone":                                   {storage.Zone, "eu-central-1c"},
-		"endpoint without a domain":              {await[string](t, w.infra.APIPublicEndpoint), "elastic-ip-of-master"},
-		"subnet of the storage node":             {w.one("Instance", "storage").at("subnetId").StringValue(), "public-c-id"},
-		"profile of a worker":                    {w.one("Instance", "storage").at("iamInstanceProfile").StringValue(), "dev-worker"},
-		"profile of the control plane":           {w.one("Instance", "master").at("iamInstanceProfile").StringValue(), "dev-control-plane"},
-		"the association goes with the instance": {w.one("EipAssociation", "master").RegisterRPC.GetDeletedWith(), urn(w.one("Instance", "master").MockResourceArgs)},
+		"private address":              {await[string](t, master.PrivateIP), "private-ip-of-master"},
+		"provider id":                  {await[string](t, storage.ProviderID), "aws:///eu-central-1c/storage-id"},
+		"host key without a newline":   {await[string](t, storage.HostKey), "ssh-ed25519 ssh-host-storage"},
+		"zone":                         {storage.Zone, "eu-central-1c"},
+		"endpoint without a domain":    {await[string](t, w.infra.APIPublicEndpoint), "elastic-ip-of-master"},
+		"subnet of the storage node":   {w.one("Instance", "storage").at("subnetId").StringValue(), "public-c-id"},
+		"profile of a worker":          {w.one("Instance", "storage").at("iamInstanceProfile").StringValue(), "dev-worker"},
+		"profile of the control plane": {w.one("Instance", "master").at("iamInstanceProfile").StringValue(), "dev-control-plane"},
+		"the association is undone before the address goes": {w.one("EipAssociation", "master").RegisterRPC.GetDeletedWith(), ""},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %q, want %q", what, got[0], got[1])
@@ -209,6 +209,14 @@ func TestNodeFacts(t *testing.T) {
 	}
 	if got := len(w.all("Eip")); got != 1 {
 		t.Errorf("%d Elastic IPs, want one for the control plane", got)
+	}
+}
+
+// An address cannot be released while a machine has it, and a machine has it until it is down.
+func TestAddressIsTakenFromTheMachineFirst(t *testing.T) {
+	association := deploy(t, "dev", nil).one("EipAssociation", "master")
+	if with := association.RegisterRPC.GetDeletedWith(); with != "" {
+		t.Errorf("the association is only forgotten, with %s", with)
 	}
 }
 

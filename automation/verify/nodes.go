@@ -9,6 +9,12 @@ import (
 	"kubeadm-aws/config"
 )
 
+// Ready asks the API server whether it is ready to serve.
+func (a *API) Ready(ctx context.Context) error {
+	_, err := a.do(ctx, "GET", "/readyz", nil)
+	return err
+}
+
 func apiAnswers(ctx context.Context, r *run) finding {
 	var version struct {
 		GitVersion string `json:"gitVersion"`
@@ -17,7 +23,7 @@ func apiAnswers(ctx context.Context, r *run) finding {
 	if err := r.api.get(ctx, "/version", &version); err != nil {
 		return broken(look, err)
 	}
-	if _, err := r.api.do(ctx, "GET", "/readyz", nil); err != nil {
+	if err := r.api.Ready(ctx); err != nil {
 		return broken("kubectl get --raw '/readyz?verbose'", err)
 	}
 	want := "v" + r.Config.Cluster.KubernetesVersion
