@@ -129,8 +129,11 @@ wanted=$(printf '%s\n' "$KUBEADM_CONFIG" "$KUBELET_SETTINGS" | sha256sum)
 if [ ! -e "$STATE/join.done" ]; then
 	first_join
 	touch "$STATE/join.done"
-elif [ "$wanted" != "$(cat "$STATE/join.applied" 2>/dev/null)" ]; then
-	reconfigure
+else
+	systemctl is-active -q kubelet || systemctl restart kubelet
+	# First, as kubeadm asks for the node.
+	registered
+	[ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
 kubelet_healthy
