@@ -418,11 +418,11 @@ func TestPasswordsAreNotShown(t *testing.T) {
 
 // TestEveryFieldIsRefusedOnce lists the settings that no case above makes wrong. A new field needs a rule and a case.
 func TestEveryFieldIsRefusedOnce(t *testing.T) {
-	covered := map[string]bool{}
+	covered, all := map[string]bool{}, leaves()
 	position := regexp.MustCompile(`\[[0-9]+\]`)
 	for _, c := range refused {
 		key := position.ReplaceAllString(c.key, "[]")
-		for _, field := range leaves() {
+		for _, field := range all {
 			if within(key, field) {
 				covered[field] = true
 			}
@@ -433,13 +433,13 @@ func TestEveryFieldIsRefusedOnce(t *testing.T) {
 		"addons.*.enabled", "addons.*.values",
 	} {
 		pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(free), `\*`, `[a-zA-Z]+`) + "$")
-		for _, field := range leaves() {
+		for _, field := range all {
 			if pattern.MatchString(field) {
 				covered[field] = true
 			}
 		}
 	}
-	for _, field := range leaves() {
+	for _, field := range all {
 		if !covered[field] {
 			t.Errorf("%s: no case makes it wrong", field)
 		}
