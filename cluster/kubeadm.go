@@ -19,6 +19,8 @@ const (
 	discoveryFile  = "/run/kubeadm-aws/discovery.conf"
 	encryptionFile = "/etc/kubernetes/apiserver/encryption.yaml"
 	auditLog       = "/var/log/kubernetes/audit"
+	// kubeletPlugins is where prepare.sh puts the kubelet's credential provider and its settings.
+	kubeletPlugins = "/usr/local/lib/kubelet"
 )
 
 // nodeFacts are what kubeadm and the kubelet are told about the machine.
@@ -71,6 +73,9 @@ func registration(cfg *config.Config, f nodeFacts, taints []any) object {
 		"kubeletExtraArgs": flags(map[string]string{
 			"cloud-provider": "external",
 			"node-ip":        f.privateIP,
+			// Without these a node has the right to pull from ECR and no way to log in.
+			"image-credential-provider-bin-dir": kubeletPlugins,
+			"image-credential-provider-config":  kubeletPlugins + "/credentials.yaml",
 			// Set here, load balancers and volumes work before the cloud controller manager has seen the node,
 			// and the node may have a name of its own.
 			"provider-id": f.providerID,
@@ -103,15 +108,15 @@ func clusterConfig(cfg *config.Config, r release, f controlPlaneFacts) object {
 		"apiServer": object{
 			"certSANs": f.certSANs,
 			"extraArgs": flags(map[string]string{
-				"audit-log-maxage":           "30",
-				"audit-log-maxbackup":        "10",
-				"audit-log-maxsize":          "100",
-				"audit-log-path":             auditLog + "/audit.log",
-				"audit-policy-file":          auditPolicyFile(),
-				"encryption-provider-config": encryptionFile,
+				"audit-log-maxage":                            "30",
+				"audit-log-maxbackup":                         "10",
+				"audit-log-maxsize":                           "100",
+				"audit-log-path":                              auditLog + "/audit.log",
+				"audit-policy-file":                           auditPolicyFile(),
+				"encryption-provider-config":                  encryptionFile,
 				"encryption-provider-config-automatic-reload": "true",
-				"profiling":       "false",
-				"tls-min-version": "VersionTLS12",
+				"profiling":                                   "false",
+				"tls-min-version":                             "VersionTLS12",
 			}, k.APIServer),
 			"extraVolumes": []any{
 				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver", "mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},

@@ -23,4 +23,6 @@ var (
 	backupScript string
 	//go:embed scripts/etcd-snapshot.sh
 	etcdSnapshotScript string
+	//go:embed scripts/ecr-credentials.sh
+	ecrCredentialsScript string
 )

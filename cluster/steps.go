@@ -40,6 +40,8 @@ func (s steps) prepare(h Host) Step {
 		"CONTAINERD_APT":     pulumi.String(or(s.cfg.Mirrors.ContainerdApt, defaultContainerdApt)),
 		"CONTAINERD_CONFIG":  pulumi.String(containerdConfig(s.release, s.cfg.Kubernetes.Containerd)),
 		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
+		"ECR_CREDENTIALS":    pulumi.String(ecrCredentialsScript),
+		"KUBELET_PLUGINS":    pulumi.String(kubeletPlugins),
 		"IMAGES":             pulumi.String(strings.Join(s.release.images(h.Role == config.ControlPlane), " ")),
 	}
 	if h.Role == config.ControlPlane {

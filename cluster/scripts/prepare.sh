@@ -13,6 +13,8 @@ Environment:
   CONTAINERD_APT       root of its package repository, such as https://download.docker.com/linux
   CONTAINERD_CONFIG    content of /etc/containerd/config.toml
   REGISTRY_MIRRORS     lines "<registry> <url>"; may be empty
+  ECR_CREDENTIALS      the kubelet's credential provider for ECR, as text
+  KUBELET_PLUGINS      folder for it and its settings, such as /usr/local/lib/kubelet
   IMAGES               images to pull ahead, separated by blanks; may be empty
   ETCD_VERSION         release of etcdctl and etcdutl; empty on a worker
   ETCD_RELEASES        where the etcd archives are, such as https://github.com/etcd-io/etcd/releases/download
@@ -20,7 +22,7 @@ Prints "prepared <version>".
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
-for v in KUBERNETES_VERSION KUBERNETES_APT CONTAINERD_VERSION CONTAINERD_APT CONTAINERD_CONFIG; do
+for v in KUBERNETES_VERSION KUBERNETES_APT CONTAINERD_VERSION CONTAINERD_APT CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
 	[ -n "${!v:-}" ] || { echo "prepare: $v is not set" >&2; usage >&2; exit 2; }
 done
 
@@ -182,6 +184,18 @@ packages() {
 
 # Before the package, so that containerd starts with it.
 put /etc/containerd/config.toml <<<"$CONTAINERD_CONFIG" || true
+
+put "$KUBELET_PLUGINS/ecr-credentials" <<<"$ECR_CREDENTIALS" || true
+chmod 755 "$KUBELET_PLUGINS/ecr-credentials"
+put "$KUBELET_PLUGINS/credentials.yaml" <<-'TEXT' || true
+	apiVersion: kubelet.config.k8s.io/v1
+	kind: CredentialProviderConfig
+	providers:
+	- name: ecr-credentials
+	  apiVersion: credentialprovider.kubelet.k8s.io/v1
+	  matchImages: ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn"]
+	  defaultCacheDuration: 6h0m0s
+TEXT
 
 # Registries that are no longer mirrored lose their file.
 mirrored=$(while read -r registry url; do
