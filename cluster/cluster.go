@@ -4,6 +4,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command"
@@ -175,7 +176,8 @@ func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption)
 	return c.OnControlPlane(ctx, "nodes-ready", Step{
 		Name: "nodes-ready", Minutes: 15,
 		Run: Script{Text: nodesReadyScript, Env: map[string]pulumi.StringInput{
-			"NODES": pulumi.String(strings.Join(c.nodeNames, " ")),
+			// Sorted, because the order of the list in the configuration means nothing.
+			"NODES": pulumi.String(strings.Join(slices.Sorted(slices.Values(c.nodeNames)), " ")),
 		}},
 	}, append([]pulumi.ResourceOption{pulumi.DependsOn(c.Joined)}, opts...)...)
 }

@@ -46,9 +46,13 @@ func TestEveryStackComesAndGoes(t *testing.T) {
 			r.up(optup.ExpectNoChanges()).mustNotChange(t)
 			r.refresh().mustNotChange(t)
 			if name == "prod" {
+				before := r.box.Leftovers()
 				blocked := r.destroy()
-				if blocked.err == nil || !strings.Contains(blocked.printed, "protect") {
+				if blocked.err == nil || !strings.Contains(blocked.printed, "kubeadm-aws:protection.protect") {
 					t.Fatalf("prod was destroyed although it is protected:\n%s", tail(blocked.printed, 2000))
+				}
+				if after := r.box.Leftovers(); !slices.Equal(before, after) {
+					t.Fatalf("a refused destroy touched the account: %d things before, %d after", len(before), len(after))
 				}
 				r.set(map[string]any{"kubeadm-aws:protection": map[string]any{"protect": false, "volumes": "delete"}})
 				r.up().must(t)
@@ -104,7 +108,7 @@ func TestChanges(t *testing.T) {
 		{"kubelet setting", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
 		{"API server flag", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
 		{"registry mirror", map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
-		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"schedule": "*-*-* 03:00:00", "keepBucket": false}}},
+		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"schedule": "*-*-* 05:30:00", "keepBucket": false}}},
 		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
 		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker", "web"}}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},

@@ -48,6 +48,8 @@ type outcome struct {
 	// printed is what the engine printed.
 	printed string
 	err     error
+
+	refreshing []string
 }
 
 // rehearse prepares a stack; settings replace keys of its configuration.
@@ -158,12 +160,21 @@ func (r *rehearsal) run(operation func(context.Context, auto.Stack, io.Writer, c
 }
 
 func (o *outcome) add(e events.EngineEvent) {
-	if e.ResourcePreEvent == nil {
+	var step apitype.StepEventMetadata
+	switch {
+	case e.ResourcePreEvent != nil && e.ResourcePreEvent.Metadata.Op != apitype.OpRefresh:
+		step = e.ResourcePreEvent.Metadata
+	case e.ResOutputsEvent != nil && slices.Contains(o.refreshing, e.ResOutputsEvent.Metadata.URN):
+		// What a refresh found out is known only at its end.
+		step = e.ResOutputsEvent.Metadata
+	case e.ResourcePreEvent != nil:
+		o.refreshing = append(o.refreshing, e.ResourcePreEvent.Metadata.URN)
+		return
+	default:
 		return
 	}
-	step := e.ResourcePreEvent.Metadata
 	urn := resource.URN(step.URN)
-	if step.Op == apitype.OpSame || strings.HasPrefix(string(urn.Type()), "kubeadm-aws:") || urn.Type() == "pulumi:pulumi:Stack" {
+	if step.Op == apitype.OpSame || step.Op == apitype.OpRefresh || strings.HasPrefix(string(urn.Type()), "kubeadm-aws:") || urn.Type() == "pulumi:pulumi:Stack" {
 		return
 	}
 	properties := slices.Sorted(maps.Keys(step.DetailedDiff))

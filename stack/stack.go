@@ -16,6 +16,10 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	everything, err := watch(ctx)
+	if err != nil {
+		return err
+	}
 	aws, err := infra.New(ctx, cfg)
 	if err != nil {
 		return err
@@ -29,7 +33,7 @@ func Deploy(ctx *pulumi.Context) error {
 		return err
 	}
 	export(ctx, cfg, aws, kube, platform)
-	return nil
+	return guard(ctx, cfg, *everything)
 }
 
 func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
