@@ -1,0 +1,363 @@
+// Package apps holds no program. Its tests render what Argo CD will sync, with the library that Argo CD renders with, and
+// hold it against the settings of the stacks.
+package apps
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"kubeadm-aws/config"
+)
+
+var environments = []string{"dev", "staging", "prod"}
+
+// object is one rendered object.
+type object map[string]any
+
+func (o object) kind() string { return text(o, "kind") }
+func (o object) name() string { return text(o, "metadata", "name") }
+
+func (o object) String() string { return o.kind() + " " + o.name() }
+
+// at follows keys and list positions; nil where nothing is.
+func at(v any, path ...any) any {
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			switch m := v.(type) {
+			case object:
+				v = m[key]
+			case map[string]any:
+				v = m[key]
+			default:
+				return nil
+			}
+		case int:
+			list, ok := v.([]any)
+			if !ok || key >= len(list) {
+				return nil
+			}
+			v = list[key]
+		}
+	}
+	return v
+}
+
+func text(v any, path ...any) string {
+	s, _ := at(v, path...).(string)
+	return s
+}
+
+func list(v any, path ...any) []any {
+	l, _ := at(v, path...).([]any)
+	return l
+}
+
+func table(v any, path ...any) map[string]any {
+	m, _ := at(v, path...).(map[string]any)
+	return m
+}
+
+// render is `kustomize build`.
+func render(t *testing.T, dir string) []object {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatalf("kustomize build %s: %v", dir, err)
+	}
+	var objects []object
+	for _, r := range built.Resources() {
+		m, err := r.Map()
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, m)
+	}
+	return objects
+}
+
+func only(objects []object, kinds ...string) []object {
+	return slices.DeleteFunc(slices.Clone(objects), func(o object) bool { return !slices.Contains(kinds, o.kind()) })
+}
+
+func find(objects []object, kind, name string) object {
+	for _, o := range objects {
+		if o.kind() == kind && o.name() == name {
+			return o
+		}
+	}
+	return nil
+}
+
+func settings(t *testing.T, environment string) *config.Config {
+	t.Helper()
+	cfg, err := config.LoadFile(environment, "..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// folders are the apps that an environment has settings for.
+func folders(t *testing.T, environment string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join("../envs", environment))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		t.Fatalf("envs/%s has no apps", environment)
+	}
+	return names
+}
+
+func TestEveryAppOfAnEnvironmentHasAnApplication(t *testing.T) {
+	for _, environment := range environments {
+		t.Run(environment, func(t *testing.T) {
+			var synced []string
+			for _, a := range render(t, "../envs/"+environment) {
+				if a.kind() != "Application" || text(a, "metadata", "namespace") != "argocd" {
+					t.Errorf("%s in namespace %q: Argo CD looks for Applications in argocd", a, text(a, "metadata", "namespace"))
+				}
+				folder := text(a, "spec", "source", "path")
+				if path.Dir(folder) != "envs/"+environment {
+					t.Errorf("%s syncs %q, which is not of this environment", a, folder)
+				}
+				synced = append(synced, path.Base(folder))
+				if text(a, "spec", "destination", "namespace") != "apps" {
+					t.Errorf("%s deploys to namespace %q", a, text(a, "spec", "destination", "namespace"))
+				}
+				// Without it a destroy forgets what the app made in AWS.
+				if text(a, "metadata", "finalizers", 0) != "resources-finalizer.argocd.argoproj.io" {
+					t.Errorf("deleting %s leaves behind what it deployed", a)
+				}
+				if at(a, "spec", "syncPolicy", "automated", "prune") != true || at(a, "spec", "syncPolicy", "automated", "selfHeal") != true {
+					t.Errorf("%s is not kept in sync", a)
+				}
+			}
+			slices.Sort(synced)
+			if want := folders(t, environment); !slices.Equal(synced, want) {
+				t.Errorf("Applications for %v, folders %v", synced, want)
+			}
+		})
+	}
+}
+
+// Every environment and every way to release renders to something whose parts fit together and that its nodes can run.
+func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
+	for _, environment := range environments {
+		cfg := settings(t, environment)
+		for _, app := range folders(t, environment) {
+			t.Run(environment+"/"+app, func(t *testing.T) {
+				objects := render(t, filepath.Join("../envs", environment, app))
+				workloads := only(objects, "Deployment", "Rollout")
+				if len(workloads) != 1 {
+					t.Fatalf("%d workloads, want 1", len(workloads))
+				}
+				for _, o := range objects {
+					if text(o, "metadata", "namespace") != "apps" {
+						t.Errorf("%s is in namespace %q", o, text(o, "metadata", "namespace"))
+					}
+					if o.kind() == "Secret" {
+						t.Errorf("%s is in Git", o)
+					}
+				}
+				workload := workloads[0]
+				checkPod(t, workload)
+				checkPlacement(t, cfg, workload)
+				checkServices(t, objects, workload)
+				checkScaling(t, objects, workload)
+				checkRelease(t, objects, workload)
+				checkIngress(t, cfg, objects)
+			})
+		}
+	}
+}
+
+var pinned = regexp.MustCompile(`^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:v?\d+\.\d+\.\d+[a-z0-9.-]*|@sha256:[0-9a-f]{64})$`)
+
+func checkPod(t *testing.T, workload object) {
+	t.Helper()
+	pod := at(workload, "spec", "template", "spec")
+	if at(pod, "securityContext", "runAsNonRoot") != true {
+		t.Error("the pod may run as root, which its namespace refuses")
+	}
+	if text(pod, "securityContext", "seccompProfile", "type") != "RuntimeDefault" {
+		t.Error("the pod has no seccomp profile, which its namespace refuses")
+	}
+	for _, c := range list(pod, "containers") {
+		name := text(c, "name")
+		if image := text(c, "image"); !pinned.MatchString(image) {
+			t.Errorf("container %s: image %q is not pinned to a full version or a digest", name, image)
+		}
+		for _, probe := range []string{"startupProbe", "livenessProbe"} {
+			if at(c, probe) == nil {
+				t.Errorf("container %s has no %s", name, probe)
+			}
+		}
+		if len(list(c, "ports")) > 0 && at(c, "readinessProbe") == nil {
+			t.Errorf("container %s gets requests before it is ready", name)
+		}
+		for _, resource := range []string{"cpu", "memory"} {
+			if text(c, "resources", "requests", resource) == "" {
+				t.Errorf("container %s requests no %s", name, resource)
+			}
+		}
+		if at(c, "securityContext", "allowPrivilegeEscalation") != false || text(c, "securityContext", "capabilities", "drop", 0) != "ALL" {
+			t.Errorf("container %s keeps privileges, which its namespace refuses", name)
+		}
+	}
+}
+
+// checkPlacement looks for a node of the stack that has the labels the pod asks for and no taint that it does not tolerate.
+func checkPlacement(t *testing.T, cfg *config.Config, workload object) {
+	t.Helper()
+	selector := table(workload, "spec", "template", "spec", "nodeSelector")
+	if len(selector) == 0 {
+		t.Error("no node selector: the pod may land beside the databases")
+	}
+	for _, node := range cfg.Nodes {
+		fits := len(node.Taints) == 0
+		for key, value := range selector {
+			fits = fits && node.Labels[key] == value
+		}
+		if fits {
+			return
+		}
+	}
+	t.Errorf("no node of stack %s has the labels %v and no taint", cfg.Stack, selector)
+}
+
+func selects(selector map[string]any, workload object) bool {
+	labels := table(workload, "spec", "template", "metadata", "labels")
+	for key, value := range selector {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return len(selector) > 0
+}
+
+func checkServices(t *testing.T, objects []object, workload object) {
+	t.Helper()
+	if !selects(table(workload, "spec", "selector", "matchLabels"), workload) {
+		t.Errorf("%s does not select its own pods", workload)
+	}
+	named := map[string]bool{}
+	for _, c := range list(workload, "spec", "template", "spec", "containers") {
+		for _, p := range list(c, "ports") {
+			named[text(p, "name")] = true
+		}
+	}
+	for _, s := range only(objects, "Service") {
+		if !selects(table(s, "spec", "selector"), workload) {
+			t.Errorf("%s selects %v, which is not on the pods", s, table(s, "spec", "selector"))
+		}
+		if port := text(s, "spec", "ports", 0, "targetPort"); !named[port] {
+			t.Errorf("%s sends to port %q, which no container has", s, port)
+		}
+		if text(s, "spec", "type") != "NodePort" {
+			t.Errorf("%s is not reachable for the load balancer, whose targets are nodes", s)
+		}
+	}
+	if account := text(workload, "spec", "template", "spec", "serviceAccountName"); find(objects, "ServiceAccount", account) == nil {
+		t.Errorf("service account %q is not there", account)
+	}
+}
+
+func checkScaling(t *testing.T, objects []object, workload object) {
+	t.Helper()
+	scalers := only(objects, "HorizontalPodAutoscaler")
+	if len(scalers) != 1 {
+		t.Fatalf("%d autoscalers, want 1", len(scalers))
+	}
+	h := scalers[0]
+	target := table(h, "spec", "scaleTargetRef")
+	if target["kind"] != workload.kind() || target["name"] != workload.name() || target["apiVersion"] != text(workload, "apiVersion") {
+		t.Errorf("%s scales %v", h, target)
+	}
+	if at(workload, "spec", "replicas") != nil {
+		t.Errorf("%s has a number of replicas, which Argo CD and the autoscaler would fight over", workload)
+	}
+	low, high := fmt.Sprint(at(h, "spec", "minReplicas")), fmt.Sprint(at(h, "spec", "maxReplicas"))
+	if len(low) > len(high) || len(low) == len(high) && low > high {
+		t.Errorf("%s scales from %s to %s", h, low, high)
+	}
+	budgets := only(objects, "PodDisruptionBudget")
+	if len(budgets) != 1 || !selects(table(budgets[0], "spec", "selector", "matchLabels"), workload) {
+		t.Errorf("no disruption budget for the pods")
+	}
+}
+
+// checkRelease wants the Services that a strategy names.
+func checkRelease(t *testing.T, objects []object, workload object) {
+	t.Helper()
+	if workload.kind() != "Rollout" {
+		return
+	}
+	strategy := table(workload, "spec", "strategy")
+	if len(strategy) != 1 {
+		t.Errorf("%s has %d strategies, want 1: %v", workload, len(strategy), strategy)
+	}
+	for _, role := range [][]any{
+		{"canary", "stableService"}, {"canary", "canaryService"}, {"canary", "trafficRouting", "alb", "rootService"},
+		{"blueGreen", "activeService"}, {"blueGreen", "previewService"},
+	} {
+		if name := text(strategy, role...); name != "" && find(objects, "Service", name) == nil {
+			t.Errorf("%s wants Service %q as %v, which is not there", workload, name, role)
+		}
+	}
+	if name := text(strategy, "canary", "trafficRouting", "alb", "ingress"); name != "" {
+		ingress := find(objects, "Ingress", name)
+		root := text(strategy, "canary", "trafficRouting", "alb", "rootService")
+		backend := at(ingress, "spec", "rules", 0, "http", "paths", 0, "backend", "service")
+		if text(backend, "name") != root || text(backend, "port", "name") != "use-annotation" {
+			t.Errorf("Ingress %s sends to %v; Argo Rollouts can shift requests only where it sends to %s by annotation", name, backend, root)
+		}
+	}
+}
+
+// checkIngress wants the names that the stack's certificate and records are for.
+func checkIngress(t *testing.T, cfg *config.Config, objects []object) {
+	t.Helper()
+	for _, i := range only(objects, "Ingress") {
+		if cfg.DNS.Domain == "" {
+			t.Errorf("%s: stack %s has no domain, so nothing makes it reachable", i, cfg.Stack)
+		}
+		if text(i, "spec", "ingressClassName") != "alb" {
+			t.Errorf("%s is of class %q", i, text(i, "spec", "ingressClassName"))
+		}
+		for _, rule := range list(i, "spec", "rules") {
+			if host := text(rule, "host"); !slices.Contains(cfg.DNS.IngressHosts, host) {
+				t.Errorf("%s serves %q; the certificate and the records of stack %s are for %v (dns.ingressHosts)", i, host, cfg.Stack, cfg.DNS.IngressHosts)
+			}
+			for _, p := range list(rule, "http", "paths") {
+				service, port := text(p, "backend", "service", "name"), text(p, "backend", "service", "port", "name")
+				s := find(objects, "Service", service)
+				if s == nil || port != "use-annotation" && text(s, "spec", "ports", 0, "name") != port {
+					t.Errorf("%s sends to port %q of Service %q, which is not there", i, port, service)
+				}
+			}
+		}
+		// A pod that ends must outlive the time in which the load balancer still sends it requests.
+		attributes := text(i, "metadata", "annotations", "alb.ingress.kubernetes.io/target-group-attributes")
+		if !strings.Contains(attributes, "deregistration_delay.timeout_seconds=10") {
+			t.Errorf("%s: the load balancer drains for 5 minutes, and the pods wait for 15 s", i)
+		}
+	}
+}
