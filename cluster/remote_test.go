@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/base64"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestQuoteIsOneWordForEveryShell(t *testing.T) {
+	texts := []string{"", "'", "''", "a b", "$(reboot)", "`reboot`", "\\", "\\'", "a\nb\n", "\"", "!x", "*", "~", "-n", "é€", "\t", "#", "&;|<>"}
+	alphabet := []rune("ab '\"\\$`(){}[]*?!~#&;|<>\n\t=%-é")
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var b strings.Builder
+		for range random.IntN(40) {
+			b.WriteRune(alphabet[random.IntN(len(alphabet))])
+		}
+		texts = append(texts, b.String())
+	}
+	// The command passes through the login shell of the host and through sudo; dash and bash stand for login shells.
+	for _, shell := range []string{"sh", "bash"} {
+		var script strings.Builder
+		for _, text := range texts {
+			script.WriteString("printf '%s\\0' " + quote(text) + "\n")
+		}
+		out, err := exec.Command(shell, "-c", script.String()).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", shell, err)
+		}
+		got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+		if len(got) != len(texts) {
+			t.Fatalf("%s saw %d words, want %d", shell, len(got), len(texts))
+		}
+		for i := range texts {
+			if got[i] != texts[i] {
+				t.Errorf("%s: %q became %q", shell, texts[i], got[i])
+			}
+		}
+	}
+}
+
+func TestCommandPassesItsSettingsToTheScript(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte("#!/bin/sh\nexec \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	value := "line one\nit's \"two\"\n$HOME"
+	text := renderCommand("join", "worker-1", [][2]string{{"A", value}, {"B", ""}}, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; echo "'quoted'" >&2`)
+	if !strings.HasPrefix(text, "sudo env STEP='join' NODE='worker-1' A='line one\n") {
+		t.Errorf("the command begins otherwise than the stand-ins for hosts expect: %s", text)
+	}
+	cmd := exec.Command("sh", "-c", text)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "join|worker-1|" + value + "|"; string(out) != want {
+		t.Errorf("the script saw %q, want %q", out, want)
+	}
+	if stderr.String() != "'quoted'\n" {
+		t.Errorf("stderr %q", stderr.String())
+	}
+}
+
+func TestPack(t *testing.T) {
+	files := map[string]string{"pki/ca.key": "KEY\n", "pki/etcd/ca.crt": "CERT", "a": ""}
+	first, err := pack(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if again, err := pack(files); err != nil || again != first {
+			t.Fatalf("packing the same files twice gives two texts (%v), so every `up` would run the step again", err)
+		}
+	}
+	raw, err := base64.StdEncoding.DecodeString(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for r := tar.NewReader(bytes.NewReader(raw)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Mode != 0o600 {
+			t.Errorf("%s has mode %o", h.Name, h.Mode)
+		}
+		body, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[h.Name] = string(body)
+	}
+	if len(got) != len(files) {
+		t.Errorf("got %d files", len(got))
+	}
+	for name, want := range files {
+		if got[name] != want {
+			t.Errorf("%s holds %q, want %q", name, got[name], want)
+		}
+	}
+}
+
+func TestHostToolsUnpackTheBundle(t *testing.T) {
+	text, err := pack(map[string]string{"pki/etcd/ca.key": "KEY\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("sh", "-c", "base64 -d | tar -x --no-same-owner -C "+quote(dir))
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "pki/etcd/ca.key"))
+	if err != nil || string(body) != "KEY\n" {
+		t.Errorf("%q, %v", body, err)
+	}
+}

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func scriptFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("scripts/*.sh")
+	if err != nil || len(files) < 9 {
+		t.Fatalf("%d scripts found, %v", len(files), err)
+	}
+	return files
+}
+
+func runScript(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.Command("bash", args...)
+	// Nothing of this process' environment, in which a setting may be.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			t.Fatal(err)
+		}
+		code = exit.ExitCode()
+	}
+	return out.String(), errs.String(), code
+}
+
+func TestScriptsExplainThemselves(t *testing.T) {
+	for _, file := range scriptFiles(t) {
+		out, stderr, code := runScript(t, nil, file, "--help")
+		if code != 0 || !strings.HasPrefix(out, "usage: ") || stderr != "" {
+			t.Errorf("%s --help: exit code %d, stdout %q, stderr %q", file, code, out, stderr)
+		}
+	}
+}
+
+func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
+	for file, first := range map[string]string{
+		"prepare.sh":       "KUBERNETES_VERSION",
+		"init.sh":          "NODE",
+		"join.sh":          "NODE",
+		"node.sh":          "NODE",
+		"node-delete.sh":   "NODE",
+		"nodes-ready.sh":   "NODES",
+		"backup.sh":        "BACKUP_SCHEDULE",
+		"etcd-snapshot.sh": "",
+	} {
+		_, stderr, code := runScript(t, nil, "scripts/"+file)
+		if code != 2 {
+			t.Errorf("%s without settings: exit code %d, want 2: %s", file, code, stderr)
+		}
+		if !strings.Contains(stderr, "usage: ") || first != "" && !strings.Contains(stderr, first+" is not set") {
+			t.Errorf("%s without settings says %q", file, stderr)
+		}
+	}
+	if _, stderr, code := runScript(t, nil, "scripts/etcd-snapshot.sh", "now"); code != 2 || !strings.Contains(stderr, "BUCKET is not set") {
+		t.Errorf("etcd-snapshot.sh now without settings: exit code %d, %q", code, stderr)
+	}
+}
+
+// Scripts run as `bash -c <text>`, where $0 is bash and a path to a sibling does not exist.
+func TestScriptsAreCompleteInThemselves(t *testing.T) {
+	for _, file := range scriptFiles(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"dirname", "BASH_SOURCE", "$0"} {
+			if strings.Contains(string(text), bad) {
+				t.Errorf("%s refers to its own path by %s", file, bad)
+			}
+		}
+		if !strings.Contains(string(text), "\nset -euo pipefail\n") {
+			t.Errorf("%s does not stop at the first error", file)
+		}
+		if strings.Contains(string(text), "set -x") {
+			t.Errorf("%s would print its settings", file)
+		}
+		// sshd hands the whole command to the login shell as one argument, of at most 128 KiB.
+		if len(text) > 64<<10 {
+			t.Errorf("%s has %d bytes", file, len(text))
+		}
+	}
+}
