@@ -198,7 +198,7 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 		return
 	}
 	severity := strings.TrimSuffix(d.Severity, "#err")
-	message := strings.TrimSpace(colors.Never.Colorize(d.Message))
+	message := withoutCommand(strings.TrimSpace(colors.Never.Colorize(d.Message)))
 	// The engine ends every failed run with the second, which says nothing that its end does not.
 	if message == "" || message == "update failed" || severity == "debug" {
 		return
@@ -232,8 +232,9 @@ func (w *watcher) inFlight(now time.Time) []inFlight {
 	var all []inFlight
 	for key, r := range w.running {
 		urn := strings.TrimSuffix(key, r.op)
-		if types, _ := splitURN(urn); len(types) > 0 && strings.HasPrefix(types[len(types)-1], "kubeadm-aws:") {
-			continue // a component is in flight as long as any child
+		types, _ := splitURN(urn)
+		if last := types[len(types)-1]; strings.HasPrefix(last, "kubeadm-aws:") || last == "pulumi:pulumi:Stack" {
+			continue // what holds others is in flight as long as any of them
 		}
 		all = append(all, inFlight{Op: r.op, Resource: readable(urn), Seconds: now.Sub(r.since).Seconds()})
 	}
