@@ -137,7 +137,7 @@ func podsAndServices(t *testing.T, _ *stack, c *cluster) {
 pod=$(ls -t /run/netns | head -1)
 in_pod() { nsenter --net="/run/netns/$pod" "$@"; }
 in_pod curl -ksSf --max-time 10 "https://`+api+`/version" | grep -o '"gitVersion": "[^"]*"'
-in_pod curl -sSf --max-time 10 "http://`+dns+`:9153/metrics" | grep -m1 -o coredns_build_info
+in_pod curl -sSf --max-time 10 "http://`+dns+`:9153/metrics" | grep -o '^coredns_build_info'
 printf '\022\064\001\000\000\001\000\000\000\000\000\000\012kubernetes\007default\003svc\007cluster\005local\000\000\001\000\001' >/tmp/query
 in_pod bash -c 'exec 3<>/dev/udp/`+dns+`/53; cat /tmp/query >&3; timeout 5 dd bs=512 count=1 <&3 2>/dev/null | tail -c 4 | od -An -tu1 | xargs'`)
 		for _, want := range []string{`"gitVersion": "v1.36.3"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {

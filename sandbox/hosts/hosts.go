@@ -88,7 +88,7 @@ func (g *Ground) open(ctx context.Context) (err error) {
 	if g.network, err = openNetwork(ctx, g.options); err != nil {
 		return err
 	}
-	if g.mirror, err = startMirror(ctx, g.options); err != nil {
+	if g.mirror, err = startMirror(g); err != nil {
 		return err
 	}
 	if g.meta, err = startMetadata(ctx, g); err != nil {

@@ -2,63 +2,69 @@ package hosts
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// mirrorPort is where serve listens by default; the next ones are tried when something else has it.
-const mirrorPort = 8099
+// mirrorPort is the first that is tried. The address is that of this machine on the stack's own network, so another one
+// is needed only where something listens on all addresses.
+const mirrorPort = 8097
 
-// mirror is the server of packages and images.
+// mirror is the server of packages and images. It is the ground's own: one that somebody else started may end at any time.
 type mirror struct {
 	port    int
 	process *exec.Cmd
 	done    chan struct{}
 }
 
-// startMirror uses the server that runs already, else starts one that ends with this process.
-func startMirror(ctx context.Context, o Options) (*mirror, error) {
-	for port := mirrorPort; port < mirrorPort+20; port++ {
-		if isMirror(ctx, port) {
-			return &mirror{port: port}, nil
-		}
-		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
-		if err != nil {
+// startMirror starts the server on the port it had before, if the stack has one.
+func startMirror(g *Ground) (*mirror, error) {
+	first, last := mirrorPort, mirrorPort+20
+	if port := g.store.read().MirrorPort; port != 0 {
+		// Settings on the hosts name this port.
+		first, last = port, port+1
+	}
+	for port := first; port < last; port++ {
+		address := net.JoinHostPort(g.network.gateway().String(), strconv.Itoa(port))
+		if !free(address, first == last-1) {
 			continue
 		}
-		l.Close()
-		return serveMirror(o, port)
+		m, err := serveMirror(g.options, address, port)
+		if err != nil {
+			return nil, err
+		}
+		err = g.store.change(func(s *state) error { s.MirrorPort = port; return nil })
+		return m, err
 	}
-	return nil, fmt.Errorf("no free port for the mirror from %d on", mirrorPort)
+	return nil, fmt.Errorf("no free port for the mirror on %s from %d to %d", g.network.gateway(), first, last-1)
 }
 
-func isMirror(ctx context.Context, port int) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/v2/", port), nil)
-	if err != nil {
-		return false
+// free reports whether somebody could listen on the address. The server of a process that was just killed may need a
+// moment to end.
+func free(address string, patient bool) bool {
+	for attempt := 0; ; attempt++ {
+		l, err := net.Listen("tcp4", address)
+		if err == nil {
+			return l.Close() == nil
+		}
+		if !patient || attempt == 50 {
+			return false
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	a, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
-	}
-	defer a.Body.Close()
-	return a.StatusCode == http.StatusOK && strings.HasPrefix(a.Header.Get("Server"), "mirror")
 }
 
-func serveMirror(o Options, port int) (*mirror, error) {
+func serveMirror(o Options, address string, port int) (*mirror, error) {
 	m := &mirror{port: port, done: make(chan struct{})}
-	m.process = exec.Command(filepath.Join(o.Scripts, "serve"), fmt.Sprintf("0.0.0.0:%d", port))
+	m.process = exec.Command(filepath.Join(o.Scripts, "serve"), address)
 	m.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	out, err := m.process.StdoutPipe()
 	if err != nil {

@@ -18,6 +18,8 @@ type state struct {
 	Records map[string][]string `json:"records,omitempty"`
 	// Charts that have a stand-in, by chart name.
 	Charts map[string]sandbox.ChartRelease `json:"charts,omitempty"`
+	// MirrorPort is where the hosts find packages and images.
+	MirrorPort int `json:"mirrorPort,omitempty"`
 	// Kubeconfig is the last one used: stand-ins go on with it in the next process.
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 }
