@@ -24,8 +24,8 @@ type Firewall struct {
 	// LoadBalancer is the side of the shared load balancer that faces the world, Backend the side that faces the nodes.
 	LoadBalancer *ec2.SecurityGroup
 	Backend      *ec2.SecurityGroup
-
-	members []pulumi.Resource
+	// Rules are those of all groups. Who depends on them depends on the whole firewall.
+	Rules []pulumi.Resource
 }
 
 // peer is where traffic comes from or goes to: an address range or another group.
@@ -74,7 +74,7 @@ var (
 
 func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, error) {
 	f := &Firewall{}
-	opts, err := s.component("Firewall", "firewall", f, parent, collect(&f.members))
+	opts, err := s.component("Firewall", "firewall", f, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,7 @@ func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, 
 	if rules.err != nil {
 		return nil, rules.err
 	}
+	f.Rules = rules.made
 	return f, s.ctx.RegisterResourceOutputs(f, pulumi.Map{
 		"nodes": f.Nodes.ID(), "controlPlane": f.ControlPlane.ID(), "loadBalancer": f.LoadBalancer.ID(), "backend": f.Backend.ID(),
 	})
@@ -148,6 +149,7 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 type ruleSet struct {
 	site *site
 	opts []pulumi.ResourceOption
+	made []pulumi.Resource
 	err  error
 }
 
@@ -168,9 +170,12 @@ func (r *ruleSet) allow(from, to peer, p port) {
 		args.CidrIpv4 = pulumi.String(from.cidr)
 	}
 	name := fmt.Sprintf("%s-%s-from-%s", to.name, p.name, from.name)
-	if _, err := vpc.NewSecurityGroupIngressRule(r.site.ctx, name, args, r.opts...); err != nil {
+	rule, err := vpc.NewSecurityGroupIngressRule(r.site.ctx, name, args, r.opts...)
+	if err != nil {
 		r.err = fmt.Errorf("ingress rule %s: %w", name, err)
+		return
 	}
+	r.made = append(r.made, rule)
 }
 
 func (r *ruleSet) allowOut(from, to peer, p port) {
@@ -192,9 +197,12 @@ func (r *ruleSet) allowOut(from, to peer, p port) {
 		args.CidrIpv4 = pulumi.String(to.cidr)
 	}
 	name := fmt.Sprintf("%s-%s-to-%s", from.name, p.name, to.name)
-	if _, err := vpc.NewSecurityGroupEgressRule(r.site.ctx, name, args, r.opts...); err != nil {
+	rule, err := vpc.NewSecurityGroupEgressRule(r.site.ctx, name, args, r.opts...)
+	if err != nil {
 		r.err = fmt.Errorf("egress rule %s: %w", name, err)
+		return
 	}
+	r.made = append(r.made, rule)
 }
 
 func controlPlanes(cfg *config.Config) int {

@@ -45,7 +45,7 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 	if err != nil {
 		return nil, err
 	}
-	// The sweep waits for the network and the firewall, so one dependency stands for every route and rule.
+	// The sweep waits for every route and rule, so one dependency stands for them all.
 	opts = with(opts, pulumi.DependsOn([]pulumi.Resource{sweep.Command}))
 	for _, n := range s.cfg.Nodes {
 		machine, err := in.launch(s, n, ami, network, firewall, identity, keys, opts)

@@ -14,13 +14,13 @@ type Network struct {
 	VPC *ec2.Vpc
 	// Subnets are in the order of the configured zones.
 	Subnets []*ec2.Subnet
-
-	members []pulumi.Resource
+	// Routes are the ways out of the subnets. Who depends on them depends on the whole network.
+	Routes []pulumi.Resource
 }
 
 func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	n := &Network{}
-	opts, err := s.component("Network", "network", n, parent, collect(&n.members))
+	opts, err := s.component("Network", "network", n, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route table: %w", err)
 	}
-	_, err = ec2.NewRoute(s.ctx, "internet", &ec2.RouteArgs{
+	internet, err := ec2.NewRoute(s.ctx, "internet", &ec2.RouteArgs{
 		RouteTableId:         table.ID(),
 		DestinationCidrBlock: pulumi.String(anywhere),
 		GatewayId:            gateway.ID(),
@@ -56,6 +56,8 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route to the internet: %w", err)
 	}
+	n.Routes = append(n.Routes, internet)
+	// Not among the routes: it saves money and takes longer than the rest, and nothing has to wait for it.
 	_, err = ec2.NewVpcEndpoint(s.ctx, "s3", &ec2.VpcEndpointArgs{
 		VpcId:           n.VPC.ID(),
 		ServiceName:     pulumi.Sprintf("%s.%s.s3", endpointPrefix(s.partition), s.cfg.Region),
@@ -81,14 +83,14 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 		if err != nil {
 			return nil, fmt.Errorf("subnet %s: %w", name, err)
 		}
-		_, err = ec2.NewRouteTableAssociation(s.ctx, name, &ec2.RouteTableAssociationArgs{
+		association, err := ec2.NewRouteTableAssociation(s.ctx, name, &ec2.RouteTableAssociationArgs{
 			RouteTableId: table.ID(),
 			SubnetId:     subnet.ID(),
 		}, opts...)
 		if err != nil {
 			return nil, fmt.Errorf("route table of subnet %s: %w", name, err)
 		}
-		n.Subnets = append(n.Subnets, subnet)
+		n.Subnets, n.Routes = append(n.Subnets, subnet), append(n.Routes, association)
 	}
 	return n, s.ctx.RegisterResourceOutputs(n, pulumi.Map{"vpcId": n.VPC.ID()})
 }

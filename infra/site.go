@@ -62,25 +62,12 @@ func (s *site) tags(subject string, more ...map[string]string) pulumi.StringMap 
 }
 
 // component registers a group of resources under parent and returns the options its children start from.
-func (s *site) component(kind, name string, group pulumi.ComponentResource, parent pulumi.Resource, opts ...pulumi.ResourceOption) ([]pulumi.ResourceOption, error) {
-	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, with(opts, pulumi.Parent(parent), pulumi.Provider(s.provider))...)
+func (s *site) component(kind, name string, group pulumi.ComponentResource, parent pulumi.Resource) ([]pulumi.ResourceOption, error) {
+	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, pulumi.Parent(parent), pulumi.Provider(s.provider))
 	if err != nil {
 		return nil, fmt.Errorf("register %s: %w", kind, err)
 	}
 	return []pulumi.ResourceOption{pulumi.Parent(group)}, nil
-}
-
-// collect lists the resources that are registered below a component. Whoever must outlive all of them depends on the list:
-// a component gets its children in the background, so depending on the component itself misses some of them now and then.
-func collect(members *[]pulumi.Resource) pulumi.ResourceOption {
-	return pulumi.Transformations([]pulumi.ResourceTransformation{
-		func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
-			if _, custom := args.Resource.(pulumi.CustomResource); custom {
-				*members = append(*members, args.Resource)
-			}
-			return nil
-		},
-	})
 }
 
 // protect guards what holds data or identity against a destroy, where the stack asks for it.

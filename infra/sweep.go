@@ -59,7 +59,8 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 	}, with(opts,
 		pulumi.Provider(provider),
-		pulumi.DependsOn(slices.Concat(network.members, firewall.members)),
+		// Not on the components: those get their children in the background, so some would be missed now and then.
+		pulumi.DependsOn(slices.Concat(network.Routes, firewall.Rules)),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: sweepTimeout}),
 	)...)
 	if err != nil {
