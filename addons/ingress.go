@@ -111,7 +111,7 @@ func (b *builder) records(shared *kube.Object) error {
 			Name:    pulumi.String(host),
 			Type:    pulumi.String("CNAME"),
 			Ttl:     pulumi.Int(60),
-			Records: pulumi.StringArray{shared.LoadBalancerHostname()},
+			Records: pulumi.StringArray{shared.LoadBalancerHostname(b.ctx)},
 		}, pulumi.Parent(b.root)); err != nil {
 			return fmt.Errorf("record %s: %w", host, err)
 		}

@@ -93,8 +93,9 @@ type Object struct {
 	Status pulumi.AnyOutput `pulumi:"status"`
 }
 
-// LoadBalancerHostname is the name of the load balancer that serves an Ingress or a Service.
-func (o *Object) LoadBalancerHostname() pulumi.StringOutput {
+// LoadBalancerHostname is the name of the load balancer that serves an Ingress or a Service. In a preview of a change
+// to it the name can be missing, and is empty then.
+func (o *Object) LoadBalancerHostname(ctx *pulumi.Context) pulumi.StringOutput {
 	return o.Status.ApplyT(func(status any) (string, error) {
 		var parsed struct {
 			LoadBalancer struct {
@@ -111,6 +112,9 @@ func (o *Object) LoadBalancerHostname() pulumi.StringOutput {
 			return "", fmt.Errorf("status: %w", err)
 		}
 		if len(parsed.LoadBalancer.Ingress) == 0 {
+			if ctx.DryRun() {
+				return "", nil
+			}
 			return "", errors.New("the load balancer has no name yet")
 		}
 		return parsed.LoadBalancer.Ingress[0].Hostname, nil
