@@ -330,8 +330,16 @@ func (p *awsProvider) read(r *request) (answer, error) {
 		return answer{}, nil
 	}
 	if ground := p.sandbox.options.Ground; ground != nil && r.typ == instanceType {
-		if _, there, err := ground.Find(r.ctx, r.id); err != nil || !there {
+		_, there, err := ground.Find(r.ctx, r.id)
+		if err != nil {
 			return answer{}, err
+		}
+		if !there { // somebody removed the machine: its account forgets it with all that goes with it
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			c := &awsCall{account: a, request: r, object: found}
+			c.dissolve(awsTypes[instanceType])
+			return answer{}, nil
 		}
 	}
 	return answer{id: r.id}, nil
