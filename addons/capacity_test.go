@@ -2,6 +2,8 @@ package addons
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,7 +25,7 @@ func (a amount) String() string       { return fmt.Sprintf("%dm %dMi", a.cpu, a.
 var instanceTypes = map[string]amount{
 	"t3.medium": {2000, 3788},
 	"t3.large":  {2000, 7782},
-	"m6i.large": {2000, 7782}, "m6i.xlarge": {4000, 15564},
+	"t3.xlarge": {4000, 15564}, "m6i.large": {2000, 7782}, "m6i.xlarge": {4000, 15564},
 	"r6i.large": {2000, 15564},
 }
 
@@ -103,8 +105,19 @@ var pods = []pod{
 var room = amount{1000, 1280}
 
 func TestPlatformFitsItsNodes(t *testing.T) {
+	stack := func(name string) func(*config.Config) {
+		return func(c *config.Config) {
+			loaded, err := config.LoadFile(name, "..")
+			if err != nil {
+				t.Fatal(err)
+			}
+			*c = *loaded
+		}
+	}
 	for name, change := range map[string]func(*config.Config){
-		"dev": nil,
+		"dev":     nil,
+		"staging": stack("staging"),
+		"prod":    stack("prod"),
 		"dev with a domain and a repository": func(c *config.Config) {
 			c.DNS.Domain = "example.com"
 			c.Addons.ArgoCD.RepoURL = "https://git.example.com/platform.git"
@@ -132,6 +145,86 @@ func TestEveryWorkloadIsCounted(t *testing.T) {
 	for name := range install(t, nil, everything).releases() {
 		if !counted[name] {
 			t.Errorf("the pods of %s are not in the table", name)
+		}
+	}
+}
+
+// rendered is a container that a chart makes of the program's values, as chart-facts.sh found it.
+type rendered struct {
+	workload, replicas, network, container string
+	asks                                   amount
+}
+
+func renderedOf(t *testing.T, release string) []rendered {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "pods", release+".txt"))
+	if err != nil {
+		t.Fatalf("%v: run addons/chart-facts.sh", err)
+	}
+	var all []rendered
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		if line == "" {
+			continue
+		}
+		f := strings.Fields(line)
+		if f[4] == "none" || f[5] == "none" {
+			t.Errorf("%s: container %s of %s asks for nothing, so it cannot be counted", release, f[3], f[0])
+			continue
+		}
+		all = append(all, rendered{f[0], f[1], f[2], f[3], amount{quantity(t, f[4]), quantity(t, f[5])}})
+	}
+	return all
+}
+
+// What an operator makes of a custom resource is not in any chart.
+var madeByOperators = []string{"calico/calico-node", "calico/calico-typha", "calico/calico-kube-controllers",
+	"kube-prometheus-stack/prometheus", "kube-prometheus-stack/alertmanager", "rabbitmq/rabbitmq-server", "postgresql/postgresql"}
+
+// The table is held against what the charts really make of the values: the same sum for every release, every container
+// with a request, and not one container more.
+func TestChartsRunWhatIsCounted(t *testing.T) {
+	r := install(t, nil, everything)
+	for release := range r.releases() {
+		var counted, made amount
+		for _, p := range pods {
+			if p.source != release || slices.Contains(madeByOperators, p.source+"/"+p.name) {
+				continue
+			}
+			for _, path := range p.requests {
+				counted = counted.plus(requestsAt(t, p.source, valuesOf(r.find(t, release)), path))
+			}
+		}
+		for _, c := range renderedOf(t, release) {
+			if c.replicas != "1" && c.replicas != "each" {
+				t.Errorf("%s: %s runs %s times, counted once", release, c.workload, c.replicas)
+			}
+			made = made.plus(c.asks)
+		}
+		if made != counted {
+			t.Errorf("%s: the chart's pods ask for %v, counted are %v", release, made, counted)
+		}
+	}
+}
+
+// Only a pod on its host's network reaches the metadata service, where the instance's permissions come from.
+func TestControllersThatCallAWSAreOnTheHostsNetwork(t *testing.T) {
+	for release, workload := range map[string]string{
+		"aws-cloud-controller-manager": "DaemonSet/aws-cloud-controller-manager",
+		"aws-ebs-csi-driver":           "Deployment/ebs-csi-controller",
+		"aws-load-balancer-controller": "Deployment/aws-load-balancer-controller",
+		"loki":                         "StatefulSet/loki",
+	} {
+		found := false
+		for _, c := range renderedOf(t, release) {
+			if c.workload == workload {
+				found = true
+				if c.network != "host" {
+					t.Errorf("%s is not on its host's network", workload)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s makes no %s", release, workload)
 		}
 	}
 }

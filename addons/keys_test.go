@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// keyList is what chart-keys.sh wrote of one chart.
+// keyList is what chart-facts.sh wrote of one chart.
 type keyList map[string]bool
 
 func readKeys(t *testing.T, c registered) keyList {
@@ -17,7 +17,7 @@ func readKeys(t *testing.T, c registered) keyList {
 	path := filepath.Join("testdata", "keys", chart+"-"+c.inputs["version"].StringValue()+".txt")
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v: run addons/chart-keys.sh after changing a version", err)
+		t.Fatalf("%v: run addons/chart-facts.sh after changing a version", err)
 	}
 	keys := keyList{}
 	for _, key := range strings.Fields(string(text)) {

@@ -110,11 +110,14 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 		if err != nil {
 			return err
 		}
-		policy := &outside{}
+		policy, machine := &outside{}, &outside{}
 		if err := ctx.RegisterResource("test:index:Policy", "controller-policy", pulumi.Map{}, policy); err != nil {
 			return err
 		}
-		made, err := cluster.New(ctx, clusterArgs(cfg, policy))
+		if err := ctx.RegisterResource("test:index:Machine", "machine", pulumi.Map{}, machine); err != nil {
+			return err
+		}
+		made, err := cluster.New(ctx, clusterArgs(cfg, machine))
 		if err != nil {
 			return err
 		}

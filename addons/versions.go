@@ -14,7 +14,7 @@ type chart struct {
 	repository string
 }
 
-// Every chart that the platform installs. Before a version changes, run addons/chart-keys.sh: the tests compare what
+// Every chart that the platform installs. Before a version changes, run addons/chart-facts.sh: the tests compare what
 // the program sets with the keys that the chart has at exactly this version.
 var (
 	calicoCRDsChart   = chart{"crd.projectcalico.org.v1", "v3.32.1", "https://docs.tigera.io/calico/charts"}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes the value keys of every chart in versions.go to testdata/keys/<chart>-<version>.txt. Run it after changing a
-# version; the tests then say which of the program's values the chart does not know.
+# Writes what the tests have to know of every chart in versions.go: its value keys to testdata/keys/, and the pods it
+# makes of the program's values to testdata/pods/. Run it after changing a version or a value; the tests then say which
+# of the values the chart does not know, and whether what it runs is what is counted.
 #
 # Needs helm and go. CHARTS may name a directory with unpacked charts, <chart>/, to be used instead of the network.
 set -euo pipefail
@@ -23,15 +24,18 @@ fetch() {
   echo "$into/$1"
 }
 
-go build -o "$work/chartkeys" ./chartkeys
-mkdir -p testdata/keys
-rm -f testdata/keys/*.txt
+go build -o "$work/chartfacts" ./chartfacts
+mkdir -p testdata/keys testdata/pods
+rm -f testdata/keys/*.txt testdata/pods/*.txt
 sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' versions.go |
   while read -r name version repository; do
     dir=$(fetch "$name" "$version" "$repository")
+    release=$name
     extras=()
     case $name in
+      crd.projectcalico.org.v1) release=calico-crds ;;
       tigera-operator)
+        release=calico
         # The chart passes this value on as the spec of an Installation, whose fields another chart defines.
         definitions=$(fetch crd.projectcalico.org.v1 "$version" "$repository")
         extras+=("installation=$definitions/templates/operator.tigera.io_installations.yaml")
@@ -40,6 +44,8 @@ sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' version
       loki) extras+=('loki/storage/bucketNames/**' 'loki/limits_config/**') ;;
       kube-prometheus-stack) extras+=('grafana/grafana.ini/**') ;;
     esac
-    "$work/chartkeys" "$dir" "${extras[@]}" >"testdata/keys/$name-$version.txt"
-    echo "$name $version: $(wc -l <"testdata/keys/$name-$version.txt") keys" >&2
+    "$work/chartfacts" keys "$dir" "${extras[@]}" >"testdata/keys/$name-$version.txt"
+    helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version 1.36.3 |
+      "$work/chartfacts" pods >"testdata/pods/$release.txt"
+    echo "$name $version: $(wc -l <"testdata/keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
   done

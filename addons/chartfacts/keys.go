@@ -1,45 +1,16 @@
-// Command chartkeys prints the value keys of an unpacked Helm chart, one path a line with slashes between the keys.
-// A path that ends in /** is free: the chart takes any keys below it. It is called by addons/chart-keys.sh.
-//
-//	chartkeys <chart directory> [<key>=<file with a custom resource definition> | <key>/** ...]
-//
-// Below <key> the fields of the definition's spec are added, for charts that pass a value on as a whole. <key>/** says
-// that a key is free, where the templates show it in a way that is not recognised here.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
-
-func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: chartkeys <chart directory> [<key>=<definition>...]")
-		os.Exit(2)
-	}
-	keys, err := chartKeys(os.Args[1])
-	if err == nil {
-		err = graftAll(keys, os.Args[2:])
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chartkeys:", err)
-		os.Exit(1)
-	}
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if !keys.belowFree(key) {
-			fmt.Println(key)
-		}
-	}
-}
 
 type keySet map[string]bool
 
