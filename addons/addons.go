@@ -52,6 +52,9 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 		return nil, fmt.Errorf("platform: %w", err)
 	}
 	b := &builder{ctx: ctx, args: args, cfg: args.Config, root: root}
+	if err := b.warnOfValues(); err != nil {
+		return nil, err
+	}
 	if err := b.providers(); err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the tests have to know of every chart in versions.go: its value keys to testdata/keys/, and the pods it
+# Writes what the tests have to know of every chart in versions.go: its value keys to keys/, and the pods it
 # makes of the program's values to testdata/pods/. Run it after changing a version or a value; the tests then say which
 # of the values the chart does not know, and whether what it runs is what is counted.
 #
@@ -25,8 +25,8 @@ fetch() {
 }
 
 go build -o "$work/chartfacts" ./chartfacts
-mkdir -p testdata/keys testdata/pods
-rm -f testdata/keys/*.txt testdata/pods/*.txt
+mkdir -p keys testdata/pods
+rm -f keys/*.txt testdata/pods/*.txt
 sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' versions.go |
   while read -r name version repository; do
     dir=$(fetch "$name" "$version" "$repository")
@@ -44,8 +44,8 @@ sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' version
       loki) extras+=('loki/storage/bucketNames/**' 'loki/limits_config/**') ;;
       kube-prometheus-stack) extras+=('grafana/grafana.ini/**') ;;
     esac
-    "$work/chartfacts" keys "$dir" "${extras[@]}" >"testdata/keys/$name-$version.txt"
+    "$work/chartfacts" keys "$dir" "${extras[@]}" >"keys/$name-$version.txt"
     helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version 1.36.3 |
       "$work/chartfacts" pods >"testdata/pods/$release.txt"
-    echo "$name $version: $(wc -l <"testdata/keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
+    echo "$name $version: $(wc -l <"keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
   done

@@ -38,7 +38,6 @@ func cloudControllerValues(cfg *config.Config) kube.Values {
 			// The pod network is encapsulated, so there are no routes to make; the controller's default is to make them.
 			"--configure-cloud-routes=false",
 			"--allocate-node-cidrs=false",
-			"--use-service-account-credentials=true",
 			// Load balancers are the load balancer controller's business.
 			"--controllers=*,-service",
 		},

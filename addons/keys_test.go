@@ -1,64 +1,24 @@
 package addons
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/config"
 )
-
-// keyList is what chart-facts.sh wrote of one chart.
-type keyList map[string]bool
-
-func readKeys(t *testing.T, c registered) keyList {
-	t.Helper()
-	chart := filepath.Base(c.inputs["chart"].StringValue())
-	path := filepath.Join("testdata", "keys", chart+"-"+c.inputs["version"].StringValue()+".txt")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v: run addons/chart-facts.sh after changing a version", err)
-	}
-	keys := keyList{}
-	for _, key := range strings.Fields(string(text)) {
-		keys[key] = true
-	}
-	return keys
-}
-
-// unknown are the paths in values that the chart does not have.
-func (k keyList) unknown(prefix string, values map[string]any) []string {
-	var paths []string
-	for name, value := range values {
-		path := prefix + name
-		if k[path+"/**"] {
-			continue
-		}
-		below, isMap := value.(map[string]any)
-		switch {
-		case isMap && k.parent(path):
-			paths = append(paths, k.unknown(path+"/", below)...)
-		case !k[path]:
-			paths = append(paths, path)
-		}
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-func (k keyList) parent(path string) bool {
-	for key := range k {
-		if strings.HasPrefix(key, path+"/") {
-			return true
-		}
-	}
-	return false
-}
 
 // Helm ignores a misspelt key silently, so that a setting would be lost without a word.
 func TestChartsKnowEveryValueKeyThatIsSet(t *testing.T) {
 	for name, release := range install(t, nil, everything).releases() {
-		if unknown := readKeys(t, release).unknown("", valuesOf(release)); len(unknown) > 0 {
+		c := chart{name: filepath.Base(release.inputs["chart"].StringValue()), version: release.inputs["version"].StringValue()}
+		keys, err := c.keys()
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if unknown := keys.unknown(valuesOf(release)); len(unknown) > 0 {
 			t.Errorf("%s: the chart has no such values: %s", name, strings.Join(unknown, ", "))
 		}
 	}
@@ -66,12 +26,43 @@ func TestChartsKnowEveryValueKeyThatIsSet(t *testing.T) {
 
 func TestMisspeltKeysAreFound(t *testing.T) {
 	keys := keyList{"grafana/resources/**": true, "grafana/admin/userKey": true, "replicas": true}
-	got := keys.unknown("", map[string]any{
+	got := keys.unknown(map[string]any{
 		"replica": 1, "replicas": 2,
 		"grafana": map[string]any{"resources": map[string]any{"any": 1}, "admin": map[string]any{"user": "x"}, "adminn": true},
 	})
 	want := []string{"grafana/admin/user", "grafana/adminn", "replica"}
 	if !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
+	}
+	if got := keys.unknown(map[string]any{"grafana": nil}); len(got) > 0 {
+		t.Errorf("taking a whole branch out is refused: %v", got)
+	}
+}
+
+func TestUserValuesThatNoChartKnowsAreWarnedOf(t *testing.T) {
+	cfg, err := config.LoadFile("dev", "..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if clean, err := UnknownValues(cfg); err != nil || len(clean) > 0 {
+		t.Errorf("without values of the user: %v, %v", clean, err)
+	}
+	cfg.Addons.Redis.Values = map[string]any{"replica": map[string]any{"enabeld": true}}
+	cfg.Addons.Logging.Values = map[string]any{"loki": map[string]any{"singleBinary": map[string]any{"replicas": 1}}, "fluentbit": map[string]any{}}
+	found, err := UnknownValues(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.Join(found, "\n")
+	for _, want := range []string{
+		"addons.redis.values: chart valkey 0.11.0 has no value replica.enabeld, so Helm would ignore it.",
+		"addons.logging.values: has no part fluentbit; there are: fluentBit, loki.",
+	} {
+		if !strings.Contains(warnings, want) {
+			t.Errorf("not warned of: %s\ngot: %s", want, warnings)
+		}
+	}
+	if strings.Contains(warnings, "singleBinary") {
+		t.Errorf("warned of a value that the chart has: %s", warnings)
 	}
 }

@@ -22,8 +22,8 @@ func (v Values) Merge(over map[string]any) Values {
 			delete(merged, key)
 			continue
 		}
-		below, isTree := tree(merged[key])
-		above, alsoTree := tree(value)
+		below, isTree := Tree(merged[key])
+		above, alsoTree := Tree(value)
 		if isTree && alsoTree {
 			merged[key] = below.Merge(above)
 			continue
@@ -43,7 +43,7 @@ func (v Values) Inputs() pulumi.Map {
 }
 
 func input(value any) pulumi.Input {
-	if node, ok := tree(value); ok {
+	if node, ok := Tree(value); ok {
 		return node.Inputs()
 	}
 	switch value := value.(type) {
@@ -67,7 +67,8 @@ func list[T any](items []T) pulumi.Array {
 	return inputs
 }
 
-func tree(value any) (Values, bool) {
+// Tree returns a value as Values when it is a map of any of the kinds that trees are made of.
+func Tree(value any) (Values, bool) {
 	switch value := value.(type) {
 	case Values:
 		return value, true
