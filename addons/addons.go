@@ -1,4 +1,27 @@
 // Package addons installs what runs on top of the cluster, one file per add-on. Install holds the order.
+//
+// A dependency here says "this must outlive that", so that install and destroy are the same order, read in two
+// directions. Nothing depends on anything for tidiness: what can start together does.
+//
+//	nodes, AWS permissions, routes
+//	  Calico, cloud controller manager        nodes become Ready; dropped on destroy, they die with their nodes
+//	    nodes-ready                           the gate to everything that runs on nodes
+//	      EBS CSI driver                      deletes volumes
+//	        gate: volumes                     deletes claims of users, waits until the volumes are gone
+//	          Prometheus, Grafana, Loki, Valkey, RabbitmqCluster, PostgreSQL
+//	      Load Balancer Controller, class     deletes load balancers
+//	        gate: load balancers              deletes Ingresses of users, waits until the load balancers are gone
+//	          Ingresses of the platform, DNS records, ACME issuer
+//	      operators of RabbitMQ, PostgreSQL   remove the finalizers of their custom resources
+//	        gate: custom resources of users   after whom come volumes, so it stands before the gate of volumes
+//	          RabbitmqCluster, Cluster
+//	      Argo CD                             deletes what Applications deployed
+//	        gate: Applications                before all other gates, because Applications deploy all of the above
+//	          root Application
+//	      cert-manager, metrics-server, Argo Rollouts
+//
+// Custom resource definitions of the Prometheus operator come first of all and by themselves, because half of the
+// charts bring monitors. Namespaces need the API alone and go when they are empty.
 package addons
 
 import (
@@ -87,7 +110,7 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	balancers, err := b.loadBalancerController(monitors)
+	balancers, err := b.loadBalancerController()
 	if err != nil {
 		return nil, err
 	}

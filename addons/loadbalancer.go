@@ -12,7 +12,7 @@ const ingressClass = "alb"
 
 // loadBalancerController turns Ingresses into rules of one shared load balancer. It returns the gate that whatever
 // makes a load balancer depends on, or nil when the add-on is off.
-func (b *builder) loadBalancerController(monitors pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) loadBalancerController() (pulumi.Resource, error) {
 	settings := b.cfg.Addons.LoadBalancer
 	if !settings.On() {
 		return nil, nil
@@ -23,8 +23,8 @@ func (b *builder) loadBalancerController(monitors pulumi.Resource) (pulumi.Resou
 	}
 	controller, err := b.release("aws-load-balancer-controller", loadBalancerChart, kube.ReleaseArgs{
 		Namespace: "kube-system",
-		Values:    loadBalancerValues(b.cfg, b.args, tls, monitors != nil).Merge(settings.Values),
-	}, b.outlived(monitors))
+		Values:    loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
+	}, b.outlived())
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (b *builder) loadBalancerController(monitors pulumi.Resource) (pulumi.Resou
 	return b.loadBalancersGate(controller, class)
 }
 
-func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS, monitored bool) kube.Values {
+func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Values {
 	return kube.Values{
 		"clusterName": cfg.Cluster.Name,
 		// With these two the controller never asks the metadata service where it is.
@@ -61,8 +61,8 @@ func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS, monitored
 		"tolerations":                controlPlaneTolerations,
 		// On the host's network a second pod finds its ports taken, so the first has to go before.
 		"updateStrategy": kube.Values{"rollingUpdate": kube.Values{"maxSurge": 0, "maxUnavailable": 1}},
-		"resources":      requests("50m", "96Mi"),
-		"serviceMonitor": kube.Values{"enabled": monitored},
+		// Its metrics are not read: the port is the control plane's, and the firewall has no hole for it.
+		"resources": requests("50m", "96Mi"),
 	}
 }
 

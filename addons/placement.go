@@ -45,17 +45,26 @@ func (p *placement) onto(values kube.Values) kube.Values {
 	return values.Merge(kube.Values{"nodeSelector": p.selector, "tolerations": p.tolerations})
 }
 
-// affinity is the selector for kinds that have no node selector.
+// affinity is the selector as a node affinity, for kinds that have no node selector.
 func (p *placement) affinity() kube.Values {
 	var expressions []kube.Values
 	for key, value := range p.selector {
 		expressions = append(expressions, kube.Values{"key": key, "operator": "In", "values": []string{value}})
 	}
-	return kube.Values{"nodeAffinity": kube.Values{
-		"requiredDuringSchedulingIgnoredDuringExecution": kube.Values{
-			"nodeSelectorTerms": []kube.Values{{"matchExpressions": expressions}},
-		},
+	return kube.Values{"requiredDuringSchedulingIgnoredDuringExecution": kube.Values{
+		"nodeSelectorTerms": []kube.Values{{"matchExpressions": expressions}},
 	}}
+}
+
+// apart is a pod affinity that spreads the pods with a label over nodes as far as there are any.
+func apart(label, value string) kube.Values {
+	return kube.Values{"preferredDuringSchedulingIgnoredDuringExecution": []kube.Values{{
+		"weight": 100,
+		"podAffinityTerm": kube.Values{
+			"labelSelector": kube.Values{"matchLabels": kube.Values{label: value}},
+			"topologyKey":   "kubernetes.io/hostname",
+		},
+	}}}
 }
 
 // requests are what a container asks of its node. Every container of the platform asks, so that the sum can be held

@@ -101,10 +101,12 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 		// The default is a week, for queues that must drain to other members.
 		"terminationGracePeriodSeconds": 60,
 	}
+	affinity := kube.Values{"podAntiAffinity": apart("app.kubernetes.io/name", "rabbitmq")}
 	if place := storagePlacement(cfg); place != nil {
-		spec["affinity"] = place.affinity()
+		affinity["nodeAffinity"] = place.affinity()
 		spec["tolerations"] = place.tolerations
 	}
+	spec["affinity"] = affinity
 	return kube.ObjectArgs{
 		APIVersion: "rabbitmq.com/v1beta1",
 		Kind:       "RabbitmqCluster",

@@ -140,8 +140,8 @@ func TestWithoutStorageNodesVolumesGoAnywhere(t *testing.T) {
 		t.Errorf("valkey looks for %v, which no node has", values["nodeSelector"])
 	}
 	spec := plainMap(r.find(t, "rabbitmq").inputs)["spec"].(map[string]any)
-	if spec["affinity"] != nil {
-		t.Errorf("rabbitmq looks for %v, which no node has", spec["affinity"])
+	if affinity := spec["affinity"].(map[string]any); affinity["nodeAffinity"] != nil {
+		t.Errorf("rabbitmq looks for %v, which no node has", affinity["nodeAffinity"])
 	}
 }
 
