@@ -60,7 +60,7 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 				"bucketNames": kube.Values{"chunks": bucket, "ruler": bucket},
 				"s3":          kube.Values{"region": cfg.Region},
 			},
-			// Loki deletes what is older; the bucket's lifecycle rule is only the net below.
+			// Without these two Loki keeps everything for ever.
 			"compactor":     kube.Values{"retention_enabled": true, "delete_request_store": "s3"},
 			"limits_config": kube.Values{"retention_period": fmt.Sprintf("%dh", logRetentionDays*24)},
 		},
