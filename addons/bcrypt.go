@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	//lint:ignore SA1019 bcrypt is made of it, and bcrypt is what Argo CD reads
 	"golang.org/x/crypto/blowfish"
 )
 
 // bcryptCost is 2^10 rounds, what Argo CD itself uses.
 const bcryptCost = 10
 
-// bcryptAlphabet is bcrypt's own order of the base64 letters.
+// bcryptEncoding is bcrypt's own order of the base64 letters.
 var bcryptEncoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
 
 // bcryptHash is the bcrypt hash of a password under a given salt of 16 bytes, in the form $2a$10$<salt><hash>. The

@@ -52,7 +52,7 @@ func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
 		Namespace:  "ingress",
 		Annotations: map[string]string{
 			"alb.ingress.kubernetes.io/listen-ports":    `[{"HTTP":80},{"HTTPS":443}]`,
-			"alb.ingress.kubernetes.io/actions.nothing": `{"type":"fixed-response","fixedResponseConfig":{"contentType":"text/plain","statusCode":"404","messageBody":"nothing is served under this name\n"}}`,
+			"alb.ingress.kubernetes.io/actions.nothing": `{"type":"fixed-response","fixedResponseConfig":{"contentType":"text/plain","statusCode":"404"}}`,
 			// Rules are tried in the order of groups; this one comes last.
 			"alb.ingress.kubernetes.io/group.order": "1000",
 		},

@@ -28,7 +28,6 @@ type registered struct {
 	retained     bool
 	deletedWith  string
 	version      string
-	secretPaths  []string
 }
 
 // recorder answers for all providers and writes down what the program registers.
