@@ -1,6 +1,11 @@
 package addons
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,11 +17,12 @@ import (
 // Without the plugin's version and the explicit provider the engine would pick some version, and a default provider
 // that the project forbids.
 func TestEverythingInTheClusterIsRegisteredInFull(t *testing.T) {
+	version := strings.TrimPrefix(sdk(t, "{{.Version}}"), "v")
 	for _, entry := range install(t, nil, everything).resources {
 		if !strings.HasPrefix(entry.kind, "kubernetes:") {
 			continue
 		}
-		if entry.version != "4.33.0" {
+		if entry.version != version {
 			t.Errorf("%s: plugin version %q", entry.name, entry.version)
 		}
 		if !strings.Contains(entry.provider, "pulumi:providers:kubernetes::platform-dev") {
@@ -29,9 +35,14 @@ func TestEverythingInTheClusterIsRegisteredInFull(t *testing.T) {
 }
 
 func TestReleasesUseTheNamesOfTheSchema(t *testing.T) {
-	known := map[resource.PropertyKey]bool{
-		"compat": true, "name": true, "namespace": true, "chart": true, "version": true, "repositoryOpts": true,
-		"timeout": true, "values": true, "skipAwait": true, "createNamespace": true, "skipCrds": true,
+	source, err := os.ReadFile(filepath.Join(sdk(t, "{{.Dir}}"), "go/kubernetes/helm/v3/release.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[resource.PropertyKey]bool{}
+	arguments := string(source[bytes.Index(source, []byte("type releaseArgs struct")):])
+	for _, tag := range regexp.MustCompile("`pulumi:\"(\\w+)\"`").FindAllStringSubmatch(arguments, -1) {
+		known[resource.PropertyKey(tag[1])] = true
 	}
 	for name, release := range install(t, nil, everything).releases() {
 		for key := range release.inputs {
@@ -54,7 +65,17 @@ func TestReleasesUseTheNamesOfTheSchema(t *testing.T) {
 	}
 }
 
-// Whatever comes out of another resource's provider is only checked here.
+// sdk asks for a fact about the module of the Kubernetes SDK, whose packages are too heavy to import.
+func sdk(t *testing.T, format string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", format, "github.com/pulumi/pulumi-kubernetes/sdk/v4").Output()
+	if err != nil {
+		t.Fatalf("finding the Kubernetes SDK: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// The compiler knows no types of objects, so a wrong token shows only here.
 func TestTypesOfObjects(t *testing.T) {
 	r := install(t, nil, everything)
 	for name, kind := range map[string]string{
@@ -158,5 +179,19 @@ func TestSharedLoadBalancerHasTheProgramsGroupsAndCertificate(t *testing.T) {
 	record := r.find(t, "shop.example.com")
 	if got := plainMap(record.inputs)["records"].([]any)[0]; got != "shared.elb.amazonaws.com" {
 		t.Errorf("the record points to %v", got)
+	}
+}
+
+// These packages import the whole Kubernetes API, which costs minutes and gigabytes to compile.
+func TestImportsStayLean(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "kubeadm-aws/addons").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		_, below, ok := strings.Cut(path, "pulumi-kubernetes/sdk/v4/go/kubernetes")
+		if ok && below != "" && below != "/utilities" {
+			t.Errorf("imports %s", path)
+		}
 	}
 }
