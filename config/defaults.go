@@ -102,7 +102,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	} {
 		setBool(&addon.Enabled, true)
 	}
-	// The four nodes of a dev stack have no room for these two.
+	// These two would take most of what the four nodes of a dev stack keep for the user's own pods.
 	setBool(&a.Logging.Enabled, env != Dev)
 	setBool(&a.PostgreSQL.Enabled, env != Dev)
 
