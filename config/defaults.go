@@ -102,7 +102,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	} {
 		setBool(&addon.Enabled, true)
 	}
-	// These two would take most of what the four nodes of a dev stack keep for the user's own pods.
+	// The small nodes of a dev stack are for the user's own pods.
 	setBool(&a.Logging.Enabled, env != Dev)
 	setBool(&a.PostgreSQL.Enabled, env != Dev)
 
