@@ -43,6 +43,9 @@ type Ground struct {
 	control *controller
 	kube    clients
 
+	// image builds the image of the hosts, once, with the first host.
+	image func() error
+
 	launching sync.Mutex
 	reserved  map[netip.Addr]string
 }
@@ -51,8 +54,7 @@ var _ sandbox.Ground = (*Ground)(nil)
 
 var stackName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
-// New opens the ground of a stack, and finds the machines that an earlier process left on it. It builds the host image
-// when docker does not have it, which takes about a minute.
+// New opens the ground of a stack, and finds the machines that an earlier process left on it.
 func New(ctx context.Context, o Options) (*Ground, error) {
 	if !stackName.MatchString(o.Stack) {
 		return nil, fmt.Errorf("hosts: stack %q: letters, digits and dashes only", o.Stack)
@@ -69,6 +71,7 @@ func New(ctx context.Context, o Options) (*Ground, error) {
 		return nil, err
 	}
 	g := &Ground{options: o, reserved: map[netip.Addr]string{}}
+	g.image = sync.OnceValue(func() error { return buildImage(context.WithoutCancel(ctx), o) })
 	if g.store, err = openStore(filepath.Join(o.Dir, "hosts.json")); err != nil {
 		return nil, err
 	}
@@ -81,9 +84,6 @@ func New(ctx context.Context, o Options) (*Ground, error) {
 func (g *Ground) open(ctx context.Context) (err error) {
 	if _, err := docker(ctx, "info", "--format", "{{.ServerVersion}}"); err != nil {
 		return fmt.Errorf("hosts need a running docker daemon: %w", err)
-	}
-	if err := buildImage(ctx, g.options); err != nil {
-		return err
 	}
 	if g.network, err = openNetwork(ctx, g.options); err != nil {
 		return err

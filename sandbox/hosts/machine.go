@@ -59,6 +59,9 @@ func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machine
 }
 
 func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (string, error) {
+	if err := g.image(); err != nil {
+		return "", err
+	}
 	began := time.Now()
 	ip, err := g.reserve(ctx, m.ID)
 	if err != nil {
