@@ -363,6 +363,11 @@ func verify(t *testing.T, s *stack, _ *cluster) {
 func destroyed(t *testing.T, s *stack, _ *cluster) {
 	r := s.run(t, "destroy", nil)
 	t.Logf("FIGURE destroy: %.1f s", r.took.Seconds())
+	for _, e := range r.events {
+		for _, p := range e.Path {
+			t.Logf("FIGURE destroy: path %5.1f - %5.1f s  %s", p.Start, p.End, p.Resource)
+		}
+	}
 	if r.code != 0 {
 		t.Fatalf("destroy ends with %d:\n%s", r.code, r.messages())
 	}
