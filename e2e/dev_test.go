@@ -128,23 +128,32 @@ func podsAndServices(t *testing.T, _ *stack, c *cluster) {
   "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0,
   "containers": [{"name": "probe", "image": "registry.k8s.io/pause:3.10.2"}]}}}}`
 	c.on(t, "master", "kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'\n"+manifest+"\nY")
-	c.must(t, "rollout", "status", "daemonset/probe", "--timeout", "60s")
-	c.must(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout", "60s")
+	c.must(t, "rollout", "status", "daemonset/probe", "--timeout", "180s")
+	c.must(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout", "180s")
 	dns := c.must(t, "--namespace", "kube-system", "get", "service", "kube-dns", "--output", "jsonpath={.spec.clusterIP}")
 	api := c.must(t, "get", "service", "kubernetes", "--output", "jsonpath={.spec.clusterIP}")
+	// A node is Ready some moments before its kube-proxy has written the rules of the Services.
 	for name := range devNodes {
-		out := c.on(t, name, `
+		host := c.container(t, name)
+		eventually(t, 2*time.Minute, "Services from a pod on "+name, func() error {
+			out, err := in(host, `
 pod=$(ls -t /run/netns | head -1)
 in_pod() { nsenter --net="/run/netns/$pod" "$@"; }
 in_pod curl -ksSf --max-time 10 "https://`+api+`/version" | grep -o '"gitVersion": "[^"]*"'
 in_pod curl -sSf --max-time 10 "http://`+dns+`:9153/metrics" | grep -o '^coredns_build_info'
 printf '\022\064\001\000\000\001\000\000\000\000\000\000\012kubernetes\007default\003svc\007cluster\005local\000\000\001\000\001' >/tmp/query
-in_pod bash -c 'exec 3<>/dev/udp/`+dns+`/53; cat /tmp/query >&3; timeout 5 dd bs=512 count=1 <&3 2>/dev/null | tail -c 4 | od -An -tu1 | xargs'`)
-		for _, want := range []string{`"gitVersion": "v1.36.3"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {
-			if !strings.Contains(out, want) {
-				t.Errorf("from a pod on %s: no %q in %q", name, want, out)
+in_pod bash -c 'exec 3<>/dev/udp/`+dns+`/53; cat /tmp/query >&3; timeout 5 dd bs=512 count=1 <&3 2>/dev/null | tail -c 4 | od -An -tu1 | xargs'`,
+				"bash", "-euo", "pipefail", "-s")
+			if err != nil {
+				return fmt.Errorf("%w; so far: %q", err, out)
 			}
-		}
+			for _, want := range []string{`"gitVersion": "v1.36.3"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {
+				if !strings.Contains(out, want) {
+					return fmt.Errorf("no %q in %q", want, out)
+				}
+			}
+			return nil
+		})
 	}
 	c.must(t, "delete", "daemonset", "probe", "--wait=false")
 }
@@ -288,7 +297,7 @@ func wrongHostKey(t *testing.T, s *stack, c *cluster) {
 			t.Errorf("%s has %q", name, out)
 		}
 	}
-	eventually(t, 60*time.Second, "all nodes Ready with the setting", func() error { return allReady(t, c, 4) })
+	eventually(t, 3*time.Minute, "all nodes Ready with the setting", func() error { return allReady(t, c, 4) })
 	if got := c.must(t, "get", "node", "worker-1", "--output", "jsonpath={.status.capacity.pods}"); got != "64" {
 		t.Errorf("worker-1 takes %s pods", got)
 	}
@@ -312,12 +321,14 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	c.must(t, "create", "deployment", "moves", "--image", "registry.k8s.io/pause:3.10.2")
 	c.must(t, "patch", "deployment", "moves", "--patch", `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1,
 		"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":100,"preference":{"matchExpressions":[{"key":"workload","operator":"In","values":["worker"]}]}}]}}}}}}`)
-	c.must(t, "rollout", "status", "deployment/moves", "--timeout", "60s")
+	c.must(t, "rollout", "status", "deployment/moves", "--timeout", "180s")
+	// A pod that is on its way out is Running until it is gone.
 	where := func() string {
-		return c.must(t, "get", "pods", "--selector", "app=moves", "--field-selector", "status.phase=Running", "--output", "jsonpath={.items[*].spec.nodeName}")
+		return c.must(t, "get", "pods", "--selector", "app=moves", "--field-selector", "status.phase=Running",
+			"--output", "go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.spec.nodeName}} {{end}}{{end}}")
 	}
-	if where() != "worker-2" {
-		t.Fatalf("the pod is on %s", where())
+	if node := where(); node != "worker-2" {
+		t.Fatalf("the pod is on %q", node)
 	}
 	gone := c.container(t, "worker-2")
 	untouched := func() string { return c.started(t, "master") + c.started(t, "worker-1") + c.started(t, "storage") }
@@ -332,9 +343,12 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	if slices.Contains(containers(t, s.name), gone) {
 		t.Errorf("container %s is still there", gone)
 	}
-	if node := where(); node == "worker-2" || node == "" {
-		t.Errorf("the pod is on %q", node)
-	}
+	eventually(t, 2*time.Minute, "the pod runs elsewhere", func() error {
+		if node := where(); node == "worker-2" || node == "" {
+			return fmt.Errorf("it is on %q", node)
+		}
+		return nil
+	})
 	events := c.must(t, "get", "events", "--output", "jsonpath={range .items[*]}{.involvedObject.name}={.reason}{\"\\n\"}{end}")
 	if !strings.Contains(events, "worker-2=NodeNotSchedulable") {
 		t.Errorf("worker-2 was not drained; events:\n%s", events)

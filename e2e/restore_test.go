@@ -18,7 +18,7 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	c.must(t, "create", "configmap", "before", "--from-literal", "when=before")
 	c.must(t, "create", "secret", "generic", "kept", "--from-literal", "value="+secret)
 	c.must(t, "create", "deployment", "kept", "--image", "registry.k8s.io/pause:3.10.2", "--replicas", "2")
-	c.must(t, "rollout", "status", "deployment/kept", "--timeout", "60s")
+	c.must(t, "rollout", "status", "deployment/kept", "--timeout", "180s")
 	pods := func() string {
 		return c.must(t, "get", "pods", "--selector", "app=kept", "--sort-by", "{.metadata.name}", "--output", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{\"\\n\"}{end}")
 	}
@@ -28,7 +28,7 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	var key string
 	t.Run("a snapshot reaches the bucket", func(t *testing.T) {
 		s.ground(t) // the object store and the role's credentials
-		c.on(t, "master", "systemctl start etcd-snapshot.service")
+		c.on(t, "master", "systemctl start etcd-snapshot.service || { journalctl --unit etcd-snapshot --no-pager --lines 20; exit 1; }")
 		keys, err := filepath.Glob(filepath.Join(s.rehearsal(), "hosts", "objects", "*", "e2e", "etcd", "*.db"))
 		if err != nil || len(keys) == 0 {
 			t.Fatalf("the bucket has %v, %v", keys, err)
@@ -91,7 +91,7 @@ func restore(t *testing.T, s *stack, c *cluster) {
 
 	s.set(t, "backup", map[string]any{"restoreFrom": "latest"})
 	r := s.must(t, "up")
-	eventually(t, 90*time.Second, "all nodes Ready after the restore", func() error { return allReady(t, c, 4) })
+	eventually(t, 3*time.Minute, "all nodes Ready after the restore", func() error { return allReady(t, c, 4) })
 	t.Logf("FIGURE restore: %.1f s for the up after the loss, %.1f s until all nodes are Ready", r.took.Seconds(), time.Since(r.begun).Seconds())
 	for _, e := range r.events {
 		if e.Kind == "timeline" {

@@ -30,12 +30,18 @@ func (g *Ground) AllocateAddress(_ context.Context, allocationID string) (string
 	return address, err
 }
 
-// ReleaseAddress gives the address back.
-func (g *Ground) ReleaseAddress(_ context.Context, allocationID string) error {
-	return g.store.change(func(s *state) error {
-		if e := s.Addresses[allocationID]; e.Machine != "" {
+// ReleaseAddress gives the address back. A machine that is gone holds none.
+func (g *Ground) ReleaseAddress(ctx context.Context, allocationID string) error {
+	if e := g.store.read().Addresses[allocationID]; e.Machine != "" {
+		_, found, err := g.machine(ctx, e.Machine)
+		if err != nil {
+			return err
+		}
+		if found {
 			return fmt.Errorf("release %s: still associated with %s", allocationID, e.Machine)
 		}
+	}
+	return g.store.change(func(s *state) error {
 		delete(s.Addresses, allocationID)
 		return nil
 	})
