@@ -25,16 +25,27 @@ type mirror struct {
 	done    chan struct{}
 }
 
+// mirrorPorts are those to try: the one that settings on the hosts name already, or for a new stack any but the object
+// store's.
+func mirrorPorts(had int) []int {
+	if had != 0 {
+		return []int{had}
+	}
+	var ports []int
+	for port := mirrorPort; len(ports) < 20; port++ {
+		if port != objectPort {
+			ports = append(ports, port)
+		}
+	}
+	return ports
+}
+
 // startMirror starts the server on the port it had before, if the stack has one.
 func startMirror(g *Ground) (*mirror, error) {
-	first, last := mirrorPort, mirrorPort+20
-	if port := g.store.read().MirrorPort; port != 0 {
-		// Settings on the hosts name this port.
-		first, last = port, port+1
-	}
-	for port := first; port < last; port++ {
+	ports := mirrorPorts(g.store.read().MirrorPort)
+	for _, port := range ports {
 		address := net.JoinHostPort(g.network.gateway().String(), strconv.Itoa(port))
-		if !free(address, first == last-1) {
+		if !free(address, len(ports) == 1) {
 			continue
 		}
 		m, err := serveMirror(g.options, address, port)
@@ -44,7 +55,7 @@ func startMirror(g *Ground) (*mirror, error) {
 		err = g.store.change(func(s *state) error { s.MirrorPort = port; return nil })
 		return m, err
 	}
-	return nil, fmt.Errorf("no free port for the mirror on %s from %d to %d", g.network.gateway(), first, last-1)
+	return nil, fmt.Errorf("no free port for the mirror on %s among %v", g.network.gateway(), ports)
 }
 
 // free reports whether somebody could listen on the address. The server of a process that was just killed may need a

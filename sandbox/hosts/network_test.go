@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,5 +40,14 @@ func TestZoneLinesAreSorted(t *testing.T) {
 	want := zoneBegin + "\n10.0.0.1 a.internal\n10.0.0.2 a.internal\n10.0.0.2 b.internal\n" + zoneEnd + "\n"
 	if got != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestTheMirrorTakesNoPortOfTheObjectStore(t *testing.T) {
+	if ports := mirrorPorts(0); ports[0] != mirrorPort || slices.Contains(ports, objectPort) {
+		t.Errorf("ports %v", ports)
+	}
+	if ports := mirrorPorts(8105); !slices.Equal(ports, []int{8105}) {
+		t.Errorf("the port of a stack that has one: %v", ports)
 	}
 }
