@@ -211,6 +211,7 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 		{"logging", "off in the settings", func(o *Options) { o.Config.Addons.Logging.Enabled = on(false) }},
 		{"rabbitmq", "charts are not installed", func(o *Options) { o.Hosts = true }},
 		{"calico", "stand in", func(o *Options) { o.Hosts = true }},
+		{"volume", "no volumes to attach", func(o *Options) { o.Hosts = true }},
 		{"cloud controller", "stand-in", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},
 		{"etcd backup", "no schedule", func(o *Options) { o.Config.Backup.Schedule = "" }},
