@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Proves the program on real hosts: the driver brings up docker containers that behave like fresh EC2 instances, kubeadm
+# makes clusters of them, and the tests of e2e/ and sandbox/hosts/ look at these from outside.
+#
+#   tools/e2e.sh [FLAGS OF go test]      such as -run TestDevStack
+#
+# Needs root, a docker daemon that answers, and the scripts that build and serve a mirror of the Kubernetes packages and
+# images: MIRROR_SCRIPTS, by default ../shared/mirror. With KEEP=1 a failed test leaves its hosts to look at.
+# shellcheck disable=SC2317 # functions are called through the trap
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'e2e: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || die "needs root: hosts are led to their metadata service by iptables. Run it with sudo."
+for c in docker go iptables python3; do
+  command -v "$c" >/dev/null || die "$c is missing (Debian: apt-get install docker.io iptables python3; Go from https://go.dev/dl/)"
+done
+docker info >/dev/null 2>&1 || die "docker does not answer; start it (systemctl start docker, or dockerd)"
+scripts=${MIRROR_SCRIPTS:-../shared/mirror}
+[ -x "$scripts/build" ] ||
+  die "there are no mirror scripts in $scripts; set MIRROR_SCRIPTS to the directory of build, serve, host-image and host-run"
+MIRROR_SCRIPTS=$(cd "$scripts" && pwd)
+export MIRROR_SCRIPTS
+
+# The names of the stacks are fixed, so that what a run left behind is found by the next.
+stacks=(e2e e2e-cut e2e-ground)
+exec 9>/run/lock/kubeadm-aws-e2e.lock
+flock -n 9 || die "another run is under way on this machine; wait for its end"
+work=$(mktemp -d "${TMPDIR:-/tmp}/kubeadm-aws-e2e.XXXXXX")
+
+# ours prints the processes that run a program of this run or were told its directory.
+ours() {
+  local p
+  for p in /proc/[0-9]*; do
+    if [ "${p#/proc/}" = "$$" ]; then continue; fi
+    if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qF "$work"; then printf '%s\n' "${p#/proc/}"; fi
+  done
+}
+hosts() {
+  local stack ids
+  for stack in "${stacks[@]}"; do
+    ids=$(docker ps --all --quiet --filter "label=kubeadm-aws.stack=$stack")
+    # shellcheck disable=SC2086 # one word for each id
+    if [ -n "$ids" ]; then docker rm --force --volumes $ids; fi
+    ids=$(docker network ls --quiet --filter "label=kubeadm-aws.stack=$stack")
+    # shellcheck disable=SC2086
+    if [ -n "$ids" ]; then docker network rm $ids; fi
+    # A process that was killed leaves the rule of its metadata service.
+    iptables -w -t nat -S PREROUTING | grep -E -- "--comment \"?kubeadm-aws-$stack\"? " | sed 's/^-A/-D/' |
+      while IFS= read -r rule; do xargs iptables -w -t nat <<<"$rule"; done || true
+  done
+}
+finish() {
+  local rc=$? pids
+  trap '' INT TERM
+  pids=$(ours)
+  # shellcheck disable=SC2086
+  if [ -n "$pids" ]; then kill -KILL $pids 2>/dev/null || true; fi
+  if [ "$rc" != 0 ] && [ -n "${KEEP:-}" ]; then
+    say "kept: $work and the containers labelled kubeadm-aws.stack (${stacks[*]}); the next run removes the containers"
+  else
+    hosts >/dev/null || say "something of this run could not be removed; see docker ps --all"
+    rm -rf "$work"
+  fi
+  exit "$rc"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+left=$(hosts)
+if [ -n "$left" ]; then say "removed what an earlier run left: $(wc -l <<<"$left") containers and networks"; fi
+
+PULUMI=$(tools/pulumi.sh)
+export PULUMI
+
+if [ ! -e "${MIRROR_DIR:-/var/cache/kubeadm-aws-mirror}/registry" ]; then
+  say 'building the mirror: Kubernetes, containerd, etcd and CoreDNS from source. Once, about 13 minutes on 2 cores.'
+fi
+"$MIRROR_SCRIPTS/build"
+if ! docker image inspect kubeadm-aws-host:debian12 >/dev/null 2>&1; then
+  say 'building the image of the hosts: once, about a minute'
+fi
+"$MIRROR_SCRIPTS/host-image"
+
+say 'compiling the driver and the tests; the first time takes about 2 minutes'
+# One package at a time: both load the machine, and the first figures are of a machine that does nothing else.
+set +e
+TMPDIR=$work go test -tags e2e -count=1 -p 1 -timeout 30m -v "$@" ./e2e ./sandbox/hosts 2>&1 | tee "$work/log"
+rc=${PIPESTATUS[0]}
+set -e
+
+echo
+echo "== figures ($(nproc) cores, $(free -g | awk '$1 == "Mem:" {print $2}') GB)"
+sed -n 's/.*FIGURE //p' "$work/log" | grep -v ' path ' || echo 'none'
+echo '== results'
+grep -E '^ *--- (PASS|FAIL|SKIP)' "$work/log" || echo 'no test ran'
+grep -E '^(ok|FAIL|panic:)' "$work/log" || true
+exit "$rc"
