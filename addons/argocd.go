@@ -40,7 +40,11 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) (pu
 	if settings.RepoURL == "" {
 		return argocd, nil
 	}
-	_, err = b.object("root-application", rootApplication(b.cfg), needs(gate))
+	apps, err := b.apps()
+	if err != nil {
+		return nil, err
+	}
+	_, err = b.object("root-application", rootApplication(b.cfg), needs(gate, apps))
 	return argocd, err
 }
 
@@ -121,6 +125,12 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 				"repoURL":        settings.RepoURL,
 				"targetRevision": settings.Revision,
 				"path":           "envs/" + cfg.Environment,
+				// The Applications in that folder come from the same place, which only the settings know.
+				"kustomize": kube.Values{"patches": []kube.Values{{
+					"target": kube.Values{"kind": "Application"},
+					"patch": fmt.Sprintf("- {op: replace, path: /spec/source/repoURL, value: %q}\n"+
+						"- {op: replace, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision),
+				}}},
 			},
 			"destination": kube.Values{"server": "https://kubernetes.default.svc", "namespace": "argocd"},
 			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},

@@ -75,6 +75,7 @@ func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resou
 const (
 	privileged = "privileged"
 	baseline   = "baseline"
+	restricted = "restricted"
 )
 
 // namespace makes a namespace. It is an object of its own, not a side effect of a release, because Helm leaves behind

@@ -147,6 +147,7 @@ func TestMissingStackOnAWSSaysHowToMakeIt(t *testing.T) {
 
 func TestLockOfAnotherRunIsNamed(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) ;;
+*"stack output"*) echo "{}";;
 *preview*) echo "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with pulumi cancel." >&2
   echo "  s3://state/.pulumi/locks/organization/kubeadm-aws/dev/1.json: created by ci@runner-7 (pid 42) at 2026-06-01T10:00:00Z" >&2; exit 255;;`)
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t))

@@ -15,12 +15,12 @@ const (
 
 var phases = []string{phaseInfra, phaseCluster, phaseAddons, phaseOther}
 
-// splitURN returns the type chain (outermost component first) and the name of a URN.
+// splitURN returns the type chain (outermost component first, never empty) and the name of a URN.
 func splitURN(urn string) (types []string, name string) {
 	// urn:pulumi:<stack>::<project>::<type$type$type>::<name>; the name may itself hold "::".
 	parts := strings.SplitN(urn, "::", 4)
 	if len(parts) < 4 {
-		return nil, urn
+		return []string{""}, urn
 	}
 	return strings.Split(parts[2], "$"), parts[3]
 }
@@ -42,7 +42,7 @@ func phaseOf(urn string) string {
 			return phaseAddons
 		}
 	}
-	if len(types) > 0 && strings.HasPrefix(types[len(types)-1], "aws:") {
+	if strings.HasPrefix(types[len(types)-1], "aws:") {
 		return phaseInfra
 	}
 	return phaseOther
@@ -51,9 +51,6 @@ func phaseOf(urn string) string {
 // readable is a resource as a person names it: its name and the last word of its type.
 func readable(urn string) string {
 	types, name := splitURN(urn)
-	if len(types) == 0 {
-		return name
-	}
 	t := types[len(types)-1]
 	return name + " (" + t[strings.LastIndex(t, ":")+1:] + ")"
 }
@@ -69,9 +66,6 @@ var stepWords = regexp.MustCompile(`\bSTEP='?([\w-]+)'?\s+NODE='?([\w.-]+)'?`)
 // command whose text names them.
 func hostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
 	types, name := splitURN(urn)
-	if len(types) == 0 {
-		return "", "", false
-	}
 	switch types[len(types)-1] {
 	case "aws:ec2/instance:Instance":
 		return name, "instance", true

@@ -50,9 +50,6 @@ func within(key, outer string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// wrote reports whether the user gave path a value.
-func (v *validator) wrote(path string) bool { return v.present[Namespace+":"+path] }
-
 // oneOf refuses a value that is not in a fixed list.
 func (v *validator) oneOf(path, value string, allowed ...string) {
 	if slices.Contains(allowed, value) {

@@ -264,7 +264,7 @@ func (a *account) admit(kindName string) error {
 			continue
 		}
 		if err := a.alive(name); err != nil {
-			return fmt.Errorf("Internal error occurred: failed calling webhook of %s: no endpoints available: %w", name, err)
+			return fmt.Errorf("internal error occurred: failed calling webhook of %s: no endpoints available: %w", name, err)
 		}
 	}
 	return nil

@@ -3,14 +3,16 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
 // Measured is the schedule of a run that really took place: spans by URN, as they were seen. The critical path goes back
-// from the span that ended last, each time to the need that ended last before it. On a destroy (down) a resource waits
-// for those that need it.
+// from the span that ended last, each time to the need that ended last before it. On a destroy (down) the engine deletes
+// in rounds, each after the whole round before it, so there any span that ended before counts as needed.
 func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {
 	var state struct {
 		Deployment struct{ Resources []stateResource }
@@ -29,15 +31,14 @@ func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, er
 	for urn, r := range resources {
 		needs[urn] = r.needs(resources, children)
 	}
-	if down {
-		needs = reversed(needs)
-	}
+	spans = maps.Clone(spans)
 	out := Schedule{}
 	last := ""
 	phases := map[string]*Span{}
 	for _, urn := range sortedKeys(spans) {
 		r := resources[urn]
-		if r == nil || !r.Custom {
+		if r == nil || !r.Custom || strings.HasPrefix(r.Type, "pulumi:") {
+			delete(spans, urn)
 			continue
 		}
 		span := spans[urn]
@@ -54,11 +55,16 @@ func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, er
 		}
 	}
 	sort.SliceStable(out.Spans, func(i, j int) bool { return out.Spans[i].Start < out.Spans[j].Start })
-	for seen := map[string]bool{}; last != "" && !seen[last]; last = latest(needs[last], spans, spans[last].Start) {
+	for seen := map[string]bool{}; last != "" && !seen[last]; {
 		seen[last] = true
+		candidates := needs[last]
+		if down {
+			candidates = sortedKeys(spans)
+		}
 		span := spans[last]
 		span.Name, span.URN = spanName(resources[last]), last
 		out.Critical = append(out.Critical, span)
+		last = latest(candidates, spans, span.Start)
 	}
 	slices.Reverse(out.Critical)
 	for _, name := range sortedKeys(phases) {

@@ -29,7 +29,7 @@ import (
 
 // rehearsal is one stack in a simulated account of its own, driven by the real engine.
 type rehearsal struct {
-	t         *testing.T
+	t         testing.TB
 	box       *sandbox.Sandbox
 	workspace sandbox.Workspace
 	// log is all that the engine printed so far, on stdout and stderr.
@@ -53,7 +53,7 @@ type outcome struct {
 }
 
 // rehearse prepares a stack; settings replace keys of its configuration.
-func rehearse(t *testing.T, name string, settings map[string]any) *rehearsal {
+func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the Pulumi engine")
@@ -184,7 +184,7 @@ func (o *outcome) add(e events.EngineEvent) {
 }
 
 // must ends the test when a run failed.
-func (o outcome) must(t *testing.T) outcome {
+func (o outcome) must(t testing.TB) outcome {
 	t.Helper()
 	if o.err != nil {
 		t.Fatalf("%v\n%s", o.err, tail(o.printed, 4000))
@@ -192,7 +192,7 @@ func (o outcome) must(t *testing.T) outcome {
 	return o
 }
 
-func (o outcome) mustNotChange(t *testing.T) {
+func (o outcome) mustNotChange(t testing.TB) {
 	t.Helper()
 	o.must(t)
 	if len(o.changes) > 0 {
