@@ -47,10 +47,17 @@ func instanceTerminated(c *awsCall) {
 		c.remove(o)
 	}
 	cluster := c.find(clusterType, "cluster")
-	if cluster == nil || cluster.str("controlPlane") != c.object.ID {
+	switch {
+	case cluster == nil:
+		// On a ground the cluster is real; its objects come back from a snapshot as long as it has a machine left.
+		if len(c.where(func(o *object) bool { return o.Type == instanceType && o.ID != c.object.ID })) > 0 {
+			return
+		}
+	case cluster.str("controlPlane") != c.object.ID:
 		return
+	default:
+		c.remove(cluster)
 	}
-	c.remove(cluster)
 	for _, o := range c.where(func(o *object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
 		c.remove(o)
 	}
