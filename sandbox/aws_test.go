@@ -1,0 +1,381 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+)
+
+func token(typ string) tokens.Type { return tokens.Type(typ) }
+
+const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"%s","Resource":"*"}]}`
+
+const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`
+
+// network is a VPC with everything that a host needs to be reached.
+type network struct {
+	vpc, subnet, gateway, table, route, association, group, ssh, out *thing
+}
+
+func (c *client) network() network {
+	c.t.Helper()
+	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"me"}}`})
+	var n network
+	n.vpc = c.make(vpcType, "vpc", values{"cidrBlock": "10.0.0.0/16"})
+	n.subnet = c.make(subnetType, "a", values{
+		"vpcId": n.vpc.id, "cidrBlock": "10.0.1.0/24", "availabilityZone": "eu-central-1a", "tags": map[string]any{"kubernetes.io/role/elb": "1"},
+	})
+	n.gateway = c.make(gatewayType, "gateway", values{"vpcId": n.vpc.id})
+	n.table = c.make(routeTableType, "table", values{"vpcId": n.vpc.id})
+	n.route = c.make(routeType, "route", values{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"})
+	n.association = c.make(routeTableAssocType, "association", values{"routeTableId": n.table.id, "subnetId": n.subnet.id})
+	n.group = c.make(groupType, "nodes", values{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	n.ssh = c.make(ingressRuleType, "ssh", values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"})
+	n.out = c.make(egressRuleType, "out", values{"securityGroupId": n.group.id, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
+	return n
+}
+
+func (c *client) instance(n network, name string, more values) *thing {
+	c.t.Helper()
+	in := values{
+		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "associatePublicIpAddress": true,
+		"vpcSecurityGroupIds": []any{n.group.id}, "tags": map[string]any{"Name": name, "kubernetes.io/cluster/dev": "owned"},
+	}
+	for k, v := range more {
+		in[k] = v
+	}
+	return c.make(instanceType, name, in)
+}
+
+func wantError(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %q", part)
+	}
+	if !strings.Contains(err.Error(), part) {
+		t.Fatalf("error %q does not say %q", err, part)
+	}
+}
+
+func TestUnknownTypesAndFunctionsAreNamed(t *testing.T) {
+	c := newClient(t)
+	for _, typ := range []string{
+		"aws:eks/cluster:Cluster", "kubernetes:example.com/v1:Widget", "command:remote:Elsewhere", "tls:index/oddity:Oddity", "random:index/dice:Dice",
+	} {
+		_, err := c.try(typ, "x", values{"metadata": map[string]any{"name": "x"}})
+		wantError(t, err, typ)
+	}
+	for _, tok := range []string{"aws:eks/getCluster:getCluster", "kubernetes:x:y", "tls:index/z:z", "random:index/z:z", "command:local:z"} {
+		_, err := c.invoke(tok, values{})
+		wantError(t, err, tok)
+	}
+}
+
+// A row of the table must be usable: its references point to rows, and what it needs for its id is required.
+func TestTableIsConsistent(t *testing.T) {
+	for typ, row := range awsTypes {
+		for _, r := range row.refs {
+			for _, to := range strings.Split(r.to, "|") {
+				if _, ok := awsTypes[to]; !ok {
+					t.Errorf("%s: %s refers to %s, which is not in the table", typ, r.field, to)
+				}
+			}
+		}
+		for part := range strings.SplitSeq(row.id, "{") {
+			key, _, found := strings.Cut(part, "}")
+			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key"}, key) && key != row.autoname && !slices.Contains(row.required, key) {
+				t.Errorf("%s: the id is made of %s, which is neither required nor generated", typ, key)
+			}
+		}
+	}
+}
+
+func TestRequiredInputs(t *testing.T) {
+	c := newClient(t)
+	for typ, row := range awsTypes {
+		if len(row.required) == 0 {
+			continue
+		}
+		_, err := c.try(typ, "x", values{})
+		wantError(t, err, row.required[0])
+	}
+}
+
+func TestWhatAWSRefuses(t *testing.T) {
+	c := newClient(t)
+	n := c.network()
+	other := c.make(vpcType, "other", values{"cidrBlock": "10.9.0.0/16"})
+	elsewhere := c.make(groupType, "elsewhere", values{"vpcId": other.id})
+	second := c.make(groupType, "second", values{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	instance := func(change values) values {
+		in := values{
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+			"tags": map[string]any{"kubernetes.io/cluster/dev": "owned"},
+		}
+		for k, v := range change {
+			in[k] = v
+		}
+		return in
+	}
+	rule := func(change values) values {
+		in := values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
+		for k, v := range change {
+			in[k] = v
+		}
+		return in
+	}
+	zone := c.make(zoneType, "zone", values{"name": "example.com"})
+	role := c.make(roleType, "role", values{"assumeRolePolicy": trust, "name": "role"})
+	for _, test := range []struct {
+		name, typ string
+		in        values
+		want      string
+	}{
+		{"VPC too big", vpcType, values{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
+		{"VPC with host bits", vpcType, values{"cidrBlock": "10.0.0.1/16"}, "host bits"},
+		{"subnet outside", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
+		{"subnet overlaps", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
+		{"zone of another region", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
+		{"VPC that is not there", subnetType, values{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
+		{"second gateway", gatewayType, values{"vpcId": n.vpc.id}, "internet gateway already"},
+		{"same route", routeType, values{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
+		{"second table of a subnet", routeTableAssocType, values{"routeTableId": n.table.id, "subnetId": n.subnet.id}, "EntityAlreadyExists"},
+		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", values{"vpcId": n.vpc.id, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
+		{"group name", groupType, values{"vpcId": n.vpc.id, "name": "sg-mine"}, "may not begin with sg-"},
+		{"group description", groupType, values{"vpcId": n.vpc.id, "description": "who's there?"}, "invalid characters"},
+		{"rule without source", ingressRuleType, rule(values{"cidrIpv4": nil}), "exactly one source"},
+		{"rule with two", ingressRuleType, rule(values{"referencedSecurityGroupId": n.group.id}), "exactly one source"},
+		{"ports swapped", ingressRuleType, rule(values{"fromPort": 3}), "invalid port range"},
+		{"all protocols with ports", ingressRuleType, rule(values{"ipProtocol": "-1"}), "takes no ports"},
+		{"rule CIDR", ingressRuleType, rule(values{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
+		{"rule of a group that is not there", ingressRuleType, rule(values{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
+		{"duplicate rule", ingressRuleType, values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
+		{"ECDSA key pair", keyPairType, values{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
+		{"AMI", instanceType, instance(values{"ami": "ubuntu"}), "InvalidAMIID"},
+		{"instance type", instanceType, instance(values{"instanceType": "large"}), "no instance type"},
+		{"group of another VPC", instanceType, instance(values{"vpcSecurityGroupIds": []any{elsewhere.id}}), "different networks"},
+		{"two tagged groups", instanceType, instance(values{"vpcSecurityGroupIds": []any{n.group.id, second.id}}), "exactly one security group"},
+		{"no profile", instanceType, instance(values{"iamInstanceProfile": "nobody"}), "does not exist"},
+		{"tags in metadata", instanceType, instance(values{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
+		{"user data", instanceType, instance(values{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
+		{"role name", roleType, values{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
+		{"same role", roleType, values{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
+		{"trust-is-no-JSON", roleType, values{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
+		{"trust-without-principal", roleType, values{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
+		{"policy-without-version", policyType, values{"policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "wants Version"},
+		{"policy-without-effect", policyType, values{"policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
+		{"policy-action", policyType, values{"policy": fmt.Sprintf(policy, "describe things")}, "is no action"},
+		{"policy-without-resource", policyType, values{"policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
+		{"policy-too-long", policyType, values{"policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 7000))}, "6144"},
+		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", values{"role": role.id, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
+		{"bucket name", bucketV2Type, values{"bucket": "My_Bucket"}, "InvalidBucketName"},
+		{"zone name", zoneType, values{"name": "no domain"}, "InvalidDomainName"},
+		{"private zone of no VPC", zoneType, values{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
+		{"A record", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "no IPv4 address"},
+		{"record without ttl", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
+		{"certificate name", certificateType, values{"domainName": "not a name"}, "ValidationException"},
+		{"repository name", repositoryType, values{"name": "Celery"}, "InvalidParameterException"},
+		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", values{"repository": "x", "policy": "{"}, "does not exist"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := c.try(test.typ, test.name, test.in)
+			wantError(t, err, test.want)
+		})
+	}
+}
+
+func TestElasticIPQuota(t *testing.T) {
+	c := newClient(t)
+	for i := range elasticIPs {
+		c.make(eipType, fmt.Sprint("ip-", i), values{"domain": "vpc"})
+	}
+	_, err := c.try(eipType, "one more", values{"domain": "vpc"})
+	wantError(t, err, "AddressLimitExceeded")
+}
+
+// What is in use stays, with an error that names the user; the right order leaves nothing.
+func TestDeleteRules(t *testing.T) {
+	c := newClient(t)
+	n := c.network()
+	backend := c.make(groupType, "backend", values{"vpcId": n.vpc.id})
+	refers := c.make(ingressRuleType, "from backend", values{
+		"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.id,
+	})
+	role := c.make(roleType, "role", values{"assumeRolePolicy": trust})
+	inline := c.make("aws:iam/rolePolicy:RolePolicy", "inline", values{"role": role.id, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
+	profile := c.make(profileType, "profile", values{"role": role.id})
+	host := c.instance(n, "host", values{"iamInstanceProfile": profile.id})
+	eip := c.make(eipType, "ip", values{"domain": "vpc"})
+	associated := c.make(eipAssociationType, "ip", values{"allocationId": eip.id, "instanceId": host.id})
+	bucket := c.make(bucketV2Type, "backups", values{})
+	versioning := c.make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", values{"bucket": bucket.id, "versioningConfiguration": map[string]any{"status": "Enabled"}})
+	zone := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.vpc.id}}})
+	record := c.make(recordType, "api", values{"zoneId": zone.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
+	repository := c.make(repositoryType, "images", values{"name": "images"})
+	if err := c.s.PutObject(bucket.id, "etcd/1.db"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.s.PushImage("images"); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, refused := range []struct {
+		*thing
+		want string
+	}{
+		{n.vpc, "DependencyViolation"}, {n.subnet, "DependencyViolation"}, {n.gateway, "mapped public address"}, {n.table, "DependencyViolation"},
+		{n.group, host.id}, {backend, refers.id}, {eip, "DependencyViolation"}, {role, "DeleteConflict"},
+		{bucket, "BucketNotEmpty"}, {zone, "HostedZoneNotEmpty"}, {repository, "RepositoryNotEmpty"},
+	} {
+		wantError(t, c.delete(refused.thing), refused.want)
+		if c.gone(refused.thing) {
+			t.Errorf("%s went although it was refused", refused.typ)
+		}
+	}
+
+	if _, err := c.update(bucket, values{"bucket": bucket.id, "forceDestroy": true}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.update(repository, values{"name": "images", "forceDelete": true}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, th := range []*thing{
+		associated, eip, host, profile, inline, role, bucket, record, zone, repository, refers, backend,
+		n.route, n.gateway, n.association, n.table, n.ssh, n.out, n.group, n.subnet, n.vpc,
+	} {
+		if err := c.delete(th); err != nil {
+			t.Fatal(err)
+		}
+		if !c.gone(th) {
+			t.Errorf("%s is still there", th.typ)
+		}
+	}
+	if !c.gone(versioning) {
+		t.Error("a bucket's versioning must go with the bucket")
+	}
+	if err := c.delete(versioning); err != nil {
+		t.Errorf("deleting what is gone already: %v", err)
+	}
+	if left := c.s.Leftovers(); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+func TestReplaceOrUpdate(t *testing.T) {
+	c := newClient(t)
+	n := c.network()
+	base := func(change values) values {
+		in := values{
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+			"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 20.0}, "userData": "#cloud-config",
+			"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned"},
+		}
+		for k, v := range change {
+			in[k] = v
+		}
+		return in
+	}
+	host := c.make(instanceType, "host", base(nil))
+	for _, test := range []struct {
+		name            string
+		change          values
+		changed, forced []string
+	}{
+		{"nothing", nil, nil, nil},
+		{"image", values{"ami": "ami-0123456789abcdef1"}, []string{"ami"}, []string{"ami"}},
+		{"size", values{"instanceType": "t3.xlarge"}, []string{"instanceType"}, nil},
+		{"disk grows", values{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}}, []string{"rootBlockDevice"}, nil},
+		{"disk encryption", values{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}}, []string{"rootBlockDevice"}, []string{"rootBlockDevice"}},
+		{"user data", values{"userData": "#other"}, []string{"userData"}, nil},
+		{"user data, wanted", values{"userData": "#other", "userDataReplaceOnChange": true}, []string{"userData", "userDataReplaceOnChange"}, []string{"userData"}},
+		{"tag", values{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}}, []string{"tags", "tagsAll"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := c.diff(host, base(test.change))
+			if !slices.Equal(d.Diffs, test.changed) || !slices.Equal(d.Replaces, test.forced) {
+				t.Errorf("changed %v replaces %v, want %v and %v", d.Diffs, d.Replaces, test.changed, test.forced)
+			}
+		})
+	}
+	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"somebody else"}}`})
+	if d := c.diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {
+		t.Errorf("new default tags change %v, want tagsAll", d.Diffs)
+	}
+}
+
+func TestRefreshFindsWhatWasTerminated(t *testing.T) {
+	c := newClient(t)
+	n := c.network()
+	host := c.instance(n, "host", nil)
+	if c.gone(host) {
+		t.Fatal("it was just made")
+	}
+	if err := c.s.TerminateInstance("host"); err != nil {
+		t.Fatal(err)
+	}
+	if !c.gone(host) {
+		t.Error("a terminated instance must be gone")
+	}
+	if err := c.delete(host); err != nil {
+		t.Errorf("deleting it again: %v", err)
+	}
+}
+
+func TestInvokes(t *testing.T) {
+	c := newClient(t)
+	c.configure("aws", values{"region": "eu-central-1"})
+	image := func() string {
+		got, err := c.invoke("aws:ssm/getParameter:getParameter", values{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.str("insecureValue")
+	}
+	first := image()
+	if !amiID.MatchString(first) || image() != first {
+		t.Errorf("image %q, want the same AMI id each time", first)
+	}
+	c.s.PublishImages("2")
+	if image() == first {
+		t.Error("a newer image was published, and the parameter did not change")
+	}
+	if _, err := c.invoke("aws:ssm/getParameter:getParameter", values{"name": "/mine"}); err == nil {
+		t.Error("a parameter that nobody made was found")
+	}
+	zone, err := c.invoke("aws:route53/getZone:getZone", values{"name": "example.com"})
+	if err != nil || zone.str("zoneId") == "" {
+		t.Errorf("zone %v, %v", zone, err)
+	}
+	if left := c.s.Leftovers(); len(left) > 0 {
+		t.Errorf("a looked up zone is nobody's leftover: %v", left)
+	}
+	_, err = c.invoke("aws:route53/getZone:getZone", values{"name": "mine.invalid"})
+	wantError(t, err, "mine.invalid")
+	document, err := c.invoke("aws:iam/getPolicyDocument:getPolicyDocument", values{"statements": []any{map[string]any{
+		"actions": []any{"ec2:Describe*"}, "resources": []any{"*"},
+	}}})
+	if err != nil || !strings.Contains(document.str("json"), `"Action":["ec2:Describe*"]`) {
+		t.Errorf("document %v, %v", document, err)
+	}
+}
+
+func TestCertificateNeedsItsRecords(t *testing.T) {
+	c := newClient(t)
+	c.configure("aws", values{"region": "eu-central-1"})
+	zone := c.make(zoneType, "zone", values{"name": "example.com"})
+	cert := c.make(certificateType, "cert", values{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
+	validation := values{"certificateArn": cert.id}
+	_, err := c.try("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
+	wantError(t, err, "timeout while waiting")
+	for _, v := range plainMap(cert.outputs, false).list("domainValidationOptions") {
+		option := values(v.(map[string]any))
+		c.make(recordType, "prove-"+option.str("domainName"), values{
+			"zoneId": zone.id, "name": option.str("resourceRecordName"), "type": option.str("resourceRecordType"), "ttl": 60,
+			"records": []any{option.str("resourceRecordValue")},
+		})
+	}
+	c.make("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
+}

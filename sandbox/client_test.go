@@ -1,0 +1,159 @@
+package sandbox
+
+import (
+	"context"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// client is the engine's side of the protocol, without the engine.
+type client struct {
+	t *testing.T
+	s *Sandbox
+}
+
+func newClient(t *testing.T) *client {
+	return &client{t: t, s: start(t, Options{})}
+}
+
+// thing is a resource in the engine's state.
+type thing struct {
+	typ, name, id   string
+	inputs, outputs resource.PropertyMap
+}
+
+func (c *client) server(typ string) *server {
+	name := typ[:indexByte(typ, ':')]
+	providers := map[string]provider{
+		"aws": &awsProvider{c.s}, "kubernetes": &kubernetesProvider{c.s}, "command": &commandProvider{c.s},
+		"tls": &tlsProvider{c.s}, "random": &randomProvider{},
+	}
+	return &server{sandbox: c.s, name: name, provider: providers[name]}
+}
+
+func indexByte(s string, b byte) int {
+	for i := range len(s) {
+		if s[i] == b {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func urn(typ, name string) string {
+	return string(resource.NewURN("test", "sandbox", "", token(typ), name))
+}
+
+func (c *client) marshal(m resource.PropertyMap) *structpb.Struct {
+	c.t.Helper()
+	s, err := plugin.MarshalProperties(m, keep)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+func (c *client) unmarshal(s *structpb.Struct) resource.PropertyMap {
+	c.t.Helper()
+	m, err := plugin.UnmarshalProperties(s, keep)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+// configure sets the provider's settings.
+func (c *client) configure(pkg string, settings values) {
+	c.t.Helper()
+	if _, err := c.server(pkg+":").Configure(context.Background(), &pulumirpc.ConfigureRequest{Args: c.marshal(propertyValue(settings).ObjectValue())}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// try checks and creates a resource.
+func (c *client) try(typ, name string, in values) (*thing, error) {
+	c.t.Helper()
+	ctx, srv := context.Background(), c.server(typ)
+	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: urn(typ, name), News: c.marshal(propertyValue(in).ObjectValue())})
+	if err != nil {
+		return nil, err
+	}
+	if len(checked.Failures) > 0 {
+		return nil, &pending{checked.Failures[0].Reason}
+	}
+	created, err := srv.Create(ctx, &pulumirpc.CreateRequest{Urn: urn(typ, name), Properties: checked.Inputs})
+	if err != nil {
+		return nil, err
+	}
+	return &thing{typ: typ, name: name, id: created.Id, inputs: c.unmarshal(checked.Inputs), outputs: c.unmarshal(created.Properties)}, nil
+}
+
+// make is try where nothing may go wrong.
+func (c *client) make(typ, name string, in values) *thing {
+	c.t.Helper()
+	th, err := c.try(typ, name, in)
+	if err != nil {
+		c.t.Fatalf("create %s %s: %v", typ, name, err)
+	}
+	return th
+}
+
+func (c *client) diff(th *thing, in values) *pulumirpc.DiffResponse {
+	c.t.Helper()
+	d, err := c.server(th.typ).Diff(context.Background(), &pulumirpc.DiffRequest{
+		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(propertyValue(in).ObjectValue()), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return d
+}
+
+func (c *client) update(th *thing, in values, preview bool) (resource.PropertyMap, error) {
+	c.t.Helper()
+	news := propertyValue(in).ObjectValue()
+	got, err := c.server(th.typ).Update(context.Background(), &pulumirpc.UpdateRequest{
+		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(news), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs), Preview: preview,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := c.unmarshal(got.Properties)
+	if !preview {
+		th.inputs, th.outputs = news, out
+	}
+	return out, nil
+}
+
+func (c *client) delete(th *thing) error {
+	c.t.Helper()
+	_, err := c.server(th.typ).Delete(context.Background(), &pulumirpc.DeleteRequest{
+		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), OldInputs: c.marshal(th.inputs),
+	})
+	return err
+}
+
+// gone says whether a refresh would find that the thing no longer exists.
+func (c *client) gone(th *thing) bool {
+	c.t.Helper()
+	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), Inputs: c.marshal(th.inputs),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return got.Id == ""
+}
+
+func (c *client) invoke(tok string, args values) (values, error) {
+	c.t.Helper()
+	got, err := c.server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.marshal(propertyValue(args).ObjectValue())})
+	if err != nil {
+		return nil, err
+	}
+	return plainMap(c.unmarshal(got.Return), false), nil
+}
