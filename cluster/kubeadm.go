@@ -100,6 +100,9 @@ func clusterConfig(cfg *config.Config, r release, f controlPlaneFacts) object {
 		"controlPlaneEndpoint": f.endpoint + ":" + apiPort,
 		// Faster to make and to check than RSA, and every client of the API knows it.
 		"encryptionAlgorithm": "ECDSA-P256",
+		// kubeadm renews its certificates in upgrades only, and after its own default of a year the control plane would
+		// stop. They lie beside the key of their authority, so a shorter life would take nothing from a thief.
+		"certificateValidityPeriod": "43800h0m0s",
 		"networking": object{
 			"podSubnet":     cfg.Network.PodCIDR,
 			"serviceSubnet": cfg.Network.ServiceCIDR,

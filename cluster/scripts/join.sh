@@ -102,10 +102,14 @@ reconfigure() {
 	say "bringing the kubelet to changed settings"
 	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
 	kubeadm upgrade node phase kubelet-config
-	# kubeadm writes the flags at the join only. They change when a machine was given another size.
+	# kubeadm writes the flags at the join only. They change when a machine was given another size, and with this program.
 	awk '$1 == "-" && $2 == "name:" {n = $3} $1 == "value:" {print "--" n "=" $2}' "$STATE/kubeadm.yaml" |
 		while read -r flag; do
-			sed -i -E "s|${flag%%=*}=[^ \"]*|$flag|" /var/lib/kubelet/kubeadm-flags.env
+			if grep -q -e "${flag%%=*}=" /var/lib/kubelet/kubeadm-flags.env; then
+				sed -i -E "s|${flag%%=*}=[^ \"]*|$flag|" /var/lib/kubelet/kubeadm-flags.env
+			else
+				sed -i -E "s|\"\$| $flag\"|" /var/lib/kubelet/kubeadm-flags.env
+			fi
 		done
 	systemctl restart kubelet
 }
