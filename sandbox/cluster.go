@@ -233,15 +233,33 @@ func (a *account) settle() {
 func (a *account) settleApplications() {
 	for _, app := range a.all("k8s/Application") {
 		if !app.State.flag("deleting") {
+			a.restore(app)
 			continue
 		}
 		for _, o := range a.ownedBy(app) {
-			_ = a.kubeDelete(o) // what hangs on its own finalizer keeps the Application waiting
+			if !o.State.flag("deleting") { // settling comes back here before the first deletion is through
+				_ = a.kubeDelete(o) // what hangs on its own finalizer keeps the Application waiting
+			}
 		}
 		if len(a.ownedBy(app)) == 0 {
 			a.remove(app)
 		}
 	}
+}
+
+// restore makes the Ingress of an Application anew when somebody else removed it, as Argo CD does with selfHeal.
+func (a *account) restore(app *object) {
+	namespace, name, found := strings.Cut(app.Inputs.str("spec.ingress"), "/")
+	if !found || !a.namespaceExists(namespace) || a.kube("Ingress", namespace, name) != nil {
+		return
+	}
+	a.put(&object{
+		Type: "k8s/Ingress", ID: namespace + "/" + name, State: values{"owner": objectKey(app.Type, app.ID)},
+		Inputs: values{
+			"metadata": map[string]any{"name": name, "namespace": namespace},
+			"spec":     map[string]any{"ingressClassName": "alb"},
+		},
+	})
 }
 
 func (a *account) ownedBy(owner *object) []*object {

@@ -54,7 +54,11 @@ func (s *step) clear(match func(*object) bool) {
 		if s.find(o.Type, o.ID) == nil { // went with an owner
 			continue
 		}
-		if err := s.kubeDelete(o); err != nil {
+		switch err := s.kubeDelete(o); {
+		case err == nil:
+		case o.Type == "k8s/Application": // without its finalizer it goes alone, and leaves what it deployed
+			s.remove(o)
+		default:
 			s.removeWithClaims(o)
 		}
 	}

@@ -27,16 +27,20 @@ func (s *Sandbox) CreatePVC(namespace, name string) error {
 	return s.kubectl(claimKind, namespace, name, values{}, "")
 }
 
-// ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages.
+// ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages and
+// restores.
 func (s *Sandbox) ApplyIngressByArgo(namespace, name string) error {
-	app := values{"metadata": map[string]any{
-		"name": name, "namespace": "argocd", "finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
-	}}
-	if err := s.kubectl("Application", "argocd", name, app, ""); err != nil {
+	app := values{
+		"metadata": map[string]any{
+			"name": name, "namespace": "argocd", "finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
+		},
+		"spec": map[string]any{"ingress": namespace + "/" + name},
+	}
+	if err := s.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}},
+		objectKey("k8s/Application", "argocd/"+name)); err != nil {
 		return err
 	}
-	return s.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}},
-		objectKey("k8s/Application", "argocd/"+name))
+	return s.kubectl("Application", "argocd", name, app, "")
 }
 
 // kubectl applies one object as somebody with a kubeconfig would.
