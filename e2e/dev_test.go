@@ -384,7 +384,11 @@ func destroyed(t *testing.T, s *stack, _ *cluster) {
 		}
 	}
 	if r.code != 0 {
-		t.Fatalf("destroy ends with %d:\n%s", r.code, r.messages())
+		var left []string
+		for _, e := range r.events {
+			left = append(left, e.Left...)
+		}
+		t.Fatalf("destroy ends with %d, left are %q:\n%s", r.code, left, r.messages())
 	}
 	nothingLeft(t, s)
 }
