@@ -16,8 +16,8 @@ check() {
   fi
 }
 
-# builds a Go tool at the version that tools/go.mod pins.
-tool() { go build -C tools -o "../.bin/$1" "$2"; }
+# tool NAME MODULE PACKAGE builds a Go tool at the version that the module pins.
+tool() { go build -C "$2" -o "$PWD/.bin/$1" "$3"; }
 
 formatted() {
   local bad
@@ -30,7 +30,7 @@ scripts() {
     if [ -f "$f" ] && head -n 1 "$f" | grep -qaE '^#!.*\b(ba)?sh\b'; then printf '%s\0' "$f"; fi
   done
 }
-staticchecked() { tool staticcheck honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck ./...; }
+staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck ./...; }
 workflows() {
   [ -d .github/workflows ] || { echo 'no workflows'; return 0; }
   # Not in tools/go.mod: it does not compile with the YAML library that the other tools there need.
