@@ -358,3 +358,95 @@ func (r *rehearsal) mustLeak() {
 	}
 	r.t.Logf("engine's error: %v; left: %d, such as %.100s", o.err != nil, len(left), strings.Join(left, ", "))
 }
+
+// TestDestroyAfterAccidents is destroy of a stack that something happened to.
+func TestDestroyAfterAccidents(t *testing.T) {
+	base := running(t)
+	base.users()
+	for _, chart := range []string{"aws-load-balancer-controller", "aws-ebs-csi-driver", "argo-cd"} {
+		t.Run(chart+" is down", func(t *testing.T) {
+			r := base.twin(t)
+			if err := r.box.KillController(chart); err != nil {
+				t.Fatal(err)
+			}
+			r.destroy().must(t) // the gate gives up, the sweep removes
+			r.mustBeEmpty()
+		})
+	}
+	t.Run("the Kubernetes API is dead", func(t *testing.T) {
+		r := base.twin(t)
+		if err := r.box.KillAPI(); err != nil {
+			t.Fatal(err)
+		}
+		o := r.destroy()
+		if o.err == nil || !strings.Contains(o.printed, "the Kubernetes API does not answer") {
+			t.Fatalf("destroy says nothing of the dead API:\n%s", tail(o.printed, 2000))
+		}
+		if err := r.box.ReviveAPI(); err != nil {
+			t.Fatal(err)
+		}
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+	t.Run("a worker was terminated by hand", func(t *testing.T) {
+		r := base.twin(t)
+		if err := r.box.TerminateInstance("worker-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+	t.Run("the state is older than the account", func(t *testing.T) {
+		r := base.twin(t)
+		// As after a kill: what a run deleted is still in the state. First with the cluster alive, then with it gone.
+		for _, stop := range []string{"aws:ec2/eipAssociation:EipAssociation", "aws:ec2/vpc:Vpc"} {
+			before := r.deployment()
+			reached := false
+			r.failing(func(op sandbox.Operation) error {
+				if op.Verb == "delete" && op.Type == stop {
+					reached = true
+					return fmt.Errorf("injected failure of %s", op.URN)
+				}
+				return nil
+			})
+			r.destroy()
+			if !reached {
+				t.Fatalf("destroy does not come to %s", stop)
+			}
+			r.believe(before)
+			reached = false
+			if r.destroy(); !reached { // all that comes before is gone already
+				t.Fatalf("with an older state, destroy does not come to %s:\n%s", stop, tail(r.log.String(), 2000))
+			}
+		}
+		r.failing(nil)
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+}
+
+// TestVolumesThatAreKept wants the users' data to stay, and nothing else.
+func TestVolumesThatAreKept(t *testing.T) {
+	r := rehearse(t, "dev", map[string]any{"kubeadm-aws:backup.keepBucket": false, "kubeadm-aws:protection.volumes": "keep"})
+	r.up().must(t)
+	r.users()
+	var mine []string
+	for _, volume := range r.box.Account(typesInAWS["volume"]) {
+		if strings.Contains(volume, "-dynamic-data)") {
+			mine = append(mine, volume)
+		}
+	}
+	if len(mine) != 1 {
+		t.Fatalf("the user has %d volumes", len(mine))
+	}
+	r.destroy().must(t)
+	left := r.box.Leftovers()
+	if !slices.Contains(left, mine[0]) {
+		t.Errorf("%s is gone", mine[0])
+	}
+	for _, line := range left {
+		if !strings.HasPrefix(line, typesInAWS["volume"]) {
+			t.Errorf("%s is left", line)
+		}
+	}
+}
