@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Measures what a user waits for and prints a table: the build of the program (empty build cache, after a one-line edit), a warm rehearsal, and
+# rehearsals of 4, 20 and 100 nodes. Takes about 10 minutes on 2 cores; run it on an idle machine.
+#
+#   tools/bench.sh [build] [rehearsal] [scale]      default: all
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+work=$(mktemp -d)
+edited=stack/zz_bench.go
+trap 'rm -rf "$work" "$edited"' EXIT
+row() { printf '%-44s %s\n' "$1" "$2"; }
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f s", b - a }'; }
+
+# The peak is that of the largest single process, as the kernel counts it; memory of all of them is sampled beside it.
+build() {
+  go mod download
+  (while :; do
+    ps -eo rss=,comm= | awk '$2 ~ /^(compile|link|asm|go)$/ { s += $1 } END { print s + 0 }'
+    sleep 0.5
+  done) >"$work/memory" &
+  local sampler=$! began
+  began=$(now)
+  GOCACHE=$work/cache go build -o "$work/program" .
+  row 'cold build of the program' "$(since "$began")"
+  kill "$sampler"
+  row 'its peak memory, all compilers' "$(sort -n "$work/memory" | tail -n 1 | awk '{ printf "%.1f GB", $1 / 1e6 }')"
+  printf 'package stack\n\nconst edited = true\n\nvar _ = edited\n' >"$edited"
+  began=$(now)
+  GOCACHE=$work/cache go build -o "$work/program" .
+  row 'build after an edit in stack/' "$(since "$began")"
+  rm -f "$edited"
+}
+
+rehearsal() {
+  make --no-print-directory driver
+  tools/pulumi.sh >/dev/null
+  local command began
+  make --no-print-directory destroy >/dev/null 2>&1 || true
+  for command in up up destroy; do
+    began=$(now)
+    make --no-print-directory $command >/dev/null
+    row "make $command, dev stack with all add-ons, warm" "$(since "$began")"
+  done
+}
+
+scale() {
+  PATH=$(dirname "$(tools/pulumi.sh)"):$PATH go test ./stack -run '^$' -bench Rehearsal -benchtime 1x -timeout 30m | grep '^Benchmark'
+}
+
+row 'machine' "$(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo), $(go env GOVERSION)"
+[ $# -gt 0 ] || set -- build rehearsal scale
+for part in "$@"; do "$part"; done
