@@ -139,6 +139,7 @@ var refused = []struct {
 	{"services over the pods", "network: {serviceCidr: 10.244.128.0/20}", "network.serviceCidr", "overlaps network.podCidr"},
 	{"services too large", "network: {podCidr: 192.168.0.0/16, serviceCidr: 10.0.0.0/8}", "network.serviceCidr", "between /12 and /24"},
 	{"services too small", "network: {serviceCidr: 10.96.0.0/28}", "network.serviceCidr", "between /12 and /24"},
+	{"VPC too small for the nodes of a zone", manyNodes(120), "network.vpcCidr", "its subnet has room for 115"},
 	{"one zone", "network: {zones: [a]}\n" + nodesWith("{name: x}"), "network.zones", "a load balancer needs two"},
 	{"zone with region", "network: {zones: [a, b, eu-central-1c]}", "network.zones[2]", "must be the letter"},
 	{"zone twice", "network: {zones: [a, b, a]}", "network.zones[2]", "is already at network.zones[0]"},
@@ -294,6 +295,15 @@ var refused = []struct {
 }
 
 const allOff = "{metricsServer: {enabled: false}, ebsCsi: {enabled: false}, certManager: {enabled: false}, loadBalancer: {enabled: false}, monitoring: {enabled: false}, logging: {enabled: false}, rabbitmq: {enabled: false}, redis: {enabled: false}, postgresql: {enabled: false}, argocd: {enabled: false}, argoRollouts: {enabled: false}}"
+
+// manyNodes is a stack with the smallest VPC and n workers in its first zone.
+func manyNodes(n int) string {
+	var more []string
+	for i := range n {
+		more = append(more, fmt.Sprintf("{name: w%d}", i))
+	}
+	return nodesWith(strings.Join(more, ", ")) + "\nnetwork: {vpcCidr: 10.0.0.0/22}"
+}
 
 // withDomain is a stack with a domain and one more setting of dns.
 func withDomain(setting string) string {
