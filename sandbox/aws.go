@@ -315,6 +315,9 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		}
 	}
 	a.put(c.object)
+	if err := c.onGround(groundUpdate[r.typ]); err != nil {
+		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
+	}
 	return answer{outputs: c.object.State}, nil
 }
 

@@ -10,6 +10,10 @@ var (
 		eipAssociationType: associate,
 		recordType:         setRecord,
 	}
+	// Other changes in place mean nothing to a machine.
+	groundUpdate = map[string]func(*awsCall) error{
+		recordType: setRecord,
+	}
 	groundDelete = map[string]func(*awsCall) error{
 		instanceType: func(c *awsCall) error { return c.ground.Terminate(c.ctx, c.object.ID) },
 		eipType:      func(c *awsCall) error { return c.ground.ReleaseAddress(c.ctx, c.object.ID) },
