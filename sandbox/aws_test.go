@@ -181,7 +181,7 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", values{"repository": "x", "policy": "{"}, "does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := c.try(test.typ, test.name, test.in)
+			_, err := c.try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
 			wantError(t, err, test.want)
 		})
 	}

@@ -26,6 +26,9 @@ type thing struct {
 	inputs, outputs resource.PropertyMap
 }
 
+// out is a text output, unwrapped when it is secret.
+func (th *thing) out(key string) string { return plainMap(th.outputs, false).str(key) }
+
 func (c *client) server(typ string) *server {
 	name := typ[:indexByte(typ, ':')]
 	providers := map[string]provider{

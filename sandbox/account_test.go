@@ -1,0 +1,71 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+)
+
+// A killed process leaves a journal that may end in half a line; the next one finds exactly what was answered for.
+func TestJournalSurvivesAKill(t *testing.T) {
+	dir := t.TempDir()
+	c := &client{t: t, s: start(t, Options{Dir: dir})}
+	n := c.network()
+	c.instance(n, "host", nil)
+	if err := c.delete(n.ssh); err != nil {
+		t.Fatal(err)
+	}
+	want := c.s.Leftovers()
+
+	path := filepath.Join(dir, "account.jsonl")
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString(`{"object":{"type":"aws:ec2/vpc:Vpc","id":"vpc-ha`); err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+
+	for range 2 { // the second time reads what was written behind the half line
+		next := &client{t: t, s: start(t, Options{Dir: dir})}
+		if got := next.s.Leftovers(); !slices.Equal(got, want) {
+			t.Errorf("after a restart\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		again := next.make(vpcType, "vpc", values{"cidrBlock": "10.1.0.0/16"})
+		if again.id == n.vpc.id {
+			t.Error("an id was given twice")
+		}
+		if err := next.delete(again); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestJournalHoldsNoSecrets(t *testing.T) {
+	dir := t.TempDir()
+	c := &client{t: t, s: start(t, Options{Dir: dir})}
+	n := c.network()
+	key := c.make("tls:index/privateKey:PrivateKey", "host", values{"algorithm": "ED25519"})
+	in := propertyValue(values{
+		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+	}).ObjectValue()
+	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.out("privateKeyOpenssh")))
+	if _, err := c.server(instanceType).Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: urn(instanceType, "host"), Properties: c.marshal(in),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	journal, err := os.ReadFile(filepath.Join(dir, "account.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(journal), "PRIVATE KEY") || !strings.Contains(string(journal), `"userData":"secret:`) {
+		t.Error("the journal must hold a hash in place of the user data with the private key in it")
+	}
+}

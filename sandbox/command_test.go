@@ -1,0 +1,97 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// host is a reachable host whose keys are known.
+func (c *client) host() (connection map[string]any) {
+	c.t.Helper()
+	n := c.network()
+	user := c.make("tls:index/privateKey:PrivateKey", "user", values{"algorithm": "ED25519"})
+	key := c.make("tls:index/privateKey:PrivateKey", "host", values{"algorithm": "ED25519"})
+	pair := c.make(keyPairType, "pair", values{"publicKey": user.out("publicKeyOpenssh")})
+	machine := c.instance(n, "host", values{
+		"keyName": pair.id, "userData": "#cloud-config\nssh_keys:\n  ed25519_private: |\n" + key.out("privateKeyOpenssh"),
+	})
+	return map[string]any{
+		"host": machine.out("publicIp"), "user": "ubuntu", "privateKey": user.out("privateKeyOpenssh"), "hostKey": key.out("publicKeyOpenssh"),
+	}
+}
+
+func TestCommandChecksBothKeys(t *testing.T) {
+	c := newClient(t)
+	right := c.host()
+	other := c.make("tls:index/privateKey:PrivateKey", "other", values{"algorithm": "ED25519"})
+	for field, wrong := range map[string]struct{ value, want string }{
+		"hostKey":    {other.out("publicKeyOpenssh"), "host key mismatch"},
+		"privateKey": {other.out("privateKeyOpenssh"), "unable to authenticate"},
+		"host":       {"192.0.2.9", "i/o timeout"},
+	} {
+		connection := map[string]any{}
+		for k, v := range right {
+			connection[k] = v
+		}
+		connection[field] = wrong.value
+		_, err := c.try(remoteType, "x", values{"connection": connection, "create": "true"})
+		wantError(t, err, wrong.want)
+	}
+	c.make(remoteType, "x", values{"connection": right, "create": "true"})
+	_, err := c.try(remoteType, "x", values{"connection": right, "create": "true", "environment": map[string]any{"A": "b"}})
+	wantError(t, err, "environment variables")
+	_, err = c.try(remoteType, "x", values{"connection": right, "create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
+	wantError(t, err, `"levitate"`)
+}
+
+// A failing text tells which one ran: create, update or delete, the new or the stored one.
+func TestCommandRunsTheTextsOfItsProvider(t *testing.T) {
+	c := newClient(t)
+	connection := c.host()
+	text := func(name string) string { return "sudo env STEP='" + name + "' NODE='host' bash -c 'true'" }
+	in := values{"connection": connection, "create": "true"}
+	cmd := c.make(remoteType, "x", in)
+
+	_, err := c.update(cmd, values{"connection": connection, "create": text("fromCreate")}, false)
+	wantError(t, err, "fromCreate") // no update: create runs again
+	_, err = c.update(cmd, values{"connection": connection, "create": text("fromCreate"), "update": text("fromUpdate")}, false)
+	wantError(t, err, "fromUpdate")
+	if _, err := c.update(cmd, values{"connection": connection, "create": text("never")}, true); err != nil {
+		t.Errorf("a preview dials: %v", err)
+	}
+	if d := c.diff(cmd, values{"connection": connection, "create": "false"}); len(d.Replaces) > 0 || !slices.Equal(d.Diffs, []string{"create"}) {
+		t.Errorf("a new script changes %v and replaces by %v, want an update of create", d.Diffs, d.Replaces)
+	}
+	if d := c.diff(cmd, values{"connection": connection, "create": "true", "triggers": []any{"2"}}); !slices.Equal(d.Replaces, []string{"triggers"}) {
+		t.Errorf("a trigger replaces by %v", d.Replaces)
+	}
+	if _, err := c.update(cmd, values{"connection": connection, "create": "true", "delete": text("fromDelete")}, false); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, c.delete(cmd), "fromDelete")
+}
+
+func TestPreviewForgetsOutputOnlyWhenAnOldInputChanged(t *testing.T) {
+	c := newClient(t)
+	connection := c.host()
+	cmd := c.make(remoteType, "x", values{"connection": connection, "create": "true"})
+	added, err := c.update(cmd, values{"connection": connection, "create": "true", "delete": "true"}, true)
+	if err != nil || added["stdout"].IsComputed() {
+		t.Errorf("an added input makes stdout %v (%v), want what it was", added["stdout"], err)
+	}
+	changed, err := c.update(cmd, values{"connection": connection, "create": "false"}, true)
+	if err != nil || !changed["stdout"].IsComputed() {
+		t.Errorf("a changed input makes stdout %v (%v), want unknown", changed["stdout"], err)
+	}
+}
+
+func TestParseStepReadsShellWords(t *testing.T) {
+	name, env, err := parseStep("sudo env STEP='join' NODE='worker-1' CONFIG='a: '\\''b'\\''\nc: d' bash -c 'echo A=b'")
+	if err != nil || name != "join" || env["NODE"] != "worker-1" || env["CONFIG"] != "a: 'b'\nc: d" || len(env) != 3 {
+		t.Errorf("step %q, %q, %v", name, env, err)
+	}
+	if _, _, err := parseStep("sudo env STEP='join bash -c true"); err == nil || !strings.Contains(err.Error(), "not closed") {
+		t.Errorf("an open quote gives %v", err)
+	}
+}

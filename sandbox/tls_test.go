@@ -1,0 +1,124 @@
+package sandbox
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/crypto/ssh"
+)
+
+func TestPrivateKeysAreKeys(t *testing.T) {
+	c := newClient(t)
+	for _, in := range []values{
+		{"algorithm": "ED25519"}, {"algorithm": "ECDSA", "ecdsaCurve": "P256"}, {"algorithm": "RSA", "rsaBits": 2048},
+	} {
+		key := c.make("tls:index/privateKey:PrivateKey", "key", in)
+		for _, form := range []string{"privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"} {
+			if !key.outputs[resource.PropertyKey(form)].IsSecret() {
+				t.Errorf("%v: %s is not secret", in, form)
+			}
+			signer, err := ssh.ParsePrivateKey([]byte(key.out(form)))
+			if err != nil {
+				t.Fatalf("%v: %s: %v", in, form, err)
+			}
+			if got := string(ssh.MarshalAuthorizedKey(signer.PublicKey())); got != key.out("publicKeyOpenssh") {
+				t.Errorf("%v: %s belongs to %s, not to %s", in, form, got, key.out("publicKeyOpenssh"))
+			}
+		}
+		block, _ := pem.Decode([]byte(key.out("publicKeyPem")))
+		public, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, ok := public.(*rsa.PublicKey); ok && k.N.BitLen() != 2048 {
+			t.Errorf("RSA key of %d bits", k.N.BitLen())
+		}
+		if k, ok := public.(*ecdsa.PublicKey); ok && k.Curve.Params().Name != "P-256" {
+			t.Errorf("ECDSA key on %s", k.Curve.Params().Name)
+		}
+	}
+}
+
+func certificateOf(t *testing.T, th *thing) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(th.out("certPem")))
+	if block == nil {
+		t.Fatal("certPem is no PEM")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+func TestCertificatesVerifyAndRenew(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := &client{t: t, s: start(t, Options{Now: func() time.Time { return now }})}
+	caKey := c.make("tls:index/privateKey:PrivateKey", "ca", values{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	ca := c.make("tls:index/selfSignedCert:SelfSignedCert", "ca", values{
+		"privateKeyPem": caKey.out("privateKeyPem"), "isCaCertificate": true, "validityPeriodHours": 1000,
+		"allowedUses": []any{"cert_signing"}, "subject": map[string]any{"commonName": "kubernetes"},
+	})
+	key := c.make("tls:index/privateKey:PrivateKey", "admin", values{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	request := c.make("tls:index/certRequest:CertRequest", "admin", values{
+		"privateKeyPem": key.out("privateKeyPem"), "dnsNames": []any{"api.dev.internal"}, "ipAddresses": []any{"10.0.0.1"},
+		"subject": map[string]any{"commonName": "admin", "organization": "system:masters"},
+	})
+	in := values{
+		"caCertPem": ca.out("certPem"), "caPrivateKeyPem": caKey.out("privateKeyPem"), "certRequestPem": request.out("certRequestPem"),
+		"validityPeriodHours": 100.0, "earlyRenewalHours": 10.0, "allowedUses": []any{"client_auth", "digital_signature"},
+	}
+	admin := c.make("tls:index/locallySignedCert:LocallySignedCert", "admin", in)
+	roots := x509.NewCertPool()
+	roots.AddCert(certificateOf(t, ca))
+	cert := certificateOf(t, admin)
+	if _, err := cert.Verify(x509.VerifyOptions{
+		Roots: roots, CurrentTime: now, DNSName: "api.dev.internal", KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}); err != nil {
+		t.Error(err)
+	}
+	if cert.Subject.CommonName != "admin" || cert.Subject.Organization[0] != "system:masters" || cert.IPAddresses[0].String() != "10.0.0.1" {
+		t.Errorf("subject %v, addresses %v", cert.Subject, cert.IPAddresses)
+	}
+	now = now.Add(89 * time.Hour)
+	if d := c.diff(admin, in); len(d.Diffs) > 0 {
+		t.Errorf("an hour before its renewal it changes %v", d.Diffs)
+	}
+	now = now.Add(time.Hour)
+	if d := c.diff(admin, in); len(d.Replaces) != 1 || d.Replaces[0] != "readyForRenewal" {
+		t.Errorf("at its renewal it is replaced by %v", d.Replaces)
+	}
+}
+
+func TestRandomValues(t *testing.T) {
+	c := newClient(t)
+	password := c.make("random:index/randomPassword:RandomPassword", "p", values{"length": 24, "special": false, "minNumeric": 3})
+	if !password.outputs["result"].IsSecret() || !password.outputs["bcryptHash"].IsSecret() {
+		t.Error("a password must be secret")
+	}
+	digits := 0
+	for _, r := range password.out("result") {
+		if r >= '0' && r <= '9' {
+			digits++
+		}
+	}
+	if len(password.out("result")) != 24 || digits < 3 {
+		t.Errorf("password %q", password.out("result"))
+	}
+	if err := bcrypt.CompareHashAndPassword([]byte(password.out("bcryptHash")), []byte(password.out("result"))); err != nil {
+		t.Error(err)
+	}
+	bytes := c.make("random:index/randomBytes:RandomBytes", "b", values{"length": 32})
+	raw, err := base64.StdEncoding.DecodeString(bytes.out("base64"))
+	if err != nil || len(raw) != 32 || !bytes.outputs["base64"].IsSecret() {
+		t.Errorf("%d bytes, secret %v, %v", len(raw), bytes.outputs["base64"].IsSecret(), err)
+	}
+}
