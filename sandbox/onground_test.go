@@ -1,0 +1,40 @@
+package sandbox
+
+import (
+	"context"
+	"slices"
+	"testing"
+)
+
+// zone is a ground that only keeps records.
+type zone struct {
+	Ground
+	records map[string][]string
+}
+
+func (z *zone) SetRecord(_ context.Context, name string, addresses []string) error {
+	z.records[name] = addresses
+	return nil
+}
+func (z *zone) Leftovers(context.Context) ([]string, error) { return nil, nil }
+func (z *zone) Close() error                                { return nil }
+
+// A control plane that comes back elsewhere changes the record of its API in place.
+func TestHostsSeeRecordsThatChange(t *testing.T) {
+	ground := &zone{records: map[string][]string{}}
+	c := &client{t: t, s: start(t, Options{Ground: ground})}
+	vpc := c.make(vpcType, "vpc", values{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
+	private := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.id}}})
+	in := func(address string) values {
+		return values{"zoneId": private.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}
+	}
+	record := c.make(recordType, "api", in("10.0.1.10"))
+	for _, address := range []string{"10.0.1.10", "10.0.1.11"} {
+		if _, err := c.update(record, in(address), false); err != nil {
+			t.Fatal(err)
+		}
+		if got := ground.records["api.dev.internal"]; !slices.Equal(got, []string{address}) {
+			t.Errorf("hosts know %v, want %s", got, address)
+		}
+	}
+}
