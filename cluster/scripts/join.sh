@@ -120,7 +120,7 @@ registered() {
 	local until=$((SECONDS + 120)) restarted='' found
 	until found=$(kube get node "$NODE" -o name 2>/dev/null) && [ -n "$found" ]; do
 		[ "$SECONDS" -lt "$until" ] || die "node $NODE does not register with the cluster; see: journalctl -u kubelet"
-		if [ -z "$restarted" ] && kube get node "$NODE" 2>&1 | grep -q NotFound; then
+		if [ -z "$restarted" ] && grep -q NotFound <<<"$(kube get node "$NODE" 2>&1)"; then
 			say "registering the node again"
 			systemctl restart kubelet
 			restarted=1
