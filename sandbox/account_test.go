@@ -27,7 +27,7 @@ func TestJournalSurvivesAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.WriteString(`{"object":{"type":"aws:ec2/vpc:Vpc","id":"vpc-ha`); err != nil {
+	if _, err := file.WriteString(`{"object":{"type":"aws:ec2/vpc:Vpc","id":"vpc-ha` + strings.Repeat("lf", 2000)); err != nil {
 		t.Fatal(err)
 	}
 	file.Close()

@@ -1,0 +1,51 @@
+package sandbox
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A VPC of 12 s, a group of 3 s and an instance of 15 s that needs the VPC; a command that dies with the instance.
+const smallState = `{"deployment":{"resources":[
+{"urn":"urn:pulumi:dev::p::pulumi:pulumi:Stack::s","type":"pulumi:pulumi:Stack"},
+{"urn":"urn:pulumi:dev::p::kubeadm-aws:infra:Network::net","type":"kubeadm-aws:infra:Network","parent":"urn:pulumi:dev::p::pulumi:pulumi:Stack::s"},
+{"urn":"urn:pulumi:dev::p::aws:ec2/vpc:Vpc::vpc","type":"aws:ec2/vpc:Vpc","custom":true,"parent":"urn:pulumi:dev::p::kubeadm-aws:infra:Network::net"},
+{"urn":"urn:pulumi:dev::p::aws:ec2/securityGroup:SecurityGroup::alone","type":"aws:ec2/securityGroup:SecurityGroup","custom":true},
+{"urn":"urn:pulumi:dev::p::aws:ec2/instance:Instance::host","type":"aws:ec2/instance:Instance","custom":true,"dependencies":["urn:pulumi:dev::p::kubeadm-aws:infra:Network::net"]},
+{"urn":"urn:pulumi:dev::p::command:remote:Command::host-node","type":"command:remote:Command","custom":true,
+ "deletedWith":"urn:pulumi:dev::p::aws:ec2/instance:Instance::host","dependencies":["urn:pulumi:dev::p::aws:ec2/instance:Instance::host"],
+ "inputs":{"create":"sudo env STEP='node' NODE='host' bash -c 'true'","delete":"true"}},
+{"urn":"urn:pulumi:dev::p::command:remote:Command::all","type":"command:remote:Command","custom":true,
+ "deletedWith":"urn:pulumi:dev::p::aws:ec2/instance:Instance::host","propertyDependencies":{"connection":["urn:pulumi:dev::p::aws:ec2/instance:Instance::host"]},
+ "inputs":{"create":"sudo env STEP='nodes-ready' NODE='host' bash -c 'true'","delete":"true"}}
+]}}`
+
+func TestPredictFollowsDependencies(t *testing.T) {
+	got, err := Predict([]byte(smallState))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vpc, host, step := latencies[vpcType], latencies[instanceType], stepLatencies["nodes-ready"]
+	if want := vpc.create + host.create + step.create; got.Up.Total != want || got.Ready != want {
+		t.Errorf("up takes %v, Ready after %v, want %v", got.Up.Total, got.Ready, want)
+	}
+	if want := host.delete + vpc.delete; got.Destroy.Total != want {
+		t.Errorf("destroy takes %v, want %v: the command is gone with its host", got.Destroy.Total, want)
+	}
+	var path []string
+	at := time.Duration(0)
+	for _, s := range got.Up.Critical {
+		path = append(path, s.Name)
+		if s.Start != at {
+			t.Errorf("%s starts at %v, want %v: nothing is waited for on the critical path", s.Name, s.Start, at)
+		}
+		at = s.End
+	}
+	if want := "vpc; host (Instance); host all"; strings.Join(path, "; ") != want {
+		t.Errorf("critical path %v, want %s", path, want)
+	}
+	if _, err := Predict([]byte("no JSON")); err == nil {
+		t.Error("a deployment that is no JSON was predicted")
+	}
+}
