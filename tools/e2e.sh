@@ -35,7 +35,7 @@ ours() {
   local p
   for p in /proc/[0-9]*; do
     if [ "${p#/proc/}" = "$$" ]; then continue; fi
-    if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qF "$work"; then printf '%s\n' "${p#/proc/}"; fi
+    if tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -qF "$work"; then printf '%s\n' "${p#/proc/}"; fi
   done
 }
 hosts() {
@@ -55,7 +55,7 @@ hosts() {
 finish() {
   local rc=$? pids
   trap '' INT TERM
-  pids=$(ours)
+  pids=$(ours 2>/dev/null)
   # shellcheck disable=SC2086
   if [ -n "$pids" ]; then kill -KILL $pids 2>/dev/null || true; fi
   if [ "$rc" != 0 ] && [ -n "${KEEP:-}" ]; then
