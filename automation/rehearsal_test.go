@@ -105,7 +105,6 @@ func changed(t *testing.T, stdout string) (plan map[string]int, hosts int) {
 func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	before := snapshot(t, dir)
 
 	up := startDriver(t, dir, "up")
 	up.until(t, "the first phase began", func(e event) bool { return e.Kind == kindPhase })
@@ -144,7 +143,7 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 
 	// For the same reason the rest is about a stack that nobody killed.
 	dir = project(t)
-	before = snapshot(t, dir)
+	before := snapshot(t, dir)
 	if code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
