@@ -8,12 +8,13 @@ usage: sudo env BACKUP_SCHEDULE="*-*-* 00/6:00:00" ... backup.sh
 Environment:
   BACKUP_SCHEDULE   systemd calendar expression
   ETCD_SNAPSHOT     text of etcd-snapshot.sh
+  NODE              name of this node
   BUCKET, PREFIX, AWS_REGION, S3_ENDPOINT   where snapshots go, see etcd-snapshot.sh --help
 Prints "snapshots at <schedule>". Take one at once: sudo etcd-snapshot now
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
-for v in BACKUP_SCHEDULE ETCD_SNAPSHOT BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
+for v in BACKUP_SCHEDULE ETCD_SNAPSHOT NODE BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
 	[ -n "${!v:-}" ] || { echo "backup: $v is not set" >&2; usage >&2; exit 2; }
 done
 
@@ -37,6 +38,7 @@ put 600 /etc/kubernetes/etcd-backup.env <<-TEXT
 	PREFIX='$PREFIX'
 	AWS_REGION='$AWS_REGION'
 	S3_ENDPOINT='$S3_ENDPOINT'
+	NODE='$NODE'
 TEXT
 put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
 	[Unit]

@@ -12,6 +12,7 @@ Environment, by default from /etc/kubernetes/etcd-backup.env:
   AWS_REGION       region of the bucket
   S3_ENDPOINT      such as https://s3.eu-central-1.amazonaws.com
   CA_FILE          authority of the cluster, by which its snapshots are known; default /etc/kubernetes/pki/ca.crt
+  NODE             name of this node, which says when the last snapshot reached the bucket; empty tells nobody
 Credentials are those of the instance's role.
 TEXT
 }
@@ -103,8 +104,16 @@ metrics() { # FAILED: the state of backups for node-exporter's textfile collecto
 	mv "$METRICS.new" "$METRICS"
 }
 
+# For whoever asks the cluster and cannot look into the bucket. The snapshot is good whether this works or not.
+announce() { # SECONDS KEY
+	[ -n "${NODE:-}" ] || return 0
+	kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir "$work/cache" --request-timeout=20s annotate node "$NODE" --overwrite \
+		"kubeadm-aws/last-backup=$(date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ)" "kubeadm-aws/last-backup-key=$2" >"$work/log" 2>&1 </dev/null ||
+		say "the snapshot is in the bucket, but node $NODE cannot say so: $(tail -n 1 "$work/log")"
+}
+
 now() {
-	local pki=/etc/kubernetes/pki/etcd name
+	local pki=/etc/kubernetes/pki/etcd name at
 	name=$(date -u +%Y-%m-%dT%H-%M-%SZ).db
 	timeout 300 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt \
 		--cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
@@ -116,7 +125,9 @@ now() {
 	printf '%s\n# cluster %s\n' "$PREFIX/$name" "$(cluster)" >"$work/latest"
 	# Last, so that it never names a snapshot that is not whole.
 	put "$work/latest" "$PREFIX/latest" || die "the pointer to the newest snapshot cannot be written"
-	echo "$(date +%s) $(stat -c %s "$work/$name")" >"$STATE/last-snapshot"
+	at=$(date +%s)
+	echo "$at $(stat -c %s "$work/$name")" >"$STATE/last-snapshot"
+	announce "$at" "$PREFIX/$name"
 	say "s3://$BUCKET/$PREFIX/$name, $(stat -c %s "$work/$name") bytes"
 	echo "$PREFIX/$name"
 }
