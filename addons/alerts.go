@@ -38,8 +38,8 @@ func (b *builder) alerts(definitions pulumi.Resource) error {
 func alertGroups(cfg *config.Config) map[string][]alert {
 	groups := map[string][]alert{
 		"etcd-backup": {
-			{"EtcdBackupTooOld", "time() - max(" + backupTime + ") > 2 * 24 * 3600", "15m", "critical",
-				"The newest etcd snapshot is more than two days old.", "Look at: journalctl -u etcd-snapshot on the control plane."},
+			{"EtcdBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", backupTime, 2*cfg.Backup.LongestPause().Seconds()), "15m", "critical",
+				"Two etcd snapshots in a row did not reach the bucket.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupFailed", "max(" + backupFailed + ") > 0", "15m", "warning",
 				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupNeverReported", "absent(" + backupTime + ")", "24h", "warning",

@@ -247,3 +247,35 @@ func (c calendar) on(day time.Time) bool {
 	}
 	return c.weekdays[day.Weekday()] && c.months[day.Month()] && c.days[number]
 }
+
+// LongestPause is the longest time from one snapshot to the next that the schedule means; 0 for a schedule that was not
+// validated.
+func (b Backup) LongestPause() time.Duration {
+	c, err := parseCalendar(b.Schedule)
+	if err != nil {
+		return 0
+	}
+	return c.longestPause()
+}
+
+// longestPause is the longest time from one event to the next.
+func (c calendar) longestPause() time.Duration {
+	days, ever := c.longestGap()
+	if !ever {
+		return 0
+	}
+	var inDay []time.Duration
+	for h, on := range c.hours {
+		for m, too := range c.minute {
+			if on && too {
+				inDay = append(inDay, time.Duration(h)*time.Hour+time.Duration(m)*time.Minute)
+			}
+		}
+	}
+	// From the last of one day to the first of the next, or between two of one day.
+	longest := time.Duration(days)*24*time.Hour - inDay[len(inDay)-1] + inDay[0]
+	for i := 1; i < len(inDay); i++ {
+		longest = max(longest, inDay[i]-inDay[i-1])
+	}
+	return longest
+}

@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestCalendar(t *testing.T) {
 	for text, want := range map[string]struct{ gap, perHour int }{
@@ -58,5 +61,25 @@ func TestCalendar(t *testing.T) {
 	c, err := parseCalendar("*-04-31")
 	if _, ever := c.longestGap(); err != nil || ever {
 		t.Errorf("31 April: %v, comes %t", err, ever)
+	}
+}
+
+func TestLongestPause(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"hourly":                time.Hour,
+		"daily":                 24 * time.Hour,
+		"weekly":                7 * 24 * time.Hour,
+		"*:0/30":                30 * time.Minute,
+		"*-*-* 00/6:00:00":      6 * time.Hour,
+		"8..18/2:00":            14 * time.Hour,
+		"03:00,10":              23*time.Hour + 50*time.Minute,
+		"Mon..Fri 8,20:15":      60 * time.Hour,
+		"never":                 0,
+		"*-04-31":               0,
+		"Sat,Sun *-*-* 12,18:0": 5*24*time.Hour + 18*time.Hour,
+	} {
+		if got := (Backup{Schedule: text}).LongestPause(); got != want {
+			t.Errorf("%s pauses for %s, want %s", text, got, want)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"kubeadm-aws/config"
 )
@@ -257,40 +256,3 @@ func argoRollouts(ctx context.Context, r *run) finding {
 	}
 	return r.release(ctx, "argo-rollouts")
 }
-
-// The annotations that the backup leaves on the control plane's node after each snapshot that reached the bucket.
-const (
-	lastBackup     = "kubeadm-aws/last-backup"
-	lastBackupSize = "kubeadm-aws/last-backup-key"
-)
-
-// backupAge reads when the last snapshot reached the bucket from the node that takes them.
-func backupAge(ctx context.Context, r *run) finding {
-	const look = "on the control plane: systemctl status etcd-snapshot.timer; journalctl -u etcd-snapshot"
-	if r.Config.Backup.Schedule == "" {
-		return skipped("there is no schedule in the settings")
-	}
-	var n node
-	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
-		return broken(lookAtNodes, err)
-	}
-	written, there := n.Metadata.Annotations[lastBackup]
-	if !there {
-		if age := r.Now().Sub(n.Metadata.CreationTimestamp); age < mostBackupAge {
-			return skipped("none was due yet: the cluster is %s old", age.Round(time.Minute))
-		}
-		return failed(look, "no snapshot has ever reached the bucket")
-	}
-	at, err := time.Parse(time.RFC3339, written)
-	if err != nil {
-		return failed(look, "node annotation %s: %v", lastBackup, err)
-	}
-	age := r.Now().Sub(at).Round(time.Minute)
-	if age > mostBackupAge {
-		return failed(look, "the last snapshot is %s old", age)
-	}
-	return ok("the last snapshot is %s old: %s", age, n.Metadata.Annotations[lastBackupSize])
-}
-
-// mostBackupAge is when a snapshot counts as too old: every schedule that is shipped takes several a day.
-const mostBackupAge = 26 * time.Hour

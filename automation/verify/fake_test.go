@@ -281,7 +281,7 @@ func healthy(t *testing.T) *fakeAPI {
 		return o
 	}
 	master := node("master", "eu-west-1a", "", map[string]any{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
-	master["metadata"].(map[string]any)["annotations"] = map[string]any{lastBackup: now.Add(-3 * time.Hour).Format(time.RFC3339), lastBackupSize: "etcd/3.db"}
+	master["metadata"].(map[string]any)["annotations"] = map[string]any{lastBackup: now.Add(-3 * time.Hour).Format(time.RFC3339), lastBackupKey: "etcd/3.db"}
 	f.objects["/version"] = map[string]any{"gitVersion": "v1.36.3"}
 	f.objects["/readyz"] = map[string]any{}
 	f.objects["/api/v1/nodes"] = []any{master, node("worker-1", "eu-west-1b", "workload=api")}

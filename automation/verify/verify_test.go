@@ -167,8 +167,11 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 			first(f, "/apis/argoproj.io/v1alpha1/applications")["status"] = map[string]any{"sync": map[string]any{"status": "OutOfSync"}, "health": map[string]any{"status": "Degraded"}}
 		}},
 		{"argo rollouts", "it is down", "0 of 1 ready", unavailable("argo-rollouts")},
-		{"etcd backup", "it is old", "the last snapshot is 27h", func(f *fakeAPI) {
-			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: now.Add(-27 * time.Hour).Format(time.RFC3339)}
+		{"etcd backup", "one was missed", "the last snapshot is 7h30m0s old", func(f *fakeAPI) {
+			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: now.Add(-450 * time.Minute).Format(time.RFC3339)}
+		}},
+		{"etcd backup", "it says nonsense", "cannot parse", func(f *fakeAPI) {
+			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: "yesterday"}
 		}},
 		{"etcd backup", "it never worked", "no snapshot has ever reached the bucket", func(f *fakeAPI) { metadata(first(f, nodes))["annotations"] = nil }},
 		{"certificates", "one is about to end", "certificate ns/web ends in 9 days", func(f *fakeAPI) {
@@ -214,7 +217,6 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 		{"volume", "no volumes to attach", func(o *Options) { o.Hosts = true }},
 		{"cloud controller", "stand-in", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},
-		{"etcd backup", "no schedule", func(o *Options) { o.Config.Backup.Schedule = "" }},
 	} {
 		t.Run(tt.check+": "+tt.reason, func(t *testing.T) {
 			o := Options{Config: settings()}

@@ -1,0 +1,44 @@
+package verify
+
+import (
+	"context"
+	"time"
+)
+
+// The annotations that cluster/scripts/etcd-snapshot.sh leaves on the control plane's node after each snapshot that reached
+// the bucket: when, in RFC 3339, and the key.
+const (
+	lastBackup    = "kubeadm-aws/last-backup"
+	lastBackupKey = "kubeadm-aws/last-backup-key"
+)
+
+// backupSlack is how much later than the schedule says a snapshot may reach the bucket before one counts as missed. The
+// timer gives a run twenty minutes.
+const backupSlack = time.Hour
+
+// backupAge reads when the last snapshot reached the bucket from the node that takes them.
+func backupAge(ctx context.Context, r *run) finding {
+	const look = "on the control plane: systemctl list-timers etcd-snapshot.timer; journalctl -u etcd-snapshot; sudo etcd-snapshot now takes one"
+	var n node
+	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
+		return broken(lookAtNodes, err)
+	}
+	most := r.Config.Backup.LongestPause() + backupSlack
+	written, there := n.Metadata.Annotations[lastBackup]
+	if !there {
+		// The annotation is the node object's, so a control plane that was replaced has to take a snapshot first as well.
+		if age := r.Now().Sub(n.Metadata.CreationTimestamp); age < most {
+			return skipped("none was due yet: the node is %s old, the schedule is %s", age.Round(time.Minute), r.Config.Backup.Schedule)
+		}
+		return failed(look, "no snapshot has ever reached the bucket")
+	}
+	at, err := time.Parse(time.RFC3339, written)
+	if err != nil {
+		return failed(look, "node annotation %s: %v", lastBackup, err)
+	}
+	age := r.Now().Sub(at).Round(time.Minute)
+	if age > most {
+		return failed(look, "the last snapshot is %s old, and the schedule is %s: a run was missed or failed", age, r.Config.Backup.Schedule)
+	}
+	return ok("the last snapshot is %s old: %s", age, n.Metadata.Annotations[lastBackupKey])
+}
