@@ -1,0 +1,82 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Swept is what the sweep finds in an account, each thing in words.
+type Swept struct {
+	// Found is what controllers of the cluster made; it is removed, unless only a listing was asked for.
+	Found []string
+	// Kept are volumes that stay because the settings say so.
+	Kept []string
+	// Instances of the cluster run, so what was found may be in use and nothing is removed.
+	Instances []string
+}
+
+// runLocal plays the local commands of the program against the model: the sweep. Other texts do nothing.
+func (p *commandProvider) runLocal(in values, which string) (stdout, stderr string, err error) {
+	if !isSweep(in.str(which)) {
+		return "", "", nil
+	}
+	swept := p.sandbox.Sweep(in.str(which), false)
+	if len(swept.Found) > 0 && len(swept.Instances) > 0 {
+		return "", "", fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated: %s",
+			len(swept.Instances), strings.Join(swept.Instances, ", "))
+	}
+	lines := []string{fmt.Sprintf("swept: %d found, %d removed, 0 left", len(swept.Found), len(swept.Found))}
+	for _, title := range swept.Found {
+		lines = append(lines, "removed "+title)
+	}
+	return strings.Join(lines, "\n"), "", nil
+}
+
+func isSweep(text string) bool { return contains(strings.Fields(text), "./sweep") }
+
+// Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
+func (s *Sandbox) Sweep(command string, dryRun bool) Swept {
+	words := strings.Fields(command)
+	options := map[string]string{}
+	for i, w := range words {
+		if strings.HasPrefix(w, "--") && i+1 < len(words) {
+			options[w[2:]] = words[i+1]
+		}
+	}
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var swept Swept
+	for _, o := range a.all(instanceType) {
+		if a.vpcOf(o) == options["vpc"] {
+			swept.Instances = append(swept.Instances, o.title())
+		}
+	}
+	for _, o := range a.madeByControllers(options["cluster"], options["vpc"]) {
+		if options["volumes"] == "keep" && o.Type == volumeType {
+			swept.Kept = append(swept.Kept, o.title())
+			continue
+		}
+		swept.Found = append(swept.Found, o.title())
+		if !dryRun && len(swept.Instances) == 0 {
+			a.remove(o)
+		}
+	}
+	return swept
+}
+
+// madeByControllers are the things that controllers of a cluster made, by tag. What Pulumi made has a URN and is never
+// among them; nor are things of another cluster.
+func (a *account) madeByControllers(cluster, vpc string) []*object {
+	return a.where(func(o *object) bool {
+		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {
+			return false
+		}
+		tags := o.tags()
+		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
+		if lb := a.find(loadBalancerType, o.State.str("madeFor")); lb != nil {
+			mine = mine || lb.tags()["elbv2.k8s.aws/cluster"] == cluster
+		}
+		return mine && (a.vpcOf(o) == vpc || o.Type == volumeType)
+	})
+}
