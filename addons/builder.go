@@ -80,6 +80,9 @@ const (
 
 // namespace makes a namespace. It is an object of its own, not a side effect of a release, because Helm leaves behind
 // the namespaces that it makes.
+//
+// One that an add-on leaves behind is deleted. When the whole cluster goes, all that was in it is gone by then, and
+// Kubernetes takes five seconds and a healthy aggregation layer to delete an empty namespace: it dies with the machine.
 func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
 	object, err := b.object("namespace-"+name, kube.ObjectArgs{
 		APIVersion: "v1",
@@ -89,7 +92,7 @@ func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption
 			"pod-security.kubernetes.io/enforce": security,
 			"app.kubernetes.io/managed-by":       "pulumi",
 		},
-	}, needs(b.args.Cluster.APIReady), opts...)
+	}, needs(b.args.Cluster.APIReady), append(opts, pulumi.DeletedWith(b.args.Cluster.Machine))...)
 	if err != nil {
 		return nil, fmt.Errorf("namespace %s: %w", name, err)
 	}

@@ -58,6 +58,8 @@ type Cluster struct {
 	Kubeconfig pulumi.StringOutput
 	Provider   *kubernetes.Provider
 	APIReady   pulumi.Resource
+	// Machine is the control plane's: with it dies all that is in the cluster.
+	Machine pulumi.Resource
 	// Joined holds the last step of every host.
 	Joined []pulumi.Resource
 
@@ -78,7 +80,7 @@ func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
 		return nil, err
 	}
 	name := cfg.Cluster.Name
-	c := &Cluster{}
+	c := &Cluster{Machine: first.Machine}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}

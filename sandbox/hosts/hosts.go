@@ -2,7 +2,8 @@
 // systemd and sshd, booted like an EC2 image), commands run over SSH and Kubernetes objects go to a real API.
 //
 // What has no place here is stood in for: the CNI by a bridge and static routes, the cloud controller manager by removing
-// its taint, the instance metadata service by one that knows the instance role. Charts are only recorded.
+// its taint, the Load Balancer Controller by a name for each Ingress, the instance metadata service by one that knows the
+// instance role. Charts are only recorded.
 package hosts
 
 import (

@@ -26,6 +26,9 @@ func (g *Ground) Apply(ctx context.Context, kubeconfig string, object map[string
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", title(object), err)
 	}
+	if live["kind"] == "Ingress" {
+		return g.balance(ctx, c, path, live)
+	}
 	return live, nil
 }
 
