@@ -33,18 +33,20 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) (pu
 	if err != nil {
 		return nil, err
 	}
-	gate, err := b.applicationsGate(argocd, gates...)
-	if err != nil {
-		return nil, err
-	}
+	outlast := append(needs(argocd), needs(gates...)...)
 	if settings.RepoURL == "" {
-		return argocd, nil
+		_, err := b.applicationsGate(outlast)
+		return argocd, err
 	}
 	apps, err := b.apps()
 	if err != nil {
 		return nil, err
 	}
-	_, err = b.object("root-application", rootApplication(b.cfg), needs(gate, apps))
+	gate, err := b.applicationsGate(append(outlast, apps))
+	if err != nil {
+		return nil, err
+	}
+	_, err = b.behind(gate, "root-application", rootApplication(b.cfg), needs(apps))
 	return argocd, err
 }
 

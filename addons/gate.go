@@ -2,9 +2,11 @@ package addons
 
 import (
 	_ "embed"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/cluster"
 )
 
@@ -16,8 +18,11 @@ const keepVolumes = "keep"
 
 // gate is a step whose removal is the point. It depends on a controller, so it goes before the controller does, and
 // going it removes what users and GitOps made outside the program that only this controller can clean up after: it
-// waits until load balancers and volumes are really gone. What the program itself makes of that kind depends on the
-// gate, so that nothing is removed behind the program's back.
+// waits until load balancers and volumes are really gone. What the program itself makes of that kind stands behind the
+// gate, and goes the same way.
+//
+// It needs what its objects need, beside the controller: a namespace or a password that went first would go while they
+// are still there.
 //
 // There is one gate for each controller, because causes differ: a volume need not wait for Argo CD, and an add-on that
 // is switched off takes its own gate along.
@@ -40,21 +45,30 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 	})...)
 }
 
+// behind makes an object that is not gone before its controller, or the controller's webhook, has let go of it. When its
+// gate goes too, the engine takes the object out of the state right before the gate's turn and does not delete it: that
+// could only wait for a controller that may be dead. The gate removes it with all others of its kind, and knows how to do
+// that without a controller. An object that goes while its gate stays, such as an Ingress of a domain that was taken out
+// of the configuration, is deleted by the engine.
+func (b *builder) behind(gate pulumi.Resource, name string, args kube.ObjectArgs, needs []pulumi.Resource) (*kube.Object, error) {
+	return b.object(name, args, append(needs, gate), pulumi.DeletedWith(gate))
+}
+
 // applicationsGate deletes Argo CD's Applications with all that they deployed. The gates of what Applications deploy
 // have to outlive it.
-func (b *builder) applicationsGate(argocd pulumi.Resource, gates ...pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) applicationsGate(needs []pulumi.Resource) (pulumi.Resource, error) {
 	return b.gate("applications", map[string]string{
 		"RELEASE":    "applications",
 		"CONTROLLER": "argocd/statefulset/argocd-application-controller",
-	}, append(needs(argocd), needs(gates...)...))
+	}, needs)
 }
 
 // loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits for their load balancers to go.
-func (b *builder) loadBalancersGate(controller ...pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) loadBalancersGate(needs []pulumi.Resource) (pulumi.Resource, error) {
 	return b.gate("load-balancers", map[string]string{
 		"RELEASE":    "load-balancers",
 		"CONTROLLER": "kube-system/deployment/aws-load-balancer-controller",
-	}, needs(controller...))
+	}, needs)
 }
 
 // volumesGate deletes persistent volume claims with the workloads that hold them, and waits for the volumes to go.
@@ -67,11 +81,12 @@ func (b *builder) volumesGate(driver pulumi.Resource) (pulumi.Resource, error) {
 	}, needs(driver))
 }
 
-// operandsGate deletes the custom resources of an operator, whose finalizers only the operator removes.
-func (b *builder) operandsGate(subject, resource, controller string, needs []pulumi.Resource) (pulumi.Resource, error) {
+// operandsGate deletes the custom resources of an operator, whose finalizers only the operator removes. Those that come
+// first are gone before the next are touched.
+func (b *builder) operandsGate(subject, controller string, resources []string, needs []pulumi.Resource) (pulumi.Resource, error) {
 	return b.gate(subject, map[string]string{
 		"RELEASE":    "resources",
-		"RESOURCES":  resource,
+		"RESOURCES":  strings.Join(resources, " "),
 		"CONTROLLER": controller,
 	}, needs)
 }

@@ -12,7 +12,7 @@ import (
 // ingress publishes the platform under the domain: one load balancer for everything, with the certificate of the
 // domain, and records that point to it. Without a domain there is none; Services are then reached by port-forward.
 func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) error {
-	if gate == nil || b.cfg.DNS.Domain == "" || b.args.CertificateARN == nil {
+	if gate == nil || !b.published() {
 		return nil
 	}
 	shared, err := b.sharedIngress(gate)
@@ -20,18 +20,29 @@ func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) error {
 		return err
 	}
 	if argocd != nil {
-		err := b.serve("argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz", needs(shared, argocd))
+		err := b.serve(gate, "argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz", needs(shared, argocd))
 		if err != nil {
 			return err
 		}
 	}
 	if monitoring != nil {
-		err := b.serve("grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health", needs(shared, monitoring))
+		err := b.serve(gate, "grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health", needs(shared, monitoring))
 		if err != nil {
 			return err
 		}
 	}
 	return b.records(shared)
+}
+
+// published says whether the platform is served under a domain.
+func (b *builder) published() bool { return b.cfg.DNS.Domain != "" && b.args.CertificateARN != nil }
+
+// ingressNamespace makes the namespace of the Ingress that stands for the load balancer; nil without a domain.
+func (b *builder) ingressNamespace() (pulumi.Resource, error) {
+	if !b.published() {
+		return nil, nil
+	}
+	return b.namespace("ingress", baseline)
 }
 
 // hostnameKnown is the condition of an Ingress whose load balancer exists.
@@ -41,11 +52,7 @@ const hostnameKnown = "jsonpath={.status.loadBalancer.ingress[0].hostname}"
 // holds the settings that concern the whole: its listeners and its security groups. The groups are the program's, so
 // the controller makes none and writes no rules.
 func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
-	namespace, err := b.namespace("ingress", baseline)
-	if err != nil {
-		return nil, err
-	}
-	return b.object("ingress-shared", kube.ObjectArgs{
+	return b.behind(gate, "ingress-shared", kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       "shared",
@@ -66,12 +73,12 @@ func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
 			}},
 		}},
 		WaitFor: []string{hostnameKnown},
-	}, needs(gate, namespace))
+	}, nil)
 }
 
 // serve publishes a Service under a host name.
-func (b *builder) serve(name, host, service, namespace, health string, needs []pulumi.Resource) error {
-	_, err := b.object("ingress-"+name, kube.ObjectArgs{
+func (b *builder) serve(gate pulumi.Resource, name, host, service, namespace, health string, needs []pulumi.Resource) error {
+	_, err := b.behind(gate, "ingress-"+name, kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       name,

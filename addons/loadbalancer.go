@@ -32,7 +32,11 @@ func (b *builder) loadBalancerController() (pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.loadBalancersGate(controller, class)
+	namespace, err := b.ingressNamespace()
+	if err != nil {
+		return nil, err
+	}
+	return b.loadBalancersGate(needs(controller, class, namespace))
 }
 
 func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Values {

@@ -32,9 +32,9 @@ var mustOutlive = []struct{ lasting, going, why string }{
 
 	{"aws-load-balancer-controller", "release-gate-load-balancers", "the controller deletes the load balancers that the gate waits for"},
 	{"ingressclass-alb", "release-gate-load-balancers", "the controller knows its Ingresses by their class"},
-	{"release-gate-load-balancers", "ingress-shared", "the gate deletes Ingresses of users, not those of the program"},
-	{"release-gate-load-balancers", "ingress-argocd", "the controller removes the finalizer"},
-	{"release-gate-load-balancers", "ingress-grafana", "the controller removes the finalizer"},
+	{"release-gate-load-balancers", "ingress-shared", "an Ingress that is made after the gate let go stays"},
+	{"release-gate-load-balancers", "ingress-argocd", "an Ingress that is made after the gate let go stays"},
+	{"release-gate-load-balancers", "ingress-grafana", "an Ingress that is made after the gate let go stays"},
 	{"release-gate-load-balancers", "release-gate-applications", "Applications have Ingresses"},
 	{"release-gate-load-balancers", "clusterissuer-letsencrypt", "challenges are answered by Ingresses"},
 	{"argo-cd", "ingress-argocd", "the Ingress points to its Service"},
@@ -43,7 +43,7 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"ingress-shared", "shop.example.com", "the record points to its load balancer"},
 
 	{"argo-cd", "release-gate-applications", "Argo CD deletes what Applications deployed"},
-	{"release-gate-applications", "root-application", "the gate deletes the Applications of users, not that of the program"},
+	{"release-gate-applications", "root-application", "Argo CD deploys anew what the gate removes"},
 
 	{"rabbitmq-cluster-operator", "release-gate-rabbitmq", "the operator removes the finalizer of clusters"},
 	{"release-gate-rabbitmq", "rabbitmq", "the operator removes the finalizer"},
@@ -128,6 +128,48 @@ func TestGatesAreNotSkippedWithTheirMachine(t *testing.T) {
 	volumes := r.find(t, "release-gate-volumes").inputs["delete"].StringValue()
 	if !strings.Contains(volumes, "VOLUMES='delete'") {
 		t.Errorf("the gate of volumes does not say what becomes of them:\n%.300s", volumes)
+	}
+}
+
+// What only a controller lets go of is not deleted by the engine, which could do nothing but wait when the controller is
+// dead. Everything else is: it would be left behind.
+func TestWhatNeedsAControllerGoesWithItsGate(t *testing.T) {
+	gates := map[string]string{
+		"rabbitmq": "release-gate-rabbitmq", "postgresql": "release-gate-postgresql", "root-application": "release-gate-applications",
+		"ingress-shared": "release-gate-load-balancers", "ingress-argocd": "release-gate-load-balancers", "ingress-grafana": "release-gate-load-balancers",
+	}
+	seen := 0
+	for _, entry := range install(t, nil, everything).resources {
+		if !strings.HasPrefix(entry.kind, "kubernetes:") || strings.HasSuffix(entry.kind, ":Namespace") {
+			continue
+		}
+		if entry.deletedWith != gates[entry.name] {
+			t.Errorf("%s is deleted with %q, want %q", entry.name, entry.deletedWith, gates[entry.name])
+		}
+		if entry.deletedWith != "" {
+			seen++
+		}
+	}
+	if seen != len(gates) {
+		t.Errorf("%d objects go with their gate, want %d", seen, len(gates))
+	}
+}
+
+// The gate removes these objects some time after the engine has dropped them, so what they need waits for the gate.
+func TestWhatAnObjectNeedsOutlivesItsGate(t *testing.T) {
+	r := install(t, nil, everything)
+	for _, pair := range [][2]string{
+		{"secret-rabbitmq-credentials", "release-gate-rabbitmq"},
+		{"namespace-data", "release-gate-rabbitmq"},
+		{"secret-postgresql-app", "release-gate-postgresql"},
+		{"namespace-data", "release-gate-postgresql"},
+		{"namespace-ingress", "release-gate-load-balancers"},
+		{"secret-connections", "release-gate-applications"},
+		{"namespace-apps", "release-gate-applications"},
+	} {
+		if !r.outlives(pair[0], pair[1]) {
+			t.Errorf("%s can be deleted before %s has removed what needs it", pair[0], pair[1])
+		}
 	}
 }
 

@@ -26,13 +26,6 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	if err != nil {
 		return err
 	}
-	gate, err := b.operandsGate("postgresql", "clusters.postgresql.cnpg.io",
-		"cnpg-system/deployment/cloudnative-pg", needs(operator, vol.gate))
-	if err != nil {
-		return err
-	}
-	b.operands = append(b.operands, gate)
-
 	password, err := b.password("postgresql")
 	if err != nil {
 		return err
@@ -42,7 +35,16 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	if err != nil {
 		return err
 	}
-	if _, err := b.object("postgresql", postgresqlCluster(b.cfg), needs(gate, vol.class, vol.gate, credentials)); err != nil {
+	// The first three have finalizers that the operator works off in the running database.
+	gate, err := b.operandsGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
+		"databases.postgresql.cnpg.io", "publications.postgresql.cnpg.io", "subscriptions.postgresql.cnpg.io",
+		"clusters.postgresql.cnpg.io",
+	}, needs(operator, vol.gate, credentials))
+	if err != nil {
+		return err
+	}
+	b.operands = append(b.operands, gate)
+	if _, err := b.behind(gate, "postgresql", postgresqlCluster(b.cfg), needs(vol.class, vol.gate, credentials)); err != nil {
 		return err
 	}
 	return b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))

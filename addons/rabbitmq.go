@@ -13,7 +13,7 @@ import (
 const dataNamespace = "data"
 
 // rabbitmq installs the operator, and one cluster of it: operator with its definitions, then the cluster, then its
-// pods. On destroy the cluster has to go while the operator lives, which alone removes its finalizer.
+// pods. On destroy the cluster goes through its gate while the operator lives, which alone removes its finalizer.
 func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	settings := b.cfg.Addons.RabbitMQ
 	if !settings.On() {
@@ -30,13 +30,6 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	gate, err := b.operandsGate("rabbitmq", "rabbitmqclusters.rabbitmq.com",
-		"rabbitmq-system/deployment/rabbitmq-cluster-operator", needs(operator, vol.gate))
-	if err != nil {
-		return err
-	}
-	b.operands = append(b.operands, gate)
-
 	password, err := b.password("rabbitmq")
 	if err != nil {
 		return err
@@ -45,7 +38,13 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.object("rabbitmq", rabbitmqCluster(b.cfg), needs(gate, vol.class, vol.gate, credentials)); err != nil {
+	gate, err := b.operandsGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
+		[]string{"rabbitmqclusters.rabbitmq.com"}, needs(operator, vol.gate, credentials))
+	if err != nil {
+		return err
+	}
+	b.operands = append(b.operands, gate)
+	if _, err := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials)); err != nil {
 		return err
 	}
 	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))

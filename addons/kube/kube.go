@@ -141,7 +141,7 @@ type ObjectArgs struct {
 }
 
 // NewObject creates an object and waits until the provider finds it ready. Deleting it waits for its finalizers.
-func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi.ResourceOption) (*Object, error) {
+func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi.ResourceOption) (_ *Object, err error) {
 	if args.APIVersion == "" || args.Kind == "" || args.Name == "" {
 		return nil, fmt.Errorf("object %s: apiVersion, kind and name are required", name)
 	}
@@ -156,12 +156,9 @@ func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi
 	if len(args.Labels) > 0 {
 		metadata["labels"] = pulumi.ToStringMap(args.Labels)
 	}
-	annotations, err := args.annotations()
+	metadata["annotations"], err = args.annotations()
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", name, err)
-	}
-	if len(annotations) > 0 {
-		metadata["annotations"] = annotations
 	}
 	if len(args.Finalizers) > 0 {
 		metadata["finalizers"] = pulumi.ToStringArray(args.Finalizers)
@@ -181,10 +178,13 @@ func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi
 	return object, nil
 }
 
-// annotations are the object's own and the one that the provider reads conditions from.
+// annotations are the object's own and those that the provider reads.
 func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
 	all := pulumi.ToStringMap(o.Annotations)
 	maps.Copy(all, o.DynamicAnnotations)
+	// In the foreground, which is the provider's default, the garbage collector has to update an object before it is gone.
+	// A webhook whose server is dead refuses that, and the object stays for ever.
+	all["pulumi.com/deletionPropagationPolicy"] = pulumi.String("background")
 	if len(o.WaitFor) == 0 {
 		return all, nil
 	}

@@ -150,7 +150,7 @@ func TestObjectIsRegisteredAsTheSDKWould(t *testing.T) {
 		"apiVersion": "rabbitmq.com/v1beta1", "kind": "RabbitmqCluster", "spec": map[string]any{"replicas": 1.0},
 		"metadata": map[string]any{
 			"name": "rabbitmq", "namespace": "data", "labels": map[string]any{"l": "1"}, "finalizers": []any{"f"},
-			"annotations": map[string]any{"a": "1", "d": "2", "pulumi.com/waitFor": `["condition=A","condition=B"]`},
+			"annotations": map[string]any{"a": "1", "d": "2", "pulumi.com/deletionPropagationPolicy": "background", "pulumi.com/waitFor": `["condition=A","condition=B"]`},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
