@@ -116,6 +116,10 @@ func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
 		Kubeconfig: c.Kubeconfig,
 		// Otherwise a kubeconfig that is not known in a preview would replace everything in the cluster.
 		ClusterIdentifier: pulumi.String(name),
+		// A run that was killed, or a destroy that stopped at a release gate, leaves objects that the state does not know.
+		// The next up takes them over. An object that gets another name in the program needs an alias, because deleting the
+		// old one would delete what the new one has taken over.
+		UpsertExistingObjects: pulumi.Bool(true),
 	}, pulumi.Parent(c), dependsOn(c.APIReady))
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes provider: %w", err)
