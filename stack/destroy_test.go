@@ -326,15 +326,10 @@ func TestAWrongOrderLeaks(t *testing.T) {
 	}
 	t.Run("sweep before the machines", func(t *testing.T) {
 		r := base.twin(t)
-		r.first("sweep").must(t)
-		// Whatever lives may make more after the sweep, and die before it cleans up.
-		if err := r.box.CreateIngress("shop", "late"); err != nil {
-			t.Fatal(err)
+		// Whatever lives may use what the sweep finds, and make more after it.
+		if o := r.first("sweep"); o.err == nil || !strings.Contains(o.err.Error(), "are not terminated") {
+			t.Errorf("the sweep does not refuse: %v", o.err)
 		}
-		if err := r.box.KillController("aws-load-balancer-controller"); err != nil {
-			t.Fatal(err)
-		}
-		r.mustLeak()
 	})
 	t.Run("network before the sweep", func(t *testing.T) {
 		r := noSweep.twin(t)
