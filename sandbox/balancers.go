@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+)
+
+// settleLoadBalancers is the AWS Load Balancer Controller.
+func (a *account) settleLoadBalancers() {
+	used := map[string]bool{}
+	for _, o := range a.where(isBalanced) {
+		if !o.State.flag("deleting") {
+			used[a.balance(o)] = true
+		}
+	}
+	for _, lb := range a.all(loadBalancerType) {
+		if used[lb.ID] {
+			continue
+		}
+		for _, o := range a.where(func(o *object) bool { return o.State.str("madeFor") == lb.ID }) {
+			a.remove(o)
+		}
+		a.remove(lb)
+	}
+	for _, o := range a.where(isBalanced) {
+		if o.State.flag("deleting") {
+			a.remove(o)
+		}
+	}
+}
+
+// isBalanced says whether an object gets a load balancer.
+func isBalanced(o *object) bool {
+	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.str("spec.type") == "LoadBalancer"
+}
+
+const albAnnotation = "alb.ingress.kubernetes.io/"
+
+// balance makes sure of the load balancer of an Ingress or Service, with its target group and, unless the annotation
+// names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
+func (a *account) balance(o *object) string {
+	annotations := o.Inputs.object("metadata").object("annotations")
+	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
+	name := strings.ReplaceAll(o.ID, "/", "-")
+	if group := note("group.name"); group != "" {
+		name = group
+	}
+	tags := map[string]any{"elbv2.k8s.aws/cluster": a.clusterName(), "ingress.k8s.aws/stack": name}
+	for k, v := range a.release(loadBalancerChart).Inputs.object("values").stringMap("defaultTags") {
+		tags[k] = v
+	}
+	machine, err := a.api()
+	if err != nil {
+		return ""
+	}
+	id := "k8s-" + name
+	if a.find(loadBalancerType, id) == nil {
+		in := values{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
+		for _, s := range a.all(subnetType) {
+			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.str("vpcId") == a.vpcOf(machine) {
+				in["subnets"] = append(in.list("subnets"), s.ID)
+			}
+		}
+		for _, g := range splitList(note("security-groups")) {
+			in["securityGroups"] = append(in.list("securityGroups"), g)
+		}
+		for _, arn := range splitList(note("certificate-arn")) {
+			in["certificateArns"] = append(in.list("certificateArns"), arn)
+		}
+		if len(in.list("securityGroups")) == 0 {
+			in["securityGroups"] = []any{a.balancerGroup(id, a.vpcOf(machine), tags)}
+		}
+		region := strings.TrimRight(machine.str("availabilityZone"), "abcdef")
+		a.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: values{
+			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, a.newID(loadBalancerType, id, 9), region),
+		}})
+	}
+	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
+	if a.find(targetGroupType, target) == nil {
+		a.put(&object{
+			Type: targetGroupType, ID: target, Inputs: values{"vpcId": a.vpcOf(machine), "loadBalancer": id, "tags": tags},
+			State: values{"madeFor": id},
+		})
+	}
+	hostname := a.find(loadBalancerType, id).str("dnsName")
+	if o.State.str("hostname") != hostname {
+		a.change(o, func(_, state values) { state["hostname"] = hostname })
+	}
+	return id
+}
+
+// balancerGroup makes the security group that the controller makes when it is not told one.
+func (a *account) balancerGroup(lb, vpc string, tags map[string]any) string {
+	id := "sg-" + a.newID(groupType, lb, 17)
+	a.put(&object{
+		Type: groupType, ID: id, Inputs: values{"vpcId": vpc, "name": lb, "tags": tags}, State: values{"madeFor": lb},
+	})
+	for _, g := range a.all(groupType) {
+		if g.Inputs.str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
+			a.put(&object{
+				Type: ingressRuleType, ID: "sgr-" + a.newID(ingressRuleType, lb, 17), State: values{"madeFor": lb},
+				Inputs: values{
+					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
+				},
+			})
+		}
+	}
+	return id
+}
+
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}

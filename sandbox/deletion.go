@@ -1,0 +1,83 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// finalizer names the chart whose controller must let an object go, or "".
+func (a *account) finalizer(o *object) string {
+	kind := strings.TrimPrefix(o.Type, "k8s/")
+	switch {
+	case kind == "Ingress" || kind == "Service":
+		if o.State.str("hostname") != "" { // the controller adds its finalizer when it takes the object up
+			return loadBalancerChart
+		}
+		return ""
+	case kind == "Application" && len(o.Inputs.object("metadata").list("finalizers")) == 0:
+		return ""
+	}
+	for _, name := range sortedKeys(charts) {
+		if contains(charts[name].finalizes, kind) {
+			return name
+		}
+	}
+	return ""
+}
+
+// kubeDelete deletes an object and lets the controllers work. An object whose finalizer nobody removes stays, marked,
+// and the error says what it waits for.
+func (a *account) kubeDelete(o *object) error {
+	by := a.finalizer(o)
+	switch {
+	case by != "":
+		a.change(o, func(_, state values) { state["deleting"] = true })
+	case o.Type == "k8s/"+claimKind:
+		if id := o.str("volume"); id != "" && !o.State.flag("retain") {
+			a.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{"volume": id}})
+		}
+		a.remove(o)
+	default:
+		a.removeWithClaims(o)
+	}
+	a.settle()
+	if by != "" && a.find(o.Type, o.ID) != nil {
+		why := a.alive(by)
+		if why == nil {
+			why = errors.New("what it owns is still there")
+		}
+		return fmt.Errorf("timed out waiting for %s to be gone: its finalizer waits for %s: %w", o.title(), by, why)
+	}
+	return nil
+}
+
+// removeWithClaims removes an object and the claims that it owns.
+func (a *account) removeWithClaims(o *object) {
+	for _, owned := range a.ownedBy(o) {
+		_ = a.kubeDelete(owned) // claims have no finalizer that outlives their pods
+	}
+	a.remove(o)
+}
+
+// deleteNamespace deletes what is inside first. A dead APIService keeps every namespace from going away.
+func (a *account) deleteNamespace(namespace *object) error {
+	for _, r := range a.all("k8s/" + releaseKind) {
+		if charts[chartOf(r)].aggregates && r.State.flag("dead") {
+			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.title(), chartOf(r))
+		}
+	}
+	name := strings.TrimPrefix(namespace.ID, "/")
+	for _, o := range a.where(func(o *object) bool {
+		return strings.HasPrefix(o.Type, "k8s/") && strings.HasPrefix(o.ID, name+"/") && o.Type != "k8s/"+releaseKind
+	}) {
+		if a.find(o.Type, o.ID) == nil {
+			continue
+		}
+		if err := a.kubeDelete(o); err != nil {
+			return fmt.Errorf("timed out waiting for %s to be gone: %w", namespace.title(), err)
+		}
+	}
+	a.remove(namespace)
+	return nil
+}

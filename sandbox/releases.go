@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// install is helm install, or upgrade of an existing release.
+func (a *account) install(r *request, existing *object) (answer, error) {
+	namespace, name := r.inputs.str("namespace"), r.inputs.str("name")
+	if name == "" {
+		name = firstOf(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
+	}
+	if namespace == "" {
+		namespace = "default"
+	}
+	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: values{}}
+	if existing != nil {
+		release.State = cloneValues(existing.State)
+		delete(release.State, "dead") // an upgrade restarts the pods
+	} else if a.find(release.Type, release.ID) != nil {
+		return answer{}, errors.New("cannot re-use a name that is still in use")
+	}
+	if !a.namespaceExists(namespace) {
+		if !r.inputs.flag("createNamespace") {
+			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
+		}
+		a.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}})
+	}
+	vals := map[string]any(r.inputs.object("values"))
+	if monitors(vals) && a.release("prometheus-operator-crds") == nil && a.release("kube-prometheus-stack") == nil {
+		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
+	}
+	a.put(release)
+	for _, c := range claimsOf(release) {
+		a.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
+	}
+	a.settle()
+	got := answer{id: release.ID, outputs: values{
+		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
+		"status": map[string]any{"status": "deployed", "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": r.inputs.str("version")},
+	}}
+	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
+		return got, nil
+	}
+	why := a.podsReady(release)
+	for _, secret := range secretsNamed(vals) {
+		if why == nil && a.kube("Secret", namespace, secret) == nil {
+			why = fmt.Errorf("the Secret %s/%s does not exist", namespace, secret)
+		}
+	}
+	if action := charts[chartOf(release)].action; why == nil && action != "" {
+		why = a.alive(chartOf(release))
+	}
+	if why != nil {
+		got.outputs["status"].(map[string]any)["status"] = "failed"
+		return got, &pending{fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
+	}
+	return got, nil
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.
+func (a *account) uninstall(release *object) error {
+	claims := claimsOf(release)
+	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
+	namespace, _, _ := strings.Cut(release.ID, "/")
+	for _, c := range claims {
+		if pvc := a.kube(claimKind, namespace, name+"-"+c.name); pvc != nil && c.goesWith(release) {
+			if err := a.kubeDelete(pvc); err != nil {
+				return err
+			}
+		}
+	}
+	a.removeWithClaims(release)
+	a.settle()
+	return nil
+}
