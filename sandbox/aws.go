@@ -153,14 +153,27 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	c.object = &object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: values{}}
 	c.object.ID = c.makeID(t.id)
 	c.refreshOutputs(t)
-	a.put(c.object)
 	if t.created != nil {
 		t.created(c)
 	}
-	if err := c.onGround(groundCreate[r.typ]); err != nil {
+	a.put(c.object)
+	if err := c.finish(); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
-	return answer{id: c.object.ID, outputs: c.object.State}, nil
+	return answer{id: c.object.ID, outputs: c.shown(t)}, nil
+}
+
+// finish makes the object on the ground. Who is killed meanwhile leaves the mark, and the next one to read the object goes on.
+func (c *awsCall) finish() error {
+	if groundCreate[c.typ] == nil || c.ground == nil {
+		return nil
+	}
+	c.object = c.change(c.object, func(_, state values) { state["unfinished"] = true })
+	if err := c.onGround(groundCreate[c.typ]); err != nil {
+		return err
+	}
+	c.object = c.change(c.object, func(_, state values) { delete(state, "unfinished") })
+	return nil
 }
 
 // refreshOutputs computes what the object shows from the table.
@@ -205,7 +218,7 @@ func (c *awsCall) makeID(shape string) string {
 	return shape + c.newID(c.typ, c.urn, digits)
 }
 
-// expand fills a template: {id}, {region}, {account}, {hex} or the name of an input.
+// expand fills a template: {id}, {region}, {account}, {hex}, {destination} or the name of an input.
 func (c *awsCall) expand(template string) string {
 	out := template
 	for {
@@ -224,6 +237,8 @@ func (c *awsCall) expand(template string) string {
 			value = accountID
 		case "hex":
 			value = c.newID(c.typ+template, c.urn, 17)
+		case "destination": // as the provider does: a route has no id of its own
+			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.inputs.str("destinationCidrBlock") + c.inputs.str("destinationIpv6CidrBlock"))))
 		default:
 			value = c.inputs.str(key)
 		}
@@ -318,34 +333,60 @@ func (p *awsProvider) update(r *request) (answer, error) {
 	if err := c.onGround(groundUpdate[r.typ]); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
-	return answer{outputs: c.object.State}, nil
+	return answer{outputs: c.shown(t)}, nil
 }
 
 func (p *awsProvider) read(r *request) (answer, error) {
-	if _, err := p.lookup(r.typ); err != nil {
+	t, err := p.lookup(r.typ)
+	if err != nil {
 		return answer{}, err
 	}
 	a := p.sandbox.account
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	found := a.find(r.typ, r.id)
-	a.mu.Unlock()
 	if found == nil {
 		return answer{}, nil
 	}
-	if ground := p.sandbox.options.Ground; ground != nil && r.typ == instanceType {
-		_, there, err := ground.Find(r.ctx, r.id)
+	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	if found.State.flag("unfinished") {
+		if err := c.finish(); err != nil {
+			return answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.typ), r.id, err)
+		}
+	}
+	if c.ground != nil && r.typ == instanceType {
+		there, err := c.runs()
 		if err != nil {
 			return answer{}, err
 		}
 		if !there { // somebody removed the machine: its account forgets it with all that goes with it
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			c := &awsCall{account: a, request: r, object: found}
-			c.dissolve(awsTypes[instanceType])
+			c.dissolve(t)
 			return answer{}, nil
 		}
 	}
-	return answer{id: r.id}, nil
+	return answer{id: r.id, outputs: c.shown(t)}, nil
+}
+
+// runs asks the ground for the machine, without the account's lock.
+func (c *awsCall) runs() (bool, error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	_, there, err := c.ground.Find(c.ctx, c.id)
+	return there, err
+}
+
+// shown is what the account says of the object beside its inputs.
+func (c *awsCall) shown(t awsType) values {
+	out := values{}
+	for key := range t.outputs {
+		if v := c.object.State[key]; v != nil {
+			out[key] = v
+		}
+	}
+	if !t.untagged {
+		out["tagsAll"] = anyMap(c.object.tags())
+	}
+	return out
 }
 
 func (p *awsProvider) delete(r *request) error {

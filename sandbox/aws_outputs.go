@@ -99,7 +99,6 @@ var hostKeyBlock = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.
 func drawHostKey(c *awsCall) {
 	if key := hostKeyOf(userDataOf(c.inputs)); key != "" {
 		c.object.State["hostKey"] = key
-		c.put(c.object)
 	}
 }
 

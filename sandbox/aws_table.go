@@ -71,7 +71,7 @@ var awsTypes = map[string]awsType{
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:route-table/{id}", "ownerId": "{account}"},
 	},
 	routeType: {
-		id: "r-{routeTableId}{hex}", required: []string{"routeTableId"}, untagged: true,
+		id: "r-{routeTableId}{destination}", required: []string{"routeTableId"}, untagged: true,
 		refs: []ref{
 			{field: "routeTableId", to: routeTableType, hold: follows},
 			{field: "gatewayId", to: gatewayType, hold: loose},
@@ -188,7 +188,7 @@ var awsTypes = map[string]awsType{
 		outputs: map[string]any{"arn": "{id}", "policyId": "ANPA{hex}", "attachmentCount": constant(0.0)},
 	},
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {
-		id: "{role}-{hex}", required: []string{"policyArn", "role"}, untagged: true,
+		id: "{role}-{policyArn}", required: []string{"policyArn", "role"}, untagged: true,
 		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
 		unique: []string{"role", "policyArn"}, replace: []string{"*"}, check: checkAttachment,
 	},

@@ -86,7 +86,7 @@ func TestTableIsConsistent(t *testing.T) {
 		}
 		for part := range strings.SplitSeq(row.id, "{") {
 			key, _, found := strings.Cut(part, "}")
-			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key"}, key) && key != row.autoname && !slices.Contains(row.required, key) {
+			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key", "destination"}, key) && key != row.autoname && !slices.Contains(row.required, key) {
 				t.Errorf("%s: the id is made of %s, which is neither required nor generated", typ, key)
 			}
 		}

@@ -185,28 +185,41 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 
 func (p *kubernetesProvider) read(r *request) (answer, error) {
 	a := p.sandbox.account
-	if ground := p.sandbox.options.Ground; ground != nil {
-		if r.typ == releaseType {
-			return answer{id: r.id}, nil
-		}
-		_, found, err := ground.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
+	if ground := p.sandbox.options.Ground; ground != nil && r.typ != releaseType {
+		live, found, err := ground.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
 		if err != nil || !found {
 			return answer{}, err
 		}
-		return answer{id: r.id}, nil
+		return r.seen(liveOutputs(live)), nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := p.connect(r); err != nil {
-		if r.config.flag("deleteUnreachable") {
-			return answer{}, nil
+	if p.sandbox.options.Ground == nil {
+		if err := p.connect(r); err != nil {
+			if r.config.flag("deleteUnreachable") {
+				return answer{}, nil
+			}
+			return answer{}, err
 		}
-		return answer{}, err
 	}
-	if a.found(r) == nil {
+	found := a.found(r)
+	switch {
+	case found == nil:
 		return answer{}, nil
+	case r.typ == releaseType:
+		return r.seen(releaseOutputs(found)), nil
 	}
-	return answer{id: r.id}, nil
+	got, _ := a.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // whether it is ready, a look does not ask
+	return r.seen(got.outputs), nil
+}
+
+// seen is the answer to a read. What the state knows of a thing that was made to its end still holds; outputs are for one
+// that the engine did not see made.
+func (r *request) seen(outputs values) answer {
+	if r.old.set("status") || r.old.object("metadata").set("uid") {
+		return answer{id: r.id}
+	}
+	return answer{id: r.id, outputs: outputs}
 }
 
 // found is the object or release that a request is about.
@@ -368,6 +381,16 @@ func (a *account) podsReady(owner *object) error {
 	return nil
 }
 
+func releaseOutputs(release *object) values {
+	namespace, name, _ := strings.Cut(release.ID, "/")
+	return values{
+		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
+		"status": map[string]any{
+			"status": "deployed", "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+		},
+	}
+}
+
 // manifest is the object as the API gets it.
 func (p *kubernetesProvider) manifest(r *request, in values) map[string]any {
 	apiVersion, kindName, _ := objectToken(r.typ)
@@ -402,16 +425,22 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 		}
 		_, kindName, _ = objectToken(r.typ)
 		id = r.inputs.str("metadata.namespace") + "/" + r.inputs.str("metadata.name")
-		got = answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": values(live).object("metadata")}}
-		if status := values(live)["status"]; status != nil {
-			got.outputs["status"] = status
-		}
+		got = answer{id: strings.TrimPrefix(id, "/"), outputs: liveOutputs(live)}
 	}
 	a := p.sandbox.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
 	return got, nil
+}
+
+// liveOutputs is what the engine is shown of an object as the API has it.
+func liveOutputs(live values) values {
+	out := values{"metadata": live.object("metadata")}
+	if status := live["status"]; status != nil {
+		out["status"] = status
+	}
+	return out
 }
 
 func (p *kubernetesProvider) unmakeReal(r *request) error {

@@ -38,10 +38,7 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 		a.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
 	}
 	a.settle()
-	got := answer{id: release.ID, outputs: values{
-		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
-		"status": map[string]any{"status": "deployed", "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": r.inputs.str("version")},
-	}}
+	got := answer{id: release.ID, outputs: releaseOutputs(release)}
 	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
 		return got, nil
 	}

@@ -29,9 +29,12 @@ type Options struct {
 	Ground Ground
 	// Fault is asked before every operation; an error makes the operation fail with nothing done. May be nil.
 	Fault func(Operation) error
+	// Done is told of every create, update and delete that took effect, before the engine is. May be nil.
+	Done func(Operation)
 	// Now is the clock of certificates; nil is the real one.
 	Now func() time.Time
-	// Checkpoints makes the engine write its state after every step, as it does without a sandbox. See Env.
+	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox: so that it knows what
+	// was in flight when it was killed. See Env.
 	Checkpoints bool
 }
 
@@ -115,8 +118,8 @@ func (s *Sandbox) Env() map[string]string {
 	}
 	if s.options.Ground == nil && !s.options.Checkpoints {
 		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes and
-		// grows with the square of the stack. With this it writes it once, at the end: also after an error, an interrupt
-		// or the death of the driver, because the engine is a process of its own.
+		// grows with the square of the stack. With this it writes it once, at the end: also after an error or an interrupt, but not
+		// when it is killed. Where a run may be killed, ask for Checkpoints.
 		env["PULUMI_SKIP_CHECKPOINTS"] = "true"
 	}
 	return env

@@ -214,6 +214,8 @@ func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pul
 	if err != nil {
 		return nil, initFailed(err, got.id, outputs, req.Properties)
 	}
+	r.id = got.id
+	s.end("create", r)
 	return &pulumirpc.CreateResponse{Id: got.id, Properties: outputs}, nil
 }
 
@@ -234,6 +236,7 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 	if err != nil {
 		return nil, initFailed(err, req.Id, outputs, req.News)
 	}
+	s.end("update", r)
 	return &pulumirpc.UpdateResponse{Properties: outputs}, nil
 }
 
@@ -273,6 +276,7 @@ func (s *server) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emp
 	if err := s.provider.delete(r); err != nil {
 		return nil, status.Error(codes.Unknown, err.Error())
 	}
+	s.end("delete", r)
 	return &emptypb.Empty{}, nil
 }
 
@@ -302,6 +306,13 @@ func (s *server) begin(verb string, r *request) error {
 		return nil
 	}
 	return s.sandbox.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+}
+
+// end tells a test that something was made, changed or removed, and that the engine does not know it yet.
+func (s *server) end(verb string, r *request) {
+	if s.sandbox.options.Done != nil && !r.preview {
+		s.sandbox.options.Done(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+	}
 }
 
 // outputs lays the answer over the inputs. Inputs keep their secrecy.

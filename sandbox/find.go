@@ -1,0 +1,37 @@
+package sandbox
+
+import "reflect"
+
+// Find looks things up in the account as its owner could: by type, by tags that they must all carry, and by properties that they must
+// have, such as the range of a subnet. Which resource of a stack made them nobody can ask AWS. It returns ids, in order.
+func (s *Sandbox) Find(typ string, tags map[string]string, properties map[string]any) []string {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []string
+	for _, o := range a.all(typ) {
+		if o.carries(tags) && o.has(properties) {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+func (o *object) carries(tags map[string]string) bool {
+	all := o.tags()
+	for key, value := range tags {
+		if all[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *object) has(properties map[string]any) bool {
+	for key, value := range properties {
+		if !reflect.DeepEqual(o.Inputs.at(key), value) {
+			return false
+		}
+	}
+	return true
+}
