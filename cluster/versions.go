@@ -50,16 +50,15 @@ func releaseOf(version string) (release, error) {
 
 func (r release) sandboxImage() string { return imageRegistry + "/pause:" + r.pause }
 
-// images are the ones that kubeadm starts on a node.
+// images are the ones that kubeadm starts on a node. CoreDNS is where there is room, which is mostly on workers.
 func (r release) images(controlPlane bool) []string {
-	images := []string{r.sandboxImage(), imageRegistry + "/kube-proxy:v" + r.version}
+	images := []string{r.sandboxImage(), imageRegistry + "/kube-proxy:v" + r.version, imageRegistry + "/coredns/coredns:" + r.coreDNS}
 	if controlPlane {
 		images = append(images,
 			imageRegistry+"/etcd:"+r.etcd,
 			imageRegistry+"/kube-apiserver:v"+r.version,
 			imageRegistry+"/kube-controller-manager:v"+r.version,
 			imageRegistry+"/kube-scheduler:v"+r.version,
-			imageRegistry+"/coredns/coredns:"+r.coreDNS,
 		)
 	}
 	return images
