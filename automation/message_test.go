@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -13,5 +14,21 @@ func TestTheReasonOfAFailedStepIsNotBuriedUnderItsScript(t *testing.T) {
 	}
 	if got := withoutCommand("no command here"); got != "no command here" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestAHostThatCannotBeReachedComesWithAdvice(t *testing.T) {
+	for _, c := range []struct{ message, advice string }{
+		{"after 20 failed attempts: dial tcp 203.0.113.7:22: i/o timeout", "access.adminCidrs"},
+		{"dial tcp 203.0.113.7:22: connect: connection refused", "aws ssm start-session"},
+		{"after 20 failed attempts: ssh: handshake failed: EOF", "status checks"},
+		{"ssh: handshake failed: ssh: host key mismatch", "Nothing was run on it"},
+		{"Process exited with status 1: join: the API does not answer", ""},
+		{"dial tcp 203.0.113.7:6443: i/o timeout", ""},
+	} {
+		added, kept := strings.CutPrefix(withAdvice(c.message), c.message)
+		if !kept || !strings.Contains(added, c.advice) || (added == "") != (c.advice == "") {
+			t.Errorf("%s: adds %q", c.message, added)
+		}
 	}
 }

@@ -198,7 +198,7 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 		return
 	}
 	severity := strings.TrimSuffix(d.Severity, "#err")
-	message := withoutCommand(strings.TrimSpace(colors.Never.Colorize(d.Message)))
+	message := withAdvice(withoutCommand(strings.TrimSpace(colors.Never.Colorize(d.Message))))
 	// The engine ends every failed run with the second, which says nothing that its end does not.
 	if message == "" || message == "update failed" || severity == "debug" {
 		return

@@ -56,7 +56,7 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 			PrivateKey:     pulumi.ToSecret(privateKey).(pulumi.StringOutput),
 			HostKey:        h.HostKey.ToStringOutput().ToStringPtrOutput(),
 			DialErrorLimit: pulumi.Int(dialErrors),
-			PerDialTimeout: pulumi.Int(15),
+			PerDialTimeout: pulumi.Int(dialSeconds),
 		},
 		machine:  h.Machine,
 		provider: provider,
@@ -64,9 +64,12 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 	}
 }
 
-// dialErrors is about a minute of refused connections, the time of a reboot. sshd also turns connections away while
-// many steps log in at once.
-const dialErrors = 20
+// How long a host may be away: about a minute when it refuses connections, the time of a reboot, and three and a half when
+// nothing answers. sshd also turns connections away while many steps log in at once.
+const (
+	dialErrors  = 20
+	dialSeconds = 8 // in which TCP asks four times
+)
 
 // untilTimeout makes a host's connection persist as long as the step may take: for a machine that still boots.
 func (h host) untilTimeout() host {
