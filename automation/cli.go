@@ -79,18 +79,27 @@ func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, more
 	cmd.Stdin = stdin
 	cmd.Stdout = io.MultiWriter(append(moreOut, &stdout)...)
 	cmd.Stderr = io.MultiWriter(append(moreErr, &stderr)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.held != nil {
 		cmd.ExtraFiles = []*os.File{c.held}
 	}
-	if err := c.start(cmd); err != nil {
+	err := c.run(cmd)
+	if cmd.ProcessState == nil { // it did not start
 		return "", err.Error(), -2, err
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
+}
+
+// run runs a process that gets exactly the interrupts that are handed on.
+func (c *pulumiCLI) run(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := c.start(cmd); err != nil {
+		return err
 	}
 	err := cmd.Wait()
 	c.mu.Lock()
 	c.running = nil
 	c.mu.Unlock()
-	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
+	return err
 }
 
 func (c *pulumiCLI) start(cmd *exec.Cmd) error {
@@ -100,13 +109,13 @@ func (c *pulumiCLI) start(cmd *exec.Cmd) error {
 		return errStopped
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", c.path, err)
+		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	c.running = cmd.Process
 	return nil
 }
 
-// Interrupt hands one interrupt to the CLI. The first lets it finish what is in flight, the second makes it give that up.
+// Interrupt hands one interrupt to the process that runs. The CLI's first lets it finish what is in flight, the second makes it give that up.
 // No further command is started.
 func (c *pulumiCLI) Interrupt() {
 	c.mu.Lock()

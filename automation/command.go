@@ -24,6 +24,10 @@ type operation struct {
 	expectNoChanges bool
 	// showSecrets prints the values of secret outputs.
 	showSecrets bool
+	// dryRun makes a sweep list only.
+	dryRun bool
+	// to is the commit that a rollback goes to.
+	to string
 	// output names the one output to print; empty prints all.
 	output string
 	// wait is how long verify lets faults go away.
@@ -43,9 +47,12 @@ var commands = []command{
 	{"up", "bring the stack up, or change it to what the settings say", up},
 	{"preview", "show what up would change, and change nothing", preview},
 	{"destroy", "take the stack down and prove that nothing is left", destroy},
+	{"rebuild", "destroy the stack and, when nothing is left, bring it up again", rebuild},
+	{"rollback", "bring the stack to what an earlier commit says: --to COMMIT", rollback},
 	{"refresh", "compare the state with what exists, and take over what differs", refresh},
 	{"outputs", "print the outputs of the stack", outputs},
 	{"verify", "check a live cluster", verify},
+	{"sweep", "list, then remove what controllers left in the account", sweep},
 	{"cancel", "remove the lock of a run that is dead", cancel},
 }
 
@@ -77,6 +84,8 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.StringVar(new(string), "o", "", "`text` or json")
 	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
 	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
+	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch; without it those that are known to be good are listed")
+	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
 	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")
 	flags.StringVar(&op.output, "output", "", "outputs: print only the value of this `name`")
 	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away")

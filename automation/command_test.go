@@ -185,3 +185,10 @@ func TestVerifyOfAModelIsRefused(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,9 +14,27 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 )
 
-// destroy takes the stack down, and ends with a receipt. It refuses to begin what protection would stop half way, and it
-// gets past a cluster that is dead.
+// destroy takes the stack down.
 func destroy(ctx context.Context, s *session) error {
+	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
+}
+
+// rebuild takes the stack down and, when that has left nothing, brings it up again. It asks once, before the first.
+func rebuild(ctx context.Context, s *session) error {
+	if err := s.takeDown(ctx, "Destroy stack %s, all %d resources, and make it anew? What the cluster and its volumes hold is lost."); err != nil {
+		return err
+	}
+	s.op.yes = true
+	err := up(ctx, s)
+	if f := (*failure)(nil); errors.As(err, &f) && f.code != exitOK {
+		f.next = "The stack was destroyed. This goes on with making it: go run ./automation up --stack " + s.op.stack + " --cloud " + s.op.cloud
+	}
+	return err
+}
+
+// takeDown destroys the stack and ends with a receipt. It refuses to begin what protection would stop half way, and it gets
+// past a cluster that is dead. The question is asked with the stack's name and the number of its resources.
+func (s *session) takeDown(ctx context.Context, question string) error {
 	p, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -35,7 +54,7 @@ func destroy(ctx context.Context, s *session) error {
 	}
 	planned := existing(state)
 	s.log.emit(event{Kind: kindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
-	if err := s.confirm(fmt.Sprintf("Destroy stack %s, all %d resources?", s.op.stack, sum(planned))); err != nil {
+	if err := s.confirm(fmt.Sprintf(question, s.op.stack, sum(planned))); err != nil {
 		return err
 	}
 	if err := s.forgetDeadCluster(ctx, p, before, state); err != nil {
@@ -139,10 +158,17 @@ func (s *session) receipt(ctx context.Context, p *place, before deployment, w *w
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return fail(exitLeftovers, "Look at each in the console; what carries the cluster's tags, this removes: go run ./sweep --help",
-			"%d %s left", len(r.Left), plural(len(r.Left), "thing is", "things are"))
+		return fail(exitLeftovers, s.whatNextWithLeftovers(p, before), "%d %s left", len(r.Left), plural(len(r.Left), "thing is", "things are"))
 	}
 	return nil
+}
+
+func (s *session) whatNextWithLeftovers(p *place, before deployment) string {
+	if p.sandbox != nil {
+		return "On AWS this would cost money for ever: the order of the destroy is wrong. To start the rehearsal anew: rm -r " + relative(p.dir)
+	}
+	command, _ := sweepOf(before)
+	return "Look at each in the console. What carries the cluster's tags: " + s.sweepByHand(command.flag("vpc")) + ", then the same without --dry-run."
 }
 
 // listSandbox asks the account of a rehearsal. When it is empty, the rehearsal goes too.

@@ -22,6 +22,7 @@ const (
 	kindTimeline = "timeline" // message, seconds, path
 	kindOutputs  = "outputs"  // outputs; secrets are hidden
 	kindReceipt  = "receipt"  // changes, swept, kept, leftovers, state: the file
+	kindSweep    = "sweep"    // status found|done, found, swept, kept, leftovers
 	kindCheck    = "check"    // check, status, message, next
 	kindResult   = "result"   // status, code, message, next, changes, seconds
 )
@@ -55,6 +56,7 @@ type event struct {
 	InFlight []inFlight        `json:"inFlight,omitempty"`
 	Path     []pathStep        `json:"path,omitempty"`
 	Outputs  map[string]output `json:"outputs,omitempty"`
+	Found    []string          `json:"found,omitempty"`
 	Swept    []string          `json:"swept,omitempty"`
 	Kept     []string          `json:"kept,omitempty"`
 	Left     []string          `json:"leftovers,omitempty"`

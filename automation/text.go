@@ -49,6 +49,8 @@ func (t *textReporter) report(e event) {
 		t.outputs(e)
 	case kindReceipt:
 		t.receipt(e)
+	case kindSweep:
+		t.sweep(e)
 	case kindCheck:
 		t.check(e)
 	case kindResult:
@@ -201,17 +203,31 @@ func flat(value any) string {
 
 func (t *textReporter) receipt(e event) {
 	t.printf("\nreceipt\n  %-9s %d resources\n", "removed", e.Changes["delete"])
-	for _, part := range []struct {
-		title string
-		items []string
-	}{{"swept", e.Swept}, {"kept", e.Kept}, {"LEFT", e.Left}} {
-		for _, item := range part.items {
-			t.printf("  %-9s %s\n", part.title, item)
-		}
-	}
+	t.items("swept", e.Swept)
+	t.items("kept", e.Kept)
+	t.items("LEFT", e.Left)
 	t.printf("  %-9s %d\n", "left", len(e.Left))
 	if e.State != "" {
 		t.printf("  %-9s %s\n", "file", e.State)
+	}
+}
+
+func (t *textReporter) sweep(e event) {
+	if e.Status == "found" {
+		t.line("sweep", "%d found that controllers of the cluster made", len(e.Found))
+		t.items("found", e.Found)
+		t.items("not ours", e.Left)
+	} else {
+		t.line("sweep", "%d removed, %d left", len(e.Swept), len(e.Left))
+		t.items("removed", e.Swept)
+		t.items("LEFT", e.Left)
+	}
+	t.items("kept", e.Kept)
+}
+
+func (t *textReporter) items(title string, items []string) {
+	for _, item := range items {
+		t.printf("  %-9s %s\n", title, item)
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *session) engine(err error, w *watcher) error {
 
 // confirm asks before a change to a real account.
 func (s *session) confirm(question string) error {
-	if s.op.cloud != cloudAWS || s.op.yes {
+	if !s.asks() {
 		return nil
 	}
 	if s.op.json {
@@ -130,6 +130,9 @@ func (s *session) confirm(question string) error {
 	}
 	return nil
 }
+
+// asks says whether changes have to be confirmed.
+func (s *session) asks() bool { return s.op.cloud == cloudAWS && !s.op.yes }
 
 // close ends what runs beside the stack.
 func (s *session) close(p *place) {

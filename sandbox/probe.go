@@ -1,10 +1,17 @@
 package sandbox
 
-// APIAnswers reports whether the simulated cluster has an API that answers. Without a cluster there is none.
+import "slices"
+
+// APIAnswers reports whether a client on the internet reaches the Kubernetes API at its Elastic IP. Without a cluster there
+// is none.
 func (s *Sandbox) APIAnswers() bool {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	cluster := a.find(clusterType, "cluster")
-	return cluster != nil && !cluster.State.flag("dead")
+	machine, err := a.api()
+	if err != nil {
+		return false
+	}
+	addressed := slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
+	return addressed && a.reachableFromOutside(machine, 6443) == nil
 }

@@ -121,6 +121,24 @@ func (s *Sandbox) TerminateInstance(name string) error {
 	return nil
 }
 
+// DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its node.
+func (s *Sandbox) DisassociateAddress(name string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	machine := a.machineNamed(name)
+	if machine == nil {
+		return fmt.Errorf("an instance %s: %w", name, errNotThere)
+	}
+	for _, o := range a.all(eipAssociationType) {
+		if o.Inputs.str("instanceId") == machine.ID {
+			a.remove(o)
+			return nil
+		}
+	}
+	return fmt.Errorf("an Elastic IP of %s: %w", name, errNotThere)
+}
+
 func (a *account) machineNamed(name string) *object {
 	if node := a.kube("Node", "", name); node != nil {
 		return a.find(instanceType, node.str("instance"))
