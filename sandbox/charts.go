@@ -11,6 +11,8 @@ type chart struct {
 	kinds []string
 	// guards are the kinds whose creation and update its webhook must approve: with the controller dead they fail.
 	guards []string
+	// guardsAt is the path of a value that switches the webhook off with false; empty where there is none.
+	guardsAt string
 	// finalizes are the kinds that only its controller lets go of.
 	finalizes []string
 	// action is a permission without which its controller can do nothing in AWS; empty for those that do not call AWS.
@@ -81,7 +83,8 @@ var charts = map[string]chart{
 	}}},
 	"fluent-bit": {},
 	rabbitChart: {
-		kinds: []string{"RabbitmqCluster"}, guards: []string{"RabbitmqCluster"}, finalizes: []string{"RabbitmqCluster"},
+		kinds: []string{"RabbitmqCluster"}, finalizes: []string{"RabbitmqCluster"},
+		guards: []string{"RabbitmqCluster"}, guardsAt: "clusterOperator.webhook.enabled",
 	},
 	"valkey": {claims: []claim{
 		{name: "valkey", when: "dataStorage.enabled", classAt: "dataStorage.className", owned: true},
@@ -90,8 +93,11 @@ var charts = map[string]chart{
 			policyAt: "replica.persistentVolumeClaimRetentionPolicy.whenDeleted",
 		},
 	}},
-	postgresChart: {kinds: []string{"Cluster", "Backup", "ScheduledBackup"}, guards: []string{"Cluster", "Backup", "ScheduledBackup"}},
-	argoChart:     {kinds: []string{"Application", "AppProject", "ApplicationSet"}, finalizes: []string{"Application"}},
+	postgresChart: {
+		kinds:  []string{"Cluster", "Backup", "ScheduledBackup", "Database", "Publication", "Subscription"},
+		guards: []string{"Cluster", "Backup", "ScheduledBackup", "Database"}, finalizes: []string{"Database", "Publication", "Subscription"},
+	},
+	argoChart: {kinds: []string{"Application", "AppProject", "ApplicationSet"}, finalizes: []string{"Application"}},
 	"argo-rollouts": {kinds: []string{
 		"Rollout", "AnalysisTemplate", "AnalysisRun", "Experiment", "ClusterAnalysisTemplate",
 	}},

@@ -221,6 +221,9 @@ func (a *account) settle() {
 		for _, cr := range a.all("k8s/Cluster") {
 			a.claim(cr, cr.str("metadata.name")+"-1", cr.str("spec.storage.storageClass"), true)
 		}
+		for _, o := range a.where(func(o *object) bool { return o.State.flag("deleting") && a.finalizer(o) == postgresChart }) {
+			a.remove(o)
+		}
 	}
 	if a.alive(csiChart) == nil {
 		a.settleVolumes()

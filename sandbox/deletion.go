@@ -26,19 +26,25 @@ func (a *account) finalizer(o *object) string {
 	return ""
 }
 
+// collectable says why the garbage collector cannot finish a deletion in the foreground, or nil: it has to update the
+// object, which a webhook whose server is dead refuses. The provider deletes in the foreground unless told otherwise.
+func (a *account) collectable(o *object) error {
+	if o.Inputs.object("metadata").object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
+		return nil
+	}
+	if err := a.admit(strings.TrimPrefix(o.Type, "k8s/")); err != nil {
+		return fmt.Errorf("timed out waiting for %s to be gone: the finalizer foregroundDeletion stays: %w", o.title(), err)
+	}
+	return nil
+}
+
 // kubeDelete deletes an object and lets the controllers work. An object whose finalizer nobody removes stays, marked,
 // and the error says what it waits for.
 func (a *account) kubeDelete(o *object) error {
 	by := a.finalizer(o)
-	switch {
-	case by != "":
+	if by != "" {
 		a.change(o, func(_, state values) { state["deleting"] = true })
-	case o.Type == "k8s/"+claimKind:
-		if id := o.str("volume"); id != "" && !o.State.flag("retain") {
-			a.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{"volume": id}})
-		}
-		a.remove(o)
-	default:
+	} else {
 		a.removeWithClaims(o)
 	}
 	a.settle()

@@ -9,9 +9,19 @@ import (
 // it still lives. A controller that is dead is not waited for longer than a while; then finalizers are taken away and
 // what is in AWS is left to the sweep.
 
-func (s *step) gate() (string, error) {
-	_, err := s.api()
-	return "armed", err
+// hold is a gate's making: it removes nothing. That of volumes says what is to become of those that exist.
+func (s *step) hold() (string, error) {
+	if _, err := s.api(); err != nil {
+		return "", err
+	}
+	if s.env["RELEASE"] == "volumes" {
+		if s.env["VOLUMES"] == "keep" {
+			s.setReclaimPolicy(retain, "")
+		} else {
+			s.setReclaimPolicy(reclaim, "gp3")
+		}
+	}
+	return "holding", nil
 }
 
 func (s *step) release() (string, error) {
@@ -24,18 +34,19 @@ func (s *step) release() (string, error) {
 	case "load-balancers":
 		s.clear(isBalanced)
 	case "resources":
-		kinds := map[string]bool{}
 		for _, plural := range strings.Fields(s.env["RESOURCES"]) {
-			kinds[pluralKinds[plural]] = true
-		}
-		s.clear(func(o *object) bool { return kinds[strings.TrimPrefix(o.Type, "k8s/")] })
-	case "volumes":
-		if s.env["VOLUMES"] == "keep" {
-			for _, pvc := range s.all("k8s/" + claimKind) {
-				s.change(pvc, func(_, state values) { state["retain"] = true })
+			kind, known := pluralKinds[plural]
+			if !known {
+				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to sandbox/gates.go", plural)
 			}
-			return "volumes are kept", nil
+			s.clear(func(o *object) bool { return o.Type == "k8s/"+kind })
 		}
+	case "volumes":
+		policy := reclaim
+		if s.env["VOLUMES"] == "keep" {
+			policy = retain
+		}
+		s.setReclaimPolicy(policy, "")
 		s.clear(func(o *object) bool { return o.Type == "k8s/"+claimKind })
 	default:
 		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to sandbox/gates.go", subject)
@@ -45,7 +56,9 @@ func (s *step) release() (string, error) {
 
 // pluralKinds are the custom resources that gates name.
 var pluralKinds = map[string]string{
-	"rabbitmqclusters.rabbitmq.com": "RabbitmqCluster", "clusters.postgresql.cnpg.io": "Cluster", "applications.argoproj.io": "Application",
+	"rabbitmqclusters.rabbitmq.com": "RabbitmqCluster",
+	"clusters.postgresql.cnpg.io":   "Cluster", "databases.postgresql.cnpg.io": "Database",
+	"publications.postgresql.cnpg.io": "Publication", "subscriptions.postgresql.cnpg.io": "Subscription",
 }
 
 // clear deletes objects, by force where no controller answers.

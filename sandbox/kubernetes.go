@@ -258,10 +258,8 @@ func (p *kubernetesProvider) delete(r *request) error {
 	case found.Type == "k8s/Namespace":
 		return a.deleteNamespace(found)
 	}
-	if kind := strings.TrimPrefix(found.Type, "k8s/"); a.finalizer(found) != "" {
-		if err := a.admit(kind); err != nil && kind != "Ingress" { // deleting is no update, but taking a finalizer off is
-			return fmt.Errorf("timed out waiting for %s to be gone: %w", found.title(), err)
-		}
+	if err := a.collectable(found); err != nil {
+		return err
 	}
 	return a.kubeDelete(found)
 }
@@ -273,7 +271,9 @@ func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
 // admit is the webhooks: a kind that a dead controller guards can be neither created nor updated.
 func (a *account) admit(kindName string) error {
 	for _, name := range sortedKeys(charts) {
-		if !contains(charts[name].guards, kindName) || a.release(name) == nil {
+		release := a.release(name)
+		if release == nil || !contains(charts[name].guards, kindName) ||
+			release.Inputs.object("values").at(charts[name].guardsAt) == false {
 			continue
 		}
 		if err := a.alive(name); err != nil {
@@ -312,10 +312,14 @@ func (a *account) createObject(r *request) (answer, error) {
 		return answer{}, err
 	}
 	id := namespace + "/" + name
-	if a.find("k8s/"+kindName, id) != nil {
-		return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
+	made := &object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}}
+	if there := a.find(made.Type, id); there != nil {
+		if !r.config.flag("upsertExistingObjects") {
+			return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
+		}
+		made.State = there.State
 	}
-	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	a.put(made)
 	a.settle()
 	return a.awaited(kindName, id, r)
 }
@@ -371,7 +375,7 @@ func (a *account) podsReady(owner *object) error {
 		if pvc.str("by") != objectKey(owner.Type, owner.ID) || pvc.str("volume") != "" {
 			continue
 		}
-		if !a.storageClass(pvc.str("class")) {
+		if a.storageClass(pvc.str("class")) == nil {
 			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.str("class"))
 		}
 		if err := a.alive(csiChart); err != nil {

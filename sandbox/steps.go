@@ -28,7 +28,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node-delete":         (*step).drain,
 	"backup":              (*step).backup,
 	"nodes-ready":         (*step).nodesReady,
-	"release-gate":        (*step).gate,
+	"release-gate":        (*step).hold,
 	"release-gate-delete": (*step).release,
 }
 

@@ -2,6 +2,14 @@ package sandbox
 
 import "strings"
 
+// A claim gets a PersistentVolume and a volume in EC2 while the driver lives. The PersistentVolume knows what becomes of
+// the volume after the claim: its reclaim policy comes from the class, and the gate of volumes sets it anew.
+
+const (
+	reclaim = "Delete"
+	retain  = "Retain"
+)
+
 // claim makes a PersistentVolumeClaim on behalf of an owner.
 func (a *account) claim(owner *object, name, class string, owned bool) {
 	namespace, _, _ := strings.Cut(owner.ID, "/")
@@ -15,21 +23,22 @@ func (a *account) claim(owner *object, name, class string, owned bool) {
 	a.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
 }
 
-// storageClass says whether a class exists; an empty name asks for the default class.
-func (a *account) storageClass(name string) bool {
+// storageClass finds a class by name; an empty name asks for the default class. It returns nil when there is none.
+func (a *account) storageClass(name string) *object {
 	for _, sc := range a.all("k8s/StorageClass") {
 		annotations := sc.Inputs.object("metadata").object("annotations")
 		if sc.Inputs.str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
-			return true
+			return sc
 		}
 	}
-	return false
+	return nil
 }
 
-// settleVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone.
+// settleVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
 func (a *account) settleVolumes() {
 	for _, pvc := range a.all("k8s/" + claimKind) {
-		if pvc.str("volume") != "" || !a.storageClass(pvc.str("class")) {
+		class := a.storageClass(pvc.str("class"))
+		if pvc.str("volume") != "" || class == nil {
 			continue
 		}
 		id := "vol-" + a.newID(volumeType, pvc.ID, 17)
@@ -39,12 +48,29 @@ func (a *account) settleVolumes() {
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
 			"Name": a.clusterName() + "-dynamic-" + name,
 		}}})
+		a.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{
+			"volume": id, "claim": pvc.ID, "class": class.Inputs.str("metadata.name"),
+			"policy": firstOf(class.Inputs.str("reclaimPolicy"), reclaim),
+		}})
 		a.change(pvc, func(_, state values) { state["volume"] = id })
 	}
 	for _, pv := range a.all("k8s/" + volumeKind) {
+		claim := a.find("k8s/"+claimKind, pv.str("claim"))
+		if pv.str("policy") == retain || claim != nil && claim.str("volume") == pv.str("volume") {
+			continue
+		}
 		if volume := a.find(volumeType, pv.str("volume")); volume != nil {
 			a.remove(volume)
 		}
 		a.remove(pv)
+	}
+}
+
+// setReclaimPolicy says what becomes of every volume whose claim goes; with a class only of those of that class.
+func (a *account) setReclaimPolicy(policy, class string) {
+	for _, pv := range a.all("k8s/" + volumeKind) {
+		if class == "" || pv.str("class") == class {
+			a.change(pv, func(_, state values) { state["policy"] = policy })
+		}
 	}
 }
