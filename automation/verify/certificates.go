@@ -27,7 +27,7 @@ func certificates(ctx context.Context, r *run) finding {
 		return broken(look, err)
 	}
 	consider(serving.NotAfter, "the API server's certificate")
-	own, err := x509.ParseCertificate(r.api.tls.Certificates[0].Certificate[0])
+	own, err := x509.ParseCertificate(r.api.TLS.Certificates[0].Certificate[0])
 	if err != nil {
 		return broken(look, err)
 	}
@@ -67,7 +67,7 @@ func (a *API) servingCertificate(ctx context.Context) (*x509.Certificate, error)
 	if server.Port() == "" {
 		address = net.JoinHostPort(server.Hostname(), "443")
 	}
-	dialer := tls.Dialer{Config: a.tls}
+	dialer := tls.Dialer{Config: a.TLS}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)

@@ -78,11 +78,11 @@ func postgreSQL(ctx context.Context, r *run) finding {
 		})
 }
 
-// client runs a client in a pod beside the service and reports what it says.
+// client runs a client in a pod on the server's node, which has the image, and reports what it says.
 func (r *run) client(ctx context.Context, c client) finding {
 	pods := "/api/v1/namespaces/" + dataNamespace + "/pods"
 	look := "kubectl -n data get pods -l " + c.server + "; kubectl -n data logs -l " + c.server + " --all-containers"
-	image, err := r.serverImage(ctx, c)
+	image, nodeName, err := r.server(ctx, c)
 	if err != nil {
 		return broken(look, err)
 	}
@@ -92,49 +92,39 @@ func (r *run) client(ctx context.Context, c client) finding {
 	r.tries++
 	// A name of its own for each try: the pod of the one before may still be on its way out.
 	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, c.name, r.id, r.tries)
-	err = r.api.create(ctx, pods, object{
-		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name},
-		"spec": object{
-			"restartPolicy":                 "Never",
-			"activeDeadlineSeconds":         60,
-			"terminationGracePeriodSeconds": 0,
-			"automountServiceAccountToken":  false,
-			"containers": []object{{
-				"name": "client", "image": image, "command": []string{c.shell, "-c", c.script}, "env": c.environment(),
-				"resources": object{"requests": object{"cpu": "5m", "memory": "16Mi"}},
-			}},
-		},
-	})
+	spec := onNode(nodeName)
+	spec["restartPolicy"], spec["activeDeadlineSeconds"] = "Never", 60
+	defer r.later(ctx, func(ctx context.Context) { _ = r.api.remove(ctx, pods+"/"+name) })()
+	err = r.api.create(ctx, pods, probe(name, object{
+		"name": "client", "image": image, "command": []string{c.shell, "-c", c.script}, "env": c.environment(),
+		"resources":       object{"requests": object{"cpu": "5m", "memory": "16Mi"}},
+		"securityContext": admitted(),
+	}, spec))
 	if err != nil {
 		return broken(look, err)
 	}
-	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-		defer cancel()
-		_ = r.api.remove(clean, pods+"/"+name)
-	}()
-	return r.clientEnds(ctx, pods+"/"+name, look)
+	return r.clientEnds(ctx, pods+"/"+name, look, r.Now().Add(patience))
 }
 
-func (r *run) serverImage(ctx context.Context, c client) (string, error) {
+// server is the image of a pod of the server that runs, and its node.
+func (r *run) server(ctx context.Context, c client) (image, nodeName string, err error) {
 	var servers list[pod]
 	path := "/api/v1/namespaces/" + dataNamespace + "/pods?labelSelector=" + url.QueryEscape(c.server)
 	if err := r.api.get(ctx, path, &servers); err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, p := range servers.Items {
 		for _, container := range p.Spec.Containers {
-			if container.Name == c.container {
-				return container.Image, nil
+			if container.Name == c.container && p.Status.Phase == "Running" && p.Metadata.DeletionTimestamp == nil {
+				return container.Image, p.Spec.NodeName, nil
 			}
 		}
 	}
-	return "", nil
+	return "", "", nil
 }
 
 // clientEnds waits for the end of a client's pod and turns it into a finding.
-func (r *run) clientEnds(ctx context.Context, path, look string) finding {
-	deadline := r.Now().Add(patience)
+func (r *run) clientEnds(ctx context.Context, path, look string, deadline time.Time) finding {
 	for {
 		var p pod
 		if err := r.api.get(ctx, path, &p); err != nil {
@@ -142,7 +132,7 @@ func (r *run) clientEnds(ctx context.Context, path, look string) finding {
 		}
 		switch p.Status.Phase {
 		case "Succeeded", "Failed":
-			said, err := r.api.do(ctx, "GET", path+"/log?container=client&tailLines=5", nil)
+			said, err := r.api.Raw(ctx, "GET", path+"/log?container=client&tailLines=5", "", nil)
 			if err != nil {
 				said = []byte(err.Error())
 			}

@@ -5,12 +5,16 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
 // mostNodes bounds how many nodes get a pod of the DNS check: enough to see a network that is broken in part.
 const mostNodes = 10
+
+// resolverName names the container of the DNS check, and its configuration.
+const resolverName = "resolver"
 
 // podsResolve starts a pod on each node that forwards DNS over HTTP to the cluster's DNS Service, and asks it through the
 // API for the Service of the API. That shows, for each node: pods start, the API server reaches them, they reach
@@ -24,7 +28,7 @@ func podsResolve(ctx context.Context, r *run) finding {
 	if len(nodes) > mostNodes {
 		nodes = nodes[:mostNodes]
 	}
-	image, err := r.image(ctx, "k8s-app%3Dkube-dns", "coredns")
+	image, err := r.image(ctx, "k8s-app=kube-dns", "coredns")
 	if err != nil {
 		return broken("kubectl -n kube-system get pods -l k8s-app=kube-dns", err)
 	}
@@ -45,8 +49,9 @@ func podsResolve(ctx context.Context, r *run) finding {
 	}
 	name := "kubernetes.default.svc." + r.Config.Cluster.DNSDomain + "."
 	var faults []string
+	deadline := r.Now().Add(patience) // one for all, because they start at the same time
 	for _, n := range nodes {
-		if fault := r.resolve(ctx, namespace, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP); fault != "" {
+		if fault := r.resolve(ctx, namespace, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP, deadline); fault != "" {
 			faults = append(faults, n.Metadata.Name+": "+fault)
 		}
 	}
@@ -66,28 +71,23 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 	// Without a tls block CoreDNS serves DNS over HTTP in plain text, which the API's proxy can talk to.
 	corefile := fmt.Sprintf("https://.:8053 {\n  forward . %s\n}\n", upstream)
 	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/configmaps", object{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "resolver"}, "data": object{"Corefile": corefile},
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": resolverName}, "data": object{"Corefile": corefile},
 	})
 	if err != nil {
 		return err
 	}
 	for _, n := range nodes {
-		spec := onNode(object{
-			"terminationGracePeriodSeconds": 0,
-			"automountServiceAccountToken":  false,
-			"enableServiceLinks":            false,
-			"containers": []object{{
-				"name": "resolver", "image": image, "args": []string{"-conf", "/etc/coredns/Corefile"},
-				"ports":          []object{{"containerPort": 8053}},
-				"readinessProbe": object{"tcpSocket": object{"port": 8053}, "periodSeconds": 1},
-				"resources":      object{"requests": object{"cpu": "5m", "memory": "20Mi"}},
-				"volumeMounts":   []object{{"name": "config", "mountPath": "/etc/coredns"}},
-			}},
-			"volumes": []object{{"name": "config", "configMap": object{"name": "resolver"}}},
-		}, n.Metadata.Name)
-		err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", object{
-			"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "on-" + n.Metadata.Name}, "spec": spec,
-		})
+		spec := onNode(n.Metadata.Name)
+		spec["volumes"] = []object{{"name": "config", "configMap": object{"name": resolverName}}}
+		err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", probe("on-"+n.Metadata.Name, object{
+			"name": resolverName, "image": image, "args": []string{"-conf", "/etc/coredns/Corefile"},
+			"ports":          []object{{"containerPort": 8053}},
+			"readinessProbe": object{"tcpSocket": object{"port": 8053}, "periodSeconds": 1},
+			"resources":      object{"requests": object{"cpu": "5m", "memory": "20Mi"}},
+			"volumeMounts":   []object{{"name": "config", "mountPath": "/etc/coredns"}},
+			// The file of CoreDNS carries this capability, so it cannot even be started without.
+			"securityContext": admitted("NET_BIND_SERVICE"),
+		}, spec))
 		if err != nil {
 			return err
 		}
@@ -96,8 +96,8 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 }
 
 // resolve asks one of the pods for the address of a name and says what is wrong with the answer.
-func (r *run) resolve(ctx context.Context, namespace, podName, name, want string) string {
-	if fault, err := r.podReady(ctx, namespace, podName); err != nil {
+func (r *run) resolve(ctx context.Context, namespace, podName, name, want string, deadline time.Time) string {
+	if fault, err := r.podReady(ctx, namespace, podName, deadline); err != nil {
 		return err.Error()
 	} else if fault != "" {
 		return "the pod does not start: " + fault
@@ -107,7 +107,7 @@ func (r *run) resolve(ctx context.Context, namespace, podName, name, want string
 		return err.Error()
 	}
 	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName, base64.RawURLEncoding.EncodeToString(question))
-	answer, err := r.api.do(ctx, "GET", path, nil)
+	answer, err := r.api.Raw(ctx, "GET", path, "", nil)
 	if err != nil {
 		return err.Error()
 	}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,9 @@ type fakeAPI struct {
 	podStatus map[string]any
 	// stored is what was written to the etcd on a volume.
 	stored map[string]string
+	// volume is what a claim gets; empty for none. released are the volumes that were told to end with their claim.
+	volume   string
+	released []string
 	// log is what a client pod says.
 	log string
 	// peer is the common name of the client certificate last shown.
@@ -53,7 +57,7 @@ type fakeAPI struct {
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{objects: map[string]any{}, resolves: "10.96.0.1", podStatus: runningPod(), stored: map[string]string{}, log: "done"}
+	f := &fakeAPI{objects: map[string]any{}, resolves: "10.96.0.1", podStatus: runningPod(), stored: map[string]string{}, log: "done", volume: "pv-1"}
 	f.cert = selfSigned(t, "api", now.AddDate(0, 6, 0))
 	f.Server = httptest.NewUnstartedServer(f)
 	f.TLS = &tls.Config{Certificates: []tls.Certificate{f.cert}, ClientAuth: tls.RequireAnyClientCert}
@@ -119,6 +123,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		f.create(w, path, body)
 	case r.Method == http.MethodPatch:
+		if strings.Contains(string(body), `"persistentVolumeReclaimPolicy":"Delete"`) {
+			f.released = append(f.released, path)
+		}
 		_, _ = io.WriteString(w, "{}")
 	case r.Method == http.MethodDelete:
 		f.removed = append(f.removed, path)
@@ -154,9 +161,9 @@ func (f *fakeAPI) read(w http.ResponseWriter, path, label, field string) {
 
 func selected(item any, label, field string) bool {
 	metadata := item.(map[string]any)["metadata"].(map[string]any)
-	if key, value, ok := strings.Cut(label, "="); ok {
+	if key, value, exact := strings.Cut(label, "="); label != "" {
 		labels, _ := metadata["labels"].(map[string]any)
-		if labels[key] != value {
+		if got, there := labels[key]; !there || exact && got != value {
 			return false
 		}
 	}
@@ -172,6 +179,11 @@ func (f *fakeAPI) create(w http.ResponseWriter, path string, body []byte) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	if why := refusedByPodSecurity(o); why != "" {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"message":"violates PodSecurity: `+why+`"}`)
+		return
+	}
 	at := path + "/" + o["metadata"].(map[string]any)["name"].(string)
 	f.created = append(f.created, at)
 	switch o["kind"] {
@@ -181,12 +193,37 @@ func (f *fakeAPI) create(w http.ResponseWriter, path string, body []byte) {
 			o["status"] = map[string]any{"phase": "Succeeded"}
 		}
 	case "PersistentVolumeClaim":
-		o["spec"].(map[string]any)["volumeName"] = "pv-1"
+		o["spec"].(map[string]any)["volumeName"] = f.volume
+		o["status"] = map[string]any{"phase": map[bool]string{true: "Bound", false: "Pending"}[f.volume != ""]}
 		f.objects["/api/v1/persistentvolumes/pv-1"] = map[string]any{}
+		f.objects[path] = []any{o}
 	}
 	f.objects[at] = o
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(o)
+}
+
+// refusedByPodSecurity is what a cluster whose default is the level "restricted" says of a pod.
+func refusedByPodSecurity(o map[string]any) string {
+	if o["kind"] != "Pod" {
+		return ""
+	}
+	spec := o["spec"].(map[string]any)
+	of, _ := spec["securityContext"].(map[string]any)
+	profile, _ := of["seccompProfile"].(map[string]any)
+	if of["runAsNonRoot"] != true || of["runAsUser"] == nil || profile["type"] != "RuntimeDefault" {
+		return "runAsNonRoot, runAsUser or seccompProfile"
+	}
+	for _, c := range spec["containers"].([]any) {
+		of, _ := c.(map[string]any)["securityContext"].(map[string]any)
+		capabilities, _ := of["capabilities"].(map[string]any)
+		drop, _ := capabilities["drop"].([]any)
+		add, _ := capabilities["add"].([]any)
+		if of["allowPrivilegeEscalation"] != false || !slices.Contains(drop, any("ALL")) || slices.ContainsFunc(add, func(c any) bool { return c != "NET_BIND_SERVICE" }) {
+			return "allowPrivilegeEscalation or capabilities"
+		}
+	}
+	return ""
 }
 
 func (f *fakeAPI) answerDNS(question string) []byte {
@@ -282,6 +319,7 @@ func healthy(t *testing.T) *fakeAPI {
 	}
 	master := node("master", "eu-west-1a", "", map[string]any{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
 	master["metadata"].(map[string]any)["annotations"] = map[string]any{lastBackup: now.Add(-3 * time.Hour).Format(time.RFC3339), lastBackupKey: "etcd/3.db"}
+	f.objects["/api/v1/namespaces"] = []any{}
 	f.objects["/version"] = map[string]any{"gitVersion": "v1.36.3"}
 	f.objects["/readyz"] = map[string]any{}
 	f.objects["/api/v1/nodes"] = []any{master, node("worker-1", "eu-west-1b", "workload=api")}

@@ -9,12 +9,6 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Ready asks the API server whether it is ready to serve.
-func (a *API) Ready(ctx context.Context) error {
-	_, err := a.do(ctx, "GET", "/readyz", nil)
-	return err
-}
-
 func apiAnswers(ctx context.Context, r *run) finding {
 	var version struct {
 		GitVersion string `json:"gitVersion"`

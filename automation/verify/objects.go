@@ -15,6 +15,12 @@ type meta struct {
 	Annotations       map[string]string `json:"annotations"`
 	CreationTimestamp time.Time         `json:"creationTimestamp"`
 	DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
+	OwnerReferences   []owner           `json:"ownerReferences"`
+}
+
+type owner struct {
+	Kind       string `json:"kind"`
+	Controller bool   `json:"controller"`
 }
 
 type condition struct {
@@ -58,6 +64,15 @@ type pod struct {
 		Conditions        []condition       `json:"conditions"`
 		ContainerStatuses []containerStatus `json:"containerStatuses"`
 		InitStatuses      []containerStatus `json:"initContainerStatuses"`
+	} `json:"status"`
+}
+
+type claim struct {
+	Spec struct {
+		VolumeName string `json:"volumeName"`
+	} `json:"spec"`
+	Status struct {
+		Phase string `json:"phase"`
 	} `json:"status"`
 }
 

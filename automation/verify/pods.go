@@ -26,7 +26,7 @@ func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) fin
 	var faults []string
 	look, running := "", 0
 	for _, p := range all.Items {
-		if !belongs(p) || p.Metadata.DeletionTimestamp != nil || strings.HasPrefix(p.Metadata.Namespace, scratchPrefix) {
+		if !belongs(p) || p.Metadata.DeletionTimestamp != nil || p.Metadata.Labels[scratchLabel] != "" || replaced(p) {
 			continue
 		}
 		if fault := podFault(p); fault != "" {
@@ -44,6 +44,14 @@ func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) fin
 		return failed(look, "%s", join(faults))
 	}
 	return ok("%d %s", running, plural(running, "pod runs", "pods run"))
+}
+
+// replaced reports whether a pod has failed and its controller has made another, which is looked at instead. Kubernetes
+// keeps such pods, for instance after a node was shut down or ran out of memory.
+func replaced(p pod) bool {
+	return p.Status.Phase == "Failed" && slices.ContainsFunc(p.Metadata.OwnerReferences, func(o owner) bool {
+		return o.Controller && o.Kind != "Node"
+	})
 }
 
 // podFault says why a pod is not as it should be; empty when it is.

@@ -3,15 +3,27 @@ package verify
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
+
+	"kubeadm-aws/config"
 )
 
-// scratchPrefix begins the names of the namespaces that checks make and remove.
-const scratchPrefix = "kubeadm-aws-verify-"
+// scratchPrefix begins the names of the namespaces and pods that checks make and remove, and scratchLabel marks them.
+const (
+	scratchPrefix = "kubeadm-aws-verify-"
+	scratchLabel  = "kubeadm-aws/verify"
+)
 
-// patience is how long a pod of a check may take to be scheduled, pulled and started.
-const patience = 2 * time.Minute
+const (
+	// patience is how long a pod of a check may take to be scheduled, pulled and started.
+	patience = 2 * time.Minute
+	// longestLife is when a pod of a check ends by itself, for the case that nobody is left to remove it.
+	longestLife = 10 * time.Minute
+	// stale is how old a thing of a check is when the run that made it must be dead.
+	stale = time.Hour
+)
 
 // object is a Kubernetes object to create.
 type object map[string]any
@@ -22,23 +34,125 @@ func (r *run) scratch(ctx context.Context, purpose string) (string, func(), erro
 	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, purpose, r.id, r.tries)
 	err := r.api.create(ctx, "/api/v1/namespaces", object{
 		"apiVersion": "v1", "kind": "Namespace",
-		"metadata": object{"name": name, "labels": object{"app.kubernetes.io/managed-by": "kubeadm-aws-verify"}},
+		// Whatever the cluster's default is, the pods of checks keep to the strictest level.
+		"metadata": object{"name": name, "labels": object{scratchLabel: purpose, "pod-security.kubernetes.io/enforce": "restricted"}},
 	})
 	if err != nil {
 		return "", nil, err
 	}
-	return name, func() {
-		// What was interrupted is cleaned up as well, so this does not end with ctx.
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-		defer cancel()
-		_ = r.api.remove(clean, "/api/v1/namespaces/"+name)
-	}, nil
+	return name, r.later(ctx, func(ctx context.Context) { r.removeNamespace(ctx, name) }), nil
 }
 
-// image finds the image that a running pod of kube-system uses, so that checks need none of their own.
-func (r *run) image(ctx context.Context, selector, containerName string) (string, error) {
+// later is a function that cleans up, also after an interrupt: it does not end with ctx.
+func (r *run) later(ctx context.Context, clean func(context.Context)) func() {
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		clean(ctx)
+	}
+}
+
+// removeNamespace removes a namespace of a check. A volume goes with its claim, even one of a class that keeps volumes. What cannot
+// be removed now, removeStale finds in a later run.
+func (r *run) removeNamespace(ctx context.Context, name string) {
+	var claims list[claim]
+	if err := r.api.get(ctx, "/api/v1/namespaces/"+name+"/persistentvolumeclaims", &claims); err == nil {
+		for _, c := range claims.Items {
+			_ = r.letVolumeGo(ctx, c.Spec.VolumeName)
+		}
+	}
+	_ = r.api.remove(ctx, "/api/v1/namespaces/"+name)
+}
+
+// letVolumeGo makes a volume end with its claim.
+func (r *run) letVolumeGo(ctx context.Context, volume string) error {
+	if volume == "" {
+		return nil
+	}
+	return r.api.merge(ctx, "/api/v1/persistentvolumes/"+volume, object{"spec": object{"persistentVolumeReclaimPolicy": "Delete"}})
+}
+
+// removeStale removes what a run that was killed has left.
+func (r *run) removeStale(ctx context.Context) {
+	var all list[pod] // only the metadata counts
+	old := func(m meta) bool { return r.Now().Sub(m.CreationTimestamp) > stale }
+	if err := r.api.get(ctx, "/api/v1/namespaces?labelSelector="+url.QueryEscape(scratchLabel), &all); err == nil {
+		for _, n := range all.Items {
+			if old(n.Metadata) {
+				r.removeNamespace(ctx, n.Metadata.Name)
+			}
+		}
+	}
+	pods := "/api/v1/namespaces/" + dataNamespace + "/pods"
+	if err := r.api.get(ctx, pods+"?labelSelector="+url.QueryEscape(scratchLabel), &all); err == nil {
+		for _, p := range all.Items {
+			if old(p.Metadata) {
+				_ = r.api.remove(ctx, pods+"/"+p.Metadata.Name)
+			}
+		}
+	}
+}
+
+// admitted is the security context of a container that every level of pod security admits. add are capabilities without which
+// its program does not start.
+func admitted(add ...string) object {
+	capabilities := object{"drop": []string{"ALL"}}
+	if len(add) > 0 {
+		capabilities["add"] = add
+	}
+	return object{"allowPrivilegeEscalation": false, "capabilities": capabilities}
+}
+
+// probe is a pod of a check: one container, as a user without rights, in a pod that ends by itself. more is merged into the
+// pod's spec.
+func probe(name string, container object, more object) object {
+	const nobody = 65534
+	spec := object{
+		"activeDeadlineSeconds":         int(longestLife.Seconds()),
+		"terminationGracePeriodSeconds": 0,
+		"automountServiceAccountToken":  false,
+		"enableServiceLinks":            false,
+		"containers":                    []object{container},
+		// The group may write to the volume.
+		"securityContext": object{
+			"runAsNonRoot": true, "runAsUser": nobody, "runAsGroup": nobody, "fsGroup": nobody,
+			"seccompProfile": object{"type": "RuntimeDefault"},
+		},
+	}
+	for key, value := range more {
+		spec[key] = value
+	}
+	return object{
+		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name, "labels": object{scratchLabel: "pod"}}, "spec": spec,
+	}
+}
+
+// onNode pins a pod to a node through the scheduler, whatever its taints.
+func onNode(nodeName string) object {
+	return object{
+		"tolerations": []object{{"operator": "Exists"}},
+		"affinity": object{"nodeAffinity": object{"requiredDuringSchedulingIgnoredDuringExecution": object{
+			"nodeSelectorTerms": []object{{"matchFields": []object{{"key": "metadata.name", "operator": "In", "values": []string{nodeName}}}}},
+		}}},
+	}
+}
+
+// anywhere lets a pod onto every node that the settings allow pods on, and onto none that has a fault.
+func anywhere(nodes []config.Node) object {
+	tolerations := []object{}
+	for _, n := range nodes {
+		for _, t := range n.Taints {
+			tolerations = append(tolerations, object{"key": t.Key, "operator": "Equal", "value": t.Value, "effect": t.Effect})
+		}
+	}
+	return object{"tolerations": tolerations}
+}
+
+// image finds the image that a running pod of kube-system uses, so that checks need none of their own: the nodes have it, or
+// get it from where they got it.
+func (r *run) image(ctx context.Context, label, containerName string) (string, error) {
 	var pods list[pod]
-	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods?labelSelector="+selector, &pods); err != nil {
+	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods?labelSelector="+url.QueryEscape(label), &pods); err != nil {
 		return "", err
 	}
 	for _, p := range pods.Items {
@@ -48,40 +162,28 @@ func (r *run) image(ctx context.Context, selector, containerName string) (string
 			}
 		}
 	}
-	return "", fmt.Errorf("no pod %s in kube-system", strings.ReplaceAll(selector, "%3D", "="))
+	return "", fmt.Errorf("no pod %s in kube-system", label)
 }
 
-// podReady waits until a pod is Ready and returns what is wrong when it does not get there.
-func (r *run) podReady(ctx context.Context, namespace, name string) (fault string, err error) {
-	deadline := r.Now().Add(patience)
+// podReady waits until a pod is Ready and returns what is wrong when it does not get there before the deadline.
+func (r *run) podReady(ctx context.Context, namespace, name string, deadline time.Time) (fault string, err error) {
 	for {
 		var p pod
 		if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/pods/"+name, &p); err != nil {
 			return "", err
 		}
-		if p.Status.Phase == "Running" || p.Status.Phase == "Succeeded" {
-			if podFault(p) == "" {
-				return "", nil
-			}
-		}
-		if p.Status.Phase == "Failed" || !r.Now().Before(deadline) {
-			fault := podFault(p)
+		fault := podFault(p)
+		switch {
+		case p.Status.Phase == "Running" && fault == "":
+			return "", nil
+		case p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded" || !r.Now().Before(deadline):
 			if fault == "" {
 				fault = "it is " + p.Status.Phase
 			}
-			return fault, nil
+			return strings.TrimSpace(fault + " " + p.Status.Message), nil
 		}
 		if err := r.pause(ctx, time.Second); err != nil {
 			return "", err
 		}
 	}
-}
-
-// onNode pins a pod to a node through the scheduler, whatever its taints.
-func onNode(spec object, nodeName string) object {
-	spec["tolerations"] = []object{{"operator": "Exists"}}
-	spec["affinity"] = object{"nodeAffinity": object{"requiredDuringSchedulingIgnoredDuringExecution": object{
-		"nodeSelectorTerms": []object{{"matchFields": []object{{"key": "metadata.name", "operator": "In", "values": []string{nodeName}}}}},
-	}}}
-	return spec
 }

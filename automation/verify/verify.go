@@ -8,10 +8,11 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/config"
 )
 
@@ -136,6 +137,9 @@ func Run(ctx context.Context, api *API, o Options) ([]Result, error) {
 		if c.name == "api" && f.status == Failed {
 			return results, nil // without an API every other check would only repeat that
 		}
+		if c.name == "api" {
+			r.removeStale(ctx)
+		}
 	}
 	return results, nil
 }
@@ -168,8 +172,7 @@ func failed(lookAt, format string, args ...any) finding {
 
 // broken is the finding for an error of the API.
 func broken(lookAt string, err error) finding {
-	var status *StatusError
-	if errors.As(err, &status) && status.Code == 403 {
+	if kubeapi.IsStatus(err, http.StatusForbidden) {
 		return failed("the kubeconfig: does it belong to an administrator?", "%v", err)
 	}
 	return failed(lookAt, "%v", err)

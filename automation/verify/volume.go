@@ -3,9 +3,10 @@ package verify
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"kubeadm-aws/cluster/kubeapi"
 )
 
 // volumeWrites claims a volume of the default StorageClass and runs etcd on it, which answers only once its log is on
@@ -14,7 +15,7 @@ func volumeWrites(ctx context.Context, r *run) finding {
 	if r.Hosts {
 		return skipped("hosts of this machine have no volumes to attach")
 	}
-	const look = "kubectl get events -A --field-selector reason=ProvisioningFailed; kubectl -n kube-system logs deploy/ebs-csi-controller -c csi-provisioner"
+	const look = "kubectl -n kube-system logs deploy/ebs-csi-controller -c csi-provisioner; kubectl get events -A --field-selector reason=ProvisioningFailed"
 	class, err := r.defaultStorageClass(ctx)
 	if err != nil {
 		return broken("kubectl get storageclass", err)
@@ -25,7 +26,7 @@ func volumeWrites(ctx context.Context, r *run) finding {
 		}
 		return skipped("there is no default StorageClass")
 	}
-	image, err := r.image(ctx, "component%3Detcd", "etcd")
+	image, err := r.image(ctx, "component=etcd", "etcd")
 	if err != nil {
 		return broken(look, err)
 	}
@@ -37,10 +38,10 @@ func volumeWrites(ctx context.Context, r *run) finding {
 	if err := r.startWriter(ctx, namespace, image); err != nil {
 		return broken(look, err)
 	}
-	if fault, err := r.podReady(ctx, namespace, "writer"); err != nil {
+	if fault, err := r.podReady(ctx, namespace, "writer", r.Now().Add(patience)); err != nil {
 		return broken(look, err)
 	} else if fault != "" {
-		return failed(look, "a pod with a %s volume does not start: %s", class, fault)
+		return r.noVolume(ctx, namespace, class, fault, look)
 	}
 	if err := r.writeAndRead(ctx, namespace); err != nil {
 		return broken(look, err)
@@ -78,49 +79,50 @@ func (r *run) startWriter(ctx context.Context, namespace, image string) error {
 	if err != nil {
 		return err
 	}
-	return r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", object{
-		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "writer"},
-		"spec": object{
-			"terminationGracePeriodSeconds": 0,
-			"automountServiceAccountToken":  false,
-			"tolerations":                   []object{{"operator": "Exists"}},
-			"containers": []object{{
-				"name": "writer", "image": image,
-				"command": []string{"etcd", "--data-dir=/data/etcd", "--listen-client-urls=http://0.0.0.0:2379",
-					"--advertise-client-urls=http://127.0.0.1:2379"},
-				"ports":          []object{{"containerPort": 2379}},
-				"readinessProbe": object{"httpGet": object{"path": "/health", "port": 2379}, "periodSeconds": 1},
-				"resources":      object{"requests": object{"cpu": "10m", "memory": "50Mi"}},
-				"volumeMounts":   []object{{"name": "data", "mountPath": "/data"}},
-			}},
-			"volumes": []object{{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}}},
-		},
-	})
+	more := anywhere(r.Config.Nodes)
+	more["volumes"] = []object{{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}}}
+	return r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", probe("writer", object{
+		"name": "writer", "image": image,
+		"command": []string{"etcd", "--data-dir=/data/etcd", "--listen-client-urls=http://0.0.0.0:2379",
+			"--advertise-client-urls=http://127.0.0.1:2379"},
+		"ports":           []object{{"containerPort": 2379}},
+		"readinessProbe":  object{"httpGet": object{"path": "/health", "port": 2379}, "periodSeconds": 1},
+		"resources":       object{"requests": object{"cpu": "10m", "memory": "50Mi"}},
+		"volumeMounts":    []object{{"name": "data", "mountPath": "/data"}},
+		"securityContext": admitted(),
+	}, more))
+}
+
+// noVolume says whether the volume was not made, or was made and did not get to the pod.
+func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string) finding {
+	var c claim
+	if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims/data", &c); err != nil {
+		return broken(look, err)
+	}
+	if c.Status.Phase != "Bound" {
+		return failed(look, "no %s volume was made, so a pod does not start: %s", class, fault)
+	}
+	return failed("kubectl get volumeattachments; kubectl -n kube-system logs deploy/ebs-csi-controller -c csi-attacher; kubectl -n kube-system logs ds/ebs-csi-node -c ebs-plugin",
+		"a %s volume was made, but a pod does not start with it: %s", class, fault)
 }
 
 // writeAndRead puts a value into the etcd on the volume and gets it back.
 func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 	base := "/api/v1/namespaces/" + namespace + "/pods/writer:2379/proxy/v3/kv/"
 	key, value := encode("verify"), encode(r.id)
-	put, _ := json.Marshal(map[string]string{"key": key, "value": value})
-	if _, err := r.api.do(ctx, "POST", base+"put", put); err != nil {
+	if err := r.api.Call(ctx, "POST", base+"put", kubeapi.JSON, object{"key": key, "value": value}, nil); err != nil {
 		return fmt.Errorf("write to the volume: %w", err)
-	}
-	get, _ := json.Marshal(map[string]string{"key": key})
-	text, err := r.api.do(ctx, "POST", base+"range", get)
-	if err != nil {
-		return fmt.Errorf("read from the volume: %w", err)
 	}
 	var got struct {
 		KVs []struct {
 			Value string `json:"value"`
 		} `json:"kvs"`
 	}
-	if err := json.Unmarshal(text, &got); err != nil {
+	if err := r.api.Call(ctx, "POST", base+"range", kubeapi.JSON, object{"key": key}, &got); err != nil {
 		return fmt.Errorf("read from the volume: %w", err)
 	}
 	if len(got.KVs) != 1 || got.KVs[0].Value != value {
-		return fmt.Errorf("read from the volume: %s is not what was written", text)
+		return fmt.Errorf("read from the volume: %v is not what was written", got.KVs)
 	}
 	return nil
 }
@@ -128,18 +130,13 @@ func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 // volumeGoes deletes pod and claim and waits until the volume is gone too. It returns the volume's name.
 func (r *run) volumeGoes(ctx context.Context, namespace string) (name, fault string, err error) {
 	base := "/api/v1/namespaces/" + namespace
-	var claim struct {
-		Spec struct {
-			VolumeName string `json:"volumeName"`
-		} `json:"spec"`
-	}
-	if err := r.api.get(ctx, base+"/persistentvolumeclaims/data", &claim); err != nil {
+	var c claim
+	if err := r.api.get(ctx, base+"/persistentvolumeclaims/data", &c); err != nil {
 		return "", "", err
 	}
-	name = claim.Spec.VolumeName
+	name = c.Spec.VolumeName
 	// A class that keeps volumes would keep this one too.
-	reclaim := []byte(`{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}`)
-	if err := r.api.patch(ctx, "/api/v1/persistentvolumes/"+name, reclaim); err != nil {
+	if err := r.letVolumeGo(ctx, name); err != nil {
 		return name, "", err
 	}
 	if err := r.api.remove(ctx, base+"/pods/writer"); err != nil {

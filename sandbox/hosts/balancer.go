@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"kubeadm-aws/cluster/kubeapi"
 )
 
 // balance stands in for the Load Balancer Controller: an Ingress gets the name of a load balancer, which the records of the
@@ -14,7 +16,7 @@ func (g *Ground) balance(ctx context.Context, c *client, path string, ingress ma
 	status := map[string]any{"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": name}}}}}
 	var live map[string]any
 	err := patiently(ctx, func() error {
-		return c.do(ctx, http.MethodPatch, path+"/status", "application/merge-patch+json", status, &live)
+		return c.Call(ctx, http.MethodPatch, path+"/status", kubeapi.MergePatch, status, &live)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("name the load balancer of %s: %w", title(ingress), err)

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/sandbox"
 )
 
@@ -157,7 +158,7 @@ func listNodes(ctx context.Context, kube *client) ([]node, error) {
 	var list struct {
 		Items []node `json:"items"`
 	}
-	if err := kube.do(ctx, http.MethodGet, "/api/v1/nodes", "", nil, &list); err != nil {
+	if err := kube.Call(ctx, http.MethodGet, "/api/v1/nodes", "", nil, &list); err != nil {
 		return nil, err
 	}
 	return list.Items, nil
@@ -173,8 +174,8 @@ func initialize(ctx context.Context, kube *client, n node) error {
 		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion},
 		"spec":     map[string]any{"taints": left},
 	}
-	err := kube.do(ctx, http.MethodPatch, "/api/v1/nodes/"+n.Metadata.Name, "application/merge-patch+json", patch, nil)
-	if isStatus(err, http.StatusConflict) || isStatus(err, http.StatusNotFound) {
+	err := kube.Call(ctx, http.MethodPatch, "/api/v1/nodes/"+n.Metadata.Name, kubeapi.MergePatch, patch, nil)
+	if kubeapi.IsStatus(err, http.StatusConflict) || kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil // the next round sees the node as it is now
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/sandbox"
 )
 
@@ -21,7 +22,7 @@ func (g *Ground) Apply(ctx context.Context, kubeconfig string, object map[string
 	}
 	var live map[string]any
 	err = patiently(ctx, func() error {
-		return c.do(ctx, http.MethodPatch, path+"?fieldManager=kubeadm-aws&force=true", "application/apply-patch+yaml", object, &live)
+		return c.Call(ctx, http.MethodPatch, path+"?fieldManager=kubeadm-aws&force=true", kubeapi.ApplyPatch, object, &live)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", title(object), err)
@@ -42,8 +43,8 @@ func (g *Ground) Get(ctx context.Context, kubeconfig string, object map[string]a
 		return nil, false, err
 	}
 	var live map[string]any
-	err = patiently(ctx, func() error { return c.do(ctx, http.MethodGet, path, "", nil, &live) })
-	if isStatus(err, http.StatusNotFound) {
+	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, &live) })
+	if kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
@@ -62,16 +63,16 @@ func (g *Ground) Delete(ctx context.Context, kubeconfig string, object map[strin
 		return err
 	}
 	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
-	err = patiently(ctx, func() error { return c.do(ctx, http.MethodDelete, path, "application/json", body, nil) })
+	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodDelete, path, kubeapi.JSON, body, nil) })
 	for delay := 50 * time.Millisecond; err == nil; delay = min(delay*2, time.Second) {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("delete %s: %w", title(object), ctx.Err())
 		case <-time.After(delay):
 		}
-		err = patiently(ctx, func() error { return c.do(ctx, http.MethodGet, path, "", nil, nil) })
+		err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, nil) })
 	}
-	if isStatus(err, http.StatusNotFound) {
+	if kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil
 	}
 	return fmt.Errorf("delete %s: %w", title(object), err)
