@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,9 @@ type pulumiCLI struct {
 	version semver.Version
 	// keep says which variables of the environment the CLI may see.
 	keep func(name string) bool
+	// mortal CLI processes end with the driver at once. Where the providers live in the driver, a CLI that survives it would take its
+	// broken connections for failures, and forget what was in flight.
+	mortal bool
 	// held is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
 	held *os.File
 
@@ -92,6 +96,12 @@ func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, more
 // run runs a process that gets exactly the interrupts that are handed on.
 func (c *pulumiCLI) run(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if c.mortal {
+		// Linux ties the life of the process to the thread that starts it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		dieWithDriver(cmd)
+	}
 	if err := c.start(cmd); err != nil {
 		return err
 	}

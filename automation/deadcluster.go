@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,10 +38,7 @@ func (s *session) forgetDeadCluster(ctx context.Context, p *place, exported []by
 	if err != nil {
 		return fail(exitFailed, "", "%w", err)
 	}
-	if _, err := p.pulumiWithInput(ctx, bytes.NewReader(without), "stack", "import"); err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
-	}
-	return nil
+	return s.replaceState(ctx, p, without)
 }
 
 // insideCluster are the resources that only a living API can delete: objects and releases, and steps that act when they are
@@ -101,11 +97,9 @@ func (s *session) clusterDead(ctx context.Context, p *place) (string, error) {
 
 // withoutResources removes resources from an exported state, and every reference to them.
 func withoutResources(exported []byte, gone map[string]bool) ([]byte, error) {
-	decoder := json.NewDecoder(bytes.NewReader(exported))
-	decoder.UseNumber() // numbers go back as they were
-	var state map[string]any
-	if err := decoder.Decode(&state); err != nil {
-		return nil, fmt.Errorf("read the state: %w", err)
+	state, err := decodeState(exported)
+	if err != nil {
+		return nil, err
 	}
 	deployment, _ := state["deployment"].(map[string]any)
 	resources, _ := deployment["resources"].([]any)

@@ -41,6 +41,9 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	}
 	defer s.close(p)
 	s.start(p)
+	if err := s.settle(ctx, p); err != nil {
+		return err
+	}
 	before, err := p.export(ctx)
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))

@@ -25,15 +25,21 @@ func (s *session) findLost(ctx context.Context, p *place) error {
 
 // refreshAll takes over what differs. Of a silent cluster nothing can be read, so what is in it stays as the state has it.
 func (s *session) refreshAll(ctx context.Context, p *place, silent bool) error {
-	options := []optrefresh.Option{optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false)}
+	var options []optrefresh.Option
 	if silent {
 		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "The API of the cluster does not answer. " +
 			"Looking what became of the machines; what is in the cluster is taken to be as it was."})
 		options = append(options, optrefresh.Exclude([]string{inCluster}))
 	}
+	return s.read(ctx, p, options...)
+}
+
+// read takes over what differs in the resources that the options choose.
+func (s *session) read(ctx context.Context, p *place, options ...optrefresh.Option) error {
 	w := newWatcher(s.log, nil, false)
 	err := w.follow(func(stream chan<- events.EngineEvent) error {
-		_, err := p.Refresh(ctx, append(options, optrefresh.EventStreams(stream))...)
+		_, err := p.Refresh(ctx, append(options, optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false),
+			optrefresh.EventStreams(stream))...)
 		return err
 	})
 	if err != nil {

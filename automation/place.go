@@ -25,6 +25,14 @@ const (
 	cloudHosts   = "hosts"   // simulated AWS, real Linux hosts in docker, a real kubeadm
 )
 
+// checkpointNodes is up to how many nodes a rehearsal's engine writes its state at every step, as it does on AWS, so that a run
+// which is killed can be settled (pending.go). It writes the whole state each time: an up of 4 nodes takes 6 s instead of 2, of
+// 20 nodes 16 s instead of 3, and of 100 nodes 141 s instead of 6.
+const checkpointNodes = 20
+
+// instrument lets tests watch and stop a rehearsal; nil otherwise.
+var instrument func(*sandbox.Options)
+
 // place is an opened stack together with what has to run beside it.
 type place struct {
 	auto.Stack
@@ -78,7 +86,7 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 	if err := p.hold(filepath.Join(dir, "lock"), op); err != nil {
 		return nil, err
 	}
-	options := sandbox.Options{Stack: op.stack, Dir: filepath.Join(dir, "account")}
+	options := sandbox.Options{Stack: op.stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
 	settings := map[string]any{}
 	if op.cloud == cloudHosts {
 		ground, err := openHosts(ctx, op, dir, cfg, l)
@@ -90,6 +98,9 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 			settings[config.Namespace+":"+path] = value
 		}
 	}
+	if instrument != nil {
+		instrument(&options)
+	}
 	if p.sandbox, err = sandbox.Start(options); err != nil {
 		if options.Ground != nil {
 			err = errors.Join(err, options.Ground.Close())
@@ -97,7 +108,7 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		return nil, fail(exitCannotStart, "", "start the sandbox: %w", err)
 	}
 	p.closers = append(p.closers, p.sandbox.Close)
-	cli.keep = hermetic
+	cli.keep, cli.mortal = hermetic, true
 	workspace := sandbox.Workspace{
 		Project: op.dir, Dir: dir, Stack: op.stack, Program: stack.Deploy, Settings: settings, CLI: cli,
 	}

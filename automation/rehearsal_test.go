@@ -16,6 +16,7 @@ const asDriver = "AUTOMATION_TEST_AS_DRIVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDriver) != "" {
+		dieOnTheWay()
 		main()
 		return
 	}

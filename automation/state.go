@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 )
@@ -29,6 +31,8 @@ type stateResource struct {
 	PropertyDependencies map[string][]string `json:"propertyDependencies"`
 	DeletedWith          string              `json:"deletedWith"`
 	Inputs               map[string]any      `json:"inputs"`
+	Outputs              map[string]any      `json:"outputs"`
+	InitErrors           []string            `json:"initErrors"`
 }
 
 // parseDeployment reads a stack export.
@@ -40,4 +44,23 @@ func parseDeployment(text []byte) (deployment, error) {
 		return deployment{}, fmt.Errorf("read the state: %w", err)
 	}
 	return exported.Deployment, nil
+}
+
+// decodeState reads a stack export so that it can be changed and written back.
+func decodeState(exported []byte) (map[string]any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(exported))
+	decoder.UseNumber() // numbers go back as they were
+	var state map[string]any
+	if err := decoder.Decode(&state); err != nil {
+		return nil, fmt.Errorf("read the state: %w", err)
+	}
+	return state, nil
+}
+
+// replaceState writes a changed export back.
+func (s *session) replaceState(ctx context.Context, p *place, state []byte) error {
+	if _, err := p.pulumiWithInput(ctx, bytes.NewReader(state), "stack", "import"); err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	return nil
 }

@@ -20,6 +20,9 @@ func up(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
+	if err := s.settle(ctx, p); err != nil {
+		return err
+	}
 	if err := s.findLost(ctx, p); err != nil {
 		return err
 	}
@@ -87,6 +90,9 @@ func refresh(ctx context.Context, s *session) error {
 	defer s.close(p)
 	s.start(p)
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
+		return err
+	}
+	if err := s.settle(ctx, p); err != nil {
 		return err
 	}
 	silent, err := s.apiSilent(ctx, p)

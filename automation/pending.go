@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+)
+
+// A run that is killed leaves in the state what it had begun to make: the engine notes it before it asks a provider. Whether the thing
+// exists, and by which id, nobody heard. The next run would make it a second time, or fail because the name is taken; and a destroy
+// would leave it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 drops what it is told to import.
+
+// settle finds out what became of such things before anything else is done. What exists is taken over into the state, the rest is
+// dropped from it, so that it is made again.
+func (s *session) settle(ctx context.Context, p *place) error {
+	exported, err := p.export(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	state, err := parseDeployment(exported)
+	if err != nil {
+		return err
+	}
+	cut, unread := state.creating(), state.unread()
+	if len(cut) > 0 {
+		ids, err := s.search(ctx, p, state, cut)
+		if err != nil {
+			return err
+		}
+		changed, err := adopt(exported, ids)
+		if err != nil {
+			return err
+		}
+		if err := s.replaceState(ctx, p, changed); err != nil {
+			return err
+		}
+		for _, r := range cut {
+			if ids[r.URN] != "" {
+				unread = append(unread, r.URN)
+			}
+		}
+	}
+	if len(cut)+len(unread) > 0 {
+		if err := s.readAdopted(ctx, p, unread); err != nil {
+			return err
+		}
+		if state, err = s.state(ctx, p); err != nil {
+			return err
+		}
+		if len(unread) > 0 {
+			s.tellAdopted(state, unread)
+		}
+	}
+	return s.uninstallHalves(ctx, p, state)
+}
+
+// search returns the ids of those things that exist, or may, by URN. Whether a thing exists of which the id is known shows when it is read.
+func (s *session) search(ctx context.Context, p *place, state deployment, cut []stateResource) (map[string]string, error) {
+	message := "An earlier run was killed."
+	things := slices.DeleteFunc(slices.Clone(cut), func(r stateResource) bool { return !counted(r.Type, r.Custom) })
+	if n := len(things); n > 0 {
+		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(things), plural(n, "it", "them"))
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: message})
+	ids := map[string]string{}
+	var ask []wanted
+	for _, r := range cut {
+		w, there, err := follow(r, s.cfg)
+		switch {
+		case err != nil:
+			return nil, s.unsettled(r, err)
+		case !there, w.ID != "" && state.knows(r.Type, w.ID):
+		case w.ID != "":
+			ids[r.URN] = w.ID
+		default:
+			ask = append(ask, w)
+		}
+	}
+	found, err := s.askAccount(ctx, p, ask)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range ask {
+		strange := slices.DeleteFunc(found[w.URN], func(id string) bool { return state.knows(w.Type, id) })
+		switch len(strange) {
+		case 0:
+		case 1:
+			ids[w.URN] = strange[0]
+		default:
+			return nil, fail(exitCannotStart, "Find out which one nothing uses, delete it in the console, and run this again.",
+				"a run was killed while it made %s, and the account has %d that it could be: %s", readable(w.URN), len(strange), strings.Join(strange, ", "))
+		}
+	}
+	return ids, nil
+}
+
+// unsettled is for what the driver cannot decide.
+func (s *session) unsettled(r stateResource, err error) error {
+	return fail(exitCannotStart, fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", s.op.stack),
+		"a run was killed while it made %s, and what became of it is not known: %w", readable(r.URN), err)
+}
+
+// readAdopted fills in what the account shows of resources that were taken over, and drops those that do not exist.
+func (s *session) readAdopted(ctx context.Context, p *place, urns []string) error {
+	inside := func(urn string) bool {
+		types, _ := splitURN(urn)
+		return strings.HasPrefix(types[len(types)-1], "kubernetes:")
+	}
+	outside, cluster := slices.DeleteFunc(slices.Clone(urns), inside), slices.DeleteFunc(slices.Clone(urns), func(urn string) bool { return !inside(urn) })
+	if len(outside) > 0 {
+		if err := s.read(ctx, p, optrefresh.Target(outside)); err != nil {
+			return err
+		}
+	}
+	if len(cluster) > 0 {
+		return s.readInCluster(ctx, p, cluster)
+	}
+	return nil
+}
+
+// tellAdopted says what was taken over.
+func (s *session) tellAdopted(state deployment, urns []string) {
+	var exist []stateResource
+	for _, r := range state.Resources {
+		if slices.Contains(urns, r.URN) {
+			exist = append(exist, r)
+		}
+	}
+	message := "Nothing of it is outside the state."
+	if len(exist) > 0 {
+		message = fmt.Sprintf("Taken over, because it exists: %s.", listed(exist))
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "info", Message: message})
+}
+
+// readInCluster reads objects and releases. When the cluster does not answer, nobody can say whether they exist; they are
+// forgotten, and made again when it does.
+func (s *session) readInCluster(ctx context.Context, p *place, urns []string) error {
+	silent, err := s.apiSilent(ctx, p)
+	if err != nil {
+		return err
+	}
+	if !silent && (p.sandbox == nil || s.op.cloud != cloudSandbox || p.sandbox.APIAnswers()) {
+		if err = s.read(ctx, p, optrefresh.Target(urns)); err == nil || s.cli.Stopped() {
+			return err
+		}
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "The API of the cluster does not answer, so what was being made in the cluster is forgotten."})
+	exported, err := p.export(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	gone := map[string]bool{}
+	for _, urn := range urns {
+		gone[urn] = true
+	}
+	without, err := withoutResources(exported, gone)
+	if err != nil {
+		return err
+	}
+	return s.replaceState(ctx, p, without)
+}
+
+// uninstallHalves removes Helm releases whose install was cut off. Helm refuses to upgrade such a release for ever.
+func (s *session) uninstallHalves(ctx context.Context, p *place, state deployment) error {
+	var halves []string
+	for _, r := range state.Resources {
+		status, _ := r.Outputs["status"].(map[string]any)
+		if text, _ := status["status"].(string); r.Type == releaseType && text == "pending-install" {
+			halves = append(halves, r.URN)
+		}
+	}
+	if len(halves) == 0 {
+		return nil
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "info", Message: "Removing what was installed half: " + strings.Join(mapped(halves, readable), ", ")})
+	if _, err := p.Destroy(ctx, optdestroy.Target(halves), optdestroy.SuppressProgress()); err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	return nil
+}
+
+// state reads the state.
+func (s *session) state(ctx context.Context, p *place) (deployment, error) {
+	exported, err := p.export(ctx)
+	if err != nil {
+		return deployment{}, s.engine(err, newWatcher(s.log, nil, false))
+	}
+	return parseDeployment(exported)
+}
+
+// listed names resources for a person.
+func listed(resources []stateResource) string {
+	const most = 8
+	names := mapped(resources, func(r stateResource) string { return readable(r.URN) })
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+func mapped[T any](list []T, f func(T) string) []string {
+	out := make([]string, len(list))
+	for i, element := range list {
+		out[i] = f(element)
+	}
+	return out
+}
