@@ -62,9 +62,10 @@ func in(container, stdin string, command ...string) (string, error) {
 // node is the part of a Node that the tests read.
 type node struct {
 	Metadata struct {
-		Name   string            `json:"name"`
-		UID    string            `json:"uid"`
-		Labels map[string]string `json:"labels"`
+		Name        string            `json:"name"`
+		UID         string            `json:"uid"`
+		Labels      map[string]string `json:"labels"`
+		Annotations map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		ProviderID string `json:"providerID"`

@@ -11,9 +11,15 @@ import (
 	"time"
 )
 
-// TestCutOff brings up a cluster whose every step is cut off once: the driver is killed, and hosts lose their power.
+// older is the other minor release that the program knows.
+const older = "1.35.4"
+
+// TestCutOff brings up a cluster whose every step is cut off once: the driver is killed, and hosts lose their power. It is
+// a cluster of the older release and under a domain, so that these are proven as well.
 func TestCutOff(t *testing.T) {
 	s := newStack(t, "e2e-cut")
+	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
+	s.set(t, "dns", map[string]any{"domain": "cut.example.com", "createZone": true})
 	s.set(t, "nodes", []any{
 		map[string]any{"name": "master", "role": "control-plane"},
 		map[string]any{"name": "worker-1"},
@@ -80,6 +86,15 @@ func TestCutOff(t *testing.T) {
 	if ops := s.must(t, "up").done(); len(ops) > 0 {
 		t.Errorf("an up after that did %v", ops)
 	}
+	for name, n := range c.nodes(t) {
+		if n.Status.NodeInfo.KubeletVersion != "v"+older {
+			t.Errorf("%s runs %s", name, n.Status.NodeInfo.KubeletVersion)
+		}
+	}
+	if out := c.must(t, "--namespace", "ingress", "get", "ingress", "shared", "--output", "jsonpath={.status.loadBalancer.ingress[0].hostname}"); out == "" {
+		t.Error("the shared Ingress has no load balancer")
+	}
+	t.Run("a host does not answer", func(t *testing.T) { hostAway(t, s, c) })
 	destroyed(t, s, c)
 }
 

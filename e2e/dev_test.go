@@ -37,9 +37,11 @@ var devNodes = map[string]struct {
 // TestDevStack is the life of a dev stack on hosts, from an empty machine to an empty machine.
 func TestDevStack(t *testing.T) {
 	s := newStack(t, "e2e")
+	startS3(t)
 	up := s.must(t, "up")
 	reportUp(t, up)
 	c := s.cluster(t)
+	s.bucket(t).make(t)
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -58,6 +60,7 @@ func TestDevStack(t *testing.T) {
 		{"a label is an update in place", labelInPlace},
 		{"a kubelet setting reaches all nodes, and a wrong host key is refused", wrongHostKey},
 		{"one worker goes, another comes", workerGoesWorkerComes},
+		{"the timer takes a snapshot by itself", timerFires},
 		{"verify finds what is there", verify},
 		{"a lost control plane comes back from a snapshot", restore},
 		{"destroy leaves nothing", destroyed},
@@ -122,7 +125,8 @@ func nodesAsSettings(t *testing.T, _ *stack, c *cluster) {
 }
 
 // A pod of the pause image on each node, and from its network CoreDNS and the API by their Service addresses.
-func podsAndServices(t *testing.T, _ *stack, c *cluster) {
+func podsAndServices(t *testing.T, s *stack, c *cluster) {
+	s.ground(t) // the mirror, for images that are still being pulled
 	manifest := `{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "probe", "namespace": "default"}, "spec": {
  "selector": {"matchLabels": {"app": "probe"}}, "template": {"metadata": {"labels": {"app": "probe"}}, "spec": {
   "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0,
@@ -364,11 +368,12 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	t.Logf("FIGURE one worker removed and one added: %.1f s", r.took.Seconds())
 }
 
-// verify finds no fault; the add-ons, which are only recorded on this ground, are skipped with a word.
-func verify(t *testing.T, s *stack, _ *cluster) {
+// verify finds no fault, and the backup that the timer took; the add-ons, which are only recorded on this ground, are
+// skipped with a word.
+func verify(t *testing.T, s *stack, c *cluster) {
 	r := s.must(t, "verify")
 	said := r.messages()
-	for _, want := range []string{"4 of 4 Ready", "resolves kubernetes.default.svc"} {
+	for _, want := range []string{"4 of 4 Ready", "resolves kubernetes.default.svc", c.lastBackup(t).key} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in\n%s", want, said)
 		}

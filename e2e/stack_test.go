@@ -67,14 +67,17 @@ func environment() error {
 			return err
 		}
 	}
-	if os.Getenv("PULUMI") == "" {
-		find := exec.Command(filepath.Join(root(), "tools", "pulumi.sh"))
+	for name, script := range map[string]string{"PULUMI": "pulumi.sh", "MOTO_SERVER": "moto.sh"} {
+		if os.Getenv(name) != "" {
+			continue
+		}
+		find := exec.Command(filepath.Join(root(), "tools", script))
 		find.Stderr = os.Stderr
 		out, err := find.Output()
 		if err != nil {
-			return fmt.Errorf("find the Pulumi CLI: %w", err)
+			return fmt.Errorf("tools/%s: %w", script, err)
 		}
-		if err := os.Setenv("PULUMI", strings.TrimSpace(string(out))); err != nil {
+		if err := os.Setenv(name, strings.TrimSpace(string(out))); err != nil {
 			return err
 		}
 	}

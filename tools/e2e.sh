@@ -74,7 +74,8 @@ left=$(hosts)
 if [ -n "$left" ]; then say "removed what an earlier run left: $(wc -l <<<"$left") containers and networks"; fi
 
 PULUMI=$(tools/pulumi.sh)
-export PULUMI
+MOTO_SERVER=$(tools/moto.sh)
+export PULUMI MOTO_SERVER
 
 if [ ! -e "${MIRROR_DIR:-/var/cache/kubeadm-aws-mirror}/registry" ]; then
   say 'building the mirror: Kubernetes, containerd, etcd and CoreDNS from source. Once, about 13 minutes on 2 cores.'

@@ -129,6 +129,27 @@ func TestHostsLikeInstances(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("a host that takes connections and says nothing is given up", func(t *testing.T) {
+		m, _, err := g.machine(ctx, "i-e2e1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := docker(ctx, "pause", m.container); err != nil {
+			t.Fatal(err)
+		}
+		c := h.command("true", "")
+		c.PerDialTimeout, c.DialErrorLimit = time.Second, 2
+		bounded, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		_, _, failed := g.Exec(bounded, c)
+		if _, err := docker(ctx, "unpause", m.container); err != nil {
+			t.Fatal(err)
+		}
+		if failed == nil || !strings.Contains(failed.Error(), "after 2 failed attempts to reach "+h.address+":22") {
+			t.Errorf("got %v", failed)
+		}
+		h.run(t, "true", "")
+	})
 	t.Run("a failing command tells status, text and output, and not its input", func(t *testing.T) {
 		_, _, err := g.Exec(ctx, h.command("read -r x; echo halfway; echo broken >&2; exit 7", "secret-input\n"))
 		if err == nil {
@@ -249,6 +270,14 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if out := on.run(t, "STORE="+store+" bash -s", script); !strings.Contains(out, "InvalidAccessKeyId") || strings.Contains(out, "\nsnapshot") {
 			t.Errorf("a worker got %s", out)
 		}
+	})
+
+	t.Run("the snapshot script reaches the object store with signatures that hold", func(t *testing.T) {
+		snapshotsReachTheStore(t, h, filepath.Join(dir, "objects"))
+		worker := h
+		s, _, _ := g.Find(ctx, "i-e2e2")
+		worker.address = s.PrivateIP
+		snapshotsOfAWorkerFail(t, worker)
 	})
 
 	t.Run("another process finds the hosts", func(t *testing.T) {

@@ -26,6 +26,11 @@ import (
 
 // objectStore answers for S3: buckets are directories, and come into being with the first object. Each request has to be
 // signed with the credentials of a role that may use the bucket.
+//
+// It is our own because objects have to outlive the process (the up that restores is another than the one whose cluster was
+// backed up), because it refuses what is signed wrongly or by another role, which emulators let pass, and because a
+// rehearsal on hosts then needs nothing installed. Whoever wants another S3 starts it on the port before: the tests of e2e/
+// do, so that backup and restore are also proven against one that this project did not write.
 type objectStore struct {
 	dir string
 	// credentials are those that may use the store.

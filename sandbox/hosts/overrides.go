@@ -9,16 +9,19 @@ func (g *Ground) Overrides() map[string]any {
 	gateway := g.network.gateway()
 	mirror := fmt.Sprintf("http://%s:%d", gateway, g.mirror.port)
 	return map[string]any{
-		"image.os":                         "debian-12",
-		"mirrors.kubernetesApt":            mirror + "/apt/kubernetes",
-		"mirrors.containerdApt":            mirror + "/apt/docker/linux",
-		"mirrors.etcd":                     mirror + "/etcd",
-		"mirrors.registries":               map[string]any{"registry.k8s.io": mirror},
-		"mirrors.s3Endpoint":               g.s3Endpoint(),
-		"kubernetes.kubelet.failCgroupV1":  false,
-		"kubernetes.kubeProxy.conntrack":   map[string]any{"maxPerCore": 0, "min": 0},
-		"kubernetes.containerd":            containerdTOML,
-		"kubernetes.ignorePreflightErrors": []any{"SystemVerification"},
+		"image.os":                        "debian-12",
+		"mirrors.kubernetesApt":           mirror + "/apt/kubernetes",
+		"mirrors.containerdApt":           mirror + "/apt/docker/linux",
+		"mirrors.etcd":                    mirror + "/etcd",
+		"mirrors.registries":              map[string]any{"registry.k8s.io": mirror},
+		"mirrors.s3Endpoint":              g.s3Endpoint(),
+		"kubernetes.kubelet.failCgroupV1": false,
+		// The hosts' disk is this machine's, which others fill: that is no reason to evict pods or to delete images.
+		"kubernetes.kubelet.evictionHard":                map[string]any{"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+		"kubernetes.kubelet.imageGCHighThresholdPercent": 100,
+		"kubernetes.kubeProxy.conntrack":                 map[string]any{"maxPerCore": 0, "min": 0},
+		"kubernetes.containerd":                          containerdTOML,
+		"kubernetes.ignorePreflightErrors":               []any{"SystemVerification"},
 	}
 }
 
