@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -65,14 +66,22 @@ type account struct {
 	route53 *route53.Client
 }
 
-// open finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does.
-func open(ctx context.Context, s scope, region string) (*account, error) {
+// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does.
+func configure(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8))
 	if err != nil {
-		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return nil, fmt.Errorf("find AWS credentials (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY): %w", err)
+		return aws.Config{}, fmt.Errorf("find AWS credentials (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY): %w", err)
+	}
+	return cfg, nil
+}
+
+func open(ctx context.Context, s scope, region string) (*account, error) {
+	cfg, err := configure(ctx, region)
+	if err != nil {
+		return nil, err
 	}
 	return &account{
 		scope:   s,

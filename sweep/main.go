@@ -2,6 +2,8 @@
 // listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces, and
 // volumes. It knows a cluster's things by the tags that its controllers set and by its VPC, and touches nothing else.
 //
+// With --find it changes nothing: it looks up what a run was making when it was killed, for the driver (find.go).
+//
 // It stands alone, with the AWS SDK only, so that running it in a destroy does not build the rest of the project.
 package main
 
@@ -26,8 +28,10 @@ const (
 )
 
 const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
+       go run ./sweep --find --region REGION < WANTED.json
 
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
+With --find it removes nothing: it prints the ids of the things that fit what standard input asks for.
 Credentials come from the environment, as for the AWS CLI. Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
 `
 
@@ -36,18 +40,19 @@ type options struct {
 	scope
 	region  string
 	dryRun  bool
+	find    bool
 	receipt string
 	timeout time.Duration
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	opts, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitClean
@@ -55,6 +60,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "sweep: %v\n\n%s", err, usage)
 		return exitUsage
+	}
+	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
+	defer cancel()
+	if opts.find {
+		if err := find(ctx, opts.region, stdin, stdout); err != nil {
+			fmt.Fprintf(stderr, "sweep: %v\n", err)
+			return exitLeft
+		}
+		return exitClean
 	}
 	account, err := open(ctx, opts.scope, opts.region)
 	if err != nil {
@@ -67,8 +81,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		progress: func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) },
 		pause:    pause,
 	}
-	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
-	defer cancel()
 	err = s.run(ctx)
 	s.receipt.close(err)
 	fmt.Fprint(stdout, s.receipt.text())
@@ -92,6 +104,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.zone, "zone", "", "")
 	flags.StringVar(&o.volumes, "volumes", "", "")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "")
+	flags.BoolVar(&o.find, "find", false, "")
 	flags.StringVar(&o.receipt, "receipt", "", "")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "")
 	if err := flags.Parse(args); err != nil {
@@ -101,12 +114,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	var faults []string
-	for name, value := range map[string]string{"cluster": o.cluster, "region": o.region, "vpc": o.vpc} {
+	needed := map[string]string{"cluster": o.cluster, "region": o.region, "vpc": o.vpc}
+	if o.find {
+		needed = map[string]string{"region": o.region}
+	}
+	for name, value := range needed {
 		if value == "" {
 			faults = append(faults, "--"+name+" is missing")
 		}
 	}
-	if o.volumes != deleteVolumes && o.volumes != keepVolumes {
+	if !o.find && o.volumes != deleteVolumes && o.volumes != keepVolumes {
 		faults = append(faults, fmt.Sprintf("--volumes is %q: say delete or keep", o.volumes))
 	}
 	if flags.NArg() > 0 {

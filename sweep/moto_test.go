@@ -118,6 +118,6 @@ type output struct {
 func sweepIt(t *testing.T, args ...string) output {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(context.Background(), append([]string{"--region", region}, args...), &stdout, &stderr)
+	code := run(context.Background(), append([]string{"--region", region}, args...), strings.NewReader(""), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
 }

@@ -281,7 +281,7 @@ func TestInterruptedAnywhereAndRunAgain(t *testing.T) {
 			})
 			var stdout, stderr bytes.Buffer
 			args := []string{"--region", region, "--cluster", "dev", "--vpc", v.id, "--zone", w.zone, "--volumes", "delete"}
-			if code := run(stop, args, &stdout, &stderr); code != exitLeft || !strings.Contains(stderr.String(), "interrupted; ") {
+			if code := run(stop, args, strings.NewReader(""), &stdout, &stderr); code != exitLeft || !strings.Contains(stderr.String(), "interrupted; ") {
 				t.Fatalf("the first run: exit code %d\n%s%s", code, &stdout, &stderr)
 			}
 			if out := sweepIt(t, args...); out.code != exitClean {

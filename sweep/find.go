@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+)
+
+// wanted is a thing that a run was making when it was killed, with what is known of it: the tags it was made with and the
+// properties, named as Pulumi names them, that tell it from others of its type.
+type wanted struct {
+	URN        string            `json:"urn"`
+	Type       string            `json:"type"`
+	Tags       map[string]string `json:"tags"`
+	Properties properties        `json:"properties"`
+}
+
+type properties map[string]any
+
+func (p properties) text(key string) string {
+	text, _ := p[key].(string)
+	return text
+}
+
+// texts are the elements of a list.
+func (p properties) texts(key string) []string {
+	list, _ := p[key].([]any)
+	var all []string
+	for _, element := range list {
+		if text, ok := element.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// number is -1 where there is none, which is how EC2 says "all ports".
+func (p properties) number(key string) int32 {
+	if n, ok := p[key].(float64); ok {
+		return int32(n)
+	}
+	return -1
+}
+
+// finder looks things up. It changes nothing.
+type finder struct {
+	ec2     *ec2.Client
+	route53 *route53.Client
+	acm     *acm.Client
+	ecr     *ecr.Client
+}
+
+// finders are by Pulumi's type. Each returns the ids, as Pulumi knows them, of all things that fit.
+var finders = map[string]func(*finder, context.Context, wanted) ([]string, error){
+	"aws:ec2/vpc:Vpc":                                           (*finder).vpcs,
+	"aws:ec2/subnet:Subnet":                                     (*finder).subnets,
+	"aws:ec2/internetGateway:InternetGateway":                   (*finder).gateways,
+	"aws:ec2/routeTable:RouteTable":                             (*finder).routeTables,
+	"aws:ec2/routeTableAssociation:RouteTableAssociation":       (*finder).routeTableAssociations,
+	"aws:ec2/vpcEndpoint:VpcEndpoint":                           (*finder).endpoints,
+	"aws:ec2/securityGroup:SecurityGroup":                       (*finder).groups,
+	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (*finder).ingressRules,
+	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule":   (*finder).egressRules,
+	"aws:ec2/instance:Instance":                                 (*finder).instances,
+	"aws:ec2/eip:Eip":                                           (*finder).addresses,
+	"aws:ec2/eipAssociation:EipAssociation":                     (*finder).addressAssociations,
+	"aws:route53/zone:Zone":                                     (*finder).zones,
+	"aws:route53/record:Record":                                 (*finder).records,
+	"aws:acm/certificate:Certificate":                           (*finder).certificates,
+	"aws:ecr/repository:Repository":                             (*finder).repositories,
+}
+
+// find reads a list of wanted things as JSON and writes the ids that fit, by URN.
+func find(ctx context.Context, region string, question io.Reader, answer io.Writer) error {
+	var things []wanted
+	if err := json.NewDecoder(question).Decode(&things); err != nil {
+		return fmt.Errorf("read from standard input what to find: %w", err)
+	}
+	cfg, err := configure(ctx, region)
+	if err != nil {
+		return err
+	}
+	f := &finder{ec2: ec2.NewFromConfig(cfg), route53: route53.NewFromConfig(cfg), acm: acm.NewFromConfig(cfg), ecr: ecr.NewFromConfig(cfg)}
+	ids := map[string][]string{}
+	for _, w := range things {
+		look, known := finders[w.Type]
+		if !known {
+			return fmt.Errorf("find %s: nobody wrote how to look for a %s", w.URN, w.Type)
+		}
+		// Without any of these everything of the type would fit.
+		if len(w.Tags)+len(w.Properties) == 0 {
+			return errors.New("find " + w.URN + ": neither tags nor properties are given")
+		}
+		if ids[w.URN], err = look(f, ctx, w); err != nil {
+			return fmt.Errorf("find %s: %w", w.URN, err)
+		}
+	}
+	return json.NewEncoder(answer).Encode(ids)
+}
+
+// carries reports whether a thing has all these tags.
+func carries(tags, all map[string]string) bool {
+	for key, value := range all {
+		if tags[key] != value {
+			return false
+		}
+	}
+	return true
+}
