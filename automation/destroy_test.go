@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,34 +27,70 @@ func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
 	}
 }
 
-// With the API dead, releases and gates cannot be deleted; what controllers made has to go all the same.
-func TestDestroyGetsPastADeadCluster(t *testing.T) {
+// With the cluster out of reach, releases and gates cannot be deleted; what controllers made has to go all the same.
+func TestDestroyGetsPastAClusterOutOfReach(t *testing.T) {
 	needCLI(t)
-	dir := project(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, tt := range []struct {
+		name     string
+		accident func(*sandbox.Sandbox) error
+	}{
+		{"its API is dead", (*sandbox.Sandbox).KillAPI},
+		{"its address is gone", func(s *sandbox.Sandbox) error { return s.DisassociateAddress("master") }},
+		{"its address and its API are gone, and a worker", func(s *sandbox.Sandbox) error {
+			return errors.Join(s.DisassociateAddress("master"), s.KillAPI(), s.TerminateInstance("worker-1"))
+		}},
+		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			world(t, dir, func(s *sandbox.Sandbox) error {
+				return errors.Join(s.CreateIngress("default", "web"), s.CreatePVC("default", "data"), tt.accident(s))
+			})
+			file := filepath.Join(t.TempDir(), "receipt.json")
+			code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--receipt", file)
+			if code != exitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
+				t.Fatalf("destroy exits %d:\n%s", code, stdout)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r receipt
+			if err := json.Unmarshal(text, &r); err != nil || r.Removed == 0 || len(r.Left) != 0 || r.Stack != "dev" {
+				t.Errorf("receipt is %s (%v)", text, err)
+			}
+		})
+	}
+}
+
+// One confirmation and one command for both halves; protection stops it before the first.
+func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
+	needCLI(t)
+	const owner = "kubeadm-aws:owner: platform"
+	dir := project(t, owner, owner+"\n  kubeadm-aws:protection:\n    protect: true")
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error {
-		if err := s.CreateIngress("default", "web"); err != nil {
-			return err
-		}
-		if err := s.CreatePVC("default", "data"); err != nil {
-			return err
-		}
-		return s.KillAPI()
-	})
-	file := filepath.Join(t.TempDir(), "receipt.json")
-	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--receipt", file)
-	if code != exitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
-		t.Fatalf("destroy exits %d:\n%s", code, stdout)
+	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != exitCannotStart || !strings.Contains(stdout, "nothing was touched") {
+		t.Fatalf("rebuild of a protected stack exits %d:\n%s", code, stdout)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("lifting the protection exits %d:\n%s", code, stdout)
 	}
-	var r receipt
-	if err := json.Unmarshal(text, &r); err != nil || r.Removed == 0 || len(r.Left) != 0 || r.Stack != "dev" {
-		t.Errorf("receipt is %s (%v)", text, err)
+	_, before, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
+	code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "left      0") || strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
+		t.Fatalf("rebuild exits %d:\n%s", code, stdout)
+	}
+	_, after, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
+	if before == after || !strings.HasPrefix(after, "-----BEGIN") {
+		t.Error("the stack after the rebuild has the key of the one before")
 	}
 }
 
