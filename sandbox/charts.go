@@ -78,7 +78,7 @@ var charts = map[string]chart{
 		{name: "grafana", when: "grafana.persistence.enabled", classAt: "grafana.persistence.storageClassName", owned: true},
 	}},
 	"loki": {claims: []claim{{
-		name: "storage-loki-0", when: "singleBinary.persistence.enabled", classAt: "singleBinary.persistence.storageClass",
+		name: "storage-loki-0", when: "singleBinary.persistence", classAt: "singleBinary.persistence.storageClass",
 		policyAt: "singleBinary.persistence.whenDeleted",
 	}}},
 	"fluent-bit": {},

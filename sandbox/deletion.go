@@ -58,12 +58,13 @@ func (a *account) kubeDelete(o *object) error {
 	return nil
 }
 
-// removeWithClaims removes an object and the claims that it owns.
+// removeWithClaims removes an object and the claims that it owns, in the order of the garbage collector: nobody makes the
+// claims anew for an owner that is gone.
 func (a *account) removeWithClaims(o *object) {
+	a.remove(o)
 	for _, owned := range a.ownedBy(o) {
 		_ = a.kubeDelete(owned) // claims have no finalizer that outlives their pods
 	}
-	a.remove(o)
 }
 
 // deleteNamespace deletes what is inside first. A dead APIService keeps every namespace from going away.

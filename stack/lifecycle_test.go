@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
-
-	"kubeadm-aws/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -154,58 +152,4 @@ func golden(t *testing.T, name, got string) {
 	if got != string(want) {
 		t.Errorf("%s differs (run with -update to accept):\n%s", path, got)
 	}
-}
-
-// TestAFailureAnywhereConverges lets the first create of every resource fail once, runs up until it succeeds, and
-// compares the account with one that was made without failures.
-func TestAFailureAnywhereConverges(t *testing.T) {
-	calm := rehearse(t, "dev", nil)
-	calm.up().must(t)
-	want := urns(calm.box.Operations(), "create")
-
-	r := rehearse(t, "dev", nil)
-	failed := map[string]bool{}
-	r.failing(func(op sandbox.Operation) error {
-		if op.Verb != "create" || failed[op.URN] {
-			return nil
-		}
-		failed[op.URN] = true
-		return fmt.Errorf("injected failure of %s", op.URN)
-	})
-	runs := 0
-	for done := false; !done; runs++ {
-		if runs > len(want) {
-			t.Fatalf("up does not converge after %d runs", runs)
-		}
-		done = r.up(optup.ContinueOnError()).err == nil
-	}
-	r.failing(nil)
-	t.Logf("%d of %d resources failed once; %d runs until everything was there", len(failed), len(want), runs)
-	for _, urn := range want {
-		if !failed[urn] {
-			t.Errorf("%s was never tried", urn)
-		}
-	}
-	if got := urns(r.box.Operations(), "create"); !slices.Equal(got, want) {
-		t.Errorf("resources made: %d, without failures: %d", len(got), len(want))
-	}
-	if got, want := len(r.box.Leftovers()), len(calm.box.Leftovers()); got != want {
-		t.Errorf("the account holds %d things, without failures %d", got, want)
-	}
-	r.up(optup.ExpectNoChanges()).mustNotChange(t)
-	r.set(map[string]any{"kubeadm-aws:backup": map[string]any{"keepBucket": false}})
-	r.up().must(t)
-	r.destroy().must(t)
-	r.mustBeEmpty()
-}
-
-// urns lists the distinct resources that operations of a kind succeeded for, sorted.
-func urns(operations []sandbox.Operation, verb string) []string {
-	seen := map[string]bool{}
-	for _, op := range operations {
-		if op.Verb == verb {
-			seen[op.URN] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(seen))
 }

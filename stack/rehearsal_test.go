@@ -225,16 +225,7 @@ func (r *rehearsal) state() (stored, plain []byte) {
 // resources lists the custom resources in the state.
 func (r *rehearsal) resources() []apitype.ResourceV3 {
 	r.t.Helper()
-	_, plain := r.state()
-	var envelope apitype.UntypedDeployment
-	var deployment apitype.DeploymentV3
-	if err := json.Unmarshal(plain, &envelope); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := json.Unmarshal(envelope.Deployment, &deployment); err != nil {
-		r.t.Fatal(err)
-	}
-	return slices.DeleteFunc(deployment.Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
+	return slices.DeleteFunc(r.deployment().Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
 }
 
 func (r *rehearsal) mustBeEmpty() {

@@ -1,0 +1,67 @@
+package stack_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/sandbox"
+)
+
+var errInjected = errors.New("injected failure")
+
+// TestDestroyAfterAccidents is destroy of a stack that something happened to.
+func TestDestroyAfterAccidents(t *testing.T) {
+	base := running(t)
+	base.users()
+	t.Run("the Kubernetes API is dead", func(t *testing.T) {
+		r := base.twin(t)
+		if err := r.box.KillAPI(); err != nil {
+			t.Fatal(err)
+		}
+		o := r.destroy()
+		if o.err == nil || !strings.Contains(o.printed, "the Kubernetes API does not answer") {
+			t.Fatalf("destroy says nothing of the dead API:\n%s", tail(o.printed, 2000))
+		}
+		if err := r.box.ReviveAPI(); err != nil {
+			t.Fatal(err)
+		}
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+	t.Run("a worker was terminated by hand", func(t *testing.T) {
+		r := base.twin(t)
+		if err := r.box.TerminateInstance("worker-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+	t.Run("the state is older than the account", func(t *testing.T) {
+		r := base.twin(t)
+		// As after a kill: what a run deleted is still in the state. First with the cluster alive, then with it gone.
+		for _, stop := range []string{"aws:ec2/eipAssociation:EipAssociation", "aws:ec2/vpc:Vpc"} {
+			before := r.deployment()
+			reached := false
+			r.failing(func(op sandbox.Operation) error {
+				if op.Verb == "delete" && op.Type == stop {
+					reached = true
+					return errInjected
+				}
+				return nil
+			})
+			r.destroy()
+			if !reached {
+				t.Fatalf("destroy does not come to %s", stop)
+			}
+			r.believe(before)
+			reached = false
+			if r.destroy(); !reached { // all that comes before is gone already
+				t.Fatalf("with an older state, destroy does not come to %s:\n%s", stop, tail(r.log.String(), 2000))
+			}
+		}
+		r.failing(nil)
+		r.destroy().must(t)
+		r.mustBeEmpty()
+	})
+}
