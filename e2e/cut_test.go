@@ -20,6 +20,7 @@ func TestCutOff(t *testing.T) {
 	s := newStack(t, "e2e-cut")
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	s.set(t, "dns", map[string]any{"domain": "cut.example.com", "createZone": true})
+	s.set(t, "addons", map[string]any{"acme": map[string]any{"email": "admin@example.com"}})
 	s.set(t, "nodes", []any{
 		map[string]any{"name": "master", "role": "control-plane"},
 		map[string]any{"name": "worker-1"},
