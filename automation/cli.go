@@ -29,9 +29,8 @@ type pulumiCLI struct {
 	version semver.Version
 	// keep says which variables of the environment the CLI may see.
 	keep func(name string) bool
-	// mortal CLI processes end with the driver at once. Where the providers live in the driver, a CLI that survives it would take its
-	// broken connections for failures, and forget what was in flight.
-	mortal bool
+	// mortal makes CLI processes end with the driver; nil lets them finish what is in flight.
+	mortal *hostage
 	// held is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
 	held *os.File
 
@@ -96,11 +95,15 @@ func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, more
 // run runs a process that gets exactly the interrupts that are handed on.
 func (c *pulumiCLI) run(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if c.mortal {
+	if c.mortal != nil {
 		// Linux ties the life of the process to the thread that starts it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		dieWithDriver(cmd)
+		release, err := c.mortal.dieWithDriver(cmd)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	if err := c.start(cmd); err != nil {
 		return err

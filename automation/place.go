@@ -86,7 +86,8 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 	if err := p.hold(filepath.Join(dir, "lock"), op); err != nil {
 		return nil, err
 	}
-	options := sandbox.Options{Stack: op.stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
+	cli.mortal = &hostage{}
+	options := sandbox.Options{Connected: cli.mortal.hold, Stack: op.stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
 	settings := map[string]any{}
 	if op.cloud == cloudHosts {
 		ground, err := openHosts(ctx, op, dir, cfg, l)
@@ -108,7 +109,7 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		return nil, fail(exitCannotStart, "", "start the sandbox: %w", err)
 	}
 	p.closers = append(p.closers, p.sandbox.Close)
-	cli.keep, cli.mortal = hermetic, true
+	cli.keep = hermetic
 	workspace := sandbox.Workspace{
 		Project: op.dir, Dir: dir, Stack: op.stack, Program: stack.Deploy, Settings: settings, CLI: cli,
 	}

@@ -9,13 +9,12 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
-	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
 )
 
@@ -31,6 +30,8 @@ type Options struct {
 	Fault func(Operation) error
 	// Done is told of every create, update and delete that took effect, before the engine is. May be nil.
 	Done func(Operation)
+	// Connected is told of every connection that the engine makes. May be nil.
+	Connected func(*net.TCPConn)
 	// Now is the clock of certificates; nil is the real one.
 	Now func() time.Time
 	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox: so that it knows what
@@ -59,8 +60,7 @@ type Sandbox struct {
 	mu         sync.Mutex
 	operations []Operation
 
-	stop    chan bool
-	handles []rpcutil.ServeHandle
+	servers []*grpc.Server
 	ports   map[string]int
 }
 
@@ -76,7 +76,7 @@ func Start(o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{options: o, account: acct, stop: make(chan bool), ports: map[string]int{}}
+	s := &Sandbox{options: o, account: acct, ports: map[string]int{}}
 	providers := map[string]provider{
 		"aws":        &awsProvider{s},
 		"kubernetes": &kubernetesProvider{s},
@@ -86,19 +86,10 @@ func Start(o Options) (*Sandbox, error) {
 	}
 	for _, name := range sortedKeys(providers) {
 		srv := &server{sandbox: s, name: name, version: versions[name], provider: providers[name]}
-		handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
-			Cancel: s.stop,
-			Init: func(g *grpc.Server) error {
-				pulumirpc.RegisterResourceProviderServer(g, srv)
-				return nil
-			},
-		})
-		if err != nil {
+		if err := s.serve(name, srv); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)
 		}
-		s.handles = append(s.handles, handle)
-		s.ports[name] = handle.Port
 	}
 	return s, nil
 }
@@ -127,12 +118,9 @@ func (s *Sandbox) Env() map[string]string {
 
 // Close ends the providers and the ground's own processes. The account stays.
 func (s *Sandbox) Close() error {
-	close(s.stop)
 	var first error
-	for _, h := range s.handles {
-		if err := <-h.Done; err != nil && first == nil {
-			first = err
-		}
+	for _, server := range s.servers {
+		server.GracefulStop()
 	}
 	if s.options.Ground != nil {
 		if err := s.options.Ground.Close(); err != nil && first == nil {
