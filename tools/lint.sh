@@ -30,7 +30,7 @@ scripts() {
     if [ -f "$f" ] && head -n 1 "$f" | grep -qaE '^#!.*\b(ba)?sh\b'; then printf '%s\0' "$f"; fi
   done
 }
-staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck ./...; }
+staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck -tags e2e ./...; }
 workflows() {
   [ -d .github/workflows ] || { echo 'no workflows'; return 0; }
   # In a module of its own: it does not compile with the YAML library that the other tools need.
@@ -42,7 +42,7 @@ shells() { needs shellcheck && scripts | xargs -0 -r shellcheck; }
 yamls() { needs yamllint && yamllint --strict .; }
 
 check gofmt formatted
-check vet go vet ./...
+check vet go vet -tags e2e ./...
 check staticcheck staticchecked
 check shellcheck shells
 check yamllint yamls
