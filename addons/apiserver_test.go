@@ -1,0 +1,220 @@
+package addons
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// api is a real Kubernetes API server with etcd behind it, and no controllers: tests play them.
+type api struct {
+	t          *testing.T
+	kubeconfig string
+}
+
+// binary finds a program that the mirror has compiled.
+func binary(t *testing.T, pattern string) string {
+	t.Helper()
+	root := os.Getenv("MIRROR_DIR")
+	if root == "" {
+		root = "/var/cache/kubeadm-aws-mirror"
+	}
+	found, err := filepath.Glob(filepath.Join(root, "build", pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		t.Skipf("needs %s, which the mirror compiles (MIRROR_DIR)", pattern)
+	}
+	return slices.Max(found)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func startAPI(t *testing.T) *api {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts an API server")
+	}
+	etcd, server := binary(t, "etcd-v*/bin/etcd"), binary(t, "k8s-*/bin/kube-apiserver")
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("needs kubectl")
+	}
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPath := write("sa.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
+	client, peer, secure := freePort(t), freePort(t), freePort(t)
+	clientURL := fmt.Sprintf("http://127.0.0.1:%d", client)
+	peerURL := fmt.Sprintf("http://127.0.0.1:%d", peer)
+	run(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", clientURL, "--advertise-client-urls", clientURL,
+		"--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL, "--initial-cluster", "default="+peerURL, "--unsafe-no-fsync")
+	run(t, server, "--etcd-servers", clientURL, "--secure-port", fmt.Sprint(secure), "--bind-address", "127.0.0.1",
+		"--cert-dir", dir, "--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
+		"--service-account-signing-key-file", keyPath, "--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"),
+		"--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount")
+	a := &api{t: t, kubeconfig: write("kubeconfig", fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}]
+users: [{name: test, user: {token: test}}]
+contexts: [{name: test, context: {cluster: test, user: test}}]
+current-context: test
+`, secure))}
+	a.until("the API answers", func() bool {
+		_, err := a.try("", "get", "--raw", "/readyz")
+		return err == nil
+	})
+	return a
+}
+
+// run starts a program that lives as long as the test.
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, name, args...)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+		if t.Failed() && log.Len() > 0 {
+			t.Logf("%s ended with:\n%s", filepath.Base(name), log.String()[max(0, log.Len()-1000):])
+		}
+	})
+}
+
+func (a *api) until(what string, done func() bool) {
+	a.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			a.t.Fatalf("not after a minute: %s", what)
+		}
+	}
+}
+
+func (a *api) try(input string, args ...string) (string, error) {
+	cmd := exec.Command("kubectl", args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+a.kubeconfig)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (a *api) kubectl(args ...string) string {
+	a.t.Helper()
+	out, err := a.try("", args...)
+	if err != nil {
+		a.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (a *api) apply(objects ...string) {
+	a.t.Helper()
+	if out, err := a.try("---\n"+strings.Join(objects, "\n---\n"), "create", "-f", "-"); err != nil {
+		a.t.Fatalf("kubectl create: %v\n%s", err, out)
+	}
+}
+
+// names lists the objects of a resource as namespace/name.
+func (a *api) names(resource string) []string {
+	a.t.Helper()
+	return strings.Fields(a.kubectl("get", resource, "--all-namespaces", "-o",
+		`go-template={{range .items}}{{.metadata.namespace}}/{{.metadata.name}} {{end}}`))
+}
+
+// definition is a custom resource definition that takes any fields.
+func definition(group, version, kind, plural string) string {
+	return fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %[4]s.%[1]s}
+spec:
+  group: %[1]s
+  scope: Namespaced
+  names: {kind: %[3]s, plural: %[4]s}
+  versions: [{name: %[2]s, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+`, group, version, kind, plural)
+}
+
+// controller makes a Deployment with one ready pod, or with none.
+func (a *api) controller(namespace, name string, ready int) {
+	a.t.Helper()
+	a.apply(fmt.Sprintf(`{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s, namespace: %s}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: c}]}}}}`, name, namespace))
+	a.ready(namespace, name, ready)
+}
+
+func (a *api) ready(namespace, name string, n int) {
+	a.t.Helper()
+	a.kubectl("-n", namespace, "patch", "deployment", name, "--subresource=status", "--type=merge", "-p",
+		fmt.Sprintf(`{"status":{"replicas":1,"readyReplicas":%d}}`, n))
+}
+
+// play runs a controller's part again and again until the test ends.
+func (a *api) play(part func()) {
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Add(1)
+	go func() {
+		defer done.Done()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(300 * time.Millisecond):
+				part()
+			}
+		}
+	}()
+	a.t.Cleanup(func() { close(stop); done.Wait() })
+}
+
+// finish takes the finalizers off the objects of a resource that are being deleted, as their controller would, and
+// returns their names.
+func (a *api) finish(resource string) []string {
+	out, err := a.try("", "get", resource, "--all-namespaces", "-o",
+		`go-template={{range .items}}{{if .metadata.deletionTimestamp}}{{or .metadata.namespace "default"}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}`)
+	if err != nil {
+		return nil
+	}
+	var finished []string
+	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+		if namespace, name, ok := strings.Cut(line, " "); ok {
+			_, _ = a.try("", "-n", namespace, "patch", resource, name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+			finished = append(finished, name)
+		}
+	}
+	return finished
+}

@@ -1,0 +1,78 @@
+package addons
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// webhook refuses every update of a resource, because nobody answers for it.
+func webhook(name, group, version, resource string) string {
+	return fmt.Sprintf(`{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: %s}, webhooks: [{name: a.b.c, admissionReviewVersions: [v1], sideEffects: None, clientConfig: {url: "https://127.0.0.1:1"}, rules: [{apiGroups: [%s], apiVersions: [%s], operations: [CREATE, UPDATE], resources: [%s]}]}]}`,
+		name, group, version, resource)
+}
+
+// The cluster that the program makes itself is in the way of a destroy when its operator is gone. The engine does not
+// delete it, so the gate has to.
+func gateRemovesTheProgramsOwnClusterWithoutItsOperator(t *testing.T, a *api) {
+	a.apply(definition("rabbitmq.com", "v1beta1", "RabbitmqCluster", "rabbitmqclusters"))
+	a.until("the definition is served", func() bool { _, err := a.try("", "get", "rabbitmqclusters"); return err == nil })
+	own, err := os.ReadFile("testdata/objects/rabbitmq.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.apply(string(own))
+	// What the operator did while it lived, and what it left in the way.
+	a.kubectl("-n", dataNamespace, "patch", "rabbitmqcluster", "rabbitmq", "--type=merge", "-p",
+		`{"metadata":{"finalizers":["deletion.finalizers.rabbitmqclusters.rabbitmq.com"]}}`)
+	a.apply(webhook("operator", "rabbitmq.com", "v1beta1", "rabbitmqclusters"))
+
+	out := a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com", "CONTROLLER=rabbitmq-system/deployment/rabbitmq-cluster-operator")
+	a.wantNames("rabbitmqclusters")
+	if want := "letting go of rabbitmqclusters.rabbitmq.com data/rabbitmq without its controller"; !strings.Contains(out, want) {
+		t.Errorf("not said: %s", want)
+	}
+}
+
+// A database's finalizer is worked off in the running server, so databases are gone before their cluster is touched.
+func gateRemovesDatabasesBeforeTheirCluster(t *testing.T, a *api) {
+	const group = "postgresql.cnpg.io"
+	a.apply(definition(group, "v1", "Database", "databases"), definition(group, "v1", "Cluster", "clusters"))
+	a.until("the definitions are served", func() bool { _, err := a.try("", "get", "databases,clusters"); return err == nil })
+	a.controller("kube-system", "cnpg", 1)
+	a.apply(`{apiVersion: postgresql.cnpg.io/v1, kind: Database, metadata: {name: shop, namespace: default, finalizers: [cnpg.io/deleteDatabase]}}`,
+		`{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {name: own, namespace: default}}`)
+	a.play(func() {
+		if out, err := a.try("", "get", "clusters", "own", "-o", "name"); err == nil && out != "" {
+			a.finish("databases")
+		}
+	})
+	out := a.mustGate("ACTION=release", "RELEASE=resources", "CONTROLLER=kube-system/deployment/cnpg",
+		"RESOURCES=databases.postgresql.cnpg.io publications.postgresql.cnpg.io clusters.postgresql.cnpg.io")
+	a.wantNames("databases")
+	a.wantNames("clusters")
+	if strings.Contains(out, "without its controller") {
+		t.Error("the operator had no chance to drop the database")
+	}
+}
+
+// A part of the API that does not answer makes discovery incomplete, which is no reason to leave anything behind.
+func gateDoesNotMindADeadPartOfTheAPI(t *testing.T, a *api) {
+	a.apply(`{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1beta1.metrics.k8s.io}, spec: {group: metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: metrics-server, namespace: kube-system}}}`)
+	t.Cleanup(func() { a.kubectl("delete", "apiservice", "v1beta1.metrics.k8s.io") })
+	a.until("the part of the API is dead", func() bool {
+		out, err := a.try("", "get", "apiservice", "v1beta1.metrics.k8s.io", "-o", `jsonpath={.status.conditions[?(@.type=="Available")].status}`)
+		return err == nil && out == "False"
+	})
+	a.controller("kube-system", "lbc", 1)
+	a.apply(userIngress, userService)
+	a.apply(volume("data", "gp3", "Delete")...)
+	a.play(func() { a.finish("ingresses"); a.finish("services") })
+	a.storage()
+	a.mustGate("ACTION=release", "RELEASE=load-balancers", "CONTROLLER=kube-system/deployment/lbc")
+	a.mustGate("ACTION=release", "RELEASE=volumes", "VOLUMES=delete", "CONTROLLER=kube-system/deployment/lbc")
+	a.mustGate("ACTION=release", "RELEASE=applications", "CONTROLLER=argocd/deployment/argocd")
+	a.wantNames("ingresses")
+	a.wantNames("persistentvolumeclaims")
+}
