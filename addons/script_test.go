@@ -66,12 +66,13 @@ func TestReleaseGate(t *testing.T) {
 
 // wipe removes what a case has made.
 func (a *api) wipe() {
+	_, _ = a.try("", "delete", "validatingwebhookconfigurations", "--all") // they would refuse the rest
 	for _, resource := range []string{"ingresses", "services", "persistentvolumeclaims", "persistentvolumes", "applications.argoproj.io", "rabbitmqclusters.rabbitmq.com", "databases.postgresql.cnpg.io"} {
 		_, _ = a.try("", "delete", resource, "--all", "--all-namespaces", "--wait=false")
 		a.finish(resource)
 	}
 	_, _ = a.try("", "delete", "deployments,replicasets,pods", "--all", "--all-namespaces", "--force", "--grace-period=0")
-	_, _ = a.try("", "delete", "validatingwebhookconfigurations,customresourcedefinitions", "--all")
+	_, _ = a.try("", "delete", "customresourcedefinitions", "--all")
 }
 
 const (
