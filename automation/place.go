@@ -121,9 +121,10 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 
 func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config, l *log) (*hosts.Ground, error) {
 	ground, err := hosts.New(ctx, hosts.Options{
-		Stack: op.stack,
-		Dir:   filepath.Join(dir, "hosts"),
-		Avoid: []string{cfg.Network.PodCIDR, cfg.Network.ServiceCIDR},
+		Stack:  op.stack,
+		Dir:    filepath.Join(dir, "hosts"),
+		Avoid:  []string{cfg.Network.PodCIDR, cfg.Network.ServiceCIDR},
+		Domain: cfg.DNS.Domain,
 		Log: func(format string, args ...any) {
 			l.emit(event{Kind: kindLog, Severity: "info", Message: fmt.Sprintf(format, args...)})
 		},

@@ -27,6 +27,8 @@ type Options struct {
 	Dir string
 	// Avoid are ranges that hosts may not live in: those of pods and Services.
 	Avoid []string
+	// Domain of the settings, if there is one. No resolver of this machine answers for it.
+	Domain string
 	// Scripts is the directory of host-image, host-run and serve. Default: $MIRROR_SCRIPTS, else ../shared/mirror.
 	Scripts string
 	// Log gets a line for each thing that takes time. May be nil.

@@ -8,7 +8,7 @@ import "fmt"
 func (g *Ground) Overrides() map[string]any {
 	gateway := g.network.gateway()
 	mirror := fmt.Sprintf("http://%s:%d", gateway, g.mirror.port)
-	return map[string]any{
+	settings := map[string]any{
 		"image.os":                        "debian-12",
 		"mirrors.kubernetesApt":           mirror + "/apt/kubernetes",
 		"mirrors.containerdApt":           mirror + "/apt/docker/linux",
@@ -23,6 +23,11 @@ func (g *Ground) Overrides() map[string]any {
 		"kubernetes.containerd":                          containerdTOML,
 		"kubernetes.ignorePreflightErrors":               []any{"SystemVerification"},
 	}
+	if g.options.Domain != "" {
+		// As long as a zone that the stack has made is not delegated, administrators reach the API by its address.
+		settings["dns.createZone"] = true
+	}
+	return settings
 }
 
 func (g *Ground) s3Endpoint() string {
