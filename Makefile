@@ -4,6 +4,7 @@
 STACK ?= dev
 CLOUD ?= sandbox
 ARGS  ?=
+TO    ?=
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +13,7 @@ SHELL := /usr/bin/env bash
 driver := .bin/automation
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
-.PHONY: help up preview destroy refresh outputs verify test e2e lint bench clean driver
+.PHONY: help up preview destroy rebuild rollback sweep refresh outputs verify test e2e lint bench clean driver
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
@@ -27,6 +28,15 @@ preview: driver ## show what up would change, and change nothing
 
 destroy: driver ## take the stack down and prove that nothing is left
 	@$(run) destroy --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+rebuild: driver ## destroy the stack and, when nothing is left, bring it up again
+	@$(run) rebuild --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+rollback: driver ## bring the stack to what a commit says: TO=COMMIT; without it the good ones are listed
+	@$(run) rollback --stack $(STACK) --cloud $(CLOUD) $(if $(TO),--to $(TO)) $(ARGS)
+
+sweep: driver ## list, then remove what controllers left in the account
+	@$(run) sweep --stack $(STACK) --cloud $(CLOUD) $(ARGS)
 
 refresh: driver ## compare the state with what exists
 	@$(run) refresh --stack $(STACK) --cloud $(CLOUD) $(ARGS)

@@ -41,19 +41,21 @@ type operation struct {
 type command struct {
 	name, about string
 	run         func(context.Context, *session) error
+	// makes is set for what carries out the settings, so that they have to be good for where the stack is.
+	makes bool
 }
 
 var commands = []command{
-	{"up", "bring the stack up, or change it to what the settings say", up},
-	{"preview", "show what up would change, and change nothing", preview},
-	{"destroy", "take the stack down and prove that nothing is left", destroy},
-	{"rebuild", "destroy the stack and, when nothing is left, bring it up again", rebuild},
-	{"rollback", "bring the stack to what an earlier commit says: --to COMMIT", rollback},
-	{"refresh", "compare the state with what exists, and take over what differs", refresh},
-	{"outputs", "print the outputs of the stack", outputs},
-	{"verify", "check a live cluster", verify},
-	{"sweep", "list, then remove what controllers left in the account", sweep},
-	{"cancel", "remove the lock of a run that is dead", cancel},
+	{name: "up", about: "bring the stack up, or change it to what the settings say", run: up, makes: true},
+	{name: "preview", about: "show what up would change, and change nothing", run: preview, makes: true},
+	{name: "destroy", about: "take the stack down and prove that nothing is left", run: destroy},
+	{name: "rebuild", about: "destroy the stack and, when nothing is left, bring it up again", run: rebuild, makes: true},
+	{name: "rollback", about: "bring the stack to what an earlier commit says: --to COMMIT", run: rollback},
+	{name: "refresh", about: "compare the state with what exists, and take over what differs", run: refresh},
+	{name: "outputs", about: "print the outputs of the stack", run: outputs},
+	{name: "verify", about: "check a live cluster", run: verify},
+	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
+	{name: "cancel", about: "remove the lock of a run that is dead", run: cancel},
 }
 
 func usage(w io.Writer, flags *flag.FlagSet) {
@@ -67,7 +69,7 @@ func usage(w io.Writer, flags *flag.FlagSet) {
 	fmt.Fprint(w, `
 Exit codes
   0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run
-  5 failed, run it again to go on    6 destroy left something    7 verify found a fault
+  5 failed, run it again to go on    6 something is left    7 verify found a fault
   8 preview found changes (with --expect-no-changes)    130 interrupted, state saved
 `)
 }

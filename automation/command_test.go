@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,26 @@ func TestBadSettingsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
+func TestPlaceholdersAreRefusedOnAWS(t *testing.T) {
+	fakeCLI(t, `*"stack select"*) ;; *"stack output"*) echo "{}";;`)
+	dir := project(t)
+	for _, tt := range []struct {
+		command string
+		refused bool
+	}{{"up", true}, {"preview", true}, {"rebuild", true}, {"outputs", false}} {
+		code, stdout, _ := drive(t, tt.command, "--stack", "dev", "--cloud", "aws", "--yes", "--dir", dir)
+		if (code == exitInvalid) != tt.refused {
+			t.Errorf("%s with addresses for documentation exits %d:\n%s", tt.command, code, stdout)
+		}
+		if tt.refused && !(strings.Contains(stdout, "kubeadm-aws:access.adminCidrs") && strings.Contains(stdout, "checkip")) {
+			t.Errorf("%s does not say what to do:\n%s", tt.command, stdout)
+		}
+	}
+}
+
+// reachable are edits that put an address into the settings that somebody has.
+var reachable = []string{"adminCidrs: [203.0.113.0/24]", "adminCidrs: [9.9.9.9/32]"}
+
 func TestStackWithoutSettingsIsRefused(t *testing.T) {
 	code, stdout, _ := drive(t, "up", "--stack", "qa", "--dir", project(t))
 	if code != exitInvalid || !strings.Contains(stdout, "Pulumi.qa.yaml does not exist") {
@@ -139,7 +160,7 @@ func TestCLIThatIsTooOldIsNamed(t *testing.T) {
 
 func TestMissingStackOnAWSSaysHowToMakeIt(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) echo "error: no stack named 'dev' found" >&2; exit 255;;`)
-	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t))
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t, reachable...))
 	if code != exitCannotStart || !strings.Contains(stdout, "pulumi stack init dev") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
@@ -148,9 +169,10 @@ func TestMissingStackOnAWSSaysHowToMakeIt(t *testing.T) {
 func TestLockOfAnotherRunIsNamed(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) ;;
 *"stack output"*) echo "{}";;
+*"stack export"*) echo "{}";;
 *preview*) echo "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with pulumi cancel." >&2
   echo "  s3://state/.pulumi/locks/organization/kubeadm-aws/dev/1.json: created by ci@runner-7 (pid 42) at 2026-06-01T10:00:00Z" >&2; exit 255;;`)
-	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t))
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t, reachable...))
 	if code != exitLocked {
 		t.Fatalf("exit %d, want %d: %s", code, exitLocked, stdout)
 	}
@@ -164,7 +186,7 @@ func TestLockOfAnotherRunIsNamed(t *testing.T) {
 func TestEngineFailureIsShownOnceAndResumable(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) ;;
 *preview*) echo "noise"; echo "error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE" >&2; exit 255;;`)
-	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--cloud", "aws", "--dir", project(t))
+	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--cloud", "aws", "--dir", project(t, reachable...))
 	if code != exitFailed || strings.Count(stdout, "passphrase must be set") != 1 || strings.Contains(stdout, "noise") || !strings.Contains(stdout, "Run the same command again") {
 		t.Errorf("exit %d:\n%s", code, stdout)
 	}
@@ -190,5 +212,18 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestNextStepsAreThoseOfThePlace(t *testing.T) {
+	for cloud, want := range map[string]string{
+		cloudSandbox: "go run ./automation destroy --stack dev ",
+		cloudHosts:   "go run ./automation verify --stack dev --cloud hosts",
+		cloudAWS:     "go run ./automation outputs --stack dev --cloud aws --output kubeconfig --show-secrets > kubeconfig",
+	} {
+		text := fmt.Sprint(nextSteps(operation{stack: "dev", cloud: cloud}, "blue"))
+		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") || strings.Contains(text, "kubectl") != (cloud != cloudSandbox) {
+			t.Errorf("%s: next is %s, want %q", cloud, text, want)
+		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 	exitInvalid     = 3   // the settings of the stack were refused; nothing was attempted
 	exitLocked      = 4   // another run holds the stack
 	exitFailed      = 5   // the run failed; what was made is in the state, and the same command goes on from there
-	exitLeftovers   = 6   // destroy ended, and something that belongs to the cluster still exists
+	exitLeftovers   = 6   // destroy or sweep ended, and something that belongs to the cluster still exists
 	exitUnverified  = 7   // verify found a fault in the live cluster
 	exitChanges     = 8   // preview --expect-no-changes found changes
 	exitInterrupted = 130 // ended by Ctrl-C or SIGTERM, with the state saved

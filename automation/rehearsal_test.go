@@ -180,6 +180,9 @@ func checkOutputs(t *testing.T, dir string) {
 	if code != exitOK || !strings.Contains(stdout, "apiUrl") || !strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
 		t.Errorf("outputs exits %d:\n%s", code, stdout)
 	}
+	if strings.Contains(stdout, "pulumi stack output") || !strings.Contains(stdout, "go run ./automation destroy --stack dev ") {
+		t.Errorf("next is not about a rehearsal:\n%s", stdout)
+	}
 	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey")
 	if code != exitUsage || strings.Contains(stdout, "PRIVATE KEY") {
 		t.Errorf("a secret output without --show-secrets exits %d:\n%s", code, stdout)

@@ -58,6 +58,9 @@ func (s *session) execute(ctx context.Context, cmd *command) error {
 		return s.refused(err)
 	}
 	s.cfg = cfg
+	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.cloud == cloudAWS && len(faults) > 0 {
+		return s.refused(faults)
+	}
 	cli, err := findCLI(ctx, s.op.dir)
 	if err != nil {
 		return err

@@ -114,3 +114,25 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+func TestPlaceholdersAreRefusedOnAWS(t *testing.T) {
+	for ranges, refused := range map[string]bool{
+		"203.0.113.0/24":                true,
+		"192.0.2.7/32, 198.51.100.0/25": true,
+		"9.9.9.9/32":                    false,
+		"203.0.113.0/24, 9.9.9.9/32":    false,
+		"203.0.112.0/23":                false, // more than the range for documentation
+	} {
+		c, err := loadText(t, "dev", "access: {adminCidrs: ["+ranges+"]}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults := c.RefusedOnAWS()
+		if (len(faults) > 0) != refused {
+			t.Errorf("%s: %v, want refused %v", ranges, faults, refused)
+		}
+		if refused && !strings.Contains(faults.Error(), "checkip") {
+			t.Errorf("%s: the way out is not said: %v", ranges, faults)
+		}
+	}
+}

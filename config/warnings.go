@@ -11,21 +11,31 @@ var documentation = []netip.Prefix{
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
 }
 
+// RefusedOnAWS are settings that a rehearsal does not mind, and that cannot work on AWS; nil when there are none.
+func (c *Config) RefusedOnAWS() Errors {
+	if slices.ContainsFunc(c.Access.AdminCIDRs, somebodys) {
+		return nil
+	}
+	return Errors{{
+		Key: Namespace + ":access.adminCidrs", Value: render(c.Access.AdminCIDRs), Example: adminCommand,
+		Reason: "are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes",
+	}}
+}
+
+// somebodys reports whether a range can be anybody's.
+func somebodys(text string) bool {
+	p, _ := ipv4Range(text)
+	return !slices.ContainsFunc(documentation, func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
+}
+
 // Warnings are about settings that are allowed and probably not meant.
 func (c *Config) Warnings() []string {
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
-	var world, mine bool
-	for _, text := range c.Access.AdminCIDRs {
-		p, _ := ipv4Range(text)
-		world = world || p.Bits() < worldBits
-		mine = mine || !slices.ContainsFunc(documentation, func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
+	for _, f := range c.RefusedOnAWS() {
+		warn("A rehearsal does not mind, AWS does: %s", f.Error())
 	}
-	if !mine {
-		warn("access.adminCidrs %v are addresses for documentation, which no computer has. A rehearsal does not mind; on AWS "+
-			"this program cannot reach its own nodes. Set yours: %s", c.Access.AdminCIDRs, adminCommand)
-	}
-	if world {
+	if slices.ContainsFunc(c.Access.AdminCIDRs, func(text string) bool { p, _ := ipv4Range(text); return p.Bits() < worldBits }) {
 		warn("access.adminCidrs %v let the whole internet try SSH and the Kubernetes API. Narrow them: %s", c.Access.AdminCIDRs, adminCommand)
 	}
 	if c.Cluster.CNI == "none" {
