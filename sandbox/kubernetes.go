@@ -387,10 +387,14 @@ func (a *account) podsReady(owner *object) error {
 
 func releaseOutputs(release *object) values {
 	namespace, name, _ := strings.Cut(release.ID, "/")
+	status := "deployed"
+	if release.State.flag("half") {
+		status = "pending-install"
+	}
 	return values{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
 		"status": map[string]any{
-			"status": "deployed", "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+			"status": status, "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
 		},
 	}
 }

@@ -17,6 +17,9 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 		namespace = "default"
 	}
 	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: values{}}
+	if existing != nil && existing.State.flag("half") {
+		return answer{}, errors.New("another operation (install/upgrade/rollback) is in progress")
+	}
 	if existing != nil {
 		release.State = cloneValues(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods

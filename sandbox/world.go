@@ -88,6 +88,19 @@ func (s *Sandbox) setRelease(chart string, dead bool) error {
 	return nil
 }
 
+// CutInstall leaves the release of a chart as a helm install that was killed leaves it: Helm will not upgrade it any more.
+func (s *Sandbox) CutInstall(chart string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	release := a.release(chart)
+	if release == nil {
+		return fmt.Errorf("a release of %s: %w", chart, errNotThere)
+	}
+	a.change(release, func(_, state values) { state["half"] = true })
+	return nil
+}
+
 // KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.
 func (s *Sandbox) KillAPI() error { return s.setAPI(true) }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/sandbox"
+)
+
+// cutUp brings a stack up to a point where the driver is killed.
+func cutUp(t *testing.T, dir, at string) {
+	t.Helper()
+	t.Setenv(killAt, at)
+	t.Setenv(killLog, filepath.Join(t.TempDir(), "killed"))
+	if code, said := startDriver(t, dir, "up").all(); code != -1 {
+		t.Fatalf("up was not killed, it exits %d:\n%s", code, said)
+	}
+	t.Setenv(killAt, "")
+	// The engine dies with its driver, and holds the stack until it has.
+	for {
+		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != exitLocked {
+			if code != exitOK {
+				t.Fatalf("outputs exits %d:\n%s", code, stdout)
+			}
+			return
+		}
+	}
+}
+
+// When the cluster is dead, nobody can say what became of an object. It dies with the cluster.
+func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after v1:Namespace::namespace-data")
+	world(t, dir, (*sandbox.Sandbox).KillAPI)
+	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "what was being made in the cluster is forgotten") || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+// Helm never upgrades a release whose install was cut off, so it goes and comes again.
+func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after Release::rabbitmq-cluster-operator")
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.CutInstall("rabbitmq-cluster-operator") })
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, r := range stateOf(t, dir).Resources {
+		status, _ := r.Outputs["status"].(map[string]any)
+		if r.Type == releaseType && status["status"] != "deployed" {
+			t.Errorf("%s is %v", readable(r.URN), status["status"])
+		}
+	}
+}
+
+// Of two things that could be the one, none is touched.
+func TestTwoThatCouldBeItAreNamed(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after vpc:Vpc::vpc")
+	journal := filepath.Join(dir, ".sandbox", "dev", "account", "account.jsonl")
+	text, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	for line := range strings.Lines(string(text)) {
+		if at := strings.Index(line, `"id":"vpc-`); at >= 0 {
+			id = line[at+len(`"id":"`) : at+len(`"id":"vpc-`)+17]
+			text = append(text, strings.ReplaceAll(line, id, "vpc-0123456789abcdef0")...)
+			break
+		}
+	}
+	if err := os.WriteFile(journal, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"up", "destroy", "refresh"} {
+		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
+		if code != exitCannotStart || !strings.Contains(stdout, id) || !strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
+			t.Errorf("%s exits %d:\n%s", command, code, stdout)
+		}
+	}
+	if now, err := os.ReadFile(journal); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("the account changed (%v)", err)
+	}
+}
