@@ -152,6 +152,18 @@ func (c *client) gone(th *thing) bool {
 	return got.Id == ""
 }
 
+// readFresh reads a thing of which the state has only the inputs.
+func (c *client) readFresh(th *thing) resource.PropertyMap {
+	c.t.Helper()
+	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.inputs), Inputs: c.marshal(th.inputs),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.unmarshal(got.Properties)
+}
+
 func (c *client) invoke(tok string, args values) (values, error) {
 	c.t.Helper()
 	got, err := c.server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.marshal(propertyValue(args).ObjectValue())})

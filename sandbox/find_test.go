@@ -1,0 +1,49 @@
+package sandbox
+
+import (
+	"slices"
+	"testing"
+)
+
+// Two stacks with networks that are alike: only the tags tell whose is whose.
+func TestFindGoesByTagsAndProperties(t *testing.T) {
+	c := newClient(t)
+	vpc := func(stack, cidr string) string {
+		c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
+		return c.make(vpcType, stack+cidr, values{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).id
+	}
+	one, two, wide := vpc("one", "10.0.0.0/16"), vpc("two", "10.0.0.0/16"), vpc("one", "10.1.0.0/16")
+	for _, tt := range []struct {
+		name       string
+		tags       map[string]string
+		properties map[string]any
+		want       []string
+	}{
+		{"tags and range", map[string]string{"stack": "one", "Name": "vpc"}, map[string]any{"cidrBlock": "10.0.0.0/16"}, []string{one}},
+		{"tags", map[string]string{"stack": "two"}, nil, []string{two}},
+		{"range", nil, map[string]any{"cidrBlock": "10.1.0.0/16"}, []string{wide}},
+		{"one tag too many", map[string]string{"stack": "one", "owner": "me"}, nil, nil},
+		{"a property that it has not", map[string]string{"stack": "two"}, map[string]any{"instanceTenancy": "dedicated"}, nil},
+	} {
+		if got := c.s.Find(vpcType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: found %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if got := c.s.Find(subnetType, nil, nil); got != nil {
+		t.Errorf("found subnets %v", got)
+	}
+}
+
+// A read of something that the engine did not see made shows everything that a create shows.
+func TestReadShowsWhatCreateShows(t *testing.T) {
+	c := newClient(t)
+	n := c.network()
+	for _, th := range []*thing{n.vpc, n.subnet, n.gateway, n.table, n.route, n.group, n.ssh} {
+		read := c.readFresh(th)
+		for key, value := range th.outputs {
+			if !value.DeepEquals(read[key]) {
+				t.Errorf("%s: %s is %v, was %v when it was made", th.typ, key, read[key], value)
+			}
+		}
+	}
+}
