@@ -10,9 +10,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
 
-// A run that is killed leaves in the state what it had begun to make: the engine notes it before it asks a provider. Whether the thing
-// exists, and by which id, nobody heard. The next run would make it a second time, or fail because the name is taken; and a destroy
-// would leave it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 drops what it is told to import.
+// A run that is killed leaves in the state what it had begun: the engine notes it before it asks a provider. Whether a thing that was
+// being made exists, and by which id, nobody heard. The next run would make it a second time, or fail because the name is taken; and
+// a destroy would leave it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 drops what it is told to import.
 
 // settle finds out what became of such things before anything else is done. What exists is taken over into the state, the rest is
 // dropped from it, so that it is made again.
@@ -25,8 +25,8 @@ func (s *session) settle(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	cut, unread := state.creating(), state.unread()
-	if len(cut) > 0 {
+	cut, adopted := state.creating(), state.unread()
+	if len(state.Pending) > 0 {
 		ids, err := s.search(ctx, p, state, cut)
 		if err != nil {
 			return err
@@ -40,19 +40,19 @@ func (s *session) settle(ctx context.Context, p *place) error {
 		}
 		for _, r := range cut {
 			if ids[r.URN] != "" {
-				unread = append(unread, r.URN)
+				adopted = append(adopted, r.URN)
 			}
 		}
 	}
-	if len(cut)+len(unread) > 0 {
-		if err := s.readAdopted(ctx, p, unread); err != nil {
+	if urns := slices.Concat(adopted, state.changing()); len(urns) > 0 {
+		if err := s.readAgain(ctx, p, urns); err != nil {
 			return err
 		}
 		if state, err = s.state(ctx, p); err != nil {
 			return err
 		}
-		if len(unread) > 0 {
-			s.tellAdopted(state, unread)
+		if len(adopted) > 0 {
+			s.tellAdopted(state, adopted)
 		}
 	}
 	return s.uninstallHalves(ctx, p, state)
@@ -98,14 +98,27 @@ func (s *session) search(ctx context.Context, p *place, state deployment, cut []
 	return ids, nil
 }
 
+// tellCut says what a plan does not know: of what a run that was killed was making, some may exist.
+func (s *session) tellCut(ctx context.Context, p *place) error {
+	state, err := s.state(ctx, p)
+	if err != nil {
+		return err
+	}
+	if len(state.creating()) > 0 {
+		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "An earlier run was killed. Some of what this plan creates may exist; " +
+			"up, destroy and refresh find that out first."})
+	}
+	return nil
+}
+
 // unsettled is for what the driver cannot decide.
 func (s *session) unsettled(r stateResource, err error) error {
 	return fail(exitCannotStart, fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", s.op.stack),
 		"a run was killed while it made %s, and what became of it is not known: %w", readable(r.URN), err)
 }
 
-// readAdopted fills in what the account shows of resources that were taken over, and drops those that do not exist.
-func (s *session) readAdopted(ctx context.Context, p *place, urns []string) error {
+// readAgain fills in what the account shows of resources that were taken over or were being changed, and drops those that do not exist.
+func (s *session) readAgain(ctx context.Context, p *place, urns []string) error {
 	inside := func(urn string) bool {
 		types, _ := splitURN(urn)
 		return strings.HasPrefix(types[len(types)-1], "kubernetes:")

@@ -21,6 +21,18 @@ func (d deployment) creating() []stateResource {
 	return all
 }
 
+// changing are the resources in AWS that such a run had begun to change or to delete: nobody knows whether it did.
+func (d deployment) changing() []string {
+	var urns []string
+	for _, op := range d.Pending {
+		exists := slices.ContainsFunc(d.Resources, func(r stateResource) bool { return r.URN == op.Resource.URN })
+		if op.Type != "creating" && exists && strings.HasPrefix(op.Resource.Type, "aws:") && !slices.Contains(urns, op.Resource.URN) {
+			urns = append(urns, op.Resource.URN)
+		}
+	}
+	return urns
+}
+
 // unread are the resources that an earlier run took over and did not get to read.
 func (d deployment) unread() []string {
 	var urns []string
@@ -38,7 +50,8 @@ func (d deployment) knows(typ, id string) bool {
 }
 
 // adopt makes resources in the state of creates that were cut off and have an id in ids, by URN, and drops all such creates.
-// What the account shows of the resources has to be read afterwards; until then they are marked.
+// What the account shows of the resources has to be read afterwards; until then they are marked. What else was begun is in the
+// state as it was before, and only noted; the notes go.
 func adopt(exported []byte, ids map[string]string) ([]byte, error) {
 	state, err := decodeState(exported)
 	if err != nil {

@@ -71,6 +71,9 @@ func preview(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
+	if err := s.tellCut(ctx, p); err != nil {
+		return err
+	}
 	planned, err := s.plan(ctx, p)
 	if err != nil {
 		return err
