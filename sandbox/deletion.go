@@ -59,9 +59,12 @@ func (a *account) kubeDelete(o *object) error {
 }
 
 // removeWithClaims removes an object and the claims that it owns, in the order of the garbage collector: nobody makes the
-// claims anew for an owner that is gone.
+// claims anew for an owner that is gone. What an Application deployed has no owner in this sense: it stays.
 func (a *account) removeWithClaims(o *object) {
 	a.remove(o)
+	if o.Type == "k8s/Application" {
+		return
+	}
 	for _, owned := range a.ownedBy(o) {
 		_ = a.kubeDelete(owned) // claims have no finalizer that outlives their pods
 	}

@@ -67,11 +67,7 @@ func (s *step) clear(match func(*object) bool) {
 		if s.find(o.Type, o.ID) == nil { // went with an owner
 			continue
 		}
-		switch err := s.kubeDelete(o); {
-		case err == nil:
-		case o.Type == "k8s/Application": // without its finalizer it goes alone, and leaves what it deployed
-			s.remove(o)
-		default:
+		if err := s.kubeDelete(o); err != nil {
 			s.removeWithClaims(o)
 		}
 	}

@@ -1,0 +1,200 @@
+package sandbox
+
+import "testing"
+
+var (
+	alb      = values{"spec": map[string]any{"ingressClassName": "alb"}}
+	balanced = values{"spec": map[string]any{"type": "LoadBalancer"}}
+)
+
+// What is deleted, who is dead, and what is then left of it in the cluster and in AWS.
+func TestWhatADeletionLeaves(t *testing.T) {
+	for _, c := range []struct {
+		kind string
+		in   values
+		dead string
+		left []string
+		wait string
+	}{
+		{kind: "Ingress", in: alb},
+		{kind: "Ingress", in: alb, dead: loadBalancerChart, left: []string{"Ingress", "balancer"}, wait: "aws-load-balancer-controller are not running"},
+		{kind: "Service", in: balanced},
+		{kind: "Service", in: balanced, dead: loadBalancerChart, left: []string{"Service", "balancer"}, wait: "aws-load-balancer-controller"},
+		{kind: "RabbitmqCluster"},
+		{kind: "RabbitmqCluster", dead: rabbitChart, left: []string{"RabbitmqCluster", claimKind, "volume"}, wait: "its finalizer waits for rabbitmq-cluster-operator"},
+		{kind: "RabbitmqCluster", dead: csiChart, left: []string{"volume"}},
+		{kind: "Cluster"},
+		{kind: "Cluster", dead: postgresChart}, // has no finalizer
+		{kind: "Database"},
+		{kind: "Database", dead: postgresChart, left: []string{"Database"}, wait: "cloudnative-pg"},
+		{kind: claimKind},
+		{kind: claimKind, dead: csiChart, left: []string{"volume"}},
+		{kind: "ConfigMap", dead: argoChart},
+	} {
+		t.Run(c.kind+" "+c.dead, func(t *testing.T) {
+			u := newTown(t)
+			o := u.has(c.kind, "shop/it", c.in)
+			if c.dead != "" {
+				u.kill(c.dead)
+			}
+			err := u.kubeDelete(u.find(o.Type, o.ID))
+			if c.wait != "" {
+				wantError(t, err, c.wait)
+			} else if err != nil {
+				t.Error(err)
+			}
+			all := []string{c.kind, claimKind, "volume", "balancer"}
+			if c.kind == claimKind {
+				all = all[1:]
+			}
+			u.wantLeft(c.left, all...)
+			if c.dead != "" {
+				u.revive(c.dead) // it catches up with what it missed
+				u.wantLeft(nil, all...)
+			}
+		})
+	}
+}
+
+// A controller puts its finalizer on what it takes up.
+func TestAnObjectThatItsControllerNeverSaw(t *testing.T) {
+	u := newTown(t)
+	u.kill(loadBalancerChart)
+	if err := u.kubeDelete(u.has("Service", "shop/it", balanced)); err != nil {
+		t.Error(err)
+	}
+	u.wantLeft(nil, "Service", "balancer")
+}
+
+func TestAnApplicationAndWhatItDeployed(t *testing.T) {
+	for name, c := range map[string]struct {
+		finalizers []any
+		dead       bool
+		left       []string
+	}{
+		"cascades":                       {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}},
+		"is forgotten without finalizer": {left: []string{"Ingress", "balancer"}},
+		"waits for Argo CD":              {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}, dead: true, left: []string{"Application", "Ingress", "balancer"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newTown(t)
+			app := u.has("Application", "argocd/shop", values{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
+			if err := u.s.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
+				t.Fatal(err)
+			}
+			if c.dead {
+				u.kill(argoChart)
+			}
+			if err := u.kubeDelete(app); (err != nil) != c.dead {
+				t.Errorf("error: %v", err)
+			}
+			u.wantLeft(c.left, "Application", "Ingress", "balancer")
+		})
+	}
+}
+
+// Argo CD makes again what others delete, as long as the Application is there.
+func TestAnApplicationRestoresItsIngress(t *testing.T) {
+	u := newTown(t)
+	if err := u.s.ApplyIngressByArgo("shop", "web"); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.kubeDelete(u.find("k8s/Ingress", "shop/web")); err != nil {
+		t.Fatal(err)
+	}
+	u.settle() // Argo CD looks again
+	u.wantLeft([]string{"Ingress", "balancer"}, "Ingress", "balancer")
+}
+
+func TestWhatKeepsANamespace(t *testing.T) {
+	for name, c := range map[string]struct {
+		dead []string
+		off  bool
+		wait string
+	}{
+		"nothing":                           {},
+		"a finalizer in it":                 {dead: []string{loadBalancerChart}, wait: "its finalizer waits for aws-load-balancer-controller"},
+		"a dead part of the API":            {dead: []string{"metrics-server"}, wait: "the APIService of metrics-server does not answer"},
+		"not one that has been uninstalled": {dead: []string{"metrics-server"}, off: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newTown(t)
+			u.has("Ingress", "shop/web", alb)
+			u.has(claimKind, "shop/data", nil)
+			u.kill(c.dead...)
+			if c.off {
+				if err := u.uninstall(u.release("metrics-server")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := u.deleteNamespace(u.kube("Namespace", "", "shop"))
+			if c.wait != "" {
+				wantError(t, err, c.wait)
+				if u.kube("Namespace", "", "shop") == nil {
+					t.Error("the namespace is gone all the same")
+				}
+				return
+			}
+			if err != nil || u.kube("Namespace", "", "shop") != nil {
+				t.Errorf("the namespace is still there: %v", err)
+			}
+			u.wantLeft(nil, "Ingress", claimKind, "volume", "balancer")
+		})
+	}
+}
+
+// The webhook of a dead controller refuses to make and to change what it answers for. To be deleted in the foreground an
+// object has to be changed; in the background it has not.
+func TestAWebhookWithoutItsServer(t *testing.T) {
+	const issuer = "kubernetes:cert-manager.io/v1:ClusterIssuer"
+	metadata := func(policy string) values {
+		annotations := map[string]any{}
+		if policy != "" {
+			annotations["pulumi.com/deletionPropagationPolicy"] = policy
+		}
+		return values{"metadata": map[string]any{"name": "it" + policy, "annotations": annotations}}
+	}
+	u := newTown(t)
+	foreground, background := u.make(issuer, "a", metadata("")), u.make(issuer, "b", metadata("background"))
+	u.kill("cert-manager")
+
+	_, err := u.try(issuer, "c", metadata("new"))
+	wantError(t, err, "failed calling webhook of cert-manager")
+	_, err = u.update(background, metadata("background"), false)
+	wantError(t, err, "failed calling webhook of cert-manager")
+	wantError(t, u.client.delete(foreground), "foregroundDeletion stays")
+	if err := u.client.delete(background); err != nil {
+		t.Error(err)
+	}
+	u.revive("cert-manager")
+	if err := u.client.delete(foreground); err != nil {
+		t.Error(err)
+	}
+	u.wantLeft(nil, "ClusterIssuer")
+}
+
+func TestAWebhookThatIsSwitchedOff(t *testing.T) {
+	u := newTown(t)
+	u.kill(rabbitChart)
+	wantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
+	u.change(u.release(rabbitChart), func(in, _ values) {
+		in["values"] = map[string]any{"clusterOperator": map[string]any{"webhook": map[string]any{"enabled": false}}}
+	})
+	if err := u.admit("RabbitmqCluster"); err != nil {
+		t.Error(err)
+	}
+}
+
+// An object that the state has lost is in the way, unless the provider may take it over.
+func TestAnObjectThatExists(t *testing.T) {
+	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
+	in := values{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
+	u := newTown(t)
+	_, err := u.try(class, "lost", in)
+	wantError(t, err, "already exists")
+	u.configure("kubernetes", values{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
+	u.make(class, "lost", in)
+	if got := u.storageClass("gp3").Inputs.str("reclaimPolicy"); got != retain {
+		t.Errorf("the object was not taken over: its policy is %s", got)
+	}
+}

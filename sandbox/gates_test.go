@@ -1,0 +1,182 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func (u town) step(env map[string]string) *step { return &step{env: env, account: u.account} }
+
+// Every gate with its controller alive and dead. Whoever is dead, the cluster is free of what the gate removes; what is
+// left is in AWS.
+func TestWhatAGateLeaves(t *testing.T) {
+	for _, c := range []struct {
+		subject, resources string
+		removes            []string
+		controller         string
+		leavesWhenDead     []string
+	}{
+		{"load-balancers", "", []string{"Ingress", "Service"}, loadBalancerChart, []string{"balancer"}},
+		{"volumes", "", []string{claimKind}, csiChart, []string{"volume"}},
+		{"resources", "rabbitmqclusters.rabbitmq.com", []string{"RabbitmqCluster"}, rabbitChart, nil},
+		{"resources", "databases.postgresql.cnpg.io clusters.postgresql.cnpg.io", []string{"Database", "Cluster"}, postgresChart, nil},
+		{"applications", "", []string{"Application"}, argoChart, []string{"balancer"}},
+	} {
+		for _, dead := range []bool{false, true} {
+			name := strings.TrimSpace(c.subject + " " + c.resources)
+			if dead {
+				name += ", controller dead"
+			}
+			t.Run(name, func(t *testing.T) {
+				u := newTown(t)
+				for _, kind := range c.removes {
+					switch kind {
+					case "Ingress":
+						u.has(kind, "shop/it", alb)
+					case "Service":
+						u.has(kind, "shop/it", balanced)
+					case "Application":
+						if err := u.s.ApplyIngressByArgo("shop", "it"); err != nil {
+							t.Fatal(err)
+						}
+					default:
+						u.has(kind, "shop/it", nil)
+					}
+				}
+				if dead {
+					u.kill(c.controller)
+				}
+				if _, err := u.step(map[string]string{"RELEASE": c.subject, "RESOURCES": c.resources, "VOLUMES": "delete"}).release(); err != nil {
+					t.Fatal(err)
+				}
+				u.wantLeft(nil, c.removes...)
+				want := c.leavesWhenDead
+				if !dead {
+					want = nil
+				}
+				u.wantLeft(want, "volume", "balancer")
+			})
+		}
+	}
+}
+
+// A gate touches nothing but what it is for, and not what only looks like it.
+func TestAGateTouchesNothingElse(t *testing.T) {
+	u := newTown(t)
+	u.has("Ingress", "shop/web", alb)
+	u.has("Service", "shop/web", values{"spec": map[string]any{"type": "ClusterIP"}})
+	u.has(claimKind, "shop/data", nil)
+	u.has("RabbitmqCluster", "shop/queue", nil)
+	if _, err := u.step(map[string]string{"RELEASE": "load-balancers"}).release(); err != nil {
+		t.Fatal(err)
+	}
+	u.wantLeft([]string{"Service", claimKind, "RabbitmqCluster", "volume"}, "Ingress", "Service", claimKind, "RabbitmqCluster", "volume")
+}
+
+func TestWhatAGateRefuses(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		`release gate for "everything"`:   {"RELEASE": "everything"},
+		`custom resource "widgets.a.com"`: {"RELEASE": "resources", "RESOURCES": "widgets.a.com"},
+	} {
+		u := newTown(t)
+		_, err := u.step(env).release()
+		wantError(t, err, want)
+	}
+	u := newTown(t)
+	if err := u.s.KillAPI(); err != nil {
+		t.Fatal(err)
+	}
+	s := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": "delete"})
+	_, held := s.hold()
+	_, released := s.release()
+	wantError(t, held, "the Kubernetes API does not answer")
+	wantError(t, released, "the Kubernetes API does not answer")
+}
+
+// The policy of a volume is that of its class until the gate says otherwise, and it decides whether the volume outlives
+// its claim.
+func TestWhatBecomesOfVolumes(t *testing.T) {
+	const deleting, keeping = "delete", "keep"
+	for name, c := range map[string]struct {
+		hold, release []string
+		kept          []string
+	}{
+		"by class":                       {kept: []string{"archive"}},
+		"held to be kept":                {hold: []string{keeping}, kept: []string{"archive", "data"}},
+		"held to be kept, and then not":  {hold: []string{keeping, deleting}, kept: []string{"archive"}},
+		"released to be kept":            {release: []string{keeping}, kept: []string{"archive", "data"}},
+		"released to be deleted":         {hold: []string{keeping}, release: []string{deleting}},
+		"held and released to be kept":   {hold: []string{keeping}, release: []string{keeping}, kept: []string{"archive", "data"}},
+		"held for deletion, own classes": {hold: []string{deleting}, kept: []string{"archive"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newTown(t)
+			u.class("slow", false, retain)
+			u.has(claimKind, "shop/data", nil)
+			owner := &object{Type: "k8s/ConfigMap", ID: "shop/it"}
+			u.claim(owner, "archive", "slow", false)
+			u.settle()
+			for _, volumes := range c.hold {
+				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).hold(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, volumes := range c.release {
+				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).release(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, claim := range u.all("k8s/" + claimKind) {
+				if err := u.kubeDelete(claim); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var kept []string
+			for _, volume := range u.all(volumeType) {
+				kept = append(kept, volume.tags()["kubernetes.io/created-for/pvc/name"])
+			}
+			slices.Sort(kept)
+			if !slices.Equal(kept, c.kept) {
+				t.Errorf("kept: %v, want %v", kept, c.kept)
+			}
+		})
+	}
+}
+
+// A release takes along the claims that belong to it, and leaves those of its StatefulSets unless told otherwise. A kept
+// volume outlives both.
+func TestClaimsOfReleases(t *testing.T) {
+	valkey := func(more map[string]any) values {
+		replica := map[string]any{"enabled": true}
+		for k, v := range more {
+			replica[k] = v
+		}
+		return values{"name": "valkey", "namespace": "default", "chart": "valkey", "skipAwait": true, "values": map[string]any{
+			"dataStorage": map[string]any{"enabled": true}, "replica": replica,
+		}}
+	}
+	goes := map[string]any{"persistentVolumeClaimRetentionPolicy": map[string]any{"whenDeleted": "Delete"}}
+	for name, c := range map[string]struct {
+		in     values
+		policy string
+		left   []string
+	}{
+		"StatefulSet's claim stays":      {valkey(nil), reclaim, []string{claimKind, "volume"}},
+		"StatefulSet's claim goes along": {valkey(goes), reclaim, nil},
+		"volumes are kept":               {valkey(goes), retain, []string{"volume"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newTown(t)
+			u.class("gp3", true, c.policy)
+			release := u.make(releaseType, "valkey", c.in)
+			if got := len(u.all(volumeType)); got != 2 {
+				t.Fatalf("volumes: %d", got)
+			}
+			if err := u.client.delete(release); err != nil {
+				t.Fatal(err)
+			}
+			u.wantLeft(c.left, claimKind, "volume")
+		})
+	}
+}

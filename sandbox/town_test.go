@@ -1,0 +1,115 @@
+package sandbox
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// town is a cluster of one control plane, with every controller that lets go of something or cleans up in AWS.
+type town struct {
+	*client
+	*account
+}
+
+const controlPlane = "i-master"
+
+func newTown(t *testing.T) town {
+	t.Helper()
+	c := newClient(t)
+	n := c.network()
+	c.configure("kubernetes", values{"kubeconfig": "the cluster's"})
+	u := town{c, c.s.account}
+	u.put(&object{
+		Type: instanceType, ID: controlPlane, State: values{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
+		Inputs: values{
+			"subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id}, "iamInstanceProfile": "profile",
+			"tags": map[string]any{clusterTag + "dev": "owned"},
+		},
+	})
+	u.put(&object{Type: profileType, ID: "profile", Inputs: values{"name": "profile", "role": "role"}})
+	u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: values{
+		"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]}]}`,
+	}})
+	u.put(&object{Type: clusterType, ID: "cluster", State: values{"controlPlane": controlPlane}})
+	for _, chart := range []string{csiChart, loadBalancerChart, rabbitChart, postgresChart, argoChart, "cert-manager", "metrics-server"} {
+		u.put(&object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: values{"chart": chart}, State: values{}})
+	}
+	u.class("gp3", true, reclaim)
+	return u
+}
+
+func (u town) class(name string, isDefault bool, policy string) {
+	annotations := map[string]any{}
+	if isDefault {
+		annotations["storageclass.kubernetes.io/is-default-class"] = "true"
+	}
+	u.put(&object{Type: "k8s/StorageClass", ID: "/" + name, Inputs: values{
+		"metadata": map[string]any{"name": name, "annotations": annotations}, "reclaimPolicy": policy,
+	}, State: values{}})
+}
+
+// has makes an object as a user would, with the finalizers that are named.
+func (u town) has(kind, id string, in values, finalizers ...any) *object {
+	u.t.Helper()
+	namespace, name, _ := strings.Cut(id, "/")
+	in = maps.Clone(in)
+	if in == nil {
+		in = values{}
+	}
+	in["metadata"] = map[string]any{"name": name, "namespace": namespace, "finalizers": finalizers}
+	if err := u.s.kubectl(kind, namespace, name, in, ""); err != nil {
+		u.t.Fatal(err)
+	}
+	return u.find("k8s/"+kind, id)
+}
+
+func (u town) kill(charts ...string) {
+	u.t.Helper()
+	for _, chart := range charts {
+		if err := u.s.KillController(chart); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+}
+
+func (u town) revive(chart string) {
+	u.t.Helper()
+	if err := u.s.ReviveController(chart); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// left lists what exists of these types: "volume" and "balancer" in AWS, or kinds in the cluster.
+func (u town) left(kinds ...string) []string {
+	types := map[string][]string{
+		"volume": {volumeType}, "balancer": {loadBalancerType, targetGroupType},
+	}
+	var out []string
+	for _, kind := range kinds {
+		list, inAWS := types[kind]
+		if !inAWS {
+			list = []string{"k8s/" + kind}
+		}
+		for _, typ := range list {
+			for range u.all(typ) {
+				out = append(out, kind)
+			}
+		}
+	}
+	// Groups and rules that a controller made have no URN.
+	for range u.where(func(o *object) bool { return o.URN == "" && (o.Type == groupType || o.Type == ingressRuleType) }) {
+		if slices.Contains(kinds, "balancer") {
+			out = append(out, "balancer")
+		}
+	}
+	return slices.Compact(out)
+}
+
+func (u town) wantLeft(want []string, kinds ...string) {
+	u.t.Helper()
+	if got := u.left(kinds...); !slices.Equal(got, want) {
+		u.t.Errorf("left: %v, want %v", got, want)
+	}
+}
