@@ -184,6 +184,11 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 		{"volume", "none is made", "no gp3 volume was made, so a pod does not start: not scheduled: because", func(f *fakeAPI) {
 			f.podStatus, f.volume = pending("PodScheduled=False"), ""
 		}},
+		{"volume", "the image is not there", "a node gets no image, so the volume was not tried: container writer: ImagePullBackOff", func(f *fakeAPI) {
+			f.podStatus = map[string]any{"phase": "Pending", "containerStatuses": []any{map[string]any{
+				"name": "writer", "state": map[string]any{"waiting": map[string]any{"reason": "ImagePullBackOff"}},
+			}}}
+		}},
 		{"volume", "it is not attached", "a gp3 volume was made, but a pod does not start with it: not ready: because", func(f *fakeAPI) {
 			f.podStatus = pending("PodScheduled=True Ready=False")
 		}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
@@ -63,12 +64,14 @@ func (r *run) defaultStorageClass(ctx context.Context) (string, error) {
 	if err := r.api.get(ctx, "/apis/storage.k8s.io/v1/storageclasses", &classes); err != nil {
 		return "", err
 	}
+	// Of several defaults Kubernetes takes the newest.
+	var newest meta
 	for _, c := range classes.Items {
-		if c.Metadata.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
-			return c.Metadata.Name, nil
+		if c.Metadata.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" && !c.Metadata.CreationTimestamp.Before(newest.CreationTimestamp) {
+			newest = c.Metadata
 		}
 	}
-	return "", nil
+	return newest.Name, nil
 }
 
 func (r *run) startWriter(ctx context.Context, namespace, image string) error {
@@ -98,6 +101,9 @@ func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string
 	var c claim
 	if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims/data", &c); err != nil {
 		return broken(look, err)
+	}
+	if strings.Contains(fault, "ErrImagePull") || strings.Contains(fault, "ImagePullBackOff") {
+		return failed("mirrors.registries in the settings; on the host: journalctl -u containerd", "a node gets no image, so the volume was not tried: %s", fault)
 	}
 	if c.Status.Phase != "Bound" {
 		return failed(look, "no %s volume was made, so a pod does not start: %s", class, fault)
