@@ -49,3 +49,36 @@ func TestPredictFollowsDependencies(t *testing.T) {
 		t.Error("a deployment that is no JSON was predicted")
 	}
 }
+
+func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
+	urn := func(typ, name string) string { return "urn:pulumi:dev::p::" + typ + "::" + name }
+	second := func(start, end int) Span {
+		return Span{Start: time.Duration(start) * time.Second, End: time.Duration(end) * time.Second}
+	}
+	spans := map[string]Span{
+		urn(vpcType, "vpc"): second(0, 4), urn(groupType, "alone"): second(1, 6), urn(instanceType, "host"): second(6, 9),
+		urn(remoteType, "all"): second(9, 12), urn(remoteType, "not in the state"): second(0, 99),
+	}
+	for down, want := range map[bool]string{
+		false: "vpc; host (Instance); host all",
+		true:  "alone (SecurityGroup); host (Instance); host all", // a round waits for the whole round before it
+	} {
+		got, err := Measured([]byte(smallState), spans, down)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var path []string
+		for _, s := range got.Critical {
+			path = append(path, s.Name)
+		}
+		if strings.Join(path, "; ") != want {
+			t.Errorf("down is %v: critical path %v, want %s", down, path, want)
+		}
+		if got.Total != 12*time.Second || len(got.Spans) != 4 || len(got.Phases) == 0 || got.Phases[0].Name != "infra" {
+			t.Errorf("total %v, %d spans, phases %v", got.Total, len(got.Spans), got.Phases)
+		}
+	}
+	if len(spans) != 5 {
+		t.Error("the caller's spans were changed")
+	}
+}

@@ -76,29 +76,26 @@ func (s *Sandbox) KillController(chart string) error { return s.setRelease(chart
 func (s *Sandbox) ReviveController(chart string) error { return s.setRelease(chart, false) }
 
 func (s *Sandbox) setRelease(chart string, dead bool) error {
+	return s.mark("a release of "+chart, func(a *account) *object { return a.release(chart) }, func(state values) { state["dead"] = dead })
+}
+
+// mark changes the state of a thing, and lets the controllers see it.
+func (s *Sandbox) mark(what string, find func(*account) *object, edit func(state values)) error {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	release := a.release(chart)
-	if release == nil {
-		return fmt.Errorf("a release of %s: %w", chart, errNotThere)
+	found := find(a)
+	if found == nil {
+		return fmt.Errorf("%s: %w", what, errNotThere)
 	}
-	a.change(release, func(_, state values) { state["dead"] = dead })
+	a.change(found, func(_, state values) { edit(state) })
 	a.settle()
 	return nil
 }
 
 // CutInstall leaves the release of a chart as a helm install that was killed leaves it: Helm will not upgrade it any more.
 func (s *Sandbox) CutInstall(chart string) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	release := a.release(chart)
-	if release == nil {
-		return fmt.Errorf("a release of %s: %w", chart, errNotThere)
-	}
-	a.change(release, func(_, state values) { state["half"] = true })
-	return nil
+	return s.mark("a release of "+chart, func(a *account) *object { return a.release(chart) }, func(state values) { state["half"] = true })
 }
 
 // KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.
@@ -108,16 +105,7 @@ func (s *Sandbox) KillAPI() error { return s.setAPI(true) }
 func (s *Sandbox) ReviveAPI() error { return s.setAPI(false) }
 
 func (s *Sandbox) setAPI(dead bool) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	cluster := a.find(clusterType, "cluster")
-	if cluster == nil {
-		return fmt.Errorf("a cluster: %w", errNotThere)
-	}
-	a.change(cluster, func(_, state values) { state["dead"] = dead })
-	a.settle()
-	return nil
+	return s.mark("a cluster", func(a *account) *object { return a.find(clusterType, "cluster") }, func(state values) { state["dead"] = dead })
 }
 
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
@@ -178,15 +166,9 @@ func (s *Sandbox) PutObject(bucket, key string) error {
 
 // PushImage stores an image in an ECR repository.
 func (s *Sandbox) PushImage(repository string) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	o := a.find(repositoryType, repository)
-	if o == nil {
-		return fmt.Errorf("a repository %s: %w", repository, errNotThere)
-	}
-	a.change(o, func(_, state values) { state["images"] = o.State.number("images") + 1 })
-	return nil
+	return s.mark("a repository "+repository, func(a *account) *object { return a.find(repositoryType, repository) }, func(state values) {
+		state["images"] = state.number("images") + 1
+	})
 }
 
 // PublishImages is the day on which the vendors publish newer machine images.
