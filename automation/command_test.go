@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,5 +227,19 @@ func TestNextStepsAreThoseOfThePlace(t *testing.T) {
 		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") || strings.Contains(text, "kubectl") != (cloud != cloudSandbox) {
 			t.Errorf("%s: next is %s, want %q", cloud, text, want)
 		}
+	}
+}
+
+func TestQuestionsAreAnsweredOneByOne(t *testing.T) {
+	s := blue(t)
+	s.in, s.out = bufio.NewReader(strings.NewReader("yes\nyes \nno\n")), io.Discard
+	for i, want := range []int{exitOK, exitOK, exitCannotStart, exitCannotStart} {
+		if err := s.confirm("Really?"); codeOf(err) != want {
+			t.Errorf("answer %d: %v, want exit code %d", i, err, want)
+		}
+	}
+	s.op.yes = true
+	if err := s.confirm("Really?"); err != nil {
+		t.Errorf("with --yes: %v", err)
 	}
 }

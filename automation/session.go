@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -23,7 +24,7 @@ type session struct {
 	cfg *config.Config
 	// begun is when the command started, so that the figures include what came before the engine.
 	begun time.Time
-	in    io.Reader
+	in    *bufio.Reader
 	out   io.Writer
 }
 
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "automation: %v\n`automation help` lists commands and flags.\n", err)
 		return exitUsage
 	}
-	s := &session{op: op, begun: time.Now(), in: os.Stdin, out: stdout}
+	s := &session{op: op, begun: time.Now(), in: bufio.NewReader(os.Stdin), out: stdout}
 	events := stdout
 	if op.output != "" {
 		events = stderr // standard output is for the one value

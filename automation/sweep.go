@@ -16,11 +16,7 @@ func sweep(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	exported, err := p.export(ctx)
-	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
-	}
-	state, err := parseDeployment(exported)
+	state, err := s.state(ctx, p)
 	if err != nil {
 		return err
 	}

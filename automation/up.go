@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"strings"
@@ -133,7 +132,7 @@ func (s *session) confirm(question string) error {
 		return fail(exitUsage, "", "with --json nobody can be asked; give --yes")
 	}
 	fmt.Fprintf(s.out, "\n%s Type yes: ", question)
-	answer, _ := bufio.NewReader(s.in).ReadString('\n')
+	answer, _ := s.in.ReadString('\n')
 	if strings.TrimSpace(answer) != "yes" {
 		return fail(exitCannotStart, "", "not confirmed; nothing was changed")
 	}
