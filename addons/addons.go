@@ -21,7 +21,10 @@
 //	      cert-manager, metrics-server, Argo Rollouts
 //
 // Custom resource definitions of the Prometheus operator come first of all and by themselves, because half of the
-// charts bring monitors. Namespaces need the API alone and go when they are empty.
+// charts bring monitors. Namespaces need the API alone, and die with it.
+//
+// Below a gate stand the program's own objects of its kind: RabbitmqCluster, Cluster, Ingresses, root Application. They
+// go with their gate, which removes them whether their controller lives or not (see builder.behind).
 package addons
 
 import (

@@ -62,7 +62,7 @@ func (g *Ground) Delete(ctx context.Context, kubeconfig string, object map[strin
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation(object)}
 	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodDelete, path, kubeapi.JSON, body, nil) })
 	for delay := 50 * time.Millisecond; err == nil; delay = min(delay*2, time.Second) {
 		select {
@@ -76,6 +76,16 @@ func (g *Ground) Delete(ctx context.Context, kubeconfig string, object map[strin
 		return nil
 	}
 	return fmt.Errorf("delete %s: %w", title(object), err)
+}
+
+// propagation is what the provider asks for: the foreground, unless an annotation says otherwise.
+func propagation(object map[string]any) string {
+	metadata, _ := object["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if annotations["pulumi.com/deletionPropagationPolicy"] == "background" {
+		return "Background"
+	}
+	return "Foreground"
 }
 
 func (g *Ground) at(ctx context.Context, kubeconfig string, object map[string]any) (*client, string, error) {
