@@ -156,7 +156,11 @@ case $command in
 now) now ;;
 fetch) fetch "$2" "$3" ;;
 ours)
-	key=$(newest 2>/dev/null) || exit 0
+	if ! key=$(newest 2>"$work/why"); then
+		# Only S3 itself can say that there is none; an S3 that is away or refuses says nothing.
+		grep -q 'NoSuch\|error: 404' "$work/why" || { cat "$work/why" >&2; exit 1; }
+		exit 0
+	fi
 	[ "$(sed -n 's/^# cluster //p' "$work/latest")" != "$(cluster)" ] || echo "$key"
 	;;
 esac

@@ -92,7 +92,7 @@ fetch_snapshot() {
 		snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
 			die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
 	elif ! lost=$(snapshots ours); then
-		say "the bucket cannot be asked for snapshots of this cluster; beginning with an empty one"
+		die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. See to it that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
 	elif [ -n "$lost" ]; then
 		# The same authority and a machine without etcd: the control plane was lost, and an empty cluster in its place
 		# would delete from the workers what runs there.

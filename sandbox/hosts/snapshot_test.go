@@ -36,6 +36,9 @@ echo another >/root/other.crt
 // The object store checks every signature and every body, so this proves the script's own S3 client.
 func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 	snapshot := h.snapshots(t)
+	if out := h.run(t, snapshot("ours"), ""); out != "" {
+		t.Errorf("an empty bucket has %q", out)
+	}
 	key, said, err := h.ground.Exec(t.Context(), h.command(snapshot("now"), ""))
 	if err != nil {
 		t.Fatal(err)
@@ -84,8 +87,11 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 // Another role gets nothing into the bucket, and the failure shows.
 func snapshotsOfAWorkerFail(t *testing.T, h hosts) {
 	snapshot := h.snapshots(t)
-	if _, _, err := h.ground.Exec(t.Context(), h.command(snapshot("now"), "")); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
-		t.Errorf("a worker's snapshot: %v", err)
+	// Whoever may not look must not take the bucket for empty.
+	for _, command := range []string{"now", "ours"} {
+		if _, _, err := h.ground.Exec(t.Context(), h.command(snapshot(command), "")); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
+			t.Errorf("etcd-snapshot %s of a worker: %v", command, err)
+		}
 	}
 	metrics := "grep failed /var/lib/node-exporter/textfile/etcd_backup.prom | tail -n 1"
 	if out := h.run(t, metrics, ""); out != "kubeadm_aws_etcd_backup_last_run_failed 1" {
