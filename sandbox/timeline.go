@@ -21,14 +21,21 @@ func Predict(deployment []byte) (Timeline, error) {
 	}
 	var t Timeline
 	t.Up = schedule(resources, needs, func(r *stateResource) time.Duration { return latencyOf(r.Type, r.Inputs).create })
+	with := map[string]time.Duration{} // the slowest of what goes with a resource
+	for _, r := range resources {
+		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(r.Type, r.Inputs).delete)
+	}
 	t.Destroy = schedule(resources, reversed(needs), func(r *stateResource) time.Duration {
-		if r.RetainOnDelete || resources[r.DeletedWith] != nil {
+		alone := latencyOf(r.Type, r.Inputs).delete
+		switch {
+		case r.RetainOnDelete || resources[r.DeletedWith] != nil:
+			return 0
+		case r.Type != remoteType:
+			return alone
+		case r.Inputs.str("delete") == "":
 			return 0
 		}
-		if r.Type == remoteType && r.Inputs.str("delete") == "" {
-			return 0
-		}
-		return latencyOf(r.Type, r.Inputs).delete
+		return max(alone, with[r.URN]) // a release gate deletes what goes with it; with a machine it just ends
 	})
 	for _, s := range t.Up.Spans {
 		if r := resources[s.URN]; r.Type == remoteType {

@@ -50,6 +50,27 @@ func TestPredictFollowsDependencies(t *testing.T) {
 	}
 }
 
+// What goes with a release gate is deleted by it, and takes its time; what goes with a machine is gone.
+func TestPredictLetsAGateDelete(t *testing.T) {
+	const state = `{"deployment":{"resources":[
+{"urn":"urn:pulumi:dev::p::command:remote:Command::gate","type":"command:remote:Command","custom":true,
+ "inputs":{"create":"sudo env STEP='release-gate' NODE='' bash -c 'true'","delete":"true"}},
+{"urn":"urn:pulumi:dev::p::kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster::rabbitmq","type":"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster","custom":true,
+ "deletedWith":"urn:pulumi:dev::p::command:remote:Command::gate","dependencies":["urn:pulumi:dev::p::command:remote:Command::gate"]}
+]}}`
+	got, err := Predict([]byte(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, cluster := stepLatencies["release-gate"], latencies["kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"]
+	if cluster.delete <= gate.delete {
+		t.Fatalf("a cluster is deleted in %v, an empty gate in %v", cluster.delete, gate.delete)
+	}
+	if len(got.Destroy.Spans) != 1 || got.Destroy.Total != cluster.delete {
+		t.Errorf("destroy takes %v in %d steps, want %v in one", got.Destroy.Total, len(got.Destroy.Spans), cluster.delete)
+	}
+}
+
 func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
 	urn := func(typ, name string) string { return "urn:pulumi:dev::p::" + typ + "::" + name }
 	second := func(start, end int) Span {
