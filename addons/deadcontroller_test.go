@@ -57,6 +57,19 @@ func gateRemovesDatabasesBeforeTheirCluster(t *testing.T, a *api) {
 	}
 }
 
+// A controller can be ready and do nothing all the same, with an expired credential for instance.
+func gateLetsGoWhenTheControllerDoesNothing(t *testing.T, a *api) {
+	a.apply(definition("rabbitmq.com", "v1beta1", "RabbitmqCluster", "rabbitmqclusters"))
+	a.until("the definition is served", func() bool { _, err := a.try("", "get", "rabbitmqclusters"); return err == nil })
+	a.controller("rabbitmq-system", "operator", 1)
+	a.apply(`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: own, namespace: default, finalizers: [deletion.finalizers.rabbitmqclusters.rabbitmq.com]}}`)
+	out := a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com", "CONTROLLER=rabbitmq-system/deployment/operator", "LIMIT=2")
+	a.wantNames("rabbitmqclusters")
+	if !strings.Contains(out, "Not gone after 2 s.") {
+		t.Error("the gate did not wait for a controller that is ready")
+	}
+}
+
 // A part of the API that does not answer makes discovery incomplete, which is no reason to leave anything behind.
 func gateDoesNotMindADeadPartOfTheAPI(t *testing.T, a *api) {
 	a.apply(`{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1beta1.metrics.k8s.io}, spec: {group: metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: metrics-server, namespace: kube-system}}}`)

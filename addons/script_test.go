@@ -50,6 +50,7 @@ func TestReleaseGate(t *testing.T) {
 		"gate removes custom resources of users":            gateRemovesCustomResourcesOfUsers,
 		"gate removes the program's own cluster":            gateRemovesTheProgramsOwnClusterWithoutItsOperator,
 		"gate removes databases before their cluster":       gateRemovesDatabasesBeforeTheirCluster,
+		"gate lets go when the controller does nothing":     gateLetsGoWhenTheControllerDoesNothing,
 		"gate does not mind a dead part of the API":         gateDoesNotMindADeadPartOfTheAPI,
 		"gate deletes volumes with their workloads":         gateDeletesVolumesWithTheirWorkloads,
 		"gate keeps volumes":                                gateKeepsVolumes,

@@ -7,7 +7,7 @@
 # CONTROLLER  namespace/kind/name of the controller that does the work
 # RESOURCES   for "resources": the custom resources, separated by blanks
 # VOLUMES     for "volumes": delete | keep
-# LIMIT       seconds to wait for a living controller (default 600); DEAD_LIMIT for a dead one (default 60)
+# LIMIT       seconds to wait for a living controller, in all (default 600); DEAD_LIMIT for a dead one (default 60)
 set -euo pipefail
 
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
@@ -51,7 +51,7 @@ alive() {
 # Waits until the function $1 prints nothing. Fails when it still prints something after the limit, which is short
 # when nobody is there to do the work. An API that does not answer counts as something left.
 wait_until_gone() {
-  local list=$1 left='' shown='' started=$SECONDS dead_since=''
+  local list=$1 left='' shown='' dead_since=''
   while :; do
     left=$("$list") || left="the API does not answer"
     if [[ -z $left ]]; then
@@ -70,7 +70,7 @@ wait_until_gone() {
         return 1
       fi
     fi
-    if ((SECONDS - started >= limit)); then
+    if ((SECONDS >= limit)); then
       say "Not gone after $limit s."
       return 1
     fi
