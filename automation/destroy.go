@@ -105,6 +105,6 @@ func refuseProtected(op operation, d deployment) error {
 	}
 	lift := fmt.Sprintf(`To lift the protection, then destroy:
   pulumi config set --stack %[1]s --path kubeadm-aws:protection.protect false
-  automation up --stack %[1]s --cloud %[2]s`, op.stack, op.cloud)
+  go run ./automation up --stack %[1]s --cloud %[2]s`, op.stack, op.cloud)
 	return fail(exitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.stack, strings.Join(names, ", "))
 }

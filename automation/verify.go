@@ -23,7 +23,7 @@ func verify(ctx context.Context, s *session) error {
 	}
 	kubeconfig, _ := exported["kubeconfig"].Value.(string)
 	if kubeconfig == "" {
-		return fail(exitCannotStart, "Bring it up first: automation up --stack "+s.op.stack+" --cloud "+s.op.cloud, "stack %s has no cluster yet", s.op.stack)
+		return fail(exitCannotStart, "Bring it up first: go run ./automation up --stack "+s.op.stack+" --cloud "+s.op.cloud, "stack %s has no cluster yet", s.op.stack)
 	}
 	api, err := check.Open([]byte(kubeconfig))
 	if err != nil {

@@ -48,7 +48,7 @@ func (r *run) workloads(ctx context.Context, what, query, look string) finding {
 	case len(faults) > 0:
 		return failed(look, "%s", join(faults))
 	case len(fine) == 0:
-		return failed("pulumi up; helm list -A", "nothing of %s is installed", what)
+		return failed("helm list -A; a refresh, then an up installs it again", "nothing of %s is installed", what)
 	}
 	slices.Sort(fine)
 	return ok("%s", strings.Join(fine, ", "))

@@ -22,7 +22,7 @@ func apiAnswers(ctx context.Context, r *run) finding {
 	}
 	want := "v" + r.Config.Cluster.KubernetesVersion
 	if version.GitVersion != want {
-		return failed("pulumi up: an upgrade may be half done", "the API server is %s, the settings say %s", version.GitVersion, want)
+		return failed("cluster.kubernetesVersion in the settings: a running cluster keeps its version", "the API server is %s, the settings say %s", version.GitVersion, want)
 	}
 	return ok("%s at %s", version.GitVersion, r.api.Server)
 }
@@ -72,7 +72,7 @@ func nodesReady(ctx context.Context, r *run) finding {
 // Taints that a node carries only until something has taken care of it.
 var passing = map[string]string{
 	"node.cloudprovider.kubernetes.io/uninitialized": "the cloud controller manager has not seen it: kubectl -n kube-system logs ds/aws-cloud-controller-manager",
-	"kubeadm-aws/unconfigured":                       "its labels and taints were never applied: pulumi up",
+	"kubeadm-aws/unconfigured":                       "its labels and taints were never applied: an up does it",
 	"ebs.csi.aws.com/agent-not-ready":                "the EBS CSI driver has not started on it: kubectl -n kube-system logs ds/ebs-csi-node",
 	"node.kubernetes.io/not-ready":                   lookAtNodes,
 	"node.kubernetes.io/unreachable":                 lookAtNodes,
@@ -181,7 +181,7 @@ func nodeSettings(ctx context.Context, r *run) finding {
 	}
 	slices.Sort(faults)
 	if len(faults) > 0 {
-		return failed("pulumi up applies them; kubectl get nodes --show-labels", "%s", join(faults))
+		return failed("an up applies them; kubectl get nodes --show-labels", "%s", join(faults))
 	}
 	return ok("as the settings say")
 }
