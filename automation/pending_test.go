@@ -91,3 +91,24 @@ func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 		t.Errorf("the account changed (%v)", err)
 	}
 }
+
+// A machine that is replaced is deleted first, and what ran on it runs anew: cut off in the middle of that, nothing is there twice.
+func TestAKilledReplacementConverges(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
+  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
+  kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
+		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 1", "zone: 2")
+	points := []string{"delete after instance:Instance::worker-1", "create before instance:Instance::worker-1", "create after instance:Instance::worker-1"}
+	if at := killed(t, dir, "up", points...); len(at) != len(points) {
+		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
+	}
+	mustBeInState(t, dir)
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
