@@ -30,7 +30,7 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	if err := refuseProtected(s.op, state); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, p); err != nil {
+	if _, err := s.settle(ctx, p); err != nil {
 		return err
 	}
 	before, err := p.export(ctx)

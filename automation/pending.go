@@ -15,28 +15,28 @@ import (
 // a destroy would leave it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 drops what it is told to import.
 
 // settle finds out what became of such things before anything else is done. What exists is taken over into the state, the rest is
-// dropped from it, so that it is made again.
-func (s *session) settle(ctx context.Context, p *place) error {
+// dropped from it, so that it is made again. It returns the state as it is then.
+func (s *session) settle(ctx context.Context, p *place) (deployment, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return deployment{}, s.engine(err, newWatcher(s.log, nil, false))
 	}
 	state, err := parseDeployment(exported)
 	if err != nil {
-		return err
+		return deployment{}, err
 	}
 	cut, adopted := state.creating(), state.unread()
 	if len(state.Pending) > 0 {
 		ids, err := s.search(ctx, p, state, cut)
 		if err != nil {
-			return err
+			return deployment{}, err
 		}
 		changed, err := adopt(exported, ids)
 		if err != nil {
-			return err
+			return deployment{}, err
 		}
 		if err := s.replaceState(ctx, p, changed); err != nil {
-			return err
+			return deployment{}, err
 		}
 		for _, r := range cut {
 			if ids[r.URN] != "" {
@@ -46,16 +46,16 @@ func (s *session) settle(ctx context.Context, p *place) error {
 	}
 	if urns := slices.Concat(adopted, state.changing()); len(urns) > 0 {
 		if err := s.readAgain(ctx, p, urns); err != nil {
-			return err
+			return deployment{}, err
 		}
 		if state, err = s.state(ctx, p); err != nil {
-			return err
+			return deployment{}, err
 		}
 		if len(adopted) > 0 {
 			s.tellAdopted(state, adopted)
 		}
 	}
-	return s.uninstallHalves(ctx, p, state)
+	return state, nil
 }
 
 // search returns the ids of those things that exist, or may, by URN. Whether a thing exists of which the id is known shows when it is read.
@@ -178,7 +178,8 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string) er
 	return s.replaceState(ctx, p, without)
 }
 
-// uninstallHalves removes Helm releases whose install was cut off. Helm refuses to upgrade such a release for ever.
+// uninstallHalves removes Helm releases whose install was cut off, so that up installs them anew. Helm refuses to upgrade such a release
+// for ever.
 func (s *session) uninstallHalves(ctx context.Context, p *place, state deployment) error {
 	var halves []string
 	for _, r := range state.Resources {

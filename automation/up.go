@@ -19,7 +19,11 @@ func up(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	if err := s.settle(ctx, p); err != nil {
+	state, err := s.settle(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := s.uninstallHalves(ctx, p, state); err != nil {
 		return err
 	}
 	if err := s.findLost(ctx, p); err != nil {
@@ -94,7 +98,7 @@ func refresh(ctx context.Context, s *session) error {
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, p); err != nil {
+	if _, err := s.settle(ctx, p); err != nil {
 		return err
 	}
 	silent, err := s.apiSilent(ctx, p)
