@@ -50,14 +50,18 @@ func (s *session) read(ctx context.Context, p *place, options ...optrefresh.Opti
 
 // apiSilent says whether the stack has a cluster whose API cannot be connected to.
 func (s *session) apiSilent(ctx context.Context, p *place) (bool, error) {
-	if s.op.cloud == cloudSandbox {
-		return false, nil // a model has no address
+	model := s.op.cloud == cloudSandbox
+	if model && p.sandbox.APIAnswers() {
+		return false, nil
 	}
 	all, err := p.Outputs(ctx)
 	if err != nil {
 		return false, s.engine(err, newWatcher(s.log, nil, false))
 	}
 	text, _ := all["apiUrl"].Value.(string)
+	if model {
+		return text != "", nil
+	}
 	at, err := url.Parse(text)
 	if err != nil || at.Host == "" {
 		return false, nil
