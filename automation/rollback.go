@@ -42,7 +42,7 @@ func rollback(ctx context.Context, s *session) error {
 	}
 	defer to.remove()
 	cluster, _ := exported["cluster"].Value.(string)
-	version, _ := exported["kubernetesVersion"].Value.(string)
+	version, _ := exported["kubernetes"].Value.(string)
 	if err := s.refuseRollback(to, cluster, version); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func repository(t *testing.T, changes ...string) string {
 	git("commit", "--quiet", "--message", "first")
 	for i := 0; i < len(changes); i += 2 {
 		edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), changes[i], changes[i+1])
-		git("commit", "--quiet", "--all", "--message", changes[i+1])
+		git("commit", "--quiet", "--all", "--message", "to "+changes[i+1])
 	}
 	return dir
 }
@@ -70,6 +70,8 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	dir := repository(t,
 		"name: platform-dev", "name: platform-one\n    kubernetesVersion: 1.36.2",
 		"name: platform-one\n    kubernetesVersion: 1.36.2", "name: platform-dev",
+		"name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6",
+		"\n    kubernetesVersion: 1.35.6", "",
 		"kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
 	rollback := func(args ...string) (int, string) {
 		t.Helper()
@@ -88,8 +90,11 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	if code, stdout := rollback("--to", "nowhere"); code != exitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
 		t.Errorf("rollback to an unknown commit exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~2"); code != exitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
+	if code, stdout := rollback("--to", "HEAD~4"); code != exitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
 		t.Errorf("rollback to another cluster exits %d:\n%s", code, stdout)
+	}
+	if code, stdout := rollback("--to", "HEAD~2"); code != exitInvalid || !strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
+		t.Errorf("rollback to another Kubernetes exits %d:\n%s", code, stdout)
 	}
 	if code, stdout := rollback("--to", "HEAD~1"); code != exitOK || !strings.Contains(stdout, "git revert") {
 		t.Fatalf("rollback exits %d:\n%s", code, stdout)

@@ -24,7 +24,7 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 		ssh[n.Name] = pulumi.Sprintf("ssh -i id_%s %s@%s", cfg.Cluster.Name, n.User, n.PublicIP)
 	}
 	ctx.Export("cluster", pulumi.String(cfg.Cluster.Name))
-	ctx.Export("kubernetesVersion", pulumi.String(cfg.Cluster.KubernetesVersion))
+	ctx.Export("kubernetes", pulumi.String(cfg.Cluster.KubernetesVersion))
 	ctx.Export("apiUrl", pulumi.Sprintf("https://%s:6443", aws.APIPublicEndpoint))
 	ctx.Export("nodes", nodes)
 	ctx.Export("ssh", ssh)
