@@ -108,7 +108,7 @@ func refresh(ctx context.Context, s *session) error {
 	return s.refreshAll(ctx, p, silent)
 }
 
-// plan previews, reports the plan, and returns how many resources it changes, by phase.
+// plan previews, reports the plan, refuses one that cannot end well, and returns how many resources it changes, by phase.
 func (s *session) plan(ctx context.Context, p *place) (map[string]int, error) {
 	w := newWatcher(s.log, nil, true)
 	err := w.follow(func(stream chan<- events.EngineEvent) error {
@@ -119,7 +119,7 @@ func (s *session) plan(ctx context.Context, p *place) (map[string]int, error) {
 		return nil, s.engine(err, w)
 	}
 	s.log.emit(w.planEvent())
-	return w.done, nil
+	return w.done, s.refuseLostControlPlane(ctx, p, w.plan)
 }
 
 // engine turns an engine's error into a failure.

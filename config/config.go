@@ -66,7 +66,7 @@ type Image struct {
 	OS string `json:"os"`
 	// AMI pins one image instead. The OS must still name what is in it.
 	AMI string `json:"ami"`
-	// Generation is any text; changing it replaces the nodes by the newest image of the OS.
+	// Generation is any text; changing it replaces all workers by the newest image of the OS.
 	Generation string `json:"generation"`
 }
 
@@ -84,7 +84,9 @@ type Node struct {
 	// Zone is a position in Network.Zones, counted from 0.
 	Zone int `json:"zone"`
 	// VolumeSize of the root disk in GiB.
-	VolumeSize int               `json:"volumeSize"`
+	VolumeSize int `json:"volumeSize"`
+	// Generation is any text; changing it replaces this node alone.
+	Generation string            `json:"generation"`
 	Labels     map[string]string `json:"labels"`
 	Taints     []Taint           `json:"taints"`
 }

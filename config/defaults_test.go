@@ -20,10 +20,10 @@ func TestDefaults(t *testing.T) {
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
  "nodes": [
-  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "labels": null, "taints": null},
-  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "labels": {"workload": "api"}, "taints": null},
-  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "labels": {"workload": "worker"}, "taints": null},
-  {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "labels": {"workload": "storage"},
+  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null},
+  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null},
+  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null},
+  {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "labels": {"workload": "storage"},
    "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}]}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null},

@@ -158,6 +158,7 @@ var refused = []struct {
 	{"system", "image: {os: ubuntu-22.04}", "image.os", "must be ubuntu-24.04 or debian-12"},
 	{"image id", "image: {ami: ami-xyz}", "image.ami", "ami- and 8 or 17"},
 	{"generation", "image: {generation: 'a*b'}", "image.generation", "must be at most 64"},
+	{"generation of a node", "nodes: [{name: m, role: control-plane, generation: 'a*b'}, {name: w}]", "nodes[0].generation", "must be at most 64"},
 
 	// Nodes.
 	{"no node", "nodes: []\naddons: " + allOff, "nodes", "must have a node with role control-plane"},

@@ -67,7 +67,11 @@ func (v *validator) image() {
 	if i.AMI != "" && !imageID.MatchString(i.AMI) {
 		v.fault("image.ami", i.AMI, "must be the id of an image: ami- and 8 or 17 hexadecimal digits", "ami-0123456789abcdef0")
 	}
-	if len(i.Generation) > maxGeneration || i.Generation != "" && !tagValue.MatchString(i.Generation) {
-		v.fault("image.generation", i.Generation, fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration), `"2026-11"`)
+	v.generation("image.generation", i.Generation)
+}
+
+func (v *validator) generation(path, generation string) {
+	if len(generation) > maxGeneration || generation != "" && !tagValue.MatchString(generation) {
+		v.fault(path, generation, fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration), `"2026-11"`)
 	}
 }

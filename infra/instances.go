@@ -93,12 +93,12 @@ func (in *Instances) launch(s *site, n config.Node, ami string, network *Network
 	// What an instance is booted from is decided when it is made: a newer image or a changed user data must not stop a node
 	// that runs. A change of the trigger replaces it, by what is newest then.
 	ignored := []string{"userData"}
-	if s.cfg.Image.AMI == "" {
+	if s.cfg.Image.AMI == "" || n.Role == config.ControlPlane {
 		ignored = append(ignored, "ami")
 	}
 	opts = with(opts,
 		pulumi.IgnoreChanges(ignored),
-		pulumi.ReplacementTrigger(pulumi.String(s.cfg.Image.OS+"/"+s.cfg.Image.Generation)),
+		pulumi.ReplacementTrigger(pulumi.String(s.generation(n))),
 		// Two machines cannot be one Kubernetes node.
 		pulumi.DeleteBeforeReplace(true),
 	)
@@ -132,6 +132,19 @@ func (in *Instances) launch(s *site, n config.Node, ami string, network *Network
 		},
 		Tags: s.tags(n.Name, map[string]string{s.clusterTag(): "owned"}),
 	}, opts...)
+}
+
+// generation is the text by whose change a node is replaced. That of the image is for workers: they leave the cluster through
+// the control plane, so it cannot go together with them.
+func (s *site) generation(n config.Node) string {
+	text := s.cfg.Image.OS + "/"
+	if n.Role == config.Worker {
+		text += s.cfg.Image.Generation
+	}
+	if n.Generation != "" {
+		text += "/" + n.Generation
+	}
+	return text
 }
 
 // address gives a control plane an Elastic IP. It exists before the instance does, because it goes into the certificate of the API,

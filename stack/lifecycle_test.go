@@ -102,6 +102,7 @@ func TestChanges(t *testing.T) {
 		{"volume size of a worker", edit(func(n []any) []any { n[1].(map[string]any)["volumeSize"] = 120; return n })},
 		{"zone of a worker", edit(func(n []any) []any { n[1].(map[string]any)["zone"] = 2; return n })},
 		{"new generation of the image", map[string]any{"kubeadm-aws:image": map[string]any{"generation": "2"}}},
+		{"new generation of the control plane", edit(func(n []any) []any { n[0].(map[string]any)["generation"] = "2"; return n })},
 		{"admin networks", map[string]any{"kubeadm-aws:access": map[string]any{"adminCidrs": []any{"198.51.100.7/32"}}}},
 		{"kubelet setting", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
 		{"API server flag", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
