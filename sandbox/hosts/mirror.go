@@ -76,7 +76,7 @@ func free(address string, patient bool) bool {
 func serveMirror(o Options, address string, port int) (*mirror, error) {
 	m := &mirror{port: port, done: make(chan struct{})}
 	m.process = exec.Command(filepath.Join(o.Scripts, "serve"), address)
-	m.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	endWithUs(m.process)
 	out, err := m.process.StdoutPipe()
 	if err != nil {
 		return nil, err
