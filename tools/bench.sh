@@ -46,8 +46,20 @@ rehearsal() {
   done
 }
 
+# The memory of a size is that of the engine and of the program with its sandbox at once.
 scale() {
-  PATH=$(dirname "$(tools/pulumi.sh)"):$PATH go test ./stack -run '^$' -bench Rehearsal -benchtime 1x -timeout 30m | grep '^Benchmark'
+  local size binary=$work/stack.test
+  go test -c -o "$binary" ./stack
+  for size in 4 20 100; do
+    (while :; do
+      ps -eo rss=,comm= | awk '$2 ~ /^(pulumi|stack.test)$/ { s += $1 } END { print s + 0 }'
+      sleep 0.2
+    done) >"$work/memory" &
+    local sampler=$!
+    (cd stack && PATH=$(dirname "$(../tools/pulumi.sh)"):$PATH "$binary" -test.run '^$' -test.bench "Rehearsal/nodes=$size\$" -test.benchtime 1x) | grep '^Benchmark'
+    kill "$sampler"
+    row "memory with $size nodes" "$(sort -n "$work/memory" | tail -n 1 | awk '{ printf "%.0f MB", $1 / 1e3 }')"
+  done
 }
 
 row 'machine' "$(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo), $(go env GOVERSION)"
