@@ -42,6 +42,12 @@ func binary(t *testing.T, pattern string) string {
 	return slices.Max(found)
 }
 
+// withKubectl puts the mirror's kubectl before any other on PATH, for the script under test calls it.
+func withKubectl(t *testing.T) {
+	t.Helper()
+	t.Setenv("PATH", filepath.Dir(binary(t, "k8s-*/bin/kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,9 +64,7 @@ func startAPI(t *testing.T) *api {
 		t.Skip("starts an API server")
 	}
 	etcd, server := binary(t, "etcd-v*/bin/etcd"), binary(t, "k8s-*/bin/kube-apiserver")
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		t.Skip("needs kubectl")
-	}
+	withKubectl(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

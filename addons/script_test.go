@@ -274,9 +274,7 @@ func holdingVolumesSetsWhatBecomesOfThem(t *testing.T, a *api) {
 // A gate that takes silence for success would let the controllers go too early.
 func TestGateFailsWhenTheAPIDoesNotAnswer(t *testing.T) {
 	a := &api{t: t, kubeconfig: filepath.Join(t.TempDir(), "none")}
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		t.Skip("needs kubectl")
-	}
+	withKubectl(t)
 	for _, settings := range [][]string{
 		{"RELEASE=applications"}, {"RELEASE=load-balancers"}, {"RELEASE=volumes", "VOLUMES=delete"}, {"RELEASE=resources", "RESOURCES=a.b"},
 	} {

@@ -110,6 +110,15 @@ func (s *Sandbox) setAPI(dead bool) error {
 
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
 func (s *Sandbox) TerminateInstance(name string) error {
+	return s.onMachine(name, func(a *account, machine *object) error {
+		c := &awsCall{account: a, request: &request{}, object: machine}
+		c.dissolve(awsTypes[instanceType])
+		return nil
+	})
+}
+
+// onMachine does something to an instance, by its Name tag or the name of its node.
+func (s *Sandbox) onMachine(name string, do func(a *account, machine *object) error) error {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -117,27 +126,20 @@ func (s *Sandbox) TerminateInstance(name string) error {
 	if machine == nil {
 		return fmt.Errorf("an instance %s: %w", name, errNotThere)
 	}
-	c := &awsCall{account: a, request: &request{}, object: machine}
-	c.dissolve(awsTypes[instanceType])
-	return nil
+	return do(a, machine)
 }
 
 // DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its node.
 func (s *Sandbox) DisassociateAddress(name string) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	machine := a.machineNamed(name)
-	if machine == nil {
-		return fmt.Errorf("an instance %s: %w", name, errNotThere)
-	}
-	for _, o := range a.all(eipAssociationType) {
-		if o.Inputs.str("instanceId") == machine.ID {
-			a.remove(o)
-			return nil
+	return s.onMachine(name, func(a *account, machine *object) error {
+		for _, o := range a.all(eipAssociationType) {
+			if o.Inputs.str("instanceId") == machine.ID {
+				a.remove(o)
+				return nil
+			}
 		}
-	}
-	return fmt.Errorf("an Elastic IP of %s: %w", name, errNotThere)
+		return fmt.Errorf("an Elastic IP of %s: %w", name, errNotThere)
+	})
 }
 
 func (a *account) machineNamed(name string) *object {

@@ -98,12 +98,18 @@ func filter(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
-func tagMap(list []types.Tag) map[string]string {
+// tagMap turns tags into a map. Every service of the SDK has a type of its own for them, all of this one shape.
+func tagMap[T any](list []T, pair func(T) (key, value *string)) map[string]string {
 	tags := make(map[string]string, len(list))
 	for _, t := range list {
-		tags[deref(t.Key)] = deref(t.Value)
+		key, value := pair(t)
+		tags[deref(key)] = deref(value)
 	}
 	return tags
+}
+
+func ec2Tags(list []types.Tag) map[string]string {
+	return tagMap(list, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
 // deref spares the nil checks of an SDK whose every field is a pointer.

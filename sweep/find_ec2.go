@@ -115,7 +115,7 @@ func (f *finder) rules(ctx context.Context, w wanted, egress bool) ([]string, er
 		if r.ReferencedGroupInfo != nil {
 			group = deref(r.ReferencedGroupInfo.GroupId)
 		}
-		return deref(r.IsEgress) == egress && carries(tagMap(r.Tags), w.Tags) &&
+		return deref(r.IsEgress) == egress && carries(ec2Tags(r.Tags), w.Tags) &&
 			deref(r.IpProtocol) == w.Properties.text("ipProtocol") &&
 			samePort(r.FromPort, w.Properties.number("fromPort")) && samePort(r.ToPort, w.Properties.number("toPort")) &&
 			deref(r.CidrIpv4) == w.Properties.text("cidrIpv4") && group == w.Properties.text("referencedSecurityGroupId")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/acm"
+	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -52,10 +53,7 @@ func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w wanted) (
 	if err != nil {
 		return false, err
 	}
-	tags := map[string]string{}
-	for _, t := range listed.ResourceTagSet.Tags {
-		tags[deref(t.Key)] = deref(t.Value)
-	}
+	tags := tagMap(listed.ResourceTagSet.Tags, func(t dnstypes.Tag) (key, value *string) { return t.Key, t.Value })
 	if len(tags) > 0 && !carries(tags, w.Tags) {
 		return false, nil
 	}
@@ -114,10 +112,7 @@ func (f *finder) certificates(ctx context.Context, w wanted) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			tags := map[string]string{}
-			for _, t := range listed.Tags {
-				tags[deref(t.Key)] = deref(t.Value)
-			}
+			tags := tagMap(listed.Tags, func(t acmtypes.Tag) (key, value *string) { return t.Key, t.Value })
 			if carries(tags, w.Tags) {
 				found = append(found, deref(c.CertificateArn))
 			}
@@ -141,10 +136,7 @@ func (f *finder) repositories(ctx context.Context, w wanted) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		tags := map[string]string{}
-		for _, t := range listed.Tags {
-			tags[deref(t.Key)] = deref(t.Value)
-		}
+		tags := tagMap(listed.Tags, func(t ecrtypes.Tag) (key, value *string) { return t.Key, t.Value })
 		if carries(tags, w.Tags) {
 			found = append(found, deref(r.RepositoryName))
 		}

@@ -39,7 +39,7 @@ func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
 		}
 		for _, sg := range page.SecurityGroups {
 			g := securityGroup{id: deref(sg.GroupId), name: deref(sg.GroupName)}
-			switch tags := tagMap(sg.Tags); {
+			switch tags := ec2Tags(sg.Tags); {
 			case a.owns(tags):
 				g.owner = controllers
 			case a.pulumiOwns(tags):

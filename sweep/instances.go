@@ -27,7 +27,7 @@ func (a *account) instances(ctx context.Context, s *survey) error {
 				s.alive = append(s.alive, Item{
 					Kind:   "instance",
 					ID:     deref(i.InstanceId),
-					Name:   tagMap(i.Tags)["Name"],
+					Name:   ec2Tags(i.Tags)["Name"],
 					Detail: string(i.State.Name),
 				})
 			}

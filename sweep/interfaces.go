@@ -30,7 +30,7 @@ func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
 				id:          deref(n.NetworkInterfaceId),
 				description: deref(n.Description),
 				available:   n.Status == types.NetworkInterfaceStatusAvailable,
-				tags:        tagMap(n.TagSet),
+				tags:        ec2Tags(n.TagSet),
 			}
 			for _, g := range n.Groups {
 				ni.groups = append(ni.groups, deref(g.GroupId))

@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	classic "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	classictypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
 
 // describeTagsLimit is how many load balancers or target groups AWS accepts in one DescribeTags call.
@@ -123,10 +125,7 @@ func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
 			return nil, err
 		}
 		for _, d := range out.TagDescriptions {
-			tags := map[string]string{}
-			for _, t := range d.Tags {
-				tags[deref(t.Key)] = deref(t.Value)
-			}
+			tags := tagMap(d.Tags, func(t classictypes.Tag) (key, value *string) { return t.Key, t.Value })
 			byName[deref(d.LoadBalancerName)].owned = a.owns(tags)
 		}
 	}
@@ -217,11 +216,7 @@ func (a *account) tagsOf(ctx context.Context, arns []string) (map[string]map[str
 			return nil, err
 		}
 		for _, d := range out.TagDescriptions {
-			tags := make(map[string]string, len(d.Tags))
-			for _, t := range d.Tags {
-				tags[deref(t.Key)] = deref(t.Value)
-			}
-			all[deref(d.ResourceArn)] = tags
+			all[deref(d.ResourceArn)] = tagMap(d.Tags, func(t elbtypes.Tag) (key, value *string) { return t.Key, t.Value })
 		}
 	}
 	return all, nil

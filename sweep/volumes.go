@@ -24,7 +24,7 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 			return err
 		}
 		for _, v := range page.Volumes {
-			tags := tagMap(v.Tags)
+			tags := ec2Tags(v.Tags)
 			if !a.owns(tags) {
 				continue
 			}
@@ -56,7 +56,7 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 			return err
 		}
 		for _, snap := range page.Snapshots {
-			if a.owns(tagMap(snap.Tags)) {
+			if a.owns(ec2Tags(snap.Tags)) {
 				s.kept = append(s.kept, Item{
 					Kind:   "snapshot",
 					ID:     deref(snap.SnapshotId),
