@@ -54,9 +54,15 @@ func postgresqlOperatorValues() kube.Values {
 	return kube.Values{"resources": requests("20m", "64Mi")}
 }
 
+// postgresqlInstances is the number of database servers. One keeps its data on one volume in one zone.
+const postgresqlInstances = 1
+
 func postgresqlCluster(cfg *config.Config) kube.ObjectArgs {
 	spec := kube.Values{
-		"instances": 1,
+		"imageName": postgresqlImage,
+		"instances": postgresqlInstances,
+		// The budget that the operator makes by default keeps one instance on its node for ever, so a drain could not end.
+		"enablePDB": postgresqlInstances > 1,
 		"storage": kube.Values{
 			"storageClass": storageClass,
 			"size":         fmt.Sprintf("%dGi", cfg.Addons.PostgreSQL.StorageGiB),
@@ -77,6 +83,7 @@ func postgresqlCluster(cfg *config.Config) kube.ObjectArgs {
 		Name:       "postgresql",
 		Namespace:  dataNamespace,
 		Fields:     kube.Values{"spec": spec},
-		WaitFor:    []string{"condition=Ready"},
+		// The condition alone is still true from before a change; the image is what the operator has read.
+		WaitFor: []string{"jsonpath={.status.image}=" + postgresqlImage, "condition=Ready"},
 	}
 }

@@ -54,7 +54,7 @@ func rabbitmqOperatorValues() kube.Values {
 	return kube.Values{
 		"clusterOperator": kube.Values{
 			"resources": requests("20m", "64Mi"),
-			// The operator's own webhook needs certificates and catches nothing that the program gets wrong.
+			// The operator's webhook needs certificates. It would only set the image, which the cluster below names itself.
 			"webhook": kube.Values{"enabled": false},
 			"pdb":     kube.Values{"create": false},
 		},
@@ -84,6 +84,7 @@ func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringI
 func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 	settings := cfg.Addons.RabbitMQ
 	spec := kube.Values{
+		"image":    rabbitmqImage,
 		"replicas": settings.Replicas,
 		"secretBackend": kube.Values{
 			"externalSecret": kube.Values{"name": "rabbitmq-credentials"},
@@ -112,6 +113,8 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 		Name:       "rabbitmq",
 		Namespace:  dataNamespace,
 		Fields:     kube.Values{"spec": spec},
-		WaitFor:    []string{"condition=AllReplicasReady", "condition=ClusterAvailable"},
+		// The first is true once the operator has carried out this generation: the provider compares it with
+		// status.observedGeneration. The other two stay true from the generation before, also when a change is refused.
+		WaitFor: []string{"condition=ReconcileSuccess", "condition=AllReplicasReady", "condition=ClusterAvailable"},
 	}
 }

@@ -35,6 +35,18 @@ var (
 	rolloutsChart     = chart{"argo-rollouts", "2.41.0", "https://argoproj.github.io/argo-helm"}
 )
 
+// Images of the servers that operators start from our objects. An operator's own default must not decide: RabbitMQ's gives
+// none while its webhook is off, and CloudNativePG's is written into the Cluster once, when it is created. Raising a row
+// restarts the servers of a running stack one after the other. PostgreSQL of another major version is migrated by
+// pg_upgrade while it is down, and never goes back.
+const (
+	// rabbitmqImage follows the operator's own tests; the -alpine images are not supported by the RabbitMQ team.
+	rabbitmqImage = "rabbitmq:4.3.5-management"
+	// postgresqlImage has to begin its tag with the version, from which the operator reads the major version. The
+	// "system" images are those that contain barman-cloud, which makes the backups.
+	postgresqlImage = "ghcr.io/cloudnative-pg/postgresql:18.4-system-trixie"
+)
+
 // cloudImages are the cloud controller manager's images by Kubernetes minor: it may not be newer than the API server
 // and at most one minor older.
 var cloudImages = map[string]string{
