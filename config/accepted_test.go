@@ -39,6 +39,10 @@ func TestAccepted(t *testing.T) {
 		"addons: " + allOff,
 		"addons: ~\nnodes: ~",
 		"redisPassword: correct-horse-battery",
+		`{"aws:profile": "my profile", "aws:allowedAccountIds": ["123456789012"], "aws:forbiddenAccountIds": ["210987654321"]}`,
+		`{"aws:assumeRole": {roleArn: "arn:aws:iam::123456789012:role/ci/deploy", sessionName: ci, externalId: "a/b:c", duration: 2h}}`,
+		`{"aws:region": "cn-north-1", "aws:assumeRole": {roleArn: "arn:aws-cn:iam::123456789012:role/deploy"}}`,
+		`{"pulumi:disable-default-providers": ["*"], "pulumi:tags": {team: a}}`,
 	} {
 		if _, err := loadText(t, "dev", text); err != nil {
 			t.Errorf("%s\n%v", text, err)
@@ -60,14 +64,24 @@ func TestInstanceTypes(t *testing.T) {
 	}
 }
 
+// TestRegions holds the table of regions against names that exist, are isolated or do not exist.
 func TestRegions(t *testing.T) {
-	for _, right := range []string{"eu-central-1", "us-gov-west-1", "ap-southeast-7", "cn-northwest-1", "us-isob-east-1", "il-central-1", "mx-central-1", "eusc-de-east-1"} {
-		if !regionName.MatchString(right) {
-			t.Errorf("%s is refused", right)
+	for region, want := range map[string]string{
+		"eu-central-1": "aws", "us-gov-west-1": "aws-us-gov", "ap-southeast-7": "aws", "cn-northwest-1": "aws-cn",
+		"il-central-1": "aws", "mx-central-1": "aws", "eusc-de-east-1": "aws-eusc",
+	} {
+		if got := partition(region); got != want {
+			t.Errorf("%s is in partition %q, want %s", region, got, want)
+		}
+		if _, err := loadText(t, "dev", "aws:region: "+region); err != nil {
+			t.Errorf("%s: %v", region, err)
 		}
 	}
-	for _, wrong := range []string{"", "eu", "eu-central", "eu-central-1a", "EU-central-1", "eu_central_1", "eu-central-10"} {
-		if regionName.MatchString(wrong) {
+	for _, wrong := range []string{
+		"eu", "eu-central", "eu-central-1a", "EU-central-1", "eu_central_1", "eu-central-10", "eu-central-3", "us-iso-east-1",
+		"us-isob-east-1", "us-isof-south-1", "eu-isoe-west-1", "us-east-3", "[eu-central-1]",
+	} {
+		if _, err := loadText(t, "dev", "aws:region: '"+wrong+"'"); err == nil {
 			t.Errorf("%s is accepted", wrong)
 		}
 	}

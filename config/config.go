@@ -26,7 +26,8 @@ type Config struct {
 	Kubernetes Kubernetes `json:"kubernetes"`
 	Addons     Addons     `json:"addons"`
 
-	// Region is aws:region, the only key outside the namespace.
+	// AWS holds the other keys of the namespace aws, and Region is aws:region.
+	AWS    AWS    `json:"-"`
 	Region string `json:"-"`
 	// Stack is the name of the Pulumi stack.
 	Stack string `json:"-"`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,31 +20,8 @@ func load(stack string, get func(key string) (string, bool), known []string, bef
 	d := &decoder{present: map[string]bool{}, faults: before}
 	d.unknownKeys(known)
 
-	into := reflect.ValueOf(c).Elem()
-	fields := fieldsOf(into.Type())
-	for _, f := range reflect.VisibleFields(into.Type()) {
-		name := f.Tag.Get("json")
-		index, ok := fields[name]
-		if !ok {
-			continue
-		}
-		key := Namespace + ":" + name
-		text, ok := get(key)
-		if !ok {
-			continue
-		}
-		if f.Type.Kind() == reflect.String {
-			// Pulumi hands scalars over as bare text.
-			d.decode(key, text, into.FieldByIndex(index))
-			continue
-		}
-		v, err := parse(text)
-		if err != nil {
-			d.decode(key, text, into.FieldByIndex(index)) // bare text where a list or a mapping belongs
-			continue
-		}
-		d.decode(key, v, into.FieldByIndex(index))
-	}
+	d.section(Namespace, reflect.ValueOf(c).Elem(), get)
+	d.section(awsNamespace, reflect.ValueOf(&c.AWS).Elem(), get)
 	c.Region, _ = get(regionKey)
 
 	c.fill(d.present)
@@ -57,16 +35,40 @@ func load(stack string, get func(key string) (string, bool), known []string, bef
 	return c, nil
 }
 
-const regionKey = "aws:region"
+// section decodes the keys of one namespace into a struct.
+func (d *decoder) section(namespace string, into reflect.Value, get func(key string) (string, bool)) {
+	fields := fieldsOf(into.Type())
+	for _, name := range sortedKeys(fields) {
+		key, field := namespace+":"+name, into.FieldByIndex(fields[name])
+		text, ok := get(key)
+		if !ok {
+			continue
+		}
+		if field.Kind() == reflect.String {
+			// Pulumi hands scalars over as bare text.
+			d.decode(key, text, field)
+			continue
+		}
+		v, err := parse(text)
+		if err != nil {
+			d.decode(key, text, field) // bare text where a list or a mapping belongs
+			continue
+		}
+		d.decode(key, v, field)
+	}
+}
 
 // sortFaults puts faults in the order in which the settings are documented; those of no setting come last.
 func sortFaults(faults Errors) {
 	t := reflect.TypeFor[Config]()
-	order := map[string]int{regionKey: -t.NumField() - 2}
+	order := map[string]int{}
 	for i := range t.NumField() {
 		order[Namespace+":"+t.Field(i).Tag.Get("json")] = i - t.NumField() - 1
 	}
 	rank := func(f Fault) int {
+		if strings.HasPrefix(f.Key, awsNamespace+":") {
+			return -t.NumField() - 2
+		}
 		top := f.Key
 		if i := strings.IndexAny(top, ".["); i >= 0 {
 			top = top[:i]
@@ -76,15 +78,48 @@ func sortFaults(faults Errors) {
 	slices.SortStableFunc(faults, func(a, b Fault) int { return rank(a) - rank(b) })
 }
 
-// unknownKeys refuses keys in the namespace that are neither a setting nor a secret.
+// unknownKeys refuses keys that nothing reads. Of a key outside of the namespace the value is not shown: it may be a
+// credential.
 func (d *decoder) unknownKeys(known []string) {
 	names := append(sortedKeys(fieldsOf(reflect.TypeFor[Config]())), Secrets...)
-	known = slices.Clone(known)
-	slices.Sort(known)
-	for _, key := range known {
-		name, ours := strings.CutPrefix(key, Namespace+":")
-		if ours && !slices.Contains(names, name) {
-			d.unknown(key, name, nil, names)
+	aws := append(sortedKeys(fieldsOf(reflect.TypeFor[AWS]())), "region")
+	for _, key := range slices.Sorted(slices.Values(known)) {
+		namespace, name, _ := strings.Cut(key, ":")
+		switch namespace {
+		case Namespace:
+			if !slices.Contains(names, name) {
+				d.unknown(key, name, nil, names)
+			}
+		case awsNamespace:
+			if slices.Contains(aws, name) {
+				continue
+			}
+			if instead, ok := awsInstead[name]; ok {
+				d.fault(key, nil, "is not passed to the provider by this program", instead)
+				continue
+			}
+			d.unknown(key, name, nil, aws)
+		case "pulumi":
+			if !slices.Contains(pulumiKeys, name) {
+				d.unknown(key, name, nil, pulumiKeys)
+			}
+		default:
+			d.fault(key, nil, "is in a namespace that this program does not read", insteadOf(namespace, name, names, aws))
 		}
 	}
+}
+
+// pulumiKeys are the keys of Pulumi itself that go with this program. pulumi:autonaming is not one of them: it changes the
+// names of resources, whose lengths and prefixes the program relies on.
+var pulumiKeys = []string{"disable-default-providers", "tags"}
+
+// insteadOf is what to write instead of a key in an unknown namespace.
+func insteadOf(namespace, name string, names, aws []string) string {
+	switch {
+	case slices.Contains(names, name):
+		return fmt.Sprintf("did you mean %s:%s?", Namespace, name)
+	case nearest(namespace, []string{awsNamespace}) != "" && slices.Contains(aws, name):
+		return fmt.Sprintf("did you mean %s:%s?", awsNamespace, name)
+	}
+	return fmt.Sprintf("remove it: settings are keys of %s, %s or pulumi", Namespace, awsNamespace)
 }

@@ -77,7 +77,7 @@ func nodesWith(node string) string {
 var refused = []struct {
 	name   string
 	yaml   string
-	key    string // below the namespace, unless it begins with aws:
+	key    string // below the namespace, unless it has one
 	reason string // a part of it
 }{
 	// Keys and types.
@@ -105,7 +105,35 @@ var refused = []struct {
 	{"environment", "environment: production", "environment", "must be dev or staging or prod"},
 	{"owner", "owner: 'a<b>'", "owner", "becomes an AWS tag"},
 	{"no region", "aws:region: ~", "aws:region", "is not set"},
-	{"zone as region", "aws:region: eu-central-1a", "aws:region", "name of an AWS region"},
+	{"zone as region", "aws:region: eu-central-1a", "aws:region", "not the name of an AWS region"},
+
+	{"region that does not exist", "aws:region: eu-central-3", "aws:region", "not the name of an AWS region"},
+	{"isolated region", "aws:region: us-iso-east-1", "aws:region", "isolated partition"},
+
+	// The account.
+	{"account as a number", "aws:allowedAccountIds: [123456789012]", "aws:allowedAccountIds[0]", "must be text, not a number"},
+	{"account too short", `aws:forbiddenAccountIds: ["1234"]`, "aws:forbiddenAccountIds[0]", "12 digits"},
+	{"accounts as text", `aws:allowedAccountIds: "123456789012"`, "aws:allowedAccountIds", "must be a list"},
+	{"account allowed and forbidden", `{"aws:allowedAccountIds": ["123456789012"], "aws:forbiddenAccountIds": ["123456789012"]}`, "aws:forbiddenAccountIds[0]", "allowedAccountIds too"},
+	{"profile", "aws:profile: '$(id)'", "aws:profile", "name of a profile"},
+	{"role without an ARN", "aws:assumeRole: {externalId: abc}", "aws:assumeRole.roleArn", "is missing"},
+	{"role by name", "aws:assumeRole: {roleArn: deploy}", "aws:assumeRole.roleArn", "not the ARN"},
+	{"user instead of a role", "aws:assumeRole: {roleArn: 'arn:aws:iam::123456789012:user/deploy'}", "aws:assumeRole.roleArn", "not the ARN"},
+	{"role of another partition", "aws:assumeRole: {roleArn: 'arn:aws-cn:iam::123456789012:role/deploy'}", "aws:assumeRole.roleArn", "is in the partition aws-cn"},
+	{"role of a forbidden account", `{"aws:forbiddenAccountIds": ["123456789012"], "aws:assumeRole": {roleArn: "arn:aws:iam::123456789012:role/a"}}`, "aws:assumeRole.roleArn", "forbiddenAccountIds"},
+	{"role of an account that is not allowed", `{"aws:allowedAccountIds": ["210987654321"], "aws:assumeRole": {roleArn: "arn:aws:iam::123456789012:role/a"}}`, "aws:assumeRole.roleArn", "not in aws:allowedAccountIds"},
+	{"session name", "aws:assumeRole: {roleArn: 'arn:aws:iam::123456789012:role/a', sessionName: 'a b'}", "aws:assumeRole.sessionName", "2 to 64"},
+	{"session too long", "aws:assumeRole: {roleArn: 'arn:aws:iam::123456789012:role/a', duration: 13h}", "aws:assumeRole.duration", "15m to 12h"},
+	{"field of a role", "aws:assumeRole: {roleArn: 'arn:aws:iam::123456789012:role/a', policy: '{}'}", "aws:assumeRole.policy", "is not a setting"},
+	{"several roles", "aws:assumeRoles: [{roleArn: 'arn:aws:iam::123456789012:role/a'}]", "aws:assumeRoles", "is not passed to the provider"},
+	{"key of AWS misspelt", "aws:allowedAccounts: ['123456789012']", "aws:allowedAccounts", "is not a setting"},
+	{"endpoints", "aws:endpoints: [{s3: 'https://s3.example.com'}]", "aws:endpoints", "is not passed to the provider"},
+	{"access key", "aws:secretKey: abc", "aws:secretKey", "is not passed to the provider"},
+
+	// Namespaces.
+	{"wrong namespace", "kubeadm:protection: {protect: true}", "kubeadm:protection", "does not read"},
+	{"namespace of another provider", "kubernetes:kubeconfig: x", "kubernetes:kubeconfig", "does not read"},
+	{"names by Pulumi", "pulumi:autonaming: {mode: disabled}", "pulumi:autonaming", "is not a setting"},
 
 	// Cluster.
 	{"cluster name with capitals", "cluster: {name: Platform}", "cluster.name", "small letter"},
@@ -329,7 +357,7 @@ func TestRefused(t *testing.T) {
 				t.Fatalf("want one fault, got %d: %v", len(faults), err)
 			}
 			key := c.key
-			if !strings.HasPrefix(key, "aws:") {
+			if top, _, _ := strings.Cut(key, "."); !strings.Contains(top, ":") {
 				key = Namespace + ":" + key
 			}
 			f := faults[0]

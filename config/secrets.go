@@ -45,9 +45,16 @@ func plainSecret(name string) Fault {
 // misplacedSecrets refuses encrypted values in ordinary settings. They would be decrypted into Helm values, files on
 // hosts and tags, and so into the plain part of the state.
 func misplacedSecrets(encrypted func(key string) bool) Errors {
-	var faults Errors
+	var keys []string
 	for _, name := range sortedKeys(fieldsOf(reflect.TypeFor[Config]())) {
-		if key := Namespace + ":" + name; encrypted(key) {
+		keys = append(keys, Namespace+":"+name)
+	}
+	for _, name := range sortedKeys(fieldsOf(reflect.TypeFor[AWS]())) {
+		keys = append(keys, awsNamespace+":"+name)
+	}
+	var faults Errors
+	for _, key := range keys {
+		if encrypted(key) {
 			faults = append(faults, Fault{
 				Key:     key,
 				Reason:  "holds an encrypted value, and settings are not kept secret: it would be readable in the state",

@@ -9,7 +9,6 @@ import (
 
 // What names look like where they end up: in AWS, in DNS, in Kubernetes.
 var (
-	regionName   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,2}-[1-9]$`)
 	tagValue     = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
 	clusterName  = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)

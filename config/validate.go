@@ -15,6 +15,7 @@ type validator struct {
 }
 
 func (v *validator) all() {
+	v.aws()
 	v.general()
 	v.cluster()
 	v.network()
@@ -33,14 +34,20 @@ func (v *validator) all() {
 // fault records that the value at path cannot stay. Where decoding refused something at, above or below path already,
 // the value is not the user's, and a second complaint would only confuse.
 func (v *validator) fault(path string, value any, reason, example string) {
-	if !v.isBroken(path) {
-		v.faults = append(v.faults, Fault{Key: Namespace + ":" + path, Value: render(value), Reason: reason, Example: example})
+	v.faultAt(Namespace+":"+path, value, reason, example)
+}
+
+// faultAt is fault for a key with its namespace.
+func (v *validator) faultAt(key string, value any, reason, example string) {
+	if !v.isRefused(key) {
+		v.faults = append(v.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
 	}
 }
 
 // isBroken reports whether decoding refused something at, above or below path.
-func (v *validator) isBroken(path string) bool {
-	key := Namespace + ":" + path
+func (v *validator) isBroken(path string) bool { return v.isRefused(Namespace + ":" + path) }
+
+func (v *validator) isRefused(key string) bool {
 	return slices.ContainsFunc(v.broken, func(b Fault) bool { return within(key, b.Key) || within(b.Key, key) })
 }
 
@@ -87,19 +94,4 @@ func (v *validator) general() {
 	if !tagValue.MatchString(v.c.Owner) {
 		v.fault("owner", v.c.Owner, "must be 1 to 128 letters, digits, spaces or any of _.:/=+-@, because it becomes an AWS tag", "platform-team")
 	}
-	if !regionName.MatchString(v.c.Region) {
-		reason := "must be the name of an AWS region, without a zone's letter"
-		if v.c.Region == "" {
-			reason = "is not set, and nothing can be made without a region"
-		}
-		v.faults = append(v.faults, Fault{Key: regionKey, Value: rendered(v.c.Region), Reason: reason, Example: "pulumi config set aws:region eu-central-1"})
-	}
-}
-
-// rendered is render for text of which the empty one is no value at all.
-func rendered(text string) string {
-	if text == "" {
-		return ""
-	}
-	return render(text)
 }
