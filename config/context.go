@@ -9,7 +9,17 @@ import (
 
 // FromContext loads the settings of the running stack.
 func FromContext(ctx *pulumi.Context) (*Config, error) {
-	c, err := load(ctx.Stack(), ctx.GetConfig, contextKeys(), misplacedSecrets(ctx.IsConfigSecret))
+	known := contextKeys()
+	before := misplacedSecrets(ctx.IsConfigSecret)
+	if known != nil {
+		// The CLI runs the program in the project's directory. An inline program runs anywhere, after LoadFile.
+		faults, err := fileFaults("Pulumi." + ctx.Stack() + ".yaml")
+		if err != nil {
+			return nil, err
+		}
+		before = append(before, faults...)
+	}
+	c, err := load(ctx.Stack(), ctx.GetConfig, known, before)
 	if err != nil {
 		return nil, err
 	}

@@ -63,3 +63,11 @@ func TestFromContextRefuses(t *testing.T) {
 		t.Errorf("encrypted add-on values: %v", err)
 	}
 }
+
+// TestFromContextReadsTheFile: plain `pulumi preview` hands over the keys of the first document only.
+func TestFromContextReadsTheFile(t *testing.T) {
+	t.Chdir(project(t, bareProject, bareStack+"---\nconfig: {}\n"))
+	if _, err := fromContext(t, settings(t, "")); err == nil || !strings.Contains(err.Error(), "second YAML document") {
+		t.Errorf("a second document: %v", err)
+	}
+}

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -30,6 +33,10 @@ func LoadFile(stack, dir string) (*Config, error) {
 		}
 		return nil, err
 	}
+	sections, err := fileFaults(path)
+	if err != nil {
+		return nil, err
+	}
 	encrypted := map[string]bool{}
 	for key, value := range file.Config {
 		encrypted[key.String()] = value.Secure()
@@ -44,7 +51,7 @@ func LoadFile(stack, dir string) (*Config, error) {
 		values[key.String()] = text
 	}
 	get := func(key string) (string, bool) { text, ok := values[key]; return text, ok }
-	faults := misplacedSecrets(func(key string) bool { return encrypted[key] })
+	faults := append(sections, misplacedSecrets(func(key string) bool { return encrypted[key] })...)
 	for _, name := range Secrets {
 		if _, ok := get(Namespace + ":" + name); ok && !encrypted[Namespace+":"+name] {
 			faults = append(faults, plainSecret(name))
@@ -55,6 +62,52 @@ func LoadFile(stack, dir string) (*Config, error) {
 
 // sealed stands for a secret. Whether the secret itself is a good one is seen when the stack runs.
 const sealed = "encrypted-and-not-read"
+
+// sections are the top-level keys of a stack's file that Pulumi reads. Pulumi reads environment too, and LoadFile, which
+// every command of the driver begins with, cannot.
+var sections = []string{"config", "secretsprovider", "encryptedkey", "encryptionsalt"}
+
+// fileFaults refuses what Pulumi skips in a stack's file without a word: top-level keys that it does not know, and every
+// document after the first. A file that does not exist has no faults.
+func fileFaults(path string) (Errors, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{}
+	name := filepath.Base(path)
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	var top map[string]yaml.Node
+	if err := documents.Decode(&top); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, key := range sortedKeys(top) {
+		if !slices.Contains(sections, key) {
+			d.fault(name+": "+key, nil, "is a top-level key that this program does not read", insteadOfSection(key))
+		}
+	}
+	if err := documents.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		d.fault(name, nil, "has a second YAML document after the line ---, and Pulumi reads the first one only", "move its keys below the first config:")
+	}
+	return d.faults, nil
+}
+
+// insteadOfSection is what to write instead of an unknown top-level key.
+func insteadOfSection(key string) string {
+	settings := append(sortedKeys(fieldsOf(reflect.TypeFor[Config]())), Secrets...)
+	switch {
+	case strings.Contains(key, ":"):
+		return fmt.Sprintf("move %s below config:", key)
+	case slices.Contains(settings, key):
+		return fmt.Sprintf("%s:%s below config:", Namespace, key)
+	case nearest(key, sections) != "":
+		return fmt.Sprintf("did you mean %s?", nearest(key, sections))
+	}
+	return "remove it: settings stand below config:"
+}
 
 // projectValues are the settings in Pulumi.yaml, which hold for all stacks that do not say otherwise.
 func projectValues(path string) (map[string]string, error) {

@@ -78,6 +78,16 @@ func TestLoadFileRefuses(t *testing.T) {
 		"project's unknown":   {bareProject + "config: {colour: {value: red}}\n", bareStack, "kubeadm-aws:colour\n"},
 		"plain password":      {bareProject, bareStack + "  kubeadm-aws:redisPassword: correct-horse\n", "in plain text"},
 		"secret among values": {bareProject, bareStack + "  kubeadm-aws:addons: {redis: {values: {a: {secure: v1:xyz}}}}\n", "holds an encrypted value"},
+		"second document":     {bareProject, bareStack + "---\nconfig:\n  kubeadm-aws:owner: web\n", "second YAML document"},
+		"second, empty":       {bareProject, bareStack + "---\n", "second YAML document"},
+		"section misspelt":    {bareProject, bareStack + "confg: {}\n", "did you mean config?"},
+		"setting at the top":  {bareProject, bareStack + "protection: {protect: true}\n", "kubeadm-aws:protection below config:"},
+		"key at the top":      {bareProject, bareStack + "kubeadm-aws:protection: {protect: true}\n", "move kubeadm-aws:protection below config:"},
+		"section of Pulumi's": {bareProject, bareStack + "environment: [prod]\n", "Pulumi.dev.yaml: environment"},
+		"wrong namespace":     {bareProject, bareStack + "  kubeadm:owner: web\n", "did you mean kubeadm-aws:owner?"},
+		"aws key":             {bareProject, bareStack + "  aws:secretKey: abcdef\n", "aws:secretKey\n"},
+		"key twice":           {bareProject, bareStack + "  aws:region: eu-west-2\n", "already defined"},
+		"secret account":      {bareProject, bareStack + "  aws:assumeRole: {externalId: {secure: v1:xyz}}\n", "holds an encrypted value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadFile("dev", project(t, c.project, c.stack))

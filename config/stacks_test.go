@@ -1,6 +1,27 @@
 package config
 
-import "testing"
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestRequiredPulumiVersion: the engine has to be at least as new as the SDK, whose options an older one drops silently.
+func TestRequiredPulumiVersion(t *testing.T) {
+	modules, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := os.ReadFile("../Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sdk := regexp.MustCompile(`github.com/pulumi/pulumi/sdk/v3 v([0-9.]+)`).FindStringSubmatch(string(modules))
+	if want := `requiredPulumiVersion: ">=` + sdk[1] + `"`; !strings.Contains(string(project), want) {
+		t.Errorf("Pulumi.yaml does not say %s", want)
+	}
+}
 
 func TestShippedStacksLoad(t *testing.T) {
 	for _, stack := range []string{"dev", "staging", "prod"} {
