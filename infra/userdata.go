@@ -16,8 +16,7 @@ func userData(node, privateKey, publicKey string) (string, error) {
 		Hostname:         node,
 		PreserveHostname: false,
 		SSHDeleteKeys:    true,
-		// With a key given, cloud-init generates no others; a host with two keys may answer with the one nobody pinned.
-		SSHGenKeyTypes:          []string{},
+		// With a key given, cloud-init generates no others, so the host has only the key that is pinned.
 		SSHKeys:                 map[string]string{"ed25519_private": privateKey, "ed25519_public": strings.TrimSpace(publicKey)},
 		SSHPasswordAuth:         false,
 		DisableRoot:             true,
@@ -35,7 +34,6 @@ type cloudConfig struct {
 	Hostname                string            `json:"hostname"`
 	PreserveHostname        bool              `json:"preserve_hostname"`
 	SSHDeleteKeys           bool              `json:"ssh_deletekeys"`
-	SSHGenKeyTypes          []string          `json:"ssh_genkeytypes"`
 	SSHKeys                 map[string]string `json:"ssh_keys"`
 	SSHPasswordAuth         bool              `json:"ssh_pwauth"`
 	DisableRoot             bool              `json:"disable_root"`
