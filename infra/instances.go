@@ -92,7 +92,8 @@ func (in *Instances) launch(s *site, n config.Node, ami string, network *Network
 
 	// What an instance is booted from is decided when it is made: a newer image or a changed user data must not stop a node
 	// that runs. A change of the trigger replaces it, by what is newest then.
-	ignored := []string{"userData"}
+	// A stopped worker has no public address, which a refresh writes into the state; without this the next plan replaces it.
+	ignored := []string{"associatePublicIpAddress", "userData"}
 	if s.cfg.Image.AMI == "" || n.Role == config.ControlPlane {
 		ignored = append(ignored, "ami")
 	}
