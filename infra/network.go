@@ -59,8 +59,9 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	n.Routes = append(n.Routes, internet)
 	// Not among the routes: it saves money and takes longer than the rest, and nothing has to wait for it.
 	_, err = ec2.NewVpcEndpoint(s.ctx, "s3", &ec2.VpcEndpointArgs{
-		VpcId:           n.VPC.ID(),
-		ServiceName:     pulumi.Sprintf("%s.%s.s3", endpointPrefix(s.partition), s.cfg.Region),
+		VpcId: n.VPC.ID(),
+		// The gateway endpoint of S3 has this prefix in every partition; only interface endpoints in China begin with "cn.".
+		ServiceName:     pulumi.Sprintf("com.amazonaws.%s.s3", s.cfg.Region),
 		VpcEndpointType: pulumi.String("Gateway"),
 		RouteTableIds:   pulumi.StringArray{table.ID()},
 		Tags:            s.tags("s3"),
@@ -93,12 +94,4 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 		n.Subnets, n.Routes = append(n.Subnets, subnet), append(n.Routes, association)
 	}
 	return n, s.ctx.RegisterResourceOutputs(n, pulumi.Map{"vpcId": n.VPC.ID()})
-}
-
-// endpointPrefix starts the name of every AWS service endpoint in a VPC; China has its own.
-func endpointPrefix(partition string) string {
-	if partition == "aws-cn" {
-		return "cn.com.amazonaws"
-	}
-	return "com.amazonaws"
 }

@@ -49,6 +49,10 @@ func TestS3StaysInTheVPC(t *testing.T) {
 	if got := e.at("serviceName").StringValue(); got != "com.amazonaws.eu-central-1.s3" {
 		t.Errorf("service %s", got)
 	}
+	china := deploy(t, "dev", settings{"aws:region": "cn-north-1"}).one("VpcEndpoint", "s3")
+	if got := china.at("serviceName").StringValue(); got != "com.amazonaws.cn-north-1.s3" {
+		t.Errorf("service %s: only interface endpoints begin with cn in China", got)
+	}
 	if got := e.at("vpcEndpointType").StringValue(); got != "Gateway" {
 		t.Errorf("type %s, which costs by the hour", got)
 	}

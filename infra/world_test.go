@@ -36,10 +36,10 @@ func load(t *testing.T, stack string, over settings) *config.Config {
 	values := settings{"access": `{"adminCidrs":["203.0.113.0/24","198.51.100.7/32"]}`}
 	maps.Copy(values, over)
 	cfg, err := config.Load(stack, func(key string) (string, bool) {
-		if key == "aws:region" {
+		v, ok := values[strings.TrimPrefix(key, config.Namespace+":")]
+		if key == "aws:region" && !ok {
 			return "eu-central-1", true
 		}
-		v, ok := values[strings.TrimPrefix(key, config.Namespace+":")]
 		return v, ok
 	}, nil)
 	if err != nil {
