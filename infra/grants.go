@@ -67,12 +67,12 @@ func (s *site) pullImages() policy {
 	)
 }
 
-// backups allows no delete: whoever takes over the control plane cannot take the snapshots with it. Old ones go by the
-// bucket's lifecycle.
+// backups allows no delete: whoever takes over the control plane cannot delete the snapshots. A tag says which of them a newer
+// one has replaced; the bucket's lifecycle removes those.
 func backups(bucket string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
-		allow("Snapshots", []string{"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}, []string{bucket + "/*"}, nil),
+		allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"}, []string{bucket + "/*"}, nil),
 	)
 }
 

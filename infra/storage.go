@@ -36,11 +36,12 @@ func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
 	return st, s.ctx.RegisterResourceOutputs(st, outputs)
 }
 
-// bucket makes a private, encrypted, versioned bucket that answers only over TLS. Objects expire after expireDays, never if that
-// is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is emptied. The name ends in
-// something random: a stack that comes back must not trip over the bucket that it left.
+// bucket makes a private, encrypted, versioned bucket that answers only over TLS. Superseded snapshots in it expire after
+// expireDays, never if that is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is
+// emptied. The random suffix of the name lets a stack that comes back start although its old bucket was kept.
 func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
 	name := s.named(purpose)
+	settings := opts // go with the stack, whatever happens to the bucket
 	if keep {
 		opts = with(opts, pulumi.RetainOnDelete(true))
 	}
@@ -96,10 +97,30 @@ func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.R
 	if err != nil {
 		return nil, fmt.Errorf("versioning of bucket %s: %w", name, err)
 	}
-	rule := s3.BucketLifecycleConfigurationV2RuleArgs{
-		Id:     pulumi.String("expire"),
+	if err := s.lifecycle(purpose, b, versioning, expireDays, settings); err != nil {
+		return nil, fmt.Errorf("lifecycle of bucket %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// lifecycleTimeout is in place of the provider's three minutes, which the service sometimes needs to show a new configuration.
+const lifecycleTimeout = "10m"
+
+// lifecycle removes old versions, unfinished uploads and, after expireDays, snapshots that a newer one has replaced: the
+// snapshot script tags them superseded=true. The newest snapshot carries no tag and never expires. An expireDays of 0 means
+// that nothing but old versions expires. The rules go when the stack is destroyed, also where the bucket stays.
+//
+// The fields are in the order in which AWS returns them, so that a refresh finds no difference.
+func (s *site) lifecycle(
+	purpose string, b *s3.BucketV2, versioning pulumi.Resource, expireDays int, opts []pulumi.ResourceOption,
+) error {
+	rules := s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{
+		Id:     pulumi.String("old-versions"),
 		Status: pulumi.String("Enabled"),
 		Filter: s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")},
+		Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{
+			ExpiredObjectDeleteMarker: pulumi.Bool(true),
+		},
 		// What was overwritten or deleted by mistake can be had back for a day at least.
 		NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
 			NoncurrentDays: pulumi.Int(max(expireDays, 1)),
@@ -107,18 +128,26 @@ func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.R
 		AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
 			DaysAfterInitiation: pulumi.Int(1),
 		},
-	}
+	}}
 	if expireDays > 0 {
-		rule.Expiration = s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(expireDays)}
+		rules = append(rules, s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id:     pulumi.String("superseded-snapshots"),
+			Status: pulumi.String("Enabled"),
+			Filter: s3.BucketLifecycleConfigurationV2RuleFilterArgs{
+				Tag: s3.BucketLifecycleConfigurationV2RuleFilterTagArgs{
+					Key: pulumi.String("superseded"), Value: pulumi.String("true"),
+				},
+			},
+			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(expireDays)},
+		})
 	}
-	_, err = s3.NewBucketLifecycleConfigurationV2(s.ctx, purpose, &s3.BucketLifecycleConfigurationV2Args{
+	_, err := s3.NewBucketLifecycleConfigurationV2(s.ctx, purpose, &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: b.ID(),
-		Rules:  s3.BucketLifecycleConfigurationV2RuleArray{rule},
-	}, with(opts, pulumi.DependsOn([]pulumi.Resource{versioning}))...)
-	if err != nil {
-		return nil, fmt.Errorf("lifecycle of bucket %s: %w", name, err)
-	}
-	return b, nil
+		Rules:  rules,
+	}, with(opts,
+		pulumi.DependsOn([]pulumi.Resource{versioning}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: lifecycleTimeout, Update: lifecycleTimeout}))...)
+	return err
 }
 
 func tlsOnly(bucket string) policy {

@@ -3,6 +3,8 @@ package infra
 import (
 	"slices"
 	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 func TestBucketsArePrivateEncryptedVersioned(t *testing.T) {
@@ -41,15 +43,55 @@ func TestBucketsArePrivateEncryptedVersioned(t *testing.T) {
 	}
 }
 
-func TestSnapshotsExpire(t *testing.T) {
-	w := deploy(t, "staging", settings{"environment": "staging", "backup": `{"retentionDays":21}`})
-	backups := w.one("BucketLifecycleConfigurationV2", "backups").at("rules").ArrayValue()[0].ObjectValue()
-	if got := backups["expiration"].ObjectValue()["days"].NumberValue(); got != 21 {
-		t.Errorf("snapshots expire after %v days, want 21", got)
+// rulesOf are the lifecycle rules of a bucket by id.
+func (w *world) rulesOf(bucket string) map[string]resource.PropertyMap {
+	rules := map[string]resource.PropertyMap{}
+	for _, r := range w.one("BucketLifecycleConfigurationV2", bucket).at("rules").ArrayValue() {
+		rules[r.ObjectValue()["id"].StringValue()] = r.ObjectValue()
 	}
-	logs := w.one("BucketLifecycleConfigurationV2", "logs").at("rules").ArrayValue()[0].ObjectValue()
-	if logs["expiration"].HasValue() {
-		t.Error("S3 deletes chunks that Loki's index still names")
+	return rules
+}
+
+// Age alone must never remove a snapshot: a cluster that takes none for a while still needs its newest one.
+func TestOnlySupersededSnapshotsExpire(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging", "backup": `{"retentionDays":21}`})
+	for bucket, days := range map[string]float64{"backups": 21, "logs": 0} {
+		for id, rule := range w.rulesOf(bucket) {
+			expires := rule["expiration"].ObjectValue()["days"]
+			if !expires.HasValue() {
+				continue
+			}
+			tag := rule["filter"].ObjectValue()["tag"]
+			if !tag.HasValue() || tag.ObjectValue()["key"].StringValue() != "superseded" || tag.ObjectValue()["value"].StringValue() != "true" {
+				t.Errorf("%s/%s removes objects by age alone: filter %v", bucket, id, rule["filter"])
+			}
+			if got := expires.NumberValue(); got != days {
+				t.Errorf("%s/%s: after %v days, want %v", bucket, id, got, days)
+			}
+		}
+		if _, expires := w.rulesOf(bucket)["superseded-snapshots"]; expires != (days > 0) {
+			t.Errorf("%s: superseded snapshots expire: %v", bucket, expires)
+		}
+	}
+	old := w.rulesOf("backups")["old-versions"]["noncurrentVersionExpiration"].ObjectValue()["noncurrentDays"].NumberValue()
+	if old != 21 {
+		t.Errorf("old versions expire after %v days, want 21", old)
+	}
+}
+
+// A bucket that stays stays closed, and nothing in it expires any more.
+func TestAKeptBucketLosesItsRules(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging", "backup": `{"keepBucket":true}`})
+	for kind, kept := range map[string]bool{
+		"BucketPolicy": true, "BucketPublicAccessBlock": true, "BucketOwnershipControls": true, "BucketVersioningV2": true,
+		"BucketServerSideEncryptionConfigurationV2": true, "BucketLifecycleConfigurationV2": false,
+	} {
+		if got := w.one(kind, "backups").RegisterRPC.GetRetainOnDelete(); got != kept {
+			t.Errorf("%s stays after a destroy: %v, want %v", kind, got, kept)
+		}
+	}
+	if got := w.one("BucketLifecycleConfigurationV2", "backups").RegisterRPC.GetCustomTimeouts().GetCreate(); got != lifecycleTimeout {
+		t.Errorf("the rules may take %q to show", got)
 	}
 }
 
