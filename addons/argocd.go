@@ -94,7 +94,8 @@ func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 		"server": kube.Values{
 			"resources": requests("25m", "64Mi"),
 			"metrics":   metrics,
-			"service":   kube.Values{"type": "NodePort"},
+			// The chart's fixed node ports may be taken already: the API server chooses free ones.
+			"service": kube.Values{"type": "NodePort", "nodePortHttp": nil, "nodePortHttps": nil},
 		},
 		"applicationSet":  kube.Values{"resources": requests("20m", "64Mi")},
 		"redis":           kube.Values{"resources": requests("20m", "32Mi")},

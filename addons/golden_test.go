@@ -2,6 +2,7 @@ package addons
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -45,8 +46,29 @@ func plainMap(properties resource.PropertyMap) map[string]any {
 	return node
 }
 
+// valuesOf are the values that Helm gets: the inline ones, and the nulls of the values file.
 func valuesOf(release registered) map[string]any {
-	return plainMap(release.inputs["values"].ObjectValue())
+	values := plainMap(release.inputs["values"].ObjectValue())
+	if files, ok := release.inputs["valueYamlFiles"]; ok {
+		nulls := map[string]any{}
+		if err := json.Unmarshal([]byte(files.ArrayValue()[0].AssetValue().Text), &nulls); err != nil {
+			panic(err)
+		}
+		overlay(values, nulls)
+	}
+	return values
+}
+
+// overlay lays maps over maps, key by key.
+func overlay(values, over map[string]any) {
+	for key, value := range over {
+		below, isTree := values[key].(map[string]any)
+		if above, alsoTree := value.(map[string]any); isTree && alsoTree {
+			overlay(below, above)
+			continue
+		}
+		values[key] = value
+	}
 }
 
 func golden(t *testing.T, path string, value any) {

@@ -32,7 +32,7 @@ type ReleaseArgs struct {
 	Chart      string
 	Version    string
 	Repository string
-	// Values are the chart's values. Leaves are plain YAML values or pulumi.Input.
+	// Values are the chart's values. Leaves are plain YAML values, pulumi.Input, or null to remove the chart's default.
 	Values Values
 	// Timeout bounds one install, upgrade or uninstall. Zero takes DefaultTimeout.
 	Timeout time.Duration
@@ -57,6 +57,7 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
+	values, nulls := args.Values.splitNulls()
 	inputs := pulumi.Map{
 		"compat":    pulumi.String("true"),
 		"name":      pulumi.String(args.Name),
@@ -64,7 +65,15 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 		"chart":     pulumi.String(args.Chart),
 		"version":   pulumi.String(args.Version),
 		"timeout":   pulumi.Int(int(timeout.Seconds())),
-		"values":    args.Values.Inputs(),
+		"values":    values.Inputs(),
+	}
+	if len(nulls) > 0 {
+		// The text of a values file passes the SDK unchanged. The provider lays the inline values over it.
+		text, err := json.Marshal(nulls)
+		if err != nil {
+			return nil, fmt.Errorf("release %s: values: %w", name, err)
+		}
+		inputs["valueYamlFiles"] = pulumi.AssetOrArchiveArray{pulumi.NewStringAsset(string(text))}
 	}
 	if args.Repository != "" {
 		inputs["repositoryOpts"] = pulumi.Map{"repo": pulumi.String(args.Repository)}

@@ -32,6 +32,7 @@ func TestMergeIsHelms(t *testing.T) {
 		"resources": Values{"requests": Values{"cpu": "1", "memory": "64Mi"}},
 		"selector":  Values{"a": "1", "b": "2"},
 		"dex":       true,
+		"gone":      nil,
 		"new":       map[string]any{"x": 1.0},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -42,6 +43,43 @@ func TestMergeIsHelms(t *testing.T) {
 	}
 	if got := Values(nil).Merge(map[string]any{"a": 1}); got["a"] != 1 {
 		t.Errorf("merging into nothing gives %v", got)
+	}
+}
+
+// The Go SDK drops nulls from inputs, so they travel as the text of a values file.
+func TestNullsReachHelm(t *testing.T) {
+	values := Values{
+		"resources": Values{"limits": Values{"cpu": nil, "memory": "1Gi"}, "requests": Values{"cpu": "1"}},
+		"nodePort":  nil,
+	}.Merge(map[string]any{"resources": map[string]any{"requests": nil}, "extra": map[string]any{"only": nil}})
+	made, err := register(t, resource.NewNullProperty(), func(ctx *pulumi.Context) error {
+		_, err := NewRelease(ctx, "r", ReleaseArgs{Name: "r", Namespace: "n", Chart: "c", Version: "1", Values: values})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := made["r"].Inputs
+	file := inputs["valueYamlFiles"].ArrayValue()[0].AssetValue().Text
+	if want := `{"extra":{"only":null},"nodePort":null,"resources":{"limits":{"cpu":null},"requests":null}}`; file != want {
+		t.Errorf("the values file is %s, want %s", file, want)
+	}
+	inline := inputs["values"].ObjectValue().Mappable()
+	if want := map[string]any{"extra": map[string]any{}, "resources": map[string]any{"limits": map[string]any{"memory": "1Gi"}}}; !reflect.DeepEqual(inline, want) {
+		t.Errorf("inline values are %v, want %v", inline, want)
+	}
+}
+
+func TestReleasesWithoutNullsHaveNoValuesFile(t *testing.T) {
+	made, err := register(t, resource.NewNullProperty(), func(ctx *pulumi.Context) error {
+		_, err := NewRelease(ctx, "r", ReleaseArgs{Name: "r", Namespace: "n", Chart: "c", Version: "1", Values: Values{"a": Values{"b": "c"}}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, set := made["r"].Inputs["valueYamlFiles"]; set {
+		t.Errorf("a values file is set: %v", file)
 	}
 }
 

@@ -11,17 +11,14 @@ import (
 type Values map[string]any
 
 // Merge returns v with over laid on top, the way Helm lays one values file over another: maps are merged key by key,
-// everything else, lists included, is replaced, and a null takes the key out. Neither argument is changed.
+// everything else, lists included, is replaced. A null stays in the result: a release hands it to Helm, which then removes
+// the chart's own default. Neither argument is changed.
 func (v Values) Merge(over map[string]any) Values {
 	merged := maps.Clone(v)
 	if merged == nil {
 		merged = Values{}
 	}
 	for key, value := range over {
-		if value == nil {
-			delete(merged, key)
-			continue
-		}
 		below, isTree := Tree(merged[key])
 		above, alsoTree := Tree(value)
 		if isTree && alsoTree {
@@ -31,6 +28,28 @@ func (v Values) Merge(over map[string]any) Values {
 		merged[key] = value
 	}
 	return merged
+}
+
+// splitNulls separates the keys whose value is null from the others. The Go SDK drops nulls from inputs.
+func (v Values) splitNulls() (others, nulls Values) {
+	others, nulls = Values{}, Values{}
+	for key, value := range v {
+		if value == nil {
+			nulls[key] = nil
+			continue
+		}
+		below, isTree := Tree(value)
+		if !isTree {
+			others[key] = value
+			continue
+		}
+		var belowNulls Values
+		others[key], belowNulls = below.splitNulls()
+		if len(belowNulls) > 0 {
+			nulls[key] = belowNulls
+		}
+	}
+	return others, nulls
 }
 
 // Inputs turns the tree into what the engine takes.
