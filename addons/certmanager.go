@@ -34,7 +34,8 @@ func certManagerValues(monitored bool) kube.Values {
 		"webhook":         kube.Values{"resources": requests("10m", "32Mi")},
 		"cainjector":      kube.Values{"resources": requests("10m", "48Mi")},
 		"startupapicheck": kube.Values{"resources": requests("10m", "32Mi")},
-		"prometheus":      kube.Values{"servicemonitor": kube.Values{"enabled": monitored}},
+		// The metrics name the certificate's namespace. Without honorLabels Prometheus replaces it by cert-manager's own.
+		"prometheus": kube.Values{"servicemonitor": kube.Values{"enabled": monitored, "honorLabels": true}},
 	}
 }
 
@@ -48,12 +49,20 @@ func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) erro
 	return err
 }
 
+// challengeOrder puts the rule of a challenge before all others of the shared load balancer, with the lowest order that
+// the controller accepts. An Ingress that serves / of the same host would otherwise answer the challenge.
+var challengeOrder = map[string]string{"alb.ingress.kubernetes.io/group.order": "-1000"}
+
 func issuer(acme config.ACME) kube.ObjectArgs {
 	account := kube.Values{
 		"server":              acme.Server,
 		"privateKeySecretRef": kube.Values{"name": "letsencrypt-account"},
 		"solvers": []kube.Values{{
-			"http01": kube.Values{"ingress": kube.Values{"ingressClassName": ingressClass, "serviceType": "NodePort"}},
+			"http01": kube.Values{"ingress": kube.Values{
+				"ingressClassName": ingressClass,
+				"serviceType":      "NodePort",
+				"ingressTemplate":  kube.Values{"metadata": kube.Values{"annotations": challengeOrder}},
+			}},
 		}},
 	}
 	if acme.Email != "" {

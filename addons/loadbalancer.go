@@ -42,6 +42,7 @@ func (b *builder) loadBalancerController() (pulumi.Resource, error) {
 func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Values {
 	return kube.Values{
 		"clusterName": cfg.Cluster.Name,
+		"cluster":     kube.Values{"dnsDomain": cfg.Cluster.DNSDomain},
 		// With these two the controller never asks the metadata service where it is.
 		"region": cfg.Region,
 		"vpcId":  args.VPCID,

@@ -48,6 +48,8 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 	off := kube.Values{"enabled": false}
 	return kube.Values{
 		"deploymentMode": "Monolithic",
+		// Loki finds its own members by a full name, and ends when it cannot.
+		"global": kube.Values{"clusterDomain": cfg.Cluster.DNSDomain},
 		"loki": kube.Values{
 			"auth_enabled": false,
 			"commonConfig": kube.Values{"replication_factor": 1},
@@ -75,7 +77,7 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 				"size":                           "10Gi",
 				"storageClass":                   storageClass,
 				"enableStatefulSetAutoDeletePVC": true,
-				"whenDeleted":                    "Delete",
+				"whenDeleted":                    "Retain",
 			},
 		},
 		"read": none, "write": none, "backend": none,
@@ -93,23 +95,45 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 // logRetentionDays is how long logs are kept.
 const logRetentionDays = 30
 
-func fluentBitValues(monitored bool) kube.Values {
-	const output = `[OUTPUT]
+// Fluent Bit remembers in these files on the host how far it has read, so that a restart loses no line.
+const fluentBitInputs = `[INPUT]
+    Name tail
+    Path /var/log/containers/*.log
+    multiline.parser docker, cri
+    Tag kube.*
+    DB /var/log/fluent-bit-containers.db
+    Read_from_Head On
+    Mem_Buf_Limit 5MB
+    Skip_Long_Lines On
+[INPUT]
+    Name systemd
+    Tag host.*
+    Systemd_Filter _SYSTEMD_UNIT=kubelet.service
+    DB /var/log/fluent-bit-kubelet.db
+    Read_From_Tail On
+`
+
+// The labels of a stream are what people search by. What Loki cannot take now is sent again until it can: the inputs stop
+// reading meanwhile.
+const fluentBitOutputs = `[OUTPUT]
     Name loki
     Match kube.*
     Host loki.logging.svc
     Port 3100
-    Labels job=fluent-bit
-    Auto_Kubernetes_Labels on
+    Retry_Limit False
+    Labels job=fluent-bit, namespace=$kubernetes['namespace_name'], pod=$kubernetes['pod_name'], container=$kubernetes['container_name']
 [OUTPUT]
     Name loki
     Match host.*
     Host loki.logging.svc
     Port 3100
-    Labels job=kubelet
+    Retry_Limit False
+    Labels job=kubelet, node=$_HOSTNAME
 `
+
+func fluentBitValues(monitored bool) kube.Values {
 	return kube.Values{
-		"config":         kube.Values{"outputs": output},
+		"config":         kube.Values{"inputs": fluentBitInputs, "outputs": fluentBitOutputs},
 		"tolerations":    anywhere,
 		"resources":      requests("20m", "48Mi"),
 		"testFramework":  kube.Values{"enabled": false},

@@ -4,6 +4,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
 )
 
 // metricsServer answers `kubectl top` and autoscalers.
@@ -14,14 +15,15 @@ func (b *builder) metricsServer() (pulumi.Resource, error) {
 	}
 	return b.release("metrics-server", metricsChart, kube.ReleaseArgs{
 		Namespace: "kube-system",
-		Values:    metricsServerValues().Merge(settings.Values),
+		Values:    metricsServerValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady))
 }
 
-func metricsServerValues() kube.Values {
+func metricsServerValues(cfg *config.Config) kube.Values {
 	return kube.Values{
 		// The serving certificates of kubelets are self-signed. The connection is encrypted, but not verified.
 		"args":      []string{"--kubelet-insecure-tls"},
+		"tls":       kube.Values{"clusterDomain": cfg.Cluster.DNSDomain},
 		"resources": requests("50m", "64Mi"),
 	}
 }

@@ -60,14 +60,16 @@ func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.R
 
 func monitoringValues(cfg *config.Config) kube.Values {
 	place := storagePlacement(cfg)
-	removed := kube.Values{"whenDeleted": "Delete", "whenScaled": "Retain"}
+	// When a change of a StatefulSet is refused, such as another size of its claim, the operator deletes the StatefulSet
+	// and makes it again. The claims have to survive that. The gate of volumes deletes them when the add-on goes.
+	kept := kube.Values{"whenDeleted": "Retain", "whenScaled": "Retain"}
 	values := kube.Values{
 		"crds": kube.Values{"enabled": false},
 		"prometheus": kube.Values{"prometheusSpec": place.onto(kube.Values{
 			"retention":                            "10d",
 			"retentionSize":                        "16GB",
 			"storageSpec":                          claim("20Gi"),
-			"persistentVolumeClaimRetentionPolicy": removed,
+			"persistentVolumeClaimRetentionPolicy": kept,
 			"resources":                            requests("150m", "640Mi"),
 			// Otherwise only monitors that this very chart has made are looked at.
 			"serviceMonitorSelectorNilUsesHelmValues": false,
@@ -78,13 +80,14 @@ func monitoringValues(cfg *config.Config) kube.Values {
 		})},
 		"alertmanager": kube.Values{"alertmanagerSpec": place.onto(kube.Values{
 			"storage":                              claim("1Gi"),
-			"persistentVolumeClaimRetentionPolicy": removed,
+			"persistentVolumeClaimRetentionPolicy": kept,
 			"resources":                            requests("10m", "48Mi"),
 		})},
 		"prometheusOperator": kube.Values{
 			// The webhook catches a bad rule one step earlier than the operator does, for two Jobs and a certificate.
 			"admissionWebhooks": kube.Values{"enabled": false},
 			"tls":               kube.Values{"enabled": false},
+			"clusterDomain":     cfg.Cluster.DNSDomain,
 			"resources":         requests("20m", "64Mi"),
 			"prometheusConfigReloader": kube.Values{
 				"resources": requests("5m", "16Mi"),

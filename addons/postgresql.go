@@ -21,7 +21,7 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	}
 	operator, err := b.release("cloudnative-pg", postgresqlChart, kube.ReleaseArgs{
 		Namespace: "cnpg-system",
-		Values:    postgresqlOperatorValues().Merge(settings.Values),
+		Values:    postgresqlOperatorValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace))
 	if err != nil {
 		return err
@@ -50,8 +50,12 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	return b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
 }
 
-func postgresqlOperatorValues() kube.Values {
-	return kube.Values{"resources": requests("20m", "64Mi")}
+func postgresqlOperatorValues(cfg *config.Config) kube.Values {
+	return kube.Values{
+		// The operator puts the full names of the database's Services into its certificates.
+		"config":    kube.Values{"data": kube.Values{"KUBERNETES_CLUSTER_DOMAIN": cfg.Cluster.DNSDomain}},
+		"resources": requests("20m", "64Mi"),
+	}
 }
 
 // postgresqlInstances is the number of database servers. One keeps its data on one volume in one zone.

@@ -25,7 +25,7 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	}
 	operator, err := b.release("rabbitmq-cluster-operator", rabbitmqChart, kube.ReleaseArgs{
 		Namespace: "rabbitmq-system",
-		Values:    rabbitmqOperatorValues().Merge(settings.Values),
+		Values:    rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace))
 	if err != nil {
 		return err
@@ -50,8 +50,9 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
 }
 
-func rabbitmqOperatorValues() kube.Values {
+func rabbitmqOperatorValues(cfg *config.Config) kube.Values {
 	return kube.Values{
+		"clusterDomain": cfg.Cluster.DNSDomain,
 		"clusterOperator": kube.Values{
 			"resources": requests("20m", "64Mi"),
 			// The operator's webhook needs certificates. It would only set the image, which the cluster below names itself.

@@ -33,6 +33,7 @@ func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) error {
 
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 	return storagePlacement(cfg).onto(kube.Values{
+		"clusterDomain": cfg.Cluster.DNSDomain,
 		"auth": kube.Values{
 			"enabled":             true,
 			"usersExistingSecret": "valkey-users",

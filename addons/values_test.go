@@ -1,0 +1,154 @@
+package addons
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/config"
+)
+
+var domainKey = regexp.MustCompile(`(?i)(^|/)(clusterDomain|dnsDomain)$`)
+
+// A chart that has a setting for the domain of Services builds full names of it. The list of settings comes from the charts.
+func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
+	r := install(t, nil, func(c *config.Config) {
+		everything(c)
+		c.Cluster.DNSDomain = "services.example.org"
+	})
+	found := 0
+	for name, release := range r.releases() {
+		chart := lookupChart(t, release)
+		keys, err := chart.keys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key := range keys {
+			if !domainKey.MatchString(key) {
+				continue
+			}
+			found++
+			var value any = valuesOf(release)
+			for _, step := range strings.Split(key, "/") {
+				below, _ := value.(map[string]any)
+				value = below[step]
+			}
+			if value != "services.example.org" {
+				t.Errorf("%s: value %s is %v", name, key, value)
+			}
+		}
+		for _, text := range textsIn(valuesOf(release)) {
+			if strings.Contains(text, "cluster.local") {
+				t.Errorf("%s: the value %q names the default domain", name, text)
+			}
+		}
+	}
+	if found < 6 {
+		t.Errorf("%d charts have such a setting, want 6 at least", found)
+	}
+	config := valuesOf(r.find(t, "cloudnative-pg"))["config"].(map[string]any)["data"].(map[string]any)
+	if config["KUBERNETES_CLUSTER_DOMAIN"] != "services.example.org" {
+		t.Errorf("CloudNativePG is told %v", config)
+	}
+}
+
+// lookupChart finds the pinned chart of a release.
+func lookupChart(t *testing.T, release registered) chart {
+	t.Helper()
+	name := release.inputs["chart"].StringValue()
+	name = name[strings.LastIndex(name, "/")+1:]
+	return chart{name: name, version: release.inputs["version"].StringValue()}
+}
+
+func textsIn(value any) []string {
+	var texts []string
+	switch value := value.(type) {
+	case string:
+		texts = append(texts, value)
+	case []any:
+		for _, item := range value {
+			texts = append(texts, textsIn(item)...)
+		}
+	case map[string]any:
+		for _, item := range value {
+			texts = append(texts, textsIn(item)...)
+		}
+	}
+	return texts
+}
+
+// A fixed node port can be taken already, and then the release fails.
+func TestNoChartTakesAFixedNodePort(t *testing.T) {
+	for name, release := range install(t, nil, everything).releases() {
+		var look func(path string, values map[string]any)
+		look = func(path string, values map[string]any) {
+			if values["type"] == "NodePort" {
+				keys, err := lookupChart(t, release).keys()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, key := range []string{"nodePortHttp", "nodePortHttps"} {
+					value, set := values[key]
+					if keys[path+key] && (!set || value != nil) {
+						t.Errorf("%s: %s%s has the chart's own number, or %v", name, path, key, value)
+					}
+				}
+			}
+			for key, below := range values {
+				if below, ok := below.(map[string]any); ok {
+					look(path+key+"/", below)
+				}
+			}
+		}
+		look("", valuesOf(release))
+	}
+}
+
+// The operator deletes and makes again a StatefulSet whose change the API refuses. Claims go with it unless they are retained.
+func TestClaimsSurviveTheirStatefulSet(t *testing.T) {
+	for name, release := range install(t, nil, everything).releases() {
+		var look func(path string, values map[string]any)
+		look = func(path string, values map[string]any) {
+			for key, value := range values {
+				if key == "whenDeleted" && value != "Retain" {
+					t.Errorf("%s: %s/%s is %v", name, path, key, value)
+				}
+				if below, ok := value.(map[string]any); ok {
+					look(path+"/"+key, below)
+				}
+			}
+		}
+		look("", valuesOf(release))
+	}
+}
+
+// The controller sorts the rules of Ingresses by this order, which may be from -1000 to 1000.
+func TestACMEChallengesComeBeforeEveryOtherRule(t *testing.T) {
+	r := install(t, nil, everything)
+	solver := plainMap(r.find(t, "clusterissuer-letsencrypt").inputs)["spec"].(map[string]any)["acme"].(map[string]any)["solvers"].([]any)[0].(map[string]any)
+	template := solver["http01"].(map[string]any)["ingress"].(map[string]any)["ingressTemplate"].(map[string]any)
+	annotations := template["metadata"].(map[string]any)["annotations"].(map[string]any)
+	if got := annotations["alb.ingress.kubernetes.io/group.order"]; got != "-1000" {
+		t.Errorf("the order of the challenge is %v", got)
+	}
+}
+
+// Labels of pods change with every rollout, and each change makes new streams in Loki.
+func TestLogsAreLabelledByWhereTheyComeFrom(t *testing.T) {
+	text := valuesOf(install(t, nil, everything).find(t, "fluent-bit"))["config"].(map[string]any)
+	outputs, inputs := text["outputs"].(string), text["inputs"].(string)
+	for _, label := range []string{"namespace=$kubernetes['namespace_name']", "pod=$kubernetes['pod_name']", "container=$kubernetes['container_name']", "node=$_HOSTNAME"} {
+		if !strings.Contains(outputs, label) {
+			t.Errorf("no label %s in:\n%s", label, outputs)
+		}
+	}
+	if strings.Contains(strings.ToLower(outputs), "auto_kubernetes_labels") {
+		t.Error("all labels of pods become labels of streams")
+	}
+	if strings.Count(outputs, "Retry_Limit False") != strings.Count(outputs, "[OUTPUT]") {
+		t.Error("an output gives lines up while Loki restarts")
+	}
+	if strings.Count(inputs, "    DB /var/log/") != strings.Count(inputs, "[INPUT]") {
+		t.Error("an input forgets at a restart how far it has read")
+	}
+}
