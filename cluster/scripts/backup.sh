@@ -26,20 +26,15 @@ exec 9>/run/kubeadm-aws-backup.lock
 flock -w 60 9 || die "another run has been changing this for a minute"
 
 systemd-analyze calendar "$BACKUP_SCHEDULE" >/dev/null 2>&1 ||
-	die "\"$BACKUP_SCHEDULE\" is no systemd calendar expression (backup.schedule); right is for example \"*-*-* 00/6:00:00\""
+	die "\"$BACKUP_SCHEDULE\" is not a systemd calendar expression (backup.schedule); right is for example \"*-*-* 00/6:00:00\""
 
 put() { # MODE FILE < content
 	install -D -m "$1" /dev/stdin "$2.new"
 	mv "$2.new" "$2"
 }
 put 755 /usr/local/sbin/etcd-snapshot <<<"$ETCD_SNAPSHOT"
-put 600 /etc/kubernetes/etcd-backup.env <<-TEXT
-	BUCKET='$BUCKET'
-	PREFIX='$PREFIX'
-	AWS_REGION='$AWS_REGION'
-	S3_ENDPOINT='$S3_ENDPOINT'
-	NODE='$NODE'
-TEXT
+# The script sources this file, so %q writes each value as one word of bash.
+for v in BUCKET PREFIX AWS_REGION S3_ENDPOINT NODE; do printf '%s=%q\n' "$v" "${!v}"; done | put 600 /etc/kubernetes/etcd-backup.env
 put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
 	[Unit]
 	Description=Snapshot of etcd to S3
@@ -48,6 +43,8 @@ put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
 	[Service]
 	Type=oneshot
 	ExecStart=/usr/local/sbin/etcd-snapshot now
+	# A run that was killed, by the kernel or by the limit below, reports its failure here.
+	ExecStopPost=/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec /usr/local/sbin/etcd-snapshot failed'
 	TimeoutStartSec=20min
 	Nice=10
 	IOSchedulingClass=idle

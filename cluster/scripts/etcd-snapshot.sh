@@ -6,22 +6,72 @@ usage() {
 	cat <<'TEXT'
 usage: sudo etcd-snapshot.sh now              takes a snapshot and uploads it
        sudo etcd-snapshot.sh fetch KEY FILE   downloads a snapshot ("latest" or a key) and checks it
-       sudo etcd-snapshot.sh ours             prints the key of the newest snapshot if it is of this very cluster
+       sudo etcd-snapshot.sh ours             prints what shows that this very cluster has run before: the key of its
+                                              newest snapshot, else of its marker; prints nothing for a new cluster
+       sudo etcd-snapshot.sh mark             writes the marker that this cluster has run
+       sudo etcd-snapshot.sh failed           writes only the metric of a failed run, for a run that was killed
 Environment, by default from /etc/kubernetes/etcd-backup.env:
-  BUCKET, PREFIX   snapshots go to s3://BUCKET/PREFIX/<time>.db, with <time>.db.sha256 beside; PREFIX/latest names one
+  BUCKET, PREFIX   snapshots go to s3://BUCKET/PREFIX/<time>.db, each with <time>.db.sha256; PREFIX/latest names the
+                   newest, PREFIX/initialised is the marker. Older snapshots get the tag superseded=true; the bucket's
+                   lifecycle may delete only these
   AWS_REGION       region of the bucket
   S3_ENDPOINT      such as https://s3.eu-central-1.amazonaws.com
   CA_FILE          authority of the cluster, by which its snapshots are known; default /etc/kubernetes/pki/ca.crt
-  NODE             name of this node, which says when the last snapshot reached the bucket; empty tells nobody
+  NODE             name of this node, which gets an annotation with the time of the last snapshot; empty skips it
 Credentials are those of the instance's role.
 TEXT
 }
 case ${1:-} in
 -h | --help) usage; exit 0 ;;
-now | ours) [ $# = 1 ] || { usage >&2; exit 2; } ;;
+now | ours | mark | failed) [ $# = 1 ] || { usage >&2; exit 2; } ;;
 fetch) [ $# = 3 ] || { usage >&2; exit 2; } ;;
 *) usage >&2; exit 2 ;;
 esac
+STATE=/var/lib/kubeadm-aws
+METRICS=/var/lib/node-exporter/textfile/etcd_backup.prom
+say() { printf 'etcd-snapshot: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+command=$1 work=''
+
+metrics() { # FAILED: the state of backups for node-exporter's textfile collector
+	local success=0 size=0
+	if [ -s "$STATE/last-snapshot" ]; then read -r success size <"$STATE/last-snapshot"; fi
+	mkdir -p "${METRICS%/*}" && cat >"$METRICS.new" <<-TEXT && chmod 644 "$METRICS.new" && mv "$METRICS.new" "$METRICS"
+		# HELP kubeadm_aws_etcd_backup_last_success_timestamp_seconds When a snapshot last reached the bucket; 0 is never.
+		# TYPE kubeadm_aws_etcd_backup_last_success_timestamp_seconds gauge
+		kubeadm_aws_etcd_backup_last_success_timestamp_seconds $success
+		# HELP kubeadm_aws_etcd_backup_last_size_bytes Size of that snapshot.
+		# TYPE kubeadm_aws_etcd_backup_last_size_bytes gauge
+		kubeadm_aws_etcd_backup_last_size_bytes $size
+		# HELP kubeadm_aws_etcd_backup_last_run_timestamp_seconds When a snapshot was last tried.
+		# TYPE kubeadm_aws_etcd_backup_last_run_timestamp_seconds gauge
+		kubeadm_aws_etcd_backup_last_run_timestamp_seconds $(date +%s)
+		# HELP kubeadm_aws_etcd_backup_last_run_failed Whether that failed.
+		# TYPE kubeadm_aws_etcd_backup_last_run_failed gauge
+		kubeadm_aws_etcd_backup_last_run_failed $1
+	TEXT
+}
+# On a full disk there is no room for a new file. The result is the last but one byte of the old one, so it is written there.
+metrics_in_place() { # FAILED
+	local size
+	size=$(stat -c %s "$METRICS") && printf '%s' "$1" | dd of="$METRICS" bs=1 seek=$((size - 2)) conv=notrunc status=none
+}
+# The trap stands before everything that can fail, because the alert reads what it writes.
+finish() {
+	local failed=$(($? != 0))
+	[ -z "$work" ] || rm -rf "$work"
+	case $command in now | failed)
+		metrics $failed 2>/dev/null || metrics_in_place $failed 2>/dev/null ||
+			say "the metrics in $METRICS cannot be written"
+		;;
+	esac
+}
+trap finish EXIT
+# Without these the status of the last command, which may be 0, would count as the result of a run that was stopped.
+trap 'say "stopped by a signal"; exit 143' TERM INT HUP
+
+[ "$command" != failed ] || exit 1
 if [ -z "${BUCKET:-}" ] && [ -r /etc/kubernetes/etcd-backup.env ]; then
 	# shellcheck source=/dev/null
 	. /etc/kubernetes/etcd-backup.env
@@ -29,26 +79,13 @@ fi
 for v in BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
 	[ -n "${!v:-}" ] || { echo "etcd-snapshot: $v is not set" >&2; usage >&2; exit 2; }
 done
-
 CA_FILE=${CA_FILE:-/etc/kubernetes/pki/ca.crt}
-STATE=/var/lib/kubeadm-aws
-METRICS=/var/lib/node-exporter/textfile/etcd_backup.prom
-say() { printf 'etcd-snapshot: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
-
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
-mkdir -p "$STATE"
+mkdir -p "$STATE" || die "$STATE cannot be written"
 exec 8>/run/kubeadm-aws-etcd-snapshot.lock
 flock -w 900 8 || die "another snapshot has been running for 15 minutes"
-work=$(mktemp -d "$STATE/snapshot.XXXXXX")
+work=$(mktemp -d "$STATE/snapshot.XXXXXX") || die "$STATE cannot be written"
 chmod 700 "$work"
-command=$1
-finish() {
-	local rc=$?
-	rm -rf "$work"
-	if [ "$command" = now ]; then metrics "$((rc != 0))"; fi
-}
-trap finish EXIT
 
 # ---- S3 ---------------------------------------------------------------------
 
@@ -66,43 +103,44 @@ secrets=$(credentials) || die "the metadata service of the instance gives no cre
 s3() { # KEY SHA256_OF_BODY CURL_ARGUMENT...
 	local key=$1 sum=$2
 	shift 2
+	: >"$work/answer"
 	if ! curl -sS --fail-with-body --connect-timeout 10 --max-time 600 --retry 3 --aws-sigv4 "aws:amz:$AWS_REGION:s3" -K - \
-		-H "x-amz-content-sha256: $sum" -o "$work/answer" "$@" "$S3_ENDPOINT/$BUCKET/$key" <<<"$secrets" 2>"$work/error"; then
-		say "s3://$BUCKET/$key: $(tail -n 1 "$work/error") $(sed -n 's:.*<Code>\(.*\)</Code>.*<Message>\(.*\)</Message>.*:(\1, \2):p' "$work/answer" 2>/dev/null)"
+		-H "x-amz-content-sha256: $sum" -o "$work/answer" "$@" "$S3_ENDPOINT/$BUCKET$key" <<<"$secrets" 2>"$work/error"; then
+		say "s3://$BUCKET$key: $(tail -n 1 "$work/error") $(sed -n 's:.*<Code>\(.*\)</Code>.*<Message>\(.*\)</Message>.*:(\1, \2):p' "$work/answer" 2>/dev/null)"
 		return 1
 	fi
 }
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
-put() { s3 "$2" "$(sum "$1")" -T "$1"; } # FILE KEY
+put() { s3 "/$2" "$(sum "$1")" -T "$1"; } # FILE KEY
 get() { # KEY FILE
-	s3 "$1" "$(sum /dev/null)" || return 1
+	s3 "/$1" "$(sum /dev/null)" || return 1
 	mv "$work/answer" "$2"
 }
+# Only S3 itself can say that an object does not exist; an S3 that is away or refuses says nothing about it.
+missing() { grep -q 'NoSuch\|error: 404' "$1"; } # FILE with what get said
 cluster() { sum "$CA_FILE"; }
 
-# ---- commands ---------------------------------------------------------------
-
-metrics() { # FAILED: the state of backups for node-exporter's textfile collector
-	local success=0 size=0
-	if [ -s "$STATE/last-snapshot" ]; then read -r success size <"$STATE/last-snapshot"; fi
-	mkdir -p "${METRICS%/*}"
-	cat >"$METRICS.new" <<-TEXT
-		# HELP kubeadm_aws_etcd_backup_last_success_timestamp_seconds When a snapshot last reached the bucket; 0 is never.
-		# TYPE kubeadm_aws_etcd_backup_last_success_timestamp_seconds gauge
-		kubeadm_aws_etcd_backup_last_success_timestamp_seconds $success
-		# HELP kubeadm_aws_etcd_backup_last_size_bytes Size of that snapshot.
-		# TYPE kubeadm_aws_etcd_backup_last_size_bytes gauge
-		kubeadm_aws_etcd_backup_last_size_bytes $size
-		# HELP kubeadm_aws_etcd_backup_last_run_timestamp_seconds When a snapshot was last tried.
-		# TYPE kubeadm_aws_etcd_backup_last_run_timestamp_seconds gauge
-		kubeadm_aws_etcd_backup_last_run_timestamp_seconds $(date +%s)
-		# HELP kubeadm_aws_etcd_backup_last_run_failed Whether that failed.
-		# TYPE kubeadm_aws_etcd_backup_last_run_failed gauge
-		kubeadm_aws_etcd_backup_last_run_failed $1
-	TEXT
-	chmod 644 "$METRICS.new"
-	mv "$METRICS.new" "$METRICS"
+# supersede tags every snapshot before KEY, each one once: $STATE/superseded holds the last key that has the tag.
+supersede() { # KEY
+	local md5 key after keys
+	printf '<Tagging><TagSet><Tag><Key>superseded</Key><Value>true</Value></Tag></TagSet></Tagging>' >"$work/tag"
+	# S3 asks for this header, which is base64 of the 16 bytes.
+	md5=$(printf '%b' "$(md5sum <"$work/tag" | cut -d' ' -f1 | sed 's/../\\x&/g')" | base64)
+	after=$(cat "$STATE/superseded" 2>/dev/null) || after=$PREFIX/
+	while :; do
+		s3 "?list-type=2&prefix=${PREFIX//\//%2F}%2F&start-after=${after//\//%2F}" "$(sum /dev/null)" || return 1
+		keys=$(sed 's:<Key>:\n<Key>:g' "$work/answer" | sed -n 's:^<Key>\([^<]*\)</Key>.*:\1:p')
+		[ -n "$keys" ] || return 0
+		for key in $keys; do
+			[[ $key < $1 ]] || return 0
+			s3 "/$key?tagging=" "$(sum "$work/tag")" -H "Content-MD5: $md5" -T "$work/tag" || return 1
+			after=$key
+			echo "$key" >"$STATE/superseded"
+		done
+	done
 }
+
+# ---- commands ---------------------------------------------------------------
 
 # For whoever asks the cluster and cannot look into the bucket. The snapshot is good whether this works or not.
 announce() { # SECONDS KEY
@@ -117,17 +155,19 @@ now() {
 	name=$(date -u +%Y-%m-%dT%H-%M-%SZ).db
 	timeout 300 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt \
 		--cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
-		snapshot save "$work/$name" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; die "etcd gives no snapshot"; }
+		snapshot save "$work/$name" >"$work/log" 2>&1 </dev/null || { tail -n 3 "$work/log" >&2; die "etcd gives no snapshot"; }
 	etcdutl snapshot status "$work/$name" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; die "the snapshot cannot be read"; }
 	(cd "$work" && sha256sum "$name" && echo "# cluster $(cluster)") >"$work/sum"
 	put "$work/$name" "$PREFIX/$name" || die "the snapshot cannot be uploaded"
 	put "$work/sum" "$PREFIX/$name.sha256" || die "the checksum cannot be uploaded"
 	printf '%s\n# cluster %s\n' "$PREFIX/$name" "$(cluster)" >"$work/latest"
-	# Last, so that it never names a snapshot that is not whole.
+	# After the snapshot, so that it never names one that is not whole.
 	put "$work/latest" "$PREFIX/latest" || die "the pointer to the newest snapshot cannot be written"
 	at=$(date +%s)
 	echo "$at $(stat -c %s "$work/$name")" >"$STATE/last-snapshot"
 	announce "$at" "$PREFIX/$name"
+	# After the pointer, so that the newest whole snapshot never has the tag by which the bucket deletes.
+	supersede "$PREFIX/$name" || say "the snapshot is in the bucket, but older ones could not be tagged and will not expire; the next run tags them"
 	say "s3://$BUCKET/$PREFIX/$name, $(stat -c %s "$work/$name") bytes"
 	echo "$PREFIX/$name"
 }
@@ -152,15 +192,33 @@ fetch() { # KEY FILE
 	say "s3://$BUCKET/$key, $(stat -c %s "$file") bytes, checksum right"
 }
 
-case $command in
-now) now ;;
-fetch) fetch "$2" "$3" ;;
-ours)
-	if ! key=$(newest 2>"$work/why"); then
-		# Only S3 itself can say that there is none; an S3 that is away or refuses says nothing.
-		grep -q 'NoSuch\|error: 404' "$work/why" || { cat "$work/why" >&2; exit 1; }
-		exit 0
+# of_cluster prints what it is given when the file names this cluster.
+of_cluster() { # FILE TEXT
+	[ "$(sed -n 's/^# cluster //p' "$1")" != "$(cluster)" ] || echo "$2"
+}
+
+ours() {
+	local key found
+	if key=$(newest 2>"$work/why"); then
+		found=$(of_cluster "$work/latest" "$key")
+		[ -z "$found" ] || { echo "$found"; return; }
+	else
+		missing "$work/why" || { cat "$work/why" >&2; return 1; }
 	fi
-	[ "$(sed -n 's/^# cluster //p' "$work/latest")" != "$(cluster)" ] || echo "$key"
-	;;
+	# A cluster that was lost before its first snapshot.
+	if get "$PREFIX/initialised" "$work/mark" 2>"$work/why"; then
+		of_cluster "$work/mark" "$PREFIX/initialised"
+	else
+		missing "$work/why" || { cat "$work/why" >&2; return 1; }
+	fi
+}
+
+mark() {
+	printf '# cluster %s\n' "$(cluster)" >"$work/mark"
+	put "$work/mark" "$PREFIX/initialised" || die "the marker that this cluster has run cannot be written to the bucket"
+}
+
+case $command in
+fetch) fetch "$2" "$3" ;;
+*) $command ;;
 esac

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -126,6 +127,9 @@ func (s *objectStore) serve(w http.ResponseWriter, r *http.Request) error {
 	path := filepath.Join(s.dir, bucket, filepath.FromSlash(key))
 	switch r.Method {
 	case http.MethodPut:
+		if r.URL.Query().Has("tagging") {
+			return tag(r, path, body)
+		}
 		return put(w, r, path, body)
 	case http.MethodGet, http.MethodHead:
 		return get(w, r, path)
@@ -156,6 +160,21 @@ func put(w http.ResponseWriter, r *http.Request, path string, body []byte) error
 	}
 	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 	return nil
+}
+
+// tagsOf is the file with the tags of an object, as the client sent them.
+func tagsOf(path string) string { return path + ".tags" }
+
+// tag requires the digest that S3 requires.
+func tag(r *http.Request, path string, body []byte) error {
+	sum := md5.Sum(body)
+	if r.Header.Get("Content-Md5") != base64.StdEncoding.EncodeToString(sum[:]) {
+		return refuse(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: Content-MD5")
+	}
+	if _, err := os.Stat(path); err != nil {
+		return refuse(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+	}
+	return os.WriteFile(tagsOf(path), body, 0o600)
 }
 
 func get(w http.ResponseWriter, r *http.Request, path string) error {
@@ -207,7 +226,7 @@ func (s *objectStore) list(w http.ResponseWriter, r *http.Request, bucket string
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil || d.IsDir() || strings.HasSuffix(path, ".upload") {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".upload") || strings.HasSuffix(path, ".tags") {
 			return err
 		}
 		relative, err := filepath.Rel(root, path)

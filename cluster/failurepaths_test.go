@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// said collects what the scripts printed on stderr in the tests of this package.
+var said = &messages{by: map[string]*strings.Builder{}}
+
+type messages struct {
+	sync.Mutex
+	by map[string]*strings.Builder
+}
+
+func (m *messages) add(script, stderr string) {
+	m.Lock()
+	defer m.Unlock()
+	if m.by[script] == nil {
+		m.by[script] = &strings.Builder{}
+	}
+	m.by[script].WriteString(stderr)
+}
+
+// TestEveryFailurePathHasRun runs the tests of all scripts, then looks for messages of `die` that no test has seen.
+func TestEveryFailurePathHasRun(t *testing.T) {
+	all := true
+	for _, script := range []struct {
+		name string
+		test func(t *testing.T)
+	}{
+		{"etcd-snapshot.sh", testSnapshotFailures},
+		{"backup.sh", testBackupFailures},
+	} {
+		all = t.Run(script.name, script.test) && all
+		for _, message := range dieMessages(t, script.name) {
+			if !strings.Contains(said.by[script.name].String(), message) {
+				t.Errorf("%s: no test has reached the failure that says %q", script.name, message)
+			}
+		}
+	}
+}
+
+var (
+	dieCall  = regexp.MustCompile(`\bdie "((?:[^"\\]|\\.)*)"`)
+	variable = regexp.MustCompile(`\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\$\w+`)
+)
+
+// dieMessages are the longest literal parts of the messages of a script.
+func dieMessages(t *testing.T, script string) []string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("scripts", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	var messages []string
+	for _, call := range dieCall.FindAllStringSubmatch(text, -1) {
+		message := strings.NewReplacer(`\"`, `"`, `\$`, `$`).Replace(call[1])
+		longest := ""
+		for _, part := range variable.Split(message, -1) {
+			if len(part) > len(longest) {
+				longest = part
+			}
+		}
+		messages = append(messages, longest)
+	}
+	if calls := strings.Count(text, "die \""); len(messages) != calls || calls == 0 {
+		t.Fatalf("%s: read %d of %d messages", script, len(messages), calls)
+	}
+	return messages
+}

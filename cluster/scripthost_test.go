@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// scriptHost runs the scripts without a machine: their absolute paths lead below root, and every program that is not
+// in bash or coreutils is a stub. A test replaces the stubs that shall fail.
+type scriptHost struct {
+	t         *testing.T
+	root, bin string
+	env       map[string]string
+}
+
+// hostPaths are the directories that the scripts write to.
+var hostPaths = []string{"/etc/", "/run/", "/usr/local/", "/var/lib/", "/var/log/"}
+
+func newScriptHost(t *testing.T) *scriptHost {
+	t.Helper()
+	h := &scriptHost{t: t, root: t.TempDir(), env: map[string]string{}}
+	h.bin = filepath.Join(h.root, "bin")
+	for _, dir := range append(hostPaths, "/bin") {
+		if err := os.MkdirAll(filepath.Join(h.root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.stub("id", "echo 0") // root
+	return h
+}
+
+// at is the place of an absolute path of the scripts.
+func (h *scriptHost) at(path string) string { return filepath.Join(h.root, path) }
+
+// text is a script whose paths lead below root.
+func (h *scriptHost) text(script string) string {
+	h.t.Helper()
+	raw, err := os.ReadFile(filepath.Join("scripts", script))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	text := string(raw)
+	for _, path := range hostPaths {
+		text = strings.ReplaceAll(text, path, h.root+path)
+	}
+	if url := h.env["METADATA_URL"]; url != "" {
+		text = strings.ReplaceAll(text, "http://169.254.169.254", url)
+	}
+	return text
+}
+
+// stub makes a program of the lines of shell.
+func (h *scriptHost) stub(name, lines string) {
+	h.t.Helper()
+	h.write("/bin/"+name, "#!/bin/bash\n"+lines+"\n", 0o755)
+}
+
+func (h *scriptHost) write(path, content string, mode os.FileMode) {
+	h.t.Helper()
+	file := h.at(path)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), mode); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// read returns the content of a file, or nothing if there is no such file.
+func (h *scriptHost) read(path string) string {
+	h.t.Helper()
+	raw, err := os.ReadFile(h.at(path))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		h.t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// outcome is what a script left behind.
+type outcome struct {
+	stdout, stderr string
+	code           int
+}
+
+func (h *scriptHost) run(script, stdin string, args ...string) outcome {
+	h.t.Helper()
+	cmd := exec.Command("bash", append([]string{"-c", h.text(script), "bash"}, args...)...)
+	cmd.Env = []string{"PATH=" + h.bin + ":" + os.Getenv("PATH"), "ROOT=" + h.root, "HOME=" + h.root}
+	for _, k := range slices.Sorted(maps.Keys(h.env)) {
+		cmd.Env = append(cmd.Env, k+"="+h.env[k])
+	}
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatal(err)
+	}
+	said.add(script, errs.String())
+	return outcome{strings.TrimSuffix(out.String(), "\n"), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// fails expects that the script ends with the code and says all the texts.
+func (h *scriptHost) fails(o outcome, code int, says ...string) {
+	h.t.Helper()
+	if o.code != code {
+		h.t.Errorf("exit code %d, want %d; it says: %s", o.code, code, o.stderr)
+	}
+	for _, text := range says {
+		if !strings.Contains(o.stderr, text) {
+			h.t.Errorf("no %q in: %s", text, o.stderr)
+		}
+	}
+	if strings.Contains(o.stderr, "command not found") || strings.Contains(o.stderr, "unbound variable") {
+		h.t.Errorf("the failure path itself fails: %s", o.stderr)
+	}
+}
+
+// succeeds expects the last line of stdout.
+func (h *scriptHost) succeeds(o outcome, prints string) {
+	h.t.Helper()
+	if o.code != 0 {
+		h.t.Fatalf("exit code %d: %s", o.code, o.stderr)
+	}
+	if o.stdout != prints {
+		h.t.Errorf("prints %q, want %q", o.stdout, prints)
+	}
+}

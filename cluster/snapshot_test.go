@@ -1,0 +1,400 @@
+package cluster
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// bucket is S3 and the metadata service of an instance. It checks signatures with AWS's own signer.
+type bucket struct {
+	t *testing.T
+	sync.Mutex
+	objects map[string]string
+	tagged  map[string]bool
+	// order holds the requests that changed something.
+	order []string
+	// deny returns the status and code to refuse a request with, or 0.
+	deny func(r *http.Request) (int, string)
+	url  string
+}
+
+const metricsFile = "/var/lib/node-exporter/textfile/etcd_backup.prom"
+
+func startBucket(t *testing.T) *bucket {
+	b := &bucket{t: t, objects: map[string]string{}, tagged: map[string]bool{}}
+	server := httptest.NewServer(b)
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.Lock()
+	defer b.Unlock()
+	if b.deny != nil {
+		if status, code := b.deny(r); status != 0 {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, "<Error><Code>%s</Code><Message>refused</Message></Error>", code)
+			return
+		}
+	}
+	switch path := r.URL.Path; {
+	case path == "/latest/api/token":
+		io.WriteString(w, "TOKEN")
+	case path == "/latest/meta-data/iam/security-credentials/":
+		io.WriteString(w, "role")
+	case path == "/latest/meta-data/iam/security-credentials/role":
+		io.WriteString(w, `{"AccessKeyId": "AKIATEST", "SecretAccessKey": "secret", "Token": "session"}`)
+	default:
+		b.store(w, r)
+	}
+}
+
+func (b *bucket) store(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		b.t.Error(err)
+	}
+	b.checkSignature(r, body)
+	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/bucket"), "/")
+	_, tagging := r.URL.Query()["tagging"]
+	switch content, there := b.objects[key]; {
+	case r.Method == http.MethodGet && key == "":
+		b.list(w, r)
+	case r.Method == http.MethodGet && there:
+		io.WriteString(w, content)
+	case !there && (r.Method == http.MethodGet || tagging):
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
+	case tagging:
+		sum := md5.Sum(body)
+		if r.Header.Get("Content-MD5") != base64.StdEncoding.EncodeToString(sum[:]) {
+			b.t.Errorf("Content-MD5 of the tags is %q", r.Header.Get("Content-MD5"))
+		}
+		if !strings.Contains(string(body), "<Key>superseded</Key><Value>true</Value>") {
+			b.t.Errorf("tags: %s", body)
+		}
+		b.tagged[key] = true
+		b.order = append(b.order, "tag "+key)
+	default:
+		b.objects[key] = string(body)
+		b.order = append(b.order, "put "+key)
+	}
+}
+
+// list answers in pages of two keys.
+func (b *bucket) list(w http.ResponseWriter, r *http.Request) {
+	io.WriteString(w, `<ListBucketResult>`)
+	n := 0
+	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
+		if strings.HasPrefix(key, r.URL.Query().Get("prefix")) && key > r.URL.Query().Get("start-after") && n < 2 {
+			fmt.Fprintf(w, `<Contents><Key>%s</Key><Size>1</Size></Contents>`, key)
+			n++
+		}
+	}
+	io.WriteString(w, `</ListBucketResult>`)
+}
+
+func (b *bucket) checkSignature(r *http.Request, body []byte) {
+	sum := sha256.Sum256(body)
+	if got := r.Header.Get("X-Amz-Content-Sha256"); got != hex.EncodeToString(sum[:]) {
+		b.t.Errorf("%s %s: signed the body %s", r.Method, r.URL, got)
+	}
+	_, signed, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
+	signed, signature, _ := strings.Cut(signed, ", Signature=")
+	again, err := http.NewRequest(r.Method, "http://"+r.Host+r.URL.RequestURI(), nil)
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	for _, name := range strings.Split(signed, ";") {
+		if name != "host" {
+			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		b.t.Error(err)
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	credentials := aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret", SessionToken: "session"}
+	if err := signer.SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), "s3", "eu-west-1", at); err != nil {
+		b.t.Error(err)
+	}
+	if !strings.HasSuffix(again.Header.Get("Authorization"), "Signature="+signature) {
+		b.t.Errorf("%s %s: S3 would answer SignatureDoesNotMatch", r.Method, r.URL)
+	}
+}
+
+// snapshotHost is a control plane whose etcd, kubectl and disk work.
+func snapshotHost(t *testing.T, b *bucket) *scriptHost {
+	h := newScriptHost(t)
+	h.env = map[string]string{
+		"METADATA_URL": b.url, "S3_ENDPOINT": b.url, "BUCKET": "bucket", "PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1", "NODE": "master",
+	}
+	h.write("/etc/kubernetes/pki/ca.crt", "authority", 0o644)
+	h.stub("etcdctl", `echo snapshot >"${@: -1}"`)
+	h.stub("etcdutl", "")
+	h.stub("kubectl", "")
+	h.stub("sleep", "")
+	return h
+}
+
+// status is the metric that the alert of failed backups reads.
+func (h *scriptHost) status() string {
+	for _, line := range strings.Split(h.read(metricsFile), "\n") {
+		if value, found := strings.CutPrefix(line, "kubeadm_aws_etcd_backup_last_run_failed "); found {
+			return value
+		}
+	}
+	return "not written"
+}
+
+func refusing(status int, code string, which func(r *http.Request) bool) func(*http.Request) (int, string) {
+	return func(r *http.Request) (int, string) {
+		if which(r) {
+			return status, code
+		}
+		return 0, ""
+	}
+}
+
+func isPut(suffix string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, suffix) }
+}
+
+// Every way in which a snapshot can fail ends with another status than 0, a reason, and the metric of the alert.
+func testSnapshotFailures(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(h *scriptHost, b *bucket)
+		code  int
+		says  string
+	}{
+		{"no settings", func(h *scriptHost, b *bucket) { delete(h.env, "BUCKET") }, 2, "BUCKET is not set"},
+		{"not root", func(h *scriptHost, b *bucket) { h.stub("id", "echo 1000") }, 1, "needs root"},
+		{"no credentials", func(h *scriptHost, b *bucket) {
+			b.deny = refusing(404, "", func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/latest/") })
+		}, 1, "gives no credentials: is there an instance profile"},
+		{"no metadata service", func(h *scriptHost, b *bucket) { h.env["METADATA_URL"] = "http://127.0.0.1:1" }, 1, "gives no credentials"},
+		{"no network", func(h *scriptHost, b *bucket) { h.env["S3_ENDPOINT"] = "http://127.0.0.1:1" }, 1, "the snapshot cannot be uploaded"},
+		{"another run", func(h *scriptHost, b *bucket) { h.stub("flock", "exit 1") }, 1, "another snapshot has been running"},
+		{"state is not a directory", func(h *scriptHost, b *bucket) { h.write("/var/lib/kubeadm-aws", "", 0o644) }, 1, "cannot be written"},
+		{"no room for a directory", func(h *scriptHost, b *bucket) {
+			h.stub("mktemp", `echo "mktemp: No space left on device" >&2; exit 1`)
+		}, 1, "cannot be written"},
+		{"etcd is silent", func(h *scriptHost, b *bucket) { h.stub("etcdctl", "echo deadline exceeded; exit 1") }, 1, "etcd gives no snapshot"},
+		{"no room for the snapshot", func(h *scriptHost, b *bucket) {
+			h.stub("etcdctl", `echo "write: no space left on device"; exit 1`)
+		}, 1, "no space left on device"},
+		{"etcd gives nonsense", func(h *scriptHost, b *bucket) { h.stub("etcdutl", "exit 1") }, 1, "the snapshot cannot be read"},
+		{"bucket denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".db")) }, 1, "(AccessDenied, refused)"},
+		{"checksum denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".sha256")) }, 1, "the checksum cannot be uploaded"},
+		{"pointer denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut("/latest")) }, 1, "the pointer to the newest snapshot cannot be written"},
+		{"stopped", func(h *scriptHost, b *bucket) {
+			h.stub("etcdctl", "kill -TERM $(ps -o ppid= -p $PPID)")
+		}, 143, "stopped by a signal"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := startBucket(t)
+			h := snapshotHost(t, b)
+			c.spoil(h, b)
+			h.fails(h.run("etcd-snapshot.sh", "", "now"), c.code, c.says)
+			if got := h.status(); got != "1" {
+				t.Errorf("the metric of a failed run is %s", got)
+			}
+			if _, there := b.objects["dev/etcd/latest"]; there {
+				t.Error("the pointer names a snapshot that is not whole")
+			}
+			if left, _ := filepath.Glob(h.at("/var/lib/kubeadm-aws/snapshot.*")); len(left) > 0 {
+				t.Errorf("it leaves %v", left)
+			}
+		})
+	}
+	t.Run("no room for the metrics", func(t *testing.T) {
+		b := startBucket(t)
+		h := snapshotHost(t, b)
+		if o := h.run("etcd-snapshot.sh", "", "now"); o.code != 0 || h.status() != "0" {
+			t.Fatalf("%d, %s: %s", o.code, h.status(), o.stderr)
+		}
+		if err := os.Symlink("/dev/full", h.at(metricsFile+".new")); err != nil {
+			t.Fatal(err)
+		}
+		h.stub("etcdctl", "exit 1")
+		h.fails(h.run("etcd-snapshot.sh", "", "now"), 1, "etcd gives no snapshot")
+		if got := h.status(); got != "1" {
+			t.Errorf("the metric of a failed run is %s", got)
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		// systemd runs this after a run that was killed, which can report nothing itself.
+		h := snapshotHost(t, startBucket(t))
+		h.fails(h.run("etcd-snapshot.sh", "", "failed"), 1)
+		if got := h.status(); got != "1" {
+			t.Errorf("the metric of a killed run is %s", got)
+		}
+	})
+	t.Run("fetch", testFetchFailures)
+	t.Run("what shows that the cluster has run", testOurs)
+}
+
+func testFetchFailures(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(h *scriptHost, b *bucket, key string)
+		key   string
+		says  string
+	}{
+		{"no pointer", func(h *scriptHost, b *bucket, _ string) { delete(b.objects, "dev/etcd/latest") }, "latest", "there is no newest snapshot"},
+		{"no such key", func(h *scriptHost, b *bucket, _ string) {}, "dev/etcd/none.db", "there is no such snapshot, or it is not complete"},
+		{"another cluster", func(h *scriptHost, b *bucket, _ string) { h.write("/etc/kubernetes/pki/ca.crt", "another", 0o644) }, "latest", "is of another cluster"},
+		{"half", func(h *scriptHost, b *bucket, key string) { b.objects[key] = "sn" }, "latest", "is corrupt"},
+		{"gone", func(h *scriptHost, b *bucket, key string) { delete(b.objects, key) }, "latest", key404},
+		{"not of etcd", func(h *scriptHost, b *bucket, _ string) { h.stub("etcdutl", "exit 1") }, "latest", "is not a snapshot of etcd"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := startBucket(t)
+			h := snapshotHost(t, b)
+			key := h.run("etcd-snapshot.sh", "", "now").stdout
+			c.spoil(h, b, key)
+			h.fails(h.run("etcd-snapshot.sh", "", "fetch", c.key, h.at("/restore.db")), 1, c.says)
+			if h.read("/restore.db") != "" {
+				t.Error("it leaves a file")
+			}
+			if got := h.status(); got != "0" {
+				t.Errorf("a fetch changes the metric of snapshots to %s", got)
+			}
+		})
+	}
+}
+
+const key404 = "cannot be read"
+
+// An empty control plane in front of workers deletes what they run, so only S3's own word that there is neither snapshot
+// nor marker counts as a new cluster.
+func testOurs(t *testing.T) {
+	b := startBucket(t)
+	h := snapshotHost(t, b)
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "")
+	h.succeeds(h.run("etcd-snapshot.sh", "", "mark"), "")
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
+	key := h.run("etcd-snapshot.sh", "", "now").stdout
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), key)
+	// The snapshots expired, or the pointer was deleted: the marker stays.
+	delete(b.objects, "dev/etcd/latest")
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
+	h.write("/etc/kubernetes/pki/ca.crt", "another", 0o644)
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "")
+	for _, part := range []string{"/latest", "/initialised"} {
+		b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, part) })
+		h.fails(h.run("etcd-snapshot.sh", "", "ours"), 1, "AccessDenied")
+	}
+	b.deny = refusing(403, "AccessDenied", isPut("/initialised"))
+	h.fails(h.run("etcd-snapshot.sh", "", "mark"), 1, "the marker that this cluster has run cannot be written")
+	b.deny = nil
+	h.env["S3_ENDPOINT"] = "http://127.0.0.1:1"
+	h.fails(h.run("etcd-snapshot.sh", "", "ours"), 1, "127.0.0.1")
+}
+
+// The bucket's lifecycle deletes what is tagged: every snapshot but the newest, and neither the pointer nor the marker.
+func TestSnapshotsSupersedeOlderOnes(t *testing.T) {
+	b := startBucket(t)
+	h := snapshotHost(t, b)
+	for _, day := range []string{"01", "02", "03"} {
+		b.objects["dev/etcd/2026-01-"+day+"T00-00-00Z.db"] = "old"
+		b.objects["dev/etcd/2026-01-"+day+"T00-00-00Z.db.sha256"] = "old"
+	}
+	b.objects["dev/etcd/initialised"] = "marker"
+	b.objects["prod/etcd/2025-01-01T00-00-00Z.db"] = "another cluster's"
+	first := h.run("etcd-snapshot.sh", "", "now")
+	h.succeeds(first, first.stdout)
+	if want := []string{"put " + first.stdout, "put " + first.stdout + ".sha256", "put dev/etcd/latest"}; !slices.Equal(b.order[:3], want) {
+		t.Errorf("order of the upload: %v", b.order)
+	}
+	if len(b.tagged) != 6 || b.tagged[first.stdout] {
+		t.Errorf("tagged are %v", slices.Sorted(maps.Keys(b.tagged)))
+	}
+	// The second run tags the first snapshot only. A denied tag fails no run, and the next run catches up.
+	h.stub("date", `case "$*" in *%Y-%m-%dT%H-%M*) echo 2099-01-0$(cat $ROOT/day)T00-00-00Z ;; *) exec /usr/bin/date "$@" ;; esac`)
+	b.order = nil
+	b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool { return r.URL.RawQuery == "tagging=" })
+	h.write("/day", "1", 0o644)
+	if o := h.run("etcd-snapshot.sh", "", "now"); o.code != 0 || !strings.Contains(o.stderr, "the next run tags them") || h.status() != "0" {
+		t.Errorf("a denied tag: %d, %s", o.code, o.stderr)
+	}
+	b.deny, b.order = nil, nil
+	h.write("/day", "2", 0o644)
+	h.succeeds(h.run("etcd-snapshot.sh", "", "now"), "dev/etcd/2099-01-02T00-00-00Z.db")
+	want := []string{"tag " + first.stdout, "tag " + first.stdout + ".sha256", "tag dev/etcd/2099-01-01T00-00-00Z.db", "tag dev/etcd/2099-01-01T00-00-00Z.db.sha256"}
+	if got := b.order[3:]; !slices.Equal(got, want) {
+		t.Errorf("the next run tags %v, want %v", got, want)
+	}
+	for _, kept := range []string{"dev/etcd/2099-01-02T00-00-00Z.db", "dev/etcd/latest", "dev/etcd/initialised", "prod/etcd/2025-01-01T00-00-00Z.db"} {
+		if b.tagged[kept] {
+			t.Errorf("%s would expire", kept)
+		}
+	}
+}
+
+// testBackupFailures also reads back what the timer's script will source.
+func testBackupFailures(t *testing.T) {
+	host := func(t *testing.T) *scriptHost {
+		h := newScriptHost(t)
+		h.env = map[string]string{
+			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00", "ETCD_SNAPSHOT": h.text("etcd-snapshot.sh"), "NODE": "master", "BUCKET": "bucket",
+			"PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1", "S3_ENDPOINT": `https://s3.example.com/it's "$(touch $ROOT/ran)" ` + "`id`\n#é",
+		}
+		h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl"`)
+		h.stub("systemd-analyze", "")
+		return h
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func(h *scriptHost)
+		says  string
+	}{
+		{"not root", func(h *scriptHost) { h.stub("id", "echo 1000") }, "needs root"},
+		{"another run", func(h *scriptHost) { h.stub("flock", "exit 1") }, "another run has been changing this"},
+		{"bad schedule", func(h *scriptHost) { h.stub("systemd-analyze", "exit 1") }, "is not a systemd calendar expression (backup.schedule)"},
+		{"full disk", func(h *scriptHost) {
+			h.stub("install", `echo "install: error writing: No space left on device" >&2; exit 1`)
+		}, "No space left on device"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := host(t)
+			c.spoil(h)
+			h.fails(h.run("backup.sh", ""), 1, c.says)
+			if h.read("/systemctl") != "" {
+				t.Error("it starts the timer nevertheless")
+			}
+		})
+	}
+	h := host(t)
+	h.succeeds(h.run("backup.sh", ""), "snapshots at *-*-* 00/6:00:00")
+	out, err := exec.Command("bash", "-c", `. "$1"; printf %s "$S3_ENDPOINT"`, "bash", h.at("/etc/kubernetes/etcd-backup.env")).Output()
+	if err != nil || string(out) != h.env["S3_ENDPOINT"] || h.read("/ran") != "" {
+		t.Errorf("the script would read %q, %v", out, err)
+	}
+	if unit := h.read("/etc/systemd/system/etcd-snapshot.service"); !strings.Contains(unit, "\nExecStopPost=") {
+		t.Errorf("a killed run reports nothing: %s", unit)
+	}
+}
