@@ -35,6 +35,8 @@ func TestAccepted(t *testing.T) {
 		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: {conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: {v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
 		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = 'io.containerd.runsc.v1'\"}",
 		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: ops+k8s@mail.example.com}}",
+		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}",
+		"access: {adminCidrs: [" + manyRanges(50) + "]}",
 		"addons: {argocd: {repoUrl: 'https://github.com/example/platform.git'}, rabbitmq: {replicas: 3, values: {a: [1, 2.5, ~]}}}",
 		"addons: " + allOff,
 		"addons: ~\nnodes: ~",

@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // decoder turns the JSON of one key into a struct field. It is stricter than encoding/json (unknown keys and wrong
@@ -22,7 +24,15 @@ type decoder struct {
 }
 
 func (d *decoder) fault(key string, value any, reason, example string) {
-	d.faults = append(d.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
+	d.faults = append(d.faults, newFault(key, value, reason, example))
+}
+
+// newFault is the fault of a value. Helm values are not shown: they may hold passwords.
+func newFault(key string, value any, reason, example string) Fault {
+	if strings.HasPrefix(key, Namespace+":addons.") && strings.Contains(key, ".values") {
+		value = nil
+	}
+	return Fault{Key: key, Value: render(value), Reason: reason, Example: example}.withoutSecrets()
 }
 
 // parse reads JSON and keeps numbers as they were written.
@@ -39,7 +49,7 @@ func parse(text string) (any, error) {
 	return v, nil
 }
 
-// maxRendered keeps a fault readable when somebody pastes a file into a setting.
+// maxRendered keeps a fault readable when a whole file was pasted into a setting.
 const maxRendered = 120
 
 func render(v any) string {
@@ -52,7 +62,7 @@ func render(v any) string {
 	if err := enc.Encode(v); err != nil {
 		return fmt.Sprintf("%v", v)
 	}
-	text := []rune(strings.TrimSpace(b.String()))
+	text := []rune(withoutSecrets(strings.TrimSpace(b.String())))
 	if len(text) > maxRendered {
 		return string(text[:maxRendered]) + "..."
 	}
@@ -90,12 +100,7 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 	case reflect.Interface:
 		into.Set(reflect.ValueOf(plain(v)))
 	case reflect.String:
-		s, ok := v.(string)
-		if !ok {
-			d.wrongType(key, v, into.Type())
-			return
-		}
-		into.SetString(s)
+		d.decodeText(key, v, into)
 	case reflect.Bool:
 		b, ok := v.(bool)
 		if !ok {
@@ -118,6 +123,37 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 	default:
 		panic(fmt.Sprintf("config: no decoder for %s at %s", into.Type(), key))
 	}
+}
+
+// decodeText refuses control characters, which no setting but the TOML of containerd has a use for, and quotes that a shell
+// left in the value.
+func (d *decoder) decodeText(key string, v any, into reflect.Value) {
+	s, ok := v.(string)
+	if !ok {
+		d.wrongType(key, v, into.Type())
+		return
+	}
+	bare := strings.Trim(s, `"`)
+	switch {
+	case len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' && !strings.Contains(bare, `"`):
+		d.fault(key, s, "has quotes as a part of the text", textCommand(key, bare))
+	case key != containerdKey && strings.ContainsFunc(s, unicode.IsControl):
+		d.fault(key, s, "must be one line without control characters", "the same in one line: "+strings.Map(printable, s))
+	case !utf8.ValidString(s):
+		d.fault(key, nil, "is not UTF-8", "the same text saved as UTF-8")
+	}
+	into.SetString(s)
+}
+
+// containerdKey is the only setting of more than one line.
+const containerdKey = Namespace + ":kubernetes.containerd"
+
+// printable drops control characters.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return -1
+	}
+	return r
 }
 
 // decodeItem is decode for a place where nothing cannot stand for a default.
@@ -178,22 +214,15 @@ func (d *decoder) unknown(key, name string, value any, known []string) {
 }
 
 func (d *decoder) wrongType(key string, v any, want reflect.Type) {
-	wants := map[reflect.Kind][2]string{
-		reflect.Struct: {"a mapping of settings", "key: value lines below " + last(key) + ":"},
-		reflect.Map:    {"a mapping", `{"key": "value"}`},
-		reflect.Slice:  {"a list", `["` + "first" + `"]`},
-		reflect.String: {"text", `put it in quotes: "` + strings.Trim(render(v), `"`) + `"`},
-		reflect.Bool:   {"true or false", "true (without quotes)"},
-		reflect.Int:    {"a whole number", "3 (without quotes)"},
+	if v == "" && want.Kind() != reflect.String {
+		d.fault(key, nil, "is empty: no setting stands below it", "remove the line")
+		return
 	}
-	w := wants[want.Kind()]
-	switch v.(type) {
-	case map[string]any, []any:
-		if want.Kind() == reflect.String {
-			w[1] = last(key) + `: "text"`
-		}
-	}
-	d.fault(key, v, fmt.Sprintf("must be %s, not %s", w[0], typeName(v)), w[1])
+	wants := map[reflect.Kind]string{
+		reflect.Struct: "a mapping of settings", reflect.Map: "a mapping", reflect.Slice: "a list", reflect.String: "text",
+		reflect.Bool: "true or false", reflect.Int: "a whole number",
+	}[want.Kind()]
+	d.fault(key, v, fmt.Sprintf("must be %s, not %s", wants, typeName(v)), typeExample(key, v, want))
 }
 
 func typeName(v any) string {

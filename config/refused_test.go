@@ -99,6 +99,9 @@ var refused = []struct {
 	{"labels as a list", nodesWith("{name: x, labels: [a]}"), "nodes[3].labels", "must be a mapping"},
 	{"taint as text", nodesWith(`{name: x, taints: ["a=b:NoSchedule"]}`), "nodes[3].taints[0]", "must be a mapping of settings"},
 	{"empty list item", "registry: {repositories: [api, ~]}", "registry.repositories[1]", "is empty"},
+	{"section without a setting", `addons: ""`, "addons", "is empty"},
+	{"list without an item", `nodes: ""`, "nodes", "is empty"},
+	{"quotes in a text", `image: {generation: "\"20261124\""}`, "image.generation", "has quotes"},
 	{"Helm values as a list", "addons: {monitoring: {values: [a]}}", "addons.monitoring.values", "must be a mapping"},
 
 	// General.
@@ -173,14 +176,16 @@ var refused = []struct {
 	{"zone twice", "network: {zones: [a, b, a]}", "network.zones[2]", "is already at network.zones[0]"},
 
 	// Access.
-	{"no administrator", "access: {adminCidrs: []}", "access.adminCidrs", "nobody could reach"},
-	{"access absent", "access: ~", "access.adminCidrs", "nobody could reach"},
+	{"no administrator", "access: {adminCidrs: []}", "access.adminCidrs", "no machine could reach"},
+	{"access absent", "access: ~", "access.adminCidrs", "no machine could reach"},
 	{"administrator without bits", "access: {adminCidrs: [198.51.100.7]}", "access.adminCidrs[0]", "must be a range"},
 	{"administrator in IPv6", `access: {adminCidrs: ["2001:db8::/32"]}`, "access.adminCidrs[0]", "must be IPv4"},
 	{"world in prod", "environment: prod\naccess: {adminCidrs: [0.0.0.0/0]}", "access.adminCidrs[0]", "to the world"},
 	{"half the world in prod", "environment: prod\naccess: {adminCidrs: [198.51.100.7/32, 128.0.0.0/1]}", "access.adminCidrs[1]", "to the world"},
 	{"administrator on loopback", "access: {adminCidrs: [127.0.0.1/32]}", "access.adminCidrs[0]", "loopback"},
 	{"administrator twice", "access: {adminCidrs: [198.51.100.0/24, 198.51.100.7/32]}", "access.adminCidrs[1]", "overlaps access.adminCidrs[0]"},
+
+	{"51 administrators", "access: {adminCidrs: [" + manyRanges(51) + "]}", "access.adminCidrs", "at most 50 ranges"},
 
 	// Image.
 	{"system", "image: {os: ubuntu-22.04}", "image.os", "must be ubuntu-24.04 or debian-12"},
@@ -235,6 +240,8 @@ var refused = []struct {
 	{"domain with capitals", "dns: {domain: Example.com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "small letters"},
 	{"domain with an underscore", "dns: {domain: my_shop.com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "is no DNS label"},
 	{"private domain", "dns: {domain: corp.internal}\naddons: {acme: {email: a@example.com}}", "dns.domain", "must be a public domain"},
+	{"domain as an address", "dns: {domain: 203.0.113.9}\naddons: {acme: {email: a@example.com}}", "dns.domain", "not an address"},
+	{"service domain as an address", "cluster: {dnsDomain: 10.96.0.10}", "cluster.dnsDomain", "not an address"},
 	{"zone without a domain", "dns: {createZone: true}", "dns.createZone", "needs dns.domain"},
 	{"hosts without a domain", "dns: {ingressHosts: [app.example.com]}", "dns.ingressHosts", "needs dns.domain"},
 	{"domain too long", "dns: {domain: " + strings.Repeat("d", 54) + ".com}\naddons: {acme: {email: a@example.com}}", "dns.domain", "at most 57"},
@@ -273,6 +280,13 @@ var refused = []struct {
 	{"mirror with a query", "mirrors: {etcd: 'https://mirror.example.com/etcd?x=1'}", "mirrors.etcd", "no ? and no #"},
 	{"mirror with a password", "mirrors: {s3Endpoint: 'https://u:p@s3.example.com'}", "mirrors.s3Endpoint", "user or password"},
 	{"mirror with a wrong port", "mirrors: {s3Endpoint: 'https://s3.example.com:99999'}", "mirrors.s3Endpoint", "no valid port"},
+	{"mirror with an empty port", "mirrors: {s3Endpoint: 'https://s3.example.com:'}", "mirrors.s3Endpoint", "no valid port"},
+	{"mirror with a shell command", `mirrors: {s3Endpoint: "https://s3.example.com/'$(id)'"}`, "mirrors.s3Endpoint", "letters, digits and any of"},
+	{"mirror with a quote", `mirrors: {registries: {quay.io: 'https://m.example.com/a"b'}}`, `mirrors.registries["quay.io"]`, "letters, digits and any of"},
+	{"mirror with braces", "mirrors: {etcd: 'https://m.example.com/{a,b}'}", "mirrors.etcd", "letters, digits and any of"},
+	{"registry with a wrong port", "mirrors: {registries: {'localhost:99999': 'https://m.example.com'}}", `mirrors.registries.localhost:99999`, "host of a registry"},
+	{"address of Docker Hub", "mirrors: {registries: {registry-1.docker.io: 'https://m.example.com'}}", `mirrors.registries["registry-1.docker.io"]`, "docker.io"},
+	{"chart repository that no chart uses", "mirrors: {charts: {'https://no.such.repo/charts': 'https://m.example.com'}}", `mirrors.charts["https://no.such.repo/charts"]`, "not one that the program installs"},
 	{"registry with a scheme", "mirrors: {registries: {'https://quay.io': 'https://m.example.com'}}", `mirrors.registries["https://quay.io"]`, "host of a registry"},
 	{"registry to a bare host", "mirrors: {registries: {quay.io: m.example.com}}", `mirrors.registries["quay.io"]`, "must begin with https://"},
 	{"chart by name", "mirrors: {charts: {argo-cd: 'https://m.example.com'}}", "mirrors.charts.argo-cd", "repository before the colon"},
@@ -308,6 +322,10 @@ var refused = []struct {
 	{"storage of RabbitMQ", "addons: {rabbitmq: {storageGiB: 99999}}", "addons.rabbitmq.storageGiB", "from 1 to 16384"},
 	{"even replicas", "addons: {rabbitmq: {replicas: 2}}", "addons.rabbitmq.replicas", "must be an odd number"},
 	{"Git repository by path", "addons: {argocd: {repoUrl: /srv/git}}", "addons.argocd.repoUrl", "must begin with https:// or ssh://"},
+	{"Git repository over SSH without a user", "addons: {argocd: {repoUrl: 'ssh://github.com/a/b.git'}}", "addons.argocd.repoUrl", "must name the user"},
+	{"Git repository over SSH with a password", "addons: {argocd: {repoUrl: 'ssh://git:x@github.com/a/b.git'}}", "addons.argocd.repoUrl", "must not hold a password"},
+	{"Git repository over SSH without a path", "addons: {argocd: {repoUrl: 'ssh://git@github.com'}}", "addons.argocd.repoUrl", "has no path"},
+	{"Git repository with a token", "addons: {argocd: {repoUrl: 'https://token@github.com/a/b.git'}}", "addons.argocd.repoUrl", "user or password"},
 	{"Git revision", "addons: {argocd: {revision: 'a b'}}", "addons.argocd.revision", "a branch, a tag"},
 	{"no mail address for ACME", "dns: {domain: example.com}", "addons.acme.email", "is not set"},
 	{"mail address", "addons: {acme: {email: admin}}", "addons.acme.email", "is not a mail address"},
@@ -324,6 +342,15 @@ var refused = []struct {
 }
 
 const allOff = "{metricsServer: {enabled: false}, ebsCsi: {enabled: false}, certManager: {enabled: false}, loadBalancer: {enabled: false}, monitoring: {enabled: false}, logging: {enabled: false}, rabbitmq: {enabled: false}, redis: {enabled: false}, postgresql: {enabled: false}, argocd: {enabled: false}, argoRollouts: {enabled: false}}"
+
+// manyRanges are n single addresses.
+func manyRanges(n int) string {
+	var ranges []string
+	for i := range n {
+		ranges = append(ranges, fmt.Sprintf("9.9.%d.9/32", i))
+	}
+	return strings.Join(ranges, ", ")
+}
 
 // manyNodes is a stack with the smallest VPC and n workers in its first zone.
 func manyNodes(n int) string {

@@ -2,30 +2,35 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // What names look like where they end up: in AWS, in DNS, in Kubernetes.
 var (
-	tagValue     = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
-	clusterName  = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
-	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	fullVersion  = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
-	instanceType = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
-	imageID      = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	nameSegment  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	ecrName      = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
-	flagName     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	preflight    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
-	fieldName    = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
-	registryHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
-	objectKey    = regexp.MustCompile(`^[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/:+=@-]*$`)
-	urlSafe      = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
-	gitSSH       = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
-	gitRevision  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
-	mailAddress  = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
+	tagValue      = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
+	clusterName   = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	dnsLabel      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	fullVersion   = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
+	instanceType  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
+	imageID       = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	nameSegment   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	ecrName       = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
+	flagName      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	preflight     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
+	fieldName     = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+	registryHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	objectKey     = regexp.MustCompile(`^[A-Za-z0-9_.-][A-Za-z0-9_./:+=@-]*$`)
+	urlCharacters = regexp.MustCompile(`^[A-Za-z0-9._~:/%+,=@-]+$`)
+	userName      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	urlSafe       = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
+	gitSSH        = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
+	gitRevision   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
+	mailAddress   = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
 )
 
 // domainFault says what is wrong with a DNS name of at least two labels, or "".
@@ -38,6 +43,8 @@ func domainFault(name string) string {
 		return "must not end in a dot"
 	case strings.Contains(name, "://"):
 		return "must be a name, not a URL"
+	case isAddress(name):
+		return "must be a name, not an address"
 	case len(labels) < 2:
 		return "must have a dot, as example.com has"
 	case len(name) > 253:
@@ -49,6 +56,13 @@ func domainFault(name string) string {
 		}
 	}
 	return ""
+}
+
+// isAddress reports whether a name is an IP address, or would be taken for one: its last label has digits only.
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	last := name[strings.LastIndex(name, ".")+1:]
+	return err == nil || last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 // below reports whether name is domain or lies in it.
@@ -79,39 +93,55 @@ func subdomain(name string) bool {
 	return true
 }
 
-// urlFault says what is wrong with a URL that paths are added to, or "".
+// urlFault says what is wrong with a URL that paths are added to, or "". URLs end up in files of shell, TOML and YAML, so
+// only the characters are allowed that none of them gives a meaning to.
 func urlFault(text string, schemes ...string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || strings.ContainsAny(text, " \t\r\n"):
 		return "is not a URL"
-	case !contains(schemes, u.Scheme):
+	case !slices.Contains(schemes, u.Scheme):
 		return "must begin with " + strings.Join(schemes, ":// or ") + "://"
-	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
-		return "has no valid host name"
 	case u.User != nil:
 		return "must not hold a user or password: settings are not secret"
+	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
+		return "has no valid host name"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
 		return "must end with its path: no ? and no #"
 	case strings.HasSuffix(u.Path, "/"):
 		return "must not end with a slash, because a path is added to it"
-	case u.Port() != "" && !validPort(u.Port()):
+	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !validPort(u.Port()):
 		return "has no valid port"
+	case !urlCharacters.MatchString(text):
+		return "must be made of letters, digits and any of ._~:/%+,=@- only; write others as % and two hexadecimal digits"
 	}
 	return ""
 }
 
-func validPort(text string) bool {
-	var n int
-	_, err := fmt.Sscanf(text, "%d", &n)
-	return err == nil && n > 0 && n < 65536
+// gitURLFault says what is wrong with the address of a Git repository, or "".
+func gitURLFault(text string) string {
+	rest, ok := strings.CutPrefix(text, "ssh://")
+	if !ok {
+		if gitSSH.MatchString(text) {
+			return ""
+		}
+		return urlFault(text, "https", "ssh")
+	}
+	user, host, found := strings.Cut(rest, "@")
+	switch {
+	case !found || !userName.MatchString(user):
+		if strings.Contains(user, ":") {
+			return "must not hold a password: Argo CD takes keys from a Secret"
+		}
+		return "must name the user before the host, which is git at most services"
+	case !strings.Contains(host, "/"):
+		return "has no path"
+	}
+	return urlFault("ssh://"+host, "ssh")
 }
 
-func contains(list []string, item string) bool {
-	for _, l := range list {
-		if l == item {
-			return true
-		}
-	}
-	return false
+// validPort reports whether text is the number of a TCP port.
+func validPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }

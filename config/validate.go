@@ -40,7 +40,7 @@ func (v *validator) fault(path string, value any, reason, example string) {
 // faultAt is fault for a key with its namespace.
 func (v *validator) faultAt(key string, value any, reason, example string) {
 	if !v.isRefused(key) {
-		v.faults = append(v.faults, Fault{Key: key, Value: render(value), Reason: reason, Example: example})
+		v.faults = append(v.faults, newFault(key, value, reason, example))
 	}
 }
 

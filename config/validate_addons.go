@@ -107,9 +107,9 @@ func (v *validator) places(on map[string]Addon) {
 }
 
 func (v *validator) argocd(a ArgoCD) {
-	if a.RepoURL != "" && !gitSSH.MatchString(a.RepoURL) {
-		if fault := urlFault(a.RepoURL, "https", "ssh"); fault != "" {
-			v.fault("addons.argocd.repoUrl", a.RepoURL, fault, "https://github.com/example/platform.git")
+	if a.RepoURL != "" {
+		if fault := gitURLFault(a.RepoURL); fault != "" {
+			v.fault("addons.argocd.repoUrl", a.RepoURL, fault, "https://github.com/example/platform.git or ssh://git@github.com/example/platform.git")
 		}
 	}
 	if !gitRevision.MatchString(a.Revision) {

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"slices"
 )
 
 const (
@@ -62,7 +64,7 @@ func (v *validator) network() {
 		parsed[i] = p
 		for j := range i {
 			if parsed[j].IsValid() && parsed[j].Overlaps(p) {
-				v.fault(r.path, r.value, fmt.Sprintf("overlaps %s = %s, so packets could not tell the two apart", ranges[j].path, ranges[j].value), r.example)
+				v.fault(r.path, r.value, fmt.Sprintf("overlaps %s = %s, so packets could not tell the two apart", ranges[j].path, ranges[j].value), freeRange(p, parsed))
 			}
 		}
 	}
@@ -73,6 +75,29 @@ func (v *validator) network() {
 	if parsed[1].IsValid() {
 		v.roomForPods(parsed[1])
 	}
+}
+
+// freeRange is a range that overlaps none of the taken ones, as large as wanted where there is room.
+func freeRange(wanted netip.Prefix, taken []netip.Prefix) string {
+	for _, space := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"} {
+		own := netip.MustParsePrefix(space)
+		bits := max(wanted.Bits(), own.Bits())
+		for candidate := netip.PrefixFrom(own.Addr(), bits); own.Contains(candidate.Addr()); candidate = following(candidate) {
+			free := !slices.ContainsFunc(taken, func(t netip.Prefix) bool { return t.IsValid() && t.Overlaps(candidate) })
+			if free {
+				return candidate.String()
+			}
+		}
+	}
+	return "a range that is free"
+}
+
+// following is the range of the same size right behind p.
+func following(p netip.Prefix) netip.Prefix {
+	base := p.Addr().As4()
+	var next [4]byte
+	binary.BigEndian.PutUint32(next[:], binary.BigEndian.Uint32(base[:])+1<<(32-p.Bits()))
+	return netip.PrefixFrom(netip.AddrFrom4(next), p.Bits())
 }
 
 func (v *validator) zones() {
@@ -148,40 +173,65 @@ func ownRangeFault(p netip.Prefix) string {
 // worldBits is the prefix below which a range is the whole internet in all but name.
 const worldBits = 8
 
-// adminCommand sets the first range to the address of the machine it runs on.
-const adminCommand = `pulumi config set --path 'kubeadm-aws:access.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`
+// adminCommand sets the range at a position to the address of the machine it runs on.
+func adminCommand(position int) string {
+	return fmt.Sprintf(`pulumi config set --path 'kubeadm-aws:access.adminCidrs[%d]' "$(curl -s https://checkip.amazonaws.com)/32"`, position)
+}
+
+const (
+	// rulesQuota is AWS's default limit of inbound rules of a security group. The program's own rules in the group of the
+	// nodes and those that the load balancer controller adds are at most ten.
+	rulesQuota     = 60
+	maxAdminRanges = rulesQuota - 10
+)
 
 func (v *validator) access() {
 	cidrs := v.c.Access.AdminCIDRs
 	if len(cidrs) == 0 {
-		v.fault("access.adminCidrs", nil, "is empty: nobody could reach SSH and the Kubernetes API, this program included", adminCommand)
+		v.fault("access.adminCidrs", nil, "is empty: no machine could reach SSH and the Kubernetes API, this one included", adminCommand(0))
 	}
-	var parsed []netip.Prefix
+	v.unique("access.adminCidrs", cidrs)
+	if len(cidrs) > maxAdminRanges {
+		v.fault("access.adminCidrs", len(cidrs), fmt.Sprintf("must be at most %d ranges: each is a rule for SSH and one for the API, in groups that AWS limits to %d rules each", maxAdminRanges, rulesQuota), "fewer and larger ranges")
+	}
+	parsed := make([]netip.Prefix, len(cidrs))
 	for i, text := range cidrs {
-		path := fmt.Sprintf("access.adminCidrs[%d]", i)
-		p, fault := ipv4Range(text)
-		if fault != "" {
-			v.fault(path, text, fault, adminCommand)
-			continue
-		}
-		if v.c.Environment == Prod && p.Bits() < worldBits {
-			v.fault(path, text, "opens SSH and the Kubernetes API of a prod stack to the world", adminCommand)
-			continue
-		}
-		if s := specialRange(p); s != "" {
-			v.fault(path, text, s, adminCommand)
-			continue
-		}
-		for j, other := range parsed {
-			if other.IsValid() && other.Overlaps(p) {
-				v.fault(path, text, fmt.Sprintf("overlaps access.adminCidrs[%d] = %s", j, cidrs[j]), "keep the larger of the two")
+		parsed[i] = v.adminRange(fmt.Sprintf("access.adminCidrs[%d]", i), i, text)
+		for j, other := range parsed[:i] {
+			if other.IsValid() && parsed[i].IsValid() && other != parsed[i] && other.Overlaps(parsed[i]) {
+				v.fault(fmt.Sprintf("access.adminCidrs[%d]", i), text, fmt.Sprintf("overlaps access.adminCidrs[%d] = %s", j, cidrs[j]), "keep the larger of the two")
 			}
 		}
-		for len(parsed) < i {
-			parsed = append(parsed, netip.Prefix{})
-		}
-		parsed = append(parsed, p)
 	}
+}
+
+// adminRange checks one range and returns it, or an invalid one.
+func (v *validator) adminRange(path string, i int, text string) netip.Prefix {
+	p, fault := ipv4Range(text)
+	switch {
+	case fault != "":
+		v.fault(path, text, fault, rangeExample(text, i))
+		return netip.Prefix{}
+	case v.c.Environment == Prod && p.Bits() < worldBits:
+		v.fault(path, text, "opens SSH and the Kubernetes API of a prod stack to the world", adminCommand(i))
+		return netip.Prefix{}
+	}
+	if s := specialRange(p); s != "" {
+		v.fault(path, text, s, adminCommand(i))
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// rangeExample is the range that text was probably meant to be, or the command that sets it to this machine's address.
+func rangeExample(text string, i int) string {
+	if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
+		return text + "/32"
+	}
+	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
+		return fmt.Sprintf("%s, or %s/32", p.Masked(), p.Addr())
+	}
+	return adminCommand(i)
 }
 
 // specialRange refuses ranges that no administrator can come from. The whole world holds them too and is no fault here.

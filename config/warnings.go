@@ -17,7 +17,7 @@ func (c *Config) RefusedOnAWS() Errors {
 		return nil
 	}
 	return Errors{{
-		Key: Namespace + ":access.adminCidrs", Value: render(c.Access.AdminCIDRs), Example: adminCommand,
+		Key: Namespace + ":access.adminCidrs", Value: render(c.Access.AdminCIDRs), Example: adminCommand(0),
 		Reason: "are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes",
 	}}
 }
@@ -35,8 +35,10 @@ func (c *Config) Warnings() []string {
 	for _, f := range c.RefusedOnAWS() {
 		warn("A rehearsal does not mind, AWS does: %s", f.Error())
 	}
-	if slices.ContainsFunc(c.Access.AdminCIDRs, func(text string) bool { p, _ := ipv4Range(text); return p.Bits() < worldBits }) {
-		warn("access.adminCidrs %v let the whole internet try SSH and the Kubernetes API. Narrow them: %s", c.Access.AdminCIDRs, adminCommand)
+	for i, text := range c.Access.AdminCIDRs {
+		if p, _ := ipv4Range(text); p.Bits() < worldBits {
+			warn("access.adminCidrs[%d] = %s lets the whole internet try SSH and the Kubernetes API. Narrow it: %s", i, text, adminCommand(i))
+		}
 	}
 	if c.Cluster.CNI == "none" {
 		warn("cluster.cni is none: nodes are not Ready, and add-ons wait, until you have installed a network for pods")

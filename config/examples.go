@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// userInfo and query are the parts of a URL that can hold a password or a token: everything between the scheme and the
+// last @, the same without a scheme, and what follows a question mark.
+var (
+	userInfo     = regexp.MustCompile(`://[^\s"'<>]*@`)
+	bareUserInfo = regexp.MustCompile(`[^\s"'/:@]+:[^\s"'/@]+@`)
+	query        = regexp.MustCompile(`(://[^\s"'<>?]*)\?[^\s"'<>]+`)
+)
+
+// withoutSecrets hides the user part and the query of every URL in a text, so that no message shows a password or token.
+func withoutSecrets(text string) string {
+	text = userInfo.ReplaceAllString(text, "://***@")
+	text = bareUserInfo.ReplaceAllString(text, "***@")
+	return query.ReplaceAllString(text, "$1?***")
+}
+
+// withoutSecrets hides the secrets of URLs in all parts of a fault.
+func (f Fault) withoutSecrets() Fault {
+	return Fault{
+		Key: withoutSecrets(f.Key), Value: withoutSecrets(f.Value),
+		Reason: withoutSecrets(f.Reason), Example: withoutSecrets(f.Example),
+	}
+}
+
+// textCommand sets a text that looks like a number, true or false: without --type the CLI stores a number or a boolean.
+func textCommand(key, value string) string {
+	return fmt.Sprintf("pulumi config set --path --type string '%s' %s", key, value)
+}
+
+// typeExample is what to write instead of v at key, made from v where that is possible.
+func typeExample(key string, v any, want reflect.Type) string {
+	text, isText := v.(string)
+	switch want.Kind() {
+	case reflect.Struct:
+		return "key: value lines below " + last(key) + ":"
+	case reflect.Map:
+		return `{"key": "value"}`
+	case reflect.Slice:
+		return listExample(v, want.Elem())
+	case reflect.String:
+		switch v.(type) {
+		case map[string]any, []any:
+			return last(key) + `: "text"`
+		}
+		return fmt.Sprintf("%q in quotes, or by command: %s", render(v), textCommand(key, render(v)))
+	case reflect.Bool:
+		switch strings.ToLower(strings.Trim(render(v), `"`)) {
+		case "true", "yes", "on", "1", "y":
+			return "true (without quotes)"
+		case "false", "no", "off", "0", "n":
+			return "false (without quotes)"
+		}
+		return "true or false (without quotes)"
+	case reflect.Int:
+		if isText && wholeNumber.MatchString(text) {
+			return text + " (without quotes)"
+		}
+		return "a number such as 3 (without quotes)"
+	}
+	return ""
+}
+
+var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
+
+// listExample puts a single value into a list.
+func listExample(v any, item reflect.Type) string {
+	_, isObject := v.(map[string]any)
+	_, isText := v.(string)
+	switch {
+	case item.Kind() == reflect.Struct && isObject:
+		return "- before the first line of the mapping"
+	case item.Kind() == reflect.Struct:
+		return "- key: value lines, one - for each"
+	case isObject:
+		return `["first", "second"]`
+	case isText:
+		return "[" + render(v) + "]"
+	}
+	return fmt.Sprintf("[%q]", render(v))
+}

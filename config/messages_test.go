@@ -1,0 +1,172 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestExamplesFitTheValue: what a message tells to write instead is made from what was written.
+func TestExamplesFitTheValue(t *testing.T) {
+	for text, want := range map[string]string{
+		`backup: {keepBucket: "false"}`:                                       "false (without quotes)",
+		`backup: {keepBucket: "yes"}`:                                         "true (without quotes)",
+		"backup: {keepBucket: 0}":                                             "false (without quotes)",
+		`addons: {redis: {enabled: "maybe"}}`:                                 "true or false (without quotes)",
+		nodesWith(`{name: x, volumeSize: "60"}`):                              "60 (without quotes)",
+		nodesWith(`{name: x, volumeSize: big}`):                               "a number such as 3 (without quotes)",
+		"access: {adminCidrs: 203.0.113.0/24}":                                `["203.0.113.0/24"]`,
+		"registry: {repositories: 7}":                                         `["7"]`,
+		"nodes: master":                                                       "- key: value lines, one - for each",
+		"nodes: {name: master}":                                               "- before the first line of the mapping",
+		"network: {podCidr: 10.96.0.0/16}":                                    "10.0.0.0/16 is taken: any but the refused one",
+		"image: {generation: 20261124}":                                       `"20261124" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124`,
+		`image: {generation: "\"20261124\""}`:                                 "pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124",
+		"kubernetes: {apiServer: {max-requests-inflight: 600}}":               `"600" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:kubernetes.apiServer.max-requests-inflight' 600`,
+		"access: {adminCidrs: [198.51.100.7/32, 8.8.8.8]}":                    "8.8.8.8/32",
+		"access: {adminCidrs: [9.9.9.9/32, ten]}":                             adminCommand(1),
+		"access: {adminCidrs: [9.9.9.9/32, 127.0.0.0/8]}":                     adminCommand(1),
+		"access: {adminCidrs: [8.8.8.8/24]}":                                  "8.8.8.0/24, or 8.8.8.8/32",
+		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32, 0.0.0.0/0]}":    adminCommand(1),
+		"mirrors: {charts: {'https://charts.jetstak.io': 'https://m.ex.io'}}": "did you mean https://charts.jetstack.io?",
+		"mirrors: {registries: {index.docker.io: 'https://m.ex.io'}}":         "docker.io: https://m.ex.io",
+	} {
+		_, err := loadText(t, "dev", text)
+		faults := faultsOf(t, err)
+		if strings.Contains(want, "any but the refused one") {
+			if len(faults) != 1 || faults[0].Example == "10.96.0.0/16" {
+				t.Errorf("%s: %v", text, err)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Example == want }) {
+			t.Errorf("%s\n got %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// TestNoExampleIsTheRefusedValue looks at the example of every case of TestRefused.
+func TestNoExampleIsTheRefusedValue(t *testing.T) {
+	for _, c := range refused {
+		_, err := loadText(t, "dev", c.yaml)
+		for _, f := range faultsOf(t, err) {
+			if bare := strings.Trim(f.Value, `"`); bare != "" && (f.Example == bare || f.Example == f.Value) {
+				t.Errorf("%s: %s", c.name, f.Error())
+			}
+		}
+	}
+}
+
+// TestFreeRangeIsFree: the offered range has the wanted size and overlaps none of the taken ones.
+func TestFreeRangeIsFree(t *testing.T) {
+	for _, c := range [][]string{
+		{"10.96.0.0/16", "10.0.0.0/16", "10.96.0.0/16"}, {"10.0.0.0/8", "10.0.0.0/16"}, {"10.0.0.0/12", "10.0.0.0/8", "172.16.0.0/16"},
+		{"192.168.0.0/22", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/18"}, {"10.0.0.0/16", "10.0.0.0/14"},
+	} {
+		wanted := netip.MustParsePrefix(c[0])
+		var taken []netip.Prefix
+		for _, text := range c[1:] {
+			taken = append(taken, netip.MustParsePrefix(text))
+		}
+		got, err := netip.ParsePrefix(freeRange(wanted, taken))
+		if err != nil || ownRangeFault(got) != "" || slices.ContainsFunc(taken, got.Overlaps) {
+			t.Errorf("%v: got %v, %v", c, got, err)
+		}
+	}
+}
+
+// TestMessagesHideSecretsInURLs sets a password and a token in every setting that takes a URL.
+func TestMessagesHideSecretsInURLs(t *testing.T) {
+	for _, url := range []string{
+		"https://user:s3cret@m.example.com", "https://s3cret@m.example.com/x", "user:s3cret@m.example.com", "https://m.example.com/x?token=s3cret",
+		"https://user:s3cret" + strings.Repeat("x", 150) + "@m.example.com", "ssh://git:s3cret@m.example.com/x", "https://user:a/s3cret@m.example.com",
+	} {
+		for _, text := range []string{
+			"mirrors: {kubernetesApt: '%s'}", "mirrors: {containerdApt: '%s'}", "mirrors: {etcd: '%s'}", "mirrors: {s3Endpoint: '%s'}",
+			"mirrors: {registries: {quay.io: '%s'}}", "mirrors: {registries: {'%s': 'https://m.example.com'}}",
+			"mirrors: {charts: {'https://charts.jetstack.io': '%s'}}", "mirrors: {charts: {'%s': 'https://m.example.com'}}",
+			"addons: {argocd: {repoUrl: '%s'}}", "addons: {acme: {server: '%s'}}", "mirrors: {registries: '%s'}", "cluster: {name: '%s'}",
+		} {
+			_, err := loadText(t, "dev", fmt.Sprintf(text, url))
+			if err == nil {
+				t.Errorf(text+" is accepted", url)
+			} else if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the secret is shown: %v", err)
+			}
+		}
+	}
+	_, err := loadText(t, "dev", "addons: {redis: {values: {'': 1, password: s3cret}}, monitoring: {values: [s3cret]}}")
+	if strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("Helm values are shown: %v", err)
+	}
+}
+
+// harmless are settings whose text may hold every character, because nothing but their own checked format reads them.
+var harmless = []string{"kubernetes.containerd"}
+
+// TestTextKeepsOutOfShells puts what shell, TOML or YAML give a meaning to into every text setting.
+func TestTextKeepsOutOfShells(t *testing.T) {
+	valid := map[string]string{
+		"mirrors.kubernetesApt": "https://m.example.com/a%sb", "mirrors.containerdApt": "https://m.example.com/a%sb",
+		"mirrors.etcd": "https://m.example.com/a%sb", "mirrors.s3Endpoint": "https://m.example.com/a%sb",
+		"addons.argocd.repoUrl": "https://m.example.com/a%sb", "addons.acme.server": "https://m.example.com/a%sb",
+		"addons.acme.email": "a%sb@example.com", "backup.restoreFrom": "platform/a%sb.db", "cluster.dnsDomain": "a%sb.local",
+	}
+	for _, key := range leaves() {
+		if kind := kindOf(key); kind != reflect.String || slices.Contains(harmless, key) {
+			continue
+		}
+		form := valid[key]
+		if form == "" {
+			form = "a%sb"
+		}
+		for _, hostile := range []string{"'", `"`, "$", "`", `\`, "\n", "\r", "\x00", "\x1b", "{", "}", "<", ">", ";", "|", "$(id)", "é\u2028"} {
+			text := oneSetting(key, fmt.Sprintf(form, hostile))
+			if _, err := loadText(t, "dev", text); err == nil {
+				t.Errorf("%s takes %q", key, hostile)
+			}
+		}
+	}
+}
+
+// kindOf is the kind of the setting at a key as leaves writes it.
+func kindOf(key string) reflect.Kind {
+	t := reflect.TypeFor[Config]()
+	for _, name := range strings.Split(key, ".") {
+		name, list := strings.CutSuffix(name, "[]")
+		t = t.FieldByIndex(fieldsOf(t)[name]).Type
+		if list {
+			t = t.Elem()
+		}
+	}
+	return t.Kind()
+}
+
+// oneSetting is YAML that sets one text; nodes become a whole list with it.
+func oneSetting(key, value string) string {
+	if field, ok := strings.CutPrefix(key, "nodes[]."); ok {
+		node := map[string]any{"name": "x"}
+		if inner, ok := strings.CutPrefix(field, "taints[]."); ok {
+			taint := map[string]any{"key": "a", "effect": "NoSchedule"}
+			taint[inner] = value
+			node["taints"] = []any{taint}
+		} else {
+			node[field] = value
+		}
+		text, err := json.Marshal(node)
+		if err != nil {
+			panic(err)
+		}
+		return nodesWith(string(text))
+	}
+	parts := strings.Split(key, ".")
+	text := fmt.Sprintf("%q", value)
+	for _, name := range slices.Backward(parts) {
+		text = fmt.Sprintf("{%s: %s}", name, text)
+	}
+	return text
+}
