@@ -1,0 +1,147 @@
+package stack_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"kubeadm-aws/sandbox"
+	"kubeadm-aws/stack"
+)
+
+// irreplaceable are the resource types that a running stack may neither lose nor get again: machines, what holds data,
+// addresses and keys that others know, and releases, whose removal takes all of an add-on's objects with it.
+var irreplaceable = []string{
+	"aws:ec2/instance:Instance", "aws:ec2/eip:Eip", "aws:ec2/eipAssociation:EipAssociation", "aws:ec2/keyPair:KeyPair",
+	"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/routeTable:RouteTable",
+	"aws:ec2/securityGroup:SecurityGroup", "aws:ec2/route:Route", "aws:ec2/routeTableAssociation:RouteTableAssociation",
+	"aws:ebs/volume:Volume", "aws:s3/bucketV2:BucketV2", "aws:ecr/repository:Repository", "aws:route53/zone:Zone",
+	"aws:acm/certificate:Certificate", "aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile",
+	"tls:index/privateKey:PrivateKey", "tls:index/selfSignedCert:SelfSignedCert",
+	"random:index/randomPassword:RandomPassword", "random:index/randomId:RandomId", "random:index/randomBytes:RandomBytes",
+	"kubernetes:helm.sh/v3:Release", "kubernetes:core/v1:Namespace", "k8s/PersistentVolumeClaim",
+	"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster", "kubernetes:postgresql.cnpg.io/v1:Cluster",
+}
+
+// TestAStackMadeBefore brings up stacks that the program of commit 3fdc37a made, with the settings of that time. The
+// folder of each holds the settings, the exported state with its secrets in plain text, and the journal of the
+// simulated account. Where the format of that journal changes, sandbox has to go on reading the old one.
+//
+// To make such a folder from another commit: build the driver there, `make up STACK=dev`, then take
+// `pulumi stack export --show-secrets` and .sandbox/dev/account/account.jsonl.
+func TestAStackMadeBefore(t *testing.T) {
+	for _, name := range []string{"dev", "staging", "prod"} {
+		t.Run(name, func(t *testing.T) {
+			r := madeBefore(t, "made-by-3fdc37a", name)
+			had := r.irreplaceableObjects()
+			if len(had) < 30 {
+				t.Fatalf("the account has only %d objects that count; the test looks in the wrong place", len(had))
+			}
+			for _, o := range []outcome{r.preview().must(t), r.up().must(t)} {
+				for _, line := range lostBy(o.changes) {
+					t.Errorf("a stack that runs would lose a resource: %s", line)
+				}
+				t.Logf("%d changes:\n%s", len(o.changes), strings.Join(o.changes, "\n"))
+			}
+			has := r.irreplaceableObjects()
+			for _, object := range had {
+				if !slices.Contains(has, object) {
+					t.Errorf("%s is no longer in the account", object)
+				}
+			}
+			r.up(optup.ExpectNoChanges()).mustNotChange(t)
+		})
+	}
+}
+
+// lostBy picks the changes that replace or delete an irreplaceable resource.
+func lostBy(changes []string) []string {
+	return slices.DeleteFunc(slices.Clone(changes), func(line string) bool {
+		words := strings.Fields(line)
+		lost := strings.Contains(words[0], "replace") || strings.Contains(words[0], "delete")
+		return !lost || !slices.Contains(irreplaceable, words[1])
+	})
+}
+
+// TestALostResourceIsSeen checks the check: a new generation replaces a machine.
+func TestALostResourceIsSeen(t *testing.T) {
+	r := madeBefore(t, "made-by-3fdc37a", "dev")
+	r.set(map[string]any{"kubeadm-aws:image": map[string]any{"generation": "2"}})
+	if lost := lostBy(r.preview().must(t).changes); !strings.Contains(strings.Join(lost, "\n"), "aws:ec2/instance:Instance worker-1") {
+		t.Errorf("a replaced machine is not seen: %q", lost)
+	}
+}
+
+func (r *rehearsal) irreplaceableObjects() []string {
+	var objects []string
+	for _, typ := range irreplaceable {
+		objects = append(objects, r.box.Account(typ)...)
+	}
+	return objects
+}
+
+// madeBefore is a stack out of a folder of testdata.
+func madeBefore(t *testing.T, folder, name string) *rehearsal {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the Pulumi engine")
+	}
+	from := filepath.Join("testdata", folder, name)
+	project := t.TempDir()
+	copyFile(t, filepath.Join("..", "Pulumi.yaml"), filepath.Join(project, "Pulumi.yaml"))
+	copyFile(t, filepath.Join(from, "Pulumi."+name+".yaml"), filepath.Join(project, "Pulumi."+name+".yaml"))
+	r := &rehearsal{t: t, workspace: sandbox.Workspace{Project: project, Dir: t.TempDir(), Stack: name, Program: stack.Deploy}}
+	journal := unzipped(t, filepath.Join(from, "account.jsonl.gz"))
+	if err := os.WriteFile(filepath.Join(r.workspace.Dir, "account.jsonl"), journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	t.Cleanup(func() { r.box.Close() })
+	var exported apitype.UntypedDeployment
+	state := &apitype.DeploymentV3{}
+	if err := json.Unmarshal(unzipped(t, filepath.Join(from, "state.json.gz")), &exported); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(exported.Deployment, state); err != nil {
+		t.Fatal(err)
+	}
+	r.believe(state)
+	return r
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unzipped(t *testing.T, path string) []byte {
+	t.Helper()
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return text
+}
