@@ -22,7 +22,11 @@ func TestAHostThatCannotBeReachedComesWithAdvice(t *testing.T) {
 		{"after 20 failed attempts: dial tcp 203.0.113.7:22: i/o timeout", "access.adminCidrs"},
 		{"dial tcp 203.0.113.7:22: connect: connection refused", "aws ssm start-session"},
 		{"after 20 failed attempts: ssh: handshake failed: EOF", "status checks"},
-		{"ssh: handshake failed: ssh: host key mismatch", "Nothing was run on it"},
+		{"after 20 failed attempts: ssh: handshake failed: ssh: host key mismatch", "Nothing was run on it"},
+		{"after 32 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain", "refuses the key"},
+		{"context deadline exceeded", "says nothing hangs"},
+		{"waiting for EC2 Instance (i-1) create: context deadline exceeded", ""},
+		{"Helm release data/redis: context deadline exceeded while waiting", ""},
 		{"Process exited with status 1: join: the API does not answer", ""},
 		{"dial tcp 203.0.113.7:6443: i/o timeout", ""},
 	} {

@@ -146,7 +146,7 @@ func (c *Cluster) providers(ctx *pulumi.Context, name string) (*command.Provider
 
 // prepare makes the steps of a host that need no cluster.
 func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi.Resource, error) {
-	ready, err := on.untilTimeout().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.Needs))
+	ready, err := on.booting().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.Needs))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"context"
 	"encoding/base64"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/retry"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/config"
@@ -175,11 +178,36 @@ func TestEveryStepHasTheOptionsThatKeepItSafe(t *testing.T) {
 				t.Errorf("%s of %s may take %q", kind, name, timeout)
 			}
 		}
-		unlimited := fields["dialErrorLimit"].NumberValue() < 0
-		if want := strings.HasSuffix(name, "-ready") && name != "nodes-ready"; unlimited != want {
-			t.Errorf("%s dials without limit: %v, want %v", name, unlimited, want)
+		silent, refusing := dialTimes(int(fields["dialErrorLimit"].NumberValue()), fields["perDialTimeout"].NumberValue())
+		if silent > 5*time.Minute-30*time.Second || refusing < time.Minute {
+			t.Errorf("%s gives a silent host %s and one that refuses %s", name, silent, refusing)
+		}
+		if name != "nodes-ready" && strings.HasSuffix(name, "-ready") && (silent < 4*time.Minute || refusing < 2*time.Minute) {
+			t.Errorf("%s gives a machine that boots only %s, and %s when it refuses", name, silent, refusing)
+		}
+		// A context that ended first would hide why the host was not reached.
+		limit, err := time.ParseDuration(rpc.GetCustomTimeouts().GetCreate())
+		if err != nil || silent >= limit {
+			t.Errorf("%s: the context ends after %s, and the dials take %s", name, limit, silent)
 		}
 	}
+}
+
+// dialTimes is how long the command provider dials before it gives the reason, when nothing answers and when the host
+// refuses. It dials with the same function of the SDK, and once more than its limit says.
+func dialTimes(limit int, seconds float64) (silent, refusing time.Duration) {
+	if limit < 0 {
+		return time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+	}
+	dials := 0
+	now := make(chan time.Time)
+	close(now)
+	retryer := retry.Retryer{After: func(d time.Duration) <-chan time.Time { refusing += d; return now }}
+	_, _, _ = retryer.Until(context.Background(), retry.Acceptor{Accept: func(try int, _ time.Duration) (bool, any, error) {
+		dials++
+		return try+1 > limit, nil, nil
+	}})
+	return refusing + time.Duration(float64(dials)*seconds*float64(time.Second)), refusing
 }
 
 func TestSecretsTravelInStdinOnly(t *testing.T) {

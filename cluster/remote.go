@@ -34,7 +34,7 @@ type Step struct {
 	Delete *Script
 	// Files are secret. Run finds them on its standard input as base64 of a tar archive with these names.
 	Files map[string]pulumi.StringInput
-	// Minutes bounds the step from outside; scripts bound their own waits and report better.
+	// Minutes bounds the script from outside, on its host; scripts bound their own waits and report better.
 	Minutes int
 	// Triggers replace the step when they change, so that Delete runs first.
 	Triggers pulumi.Array
@@ -65,15 +65,23 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 }
 
 // How long a host may be away: about a minute when it refuses connections, the time of a reboot, and three and a half when
-// nothing answers. sshd also turns connections away while many steps log in at once.
+// nothing answers. sshd also turns connections away while many steps log in at once. After the last try the command
+// provider says why it failed. So each limit is below dialMinutes: a context that ends first would hide the reason.
 const (
 	dialErrors  = 20
 	dialSeconds = 8 // in which TCP asks four times
+
+	// For a machine that still boots: two minutes when it refuses, and a little over four when nothing answers.
+	bootDialErrors  = 32
+	bootDialSeconds = 4 // in which TCP asks three times
+
+	dialMinutes = 5
 )
 
-// untilTimeout makes a host's connection persist as long as the step may take: for a machine that still boots.
-func (h host) untilTimeout() host {
-	h.connection.DialErrorLimit = pulumi.Int(-1)
+// booting is the connection to a machine that may still boot.
+func (h host) booting() host {
+	h.connection.DialErrorLimit = pulumi.Int(bootDialErrors)
+	h.connection.PerDialTimeout = pulumi.Int(bootDialSeconds)
 	return h
 }
 
@@ -81,18 +89,18 @@ func (h host) untilTimeout() host {
 func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	args := &remote.CommandArgs{
 		Connection:             h.connection,
-		Create:                 commandText(step.Name, step.Node, step.Run),
+		Create:                 commandText(step, step.Name, step.Run),
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 		Triggers:               step.Triggers,
 	}
 	if step.Delete != nil {
-		args.Delete = commandText(step.Name+"-delete", step.Node, *step.Delete)
+		args.Delete = commandText(step, step.Name+"-delete", *step.Delete)
 	}
 	if len(step.Files) > 0 {
 		args.Stdin = bundle(step.Files)
 		args.Logging = remote.LoggingNone
 	}
-	timeout := fmt.Sprintf("%dm", step.Minutes)
+	timeout := fmt.Sprintf("%dm", dialMinutes+step.Minutes)
 	opts = append([]pulumi.ResourceOption{
 		pulumi.Parent(h.parent),
 		pulumi.Provider(h.provider),
@@ -111,7 +119,7 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 }
 
 // commandText is what runs on the host, as one line of shell.
-func commandText(step, node string, script Script) pulumi.StringOutput {
+func commandText(step Step, name string, script Script) pulumi.StringOutput {
 	keys := slices.Sorted(maps.Keys(script.Env))
 	values := make([]any, len(keys))
 	for i, k := range keys {
@@ -122,17 +130,23 @@ func commandText(step, node string, script Script) pulumi.StringOutput {
 		for i, k := range keys {
 			env[i] = [2]string{k, resolved[i].(string)}
 		}
-		return renderCommand(step, node, env, script.Text)
+		return renderCommand(name, step.Node, env, limited{step.Minutes, script.Text})
 	}).(pulumi.StringOutput)
 }
 
-func renderCommand(step, node string, env [][2]string, text string) string {
+// limited is a script and the minutes after which limit.sh ends it.
+type limited struct {
+	minutes int
+	text    string
+}
+
+func renderCommand(step, node string, env [][2]string, script limited) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sudo env STEP=%s NODE=%s", quote(step), quote(node))
 	for _, kv := range env {
 		fmt.Fprintf(&b, " %s=%s", kv[0], quote(kv[1]))
 	}
-	fmt.Fprintf(&b, " bash -c %s", quote(text))
+	fmt.Fprintf(&b, " bash -c %s bash %d %s", quote(limitScript), script.minutes*60, quote(script.text))
 	return b.String()
 }
 

@@ -52,19 +52,20 @@ func TestCommandPassesItsSettingsToTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := "line one\nit's \"two\"\n$HOME"
-	text := renderCommand("join", "worker-1", [][2]string{{"A", value}, {"B", ""}}, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; echo "'quoted'" >&2`)
+	text := renderCommand("join", "worker-1", [][2]string{{"A", value}, {"B", ""}}, limited{1, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; cat; echo "'quoted'" >&2`})
 	if !strings.HasPrefix(text, "sudo env STEP='join' NODE='worker-1' A='line one\n") {
 		t.Errorf("the command begins otherwise than the stand-ins for hosts expect: %s", text)
 	}
 	cmd := exec.Command("sh", "-c", text)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	cmd.Stdin = strings.NewReader("input")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "join|worker-1|" + value + "|"; string(out) != want {
+	if want := "join|worker-1|" + value + "|input"; string(out) != want {
 		t.Errorf("the script saw %q, want %q", out, want)
 	}
 	if stderr.String() != "'quoted'\n" {

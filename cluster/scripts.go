@@ -5,6 +5,8 @@ import _ "embed"
 // The scripts run as root on Debian 12 and Ubuntu 24.04. Each is complete in itself and says with --help what it
 // expects.
 var (
+	//go:embed scripts/limit.sh
+	limitScript string
 	//go:embed scripts/ready.sh
 	readyScript string
 	//go:embed scripts/prepare.sh

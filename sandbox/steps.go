@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<script>'`. The simulated
+// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulated
 // ground does not run the script; it does to the model what the step does to a host, and fails where the host would.
 type step struct {
 	name, node string
@@ -39,13 +40,13 @@ func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
 	defer a.mu.Unlock()
 	machine := a.machineAt(to.Host)
 	if machine == nil {
-		return "", fmt.Errorf("after %d failed attempts: dial tcp %s:%d: i/o timeout", to.DialErrorLimit, to.Host, to.Port)
+		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout", to.Host, to.Port))
 	}
 	if err := a.reachableFromOutside(machine, float64(to.Port)); err != nil {
-		return "", fmt.Errorf("after %d failed attempts: dial tcp %s:%d: i/o timeout: %w", to.DialErrorLimit, to.Host, to.Port, err)
+		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout: %w", to.Host, to.Port, err))
 	}
 	if err := a.login(machine, to); err != nil {
-		return "", err
+		return "", notDialled(to, err)
 	}
 	name, env, err := parseStep(text)
 	if err != nil {
@@ -59,6 +60,15 @@ func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
 		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in sandbox/steps.go", name)
 	}
 	return run(&step{name: name, node: env["NODE"], env: env, machine: machine, account: a})
+}
+
+// notDialled is what the command provider says at the end of its tries, a refused key included. Without a limit of tries
+// its context ends first, and the reason is lost.
+func notDialled(to RemoteCommand, err error) error {
+	if to.DialErrorLimit < 0 {
+		return context.DeadlineExceeded
+	}
+	return fmt.Errorf("after %d failed attempts: %w", to.DialErrorLimit, err)
 }
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
@@ -79,7 +89,7 @@ func (a *account) login(machine *object, to RemoteCommand) error {
 		return err
 	}
 	if fields2(string(ssh.MarshalAuthorizedKey(public))) != fields2(pair.Inputs.str("publicKey")) {
-		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]")
+		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/retry"
 	"golang.org/x/crypto/ssh"
 
 	"kubeadm-aws/sandbox"
@@ -19,13 +20,10 @@ import (
 const (
 	defaultDialErrorLimit = 10
 	defaultPerDialTimeout = 15 * time.Second
-
-	firstDialDelay = 100 * time.Millisecond
-	lastDialDelay  = 5 * time.Second
 )
 
 // Exec runs the command in a session of its own connection. It fails as the command provider does: with the status, the
-// command text and its output; stdin is in neither. A host key that is not the pinned one ends it at once.
+// command text and its output; stdin is in neither.
 func (g *Ground) Exec(ctx context.Context, c sandbox.RemoteCommand) (stdout, stderr string, err error) {
 	client, err := dial(ctx, c)
 	if err != nil {
@@ -64,7 +62,8 @@ func logLines(log func(stream, line string), stream string) *lineWriter {
 	return &lineWriter{line: func(line string) { log(stream, line) }}
 }
 
-// dial tries until the host answers, the limit of failures is reached or the context ends.
+// dial tries as the command provider (v1.2.1) does, with the same function of the SDK: one time more than the limit, with
+// every failure counted, a refused key included. When the context ends first, the reason is lost.
 func dial(ctx context.Context, c sandbox.RemoteCommand) (*ssh.Client, error) {
 	config, err := clientConfig(c)
 	if err != nil {
@@ -79,44 +78,35 @@ func dial(ctx context.Context, c sandbox.RemoteCommand) (*ssh.Client, error) {
 		port = 22
 	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(port))
-	for attempt, delay := 1, firstDialDelay; ; attempt, delay = attempt+1, min(delay*3/2, lastDialDelay) {
+	ok, client, err := retry.Until(ctx, retry.Acceptor{Accept: func(try int, _ time.Duration) (bool, any, error) {
 		client, err := dialOnce(ctx, address, config)
-		if err == nil {
-			return client, nil
+		if err != nil && limit > 0 && try >= limit {
+			return true, nil, fmt.Errorf("after %d failed attempts: %w", try, err)
 		}
-		var wrong *wrongHostKey
-		if errors.As(err, &wrong) {
-			return nil, wrong
-		}
-		if limit > 0 && attempt >= limit {
-			return nil, fmt.Errorf("after %d failed attempts to reach %s over SSH: %w", attempt, address, err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("reach %s over SSH: %w: %w", address, ctx.Err(), err)
-		case <-time.After(delay):
-		}
+		return err == nil, client, nil
+	}})
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, ctx.Err()
 	}
+	return client.(*ssh.Client), nil
 }
 
-// dialOnce bounds the handshake too: a host that is just shutting down accepts connections and says nothing.
+// dialOnce bounds the connection, but the handshake only by the context: a host that accepts connections and says nothing
+// holds the command provider for ever.
 func dialOnce(ctx context.Context, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
-	dialer := net.Dialer{Timeout: config.Timeout, KeepAlive: 10 * time.Second}
+	dialer := net.Dialer{Timeout: config.Timeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(time.Now().Add(config.Timeout)); err != nil {
-		conn.Close()
-		return nil, err
-	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	c, chans, reqs, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
 		conn.Close()
-		return nil, err
-	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		c.Close()
 		return nil, err
 	}
 	return ssh.NewClient(c, chans, reqs), nil
@@ -144,18 +134,6 @@ func clientConfig(c sandbox.RemoteCommand) (*ssh.ClientConfig, error) {
 		return nil, fmt.Errorf("host key of %s: %w", c.Host, err)
 	}
 	config.HostKeyAlgorithms = []string{pinned.Type()}
-	config.HostKeyCallback = func(_ string, _ net.Addr, offered ssh.PublicKey) error {
-		if string(offered.Marshal()) != string(pinned.Marshal()) {
-			return &wrongHostKey{host: c.Host, want: ssh.FingerprintSHA256(pinned), got: ssh.FingerprintSHA256(offered)}
-		}
-		return nil
-	}
+	config.HostKeyCallback = ssh.FixedHostKey(pinned)
 	return config, nil
-}
-
-// wrongHostKey ends the attempts: no later one would find another key on the same host.
-type wrongHostKey struct{ host, want, got string }
-
-func (e *wrongHostKey) Error() string {
-	return fmt.Sprintf("%s shows the SSH host key %s, pinned is %s: ssh: host key mismatch", e.host, e.got, e.want)
 }
