@@ -25,7 +25,7 @@ func (b *builder) ebs() (volumes, error) {
 	}
 	driver, err := b.release("aws-ebs-csi-driver", ebsChart, kube.ReleaseArgs{
 		Namespace: "kube-system",
-		Values:    ebsValues(b.cfg).Merge(settings.Values),
+		Values:    ebsValues(b.cfg, b.args).Merge(settings.Values),
 	}, b.outlived())
 	if err != nil {
 		return volumes{}, err
@@ -39,14 +39,14 @@ func (b *builder) ebs() (volumes, error) {
 	return volumes{class: class, gate: gate}, err
 }
 
-func ebsValues(cfg *config.Config) kube.Values {
+func ebsValues(cfg *config.Config, args Args) kube.Values {
 	small := requests("5m", "24Mi")
 	return kube.Values{
 		"controller": kube.Values{
 			"region": cfg.Region,
 			// Tags every volume with the cluster's name, which is how the sweep finds those that a dead cluster leaves.
 			"k8sTagClusterId":   cfg.Cluster.Name,
-			"extraVolumeTags":   cfg.Tags(),
+			"extraVolumeTags":   controllerTags(cfg, args),
 			"replicaCount":      1,
 			"nodeSelector":      controlPlaneSelector,
 			"tolerations":       controlPlaneTolerations,
@@ -72,6 +72,15 @@ func ebsValues(cfg *config.Config) kube.Values {
 		// Only for the chart's own tests; its image is not in a public release registry.
 		"helmTester": kube.Values{"enabled": false},
 	}
+}
+
+// controllerTags are on everything that a controller makes in AWS. The VPC tells it from that of another cluster of this name.
+func controllerTags(cfg *config.Config, args Args) kube.Values {
+	tags := kube.Values{config.TagVPC: args.VPCID}
+	for key, value := range cfg.Tags() {
+		tags[key] = value
+	}
+	return tags
 }
 
 // gp3Class is an object of its own, and not one of the chart's, because its reclaim policy follows the configuration

@@ -59,7 +59,7 @@ func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Valu
 		"enableShield":               false,
 		"enableWaf":                  false,
 		"enableWafv2":                false,
-		"defaultTags":                cfg.Tags(),
+		"defaultTags":                controllerTags(cfg, args),
 		"replicaCount":               1,
 		"hostNetwork":                true,
 		"nodeSelector":               controlPlaneSelector,

@@ -51,6 +51,9 @@ const (
 	TagStack       = "kubeadm-aws/stack"
 	TagEnvironment = "kubeadm-aws/environment"
 	TagOwner       = "kubeadm-aws/owner"
+	// TagVPC is on the volumes, snapshots and load balancers that controllers make; its value is the id of the cluster's VPC. It
+	// tells the clusters of one name in an account apart.
+	TagVPC = "kubeadm-aws/vpc"
 	// TagManagedBy is on what Pulumi makes and never on what controllers in the cluster make: the sweep takes the second only.
 	TagManagedBy = "kubeadm-aws/managed-by"
 )

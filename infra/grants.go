@@ -2,9 +2,11 @@ package infra
 
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
 )
 
-// grant is one inline policy of a role, named after the controller or program that lives by it.
+// grant is one inline policy of a role, named after the controller or program that uses it.
 type grant struct {
 	name     string
 	document pulumi.StringInput
@@ -12,27 +14,28 @@ type grant struct {
 
 func fixed(name string, p policy) grant { return grant{name, pulumi.String(p.JSON())} }
 
-// onBucket is a grant whose policy names a bucket, so it is known when the bucket is.
-func onBucket(name string, bucket pulumi.StringOutput, of func(arn string) policy) grant {
-	return grant{name, bucket.ApplyT(func(arn string) string { return of(arn).JSON() }).(pulumi.StringOutput)}
+// naming is a grant whose policy holds a text that AWS decides, such as the ARN of a bucket or the id of the VPC.
+func naming(name string, text pulumi.StringOutput, of func(text string) policy) grant {
+	return grant{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
 }
 
 // controlPlaneGrants are the policies of the controllers that run on the control plane, only of those that are switched on.
-func (s *site) controlPlaneGrants(storage *Storage) []grant {
+func (s *site) controlPlaneGrants(storage *Storage, network *Network) []grant {
+	vpc := network.VPC.ID().ToStringOutput()
 	addons := s.cfg.Addons
 	grants := []grant{
 		fixed("cloud-controller", s.cloudController()),
 		fixed("images", s.pullImages()),
-		onBucket("backups", storage.Backups.Arn, backups),
+		naming("backups", storage.Backups.Arn, s.backups),
 	}
 	if addons.EBSCSI.On() {
-		grants = append(grants, fixed("volumes", s.volumes()))
+		grants = append(grants, naming("volumes", vpc, s.volumes))
 	}
 	if addons.LoadBalancer.On() {
-		grants = append(grants, fixed("load-balancers", s.loadBalancers()))
+		grants = append(grants, naming("load-balancers", vpc, s.loadBalancers))
 	}
 	if storage.Logs != nil {
-		grants = append(grants, onBucket("logs", storage.Logs.Arn, logs))
+		grants = append(grants, naming("logs", storage.Logs.Arn, logs))
 	}
 	return grants
 }
@@ -69,10 +72,11 @@ func (s *site) pullImages() policy {
 
 // backups allows no delete: whoever takes over the control plane cannot delete the snapshots. A tag says which of them a newer
 // one has replaced; the bucket's lifecycle removes those.
-func backups(bucket string) policy {
+func (s *site) backups(bucket string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
-		allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"}, []string{bucket + "/*"}, nil),
+		allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"},
+			[]string{bucket + "/" + s.cfg.Cluster.Name + "/etcd/*"}, nil),
 	)
 }
 
@@ -84,10 +88,23 @@ func logs(bucket string) policy {
 	)
 }
 
-// volumes is for the EBS CSI driver. The driver puts the cluster's tag on every volume it creates, so that is all it may touch.
-func (s *site) volumes() policy {
-	volume := []string{s.arn("ec2", s.cfg.Region, s.accountID, "volume/*")}
-	ours := equals("aws:ResourceTag/"+s.clusterTag(), "owned")
+// inVPC adds to a condition on what exists that it belongs to this cluster's VPC. Volumes and load balancers made before
+// the tag was introduced carry none, and stay allowed.
+func inVPC(condition map[string]operands, vpc string) map[string]operands {
+	condition["StringEqualsIfExists"] = operands{"aws:ResourceTag/" + config.TagVPC: {vpc}}
+	return condition
+}
+
+// volumes is for the EBS CSI driver: volumes, their snapshots, restores and clones. The driver puts the cluster's tag on every
+// volume and snapshot that it creates, so those are all that it may touch.
+func (s *site) volumes(vpc string) policy {
+	ec2 := func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
+	var (
+		volume   = []string{ec2("volume")}
+		snapshot = []string{s.arn("ec2", s.cfg.Region, "", "snapshot/*")} // the ARN of a snapshot names no account
+		making   = equals("aws:RequestTag/"+s.clusterTag(), "owned")
+		ours     = inVPC(equals("aws:ResourceTag/"+s.clusterTag(), "owned"), vpc)
+	)
 	return document(
 		allow("Describe", []string{
 			"ec2:DescribeAvailabilityZones",
@@ -99,24 +116,43 @@ func (s *site) volumes() policy {
 			"ec2:DescribeVolumesModifications",
 			"ec2:DescribeVolumeStatus",
 		}, all, nil),
-		allow("Create", []string{"ec2:CreateVolume"}, volume, equals("aws:RequestTag/"+s.clusterTag(), "owned")),
-		allow("TagNew", []string{"ec2:CreateTags"}, volume, equals("ec2:CreateAction", "CreateVolume")),
-		allow("Change", []string{"ec2:DeleteVolume", "ec2:ModifyVolume"}, volume, ours),
-		allow("Attach", []string{"ec2:AttachVolume", "ec2:DetachVolume"},
-			append([]string{s.arn("ec2", s.cfg.Region, s.accountID, "instance/*")}, volume...), ours),
+		allow("Create", []string{"ec2:CopyVolumes", "ec2:CreateVolume"}, volume, making),
+		allow("Clone", []string{"ec2:CopyVolumes"}, volume, equals("ec2:ResourceTag/"+s.clusterTag(), "owned")),
+		allow("Snapshot", []string{"ec2:CreateSnapshot"}, snapshot, making),
+		allow("Use", []string{"ec2:AttachVolume", "ec2:CreateSnapshot", "ec2:DeleteVolume", "ec2:DetachVolume", "ec2:ModifyVolume"},
+			append([]string{ec2("instance")}, volume...), ours),
+		allow("Restore", []string{"ec2:CreateVolume", "ec2:DeleteSnapshot"}, snapshot, ours),
+		allow("TagNew", []string{"ec2:CreateTags"}, append(snapshot[:1:1], volume...), map[string]operands{
+			"StringEquals": {"ec2:CreateAction": {"CopyVolumes", "CreateSnapshot", "CreateVolume"}},
+		}),
+		// A VolumeAttributesClass may change tags, but not those by which the volume belongs to the cluster.
+		allow("TagLater", []string{"ec2:CreateTags", "ec2:DeleteTags"}, volume, map[string]operands{
+			"StringEquals":                 {"aws:ResourceTag/" + s.clusterTag(): {"owned"}},
+			"StringEqualsIfExists":         {"aws:ResourceTag/" + config.TagVPC: {vpc}},
+			"Null":                         {"aws:TagKeys": {"false"}},
+			"ForAllValues:StringNotEquals": {"aws:TagKeys": {config.TagVPC, s.clusterTag()}},
+		}),
+		// Where the account encrypts volumes with a key of the customer, EC2 uses that key in the name of the driver. Without
+		// the right to it, a new volume vanishes right after it was made.
+		allow("Key", []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"},
+			[]string{s.arn("kms", s.cfg.Region, s.accountID, "key/*")},
+			equals("kms:ViaService", "ec2."+s.cfg.Region+"."+s.dnsSuffix())),
 	)
 }
 
 // loadBalancers is for the AWS Load Balancer Controller: application and network load balancers with instance targets. What it
 // makes carries its own tag with the name of the cluster. Left out of the project's policy: WAF, Shield, Cognito, certificates in IAM.
-func (s *site) loadBalancers() policy {
+//
+// SetRulePriorities is the one action for which the service gives no tags to conditions, so it is allowed on every rule of the
+// account and region; the controller calls it whenever an Ingress of the shared group comes or goes.
+func (s *site) loadBalancers(vpc string) policy {
 	const tag = "elbv2.k8s.aws/cluster"
 	var (
 		name     = s.cfg.Cluster.Name
 		ec2      = func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
-		elb      = s.arn("elasticloadbalancing", s.cfg.Region, s.accountID, "*")
+		elb      = func(kind string) string { return s.arn("elasticloadbalancing", s.cfg.Region, s.accountID, kind) }
 		group    = []string{ec2("security-group")}
-		made     = equals("aws:ResourceTag/"+tag, name)
+		made     = inVPC(equals("aws:ResourceTag/"+tag, name), vpc)
 		making   = equals("aws:RequestTag/"+tag, name)
 		ofNodes  = equals("aws:ResourceTag/"+s.clusterTag(), "owned")
 		creating = func(action string) map[string]operands {
@@ -157,8 +193,8 @@ func (s *site) loadBalancers() policy {
 		}, all, nil),
 		// An account that never had a load balancer lacks the role that AWS runs them by.
 		allow("ServiceRole", []string{"iam:CreateServiceLinkedRole"},
-			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing."+s.dnsSuffix()+"/*")},
-			equals("iam:AWSServiceName", "elasticloadbalancing."+s.dnsSuffix())),
+			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
+			equals("iam:AWSServiceName", "elasticloadbalancing.amazonaws.com")), // the name is the same in every partition
 		allow("CreateGroup", []string{"ec2:CreateSecurityGroup"}, group, making),
 		allow("CreateGroupInVpc", []string{"ec2:CreateSecurityGroup"}, []string{ec2("vpc")}, ofNodes),
 		allow("TagNewGroup", []string{"ec2:CreateTags"}, group, creating("CreateSecurityGroup")),
@@ -170,17 +206,20 @@ func (s *site) loadBalancers() policy {
 			"ec2:RevokeSecurityGroupIngress",
 		}, group, made),
 		allow("OpenNodes", []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"}, group, ofNodes),
-		allow("Create", elbActions("CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup"), []string{elb}, making),
-		allow("TagNew", elbActions("AddTags"), []string{elb}, map[string]operands{"StringEquals": {
+		allow("Create", elbActions("CreateLoadBalancer", "CreateTargetGroup"), []string{elb("loadbalancer/*"), elb("targetgroup/*")}, making),
+		// Only in a load balancer of the cluster: the tags are those of what gets the listener or the rule.
+		allow("Add", elbActions("CreateListener", "CreateRule"), []string{elb("loadbalancer/*"), elb("listener/*")}, made),
+		allow("TagNew", elbActions("AddTags"), []string{elb("*")}, map[string]operands{"StringEquals": {
 			"elasticloadbalancing:CreateAction": {"CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup"},
 			"aws:RequestTag/" + tag:             {name},
 		}}),
 		allow("Change", elbActions(
 			"AddListenerCertificates", "AddTags", "DeleteListener", "DeleteLoadBalancer", "DeleteRule", "DeleteTargetGroup",
-			"DeregisterTargets", "ModifyListener", "ModifyListenerAttributes", "ModifyLoadBalancerAttributes", "ModifyRule",
-			"ModifyTargetGroup", "ModifyTargetGroupAttributes", "RegisterTargets", "RemoveListenerCertificates", "RemoveTags",
-			"SetIpAddressType", "SetRulePriorities", "SetSecurityGroups", "SetSubnets",
-		), []string{elb}, made),
+			"DeregisterTargets", "ModifyCapacityReservation", "ModifyIpPools", "ModifyListener", "ModifyListenerAttributes",
+			"ModifyLoadBalancerAttributes", "ModifyRule", "ModifyTargetGroup", "ModifyTargetGroupAttributes", "RegisterTargets",
+			"RemoveListenerCertificates", "RemoveTags", "SetIpAddressType", "SetSecurityGroups", "SetSubnets",
+		), []string{elb("*")}, made),
+		allow("Reorder", elbActions("SetRulePriorities"), []string{elb("listener-rule/*")}, nil),
 	)
 }
 

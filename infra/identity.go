@@ -16,11 +16,11 @@ type Identity struct {
 
 	// Profiles are the instance profiles by node role.
 	Profiles map[string]*iam.InstanceProfile
-	// Grants are the policies on each role. Take one away and the controller that lives by it cannot clean up.
+	// Grants are the policies on each role. Take one away and the controller that uses it cannot clean up.
 	Grants map[string][]pulumi.Resource
 }
 
-func newIdentity(s *site, parent pulumi.Resource, storage *Storage) (*Identity, error) {
+func newIdentity(s *site, parent pulumi.Resource, storage *Storage, network *Network) (*Identity, error) {
 	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Grants: map[string][]pulumi.Resource{}}
 	opts, err := s.component("Identity", "identity", id, parent)
 	if err != nil {
@@ -30,7 +30,7 @@ func newIdentity(s *site, parent pulumi.Resource, storage *Storage) (*Identity, 
 		name   string
 		grants []grant
 	}{
-		{config.ControlPlane, s.controlPlaneGrants(storage)},
+		{config.ControlPlane, s.controlPlaneGrants(storage, network)},
 		{config.Worker, s.workerGrants()},
 	} {
 		if err := id.role(s, role.name, role.grants, opts); err != nil {

@@ -78,7 +78,7 @@ func build(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := newIdentity(s, in, storage)
+	identity, err := newIdentity(s, in, storage, network)
 	if err != nil {
 		return nil, err
 	}

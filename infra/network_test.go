@@ -2,6 +2,7 @@ package infra
 
 import (
 	"net/netip"
+	"regexp"
 	"testing"
 )
 
@@ -55,5 +56,20 @@ func TestS3StaysInTheVPC(t *testing.T) {
 	}
 	if got := e.at("vpcEndpointType").StringValue(); got != "Gateway" {
 		t.Errorf("type %s, which costs by the hour", got)
+	}
+}
+
+// In China the ARNs and most names of services end otherwise, and what does not follow fails in the middle of an up.
+func TestNamesFollowThePartition(t *testing.T) {
+	commercial := regexp.MustCompile(`arn:aws:|[^"]*amazonaws\.com(\.cn)?`)
+	same := regexp.MustCompile(`^(com\.amazonaws\.cn-north-1\.s3|elasticloadbalancing\.amazonaws\.com|.*/elasticloadbalancing\.amazonaws\.com)$`)
+	w := deploy(t, "staging", settings{"environment": "staging", "aws:region": "cn-north-1"})
+	for _, r := range w.resources {
+		text := r.at().String()
+		for _, found := range commercial.FindAllStringSubmatch(text, -1) {
+			if found[1] != ".cn" && !same.MatchString(found[0]) {
+				t.Errorf("%s says %s in China", r, found[0])
+			}
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	switch args.TypeToken {
 	case "aws:s3/bucketV2:BucketV2":
 		set("bucket", args.Name+"-0a1b2c3")
-		set("arn", "arn:aws:s3:::"+args.Name+"-0a1b2c3")
+		set("arn", "arn:"+partitionOf(w.cfg.Region)+":s3:::"+args.Name+"-0a1b2c3")
 	case "aws:ec2/instance:Instance":
 		set("publicIp", "public-ip-of-"+args.Name)
 		set("privateIp", "private-ip-of-"+args.Name)
