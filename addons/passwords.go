@@ -1,6 +1,7 @@
 package addons
 
 import (
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 
@@ -9,8 +10,27 @@ import (
 	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 )
+
+//go:embed scripts/password.sh
+var passwordScript string
+
+// applyPassword makes a running service take its password: rabbitmq, redis and grafana read the Secret only when their
+// volume is new or when they start. The step runs when the password changes. It asks the service first, so that a run on a
+// service that has the password already changes nothing. It stands behind the service, which has to be ready to be asked.
+func (b *builder) applyPassword(service, user string, password pulumi.StringOutput, running ...pulumi.Resource) error {
+	_, err := b.args.Cluster.OnControlPlane(b.ctx, "password-"+service, cluster.Step{
+		Name: "password",
+		Run: cluster.Script{Text: passwordScript, Env: map[string]pulumi.StringInput{
+			"SERVICE": pulumi.String(service), "USERNAME": pulumi.String(user),
+		}},
+		Files:   map[string]pulumi.StringInput{"password": password},
+		Minutes: 15,
+	}, b.options(needs(running...), nil)...)
+	return err
+}
 
 // password is what the user has set as <name>Password, or else one that is made once and kept in the state. It is a
 // secret either way, and published with the platform's outputs.

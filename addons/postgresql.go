@@ -30,7 +30,8 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	if err != nil {
 		return err
 	}
-	credentials, err := b.secret("postgresql-app", dataNamespace, "kubernetes.io/basic-auth", nil,
+	// Without the label the operator does not watch the Secret, and a changed password waits for some other change.
+	credentials, err := b.secret("postgresql-app", dataNamespace, "kubernetes.io/basic-auth", map[string]string{"cnpg.io/reload": "true"},
 		map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password}, needs(data))
 	if err != nil {
 		return err

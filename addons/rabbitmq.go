@@ -44,7 +44,11 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 		return err
 	}
 	b.operands = append(b.operands, gate)
-	if _, err := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials)); err != nil {
+	servers, err := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
+	if err != nil {
+		return err
+	}
+	if err := b.applyPassword("rabbitmq", rabbitmqUser, password, servers); err != nil {
 		return err
 	}
 	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))

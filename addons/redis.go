@@ -24,11 +24,14 @@ func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.release("valkey", valkeyChart, kube.ReleaseArgs{
+	server, err := b.release("valkey", valkeyChart, kube.ReleaseArgs{
 		Namespace: dataNamespace,
 		Values:    valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, credentials, vol.class, vol.gate, monitors))
-	return err
+	if err != nil {
+		return err
+	}
+	return b.applyPassword("redis", "default", password, server)
 }
 
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {

@@ -24,6 +24,14 @@ func (s *step) hold() (string, error) {
 	return "holding", nil
 }
 
+// password asks a service of the add-ons for a password. The model knows no accounts.
+func (s *step) password() (string, error) {
+	if _, err := s.api(); err != nil {
+		return "", err
+	}
+	return "unchanged", nil
+}
+
 func (s *step) release() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err

@@ -102,6 +102,8 @@ var stepLatencies = map[string]latency{
 	"backup": {4 * second, call},
 	// measured: 5 to 12 s to Ready and CoreDNS; Calico's images of 200 MB are pulled before it: seen, 25 to 35 s.
 	"nodes-ready": {40 * second, 0},
+	// Two calls of a command line in a container; a restart only where the password has changed.
+	"password": {6 * second, call},
 	// Deletion waits for load balancers and volumes that users made; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }

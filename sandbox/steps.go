@@ -29,6 +29,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node-delete":         (*step).drain,
 	"backup":              (*step).backup,
 	"nodes-ready":         (*step).nodesReady,
+	"password":            (*step).password,
 	"release-gate":        (*step).hold,
 	"release-gate-delete": (*step).release,
 }

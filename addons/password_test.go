@@ -1,0 +1,115 @@
+package addons
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/base64"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fakeKubectl stands for services in containers: the file password holds what the service accepts. It writes down its
+// arguments, and fails where the file dead exists.
+const fakeKubectl = `#!/usr/bin/env bash
+echo "$*" >>calls
+if [ -e dead ]; then echo "error: unable to upgrade connection: container not found"; exit 1; fi
+case "$*" in
+*authenticate_user*) IFS= read -r given; if [ "$given" = "$(cat password)" ]; then echo Success; else echo 'Error: failed to authenticate user'; exit 65; fi ;;
+*valkey-cli*) IFS= read -r given; if [ "$given" = "$(cat password)" ]; then echo PONG; else echo 'AUTH failed: WRONGPASS invalid username-password pair'; fi ;;
+*change_password*|*reset-admin-password*) if [ -e stubborn ]; then echo 'Error: no such user'; exit 1; fi; IFS= read -r given; printf %s "$given" >password ;;
+*'rollout restart'*) [ -e stubborn ] || cp secret password ;;
+esac
+`
+
+// runPassword runs the script for a service that accepts "old", with files of these names next to the fake.
+func runPassword(t *testing.T, service, password string, files ...string) (out, accepted, calls string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"kubectl": fakeKubectl, "password": "old", "secret": password} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	if err := w.WriteHeader(&tar.Header{Name: "password", Mode: 0o600, Size: int64(len(password))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(password)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", passwordScript)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SERVICE="+service, "USERNAME=platform", "LIMIT=0", "INTERVAL=0")
+	cmd.Stdin = strings.NewReader(base64.StdEncoding.EncodeToString(packed.Bytes()))
+	text, err := cmd.CombinedOutput()
+	read := func(name string) string {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	return string(text), read("password"), read("calls"), err
+}
+
+func TestChangedPasswordReachesTheService(t *testing.T) {
+	const fresh = `n'e"w $(id) \ pässword`
+	for _, service := range []string{"rabbitmq", "redis", "grafana"} {
+		out, accepted, calls, err := runPassword(t, service, fresh)
+		if err != nil || out != "changed\n" || accepted != fresh {
+			t.Errorf("%s: it accepts %q after %q, %v", service, accepted, out, err)
+		}
+		if strings.Contains(calls, "w $(id)") {
+			t.Errorf("%s: the password is on a command line:\n%s", service, calls)
+		}
+	}
+}
+
+func TestPasswordThatIsAcceptedChangesNothing(t *testing.T) {
+	for _, service := range []string{"rabbitmq", "redis"} {
+		out, _, calls, err := runPassword(t, service, "old")
+		if err != nil || out != "unchanged\n" || strings.Count(calls, "\n") != 1 {
+			t.Errorf("%s: %q, %v, calls:\n%s", service, out, err, calls)
+		}
+	}
+}
+
+func TestPasswordThatCannotBeSetFails(t *testing.T) {
+	for _, service := range []string{"rabbitmq", "redis", "grafana"} {
+		for file, says := range map[string]string{"dead": "container not found", "stubborn": "password"} {
+			out, accepted, _, err := runPassword(t, service, "fresh", file)
+			if err == nil || !strings.Contains(out, says) || accepted != "old" || strings.Contains(out, "fresh") {
+				t.Errorf("%s with %s: it accepts %q after %q, %v", service, file, accepted, out, err)
+			}
+		}
+	}
+}
+
+// The password of a step travels on its standard input, which is a secret of the state.
+func TestPasswordsOfServicesAreApplied(t *testing.T) {
+	r := install(t, given, everything)
+	for service, running := range map[string]string{"rabbitmq": "rabbitmq", "redis": "valkey"} {
+		step := r.find(t, "password-"+service)
+		if !step.inputs["stdin"].IsSecret() || strings.Contains(step.inputs["create"].StringValue(), "given-") {
+			t.Errorf("the password of %s is readable", service)
+		}
+		if !r.outlives(running, step.name) {
+			t.Errorf("%s does not wait for %s", step.name, running)
+		}
+	}
+	if label := plainMap(r.find(t, "secret-postgresql-app").inputs)["metadata"].(map[string]any)["labels"].(map[string]any); label["cnpg.io/reload"] != "true" {
+		t.Error("CloudNativePG does not watch the Secret of PostgreSQL's password")
+	}
+}
