@@ -34,7 +34,17 @@ func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) error {
 	return b.applyPassword("redis", "default", password, server)
 }
 
+// valkeyConfig has every write in the log on disk within a second; without it a restart loses minutes. Memory is bounded, or
+// a cache that grows takes the node down with PostgreSQL, RabbitMQ and Prometheus on it. Keys with an expiry are cache, and
+// go first.
+func valkeyConfig(memoryMiB int) string {
+	return fmt.Sprintf("appendonly yes\nmaxmemory %dmb\nmaxmemory-policy volatile-lru\n", memoryMiB)
+}
+
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
+	memory := cfg.Addons.Redis.MaxMemoryMiB
+	resources := requests("50m", fmt.Sprintf("%dMi", memory))
+	resources["limits"] = kube.Values{"memory": fmt.Sprintf("%dMi", 2*memory)}
 	return storagePlacement(cfg).onto(kube.Values{
 		"clusterDomain": cfg.Cluster.DNSDomain,
 		"auth": kube.Values{
@@ -47,12 +57,11 @@ func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 			"requestedSize": fmt.Sprintf("%dGi", cfg.Addons.Redis.StorageGiB),
 			"className":     storageClass,
 		},
-		// Every write goes to the log on disk within a second; without it a restart loses minutes.
-		"valkeyConfig": "appendonly yes\n",
+		"valkeyConfig": valkeyConfig(memory),
 		// The volume can be attached to one node only, so the old pod has to go first.
 		"deploymentStrategy": "Recreate",
 		"readinessProbe":     kube.Values{"enabled": true},
-		"resources":          requests("50m", "128Mi"),
+		"resources":          resources,
 		"initResources":      requests("10m", "16Mi"),
 		"metrics": kube.Values{
 			"enabled":        true,

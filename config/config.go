@@ -187,7 +187,7 @@ type Addons struct {
 	Monitoring      Addon    `json:"monitoring"`
 	Logging         Addon    `json:"logging"`
 	RabbitMQ        RabbitMQ `json:"rabbitmq"`
-	Redis           Storage  `json:"redis"`
+	Redis           Redis    `json:"redis"`
 	PostgreSQL      Storage  `json:"postgresql"`
 	ArgoCD          ArgoCD   `json:"argocd"`
 	ArgoRollouts    Addon    `json:"argoRollouts"`
@@ -204,6 +204,14 @@ type Storage struct {
 type RabbitMQ struct {
 	Storage
 	Replicas int `json:"replicas"`
+}
+
+// Redis is Valkey with one server.
+type Redis struct {
+	Storage
+	// MaxMemoryMiB is what its data may take. The pod's limit is twice that, because a rewrite of the log on disk copies
+	// what changes meanwhile.
+	MaxMemoryMiB int `json:"maxMemoryMiB"`
 }
 
 // ArgoCD is Argo CD and, when a repository is given, the root Application that syncs envs/<environment> from it.

@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
   "certManager": {"enabled": true, "values": null}, "loadBalancer": {"enabled": true, "values": null},
   "monitoring": {"enabled": true, "values": null}, "logging": {"enabled": false, "values": null},
   "rabbitmq": {"enabled": true, "values": null, "storageGiB": 10, "replicas": 1},
-  "redis": {"enabled": true, "values": null, "storageGiB": 5},
+  "redis": {"enabled": true, "values": null, "storageGiB": 5, "maxMemoryMiB": 256},
   "postgresql": {"enabled": false, "values": null, "storageGiB": 10},
   "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD"},
   "argoRollouts": {"enabled": true, "values": null},

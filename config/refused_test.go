@@ -319,6 +319,7 @@ var refused = []struct {
 	{"every worker repels", "nodes: [" + master + ", " + store + "]", "nodes", "must have a worker without"},
 	{"no storage", "addons: {postgresql: {storageGiB: 0}}", "addons.postgresql.storageGiB", "from 1 to 16384"},
 	{"storage of Redis", "addons: {redis: {storageGiB: -1}}", "addons.redis.storageGiB", "from 1 to 16384"},
+	{"memory of Redis", "addons: {redis: {maxMemoryMiB: 1}}", "addons.redis.maxMemoryMiB", "from 32 to"},
 	{"storage of RabbitMQ", "addons: {rabbitmq: {storageGiB: 99999}}", "addons.rabbitmq.storageGiB", "from 1 to 16384"},
 	{"even replicas", "addons: {rabbitmq: {replicas: 2}}", "addons.rabbitmq.replicas", "must be an odd number"},
 	{"Git repository by path", "addons: {argocd: {repoUrl: /srv/git}}", "addons.argocd.repoUrl", "must begin with https:// or ssh://"},

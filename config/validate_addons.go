@@ -5,6 +5,9 @@ import "fmt"
 const (
 	maxClaim    = 16384
 	maxReplicas = 7
+	// Valkey itself takes some MiB; the largest instances of EC2 have 24 TiB.
+	minRedisMemory = 32
+	maxRedisMemory = 8 << 20
 )
 
 // switches are the add-ons by their keys.
@@ -48,6 +51,7 @@ func (v *validator) addons() {
 	} {
 		v.between(s.path, s.size, 1, maxClaim, "GiB of a gp3 volume", 10)
 	}
+	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256)
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
 		v.fault("addons.rabbitmq.replicas", n, fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas), "3")
 	}
