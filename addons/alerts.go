@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -73,27 +74,7 @@ func alertGroups(cfg *config.Config) map[string][]alert {
 				"Look at: kubectl -n logging get pods, and kubectl -n logging logs loki-0."},
 		}
 	}
-	if cfg.Addons.RabbitMQ.On() {
-		groups["rabbitmq"] = []alert{
-			{"RabbitMQDown", fmt.Sprintf(`count(rabbitmq_identity_info{namespace=%q}) < %d or absent(rabbitmq_identity_info{namespace=%[1]q})`, dataNamespace, cfg.Addons.RabbitMQ.Replicas),
-				"5m", "critical", "A RabbitMQ server does not answer.", "Look at: kubectl -n data get rabbitmqcluster,pods."},
-			{"RabbitMQBlocksPublishers", `max by (pod) (rabbitmq_alarms_memory_used_watermark) > 0 or max by (pod) (rabbitmq_alarms_free_disk_space_watermark) > 0`,
-				"2m", "critical", "{{ $labels.pod }} has run short of memory or disk and holds publishers back.",
-				"Drain queues, or raise addons.rabbitmq.storageGiB."},
-			{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
-				"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.", "Look at the consumers."},
-		}
-	}
-	if cfg.Addons.Redis.On() {
-		groups["redis"] = []alert{
-			{"RedisDown", `max(redis_up) < 1 or absent(redis_up)`, "5m", "critical",
-				"Redis does not answer.", "Look at: kubectl -n data get pods -l app.kubernetes.io/name=valkey."},
-			{"RedisEvictsKeys", `increase(redis_evicted_keys_total[10m]) > 0`, "5m", "warning",
-				"Redis drops keys because its memory is full.", "Raise its memory, or shorten the life of keys."},
-			{"RedisNotPersisted", `redis_aof_last_write_status == 0 or redis_rdb_last_bgsave_status == 0`, "10m", "critical",
-				"Redis cannot write to its volume.", "Look at the free space of its volume."},
-		}
-	}
+	maps.Copy(groups, dataAlerts(cfg))
 	return groups
 }
 

@@ -1,0 +1,56 @@
+package addons
+
+import (
+	"fmt"
+
+	"kubeadm-aws/config"
+)
+
+// dataAlerts are the rules of the data services that are on.
+func dataAlerts(cfg *config.Config) map[string][]alert {
+	groups := map[string][]alert{}
+	if cfg.Addons.RabbitMQ.On() {
+		groups["rabbitmq"] = rabbitmqAlerts(cfg.Addons.RabbitMQ.Replicas)
+	}
+	if cfg.Addons.Redis.On() {
+		groups["redis"] = redisAlerts()
+	}
+	if cfg.Addons.PostgreSQL.On() {
+		groups["postgresql"] = postgresqlAlerts()
+	}
+	return groups
+}
+
+func rabbitmqAlerts(replicas int) []alert {
+	return []alert{
+		{"RabbitMQDown", fmt.Sprintf(`count(rabbitmq_identity_info{namespace=%q}) < %d or absent(rabbitmq_identity_info{namespace=%[1]q})`, dataNamespace, replicas),
+			"5m", "critical", "A RabbitMQ server does not answer.", "Look at: kubectl -n data get rabbitmqcluster,pods."},
+		{"RabbitMQBlocksPublishers", `max by (pod) (rabbitmq_alarms_memory_used_watermark) > 0 or max by (pod) (rabbitmq_alarms_free_disk_space_watermark) > 0`,
+			"2m", "critical", "{{ $labels.pod }} has run short of memory or disk and holds publishers back.",
+			"Drain queues, or raise addons.rabbitmq.storageGiB."},
+		{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
+			"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.", "Look at the consumers."},
+	}
+}
+
+func redisAlerts() []alert {
+	return []alert{
+		{"RedisDown", `max(redis_up{namespace="data"}) < 1 or absent(redis_up{namespace="data"})`, "5m", "critical",
+			"Redis does not answer.", "Look at: kubectl -n data get pods -l app.kubernetes.io/name=valkey."},
+		{"RedisEvictsKeys", `increase(redis_evicted_keys_total{namespace="data"}[10m]) > 0`, "5m", "warning",
+			"Redis drops keys because its memory is full.", "Raise addons.redis.maxMemoryMiB, or shorten the life of keys."},
+		// Keys without an expiry are never dropped: what is full of them refuses writes.
+		{"RedisMemoryFull", `redis_memory_used_bytes{namespace="data"} / (redis_memory_max_bytes{namespace="data"} > 0) > 0.95`, "10m", "critical",
+			"Redis is full. It drops keys that expire, and refuses writes when there are none.",
+			"Raise addons.redis.maxMemoryMiB, or give keys an expiry."},
+		{"RedisNotPersisted", `redis_aof_last_write_status{namespace="data"} == 0 or redis_rdb_last_bgsave_status{namespace="data"} == 0`, "10m", "critical",
+			"Redis cannot write to its volume.", "Look at the free space of its volume."},
+	}
+}
+
+func postgresqlAlerts() []alert {
+	return []alert{
+		{"PostgreSQLDown", `max(cnpg_collector_up{namespace="data"}) < 1 or absent(cnpg_collector_up{namespace="data"})`, "5m", "critical",
+			"PostgreSQL does not answer.", "Look at: kubectl -n data describe cluster postgresql, and kubectl -n data get pods -l cnpg.io/cluster=postgresql."},
+	}
+}
