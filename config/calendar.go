@@ -211,8 +211,32 @@ func count(matches []bool) int {
 	return n
 }
 
-// perHour is how often the event comes in an hour that it comes in.
-func (c calendar) perHour() int { return count(c.minute) }
+// times are the events of a day that has any, from midnight.
+func (c calendar) times() []time.Duration {
+	var inDay []time.Duration
+	for h, on := range c.hours {
+		for m, too := range c.minute {
+			if on && too {
+				inDay = append(inDay, time.Duration(h)*time.Hour+time.Duration(m)*time.Minute)
+			}
+		}
+	}
+	return inDay
+}
+
+// shortestPause is the shortest time from one event to the next: between two of one day, or from the last of a day to the
+// first of the next day.
+func (c calendar) shortestPause() time.Duration {
+	inDay := c.times()
+	shortest := 24*time.Hour - inDay[len(inDay)-1] + inDay[0]
+	if count(c.weekdays[:]) == 1 || count(c.days) == 1 {
+		shortest += 24 * time.Hour // the next day has no event
+	}
+	for i := 1; i < len(inDay); i++ {
+		shortest = min(shortest, inDay[i]-inDay[i-1])
+	}
+	return shortest
+}
 
 // longestGap is the largest number of days from one day with the event to the next, over the 28 years after which the
 // days of the week fall on the same dates again. ever is false when no day matches.
@@ -264,14 +288,7 @@ func (c calendar) longestPause() time.Duration {
 	if !ever {
 		return 0
 	}
-	var inDay []time.Duration
-	for h, on := range c.hours {
-		for m, too := range c.minute {
-			if on && too {
-				inDay = append(inDay, time.Duration(h)*time.Hour+time.Duration(m)*time.Minute)
-			}
-		}
-	}
+	inDay := c.times()
 	// From the last of one day to the first of the next, or between two of one day.
 	longest := time.Duration(days)*24*time.Hour - inDay[len(inDay)-1] + inDay[0]
 	for i := 1; i < len(inDay); i++ {

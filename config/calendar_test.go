@@ -44,8 +44,8 @@ func TestCalendar(t *testing.T) {
 			continue
 		}
 		gap, ever := c.longestGap()
-		if !ever || gap != want.gap || c.perHour() != want.perHour {
-			t.Errorf("%s: gap %d (%t), %d per hour; want %v", text, gap, ever, c.perHour(), want)
+		if !ever || gap != want.gap || count(c.minute) != want.perHour {
+			t.Errorf("%s: gap %d (%t), %d per hour; want %v", text, gap, ever, count(c.minute), want)
 		}
 	}
 	for _, text := range []string{
@@ -80,6 +80,18 @@ func TestLongestPause(t *testing.T) {
 	} {
 		if got := (Backup{Schedule: text}).LongestPause(); got != want {
 			t.Errorf("%s pauses for %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestShortestPause(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"hourly": time.Hour, "daily": 24 * time.Hour, "weekly": 48 * time.Hour, "*:0/30": 30 * time.Minute, "03:0,4,8": 4 * time.Minute,
+		"*:0,58": 2 * time.Minute, "0,23:1,59": 2 * time.Minute, "Mon 0,23:0,59": 59 * time.Minute, "minutely": time.Minute,
+	} {
+		c, err := parseCalendar(text)
+		if got := c.shortestPause(); err != nil || got != want {
+			t.Errorf("%s: %s, want %s (%v)", text, got, want, err)
 		}
 	}
 }

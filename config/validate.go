@@ -91,7 +91,9 @@ func (v *validator) unique(path string, list []string) {
 // general checks what belongs to no part.
 func (v *validator) general() {
 	v.oneOf("environment", v.c.Environment, Dev, Staging, Prod)
-	if !tagValue.MatchString(v.c.Owner) {
+	if strings.HasPrefix(strings.ToLower(v.c.Owner), "aws:") {
+		v.fault("owner", v.c.Owner, "must not begin with aws:, which AWS keeps for its own tags", "platform-team")
+	} else if !tagValue.MatchString(v.c.Owner) {
 		v.fault("owner", v.c.Owner, "must be 1 to 128 letters, digits, spaces or any of _.:/=+-@, because it becomes an AWS tag", "platform-team")
 	}
 }

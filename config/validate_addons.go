@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 const (
 	maxClaim    = 16384
@@ -42,14 +45,15 @@ func (v *validator) addons() {
 	}
 	v.places(on)
 	for _, s := range []struct {
-		path string
-		size int
+		path      string
+		size, low int
+		why       string
 	}{
-		{"addons.rabbitmq.storageGiB", a.RabbitMQ.StorageGiB},
-		{"addons.redis.storageGiB", a.Redis.StorageGiB},
-		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB},
+		{"addons.rabbitmq.storageGiB", a.RabbitMQ.StorageGiB, 3, "GiB of a gp3 volume; RabbitMQ takes no message while less than 2 GB are free"},
+		{"addons.redis.storageGiB", a.Redis.StorageGiB, 1, "GiB of a gp3 volume"},
+		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB, 2, "GiB of a gp3 volume; PostgreSQL's log alone takes up to 1.5"},
 	} {
-		v.between(s.path, s.size, 1, maxClaim, "GiB of a gp3 volume", 10)
+		v.between(s.path, s.size, s.low, maxClaim, s.why, 10)
 	}
 	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256)
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
@@ -73,6 +77,7 @@ func (v *validator) places(on map[string]Addon) {
 	if v.isBroken("nodes") {
 		return
 	}
+	v.storageTaints(on)
 	open, storage, labelled := 0, 0, -1
 	for i, n := range v.c.Nodes {
 		if n.Labels["workload"] == "storage" {
@@ -87,7 +92,7 @@ func (v *validator) places(on map[string]Addon) {
 				continue
 			}
 			repelled = true
-			repelledStorage = repelledStorage || t != Taint{Key: "workload", Value: "storage", Effect: "NoSchedule"}
+			repelledStorage = repelledStorage || t != storageTaint
 		}
 		if !repelled {
 			open++
@@ -96,7 +101,7 @@ func (v *validator) places(on map[string]Addon) {
 			storage++
 		}
 	}
-	for _, name := range []string{"rabbitmq", "redis", "postgresql", "monitoring"} {
+	for _, name := range dataServices {
 		if on[name].On() && storage == 0 && labelled >= 0 {
 			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage", fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint but workload=storage:NoSchedule", name), "remove the label or the other taints")
 			break
@@ -106,6 +111,30 @@ func (v *validator) places(on map[string]Addon) {
 		if on[name].On() && open == 0 {
 			v.fault("nodes", nil, fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name), "name: worker-1")
 			return
+		}
+	}
+}
+
+// storageTaint is the one that the data services tolerate on nodes with the label workload=storage.
+var storageTaint = Taint{Key: "workload", Value: "storage", Effect: "NoSchedule"}
+
+// dataServices have volumes, and run on nodes with the label workload=storage where there are any.
+var dataServices = []string{"rabbitmq", "redis", "postgresql", "monitoring"}
+
+// storageTaints refuses the storage taint without its label: the data services then tolerate no taint, and pods whose
+// volume is in that node's zone wait forever.
+func (v *validator) storageTaints(on map[string]Addon) {
+	first := slices.IndexFunc(dataServices, func(name string) bool { return on[name].On() })
+	if first < 0 {
+		return
+	}
+	for i, n := range v.c.Nodes {
+		for j, t := range n.Taints {
+			if t == storageTaint && n.Role == Worker && n.Labels["workload"] != "storage" {
+				v.fault(fmt.Sprintf("nodes[%d].taints[%d]", i, j), t,
+					fmt.Sprintf("keeps pods away, and without the label workload: storage addons.%s does not tolerate it: its pod waits forever for a volume in this node's zone", dataServices[first]),
+					"labels: {workload: storage} with it, or no taint")
+			}
 		}
 	}
 }

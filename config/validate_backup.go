@@ -3,13 +3,14 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 const (
 	maxRetention = 3650
 	maxObjectKey = 1024
-	// maxPerHour keeps one snapshot from starting before the last is uploaded.
-	maxPerHour = 12
+	// minPause keeps one snapshot from starting before the last is uploaded.
+	minPause = 5 * time.Minute
 )
 
 func (v *validator) backup() {
@@ -20,8 +21,9 @@ func (v *validator) backup() {
 	switch {
 	case err != nil:
 		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("is not a systemd calendar expression: %s", err), example)
-	case schedule.perHour() > maxPerHour:
-		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("comes %d times in an hour, and a snapshot may take minutes: at most %d", schedule.perHour(), maxPerHour), example)
+	case schedule.shortestPause() < minPause:
+		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("comes twice within %d minutes, and a snapshot may take minutes: at most every %d minutes",
+			int(schedule.shortestPause().Minutes()), int(minPause.Minutes())), example)
 	default:
 		gap, ever := schedule.longestGap()
 		if !ever {

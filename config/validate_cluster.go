@@ -21,8 +21,10 @@ func (v *validator) cluster() {
 		v.fault("cluster.name", c.Name, fmt.Sprintf("must have at most %d characters: the names of roles and buckets begin with it", maxClusterName), "platform-dev")
 	case !clusterName.MatchString(c.Name):
 		v.fault("cluster.name", c.Name, "must begin with a small letter and go on with small letters, digits and dashes, with no dash at the end", "platform-dev")
-	case reservedBucketPrefix(c.Name) != "":
-		v.fault("cluster.name", c.Name, fmt.Sprintf("must not begin with %s, which S3 keeps for itself", reservedBucketPrefix(c.Name)), "platform-dev")
+	case reservedPrefixOf(c.Name) != "":
+		v.fault("cluster.name", c.Name, fmt.Sprintf("must not begin with %s, which AWS keeps for itself", reservedPrefixOf(c.Name)), "platform-dev")
+	case strings.Contains(c.Name, "--") && len(v.c.Registry.Repositories) > 0:
+		v.fault("cluster.name", c.Name, "must not have two dashes in a row: ECR refuses it in the names of registry.repositories, which begin with it", strings.Join(strings.FieldsFunc(c.Name, func(r rune) bool { return r == '-' }), "-"))
 	}
 	v.version(c.KubernetesVersion)
 	v.oneOf("cluster.cni", c.CNI, "calico", "none")
@@ -33,8 +35,9 @@ func (v *validator) cluster() {
 	}
 }
 
-func reservedBucketPrefix(name string) string {
-	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+// reservedPrefixOf is the beginning of a name that AWS refuses: S3 for buckets, EC2 for security groups.
+func reservedPrefixOf(name string) string {
+	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-", "sg-"} {
 		if strings.HasPrefix(name, prefix) {
 			return prefix
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -72,42 +71,6 @@ func (v *validator) nodeName(path, name string) {
 	case name == "localhost":
 		v.fault(path, name, "would make the machine answer to itself only", "worker-3")
 	}
-}
-
-// instanceType checks syntax and what is known to fail late: which types a region has, only AWS knows.
-func (v *validator) instanceType(path string, n Node) {
-	family, size, _ := strings.Cut(n.InstanceType, ".")
-	example := "t3.medium"
-	if n.Role == ControlPlane {
-		example = "t3.large"
-	}
-	switch {
-	case !instanceType.MatchString(n.InstanceType):
-		v.fault(path, n.InstanceType, "must be the name of an EC2 instance type", example)
-	case arm(family):
-		v.fault(path, n.InstanceType, "has an ARM processor, and images are looked up for x86 only so far", example)
-	case strings.HasPrefix(family, "mac"):
-		v.fault(path, n.InstanceType, "runs macOS only", example)
-	case slices.Contains([]string{"nano", "micro"}, size):
-		v.fault(path, n.InstanceType, "has at most 1 GiB of memory: the kubelet and the agents on every node leave nothing for pods", example)
-	case n.Role == ControlPlane && size == "small":
-		v.fault(path, n.InstanceType, "has 2 GiB of memory, and the control plane carries etcd, the API server and the cloud controllers", example)
-	}
-}
-
-// arm reports whether a family such as t4g, m7gd or a1 has Graviton processors.
-func arm(family string) bool {
-	if family == "a1" {
-		return true
-	}
-	i := strings.IndexAny(family, "0123456789")
-	if i < 0 {
-		return false
-	}
-	// After the generation come the attributes of a family; g is Graviton.
-	after := strings.TrimLeft(family[i:], "0123456789")
-	attributes, _, _ := strings.Cut(after, "-")
-	return strings.Contains(attributes, "g")
 }
 
 // labels checks the labels of a node; what Kubernetes, its controllers or this program set themselves is refused.

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// instanceType checks what the name of an instance type says. Which types a zone has, only AWS knows; package infra asks.
+func (v *validator) instanceType(path string, n Node) {
+	family, size, _ := strings.Cut(n.InstanceType, ".")
+	example := "t3.medium"
+	if n.Role == ControlPlane {
+		example = "t3.large"
+	}
+	fault := func(reason string) { v.fault(path, n.InstanceType, reason, example) }
+	switch {
+	case !instanceType.MatchString(n.InstanceType):
+		fault("must be the name of an EC2 instance type")
+	case arm(family):
+		fault("has an ARM processor, and images are looked up for x86 only so far")
+	case strings.HasPrefix(family, "mac"):
+		fault("runs macOS only")
+	case slices.Contains(paravirtual, family):
+		fault("is of a generation that cannot boot the images of image.os")
+	case slices.Contains([]string{"nano", "micro"}, size):
+		fault("has at most 1 GiB of memory: the kubelet and the agents on every node leave nothing for pods")
+	case n.Role == ControlPlane && size == "small":
+		fault("has 2 GiB of memory, and the control plane carries etcd, the API server and the cloud controllers")
+	case n.Role == ControlPlane && size == "medium" && !burstable(family):
+		fault("has 1 vCPU, and kubeadm wants two for a control plane")
+	}
+}
+
+// paravirtual are the first families of EC2, which boot no hardware-virtualised image (HVM) of Linux.
+var paravirtual = []string{"c1", "m1", "m2", "t1"}
+
+// burstable reports whether a family is one of t2, t3, t3a, t8i and so on, whose medium size has 2 vCPUs and 4 GiB. The
+// medium size of every other family has 1 vCPU.
+func burstable(family string) bool {
+	return len(family) > 1 && family[0] == 't' && family[1] >= '0' && family[1] <= '9'
+}
+
+// arm reports whether a family such as t4g, m7gd, a1 or p6e-gb200 has processors of AWS (Graviton) or Nvidia (Grace).
+func arm(family string) bool {
+	if family == "a1" {
+		return true
+	}
+	i := strings.IndexAny(family, "0123456789")
+	if i < 0 {
+		return false
+	}
+	// After the generation come the attributes of a family; g is Graviton.
+	after := strings.TrimLeft(family[i:], "0123456789")
+	attributes, chip, _ := strings.Cut(after, "-")
+	return strings.Contains(attributes, "g") || strings.HasPrefix(chip, "gb")
+}
