@@ -128,15 +128,20 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 				"repoURL":        settings.RepoURL,
 				"targetRevision": settings.Revision,
 				"path":           "envs/" + cfg.Environment,
-				// The Applications in that folder come from the same place, which only the settings know.
-				"kustomize": kube.Values{"patches": []kube.Values{{
-					"target": kube.Values{"kind": "Application"},
-					"patch": fmt.Sprintf("- {op: replace, path: /spec/source/repoURL, value: %q}\n"+
-						"- {op: replace, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision),
-				}}},
+				"kustomize":      kube.Values{"patches": []kube.Values{sourceOfTheStack(settings)}},
 			},
 			"destination": kube.Values{"server": "https://kubernetes.default.svc", "namespace": "argocd"},
 			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},
 		}},
+	}
+}
+
+// sourceOfTheStack gives the Applications that carry its label the repository and revision of the stack, which only the
+// settings know. Applications without the label keep their own source: a chart, another repository, several sources.
+func sourceOfTheStack(settings config.ArgoCD) kube.Values {
+	return kube.Values{
+		"target": kube.Values{"kind": "Application", "labelSelector": "kubeadm-aws/source=stack"},
+		"patch": fmt.Sprintf("- {op: add, path: /spec/source/repoURL, value: %q}\n"+
+			"- {op: add, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision),
 	}
 }
