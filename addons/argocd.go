@@ -3,6 +3,9 @@ package addons
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -68,14 +71,34 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error
 		}
 		return bcryptHash(values[0].(string), raw)
 	}).(pulumi.StringOutput)
+	// A UUID of version 7 begins with the time at which it was made. This one is made again with every other password.
+	changed, err := random.NewRandomUuid7(b.ctx, "argocd-password-changed", &random.RandomUuid7Args{
+		Keepers: pulumi.StringMap{"password": hash},
+	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
+	if err != nil {
+		return nil, fmt.Errorf("time of argocd's password: %w", err)
+	}
 	return b.secret("argocd-secret", "argocd", "Opaque", map[string]string{
 		"app.kubernetes.io/name":    "argocd-secret",
 		"app.kubernetes.io/part-of": "argocd",
 	}, map[string]pulumi.StringInput{
 		"admin.password": hash,
-		// Sessions that are older than this are logged out. A fixed time, because the present would differ at every run.
-		"admin.passwordMtime": pulumi.String("2026-01-01T00:00:00Z"),
+		// Argo CD refuses sessions and API tokens of the administrator that are older than this.
+		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
 	}, needs(namespace))
+}
+
+// timeOfUUID is the time in a UUID of version 7, its first 48 bits in milliseconds since 1970, in the form of RFC 3339.
+func timeOfUUID(uuid string) (string, error) {
+	digits := strings.ReplaceAll(uuid, "-", "")
+	if len(digits) != 32 {
+		return "", fmt.Errorf("%q is not a UUID", uuid)
+	}
+	milliseconds, err := strconv.ParseInt(digits[:12], 16, 64)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a UUID: %w", uuid, err)
+	}
+	return time.UnixMilli(milliseconds).UTC().Format(time.RFC3339), nil
 }
 
 func argocdValues(cfg *config.Config, monitored bool) kube.Values {

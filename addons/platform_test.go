@@ -66,6 +66,9 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		}
 	case args.TypeToken == "random:index/randomPassword:RandomPassword":
 		outputs["result"] = resource.NewProperty("generated-" + args.Name)
+	case args.TypeToken == "random:index/randomUuid7:RandomUuid7":
+		// 2026-03-01T12:00:00Z
+		outputs["result"] = resource.NewProperty("019ca945-0a00-7000-8000-000000000000")
 	case args.TypeToken == "random:index/randomBytes:RandomBytes":
 		length := int(args.Inputs["length"].NumberValue())
 		outputs["base64"] = resource.NewProperty(base64.StdEncoding.EncodeToString(make([]byte, length)))

@@ -2,6 +2,7 @@ package addons
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -159,5 +160,32 @@ func TestBcryptHash(t *testing.T) {
 	}
 	if _, err := bcryptHash("x", salt[:8]); err == nil {
 		t.Error("a short salt is accepted")
+	}
+}
+
+// Argo CD refuses the administrator's sessions that are older than the change of the password.
+func TestSessionsOfArgoCDEndWithTheirPassword(t *testing.T) {
+	keeper := func(password string) string {
+		r := install(t, map[string]string{"argocdPassword": password}, nil)
+		if got := secretData(t, r, "secret-argocd-secret", "admin.passwordMtime"); got != "2026-03-01T12:00:00Z" {
+			t.Errorf("the password is said to be of %s, want the time in the UUID", got)
+		}
+		keepers := r.find(t, "argocd-password-changed").inputs["keepers"]
+		var texts []string
+		if readable(keepers, &texts); len(texts) > 0 {
+			t.Errorf("the hash of the password is readable: %v", texts)
+		}
+		return fmt.Sprint(keepers)
+	}
+	if first := keeper("first-password"); first != keeper("first-password") || first == keeper("second-password") {
+		t.Error("the time does not change with the password, and with nothing else")
+	}
+}
+
+func TestTimeOfUUID(t *testing.T) {
+	for _, wrong := range []string{"", "none", "019ca945-0a00-7000-8000-00000000000", "zzzca945-0a00-7000-8000-000000000000"} {
+		if got, err := timeOfUUID(wrong); err == nil {
+			t.Errorf("%q is of %s", wrong, got)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"strings"
 
+	"github.com/google/uuid"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -44,6 +45,13 @@ var randomResources = map[string]randomResource{
 			b := make([]byte, int(in.number("length")))
 			_, err := rand.Read(b)
 			return "none", values{"base64": base64.StdEncoding.EncodeToString(b), "hex": hex.EncodeToString(b)}, err
+		},
+	},
+	"random:index/randomUuid7:RandomUuid7": {
+		computed: []string{"result"},
+		make: func(values) (string, values, error) {
+			id, err := uuid.NewV7()
+			return id.String(), values{"result": id.String()}, err
 		},
 	},
 	"random:index/randomId:RandomId": {
