@@ -45,10 +45,14 @@ func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.R
 	if err != nil {
 		return nil, err
 	}
+	receiver, err := b.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
+	if err != nil {
+		return nil, err
+	}
 	stack, err := b.release("kube-prometheus-stack", monitoringChart, kube.ReleaseArgs{
 		Namespace: "monitoring",
 		Values:    monitoringValues(b.cfg).Merge(settings.Values),
-	}, needs(b.root.NodesReady, definitions, login, vol.class, vol.gate))
+	}, needs(b.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +82,11 @@ func monitoringValues(cfg *config.Config) kube.Values {
 			"probeSelectorNilUsesHelmValues":          false,
 			"scrapeConfigSelectorNilUsesHelmValues":   false,
 		})},
-		"alertmanager": kube.Values{"alertmanagerSpec": place.onto(kube.Values{
+		"alertmanager": kube.Values{"alertmanagerSpec": place.onto(alertmanagerValues(cfg).Merge(kube.Values{
 			"storage":                              claim("1Gi"),
 			"persistentVolumeClaimRetentionPolicy": kept,
 			"resources":                            requests("10m", "48Mi"),
-		})},
+		}))},
 		"prometheusOperator": kube.Values{
 			// The webhook catches a bad rule one step earlier than the operator does, for two Jobs and a certificate.
 			"admissionWebhooks": kube.Values{"enabled": false},
@@ -111,6 +115,14 @@ func monitoringValues(cfg *config.Config) kube.Values {
 		"grafana": place.onto(grafanaValues(cfg)),
 	}
 	return values
+}
+
+// alertmanagerValues name the Secret with the configuration; without a receiver the chart makes its own.
+func alertmanagerValues(cfg *config.Config) kube.Values {
+	if cfg.Notifications.Receiver == "" {
+		return nil
+	}
+	return kube.Values{"useExistingSecret": true, "configSecret": alertmanagerSecret}
 }
 
 func grafanaValues(cfg *config.Config) kube.Values {

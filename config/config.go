@@ -2,6 +2,8 @@
 // It is pure Go and creates no resources; Load is called before the first one.
 package config
 
+import "slices"
+
 // Namespace is the Pulumi project name, the prefix of every key in Pulumi.<stack>.yaml.
 const Namespace = "kubeadm-aws"
 
@@ -25,6 +27,8 @@ type Config struct {
 	Mirrors    Mirrors    `json:"mirrors"`
 	Kubernetes Kubernetes `json:"kubernetes"`
 	Addons     Addons     `json:"addons"`
+
+	Notifications Notifications `json:"notifications"`
 
 	// AWS holds the other keys of the namespace aws, and Region is aws:region.
 	AWS    AWS    `json:"-"`
@@ -227,5 +231,40 @@ type ACME struct {
 	Server string `json:"server"`
 }
 
-// Secrets are set with `pulumi config set --secret kubeadm-aws:<key>`; an add-on generates its password when the key is absent.
-var Secrets = []string{"grafanaPassword", "argocdPassword", "rabbitmqPassword", "redisPassword", "postgresqlPassword"}
+// Receivers of notifications.
+const (
+	Slack   = "slack"
+	Discord = "discord"
+	Webhook = "webhook"
+	Email   = "email"
+)
+
+// Notifications say where alerts go: to one receiver. Its address is the secret notificationsUrl; for email it is Email,
+// and the secret notificationsPassword where the mail server wants one.
+type Notifications struct {
+	// Receiver is slack, discord, webhook or email. Empty means that alerts go nowhere.
+	Receiver string `json:"receiver"`
+	Email    Mail   `json:"email"`
+}
+
+// Mail is how mail is sent.
+type Mail struct {
+	To   string `json:"to"`
+	From string `json:"from"`
+	// Server is host:port of the mail server. TLS is required: from the first byte on port 465, by STARTTLS on others.
+	Server string `json:"server"`
+	// Username is who logs in, with notificationsPassword. Empty for a server without login.
+	Username string `json:"username"`
+}
+
+// Names of the secrets that notifications need.
+const (
+	NotificationsURL      = "notificationsUrl"
+	NotificationsPassword = "notificationsPassword"
+)
+
+// passwords are those of add-ons. An add-on generates its password when the key is absent.
+var passwords = []string{"grafanaPassword", "argocdPassword", "rabbitmqPassword", "redisPassword", "postgresqlPassword"}
+
+// Secrets are set with `pulumi config set --secret kubeadm-aws:<key>`.
+var Secrets = slices.Concat(passwords, []string{NotificationsURL, NotificationsPassword})

@@ -43,7 +43,8 @@ func TestDefaults(t *testing.T) {
   "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD"},
   "argoRollouts": {"enabled": true, "values": null},
   "acme": {"email": "", "server": "https://acme-staging-v02.api.letsencrypt.org/directory"}
- }
+ },
+ "notifications": {"receiver": "", "email": {"to": "", "from": "", "server": "", "username": ""}}
 }`
 	text, err := json.Marshal(c)
 	if err != nil {

@@ -69,6 +69,9 @@ const (
 	store  = "{name: storage, labels: {workload: storage}, taints: [{key: workload, value: storage, effect: NoSchedule}]}"
 )
 
+// mailed is a receiver by email that is complete.
+const mailed = "notifications: {receiver: email, email: {to: ops@example.com, from: a@example.com, server: 'smtp.example.com:587'}}"
+
 // nodesWith is a node list with one more node, at position 3.
 func nodesWith(node string) string {
 	return fmt.Sprintf("nodes: [%s, %s, %s, %s]", master, worker, store, node)
@@ -347,6 +350,28 @@ var refused = []struct {
 	{"switch as text", "addons: {metricsServer: {enabled: 'on'}}", "addons.metricsServer.enabled", "must be true or false"},
 	{"log values of no chart", "addons: {logging: {values: {fluentbit: {}}}}", "addons.logging.values", "must be loki or fluentBit"},
 	{"Helm value without a key", "addons: {redis: {values: {'': 1}}}", "addons.redis.values", "key without a name"},
+
+	// Notifications.
+	{"unknown receiver", "notifications: {receiver: slak}", "notifications.receiver", "must be slack or discord or webhook or email"},
+	{"receiver without its address", "notifications: {receiver: slack}", "notificationsUrl", "is not set"},
+	{"address without a receiver", "notificationsUrl: https://hooks.example.com/x", "notificationsUrl", "is not used"},
+	{"address beside email", mailed + "\nnotificationsUrl: https://hooks.example.com/x", "notificationsUrl", "is not used"},
+	{"address without TLS", "notifications: {receiver: slack}\nnotificationsUrl: http://hooks.example.com/x", "notificationsUrl", "must begin with https://"},
+	{"address without a host", "notifications: {receiver: webhook}\nnotificationsUrl: https:///x", "notificationsUrl", "has no valid host name"},
+	{"address with a wrong port", "notifications: {receiver: webhook}\nnotificationsUrl: https://h.example.com:0/x", "notificationsUrl", "has no valid port"},
+	{"address that is none", "notifications: {receiver: discord}\nnotificationsUrl: 'https://h.example.com/a b'", "notificationsUrl", "is not a URL"},
+	{"email without a recipient", "notifications: {receiver: email, email: {from: a@example.com, server: 'm.example.com:587'}}", "notifications.email.to", "is not set"},
+	{"email without a sender", "notifications: {receiver: email, email: {to: a@example.com, server: 'm.example.com:587'}}", "notifications.email.from", "is not set"},
+	{"sender that is no address", "notifications: {receiver: email, email: {to: a@example.com, from: me, server: 'm.example.com:587'}}", "notifications.email.from", "is not a mail address"},
+	{"recipient that is no address", "notifications: {receiver: email, email: {to: me, from: a@example.com, server: 'm.example.com:587'}}", "notifications.email.to", "is not a mail address"},
+	{"email without a server", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com}}", "notifications.email.server", "is not set"},
+	{"mail server without a port", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: m.example.com}}", "notifications.email.server", "must be a host and a port"},
+	{"mail server with a wrong name", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: 'm_x.example.com:25'}}", "notifications.email.server", "no valid host name"},
+	{"mail server with a wrong port", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: 'm.example.com:99999'}}", "notifications.email.server", "no valid port"},
+	{"mail user with a space", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: 'm.example.com:25', username: 'a b'}}\nnotificationsPassword: secret", "notifications.email.username", "without spaces"},
+	{"mail user without a password", "notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: 'm.example.com:25', username: a}}", "notificationsPassword", "is not set"},
+	{"mail password without a user", mailed + "\nnotificationsPassword: secret", "notificationsPassword", "is not used"},
+	{"mail settings for slack", "notifications: {receiver: slack, email: {to: a@example.com}}\nnotificationsUrl: https://hooks.example.com/x", "notifications.email", "is not used"},
 
 	// Secrets.
 	{"password too short", "redisPassword: abc", "redisPassword", "at least 8"},

@@ -3,12 +3,13 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
 // secrets checks the passwords without ever showing one.
 func (v *validator) secrets(get func(key string) (string, bool)) {
-	for _, name := range Secrets {
+	for _, name := range passwords {
 		value, ok := get(Namespace + ":" + name)
 		if !ok {
 			continue
@@ -30,10 +31,13 @@ const (
 )
 
 func secretCommand(name string) string {
+	if !slices.Contains(passwords, name) {
+		return fmt.Sprintf("pulumi config set --secret %s:%s", Namespace, name)
+	}
 	return fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
 }
 
-// plainSecret is the fault of a password that anybody with the repository can read.
+// plainSecret is the fault of a secret that anybody with the repository can read.
 func plainSecret(name string) Fault {
 	return Fault{
 		Key:     Namespace + ":" + name,

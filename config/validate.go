@@ -29,6 +29,7 @@ func (v *validator) all() {
 	v.mirrors()
 	v.kubernetes()
 	v.addons()
+	v.notifications()
 }
 
 // fault records that the value at path cannot stay. Where decoding refused something at, above or below path already,

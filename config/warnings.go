@@ -43,5 +43,8 @@ func (c *Config) Warnings() []string {
 	if c.Cluster.CNI == "none" {
 		warn("cluster.cni is none: nodes are not Ready, and add-ons wait, until you have installed a network for pods")
 	}
+	if c.Environment == Prod && c.Addons.Monitoring.On() && c.Notifications.Receiver == "" {
+		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")
+	}
 	return warnings
 }
