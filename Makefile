@@ -50,7 +50,7 @@ verify: driver ## check a live cluster
 test: ## run the whole test suite
 	@tools/test.sh
 
-e2e: ## prove it on real hosts: docker, root and ../shared/mirror are needed
+e2e: ## prove it on real hosts: docker and root are needed; MIRROR=off installs from the public sources
 	@tools/e2e.sh
 
 lint: ## gofmt, go vet, staticcheck, actionlint, shellcheck, yamllint

@@ -12,11 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"kubeadm-aws/internal/testenv"
 )
 
 // api is a real Kubernetes API server with etcd behind it, and no controllers: tests play them.
@@ -25,27 +26,10 @@ type api struct {
 	kubeconfig string
 }
 
-// binary finds a program that the mirror has compiled.
-func binary(t *testing.T, pattern string) string {
-	t.Helper()
-	root := os.Getenv("MIRROR_DIR")
-	if root == "" {
-		root = "/var/cache/kubeadm-aws-mirror"
-	}
-	found, err := filepath.Glob(filepath.Join(root, "build", pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(found) == 0 {
-		t.Skipf("needs %s, which the mirror compiles (MIRROR_DIR)", pattern)
-	}
-	return slices.Max(found)
-}
-
-// withKubectl puts the mirror's kubectl before any other on PATH, for the script under test calls it.
+// withKubectl puts the kubectl of the API server's release first on PATH, because the script under test calls it.
 func withKubectl(t *testing.T) {
 	t.Helper()
-	t.Setenv("PATH", filepath.Dir(binary(t, "k8s-*/bin/kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("PATH", filepath.Dir(testenv.NeedKubernetes(t, "kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 func freePort(t *testing.T) int {
@@ -63,7 +47,7 @@ func startAPI(t *testing.T) *api {
 	if testing.Short() {
 		t.Skip("starts an API server")
 	}
-	etcd, server := binary(t, "etcd-v*/bin/etcd"), binary(t, "k8s-*/bin/kube-apiserver")
+	etcd, server := testenv.NeedKubernetes(t, "etcd"), testenv.NeedKubernetes(t, "kube-apiserver")
 	withKubectl(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -130,7 +130,7 @@ func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config
 		},
 	})
 	if err != nil {
-		return nil, fail(exitCannotStart, "Hosts need root, docker and the scripts of ../shared/mirror (or MIRROR_SCRIPTS).",
+		return nil, fail(exitCannotStart, "Hosts need root, a docker daemon that answers, and the root of the repository as current directory.",
 			"open the hosts: %w", err)
 	}
 	return ground, nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"kubeadm-aws/internal/testenv"
 )
 
 // asDriver makes the test binary behave as the driver, so that tests can send signals to a process of their own.
@@ -23,15 +25,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// needCLI skips a test where there is no Pulumi CLI; `make test` puts one on PATH.
 func needCLI(t *testing.T) {
 	t.Helper()
-	if os.Getenv("PULUMI") != "" {
-		return
-	}
-	if _, err := exec.LookPath("pulumi"); err != nil {
-		t.Skip("no pulumi CLI on PATH; run make test, which finds or builds one")
-	}
+	testenv.NeedPulumi(t)
 }
 
 // process is a driver that runs as a process of its own and tells events.
@@ -104,7 +100,7 @@ func changed(t *testing.T, stdout string) (plan map[string]int, hosts int) {
 
 // A rehearsal from nothing to nothing, cut off twice on the way.
 func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
-	needCLI(t)
+	testenv.NeedPulumi(t)
 	dir := project(t)
 	before := snapshot(t, dir)
 

@@ -62,10 +62,8 @@ func environment() error {
 	if os.Getuid() != 0 {
 		return errors.New("hosts need root")
 	}
-	if os.Getenv("MIRROR_SCRIPTS") == "" {
-		if err := os.Setenv("MIRROR_SCRIPTS", filepath.Join(root(), "..", "shared", "mirror")); err != nil {
-			return err
-		}
+	if err := os.Setenv("MIRROR_SCRIPTS", filepath.Join(root(), "tools", "mirror")); err != nil {
+		return err
 	}
 	for name, script := range map[string]string{"PULUMI": "pulumi.sh", "MOTO_SERVER": "moto.sh"} {
 		if os.Getenv(name) != "" {

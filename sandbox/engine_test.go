@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"os/exec"
 	"testing"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
@@ -12,14 +11,14 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/internal/testenv"
 )
 
 // engine is the real CLI on a stack of its own, attached to a sandbox.
 func engine(t *testing.T, s *Sandbox, program pulumi.RunFunc) auto.Stack {
 	t.Helper()
-	if _, err := exec.LookPath("pulumi"); err != nil {
-		t.Skip("the Pulumi CLI is not on PATH: `make test` builds it and puts it there")
-	}
+	testenv.NeedPulumi(t)
 	env := s.Env()
 	env["PULUMI_BACKEND_URL"] = "file://" + t.TempDir()
 	env["PULUMI_HOME"] = t.TempDir()

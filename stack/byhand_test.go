@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"kubeadm-aws/internal/testenv"
 	"kubeadm-aws/sandbox"
 )
 
@@ -66,10 +67,7 @@ func userAt(t *testing.T, stack string) *user {
 	if testing.Short() {
 		t.Skip("runs the Pulumi engine")
 	}
-	cli, err := exec.LookPath("pulumi")
-	if err != nil {
-		t.Skip("no pulumi CLI on PATH; run make test, which finds or builds one")
-	}
+	cli := testenv.NeedPulumi(t)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
 	if out, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {

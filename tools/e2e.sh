@@ -4,8 +4,8 @@
 #
 #   tools/e2e.sh [FLAGS OF go test]      such as -run TestDevStack
 #
-# Needs root, a docker daemon that answers, and the scripts that build and serve a mirror of the Kubernetes packages and
-# images: MIRROR_SCRIPTS, by default ../shared/mirror. With KEEP=1 a failed test leaves its hosts to look at.
+# Needs root and a docker daemon that answers. The hosts install from a mirror that tools/mirror builds from source; with
+# MIRROR=off they install from the public repositories. With KEEP=1 a failed test leaves its hosts to look at.
 # shellcheck disable=SC2317 # functions are called through the trap
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,11 +18,6 @@ for c in docker go iptables python3; do
   command -v "$c" >/dev/null || die "$c is missing (Debian: apt-get install docker.io iptables python3; Go from https://go.dev/dl/)"
 done
 docker info >/dev/null 2>&1 || die "docker does not answer; start it (systemctl start docker, or dockerd)"
-scripts=${MIRROR_SCRIPTS:-../shared/mirror}
-[ -x "$scripts/build" ] ||
-  die "there are no mirror scripts in $scripts; set MIRROR_SCRIPTS to the directory of build, serve, host-image and host-run"
-MIRROR_SCRIPTS=$(cd "$scripts" && pwd)
-export MIRROR_SCRIPTS
 
 # The names of the stacks are fixed, so that what a run left behind is found by the next.
 stacks=(e2e e2e-cut e2e-ground)
@@ -77,25 +72,17 @@ PULUMI=$(tools/pulumi.sh)
 MOTO_SERVER=$(tools/moto.sh)
 export PULUMI MOTO_SERVER
 
-if [ ! -e "${MIRROR_DIR:-/var/cache/kubeadm-aws-mirror}/registry" ]; then
-  say 'building the mirror: Kubernetes, containerd, etcd and CoreDNS from source. Once, about 13 minutes on 2 cores.'
+if [ "${MIRROR:-}" != off ]; then
+  say 'the mirror: the first build compiles Kubernetes, containerd, etcd and CoreDNS, about 13 minutes on 2 cores'
+  tools/mirror/build >/dev/null
 fi
-"$MIRROR_SCRIPTS/build"
-if ! docker image inspect kubeadm-aws-host:debian12 >/dev/null 2>&1; then
-  say 'building the image of the hosts: once, about a minute'
-fi
-"$MIRROR_SCRIPTS/host-image"
-
-# These play a cluster's controllers against the API server of the mirror; `make test` leaves them out where there is none yet.
-gates=0
-if [ $# = 0 ]; then go test -run 'TestReleaseGate|TestGateFails' ./addons || gates=$?; fi
+tools/mirror/host/image
 
 say 'compiling the driver and the tests; the first time takes about 2 minutes'
 # One package at a time: both load the machine, and the first figures are of a machine that does nothing else.
 set +e
 TMPDIR=$work go test -tags e2e -count=1 -p 1 -timeout 30m -v "$@" ./e2e ./sandbox/hosts 2>&1 | tee "$work/log"
 rc=${PIPESTATUS[0]}
-[ "$rc" != 0 ] || rc=$gates
 set -e
 
 echo

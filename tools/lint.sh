@@ -30,6 +30,20 @@ scripts() {
     if [ -f "$f" ] && head -n 1 "$f" | grep -qaE '^#!.*\b(ba)?sh\b'; then printf '%s\0' "$f"; fi
   done
 }
+# layered refuses an import of the workshop (internal/, cmd/) by a package of the product. Tests may import it.
+layered() {
+  local bad
+  bad=$(go list -f '{{range .Imports}}{{$.ImportPath}} imports {{.}}{{"\n"}}{{end}}' \
+    . ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/... | grep -E 'imports kubeadm-aws/(internal|cmd)/')
+  [ -z "$bad" ] || { printf '%s\n' "$bad"; return 1; }
+}
+# tidy compares go.mod and go.sum of each module that is ours with what its packages import.
+tidy() {
+  local module
+  for module in . tools/mirror/server; do
+    go mod -C "$module" tidy -diff >.bin/tidy.diff || { cat .bin/tidy.diff; echo "run: go mod -C $module tidy"; return 1; }
+  done
+}
 staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck -tags e2e ./...; }
 workflows() {
   [ -d .github/workflows ] || { echo 'no workflows'; return 0; }
@@ -42,6 +56,8 @@ shells() { needs shellcheck && scripts | xargs -0 -r shellcheck; }
 yamls() { needs yamllint && yamllint --strict .; }
 
 check gofmt formatted
+check imports layered
+check tidy tidy
 check vet go vet -tags e2e ./...
 check staticcheck staticchecked
 check shellcheck shells

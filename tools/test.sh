@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the whole test suite: Go's tests with the pinned Pulumi CLI on PATH, and moto for those that ask an AWS API.
+# Runs the whole test suite: Go's tests with the pinned Pulumi CLI on PATH, moto for those that ask an AWS API, and a real
+# kube-apiserver with etcd for those that ask Kubernetes. The first run compiles these programs (about 10 minutes on 2 cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -7,7 +8,8 @@ pulumi=$(tools/pulumi.sh)
 PATH=$(dirname "$pulumi"):$PATH
 moto=$(tools/moto.sh)
 PATH=$(dirname "$moto"):$PATH
-export PATH
+KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$(tools/mirror/build binaries)}
+export PATH KUBEBUILDER_ASSETS
 echo 'Compiling and running all tests; the first time takes some minutes.'
 # A package has ten minutes by default, which the rehearsals in stack/ need on a busy machine.
 go test -timeout 45m "$@" ./...

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -54,15 +53,10 @@ func buildImage(ctx context.Context, o Options) error {
 	if _, err := docker(ctx, "image", "inspect", image); err != nil {
 		o.Log("building the host image: once, about a minute")
 	}
-	if _, err := run(exec.CommandContext(ctx, filepath.Join(o.Scripts, "host-image"))); err != nil {
+	if _, err := run(exec.CommandContext(ctx, filepath.Join(o.Mirror, "host", "image"))); err != nil {
 		return fmt.Errorf("build the host image: %w", err)
 	}
 	return nil
-}
-
-// bootEnv is the environment of host-run.
-func bootEnv(authorizedKey, hostKeyBase64, dockerArgs string) []string {
-	return append(os.Environ(), "SSH_AUTHORIZED_KEY="+authorizedKey, "SSH_HOST_KEY="+hostKeyBase64, "HOST_RUN_ARGS="+dockerArgs)
 }
 
 var errNoAddress = errors.New("no free address")

@@ -7,6 +7,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,10 @@ type Options struct {
 	Avoid []string
 	// Domain of the settings, if there is one. No resolver of this machine answers for it.
 	Domain string
-	// Scripts is the directory of host-image, host-run and serve. Default: $MIRROR_SCRIPTS, else ../shared/mirror.
-	Scripts string
+	// Mirror is the directory of tools/mirror. Default: $MIRROR_SCRIPTS, else tools/mirror below the current directory.
+	Mirror string
+	// Public makes the hosts install from the public sources instead of the mirror. Default: whether $MIRROR is off.
+	Public bool
 	// Log gets a line for each thing that takes time. May be nil.
 	Log func(format string, args ...any)
 }
@@ -65,11 +68,11 @@ func New(ctx context.Context, o Options) (*Ground, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	scripts, err := scriptsDir(o.Scripts)
-	if err != nil {
+	o.Public = o.Public || os.Getenv("MIRROR") == "off"
+	var err error
+	if o.Mirror, err = mirrorDir(o.Mirror); err != nil {
 		return nil, err
 	}
-	o.Scripts = scripts
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -91,8 +94,10 @@ func (g *Ground) open(ctx context.Context) (err error) {
 	if g.network, err = openNetwork(ctx, g.options); err != nil {
 		return err
 	}
-	if g.mirror, err = startMirror(g); err != nil {
-		return err
+	if !g.options.Public {
+		if g.mirror, err = startMirror(ctx, g); err != nil {
+			return err
+		}
 	}
 	if g.meta, err = startMetadata(ctx, g); err != nil {
 		return err
@@ -149,18 +154,14 @@ func (g *Ground) Leftovers(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-func scriptsDir(given string) (string, error) {
-	for _, dir := range []string{given, os.Getenv("MIRROR_SCRIPTS"), filepath.Join("..", "shared", "mirror")} {
-		if dir == "" {
-			continue
-		}
-		abs, err := filepath.Abs(dir)
-		if err != nil {
-			return "", err
-		}
-		if _, err := os.Stat(filepath.Join(abs, "host-run")); err == nil {
-			return abs, nil
-		}
+// mirrorDir finds tools/mirror, whose scripts build, start and serve the hosts.
+func mirrorDir(given string) (string, error) {
+	dir, err := filepath.Abs(cmp.Or(given, os.Getenv("MIRROR_SCRIPTS"), filepath.Join("tools", "mirror")))
+	if err != nil {
+		return "", err
 	}
-	return "", errors.New("hosts: no host-run found; set MIRROR_SCRIPTS to the directory of host-image, host-run and serve")
+	if _, err := os.Stat(filepath.Join(dir, "host", "run")); err != nil {
+		return "", fmt.Errorf("hosts: %s has no host/run; run this from the root of the repository: %w", dir, err)
+	}
+	return dir, nil
 }

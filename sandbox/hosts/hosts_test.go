@@ -44,12 +44,8 @@ func cloudConfig(privateHostKey string) string {
 
 func open(t *testing.T, dir string) *Ground {
 	t.Helper()
-	scripts := os.Getenv("MIRROR_SCRIPTS")
-	if scripts == "" {
-		scripts = filepath.Join("..", "..", "..", "shared", "mirror")
-	}
 	g, err := New(t.Context(), Options{
-		Stack: "e2e-ground", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Scripts: scripts, Log: t.Logf,
+		Stack: "e2e-ground", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Mirror: filepath.Join("..", "..", "tools", "mirror"), Log: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,10 @@ package hosts
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -29,10 +31,6 @@ func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machine
 	if !instanceID.MatchString(m.ID) {
 		return sandbox.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
 	}
-	data, err := parseUserData(m.UserData)
-	if err != nil {
-		return sandbox.MachineStatus{}, fmt.Errorf("instance %s: %w", m.ID, err)
-	}
 	there, found, err := g.machine(ctx, m.ID)
 	if err != nil {
 		return sandbox.MachineStatus{}, err
@@ -48,7 +46,7 @@ func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machine
 	}
 	address := there.address
 	if !found {
-		if address, err = g.boot(ctx, m, data); err != nil {
+		if address, err = g.boot(ctx, m); err != nil {
 			return sandbox.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
 		}
 	}
@@ -58,7 +56,7 @@ func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machine
 	return g.status(m.ID, address), nil
 }
 
-func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (string, error) {
+func (g *Ground) boot(ctx context.Context, m sandbox.Machine) (string, error) {
 	if err := g.image(); err != nil {
 		return "", err
 	}
@@ -68,19 +66,16 @@ func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (st
 		return "", err
 	}
 	defer g.unreserve(ip)
-	hostname := data.Hostname
-	if !hostName.MatchString(hostname) {
-		// As EC2 names a host that is not told its name.
-		hostname = "ip-" + strings.ReplaceAll(ip.String(), ".", "-")
-	}
 	args := []string{
 		"--label " + labelStack + "=" + g.options.Stack,
 		"--label " + labelID + "=" + m.ID,
 		"--label " + labelRole + "=" + m.Profile,
-		"--hostname " + hostname,
+		// EC2 names a host after its address; cloud-init gives it the name of its user data.
+		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
 	}
-	c := exec.CommandContext(ctx, filepath.Join(g.options.Scripts, "host-run"), g.containerName(m), g.network.name, ip.String())
-	c.Env = bootEnv(m.AuthorizedKey, data.hostKey(), strings.Join(args, " "))
+	c := exec.CommandContext(ctx, filepath.Join(g.options.Mirror, "host", "run"), g.containerName(m), g.network.name, ip.String())
+	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey, "HOST_RUN_ARGS="+strings.Join(args, " "),
+		"USER_DATA="+base64.StdEncoding.EncodeToString([]byte(m.UserData)))
 	if _, err := run(c); err != nil {
 		return "", err
 	}
@@ -90,7 +85,6 @@ func (g *Ground) boot(ctx context.Context, m sandbox.Machine, data userData) (st
 
 var (
 	instanceID = regexp.MustCompile(`^[a-zA-Z0-9-]+$`)
-	hostName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 

@@ -6,14 +6,8 @@ import "fmt"
 // and the addresses of the mirror. They are the same in each process as long as the network exists, so that they never
 // look like a change.
 func (g *Ground) Overrides() map[string]any {
-	gateway := g.network.gateway()
-	mirror := fmt.Sprintf("http://%s:%d", gateway, g.mirror.port)
 	settings := map[string]any{
 		"image.os":                        "debian-12",
-		"mirrors.kubernetesApt":           mirror + "/apt/kubernetes",
-		"mirrors.containerdApt":           mirror + "/apt/docker/linux",
-		"mirrors.etcd":                    mirror + "/etcd",
-		"mirrors.registries":              map[string]any{"registry.k8s.io": mirror},
 		"mirrors.s3Endpoint":              g.s3Endpoint(),
 		"kubernetes.kubelet.failCgroupV1": false,
 		// The hosts' disk is this machine's, which others fill: that is no reason to evict pods or to delete images.
@@ -22,6 +16,13 @@ func (g *Ground) Overrides() map[string]any {
 		"kubernetes.kubeProxy.conntrack":                 map[string]any{"maxPerCore": 0, "min": 0},
 		"kubernetes.containerd":                          containerdTOML,
 		"kubernetes.ignorePreflightErrors":               []any{"SystemVerification"},
+	}
+	if !g.options.Public {
+		mirror := fmt.Sprintf("http://%s:%d", g.network.gateway(), g.mirror.port)
+		settings["mirrors.kubernetesApt"] = mirror + "/apt/kubernetes"
+		settings["mirrors.containerdApt"] = mirror + "/apt/docker/linux"
+		settings["mirrors.etcd"] = mirror + "/etcd"
+		settings["mirrors.registries"] = map[string]any{"registry.k8s.io": mirror}
 	}
 	if g.options.Domain != "" {
 		// As long as a zone that the stack has made is not delegated, administrators reach the API by its address.

@@ -1,0 +1,54 @@
+// Package testenv finds the programs that tests run. `make test` builds them and says where they are. Where a program is
+// missing, a test is skipped; with CI=true it fails, because a skipped check proves nothing.
+package testenv
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// NeedPulumi returns the path of the Pulumi CLI: $PULUMI or the one on PATH.
+func NeedPulumi(t testing.TB) string {
+	t.Helper()
+	if cli := os.Getenv("PULUMI"); cli != "" {
+		return cli
+	}
+	cli, err := exec.LookPath("pulumi")
+	if err != nil {
+		missing(t, "the Pulumi CLI is not on PATH; make test finds or builds one")
+	}
+	return cli
+}
+
+// NeedKubernetes returns the path of a program of Kubernetes or etcd, such as kube-apiserver. It looks in the directory that
+// KUBEBUILDER_ASSETS names, then among the results of tools/mirror/build.
+func NeedKubernetes(t testing.TB, program string) string {
+	t.Helper()
+	dir := os.Getenv("KUBEBUILDER_ASSETS")
+	if dir == "" {
+		mirror := os.Getenv("MIRROR_DIR")
+		if mirror == "" {
+			mirror = "/var/cache/kubeadm-aws-mirror"
+		}
+		found, _ := filepath.Glob(filepath.Join(mirror, "test-programs", "*"))
+		if len(found) > 0 {
+			dir = slices.Max(found)
+		}
+	}
+	path := filepath.Join(dir, program)
+	if _, err := os.Stat(path); err != nil {
+		missing(t, program+" is missing; make test builds it, or set KUBEBUILDER_ASSETS to a directory that holds it")
+	}
+	return path
+}
+
+func missing(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
