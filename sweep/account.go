@@ -34,7 +34,8 @@ const (
 // scope says which things belong to the cluster.
 type scope struct {
 	cluster string
-	// vpc bounds everything that lives in a VPC, so that a second cluster of the same name elsewhere is safe.
+	// vpc bounds everything: what lives in it, and by a tag (tagVPC) the volumes and snapshots, so that a second cluster of the
+	// same name elsewhere is safe.
 	vpc string
 	// zone is the public hosted zone to look for records in; empty for none.
 	zone    string

@@ -18,7 +18,7 @@ type owner int
 
 const (
 	nobody      owner = iota // not the cluster's: never touched
-	controllers              // made by the cluster's controllers: removed
+	controllers              // made by the cluster's controllers or by GuardDuty: removed
 	pulumi                   // Pulumi's, for this cluster: kept, but rules of controllers in it are revoked
 )
 
@@ -44,6 +44,9 @@ func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
 				g.owner = controllers
 			case a.pulumiOwns(tags):
 				g.owner = pulumi
+			// GuardDuty's group has no other use than its endpoint, which goes as well.
+			case tags[tagGuardDuty] == "true":
+				g.owner = controllers
 			}
 			for _, p := range slices.Concat(sg.IpPermissions, sg.IpPermissionsEgress) {
 				for _, pair := range p.UserIdGroupPairs {
@@ -117,14 +120,18 @@ func (a *account) revoke(r types.SecurityGroupRule) func(context.Context) error 
 	}
 }
 
-// removeGroups takes the controllers' groups. A group that somebody else's group refers to can never go while that
-// rule is there, and the rule is not ours to revoke: that is said at once instead of at the deadline.
-func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []networkInterface) {
+// removeGroups takes the controllers' groups, after the endpoints that may use them, and names the groups of others. A group that
+// somebody else's group refers to can never go while that rule is there, and the rule is not ours to revoke: that is said at
+// once instead of at the deadline.
+func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []networkInterface, endpoints []string) {
 	for _, g := range groups {
+		if g.owner == nobody && g.name != "default" { // the default group goes with the VPC
+			s.blocks(Item{Kind: "security group", ID: g.id, Name: g.name})
+		}
 		if g.owner != controllers {
 			continue
 		}
-		t := thing{Item: Item{Kind: "security group", ID: g.id, Name: g.name}}
+		t := thing{Item: Item{Kind: "security group", ID: g.id, Name: g.name}, after: endpoints}
 		var users []string
 		for _, n := range interfaces {
 			if slices.Contains(n.groups, g.id) {

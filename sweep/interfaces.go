@@ -13,8 +13,10 @@ import (
 type networkInterface struct {
 	id, description string
 	available       bool
-	tags            map[string]string
-	groups          []string
+	// user is the instance, the service or the account that it is attached for; empty where AWS does not say.
+	user   string
+	tags   map[string]string
+	groups []string
 }
 
 func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
@@ -30,6 +32,7 @@ func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
 				id:          deref(n.NetworkInterfaceId),
 				description: deref(n.Description),
 				available:   n.Status == types.NetworkInterfaceStatusAvailable,
+				user:        user(n),
 				tags:        ec2Tags(n.TagSet),
 			}
 			for _, g := range n.Groups {
@@ -41,39 +44,67 @@ func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
 	return list, nil
 }
 
-// removeInterfaces takes the interfaces that controllers left unattached. Those of a load balancer vanish by
+// user says who has the interface, as exactly as AWS does.
+func user(n types.NetworkInterface) string {
+	switch {
+	case n.Attachment != nil && deref(n.Attachment.InstanceId) != "":
+		return "instance " + deref(n.Attachment.InstanceId)
+	case n.InterfaceType != "" && n.InterfaceType != types.NetworkInterfaceTypeInterface:
+		return string(n.InterfaceType)
+	}
+	return deref(n.RequesterId)
+}
+
+// mentions reports whether the interface belongs to one of these resources by its description or its user.
+func (n networkInterface) mentions(ids []string) bool {
+	return slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(n.description+" "+n.user, id) })
+}
+
+// removeInterfaces takes the interfaces that controllers left unattached. Those of a load balancer or an endpoint vanish by
 // themselves some minutes after it, and nothing else may delete them; until then they hold security groups, subnets
-// and the internet gateway, so the sweep waits for them.
-func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []securityGroup, balancers []*balancer) {
-	var standing []string
+// and the internet gateway, so the sweep waits for them. Every other interface that would block the VPC is named.
+func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []securityGroup, balancers []*balancer, endpoints []string) {
+	var standing, owned, named []string
 	for _, b := range balancers {
 		if !b.owned {
 			standing = append(standing, b.description)
 		}
 	}
-	var owned []string
 	for _, g := range groups {
 		if g.owner == controllers {
 			owned = append(owned, g.id)
 		}
 	}
+	for _, i := range append(s.alive[:len(s.alive):len(s.alive)], s.foreign...) {
+		named = append(named, i.ID)
+	}
 	for _, n := range list {
 		item := Item{Kind: "network interface", ID: n.id, Detail: n.description}
-		ofBalancer := strings.HasPrefix(n.description, "ELB ")
+		ofBalancer, ofEndpoint := strings.HasPrefix(n.description, "ELB "), strings.HasPrefix(n.description, "VPC Endpoint Interface ")
+		inOwned := slices.ContainsFunc(n.groups, func(g string) bool { return slices.Contains(owned, g) })
 		switch {
 		case ofBalancer && slices.Contains(standing, n.description):
 		case ofBalancer:
 			item.Reason = "AWS removes it some minutes after its load balancer"
 			s.add(thing{Item: item})
-		case !n.available || n.tags[tagManagedBy] == managedByPulumi:
-		case a.owns(n.tags) || slices.ContainsFunc(n.groups, func(g string) bool { return slices.Contains(owned, g) }):
+		case ofEndpoint && (inOwned || n.mentions(endpoints)):
+			item.Reason = "AWS removes it some minutes after its endpoint"
+			s.add(thing{Item: item})
+		case n.tags[tagManagedBy] == managedByPulumi || n.mentions(named):
+		case n.available && (inOwned || a.owns(n.tags)):
 			s.add(thing{Item: item, remove: func(ctx context.Context) error {
 				_, err := a.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &n.id})
 				return err
 			}})
+		case n.available:
+			item.Reason = "unattached, " + inTheWay
+			s.blocks(item)
+		case n.user != "":
+			item.Reason = "used by " + n.user + ", " + inTheWay
+			s.blocks(item)
 		default:
-			item.Reason = "in the VPC and unattached, but without the cluster's tags"
-			s.foreign = append(s.foreign, item)
+			item.Reason = "in use, " + inTheWay
+			s.blocks(item)
 		}
 	}
 }

@@ -42,9 +42,7 @@ func (a *account) loadBalancers(ctx context.Context, s *survey) ([]*balancer, er
 	all := append(second, first...)
 	for _, b := range all {
 		if !b.owned {
-			foreign := b.Item
-			foreign.Reason = "in the VPC, but without the cluster's tags"
-			s.foreign = append(s.foreign, foreign)
+			s.blocks(b.Item)
 		}
 	}
 	return all, nil

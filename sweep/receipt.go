@@ -27,7 +27,8 @@ type Receipt struct {
 	Left []Item `json:"left"`
 	// Kept is what stays by choice: volumes with keep, snapshots always.
 	Kept []Item `json:"kept"`
-	// NotTouched is in the VPC without the cluster's tags; the VPC cannot be deleted before it.
+	// NotTouched is in the VPC without the cluster's tags, and the VPC cannot be deleted before it; or it is a volume of another
+	// cluster of this name. The reason says which.
 	NotTouched []Item `json:"notTouched"`
 	// Instances of the cluster that are not terminated.
 	Instances []Item `json:"instances"`

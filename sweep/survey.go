@@ -47,13 +47,24 @@ type survey struct {
 	things []thing
 	// kept stay by the user's choice.
 	kept []Item
-	// foreign are in the VPC, carry no tag of the cluster and are not Pulumi's. They are not touched, but the VPC cannot go before them.
+	// foreign are not touched: resources in the VPC that are neither the cluster's nor Pulumi's, which block the deletion of the
+	// VPC, and volumes of a namesake.
 	foreign []Item
 	// alive are instances of the cluster.
 	alive []Item
 }
 
 func (s *survey) add(t ...thing) { s.things = append(s.things, t...) }
+
+// blocks names a resource of others in the VPC. A reason that is set already stays.
+func (s *survey) blocks(i Item) {
+	if i.Reason == "" {
+		i.Reason = inTheWay
+	}
+	s.foreign = append(s.foreign, i)
+}
+
+const inTheWay = "in the VPC, but without the cluster's tags; the VPC cannot be deleted before it"
 
 func (a *account) survey(ctx context.Context) (*survey, error) {
 	s := &survey{}
@@ -85,10 +96,17 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list network interfaces: %w", err)
 	}
-	a.removeInterfaces(s, interfaces, groups, balancers)
+	endpoints, err := a.endpoints(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("list VPC endpoints: %w", err)
+	}
+	if err := a.networksOfOthers(ctx, s); err != nil {
+		return nil, err
+	}
+	a.removeInterfaces(s, interfaces, groups, balancers, endpoints)
 	if err := a.removeRules(ctx, s, groups); err != nil {
 		return nil, fmt.Errorf("list security group rules: %w", err)
 	}
-	a.removeGroups(s, groups, interfaces)
+	a.removeGroups(s, groups, interfaces, endpoints)
 	return s, nil
 }

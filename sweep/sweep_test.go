@@ -113,8 +113,7 @@ func TestWhatCarriesNoTagStays(t *testing.T) {
 	w := newWorld(t)
 	v := w.newVPC("dev")
 	lb, _, _, dns := v.balancer("by-hand", nil)
-	foreign := []string{lb, v.classicBalancer("by-hand-too", nil), v.networkInterface("by hand", nil)}
-	v.group("by-hand", nil)
+	foreign := []string{lb, v.classicBalancer("by-hand-too", nil), v.networkInterface("by hand", nil), v.group("by-hand", nil)}
 	w.volume(nil)
 	w.volume([]string{tagVolumeDriver, "another"})
 	w.volume([]string{tagCloudProvider + "dev", "shared"})
@@ -130,7 +129,9 @@ func TestWhatCarriesNoTagStays(t *testing.T) {
 	if got := w.inventory(); out.code != exitClean || !slices.Equal(got, before) {
 		t.Errorf("exit code %d, removed %v\n%s", out.code, gone(before, got), out.stdout)
 	}
-	if got := ids(readReceipt(t, file).NotTouched); !slices.Equal(got, sorted(foreign)) {
+	// moto makes a group of its own for a classic load balancer.
+	untouched := slices.DeleteFunc(readReceipt(t, file).NotTouched, func(i Item) bool { return strings.HasPrefix(i.Name, "default_elb") })
+	if got := ids(untouched); !slices.Equal(got, sorted(foreign)) {
 		t.Errorf("named as not touched: %v, want %v", got, sorted(foreign))
 	}
 }
@@ -279,6 +280,9 @@ func ids(items []Item) []string {
 
 // The sweep writes these keys out, because package config brings the Pulumi SDK along. They have to stay the same.
 func TestTagsAreThoseOfTheProgram(t *testing.T) {
+	if tagVPC != config.TagVPC {
+		t.Errorf("volumes carry %s, the sweep looks for %s", config.TagVPC, tagVPC)
+	}
 	cfg := config.Config{Cluster: config.Cluster{Name: "dev"}}
 	s := scope{cluster: "dev"}
 	if !s.pulumiOwns(cfg.PulumiTags()) {

@@ -14,8 +14,13 @@ const (
 	tagClaimName      = "kubernetes.io/created-for/pvc/name"
 )
 
-// volumesAndSnapshots finds the volumes of claims. Snapshots are somebody's backup: they are named and never removed.
+// volumesAndSnapshots finds the volumes of claims. Snapshots are backups: they are named and never removed. Neither is in a VPC,
+// so a tag says to which cluster of this name they belong.
 func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
+	namesakes, err := a.namesakes(ctx)
+	if err != nil {
+		return err
+	}
 	tagged := filter("tag-key", tagVolumeDriver, tagCloudProvider+a.cluster)
 	volumes := ec2.NewDescribeVolumesPaginator(a.ec2, &ec2.DescribeVolumesInput{Filters: []types.Filter{tagged}})
 	for volumes.HasMorePages() {
@@ -33,6 +38,11 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 				ID:     deref(v.VolumeId),
 				Name:   claim(tags),
 				Detail: fmt.Sprintf("%d GiB in %s, %s", deref(v.Size), deref(v.AvailabilityZone), v.State),
+			}
+			if other := a.otherVPC(tags, namesakes); other != "" {
+				item.Reason = otherReason(tags, other)
+				s.foreign = append(s.foreign, item)
+				continue
 			}
 			if a.volumes == keepVolumes {
 				item.Reason = "volumes are kept"
@@ -56,7 +66,7 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 			return err
 		}
 		for _, snap := range page.Snapshots {
-			if a.owns(ec2Tags(snap.Tags)) {
+			if tags := ec2Tags(snap.Tags); a.owns(tags) && a.otherVPC(tags, namesakes) == "" {
 				s.kept = append(s.kept, Item{
 					Kind:   "snapshot",
 					ID:     deref(snap.SnapshotId),
@@ -67,6 +77,14 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 		}
 	}
 	return nil
+}
+
+// otherReason says why a volume is not touched.
+func otherReason(tags map[string]string, vpc string) string {
+	if tags[tagVPC] == "" {
+		return "it names no VPC, and a cluster of this name lives in " + vpc + " too; delete it by hand if it is not of that one"
+	}
+	return "it belongs to the cluster of this name in " + vpc
 }
 
 // claim names a volume by the PVC that it was made for.

@@ -59,10 +59,13 @@ type vpc struct {
 
 func (w *world) newVPC(cluster string) *vpc {
 	v := &vpc{world: w, cluster: cluster}
-	v.id = deref(must(w.aws.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: ptr("10.0.0.0/16")})).Vpc.VpcId)
+	v.id = deref(must(w.aws.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{
+		CidrBlock: ptr("10.0.0.0/16"), TagSpecifications: specification(types.ResourceTypeVpc, v.owned(tagManagedBy, managedByPulumi)),
+	})).Vpc.VpcId)
 	for i, zone := range []string{"a", "b"} {
 		out := must(w.aws.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 			VpcId: &v.id, CidrBlock: ptr(fmt.Sprintf("10.0.%d.0/24", i)), AvailabilityZone: ptr(region + zone),
+			TagSpecifications: specification(types.ResourceTypeSubnet, v.owned(tagManagedBy, managedByPulumi)),
 		}))
 		v.subnets = append(v.subnets, deref(out.Subnet.SubnetId))
 	}
@@ -160,7 +163,7 @@ func (w *world) volume(tags []string) string {
 
 // claimed are the tags that the volume driver sets.
 func (v *vpc) claimed(namespace, name string) []string {
-	return v.owned(tagVolumeDriver, v.cluster, tagClaimNamespace, namespace, tagClaimName, name)
+	return v.owned(tagVolumeDriver, v.cluster, tagClaimNamespace, namespace, tagClaimName, name, tagVPC, v.id)
 }
 
 func (w *world) snapshot(volume string, tags []string) string {

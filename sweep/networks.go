@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// networksOfOthers names what else keeps the VPC from being deleted: NAT gateways, peering connections, subnets and route tables that
+// Pulumi did not make. A VPC holds few of each, so that one page holds them all.
+func (a *account) networksOfOthers(ctx context.Context, s *survey) error {
+	for _, list := range []struct {
+		what string
+		of   func(context.Context, *survey) error
+	}{
+		{"NAT gateways", a.natGateways},
+		{"peering connections", a.peerings},
+		{"subnets", a.subnets},
+		{"route tables", a.routeTables},
+	} {
+		if err := list.of(ctx, s); err != nil {
+			return fmt.Errorf("list %s: %w", list.what, err)
+		}
+	}
+	return nil
+}
+
+// other names a resource unless Pulumi made it.
+func (s *survey) other(kind string, id *string, list []types.Tag, detail string) {
+	if tags := ec2Tags(list); tags[tagManagedBy] != managedByPulumi {
+		s.blocks(Item{Kind: kind, ID: deref(id), Name: tags["Name"], Detail: detail})
+	}
+}
+
+func (a *account) natGateways(ctx context.Context, s *survey) error {
+	out, err := a.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{a.inVPC()}})
+	if err != nil {
+		return err
+	}
+	for _, n := range out.NatGateways {
+		if n.State != types.NatGatewayStateDeleted {
+			s.other("NAT gateway", n.NatGatewayId, n.Tags, string(n.State))
+		}
+	}
+	return nil
+}
+
+func (a *account) peerings(ctx context.Context, s *survey) error {
+	for _, side := range []string{"requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"} {
+		out, err := a.ec2.DescribeVpcPeeringConnections(ctx, &ec2.DescribeVpcPeeringConnectionsInput{
+			Filters: []types.Filter{filter(side, a.vpc), filter("status-code", "active", "pending-acceptance", "provisioning")},
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range out.VpcPeeringConnections {
+			s.other("peering connection", p.VpcPeeringConnectionId, p.Tags, "")
+		}
+	}
+	return nil
+}
+
+func (a *account) subnets(ctx context.Context, s *survey) error {
+	out, err := a.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []types.Filter{a.inVPC()}})
+	if err != nil {
+		return err
+	}
+	for _, n := range out.Subnets {
+		s.other("subnet", n.SubnetId, n.Tags, deref(n.CidrBlock))
+	}
+	return nil
+}
+
+func (a *account) routeTables(ctx context.Context, s *survey) error {
+	out, err := a.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{a.inVPC()}})
+	if err != nil {
+		return err
+	}
+	for _, t := range out.RouteTables {
+		main := false // goes with the VPC
+		for _, association := range t.Associations {
+			main = main || deref(association.Main)
+		}
+		if !main {
+			s.other("route table", t.RouteTableId, t.Tags, "")
+		}
+	}
+	return nil
+}
