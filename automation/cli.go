@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,7 +37,12 @@ type pulumiCLI struct {
 
 	mu      sync.Mutex
 	running *os.Process
+	// locks says that the process that runs holds the lock of the stack.
+	locks   bool
 	stopped bool
+	killed  bool
+	// locked says that the process that was killed held the lock of the stack.
+	locked bool
 	// cancel ends work of the driver itself, which is not a CLI process; may be nil.
 	cancel context.CancelFunc
 }
@@ -125,22 +131,45 @@ func (c *pulumiCLI) start(cmd *exec.Cmd) error {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	c.running = cmd.Process
+	c.locks = slices.ContainsFunc(cmd.Args, func(arg string) bool { return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg) })
 	return nil
 }
 
-// Interrupt hands one interrupt to the process that runs. The CLI's first lets it finish what is in flight, the second makes it give that up.
-// No further command is started.
+// Interrupt hands the first interrupt to the process that runs, which finishes what is in flight. The second kills it: the
+// state then notes what had begun, and the next run finds out what became of it. A second interrupt to the CLI would make
+// it note as failed what may well have happened. No further command is started.
 func (c *pulumiCLI) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	again := c.stopped
 	c.stopped = true
 	if c.cancel != nil {
 		c.cancel()
 	}
-	if c.running != nil {
-		// The process may have just ended; then there is nothing to interrupt.
-		_ = c.running.Signal(os.Interrupt)
+	if c.running == nil {
+		return
 	}
+	// The process may have just ended; then there is nothing to interrupt.
+	if !again {
+		_ = c.running.Signal(os.Interrupt)
+		return
+	}
+	c.killed, c.locked = true, c.locks
+	_ = c.running.Kill()
+}
+
+// Killed reports whether a second interrupt has ended the run, and whether the lock of the stack was left behind.
+func (c *pulumiCLI) Killed() (killed, locked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed, c.locked
+}
+
+// resume lets commands start again after an interrupt.
+func (c *pulumiCLI) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = false
 }
 
 // until returns a context that ends with the first interrupt, for work that is not a CLI process.

@@ -34,6 +34,8 @@ type operation struct {
 	wait time.Duration
 	// receipt is the file that destroy writes its receipt to; empty takes the default.
 	receipt string
+	// without is the name of a cluster that a destroy goes on without, whether or not it could be reached.
+	without string
 	// parallel bounds the operations that the engine has in flight.
 	parallel int
 }
@@ -70,7 +72,8 @@ func usage(w io.Writer, flags *flag.FlagSet) {
 Exit codes
   0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run
   5 failed, run it again to go on    6 something is left    7 verify found a fault
-  8 preview found changes (with --expect-no-changes)    130 interrupted, state saved
+  8 preview found changes (with --expect-no-changes)    9 the cluster cannot be reached, nothing was changed
+  10 failed, and again until the named cause is removed    130 interrupted
 `)
 }
 
@@ -92,6 +95,8 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.StringVar(&op.output, "output", "", "outputs: print only the value of this `name`")
 	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away")
 	flags.StringVar(&op.receipt, "receipt", "", "destroy: the `file` for the receipt")
+	flags.StringVar(&op.without, "without-cluster", "",
+		"destroy, rebuild: the `name` of a cluster that does not answer; what is in it is given up")
 	flags.IntVar(&op.parallel, "parallel", 128, "how `many` operations may be in flight")
 	if len(args) == 0 {
 		return op, nil, flags, errors.New("which command?")

@@ -4,41 +4,115 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
-
-	check "kubeadm-aws/automation/verify"
 )
 
-// How often and how long apart the API is asked before it counts as dead.
-const (
-	askTimes = 5
-	askAfter = 5 * time.Second
-)
+// findDead decides whether destroy has to go on without the cluster: because its machines have ended, or because a person
+// said so by name. A cluster that only cannot be reached from here is not dead, and destroy is refused: what controllers
+// made would never be released in order. --yes does not answer this question.
+func (s *session) findDead(ctx context.Context, p *place, state deployment) (dead bool, err error) {
+	outputs, err := p.Outputs(ctx)
+	if err != nil {
+		return false, s.engine(err, newWatcher(s.log, nil, false))
+	}
+	name, _ := outputs["cluster"].Value.(string)
+	if name == "" {
+		name = s.cfg.Cluster.Name
+	}
+	if s.op.without != "" && s.op.without != name {
+		return false, fail(exitUsage, "To go on without the cluster: --without-cluster "+name,
+			"--without-cluster %s: the cluster of stack %s is %s; nothing was touched", s.op.without, s.op.stack, name)
+	}
+	if !reachedIntoCluster(state) {
+		return false, nil
+	}
+	contact, why, err := s.reach(ctx, p)
+	if err != nil || contact == answers {
+		return false, err
+	}
+	if s.op.without != "" {
+		s.tellWithout(fmt.Sprintf("The Kubernetes API does not answer (%s), and --without-cluster says to go on without it.", why))
+		return true, nil
+	}
+	by := "If the cluster is lost and nothing in it can be cleaned up: --without-cluster " + name
+	if contact == forbids {
+		return false, fail(exitUnreachable, "Run up first, it renews the certificate: go run ./automation up --stack "+s.op.stack+" --cloud "+s.op.cloud+". "+by,
+			"the Kubernetes API is alive and refuses the kubeconfig of the stack (%s); nothing was touched", why)
+	}
+	machines, address, err := s.machines(ctx, p, state, outputs)
+	if err != nil {
+		return false, fail(exitUnreachable, "With credentials that may list instances, run this again. "+by,
+			"the Kubernetes API does not answer (%s), and the account could not be asked whether its machine exists: %w; nothing was touched", why, err)
+	}
+	machines = slices.DeleteFunc(machines, func(m machine) bool { return !m.controlPlane })
+	living := slices.DeleteFunc(slices.Clone(machines), machine.ended)
+	if len(living) == 0 {
+		s.tellWithout(fmt.Sprintf("The Kubernetes API does not answer, because the machine of the control plane is gone: %s.", listedMachines(machines)))
+		return true, nil
+	}
+	if err := s.refuseStopped(living); err != nil {
+		err.(*failure).next += " " + by
+		return false, err
+	}
+	return false, fail(exitUnreachable, s.lookAt(contact, living, address)+"\n"+by,
+		"the Kubernetes API does not answer (%s), and its machine runs: %s. A cluster that cannot be reached from here is not dead; nothing was touched",
+		why, listedMachines(living))
+}
 
-// forgetDeadCluster takes what is inside the cluster out of the state when the Kubernetes API does not answer: a Helm
-// release can then not be deleted at all, and every other object dies with its nodes. What controllers made in AWS is
-// the sweep's, which needs no cluster.
-func (s *session) forgetDeadCluster(ctx context.Context, p *place, exported []byte, state deployment) error {
-	inside := insideCluster(state)
-	if len(inside) == 0 {
-		return nil
+// lookAt says why a running cluster may not answer here.
+func (s *session) lookAt(c contact, living []machine, address string) string {
+	if c == refuses {
+		return "Look at: the API server on the machine (sudo crictl ps -a, journalctl -u kubelet), its disk (df -h), its certificates (sudo kubeadm certs check-expiration)."
 	}
-	why, err := s.clusterDead(ctx, p)
-	if err != nil || why == "" {
+	own := "is the address that you come from in access.adminCidrs"
+	if address != "" {
+		own = fmt.Sprintf("you come from %s, which is none of what the security group admits: %s (access.adminCidrs)", address, strings.Join(living[0].admits, ", "))
+		if living[0].admitted(address) {
+			own = fmt.Sprintf("you come from %s, which the security group admits, so look at a proxy or a firewall on the way", address)
+		}
+	}
+	return "Look at: " + own + "; does the name or address of the API still point to the machine."
+}
+
+func (s *session) tellWithout(why string) {
+	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: why + " What is inside the cluster is taken out of the state; " +
+		"it ends with the nodes. Load balancers, volumes and records that controllers made are left to the sweep."})
+}
+
+func listedMachines(machines []machine) string {
+	if len(machines) == 0 {
+		return "the state holds none"
+	}
+	return strings.Join(mapped(machines, func(m machine) string { return m.String() + " is " + m.state }), ", ")
+}
+
+// dropCluster takes what is inside the cluster out of the state: a Helm release of a dead cluster cannot be deleted at all.
+func (s *session) dropCluster(ctx context.Context, p *place) error {
+	exported, err := p.export(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	state, err := parseDeployment(exported)
+	if err != nil {
 		return err
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: fmt.Sprintf(
-		"The Kubernetes API does not answer (%s). The %d resources inside the cluster are taken out of the state, because nobody can delete them; "+
-			"they end with its nodes. Load balancers, volumes and records that controllers made are left to the sweep.", why, len(inside))})
-	if err := s.confirm("Go on without the cluster?"); err != nil {
-		return err
-	}
-	without, err := withoutResources(exported, inside)
+	without, err := withoutResources(exported, insideCluster(state))
 	if err != nil {
 		return fail(exitFailed, "", "%w", err)
 	}
 	return s.replaceState(ctx, p, without)
+}
+
+// reachedIntoCluster reports whether the state has anything inside the cluster, made or in the making.
+func reachedIntoCluster(d deployment) bool {
+	inside := insideCluster(d)
+	for _, op := range d.Pending {
+		if isInside(op.Resource) {
+			inside[op.Resource.URN] = true
+		}
+	}
+	return len(inside) > 0
 }
 
 // insideCluster are the resources that only a living API can delete: objects and releases, and steps that act when they are
@@ -46,53 +120,17 @@ func (s *session) forgetDeadCluster(ctx context.Context, p *place, exported []by
 func insideCluster(d deployment) map[string]bool {
 	inside := map[string]bool{}
 	for _, r := range d.Resources {
-		object := strings.HasPrefix(r.Type, "kubernetes:") && r.Custom
-		step := r.Type == "command:remote:Command" && r.DeletedWith == "" && r.Inputs["delete"] != nil
-		if object || step {
+		if isInside(r) {
 			inside[r.URN] = true
 		}
 	}
 	return inside
 }
 
-// clusterDead says why the API counts as dead; empty when it answers.
-func (s *session) clusterDead(ctx context.Context, p *place) (string, error) {
-	if s.op.cloud == cloudSandbox {
-		if p.sandbox.APIAnswers() {
-			return "", nil
-		}
-		return "in the model", nil
-	}
-	exported, err := p.Outputs(ctx)
-	if err != nil {
-		return "", s.engine(err, newWatcher(s.log, nil, false))
-	}
-	kubeconfig, _ := exported["kubeconfig"].Value.(string)
-	if kubeconfig == "" {
-		return "the state holds no kubeconfig", nil
-	}
-	api, err := check.Open([]byte(kubeconfig))
-	if err != nil {
-		return err.Error(), nil
-	}
-	ctx, stop := s.cli.until(ctx)
-	defer stop()
-	for try := 1; ; try++ {
-		err := api.Ready(ctx)
-		if err == nil {
-			return "", nil
-		}
-		if s.cli.Stopped() {
-			return "", fail(exitInterrupted, "", "destroy was interrupted; nothing was touched")
-		}
-		if try == askTimes {
-			return err.Error(), nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(askAfter):
-		}
-	}
+func isInside(r stateResource) bool {
+	object := strings.HasPrefix(r.Type, "kubernetes:") && r.Custom
+	step := r.Type == "command:remote:Command" && r.DeletedWith == "" && r.Inputs["delete"] != nil
+	return object || step
 }
 
 // withoutResources removes resources from an exported state, and every reference to them.

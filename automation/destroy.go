@@ -30,7 +30,11 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	if err := refuseProtected(s.op, state); err != nil {
 		return err
 	}
-	if _, err := s.settle(ctx, p); err != nil {
+	dead, err := s.findDead(ctx, p, state)
+	if err != nil {
+		return err
+	}
+	if _, err := s.settle(ctx, p, dead); err != nil {
 		return err
 	}
 	before, err := p.export(ctx)
@@ -45,8 +49,10 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	if err := s.confirm(fmt.Sprintf(question, s.op.stack, sum(planned))); err != nil {
 		return err
 	}
-	if err := s.forgetDeadCluster(ctx, p, before, state); err != nil {
-		return err
+	if dead {
+		if err := s.dropCluster(ctx, p); err != nil {
+			return err
+		}
 	}
 	w := newWatcher(s.log, planned, false)
 	err = w.follow(func(stream chan<- events.EngineEvent) error {

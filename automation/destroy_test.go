@@ -27,8 +27,9 @@ func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
 	}
 }
 
-// With the cluster out of reach, releases and gates cannot be deleted; what controllers made has to go all the same.
-func TestDestroyGetsPastAClusterOutOfReach(t *testing.T) {
+// A cluster whose machine has ended is dead: destroy goes on without it. One that only cannot be reached is not: destroy says
+// what to look at and touches nothing, until a person names the cluster.
+func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 	needCLI(t)
 	running := project(t)
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
@@ -37,13 +38,19 @@ func TestDestroyGetsPastAClusterOutOfReach(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		accident func(*sandbox.Sandbox) error
+		// refused is what destroy says when it refuses; empty when the cluster counts as dead.
+		refused string
 	}{
-		{"its API is dead", (*sandbox.Sandbox).KillAPI},
-		{"its address is gone", func(s *sandbox.Sandbox) error { return s.DisassociateAddress("master") }},
+		{"its API is dead", (*sandbox.Sandbox).KillAPI, "journalctl -u kubelet"},
+		{"its address is gone", func(s *sandbox.Sandbox) error { return s.DisassociateAddress("master") }, "access.adminCidrs"},
 		{"its address and its API are gone, and a worker", func(s *sandbox.Sandbox) error {
 			return errors.Join(s.DisassociateAddress("master"), s.KillAPI(), s.TerminateInstance("worker-1"))
-		}},
-		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") }},
+		}, "access.adminCidrs"},
+		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.StopInstance("master") }, "aws ec2 start-instances"},
+		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") }, ""},
+		{"all instances are gone", func(s *sandbox.Sandbox) error {
+			return errors.Join(s.TerminateInstance("master"), s.TerminateInstance("worker-1"), s.TerminateInstance("worker-2"), s.TerminateInstance("storage"))
+		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -52,7 +59,12 @@ func TestDestroyGetsPastAClusterOutOfReach(t *testing.T) {
 				return errors.Join(s.CreateIngress("default", "web"), s.CreatePVC("default", "data"), tt.accident(s))
 			})
 			file := filepath.Join(t.TempDir(), "receipt.json")
-			code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--receipt", file)
+			args := []string{"destroy", "--stack", "dev", "--dir", dir, "--yes", "--receipt", file}
+			if tt.refused != "" {
+				mustRefuse(t, dir, args, tt.refused)
+				args = append(args, "--without-cluster", "platform-dev")
+			}
+			code, stdout, _ := drive(t, args...)
 			if code != exitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
 				t.Fatalf("destroy exits %d:\n%s", code, stdout)
 			}
@@ -65,6 +77,22 @@ func TestDestroyGetsPastAClusterOutOfReach(t *testing.T) {
 				t.Errorf("receipt is %s (%v)", text, err)
 			}
 		})
+	}
+}
+
+// mustRefuse runs a destroy that must not touch anything, also with the name of another cluster.
+func mustRefuse(t *testing.T, dir string, args []string, says string) {
+	t.Helper()
+	before := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account"))
+	code, stdout, _ := drive(t, args...)
+	if code != exitUnreachable || !strings.Contains(stdout, says) || !strings.Contains(stdout, "--without-cluster platform-dev") {
+		t.Fatalf("destroy exits %d and does not say %q:\n%s", code, says, stdout)
+	}
+	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != exitUsage || !strings.Contains(stdout, "platform-dev") {
+		t.Fatalf("destroy without another cluster exits %d:\n%s", code, stdout)
+	}
+	if after := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account")); after != before {
+		t.Error("the account changed")
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	exitLeftovers   = 6   // destroy or sweep ended, and something that belongs to the cluster still exists
 	exitUnverified  = 7   // verify found a fault in the live cluster
 	exitChanges     = 8   // preview --expect-no-changes found changes
+	exitUnreachable = 9   // the cluster cannot be reached, or its machines are stopped; nothing was changed, a person has to decide
+	exitBlocked     = 10  // the run failed, and the same command fails again until the cause that is named is removed
 	exitInterrupted = 130 // ended by Ctrl-C or SIGTERM, with the state saved
 )
 
@@ -49,21 +51,47 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
-// engineFailure explains an error of a stack operation. seen says that the errors behind it were reported already, as
-// they came; the raw error repeats everything the CLI printed, so it is shown only when nothing else explains it.
-func engineFailure(err error, op operation, seen bool, interrupted bool) *failure {
-	again := "Run the same command again: it goes on from the saved state."
+// outcome is how an operation of the engine ended.
+type outcome struct {
+	// said are the errors that were reported already, as they came.
+	said []string
+	// begun says that something was changed before it failed.
+	begun bool
+	// region is that of the stack.
+	region string
+	// interrupted says that a person or a pipeline ended it; killed that they did not wait for what was in flight.
+	interrupted, killed bool
+}
+
+// engineFailure explains an error of a stack operation. The raw error repeats everything the CLI printed, so it is shown
+// only when nothing else explains it.
+func engineFailure(err error, op operation, how outcome) *failure {
+	again := ""
+	if op.command == "up" || op.command == "destroy" || op.command == "rebuild" {
+		again = "Run the same command again: it goes on from the saved state."
+	}
 	switch {
-	case interrupted:
+	case how.killed:
+		return fail(exitInterrupted, "Run the same command again, or another: it finds out first what became of what had begun.",
+			"%s was ended at once; the state notes what had begun", op.command)
+	case how.interrupted:
 		return fail(exitInterrupted, again, "%s was interrupted; the state is saved", op.command)
 	case auto.IsConcurrentUpdateError(err):
 		return fail(exitLocked,
 			fmt.Sprintf("Wait for that run. If it is surely dead: go run ./automation cancel --stack %s --cloud %s", op.stack, op.cloud),
 			"another run holds the stack %s%s", op.stack, lockHolder(err))
-	case seen:
-		return fail(exitFailed, again, "%s failed", op.command)
 	}
-	return fail(exitFailed, again, "%s failed: %s", op.command, shortened(err))
+	text, code := op.command+" failed", exitFailed
+	if len(how.said) == 0 {
+		text += ": " + shortened(err)
+	}
+	if c := causeOf(strings.Join(how.said, "\n") + "\n" + err.Error()); c != nil {
+		again, code = c.advice(op, how.region), c.code
+		if code == exitCannotStart && how.begun {
+			code = exitBlocked
+		}
+	}
+	return fail(code, again, "%s", text)
 }
 
 // lockHolder finds who holds the lock of a file or bucket backend in what the CLI printed.

@@ -16,11 +16,34 @@ const inCluster = "**$kubernetes:**"
 // findLost takes machines that are gone out of the state, when the cluster's API is silent: that may be why, and a plan
 // that does not know of it would run commands on machines that no longer exist. While the API answers it costs nothing.
 func (s *session) findLost(ctx context.Context, p *place) error {
-	silent, err := s.apiSilent(ctx, p)
+	silent, err := s.findStopped(ctx, p)
 	if err != nil || !silent {
 		return err
 	}
 	return s.refreshAll(ctx, p, silent)
+}
+
+// findStopped refuses to go on with a cluster that is silent because machines of it were stopped: they only have to be
+// started. It reports whether the cluster is silent for another reason.
+func (s *session) findStopped(ctx context.Context, p *place) (silent bool, err error) {
+	state, err := s.state(ctx, p)
+	if err != nil || len(state.Resources) == 0 {
+		return false, err
+	}
+	silent, err = s.apiSilent(ctx, p)
+	if err != nil || !silent {
+		return false, err
+	}
+	outputs, err := p.Outputs(ctx)
+	if err != nil {
+		return true, s.engine(err, newWatcher(s.log, nil, false))
+	}
+	machines, _, err := s.machines(ctx, p, state, outputs)
+	if err != nil {
+		return true, fail(exitUnreachable, "With credentials that may list instances, run this again.",
+			"the API of the cluster does not answer, and the account could not be asked about its machines: %w", err)
+	}
+	return true, s.refuseStopped(machines)
 }
 
 // refreshAll takes over what differs. Of a silent cluster nothing can be read, so what is in it stays as the state has it.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
 
@@ -15,8 +14,9 @@ import (
 // a destroy would leave it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 drops what it is told to import.
 
 // settle finds out what became of such things before anything else is done. What exists is taken over into the state, the rest is
-// dropped from it, so that it is made again. It returns the state as it is then.
-func (s *session) settle(ctx context.Context, p *place) (deployment, error) {
+// dropped from it, so that it is made again. It returns the state as it is then. dead says that the cluster is known to be
+// gone, and with it everything in it.
+func (s *session) settle(ctx context.Context, p *place, dead bool) (deployment, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
 		return deployment{}, s.engine(err, newWatcher(s.log, nil, false))
@@ -31,7 +31,7 @@ func (s *session) settle(ctx context.Context, p *place) (deployment, error) {
 		if err != nil {
 			return deployment{}, err
 		}
-		changed, err := adopt(exported, ids)
+		changed, err := adopt(exported, ids, slices.Concat(state.changing(), state.begunSteps()))
 		if err != nil {
 			return deployment{}, err
 		}
@@ -45,7 +45,7 @@ func (s *session) settle(ctx context.Context, p *place) (deployment, error) {
 		}
 	}
 	if urns := slices.Concat(adopted, state.changing()); len(urns) > 0 {
-		if err := s.readAgain(ctx, p, urns); err != nil {
+		if err := s.readAgain(ctx, p, urns, dead); err != nil {
 			return deployment{}, err
 		}
 		if state, err = s.state(ctx, p); err != nil {
@@ -118,19 +118,23 @@ func (s *session) unsettled(r stateResource, err error) error {
 }
 
 // readAgain fills in what the account shows of resources that were taken over or were being changed, and drops those that do not exist.
-func (s *session) readAgain(ctx context.Context, p *place, urns []string) error {
-	inside := func(urn string) bool {
+func (s *session) readAgain(ctx context.Context, p *place, urns []string, dead bool) error {
+	var outside, cluster []string
+	for _, urn := range urns {
 		types, _ := splitURN(urn)
-		return strings.HasPrefix(types[len(types)-1], "kubernetes:")
+		if strings.HasPrefix(types[len(types)-1], "kubernetes:") {
+			cluster = append(cluster, urn)
+		} else {
+			outside = append(outside, urn)
+		}
 	}
-	outside, cluster := slices.DeleteFunc(slices.Clone(urns), inside), slices.DeleteFunc(slices.Clone(urns), func(urn string) bool { return !inside(urn) })
 	if len(outside) > 0 {
 		if err := s.read(ctx, p, optrefresh.Target(outside)); err != nil {
 			return err
 		}
 	}
 	if len(cluster) > 0 {
-		return s.readInCluster(ctx, p, cluster)
+		return s.readInCluster(ctx, p, cluster, dead)
 	}
 	return nil
 }
@@ -150,52 +154,47 @@ func (s *session) tellAdopted(state deployment, urns []string) {
 	s.log.emit(event{Kind: kindLog, Severity: "info", Message: message})
 }
 
-// readInCluster reads objects and releases. When the cluster does not answer, nobody can say whether they exist; they are
-// forgotten, and made again when it does.
-func (s *session) readInCluster(ctx context.Context, p *place, urns []string) error {
-	silent, err := s.apiSilent(ctx, p)
-	if err != nil {
-		return err
-	}
-	if !silent && (p.sandbox == nil || s.op.cloud != cloudSandbox || p.sandbox.APIAnswers()) {
-		if err = s.read(ctx, p, optrefresh.Target(urns)); err == nil || s.cli.Stopped() {
+// readInCluster reads objects and releases. With the cluster dead they are dropped. While it does not answer, what was
+// being made is dropped as well, because making it again takes over what exists; the rest stays in the state, marked, and
+// is read by the next run.
+func (s *session) readInCluster(ctx context.Context, p *place, urns []string, dead bool) error {
+	silent := dead
+	if !dead {
+		var err error
+		if silent, err = s.apiSilent(ctx, p); err != nil {
 			return err
 		}
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "The API of the cluster does not answer, so what was being made in the cluster is forgotten."})
+	if !silent {
+		err := s.read(ctx, p, optrefresh.Target(urns))
+		if err == nil || s.cli.Stopped() || s.op.cloud == cloudSandbox && p.sandbox.APIAnswers() {
+			return err
+		}
+	}
 	exported, err := p.export(ctx)
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	gone := map[string]bool{}
-	for _, urn := range urns {
-		gone[urn] = true
+	state, err := parseDeployment(exported)
+	if err != nil {
+		return err
 	}
+	gone := map[string]bool{}
+	for _, r := range state.Resources {
+		if slices.Contains(urns, r.URN) && (dead || slices.Contains(r.InitErrors, interruptedCreate)) {
+			gone[r.URN] = true
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "warning",
+		Message: "The API of the cluster does not answer, so what was being made in the cluster is forgotten."})
 	without, err := withoutResources(exported, gone)
 	if err != nil {
 		return err
 	}
 	return s.replaceState(ctx, p, without)
-}
-
-// uninstallHalves removes Helm releases whose install was cut off, so that up installs them anew. Helm refuses to upgrade such a release
-// for ever.
-func (s *session) uninstallHalves(ctx context.Context, p *place, state deployment) error {
-	var halves []string
-	for _, r := range state.Resources {
-		status, _ := r.Outputs["status"].(map[string]any)
-		if text, _ := status["status"].(string); r.Type == releaseType && text == "pending-install" {
-			halves = append(halves, r.URN)
-		}
-	}
-	if len(halves) == 0 {
-		return nil
-	}
-	s.log.emit(event{Kind: kindLog, Severity: "info", Message: "Removing what was installed half: " + strings.Join(mapped(halves, readable), ", ")})
-	if _, err := p.Destroy(ctx, optdestroy.Target(halves), optdestroy.SuppressProgress()); err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
-	}
-	return nil
 }
 
 // state reads the state.

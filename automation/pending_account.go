@@ -27,7 +27,7 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.runFind(ctx, p, question)
+	answer, err := s.askSweep(ctx, p, "--find", question)
 	if err == nil {
 		err = json.Unmarshal(answer, &found)
 	}
@@ -38,8 +38,8 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 	return found, nil
 }
 
-// runFind builds and runs `sweep --find`, which reads the question on its standard input.
-func (s *session) runFind(ctx context.Context, p *place, question []byte) ([]byte, error) {
+// askSweep builds the sweep and asks it a question, which it reads from its standard input: --find or --states.
+func (s *session) askSweep(ctx context.Context, p *place, mode string, question []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *session) runFind(ctx context.Context, p *place, question []byte) ([]byt
 	if err := s.build(ctx, s.op.dir, "./sweep", binary); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "--find", "--region", s.cfg.Region)
+	cmd := exec.Command(binary, mode, "--region", s.cfg.Region)
 	cmd.Env = os.Environ()
 	if profile, err := p.GetConfig(ctx, "aws:profile"); err == nil {
 		cmd.Env = append(cmd.Env, "AWS_PROFILE="+profile.Value)

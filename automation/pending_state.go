@@ -2,13 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// cutOff marks a resource that was taken over into the state and not yet read from the account.
-const cutOff = "its making was cut off"
+// Marks of resources in the state that have not been read since a run was killed. The engine updates what is marked.
+const (
+	// interruptedCreate marks a resource that was taken over into the state.
+	interruptedCreate = "its making was cut off"
+	// interruptedChange marks a resource that a run had begun to change or to delete.
+	interruptedChange = "a change of it was cut off"
+)
 
 // creating are the resources that a run which was killed had begun to make, each once.
 func (d deployment) creating() []stateResource {
@@ -21,12 +27,24 @@ func (d deployment) creating() []stateResource {
 	return all
 }
 
-// changing are the resources in AWS that such a run had begun to change or to delete: nobody knows whether it did.
+// changing are the resources that such a run had begun to change or to delete, and that a provider can read: whether it did
+// is not known.
 func (d deployment) changing() []string {
+	return d.begun(func(r stateResource) bool {
+		return strings.HasPrefix(r.Type, "aws:") || strings.HasPrefix(r.Type, "kubernetes:")
+	})
+}
+
+// begunSteps are the steps on hosts that such a run had begun to change or to take back. Running them again is how to find out.
+func (d deployment) begunSteps() []string {
+	return d.begun(func(r stateResource) bool { return strings.HasPrefix(r.Type, "command:") })
+}
+
+func (d deployment) begun(of func(stateResource) bool) []string {
 	var urns []string
 	for _, op := range d.Pending {
 		exists := slices.ContainsFunc(d.Resources, func(r stateResource) bool { return r.URN == op.Resource.URN })
-		if op.Type != "creating" && exists && strings.HasPrefix(op.Resource.Type, "aws:") && !slices.Contains(urns, op.Resource.URN) {
+		if op.Type != "creating" && exists && of(op.Resource) && !slices.Contains(urns, op.Resource.URN) {
 			urns = append(urns, op.Resource.URN)
 		}
 	}
@@ -37,7 +55,8 @@ func (d deployment) changing() []string {
 func (d deployment) unread() []string {
 	var urns []string
 	for _, r := range d.Resources {
-		if slices.Contains(r.InitErrors, cutOff) {
+		interrupted := slices.Contains(r.InitErrors, interruptedCreate) || slices.Contains(r.InitErrors, interruptedChange)
+		if interrupted && !strings.HasPrefix(r.Type, "command:") {
 			urns = append(urns, r.URN)
 		}
 	}
@@ -50,9 +69,9 @@ func (d deployment) knows(typ, id string) bool {
 }
 
 // adopt makes resources in the state of creates that were cut off and have an id in ids, by URN, and drops all such creates.
-// What the account shows of the resources has to be read afterwards; until then they are marked. What else was begun is in the
-// state as it was before, and only noted; the notes go.
-func adopt(exported []byte, ids map[string]string) ([]byte, error) {
+// What the account shows of the resources has to be read afterwards; until then they are marked, and so are the resources in
+// again, of which it is not known what a run made of them: the engine updates what is marked. The notes of the run go.
+func adopt(exported []byte, ids map[string]string, again []string) ([]byte, error) {
 	state, err := decodeState(exported)
 	if err != nil {
 		return nil, err
@@ -60,6 +79,11 @@ func adopt(exported []byte, ids map[string]string) ([]byte, error) {
 	deployment, _ := state["deployment"].(map[string]any)
 	resources, _ := deployment["resources"].([]any)
 	pending, _ := deployment["pending_operations"].([]any)
+	for _, entry := range resources {
+		if r, _ := entry.(map[string]any); slices.Contains(again, fmt.Sprint(r["urn"])) {
+			r["initErrors"] = []any{interruptedChange}
+		}
+	}
 	placed := map[string]bool{}
 	for _, entry := range pending {
 		op, _ := entry.(map[string]any)
@@ -82,7 +106,7 @@ func made(r map[string]any, id string) map[string]any {
 	if typ, _ := r["type"].(string); strings.HasPrefix(typ, "kubernetes:") {
 		outputs["__inputs"] = inputs // pulumi-kubernetes takes a release without them for one that it is to import
 	}
-	r["id"], r["outputs"], r["initErrors"] = id, outputs, []any{cutOff}
+	r["id"], r["outputs"], r["initErrors"] = id, outputs, []any{interruptedCreate}
 	return r
 }
 

@@ -37,7 +37,7 @@ func TestAdopt(t *testing.T) {
 			creating(vpcURN, secret("def")), map[string]string{vpcURN: "vpc-1"}, []string{"v vpc-2 false", "s subnet-1 false", "v vpc-1 true"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			text, err := adopt([]byte(`{"version":3,"deployment":{"resources":[`+tt.resources+`],"pending_operations":[`+tt.pending+`]}}`), tt.ids)
+			text, err := adopt([]byte(`{"version":3,"deployment":{"resources":[`+tt.resources+`],"pending_operations":[`+tt.pending+`]}}`), tt.ids, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestAdopt(t *testing.T) {
 
 	// What it becomes is known from its inputs only, and marked as such.
 	text, err := adopt([]byte(`{"deployment":{"resources":[],"pending_operations":[`+creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`)+`]}}`),
-		map[string]string{object: "n"})
+		map[string]string{object: "n"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

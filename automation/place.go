@@ -65,8 +65,11 @@ func openAWS(ctx context.Context, op operation, cli *pulumiCLI) (*place, error) 
 		return nil, fail(exitCannotStart, fmt.Sprintf("pulumi stack init %s", op.stack), "there is no stack %s yet", op.stack)
 	}
 	if err != nil {
-		return nil, fail(exitCannotStart, "Is the backend reachable (pulumi whoami -v), and is the passphrase or the key there?",
-			"open stack %s: %s", op.stack, shortened(err))
+		next := "Is the backend reachable (pulumi whoami -v), and is the passphrase or the key there?"
+		if c := causeOf(err.Error()); c != nil {
+			next = c.advice(op, "")
+		}
+		return nil, fail(exitCannotStart, next, "open stack %s: %s", op.stack, shortened(err))
 	}
 	return &place{Stack: s, cli: cli, dir: op.dir, state: "your Pulumi backend: pulumi stack --stack " + op.stack}, nil
 }

@@ -93,10 +93,7 @@ func (s *session) handleSignals() (stop func()) {
 		for count := 1; ; count++ {
 			select {
 			case <-signals:
-				if count == 1 {
-					s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "Stopping: what is in flight is finished and saved, nothing new is begun. " +
-						"Ctrl-C once more gives up what is in flight as well; the state may then not know what became of it."})
-				}
+				s.log.emit(event{Kind: kindLog, Severity: "warning", Message: stopping(count)})
 				s.cli.Interrupt()
 			case <-done:
 				return
@@ -104,6 +101,15 @@ func (s *session) handleSignals() (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(signals); close(done) }
+}
+
+// stopping is what the nth interrupt does.
+func stopping(n int) string {
+	if n == 1 {
+		return "Stopping: what is in flight is finished and saved, nothing new is begun. Ctrl-C once more ends the run at once: " +
+			"the state then notes what had begun, and the next run finds out first what became of it."
+	}
+	return "Ending at once. The state notes what had begun; the next up, destroy or refresh finds out first what became of it."
 }
 
 // finish reports how the run ended.

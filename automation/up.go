@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -19,26 +20,29 @@ func up(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	state, err := s.settle(ctx, p)
+	state, err := s.settle(ctx, p, false)
 	if err != nil {
 		return err
 	}
-	if err := s.uninstallHalves(ctx, p, state); err != nil {
+	if err := s.finishUnfinished(ctx, p, state); err != nil {
 		return err
 	}
 	if err := s.findLost(ctx, p); err != nil {
 		return err
 	}
-	planned, err := s.plan(ctx, p)
+	plan, err := s.plan(ctx, p)
 	if err != nil {
 		return err
 	}
-	if len(planned) > 0 {
+	if len(plan.done) > 0 {
 		if err := s.confirm("Make these changes?"); err != nil {
 			return err
 		}
 	}
-	w := newWatcher(s.log, planned, false)
+	if err := s.takeOver(ctx, p, plan.installs); err != nil {
+		return err
+	}
+	w := newWatcher(s.log, plan.done, false)
 	var exported auto.OutputMap
 	err = w.follow(func(stream chan<- events.EngineEvent) error {
 		result, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
@@ -77,11 +81,14 @@ func preview(ctx context.Context, s *session) error {
 	if err := s.tellCut(ctx, p); err != nil {
 		return err
 	}
-	planned, err := s.plan(ctx, p)
+	if _, err := s.findStopped(ctx, p); err != nil {
+		return err
+	}
+	plan, err := s.plan(ctx, p)
 	if err != nil {
 		return err
 	}
-	if s.op.expectNoChanges && len(planned) > 0 {
+	if s.op.expectNoChanges && len(plan.done) > 0 {
 		return fail(exitChanges, "Look at the plan above; up carries it out.", "stack %s is not what its settings say", s.op.stack)
 	}
 	return nil
@@ -98,18 +105,18 @@ func refresh(ctx context.Context, s *session) error {
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
 		return err
 	}
-	if _, err := s.settle(ctx, p); err != nil {
+	if _, err := s.settle(ctx, p, false); err != nil {
 		return err
 	}
-	silent, err := s.apiSilent(ctx, p)
+	silent, err := s.findStopped(ctx, p)
 	if err != nil {
 		return err
 	}
 	return s.refreshAll(ctx, p, silent)
 }
 
-// plan previews, reports the plan, refuses one that cannot end well, and returns how many resources it changes, by phase.
-func (s *session) plan(ctx context.Context, p *place) (map[string]int, error) {
+// plan previews, reports the plan and refuses one that cannot end well.
+func (s *session) plan(ctx context.Context, p *place) (*watcher, error) {
 	w := newWatcher(s.log, nil, true)
 	err := w.follow(func(stream chan<- events.EngineEvent) error {
 		_, err := p.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
@@ -119,12 +126,15 @@ func (s *session) plan(ctx context.Context, p *place) (map[string]int, error) {
 		return nil, s.engine(err, w)
 	}
 	s.log.emit(w.planEvent())
-	return w.done, s.refuseLostControlPlane(ctx, p, w.plan)
+	return w, s.refuseLostControlPlane(ctx, p, w.plan)
 }
 
 // engine turns an engine's error into a failure.
 func (s *session) engine(err error, w *watcher) error {
-	return engineFailure(err, s.op, w.errors > 0, s.cli.Stopped())
+	killed, _ := s.cli.Killed()
+	return engineFailure(err, s.op, outcome{
+		said: w.said, begun: !w.preview && len(w.spans) > 0, region: s.cfg.Region, interrupted: s.cli.Stopped(), killed: killed,
+	})
 }
 
 // confirm asks before a change to a real account.
@@ -148,7 +158,21 @@ func (s *session) asks() bool { return s.op.cloud == cloudAWS && !s.op.yes }
 
 // close ends what runs beside the stack.
 func (s *session) close(p *place) {
+	if _, locked := s.cli.Killed(); locked && p.sandbox == nil {
+		s.unlock(p)
+	}
 	if err := p.Close(); err != nil {
 		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "closing: " + err.Error()})
+	}
+}
+
+// unlock removes the lock of a CLI that this run has killed.
+func (s *session) unlock(p *place) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s.cli.resume()
+	if err := p.Cancel(ctx); err != nil {
+		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
+			"go run ./automation cancel --stack %s --cloud %s", shortened(err), s.op.stack, s.op.cloud)})
 	}
 }

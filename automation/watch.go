@@ -33,7 +33,10 @@ type watcher struct {
 	changes  map[string]int
 	perPhase map[string]map[string]int
 	plan     []plannedChange
-	errors   int
+	// installs are the Helm releases that the plan makes.
+	installs []helmRelease
+	// said are the errors that were reported.
+	said []string
 }
 
 type running struct {
@@ -160,6 +163,11 @@ func (w *watcher) count(phase string, m apitype.StepEventMetadata) {
 	w.perPhase[phase][op]++
 	keys := append([]string(nil), m.Diffs...)
 	sort.Strings(keys)
+	if m.New != nil && m.Type == releaseType && op == string(apitype.OpCreate) {
+		name, _ := m.New.Inputs["name"].(string)
+		namespace, _ := m.New.Inputs["namespace"].(string)
+		w.installs = append(w.installs, helmRelease{namespace: namespace, name: name})
+	}
 	w.plan = append(w.plan, plannedChange{Op: op, Resource: readable(m.URN), URN: m.URN, Keys: keys})
 }
 
@@ -211,7 +219,7 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 		resource = readable(d.URN)
 	}
 	if severity == "error" {
-		w.errors++
+		w.said = append(w.said, message)
 	}
 	w.log.emit(event{Kind: kindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
 }

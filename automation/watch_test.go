@@ -125,8 +125,8 @@ func TestWarningsAreToldOnceAndErrorsCounted(t *testing.T) {
 		w.take(said("error", join, "it broke"))
 		w.take(said("error", "", "update failed"))
 		w.take(said("debug", "", "noise"))
-		if w.errors != 1 {
-			t.Errorf("%d errors counted, want 1", w.errors)
+		if len(w.said) != 1 {
+			t.Errorf("%d errors counted, want 1", len(w.said))
 		}
 	}
 	var got []string

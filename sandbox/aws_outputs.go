@@ -62,6 +62,9 @@ func drawPrivateIP(c *awsCall) any {
 	return spread(first, 1<<(32-p.Bits())-5, c.urn, c.inUse(instanceType, "privateIp"))
 }
 
+// benchmarkRange begins 198.18.0.0/15, which is set aside for benchmarks and routed nowhere.
+var benchmarkRange = netip.MustParseAddr("198.18.0.1")
+
 func drawPublicIP(c *awsCall) any {
 	subnet := c.find(subnetType, c.inputs.str("subnetId"))
 	wanted := subnet.Inputs.flag("mapPublicIpOnLaunch")
@@ -71,8 +74,7 @@ func drawPublicIP(c *awsCall) any {
 	if !wanted {
 		return ""
 	}
-	// 198.18.0.0/15 is set aside for benchmarks and routed nowhere.
-	return spread(netip.MustParseAddr("198.18.0.1"), 1<<16, c.urn, c.inUse(instanceType, "publicIp"))
+	return spread(benchmarkRange, 1<<16, c.urn, c.inUse(instanceType, "publicIp"))
 }
 
 func drawElasticIP(c *awsCall) any {

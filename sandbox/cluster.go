@@ -30,6 +30,9 @@ func (a *account) api() (*object, error) {
 	if machine == nil {
 		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is gone")
 	}
+	if machine.stopped() {
+		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is stopped")
+	}
 	if cluster.State.flag("dead") {
 		return nil, errors.New("the Kubernetes API does not answer: connection refused")
 	}
@@ -164,6 +167,9 @@ func (a *account) notReady(name string) string {
 	machine := a.find(instanceType, node.str("instance"))
 	if machine == nil {
 		return "its instance is gone"
+	}
+	if machine.stopped() {
+		return "its instance is stopped"
 	}
 	if a.release(calicoChart) == nil && a.ownNetwork() {
 		return "container runtime network not ready: cni plugin not initialized"

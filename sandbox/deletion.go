@@ -70,7 +70,8 @@ func (a *account) removeWithClaims(o *object) {
 	}
 }
 
-// deleteNamespace deletes what is inside first. A dead APIService keeps every namespace from going away.
+// deleteNamespace deletes what is inside first, Helm's records of releases included: they are Secrets. A dead APIService
+// keeps every namespace from going away.
 func (a *account) deleteNamespace(namespace *object) error {
 	for _, r := range a.all("k8s/" + releaseKind) {
 		if charts[chartOf(r)].aggregates && r.State.flag("dead") {
@@ -79,9 +80,13 @@ func (a *account) deleteNamespace(namespace *object) error {
 	}
 	name := strings.TrimPrefix(namespace.ID, "/")
 	for _, o := range a.where(func(o *object) bool {
-		return strings.HasPrefix(o.Type, "k8s/") && strings.HasPrefix(o.ID, name+"/") && o.Type != "k8s/"+releaseKind
+		return strings.HasPrefix(o.Type, "k8s/") && strings.HasPrefix(o.ID, name+"/")
 	}) {
 		if a.find(o.Type, o.ID) == nil {
+			continue
+		}
+		if o.Type == "k8s/"+releaseKind {
+			a.remove(o)
 			continue
 		}
 		if err := a.kubeDelete(o); err != nil {

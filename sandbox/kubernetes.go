@@ -162,9 +162,9 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 		return answer{}, err
 	}
 	if r.typ == releaseType {
-		found := a.find("k8s/"+releaseKind, r.id)
+		found := a.found(r)
 		if found == nil {
-			return answer{}, fmt.Errorf("release %s: not found", r.id)
+			return answer{}, fmt.Errorf("%q has no deployed releases", r.id)
 		}
 		return a.install(r, found)
 	}
@@ -206,10 +206,16 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	switch {
 	case found == nil:
 		return answer{}, nil
+	case r.typ == releaseType && found.releaseStatus() != "deployed":
+		return answer{id: r.id, outputs: releaseOutputs(found)}, nil
 	case r.typ == releaseType:
 		return r.seen(releaseOutputs(found)), nil
 	}
 	got, _ := a.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // whether it is ready, a look does not ask
+	if found.State.flag("deleting") {
+		got.outputs.object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+		return got, nil
+	}
 	return r.seen(got.outputs), nil
 }
 
@@ -225,7 +231,11 @@ func (r *request) seen(outputs values) answer {
 // found is the object or release that a request is about.
 func (a *account) found(r *request) *object {
 	if r.typ == releaseType {
-		return a.find("k8s/"+releaseKind, r.id)
+		release := a.find("k8s/"+releaseKind, r.id)
+		if release != nil && release.State.flag("recordless") {
+			return nil
+		}
+		return release
 	}
 	_, kindName, _ := objectToken(r.typ)
 	if o := a.find("k8s/"+kindName, r.id); o != nil {
@@ -249,10 +259,11 @@ func (p *kubernetesProvider) delete(r *request) error {
 		return err
 	}
 	found := a.found(r)
-	if found == nil {
-		return nil
-	}
 	switch {
+	case found == nil && r.typ == releaseType:
+		return fmt.Errorf("uninstall: Release not loaded: %s: release: not found", r.id)
+	case found == nil:
+		return nil
 	case r.typ == releaseType:
 		return a.uninstall(found)
 	case found.Type == "k8s/Namespace":
@@ -387,14 +398,10 @@ func (a *account) podsReady(owner *object) error {
 
 func releaseOutputs(release *object) values {
 	namespace, name, _ := strings.Cut(release.ID, "/")
-	status := "deployed"
-	if release.State.flag("half") {
-		status = "pending-install"
-	}
 	return values{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
 		"status": map[string]any{
-			"status": status, "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+			"status": release.releaseStatus(), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
 		},
 	}
 }

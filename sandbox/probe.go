@@ -12,6 +12,23 @@ func (s *Sandbox) APIAnswers() bool {
 	if err != nil {
 		return false
 	}
-	addressed := slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
-	return addressed && a.reachableFromOutside(machine, 6443) == nil
+	return a.hasElasticIP(machine) && a.reachableFromOutside(machine, 6443) == nil
+}
+
+// APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server does not.
+func (s *Sandbox) APIRefuses() bool {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	cluster := a.find(clusterType, "cluster")
+	if cluster == nil {
+		return false
+	}
+	machine := a.find(instanceType, cluster.str("controlPlane"))
+	return machine != nil && !machine.stopped() && a.hasElasticIP(machine) && a.reachableFromOutside(machine, 6443) == nil &&
+		cluster.State.flag("dead")
+}
+
+func (a *account) hasElasticIP(machine *object) bool {
+	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
 }

@@ -17,14 +17,18 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 		namespace = "default"
 	}
 	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: values{}}
-	if existing != nil && existing.State.flag("half") {
-		return answer{}, errors.New("another operation (install/upgrade/rollback) is in progress")
-	}
 	if existing != nil {
+		if err := upgradable(existing); err != nil {
+			return answer{}, err
+		}
 		release.State = cloneValues(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods
-	} else if a.find(release.Type, release.ID) != nil {
-		return answer{}, errors.New("cannot re-use a name that is still in use")
+	} else if objects := a.find(release.Type, release.ID); objects != nil {
+		if !objects.State.flag("recordless") {
+			return answer{}, errors.New("cannot re-use a name that is still in use")
+		}
+		release.State = cloneValues(objects.State)
+		delete(release.State, "recordless")
 	}
 	if !a.namespaceExists(namespace) {
 		if !r.inputs.flag("createNamespace") {
@@ -59,6 +63,43 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 		return got, &pending{fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
 	}
 	return got, nil
+}
+
+// releaseStatus is Helm's word for the last revision.
+func (o *object) releaseStatus() string { return firstOf(o.State.str("status"), "deployed") }
+
+// upgradable says why Helm will not upgrade a release, or nil.
+func upgradable(release *object) error {
+	switch status := release.releaseStatus(); {
+	case strings.HasPrefix(status, "pending-"):
+		return errors.New("another operation (install/upgrade/rollback) is in progress")
+	case status == "uninstalling":
+		return fmt.Errorf("%q has no deployed releases", release.ID)
+	}
+	return nil
+}
+
+// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
+// whether there was one.
+func (s *Sandbox) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	release := a.find("k8s/"+releaseKind, namespace+"/"+name)
+	if release == nil || release.State.flag("recordless") {
+		return false
+	}
+	pending := release.releaseStatus() == "pending-upgrade"
+	if pendingUpgrade && !pending {
+		return false
+	}
+	a.change(release, func(_, state values) {
+		delete(state, "status")
+		if !pendingUpgrade {
+			state["recordless"] = true
+		}
+	})
+	return true
 }
 
 func firstOf(a, b string) string {

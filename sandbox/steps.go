@@ -40,7 +40,7 @@ func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	machine := a.machineAt(to.Host)
-	if machine == nil {
+	if machine == nil || machine.stopped() {
 		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout", to.Host, to.Port))
 	}
 	if err := a.reachableFromOutside(machine, float64(to.Port)); err != nil {

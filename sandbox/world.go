@@ -94,8 +94,17 @@ func (s *Sandbox) mark(what string, find func(*account) *object, edit func(state
 }
 
 // CutInstall leaves the release of a chart as a helm install that was killed leaves it: Helm will not upgrade it any more.
-func (s *Sandbox) CutInstall(chart string) error {
-	return s.mark("a release of "+chart, func(a *account) *object { return a.release(chart) }, func(state values) { state["half"] = true })
+func (s *Sandbox) CutInstall(chart string) error { return s.interrupt(chart, "pending-install") }
+
+// CutUpgrade leaves it as a helm upgrade that was killed leaves it.
+func (s *Sandbox) CutUpgrade(chart string) error { return s.interrupt(chart, "pending-upgrade") }
+
+// CutUninstall leaves it as a helm uninstall that was killed leaves it: some objects are gone, the record is not.
+func (s *Sandbox) CutUninstall(chart string) error { return s.interrupt(chart, "uninstalling") }
+
+func (s *Sandbox) interrupt(chart, status string) error {
+	return s.mark("a release of "+chart, func(a *account) *object { return a.release(chart) },
+		func(state values) { state["status"] = status })
 }
 
 // KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.

@@ -2,7 +2,7 @@
 // listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces, and
 // volumes. It knows a cluster's things by the tags that its controllers set and by its VPC, and touches nothing else.
 //
-// With --find it changes nothing: it looks up what a run was making when it was killed, for the driver (find.go).
+// With --find or --states it changes nothing: it answers the driver's questions about the account (find.go, states.go).
 //
 // It stands alone, with the AWS SDK only, so that running it in a destroy does not build the rest of the project.
 package main
@@ -29,9 +29,11 @@ const (
 
 const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
        go run ./sweep --find --region REGION < WANTED.json
+       go run ./sweep --states --region REGION < INSTANCE-IDS.json
 
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
 With --find it removes nothing: it prints the ids of the things that fit what standard input asks for.
+With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
 Credentials come from the environment, as for the AWS CLI. Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
 `
 
@@ -41,8 +43,20 @@ type options struct {
 	region  string
 	dryRun  bool
 	find    bool
+	states  bool
 	receipt string
 	timeout time.Duration
+}
+
+// question is what the driver asks of the account; nil for a sweep.
+func (o options) question() func(context.Context, string, io.Reader, io.Writer) error {
+	switch {
+	case o.find:
+		return find
+	case o.states:
+		return states
+	}
+	return nil
 }
 
 func main() {
@@ -63,8 +77,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
 	defer cancel()
-	if opts.find {
-		if err := find(ctx, opts.region, stdin, stdout); err != nil {
+	if ask := opts.question(); ask != nil {
+		if err := ask(ctx, opts.region, stdin, stdout); err != nil {
 			fmt.Fprintf(stderr, "sweep: %v\n", err)
 			return exitLeft
 		}
@@ -105,6 +119,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.volumes, "volumes", "", "")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "")
 	flags.BoolVar(&o.find, "find", false, "")
+	flags.BoolVar(&o.states, "states", false, "")
 	flags.StringVar(&o.receipt, "receipt", "", "")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "")
 	if err := flags.Parse(args); err != nil {
@@ -115,7 +130,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	var faults []string
 	needed := map[string]string{"cluster": o.cluster, "region": o.region, "vpc": o.vpc}
-	if o.find {
+	if o.question() != nil {
 		needed = map[string]string{"region": o.region}
 	}
 	for name, value := range needed {
@@ -123,7 +138,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 			faults = append(faults, "--"+name+" is missing")
 		}
 	}
-	if !o.find && o.volumes != deleteVolumes && o.volumes != keepVolumes {
+	if o.question() == nil && o.volumes != deleteVolumes && o.volumes != keepVolumes {
 		faults = append(faults, fmt.Sprintf("--volumes is %q: say delete or keep", o.volumes))
 	}
 	if flags.NArg() > 0 {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// apiPort is the port of the Kubernetes API.
+const apiPort = 6443
+
+// addressService answers with the address that a request came from.
+var addressService = "https://checkip.amazonaws.com"
+
+// statesAnswer is the answer to --states.
+type statesAnswer struct {
+	// Address is where requests of this machine come from; empty when that cannot be found out.
+	Address string `json:"address,omitempty"`
+	// Instances are by id. An id that EC2 does not know any more is absent.
+	Instances map[string]instanceState `json:"instances"`
+}
+
+// instanceState is what EC2 says of one instance.
+type instanceState struct {
+	// State is pending, running, shutting-down, terminated, stopping or stopped.
+	State string `json:"state"`
+	// Admits are the address ranges that its security groups let reach the Kubernetes API.
+	Admits []string `json:"admits,omitempty"`
+}
+
+// states reads a JSON list of instance ids and writes a statesAnswer. It changes nothing.
+func states(ctx context.Context, region string, question io.Reader, answer io.Writer) error {
+	var ids []string
+	if err := json.NewDecoder(question).Decode(&ids); err != nil {
+		return fmt.Errorf("read instance ids from standard input: %w", err)
+	}
+	cfg, err := configure(ctx, region)
+	if err != nil {
+		return err
+	}
+	client := ec2.NewFromConfig(cfg)
+	out := statesAnswer{Instances: map[string]instanceState{}}
+	groups := map[string][]string{}
+	// A filter, because EC2 refuses the whole question when one of InstanceIds is unknown.
+	pages := ec2.NewDescribeInstancesPaginator(client, &ec2.DescribeInstancesInput{
+		Filters: []types.Filter{filter("instance-id", ids...)},
+	})
+	for pages.HasMorePages() && len(ids) > 0 {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list instances: %w", err)
+		}
+		for _, r := range page.Reservations {
+			for _, i := range r.Instances {
+				id := deref(i.InstanceId)
+				out.Instances[id] = instanceState{State: string(i.State.Name)}
+				for _, g := range i.SecurityGroups {
+					groups[id] = append(groups[id], deref(g.GroupId))
+				}
+			}
+		}
+	}
+	for id, of := range groups {
+		state := out.Instances[id]
+		if state.Admits, err = admitted(ctx, client, of); err != nil {
+			return err
+		}
+		out.Instances[id] = state
+	}
+	out.Address = ownAddress(ctx)
+	return json.NewEncoder(answer).Encode(out)
+}
+
+// admitted returns the ranges that groups let reach the Kubernetes API.
+func admitted(ctx context.Context, client *ec2.Client, groups []string) ([]string, error) {
+	page, err := client.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{
+		Filters:    []types.Filter{filter("group-id", groups...)},
+		MaxResults: aws.Int32(1000),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the rules of %s: %w", strings.Join(groups, ", "), err)
+	}
+	var ranges []string
+	for _, rule := range page.SecurityGroupRules {
+		all := deref(rule.IpProtocol) == "-1"
+		port := deref(rule.IpProtocol) == "tcp" && aws.ToInt32(rule.FromPort) <= apiPort && apiPort <= aws.ToInt32(rule.ToPort)
+		if r := deref(rule.CidrIpv4) + deref(rule.CidrIpv6); !aws.ToBool(rule.IsEgress) && (all || port) && r != "" {
+			ranges = append(ranges, r)
+		}
+	}
+	return sorted(ranges), nil
+}
+
+// ownAddress asks a public service. The answer is a hint for a person, so every failure counts as "not known".
+func ownAddress(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, addressService, nil)
+	if err != nil {
+		return ""
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 64))
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
