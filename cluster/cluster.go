@@ -183,7 +183,8 @@ func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption)
 		Name: "nodes-ready", Minutes: 15,
 		Run: Script{Text: nodesReadyScript, Env: map[string]pulumi.StringInput{
 			// Sorted, because the order of the list in the configuration means nothing.
-			"NODES": pulumi.String(strings.Join(slices.Sorted(slices.Values(c.nodeNames)), " ")),
+			"NODES":         pulumi.String(strings.Join(slices.Sorted(slices.Values(c.nodeNames)), " ")),
+			"CONTROL_PLANE": c.controlPlane.id,
 		}},
 	}, append([]pulumi.ResourceOption{pulumi.DependsOn(c.Joined)}, opts...)...)
 }

@@ -281,8 +281,10 @@ func TestWhatAChangeTouches(t *testing.T) {
 		apply func(*Args)
 		want  []string
 	}{
-		"a label":              {func(a *Args) { a.Hosts[1].Labels = map[string]string{"a": "b"} }, []string{"worker-1-node"}},
-		"a taint":              {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"storage-node"}},
+		"a label": {func(a *Args) { a.Hosts[1].Labels = map[string]string{"a": "b"} }, []string{"worker-1-node"}},
+		// The second worker that takes every pod changes where CoreDNS may run.
+		"a taint":              {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"master-init", "storage-node"}},
+		"another taint":        {func(a *Args) { a.Hosts[2].Taints[0].Value = "other" }, []string{"storage-node"}},
 		"a kubelet setting":    {func(a *Args) { a.Config.Kubernetes.Kubelet = map[string]any{"maxPods": 50} }, []string{"master-init", "storage-join", "worker-1-join"}},
 		"an API server flag":   {func(a *Args) { a.Config.Kubernetes.APIServer = map[string]string{"v": "3"} }, []string{"master-init"}},
 		"a name of the API":    {func(a *Args) { a.CertSANs = append(a.CertSANs, pulumi.String("k8s.example.com")) }, []string{"master-init"}},
@@ -290,14 +292,17 @@ func TestWhatAChangeTouches(t *testing.T) {
 		"the backup schedule":  {func(a *Args) { a.Config.Backup.Schedule = "hourly" }, []string{"etcd-backup"}},
 		"a restore":            {func(a *Args) { a.Config.Backup.RestoreFrom = "latest" }, []string{"master-init"}},
 		"the order of workers": {func(a *Args) { a.Hosts[1], a.Hosts[2] = a.Hosts[2], a.Hosts[1] }, nil},
-		"one worker less":      {func(a *Args) { a.Hosts = a.Hosts[:2] }, []string{"nodes-ready", "storage-join", "storage-node", "storage-prepare", "storage-ready"}},
+		"one worker less":      {func(a *Args) { a.Hosts = a.Hosts[:2] }, []string{"master-init", "nodes-ready", "storage-join", "storage-node", "storage-prepare", "storage-ready"}},
 		"another machine": {
 			func(a *Args) { a.Hosts[1].ProviderID = pulumi.String("aws:///eu-central-1a/i-new") },
 			[]string{"worker-1-join", "worker-1-node", "worker-1-prepare", "worker-1-ready"},
 		},
 		"another control plane": {
 			func(a *Args) { a.Hosts[0].ProviderID = pulumi.String("aws:///eu-central-1a/i-new") },
-			[]string{"master-init", "master-node", "master-prepare", "master-ready", "storage-join", "storage-node", "worker-1-join", "worker-1-node"},
+			[]string{
+				"etcd-backup", "master-init", "master-node", "master-prepare", "master-ready", "nodes-ready",
+				"storage-join", "storage-node", "worker-1-join", "worker-1-node",
+			},
 		},
 	} {
 		t.Run(change, func(t *testing.T) {

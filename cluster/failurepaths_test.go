@@ -35,6 +35,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 	}{
 		{"etcd-snapshot.sh", testSnapshotFailures},
 		{"backup.sh", testBackupFailures},
+		{"init.sh", testInitFailures},
 	} {
 		all = t.Run(script.name, script.test) && all
 		for _, message := range dieMessages(t, script.name) {
@@ -46,7 +47,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 }
 
 var (
-	dieCall  = regexp.MustCompile(`\bdie "((?:[^"\\]|\\.)*)"`)
+	dieCall  = regexp.MustCompile(`(?m)\bdie "(.*)"(?:$|;| ;;)`)
 	variable = regexp.MustCompile(`\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\$\w+`)
 )
 

@@ -119,7 +119,9 @@ func clusterConfig(cfg *config.Config, r release, f controlPlaneFacts) object {
 				"encryption-provider-config":                  encryptionFile,
 				"encryption-provider-config-automatic-reload": "true",
 				"profiling":                                   "false",
-				"tls-min-version":                             "VersionTLS12",
+				// The token of a service account ends after an hour as asked for, and not after a year.
+				"service-account-extend-token-expiration": "false",
+				"tls-min-version":                         "VersionTLS12",
 			}, k.APIServer),
 			"extraVolumes": []any{
 				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver", "mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},

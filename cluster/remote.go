@@ -43,6 +43,7 @@ type Step struct {
 // host is a machine that steps run on.
 type host struct {
 	connection remote.ConnectionArgs
+	id         pulumi.StringInput // the machine's, which another machine of the same name has not
 	machine    pulumi.Resource
 	provider   *command.Provider
 	parent     pulumi.Resource
@@ -58,6 +59,7 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 			DialErrorLimit: pulumi.Int(dialErrors),
 			PerDialTimeout: pulumi.Int(dialSeconds),
 		},
+		id:       h.ProviderID,
 		machine:  h.Machine,
 		provider: provider,
 		parent:   parent,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +19,14 @@ type scriptHost struct {
 	t         *testing.T
 	root, bin string
 	env       map[string]string
+	// waits keeps the limits of the loops that wait. Otherwise each tries once.
+	waits bool
 }
 
-// hostPaths are the directories that the scripts write to.
-var hostPaths = []string{"/etc/", "/run/", "/usr/local/", "/var/lib/", "/var/log/"}
+// hostPaths are the directories that the scripts use.
+var hostPaths = []string{"/etc/", "/proc/", "/run/", "/usr/local/", "/var/lib/", "/var/log/"}
+
+var waitLimit = regexp.MustCompile(`\$\(\(SECONDS \+ `)
 
 func newScriptHost(t *testing.T) *scriptHost {
 	t.Helper()
@@ -49,6 +54,9 @@ func (h *scriptHost) text(script string) string {
 	text := string(raw)
 	for _, path := range hostPaths {
 		text = strings.ReplaceAll(text, path, h.root+path)
+	}
+	if !h.waits {
+		text = waitLimit.ReplaceAllString(text, "${0}0 * ")
 	}
 	if url := h.env["METADATA_URL"]; url != "" {
 		text = strings.ReplaceAll(text, "http://169.254.169.254", url)
@@ -83,6 +91,37 @@ func (h *scriptHost) read(path string) string {
 	return string(raw)
 }
 
+// refuses runs the script on a host of each case, spoilt in one way, and expects exit code 1 and the message.
+func refuses(t *testing.T, script string, host func(*testing.T) (h *scriptHost, stdin string), cases []spoilt) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.says, func(t *testing.T) {
+			h, stdin := host(t)
+			if c.spoil != nil {
+				if changed := c.spoil(h); changed != "" {
+					stdin = changed
+				}
+			}
+			h.fails(h.run(script, stdin), 1, c.says)
+			if c.after != nil {
+				c.after(h)
+			}
+		})
+	}
+}
+
+// spoilt is one way to fail. spoil may return another standard input.
+type spoilt struct {
+	says  string
+	spoil func(h *scriptHost) (stdin string)
+	after func(h *scriptHost)
+}
+
+// stubbed stubs a program and leaves the standard input as it is.
+func stubbed(name, lines string) func(h *scriptHost) string {
+	return func(h *scriptHost) string { h.stub(name, lines); return "" }
+}
+
 // outcome is what a script left behind.
 type outcome struct {
 	stdout, stderr string
@@ -104,7 +143,7 @@ func (h *scriptHost) run(script, stdin string, args ...string) outcome {
 	if err != nil && !errors.As(err, &exit) {
 		h.t.Fatal(err)
 	}
-	said.add(script, errs.String())
+	said.add(script, strings.ReplaceAll(errs.String(), h.root, ""))
 	return outcome{strings.TrimSuffix(out.String(), "\n"), errs.String(), cmd.ProcessState.ExitCode()}
 }
 

@@ -61,6 +61,8 @@ func (s steps) init(h Host) Step {
 		// What no running cluster can change; the script refuses instead of half doing it.
 		"IDENTITY": pulumi.String(fmt.Sprintf("pods %s services %s domain %s endpoint %s",
 			s.cfg.Network.PodCIDR, s.cfg.Network.ServiceCIDR, s.cfg.Cluster.DNSDomain, s.args.Endpoint)),
+		"FLAGS":   pulumi.String(flagLines(s.cfg.Kubernetes)),
+		"COREDNS": pulumi.String(s.coreDNS()),
 	}
 	maps.Copy(env, s.backupEnv())
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
@@ -116,6 +118,8 @@ func (s steps) node(h, controlPlane Host) Step {
 // backup installs the timer that takes etcd snapshots.
 func (s steps) backup(h Host) Step {
 	env := s.backupEnv()
+	// A control plane that was replaced has no timer yet.
+	env["MACHINE"] = h.ProviderID
 	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Schedule)
 	return Step{Name: "backup", Node: h.Name, Minutes: 5, Run: Script{Text: backupScript, Env: env}}
 }
@@ -151,6 +155,28 @@ func (s steps) joinConfig(h Host) pulumi.StringOutput {
 	return pulumi.All(h.PrivateIP, h.ProviderID).ApplyT(func(v []any) (string, error) {
 		return joinConfig(s.cfg, s.facts(h, v[0].(string), v[1].(string)))
 	}).(pulumi.StringOutput)
+}
+
+func (s steps) coreDNS() string {
+	var nodes []config.Node
+	for _, h := range s.args.Hosts {
+		nodes = append(nodes, h.Node)
+	}
+	return coreDNSPatch(nodes)
+}
+
+// flagLines are the flags of the settings, each with the component that gets it.
+func flagLines(k config.Kubernetes) string {
+	var b strings.Builder
+	for _, c := range []struct {
+		component string
+		flags     map[string]string
+	}{{"kube-apiserver", k.APIServer}, {"kube-controller-manager", k.ControllerManager}, {"kube-scheduler", k.Scheduler}} {
+		for _, name := range slices.Sorted(maps.Keys(c.flags)) {
+			fmt.Fprintf(&b, "%s --%s=%s\n", c.component, name, c.flags[name])
+		}
+	}
+	return b.String()
 }
 
 func (s steps) facts(h Host, privateIP, providerID string) nodeFacts {

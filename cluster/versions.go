@@ -50,7 +50,7 @@ func releaseOf(version string) (release, error) {
 
 func (r release) sandboxImage() string { return imageRegistry + "/pause:" + r.pause }
 
-// images are the ones that kubeadm starts on a node. CoreDNS is where there is room, which is mostly on workers.
+// images are the ones that kubeadm starts on a node. dns.go says where CoreDNS runs.
 func (r release) images(controlPlane bool) []string {
 	images := []string{r.sandboxImage(), imageRegistry + "/kube-proxy:v" + r.version, imageRegistry + "/coredns/coredns:" + r.coreDNS}
 	if controlPlane {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes this machine the control plane of a cluster, or brings a control plane that runs to changed settings.
 #
-# The settings that took effect last are kept in /var/lib/kubeadm-aws/init.applied; a run that is cut off leaves that
+# The settings that took effect last are kept in /var/lib/kubeadm-aws/init.applied; an interrupted run leaves that
 # file as it was, so that the next one does the work again.
 set -euo pipefail
 
@@ -15,6 +15,8 @@ Environment:
   AUDIT_POLICY         content of the API server's audit policy
   AUDIT_POLICY_FILE    where that goes
   IDENTITY             text with the settings that no running cluster can change
+  FLAGS                lines "kube-apiserver --name=value" with the flags of the settings; may be empty
+  COREDNS              JSON merge patch for the Deployment of CoreDNS
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
   ETCD_SNAPSHOT ...    the text of etcd-snapshot.sh, and its settings
 Standard input: base64 of a tar archive with pki/ and apiserver/encryption.yaml, for /etc/kubernetes.
@@ -22,7 +24,7 @@ Prints "initialised <version>".
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
-for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY ETCD_SNAPSHOT; do
+for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT; do
 	[ -n "${!v:-}" ] || { echo "init: $v is not set" >&2; usage >&2; exit 2; }
 done
 
@@ -40,7 +42,14 @@ flock -w 600 9 || die "another run has been changing this machine for 10 minutes
 
 install -d -m 700 /run/kubeadm-aws
 secrets=$(mktemp -d /run/kubeadm-aws/init.XXXXXX)
-trap 'rm -rf "$secrets"' EXIT
+changing=''
+finish() {
+	local rc=$?
+	if [ "$rc" != 0 ] && [ -n "$changing" ]; then "put_back_$changing" || true; fi
+	rm -rf "$secrets"
+}
+trap finish EXIT
+trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 (umask 077 && base64 -d | tar -x --no-same-owner -C "$secrets") || die "standard input is not base64 of a tar archive"
 for f in pki/ca.crt pki/ca.key pki/front-proxy-ca.crt pki/front-proxy-ca.key pki/etcd/ca.crt pki/etcd/ca.key pki/sa.key pki/sa.pub apiserver/encryption.yaml; do
 	[ -s "$secrets/$f" ] || die "standard input lacks $f"
@@ -84,19 +93,21 @@ wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && 
 
 # ---- a first init -----------------------------------------------------------
 
+printf '%s\n' "$ETCD_SNAPSHOT" >"$secrets/etcd-snapshot.sh"
 snapshots() { CA_FILE=$secrets/pki/ca.crt bash "$secrets/etcd-snapshot.sh" "$@" </dev/null; }
 fetch_snapshot() {
 	local lost
-	printf '%s\n' "$ETCD_SNAPSHOT" >"$secrets/etcd-snapshot.sh"
 	if [ -n "${RESTORE_FROM:-}" ]; then
 		snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
 			die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
 	elif ! lost=$(snapshots ours); then
 		die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. See to it that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
-	elif [ -n "$lost" ]; then
+	elif [ "$lost" = "${PREFIX:-}/initialised" ]; then
 		# The same authority and a machine without etcd: the control plane was lost, and an empty cluster in its place
 		# would delete from the workers what runs there.
-		die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster, delete ${PREFIX:-}/latest from the bucket ${BUCKET:-}"
+		die "this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
+	elif [ -n "$lost" ]; then
+		die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
 	fi
 }
 restore() {
@@ -141,7 +152,7 @@ forget_machine() {
 first_init() {
 	local ignore=()
 	if [ -e "$STATE/init.started" ]; then
-		say "starting over after an init that was cut off"
+		say "starting over after an interrupted init"
 		systemctl stop kubelet
 		# Without it kubeadm does not look for a cluster that may never have answered.
 		rm -f "$KUBECONFIG"
@@ -174,9 +185,57 @@ same_cluster() {
 	[ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
 		die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
 	(cd "$secrets/pki" && find . -type f) | while read -r f; do
-		cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" ||
-			die "/etc/kubernetes/pki/${f#./} on this machine is not the one of this stack: it is another cluster's control plane"
+		cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || refuse_identity "${f#./}"
 	done
+}
+
+# An authority ends after ten years, and the stack makes a new certificate for the same key. Nodes, kubeconfigs and
+# service accounts trust the old one, so no running cluster can change it.
+refuse_identity() { # FILE below pki
+	local old=/etc/kubernetes/pki/$1 ended
+	if [[ $1 = *.crt ]] && [ "$(openssl x509 -noout -pubkey -in "$old" 2>/dev/null)" = "$(openssl x509 -noout -pubkey -in "$secrets/pki/$1" 2>/dev/null)" ]; then
+		ended=$(openssl x509 -noout -enddate -in "$old")
+		die "the authority $old of this cluster ends at ${ended#notAfter=}, and the stack has a new certificate for it. A running cluster cannot change its authority, and nothing has been changed; see \"The authorities end after ten years\" in docs/recovery.md"
+	fi
+	die "$old on this machine is not the one of this stack: it is another cluster's control plane"
+}
+
+# A flag that a component refuses is found with the program in its running container, before a manifest changes. Values
+# that only fail at work show afterwards; put_back_manifests is for those.
+check_flags() {
+	local component id said args
+	for component in kube-apiserver kube-controller-manager kube-scheduler; do
+		mapfile -t args < <(sed -n "s/^$component //p" <<<"${FLAGS:-}")
+		[ ${#args[@]} -gt 0 ] || continue
+		id=$(crictl --runtime-endpoint unix:///run/containerd/containerd.sock ps -q --state running --name "^$component\$" 2>/dev/null </dev/null | head -n 1)
+		[ -n "$id" ] || continue
+		said=$(timeout 60 crictl --runtime-endpoint unix:///run/containerd/containerd.sock exec "$id" "$component" "${args[@]}" --help 2>&1 </dev/null) ||
+			! said=$(grep -m 1 -o 'unknown flag.*\|invalid argument.*\|flag needs.*' <<<"$said") ||
+			die "$component refuses a flag: $said. Nothing has been changed; correct $(setting_of "$component") in the settings"
+	done
+}
+setting_of() { # COMPONENT
+	case $1 in
+	kube-apiserver) echo kubernetes.apiServer ;;
+	kube-controller-manager) echo kubernetes.controllerManager ;;
+	kube-scheduler) echo kubernetes.scheduler ;;
+	*) echo "kubernetes.*" ;;
+	esac
+}
+
+# put_back_manifests returns to the manifests of before a change that failed, so that the cluster runs on. They are kept
+# until a change has worked, for a run that is killed in between.
+put_back_manifests() {
+	local file
+	for file in "$STATE"/manifests.before/*.yaml; do
+		cmp -s "$file" "/etc/kubernetes/manifests/${file##*/}" ||
+			{ install -m 600 "$file" "/etc/kubernetes/${file##*/}.back" && mv "/etc/kubernetes/${file##*/}.back" "/etc/kubernetes/manifests/${file##*/}"; }
+	done
+	if api_answers 240; then
+		say "the manifests of before are back, and the API answers: the cluster runs with its former settings"
+	else
+		say "the manifests of before are back, and the API does not answer yet; see: crictl ps -a, and /var/log/pods/kube-system_* on this machine"
+	fi
 }
 
 # The flags of a component as its manifest has them, and as its process has.
@@ -189,17 +248,40 @@ await_component() {
 	local until=$((SECONDS + 240))
 	until [ "$(process_flags "$1" || true)" = "$(wanted_flags "$1")" ]; do
 		if [ "$SECONDS" -ge "$until" ]; then
-			find "/var/log/pods/kube-system_$1-${NODE}_"*/ -name '*.log' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2- | xargs -r tail -n 5 >&2
-			die "$1 does not run with its new flags; see /var/log/pods/kube-system_$1-* on this machine, and kubernetes.* in the settings"
+			find "/var/log/pods/kube-system_$1-${NODE}_"*/ -name '*.log' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2- | xargs -r tail -n 5 >&2 || true
+			die "$1 does not run with its new flags; see /var/log/pods/kube-system_$1-* on this machine, and $(setting_of "$1") in the settings"
 		fi
 		sleep 1
+	done
+}
+
+put_back_kubelet() {
+	cp "$secrets/old/config.yaml" "$secrets/old/kubeadm-flags.env" /var/lib/kubelet/
+	systemctl restart kubelet
+	say "the kubelet has its former settings again; no worker got the new ones"
+}
+kubelet_healthy() {
+	local until=$((SECONDS + 60))
+	until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
+		if [ "$SECONDS" -ge "$until" ]; then
+			journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
+			die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
+		fi
+		sleep 0.5
 	done
 }
 
 reconfigure() {
 	local component before
 	same_cluster
+	check_flags
 	say "bringing the control plane to changed settings"
+	if [ ! -d "$STATE/manifests.before" ]; then
+		rm -rf "$STATE/manifests.copy"
+		cp -r /etc/kubernetes/manifests "$STATE/manifests.copy"
+		mv "$STATE/manifests.copy" "$STATE/manifests.before"
+	fi
+	changing=manifests
 	put_files
 	# kubeadm refuses a certificate that lacks a name, and does not add one.
 	install -d -m 700 "$secrets/old"
@@ -208,16 +290,40 @@ reconfigure() {
 	kubeadm init phase etcd local --config "$CONFIG"
 	kubeadm init phase control-plane all --config "$CONFIG"
 	for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do await_component $component; done
-	api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine"
+	api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
+	changing=''
+	rm -rf "$STATE/manifests.before"
 	# Not before the static pods are as they should be: a kubelet that has just started and finds a changed manifest
-	# may wait two minutes for the volumes of the old pod.
+	# may wait two minutes for the volumes of the old pod. Not after the upload, from which workers take the settings.
+	cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
+	changing=kubelet
 	kubeadm init phase kubelet-start --config "$CONFIG"
+	kubelet_healthy
+	changing=''
 	kubeadm init phase upload-config all --config "$CONFIG"
 	before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
 	kubeadm init phase addon kube-proxy --config "$CONFIG"
 	if [ "$before" != "$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)" ]; then
 		kube -n kube-system rollout restart daemonset/kube-proxy >/dev/null
 	fi
+}
+
+# What kubeadm leaves open, for new clusters and for those made before.
+harden() {
+	local namespace level
+	# This kubeconfig bypasses authorization and cannot be revoked. kubeadm needs it only during init.
+	rm -f /etc/kubernetes/super-admin.conf
+	for namespace in kube-system:privileged kube-public:restricted kube-node-lease:restricted; do
+		level=${namespace#*:}
+		kube label namespace "${namespace%:*}" --overwrite "pod-security.kubernetes.io/enforce=$level" >/dev/null ||
+			die "the pod security level of namespace ${namespace%:*} cannot be set"
+	done
+}
+
+# A cluster without it has a DNS of its own.
+place_coredns() {
+	[ -n "$(kube -n kube-system get deployment coredns --ignore-not-found -o name)" ] || return 0
+	kube -n kube-system patch deployment coredns --type=merge -p "$COREDNS" >/dev/null || die "the Deployment of CoreDNS cannot be changed"
 }
 
 if [ ! -e "$STATE/init.done" ]; then
@@ -227,13 +333,13 @@ elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ]; then
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
-until=$((SECONDS + 60))
-until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
-	if [ "$SECONDS" -ge "$until" ]; then
-		journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
-		die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-	fi
-	sleep 0.5
-done
+kubelet_healthy
+harden
+place_coredns
+# Before a worker joins: from here on an empty control plane in place of this one would delete what runs there.
+if [ ! -e "$STATE/init.marked" ]; then
+	snapshots mark || die "the bucket cannot be told that this cluster runs. See to it that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
+	touch "$STATE/init.marked"
+fi
 printf '%s\n' "$wanted" >"$STATE/init.applied"
 echo "initialised $KUBERNETES_VERSION"

@@ -33,7 +33,14 @@ exec 9>/run/kubeadm-aws-host.lock
 flock -w 600 9 || die "another run has been changing this machine for 10 minutes; see: fuser -v /run/kubeadm-aws-host.lock"
 
 install -d -m 700 $RUN
-trap 'rm -f $RUN/discovery.conf $RUN/ca.crt' EXIT
+changing=''
+finish() {
+	local rc=$?
+	rm -f $RUN/discovery.conf $RUN/ca.crt
+	if [ "$rc" != 0 ] && [ -n "$changing" ]; then put_back_kubelet || true; fi
+}
+trap finish EXIT
+trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 (umask 077 && base64 -d | tar -x --no-same-owner -C $RUN) || die "standard input is not base64 of a tar archive"
 [ -s $RUN/discovery.conf ] || die "standard input lacks discovery.conf"
 
@@ -100,6 +107,10 @@ first_join() {
 reconfigure() {
 	local flag
 	say "bringing the kubelet to changed settings"
+	rm -rf $RUN/kubelet.before
+	install -d -m 700 $RUN/kubelet.before
+	cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env $RUN/kubelet.before/
+	changing=1
 	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
 	kubeadm upgrade node phase kubelet-config
 	# kubeadm writes the flags at the join only. They change when a machine was given another size, and with this program.
@@ -112,6 +123,15 @@ reconfigure() {
 			fi
 		done
 	systemctl restart kubelet
+	kubelet_healthy
+	changing=''
+}
+
+# A kubelet that does not start with its new settings takes the pods of its node with it.
+put_back_kubelet() {
+	cp $RUN/kubelet.before/* /var/lib/kubelet/
+	systemctl restart kubelet
+	say "the kubelet has its former settings again"
 }
 
 # A kubelet registers its node when it starts, and not again if the node goes away: when it was deleted by hand, or when
