@@ -109,6 +109,8 @@ type DNS struct {
 	Domain string `json:"domain"`
 	// CreateZone makes the zone instead of looking it up; its name servers must then be delegated by hand.
 	CreateZone bool `json:"createZone"`
+	// ZoneID is the id of the zone, such as Z0123456789ABC, for an account with two public zones of this name. Empty looks it up.
+	ZoneID string `json:"zoneId"`
 	// IngressHosts are the names below Domain that the certificate covers beside the add-ons' own.
 	IngressHosts []string `json:"ingressHosts"`
 }

@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
   {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "labels": {"workload": "storage"},
    "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}]}
  ],
- "dns": {"domain": "", "createZone": false, "ingressHosts": null},
+ "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
  "backup": {"schedule": "*-*-* 03:00:00", "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "protection": {"protect": false, "volumes": "delete"},

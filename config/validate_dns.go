@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -11,6 +12,8 @@ var platformHosts = map[string]string{
 	"argocd":  "is Argo CD, and the certificate covers it already",
 	"grafana": "is Grafana, and the certificate covers it already",
 }
+
+var zoneID = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 
 // maxIngressHosts and the platform's own two names fill the ten that ACM puts into one certificate.
 const maxIngressHosts = 8
@@ -24,6 +27,9 @@ func (v *validator) dns() {
 		const example = "pulumi config set --path kubeadm-aws:dns.domain example.com"
 		if d.CreateZone {
 			v.fault("dns.createZone", true, "needs dns.domain, the name of the zone", example)
+		}
+		if d.ZoneID != "" {
+			v.fault("dns.zoneId", d.ZoneID, "needs dns.domain, the name of the zone", example)
 		}
 		if len(d.IngressHosts) > 0 {
 			v.fault("dns.ingressHosts", d.IngressHosts, "needs dns.domain: without one there is no certificate and no ingress", example)
@@ -40,6 +46,12 @@ func (v *validator) dns() {
 	case below(d.Domain, "internal") || below(d.Domain, "local") || below(d.Domain, v.c.Cluster.DNSDomain):
 		v.fault("dns.domain", d.Domain, "must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
 		return
+	}
+	switch {
+	case d.ZoneID != "" && !zoneID.MatchString(d.ZoneID):
+		v.fault("dns.zoneId", d.ZoneID, "must be the id of a Route53 zone: Z, then uppercase letters and digits", "Z0123456789ABC, from aws route53 list-hosted-zones-by-name --dns-name "+d.Domain)
+	case d.ZoneID != "" && d.CreateZone:
+		v.fault("dns.zoneId", d.ZoneID, "names a zone that exists, and dns.createZone makes another one", "dns.createZone: false")
 	}
 	if len(d.IngressHosts) > maxIngressHosts {
 		v.fault("dns.ingressHosts", len(d.IngressHosts), fmt.Sprintf("must be at most %d names: a certificate of ACM holds ten, and two are the platform's", maxIngressHosts), fmt.Sprintf("*.%s for all of them", d.Domain))

@@ -105,10 +105,23 @@ func (d *DNS) public(s *site, instances *Instances, opts []pulumi.ResourceOption
 // existingZone finds the id of the public zone of the domain.
 func (s *site) existingZone() (string, error) {
 	domain := s.cfg.DNS.Domain
-	zone, err := route53.LookupZone(s.ctx, &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)},
-		pulumi.Provider(s.provider))
-	if err != nil {
+	args := &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)}
+	if s.cfg.DNS.ZoneID != "" {
+		args = &route53.LookupZoneArgs{ZoneId: pulumi.StringRef(s.cfg.DNS.ZoneID)}
+	}
+	zone, err := route53.LookupZone(s.ctx, args, pulumi.Provider(s.provider))
+	switch {
+	case err != nil && strings.Contains(err.Error(), "multiple"):
+		return "", fmt.Errorf("the account has two public zones of %s: say which one with dns.zoneId "+
+			"(aws route53 list-hosted-zones-by-name --dns-name %s): %w", domain, domain, err)
+	case err != nil && s.cfg.DNS.ZoneID != "":
+		return "", fmt.Errorf("find the zone %s (dns.zoneId): %w", s.cfg.DNS.ZoneID, err)
+	case err != nil:
 		return "", fmt.Errorf("find the public zone of %s (set dns.createZone to make it): %w", domain, err)
+	case strings.TrimSuffix(zone.Name, ".") != domain:
+		return "", fmt.Errorf("dns.zoneId %s is the zone of %s, and dns.domain is %s", s.cfg.DNS.ZoneID, zone.Name, domain)
+	case zone.PrivateZone != nil && *zone.PrivateZone:
+		return "", fmt.Errorf("dns.zoneId %s is a private zone: ACM and users ask the public DNS", s.cfg.DNS.ZoneID)
 	}
 	return zone.ZoneId, nil
 }

@@ -3,6 +3,7 @@ package infra
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -84,5 +85,28 @@ func TestCertificateNamesOfTheAPI(t *testing.T) {
 	want := []string{"api.dev.internal", "api.example.com", "elastic-ip-of-master", "private-ip-of-master"}
 	if !slices.Equal(got, want) {
 		t.Errorf("SANs %v, want %v", got, want)
+	}
+}
+
+// Two zones of one name in an account: the advice must not make a third.
+func TestTheZoneOfAnAmbiguousDomain(t *testing.T) {
+	for dns, want := range map[string]string{
+		`{"domain":"twice.example"}`:                               "two public zones of twice.example: say which one with dns.zoneId",
+		`{"domain":"example.com","zoneId":"Z0123456789ABC"}`:       "",
+		`{"domain":"other.example.com","zoneId":"Z0123456789ABC"}`: "is the zone of example.com, and dns.domain is other.example.com",
+		`{"domain":"example.com","zoneId":"ZPRIVATE"}`:             "is a private zone",
+	} {
+		w, err := try(t, "dev", settings{"dns": dns, "addons": acme})
+		if want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", dns, err)
+			} else if got := w.records()["api.example.com"]; !strings.HasPrefix(got, "Z0123456789ABC ") {
+				t.Errorf("%s: the record is in %s", dns, got)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "createZone") {
+			t.Errorf("%s: %v, want %q", dns, err, want)
+		}
 	}
 }

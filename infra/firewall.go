@@ -52,8 +52,11 @@ var (
 	loki      = tcp("loki", 3100)
 	nodePorts = port{"node-ports", "tcp", 30000, 32767}
 	etcd      = port{"etcd", "tcp", 2379, 2380}
+	// everything is every protocol and port. Between nodes it is open where the user brings a network of their own: its
+	// encapsulation is not known (VXLAN, Geneve, WireGuard, IP in IP, BGP, or none).
+	everything = port{"all", "-1", 0, 0}
 
-	// betweenNodes is what every node may ask of every other one.
+	// betweenNodes is what every node may ask of every other one with Calico.
 	betweenNodes = []port{
 		{"vxlan", "udp", 4789, 4789},
 		tcp("typha", 5473),
@@ -124,7 +127,11 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 		r.allow(admin, nodes, ssh)
 		r.allow(admin, controlPlane, api)
 	}
-	for _, p := range betweenNodes {
+	ports := betweenNodes
+	if cfg.Cluster.CNI == "none" {
+		ports = []port{everything}
+	}
+	for _, p := range ports {
 		r.allow(nodes, nodes, p)
 	}
 	for _, p := range toControlPlane {
@@ -142,7 +149,7 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 		r.allow(from, nodes, nodePorts)
 		r.allowOut(from, nodes, nodePorts)
 	}
-	r.allowOut(nodes, world, port{"all", "-1", 0, 0})
+	r.allowOut(nodes, world, everything)
 }
 
 // ruleSet makes rules as resources of their own, because rules inside a group would be fought over with the controllers.
@@ -161,8 +168,10 @@ func (r *ruleSet) allow(from, to peer, p port) {
 		SecurityGroupId: to.group.ID(),
 		Description:     pulumi.String(p.name + " from " + from.name),
 		IpProtocol:      pulumi.String(p.protocol),
-		FromPort:        pulumi.Int(p.from),
-		ToPort:          pulumi.Int(p.to),
+	}
+	// AWS refuses ports where every protocol is meant.
+	if p.protocol != everything.protocol {
+		args.FromPort, args.ToPort = pulumi.Int(p.from), pulumi.Int(p.to)
 	}
 	if from.group != nil {
 		args.ReferencedSecurityGroupId = from.group.ID()
@@ -188,7 +197,7 @@ func (r *ruleSet) allowOut(from, to peer, p port) {
 		IpProtocol:      pulumi.String(p.protocol),
 	}
 	// AWS refuses ports where every protocol is meant.
-	if p.protocol != "-1" {
+	if p.protocol != everything.protocol {
 		args.FromPort, args.ToPort = pulumi.Int(p.from), pulumi.Int(p.to)
 	}
 	if to.group != nil {

@@ -73,6 +73,21 @@ func TestLokiIsReachedOnlyWithLogging(t *testing.T) {
 	}
 }
 
+// A network that the user brings may use any port and protocol between nodes; what others may reach stays as it is.
+func TestAnotherNetworkReachesAllNodes(t *testing.T) {
+	got := deploy(t, "dev", settings{"cluster": `{"cni":"none"}`}).rules()
+	want := []string{"dev-nodes <- dev-nodes -1 all"}
+	for _, rule := range devRules {
+		if !strings.HasPrefix(rule, "dev-nodes <- dev-nodes") {
+			want = append(want, rule)
+		}
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("rules\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestGroupsHaveNoRulesOfTheirOwn(t *testing.T) {
 	for name, g := range deploy(t, "dev", nil).all("SecurityGroup") {
 		if g.at("ingress").HasValue() || g.at("egress").HasValue() {

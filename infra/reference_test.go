@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// everything is a stack with every add-on that has a policy.
-func everything(t *testing.T) *world {
+// fullStack is a stack with every add-on that has a policy.
+func fullStack(t *testing.T) *world {
 	t.Helper()
 	return deploy(t, "dev", settings{"addons": `{"logging":{"enabled":true},"loadBalancer":{"enabled":true},"postgresql":{"enabled":true}}`})
 }
 
 // What the reference does not list is not in the request: a condition on it denies every call, or is ignored.
 func TestPoliciesFitTheServiceAuthorizationReference(t *testing.T) {
-	ref, w := loadReference(t), everything(t)
+	ref, w := loadReference(t), fullStack(t)
 	for _, role := range []string{"control-plane", "worker"} {
 		for name, p := range w.grants(role) {
 			for _, s := range p.Statement {
@@ -72,7 +72,7 @@ func (r reference) faults(s statement) []string {
 }
 
 func TestControllersMayDoWhatTheyDo(t *testing.T) {
-	ref, w := loadReference(t), everything(t)
+	ref, w := loadReference(t), fullStack(t)
 	policies := w.grants("control-plane")
 	for name, requests := range calls() {
 		p, ok := policies[name]
@@ -93,7 +93,7 @@ func TestControllersMayDoWhatTheyDo(t *testing.T) {
 }
 
 func TestNobodyMayDoMore(t *testing.T) {
-	ref, w := loadReference(t), everything(t)
+	ref, w := loadReference(t), fullStack(t)
 	for _, role := range []string{"control-plane", "worker"} {
 		for _, q := range forbidden() {
 			if _, exists := ref.Actions[q.action]; !exists {
@@ -108,7 +108,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 
 // What no call needs is not granted.
 func TestEveryStatementIsNeeded(t *testing.T) {
-	ref, w := loadReference(t), everything(t)
+	ref, w := loadReference(t), fullStack(t)
 	for name, p := range w.grants("control-plane") {
 		for i, s := range p.Statement {
 			rest := policy{Statement: slices.Delete(slices.Clone(p.Statement), i, i+1)}

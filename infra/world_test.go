@@ -51,16 +51,23 @@ func load(t *testing.T, stack string, over settings) *config.Config {
 // deploy runs New for a stack.
 func deploy(t *testing.T, stack string, over settings) *world {
 	t.Helper()
+	w, err := try(t, stack, over)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// try is deploy for a stack that may be refused.
+func try(t *testing.T, stack string, over settings) (*world, error) {
+	t.Helper()
 	w := &world{t: t, cfg: load(t, stack, over), resources: map[string]registered{}, calls: map[string]resource.PropertyMap{}}
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		in, err := New(ctx, w.cfg)
 		w.infra = in
 		return err
 	}, pulumi.WithMocks(config.Namespace, stack, w))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return w, err
 }
 
 // acme is what validation asks for beside a domain.
@@ -132,9 +139,25 @@ func (w *world) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	case "aws:ssm/getParameter:getParameter":
 		return resource.PropertyMap{"insecureValue": resource.NewProperty("ami of " + args.Args["name"].StringValue())}, nil
 	case "aws:route53/getZone:getZone":
-		return resource.PropertyMap{"zoneId": resource.NewProperty("zone-of-" + args.Args["name"].StringValue())}, nil
+		return w.zone(args.Args)
 	}
 	return nil, fmt.Errorf("unexpected call of %s", args.Token)
+}
+
+// zone is the public zone of a name, or of an id. There are two zones of twice.example.
+func (w *world) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
+	name, id := "example.com", ""
+	if v := asked["name"]; v.IsString() {
+		name, id = v.StringValue(), "zone-of-"+v.StringValue()
+	}
+	if v := asked["zoneId"]; v.IsString() {
+		id = v.StringValue()
+	} else if name == "twice.example" {
+		return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched")
+	}
+	return resource.PropertyMap{
+		"zoneId": resource.NewProperty(id), "name": resource.NewProperty(name), "privateZone": resource.NewProperty(id == "ZPRIVATE"),
+	}, nil
 }
 
 // all are the resources whose type ends in kind, by name.

@@ -84,6 +84,9 @@ func getZone(p *awsProvider, _ *request, args values) (values, error) {
 	for _, z := range a.all(zoneType) {
 		private := len(z.Inputs.list("vpcs")) > 0
 		if (z.ID == args.str("zoneId") || strings.TrimSuffix(z.str("name"), ".") == name) && private == args.flag("privateZone") {
+			if zone != nil {
+				return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched %q", name)
+			}
 			zone = z
 		}
 	}
