@@ -34,6 +34,8 @@ func TestAccepted(t *testing.T) {
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: {'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: {'https://charts.jetstack.io': 'oci://m.example.com/charts'}}",
 		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: {conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: {v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
 		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = 'io.containerd.runsc.v1'\"}",
+		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: {disable-admission-plugins: DefaultTolerationSeconds}}",
+		"kubernetes: {containerd: \"[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime']\\nrestrict_oom_score_adj = true\"}",
 		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: ops+k8s@mail.example.com}}",
 		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}",
 		"access: {adminCidrs: [" + manyRanges(50) + "]}",

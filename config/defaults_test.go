@@ -134,12 +134,12 @@ func TestDerived(t *testing.T) {
 
 // TestFreeFormNumbers: Helm and the kubelet want 60 as a whole number and not as 60.0.
 func TestFreeFormNumbers(t *testing.T) {
-	c, err := loadText(t, "dev", "kubernetes: {kubelet: {maxPods: 60, nested: {list: [1, 2.5, a, true, ~]}}}")
+	c, err := loadText(t, "dev", "addons: {redis: {values: {maxPods: 60, nested: {list: [1, 2.5, a, true, ~]}}}}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{"maxPods": 60, "nested": map[string]any{"list": []any{1, 2.5, "a", true, nil}}}
-	if !reflect.DeepEqual(c.Kubernetes.Kubelet, want) {
-		t.Errorf("kubelet = %#v", c.Kubernetes.Kubelet)
+	if !reflect.DeepEqual(c.Addons.Redis.Values, want) {
+		t.Errorf("values = %#v", c.Addons.Redis.Values)
 	}
 }

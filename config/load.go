@@ -33,6 +33,7 @@ func load(stack string, get func(key string) (string, bool), known []string, bef
 		sortFaults(faults)
 		return nil, faults
 	}
+	c.Kubernetes.join()
 	return c, nil
 }
 

@@ -2,93 +2,29 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-)
-
-// Settings of Kubernetes that the program answers for. Each says where else to turn, or why it must stay.
-var (
-	ownKubelet = map[string]string{
-		"apiVersion":               "names the type of the file",
-		"kind":                     "names the type of the file",
-		"authentication":           "is the cluster's PKI; weakening it opens every node to its pods",
-		"authorization":            "is the API server's word; weakening it opens every node to its pods",
-		"cgroupDriver":             "must be the one that containerd uses, which is systemd",
-		"clusterDNS":               "follows from network.serviceCidr",
-		"clusterDomain":            "is cluster.dnsDomain",
-		"containerRuntimeEndpoint": "is where this program installs containerd",
-		"healthzBindAddress":       "is where kubeadm waits for the kubelet",
-		"healthzPort":              "is where kubeadm waits for the kubelet",
-		"port":                     "is the one that the security groups let through",
-		"providerID":               "is different on every node",
-		"readOnlyPort":             "would serve without asking who is calling",
-		"registerNode":             "must stay on: a node that does not register is none",
-		"registerWithTaints":       "is the same for all nodes here; use nodes[].taints",
-		"rotateCertificates":       "must stay on: the certificate of a node ends after a year",
-		"serverTLSBootstrap":       "needs an approver that this program does not install; without one, logs and exec stop working",
-		"staticPodPath":            "is where kubeadm puts the control plane",
-	}
-	ownKubeProxy = map[string]string{
-		"apiVersion":         "names the type of the file",
-		"kind":               "names the type of the file",
-		"clientConnection":   "is made by kubeadm",
-		"clusterCIDR":        "is network.podCidr",
-		"hostnameOverride":   "is different on every node",
-		"metricsBindAddress": "is where Prometheus and the security groups look for it",
-	}
-	ownAPIServer = map[string]string{
-		"advertise-address":                           "is the control plane's private address",
-		"allow-privileged":                            "must stay on: CNI and CSI agents need it",
-		"anonymous-auth":                              "must stay on: kubeadm's probes ask without a certificate",
-		"audit-log-path":                              "is where the audit log is mounted",
-		"audit-policy-file":                           "is written by this program",
-		"authorization-mode":                          "must stay Node,RBAC",
-		"bind-address":                                "must stay at all addresses",
-		"client-ca-file":                              "is the cluster's PKI",
-		"cloud-provider":                              "is gone since Kubernetes 1.33: the API server would not start",
-		"enable-bootstrap-token-auth":                 "is kubeadm's",
-		"encryption-provider-config":                  "is written by this program",
-		"encryption-provider-config-automatic-reload": "is set by this program",
-		"secure-port":                                 "is the one that the security groups let through",
-		"service-cluster-ip-range":                    "is network.serviceCidr",
-	}
-	ownControllerManager = map[string]string{
-		"allocate-node-cidrs":             "is kubeadm's",
-		"authentication-kubeconfig":       "is kubeadm's",
-		"authorization-kubeconfig":        "is kubeadm's",
-		"bind-address":                    "is where Prometheus looks for it",
-		"client-ca-file":                  "is the cluster's PKI",
-		"cloud-provider":                  "must stay external: the cloud controller manager does its work",
-		"cluster-cidr":                    "is network.podCidr",
-		"cluster-name":                    "is cluster.name",
-		"controllers":                     "is kubeadm's list",
-		"kubeconfig":                      "is kubeadm's",
-		"root-ca-file":                    "is the cluster's PKI",
-		"secure-port":                     "is the one that the security groups let through",
-		"service-cluster-ip-range":        "is network.serviceCidr",
-		"use-service-account-credentials": "is kubeadm's",
-	}
-	ownScheduler = map[string]string{
-		"authentication-kubeconfig": "is kubeadm's",
-		"authorization-kubeconfig":  "is kubeadm's",
-		"bind-address":              "is where Prometheus looks for it",
-		"config":                    "names a file that is not on the host",
-		"kubeconfig":                "is kubeadm's",
-		"secure-port":               "is the one that the security groups let through",
-	}
-	// pkiFlags begin flags whose files are the cluster's PKI.
-	pkiFlags = []string{"etcd-", "tls-cert-file", "tls-private-key-file", "kubelet-client-", "proxy-client-", "requestheader-", "service-account-key", "service-account-signing", "service-account-private", "cluster-signing-"}
+	"time"
 )
 
 func (v *validator) kubernetes() {
 	k := v.c.Kubernetes
-	v.ownFields("kubernetes.kubelet", k.Kubelet, ownKubelet)
-	v.ownFields("kubernetes.kubeProxy", k.KubeProxy, ownKubeProxy)
-	if mode, ok := k.KubeProxy["mode"]; ok && mode != "iptables" && v.c.Cluster.CNI == "calico" {
-		v.fault("kubernetes.kubeProxy.mode", mode, "must be iptables, as Calico's data plane is: with two kinds of rules packets get lost", "iptables, or cluster.cni: none with a CNI of your own")
+	table := tableOf(v.c.Cluster.KubernetesVersion)
+	kubelet := configurationFile{kind: "kubelet", own: ownKubelet, rules: kubeletRules, table: table}
+	proxy := configurationFile{kind: "kubeProxy", own: ownKubeProxy, rules: kubeProxyRules, table: table}
+	v.fields(kubelet, "", k.Kubelet)
+	v.kubelet(k.Kubelet)
+	v.fields(proxy, "", k.KubeProxy)
+	v.kubeProxy(k.KubeProxy)
+	for _, c := range []component{
+		{"apiServer", "kube-apiserver", k.APIServer, ownAPIServer},
+		{"controllerManager", "kube-controller-manager", k.ControllerManager, ownControllerManager},
+		{"scheduler", "kube-scheduler", k.Scheduler, ownScheduler},
+	} {
+		v.flags(c, table)
+		v.leaderElection(c)
 	}
-	v.flags("kubernetes.apiServer", k.APIServer, ownAPIServer)
-	v.flags("kubernetes.controllerManager", k.ControllerManager, ownControllerManager)
-	v.flags("kubernetes.scheduler", k.Scheduler, ownScheduler)
+	v.apiServer(k.APIServer, table)
 	for i, name := range k.IgnorePreflightErrors {
 		path := fmt.Sprintf("kubernetes.ignorePreflightErrors[%d]", i)
 		switch {
@@ -102,65 +38,197 @@ func (v *validator) kubernetes() {
 	v.containerd(k.Containerd)
 }
 
-// ownFields refuses fields of a Kubernetes configuration file that the program answers for.
-func (v *validator) ownFields(path string, fields map[string]any, own map[string]string) {
-	for _, name := range sortedKeys(fields) {
-		if !fieldName.MatchString(name) {
-			v.fault(child(path, name), fields[name], "is not the name of a field, which begins with a small letter", "maxPods")
-		} else if why, ok := own[name]; ok {
-			v.fault(child(path, name), fields[name], "cannot be set here: it "+why, "remove it")
-		}
-	}
+// configurationFile is a configuration type of a Kubernetes program whose fields the user extends.
+type configurationFile struct {
+	kind       string // as in the table, and the setting below kubernetes
+	own, rules map[string]string
+	table      kubernetesTable
 }
 
-func (v *validator) flags(path string, flags, own map[string]string) {
-	for _, name := range sortedKeys(flags) {
-		at, value := child(path, name), flags[name]
-		why, owned := own[name]
-		for _, prefix := range pkiFlags {
-			if !owned && strings.HasPrefix(name, prefix) {
-				why, owned = "is the cluster's PKI", true
-			}
-		}
+// fields checks the user's fields below a prefix such as "logging." by name, type and rule.
+func (v *validator) fields(f configurationFile, prefix string, fields map[string]any) {
+	for _, name := range sortedKeys(fields) {
+		field := prefix + name
+		at, value := v.fieldPath(f, field), fields[name]
+		typ, known := f.table[f.kind][field]
+		why, owned := f.own[field]
 		switch {
-		case strings.HasPrefix(name, "-"):
-			v.fault(at, value, "is written without the dashes", strings.TrimLeft(name, "-")+": value")
-		case !flagName.MatchString(name):
-			v.fault(at, value, "is not the name of a flag: small letters, digits and dashes", `max-requests-inflight: "600"`)
 		case owned:
 			v.fault(at, value, "cannot be set here: it "+why, "remove it")
-		case strings.ContainsAny(value, "\r\n"):
-			v.fault(at, value, "must be one line", `max-requests-inflight: "600"`)
+		case f.table != nil && !known:
+			v.fault(at, value, "is not a field of "+f.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion, v.nearField(f, prefix, name))
+		case !known || value == nil: // null takes the default of Kubernetes
+		default:
+			v.field(f, field, typ, value)
 		}
 	}
 }
 
-// ownTables begin the tables of containerd's configuration that the program writes. TOML has no second of a table.
-var ownTables = []string{
-	"plugins.io.containerd.cri.v1.images.pinned_images",
-	"plugins.io.containerd.cri.v1.images.registry",
-	"plugins.io.containerd.cri.v1.runtime.containerd.runtimes.runc",
+// fieldPath is the setting of a field such as "logging.format" or "vmodule[].verbosity".
+func (v *validator) fieldPath(f configurationFile, field string) string {
+	return "kubernetes." + f.kind + "." + field
 }
 
-// containerd checks as much of the TOML as decides whether it can be appended; containerd itself checks the rest.
-func (v *validator) containerd(text string) {
-	const path, example = "kubernetes.containerd", "[debug]\n  level = \"debug\""
-	inTable := false
-	for number, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "" || line[0] == '#':
-		case line[0] == '[':
-			table := strings.NewReplacer("'", "", `"`, "", " ", "").Replace(strings.Trim(strings.SplitN(line, "#", 2)[0], "[] "))
-			for _, own := range ownTables {
-				if table == own || own == ownTables[2] && table == own+".options" {
-					v.fault(path, line, fmt.Sprintf("line %d opens a table that this program writes, and TOML allows each table once", number+1), example)
+// nearField is the field next to an unknown one, or what fields begin with.
+func (v *validator) nearField(f configurationFile, prefix, name string) string {
+	var siblings []string
+	for field := range f.table[f.kind] {
+		if rest, ok := strings.CutPrefix(field, prefix); ok && !strings.Contains(rest, ".") {
+			siblings = append(siblings, rest)
+		}
+	}
+	slices.Sort(siblings)
+	if near := nearest(camelCase(name), siblings); near != "" {
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return "a field of the configuration file, such as maxPods; command line flags have other names"
+}
+
+// camelCase turns the name of a flag into that of a field: max-pods into maxPods.
+func camelCase(name string) string {
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' })
+	for i, part := range parts {
+		if i > 0 {
+			parts[i] = strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+// field checks one value, and what is below an object, a mapping or a list.
+func (v *validator) field(f configurationFile, field, typ string, value any) {
+	at := v.fieldPath(f, field)
+	item, isList := strings.CutPrefix(typ, "[]")
+	element, isMap := strings.CutPrefix(typ, "map:")
+	switch {
+	case typ == "object" || isMap:
+		object, ok := value.(map[string]any)
+		if !ok {
+			v.fault(at, value, "must be a mapping", last(field)+": {key: value}")
+		} else if isMap {
+			for _, key := range sortedKeys(object) {
+				if object[key] != nil {
+					v.scalar(f, field, child(at, key), element, object[key])
 				}
 			}
-			inTable = true
-		case !inTable:
-			v.fault(path, line, fmt.Sprintf("line %d stands before the first table: it would become part of the program's last one", number+1), example)
+			v.namedValues(f, field, object)
+		} else {
+			v.fields(f, field+".", object)
+		}
+	case typ == "list" || isList:
+		list, ok := value.([]any)
+		if !ok {
+			v.fault(at, value, "must be a list", fmt.Sprintf("[%v]", value))
 			return
 		}
+		for i, one := range list {
+			if object, ok := one.(map[string]any); ok && typ == "list" {
+				v.fields(f, field+"[].", object)
+			} else if typ == "list" {
+				v.fault(fmt.Sprintf("%s[%d]", at, i), one, "must be a mapping", "{key: value}")
+			} else {
+				v.scalar(f, field, fmt.Sprintf("%s[%d]", at, i), item, one)
+			}
+		}
+		v.namedItems(f, field, list)
+	default:
+		v.scalar(f, field, at, typ, value)
 	}
+}
+
+// scalar checks a single value by its type and by the rule of its field.
+func (v *validator) scalar(f configurationFile, field, at, typ string, value any) {
+	read, reason, example := fieldValue(typ, value)
+	if reason == "" && f.rules[field] != "" {
+		reason, example = ruleFault(f.rules[field], read), "remove it to take the default"
+	}
+	if reason != "" {
+		v.fault(at, value, reason, example)
+	}
+}
+
+// component is a program of the control plane whose flags the user extends.
+type component struct {
+	kind, program string // kind as in the table, and the setting below kubernetes
+	flags, own    map[string]string
+}
+
+// flags checks the user's flags by name, type and rule.
+func (v *validator) flags(c component, table kubernetesTable) {
+	for _, name := range sortedKeys(c.flags) {
+		at, value := child("kubernetes."+c.kind, name), c.flags[name]
+		typ, known := table[c.kind][name]
+		bare := strings.TrimLeft(name, "-")
+		why := ownFlag(name, c.own)
+		switch {
+		case bare != name:
+			v.fault(at, value, "is written without the dashes", bare+": value")
+		case !flagName.MatchString(name):
+			v.fault(at, value, "is not the name of a flag: lowercase letters, digits and dashes", `max-requests-inflight: "600"`)
+		case why != "":
+			v.fault(at, value, "cannot be set here: it "+why, "remove it")
+		case table != nil && !known:
+			example := "a flag that " + c.program + " --help shows"
+			if near := nearest(name, sortedKeys(table[c.kind])); near != "" {
+				example = fmt.Sprintf("did you mean %s?", near)
+			}
+			v.fault(at, value, "is not a flag of "+c.program+" in Kubernetes "+v.c.Cluster.KubernetesVersion, example)
+		case known:
+			v.flag(at, name, typ, value, table)
+		}
+	}
+}
+
+// flag checks the value of one flag.
+func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
+	read, reason, example := flagValue(typ, text)
+	rule := flagRules[name]
+	if strings.HasPrefix(name, "concurrent-") {
+		rule = concurrentRule
+	}
+	if reason == "" && rule != "" {
+		reason, example = ruleFault(rule, read), "remove it to take the default"
+	}
+	items, _ := read.([]string)
+	period, _ := read.(time.Duration)
+	switch {
+	case reason != "":
+	case period < 0:
+		reason, example = "must not be negative", `"30s"`
+	case name == "tls-cipher-suites":
+		reason, example = cipherFault(items), "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+	case name == "feature-gates":
+		reason, example = table.gatesFault(items), `"ContextualLogging=true"`
+	case name == "runtime-config":
+		reason, example = runtimeConfigFault(items), `"api/beta=true"`
+	}
+	if reason != "" {
+		v.fault(at, text, reason, example)
+	}
+}
+
+// gatesFault says what is wrong with the feature gates of a flag, or "".
+func (t kubernetesTable) gatesFault(pairs []string) string {
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair[strings.LastIndex(pair, ":")+1:], "=")
+		if value != "true" && value != "false" {
+			return fmt.Sprintf("must say true or false for %s", name)
+		}
+		if fault := t.gateFault(name, value == "true"); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}
+
+// runtimeConfigFault refuses to switch off versions of the API that the platform may need.
+func runtimeConfigFault(pairs []string) string {
+	for _, pair := range pairs {
+		if name, value, _ := strings.Cut(pair, "="); value != "true" && value != "false" {
+			return fmt.Sprintf("must say true or false for %s", name)
+		} else if value == "false" && !strings.Contains(name, "alpha") && !strings.Contains(name, "beta") {
+			return fmt.Sprintf("must not switch off %s: the control plane and the add-ons need it", name)
+		}
+	}
+	return ""
 }

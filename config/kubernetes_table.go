@@ -1,0 +1,44 @@
+package config
+
+import (
+	"embed"
+	"strings"
+	"sync"
+)
+
+//go:embed kubernetes-*.txt
+var kubernetesTables embed.FS
+
+// kubernetesTable holds the names and types of one Kubernetes release: by kind (kubelet, kubeProxy, apiServer,
+// controllerManager, scheduler, gate, admission) and name. Module schematest writes the files from the real types.
+type kubernetesTable map[string]map[string]string
+
+// tables reads the embedded files once, by minor release such as 1.36.
+var tables = sync.OnceValue(func() map[string]kubernetesTable {
+	files, err := kubernetesTables.ReadDir(".")
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	all := map[string]kubernetesTable{}
+	for _, file := range files {
+		text, err := kubernetesTables.ReadFile(file.Name())
+		if err != nil {
+			panic(err)
+		}
+		table := kubernetesTable{}
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line)
+			if table[words[0]] == nil {
+				table[words[0]] = map[string]string{}
+			}
+			table[words[0]][words[1]] = words[2]
+		}
+		all[strings.TrimSuffix(strings.TrimPrefix(file.Name(), "kubernetes-"), ".txt")] = table
+	}
+	return all
+})
+
+// tableOf is the table of a supported release such as 1.36.3; nil for any other, which validation refuses.
+func tableOf(version string) kubernetesTable {
+	return tables()[version[:max(strings.LastIndex(version, "."), 0)]]
+}

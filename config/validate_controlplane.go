@@ -1,0 +1,179 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// keptPlugins are admission plugins that the security of the cluster or the platform needs.
+var keptPlugins = map[string]string{
+	"CertificateApproval":           "checks who approves certificates",
+	"CertificateSigning":            "checks who signs certificates",
+	"CertificateSubjectRestriction": "keeps system:masters out of certificates",
+	"DefaultStorageClass":           "gives volumes the class gp3",
+	"MutatingAdmissionWebhook":      "is how the add-ons change objects",
+	"NamespaceLifecycle":            "is how namespaces are removed",
+	"NodeRestriction":               "keeps a node from editing other nodes",
+	"PersistentVolumeClaimResize":   "lets volumes grow",
+	"PodSecurity":                   "holds pods to the security level of their namespace",
+	"Priority":                      "starts the cluster's own pods first",
+	"ServiceAccount":                "gives pods their tokens",
+	"StorageObjectInUseProtection":  "keeps volumes that are in use",
+	"TaintNodesByCondition":         "keeps pods off new nodes",
+	"ValidatingAdmissionPolicy":     "holds objects to policies",
+	"ValidatingAdmissionWebhook":    "is how the add-ons check objects",
+}
+
+// unusablePlugins would stop the API server or all work.
+var unusablePlugins = map[string]string{
+	"AlwaysDeny":         "refuses everything",
+	"EventRateLimit":     "needs a file that is not on the host",
+	"ImagePolicyWebhook": "needs a file that is not on the host",
+}
+
+const (
+	enabledPlugins, disabledPlugins = "enable-admission-plugins", "disable-admission-plugins"
+	nodeRestriction                 = "NodeRestriction"
+)
+
+// apiServer checks flags that go together: admission plugins and OpenID Connect.
+func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
+	const at = "kubernetes.apiServer."
+	enabled, disabled := csvItems(flags[enabledPlugins]), csvItems(flags[disabledPlugins])
+	for _, list := range []struct {
+		flag  string
+		names []string
+	}{{enabledPlugins, enabled}, {disabledPlugins, disabled}} {
+		for _, name := range list.names {
+			reason, example := "", ""
+			switch {
+			case table != nil && table["admission"][name] == "":
+				reason, example = fmt.Sprintf("names %q, which is not an admission plugin", name), "remove it"
+				if near := nearest(name, sortedKeys(table["admission"])); near != "" {
+					example = fmt.Sprintf("did you mean %s?", near)
+				}
+			case list.flag == enabledPlugins && unusablePlugins[name] != "":
+				reason, example = fmt.Sprintf("must not name %s: it %s", name, unusablePlugins[name]), "AlwaysPullImages"
+			case list.flag == disabledPlugins && keptPlugins[name] != "":
+				reason, example = fmt.Sprintf("must not name %s: it %s", name, keptPlugins[name]), "remove it"
+			case list.flag == disabledPlugins && slices.Contains(enabled, name):
+				reason, example = fmt.Sprintf("names %s, which is in %s too", name, enabledPlugins), "remove it from one of the two"
+			}
+			if reason != "" {
+				v.fault(at+list.flag, flags[list.flag], reason, example)
+				break
+			}
+		}
+	}
+	v.openID(flags)
+	v.crossOrigin(flags)
+}
+
+// csvItems are the items of a flag, which is empty when it is absent.
+func csvItems(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func (v *validator) openID(flags map[string]string) {
+	const at, issuer, client = "kubernetes.apiServer.", "oidc-issuer-url", "oidc-client-id"
+	if flags[issuer] != "" && flags[client] == "" {
+		v.fault(at+issuer, flags[issuer], "needs "+client+" with it", client+": kubernetes")
+	}
+	if u, err := url.Parse(flags[issuer]); flags[issuer] != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		v.fault(at+issuer, flags[issuer], "must be a URL that begins with https://", "https://login.example.com")
+	}
+	for _, name := range sortedKeys(flags) {
+		if strings.HasPrefix(name, "oidc-") && name != issuer && flags[issuer] == "" {
+			v.fault(child(strings.TrimSuffix(at, "."), name), flags[name], "needs "+issuer+" with it", issuer+": https://login.example.com")
+		}
+	}
+}
+
+// crossOrigin refuses patterns that are not regular expressions of the form that the API server takes.
+func (v *validator) crossOrigin(flags map[string]string) {
+	const name = "cors-allowed-origins"
+	for _, pattern := range csvItems(flags[name]) {
+		if fault := originFault(pattern); fault != "" {
+			v.fault("kubernetes.apiServer."+name, flags[name], fault, `"^https://app\\.example\\.com$"`)
+			return
+		}
+	}
+}
+
+// originFault says why a pattern is none that kube-apiserver takes for the origin of a request, or "".
+func originFault(pattern string) string {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return "is not a regular expression"
+	}
+	if !strings.Contains(pattern, "^") && !strings.Contains(pattern, "//") || !strings.Contains(pattern, "$") && !strings.Contains(pattern, ":") {
+		return "must be bound to the beginning and the end of a host: ^https://...$"
+	}
+	return ""
+}
+
+// leaderElection checks that a leader renews its lease before the lease ends.
+func (v *validator) leaderElection(c component) {
+	d := map[string]time.Duration{"leader-elect-lease-duration": 15 * time.Second, "leader-elect-renew-deadline": 10 * time.Second, "leader-elect-retry-period": 2 * time.Second}
+	written := ""
+	for _, name := range sortedKeys(d) {
+		if n, err := time.ParseDuration(c.flags[name]); err == nil {
+			d[name], written = n, name
+		}
+	}
+	lease, renew, retry := d["leader-elect-lease-duration"], d["leader-elect-renew-deadline"], d["leader-elect-retry-period"]
+	// A retry is delayed by up to 20 percent, so that instances do not retry together.
+	if written != "" && (lease <= renew || renew <= retry+retry/5) {
+		v.fault("kubernetes."+c.kind+"."+written, c.flags[written],
+			fmt.Sprintf("must leave the lease (%s) longer than the renewal (%s), and that longer than 1.2 retries (%s)", lease, renew, retry), "15s, 10s and 2s")
+	}
+}
+
+// kubeProxy refuses fields that contradict each other or the network.
+func (v *validator) kubeProxy(fields map[string]any) {
+	const at = "kubernetes.kubeProxy."
+	if mode, ok := fields["mode"]; ok && mode != nil && mode != "iptables" && v.c.Cluster.CNI == "calico" {
+		v.fault(at+"mode", mode, "must be iptables, as Calico's data plane is: with two kinds of rules packets get lost", "iptables, or cluster.cni: none with a CNI of your own")
+	}
+	if text, ok := fields["healthzBindAddress"].(string); ok && text != "" {
+		host, port, err := net.SplitHostPort(text)
+		if _, notAddress := netip.ParseAddr(host); err != nil || notAddress != nil || !validPort(port) {
+			v.fault(at+"healthzBindAddress", text, "must be an address with a port", "0.0.0.0:10256")
+		}
+	}
+	local, _ := fields["detectLocal"].(map[string]any)
+	for mode, field := range map[string]string{"BridgeInterface": "bridgeInterface", "InterfaceNamePrefix": "interfaceNamePrefix"} {
+		if name, _ := local[field].(string); fields["detectLocalMode"] == mode && name == "" {
+			v.fault(at+"detectLocalMode", mode, "needs detectLocal."+field, "ClusterCIDR")
+		}
+	}
+	for _, section := range []string{"iptables", "ipvs", "nftables"} {
+		values, _ := fields[section].(map[string]any)
+		shortest, longest := periodOf(values["minSyncPeriod"], time.Second), periodOf(values["syncPeriod"], 30*time.Second)
+		if shortest > longest {
+			v.fault(at+section, values, fmt.Sprintf("must leave minSyncPeriod, %s, within syncPeriod, %s", shortest, longest), `minSyncPeriod: "1s" and syncPeriod: "30s"`)
+		}
+	}
+}
+
+// periodOf reads a duration, or takes the default.
+func periodOf(v any, absent time.Duration) time.Duration {
+	if text, ok := v.(string); ok {
+		if d, err := time.ParseDuration(text); err == nil {
+			return d
+		}
+	}
+	return absent
+}
+
+// join adds to flags of the user what kubeadm would set itself: a list that is given replaces kubeadm's as a whole.
+func (k *Kubernetes) join() {
+	if list := k.APIServer[enabledPlugins]; list != "" && !slices.Contains(csvItems(list), nodeRestriction) {
+		k.APIServer[enabledPlugins] = nodeRestriction + "," + list
+	}
+}
