@@ -150,7 +150,11 @@ func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi
 	if err != nil {
 		return nil, err
 	}
-	return on.run(ctx, h.Name+"-prepare", s.prepare(h), dependsOn(ready))
+	step, err := s.prepare(h)
+	if err != nil {
+		return nil, err
+	}
+	return on.run(ctx, h.Name+"-prepare", step, dependsOn(ready))
 }
 
 // join brings a host into the cluster and returns its last step.

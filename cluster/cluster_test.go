@@ -283,12 +283,15 @@ func TestWhatAChangeTouches(t *testing.T) {
 	}{
 		"a label": {func(a *Args) { a.Hosts[1].Labels = map[string]string{"a": "b"} }, []string{"worker-1-node"}},
 		// The second worker that takes every pod changes where CoreDNS may run.
-		"a taint":              {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"master-init", "storage-node"}},
-		"another taint":        {func(a *Args) { a.Hosts[2].Taints[0].Value = "other" }, []string{"storage-node"}},
-		"a kubelet setting":    {func(a *Args) { a.Config.Kubernetes.Kubelet = map[string]any{"maxPods": 50} }, []string{"master-init", "storage-join", "worker-1-join"}},
-		"an API server flag":   {func(a *Args) { a.Config.Kubernetes.APIServer = map[string]string{"v": "3"} }, []string{"master-init"}},
-		"a name of the API":    {func(a *Args) { a.CertSANs = append(a.CertSANs, pulumi.String("k8s.example.com")) }, []string{"master-init"}},
-		"a registry mirror":    {func(a *Args) { a.Config.Mirrors.Registries = map[string]string{"docker.io": "https://m"} }, []string{"master-prepare", "storage-prepare", "worker-1-prepare"}},
+		"a taint":            {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"master-init", "storage-node"}},
+		"another taint":      {func(a *Args) { a.Hosts[2].Taints[0].Value = "other" }, []string{"storage-node"}},
+		"a kubelet setting":  {func(a *Args) { a.Config.Kubernetes.Kubelet = map[string]any{"maxPods": 50} }, []string{"master-init", "storage-join", "worker-1-join"}},
+		"an API server flag": {func(a *Args) { a.Config.Kubernetes.APIServer = map[string]string{"v": "3"} }, []string{"master-init"}},
+		"a name of the API":  {func(a *Args) { a.CertSANs = append(a.CertSANs, pulumi.String("k8s.example.com")) }, []string{"master-init"}},
+		"a registry mirror": {func(a *Args) {
+			a.Config.Mirrors.Registries = map[string]config.RegistryMirror{"docker.io": {URL: "https://m"}}
+		}, []string{"master-prepare", "storage-prepare", "worker-1-prepare"}},
+		"a larger disk":        {func(a *Args) { a.Hosts[1].VolumeSize = 120 }, []string{"worker-1-prepare"}},
 		"the backup schedule":  {func(a *Args) { a.Config.Backup.Schedule = "hourly" }, []string{"etcd-backup"}},
 		"a restore":            {func(a *Args) { a.Config.Backup.RestoreFrom = "latest" }, []string{"master-init"}},
 		"the order of workers": {func(a *Args) { a.Hosts[1], a.Hosts[2] = a.Hosts[2], a.Hosts[1] }, nil},

@@ -1,10 +1,17 @@
 package cluster
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"kubeadm-aws/config"
 )
 
 // containerdConfig is the whole of /etc/containerd/config.toml. Docker's package ships one that switches the CRI off,
@@ -31,11 +38,63 @@ func containerdConfig(r release, extra string) string {
 	return b.String()
 }
 
-// registryMirrors lists "<registry> <url>" lines for prepare.sh, which makes a hosts.toml of each.
-func registryMirrors(mirrors map[string]string) string {
+// certsDir is where containerd looks for the settings of a registry, in a folder of its name.
+const certsDir = "/etc/containerd/certs.d"
+
+// hostsFile is a hosts.toml: the servers that containerd asks for the images of one registry, before the registry
+// itself. The registry has no line of its own, because containerd knows that docker.io is at registry-1.docker.io and
+// that localhost speaks HTTP.
+type hostsFile struct {
+	Host map[string]hostsEntry `toml:"host"`
+}
+
+type hostsEntry struct {
+	Capabilities []string `toml:"capabilities"`
+	// OverridePath keeps containerd from adding /v2 to the URL.
+	OverridePath bool              `toml:"override_path"`
+	CA           string            `toml:"ca,omitempty"`
+	Header       map[string]string `toml:"header,omitempty"`
+}
+
+// registryFiles are the files of all mirrors, by their path in certsDir. They hold passwords.
+func registryFiles(mirrors map[string]config.RegistryMirror) (map[string]string, error) {
+	files := map[string]string{}
+	for registry, m := range mirrors {
+		entry := hostsEntry{Capabilities: []string{"pull", "resolve"}, OverridePath: true}
+		if m.CA != "" {
+			entry.CA = path.Join(certsDir, registry, "ca.crt")
+			files[registry+"/ca.crt"] = m.CA
+		}
+		if m.Username != "" {
+			login := base64.StdEncoding.EncodeToString([]byte(m.Username + ":" + string(m.Password)))
+			// containerd sends it to the mirror, and to the token server that the mirror names.
+			entry.Header = map[string]string{"Authorization": "Basic " + login}
+		}
+		var b bytes.Buffer
+		if err := toml.NewEncoder(&b).Encode(hostsFile{map[string]hostsEntry{apiRoot(m.URL): entry}}); err != nil {
+			return nil, fmt.Errorf("mirrors.registries %s: %w", registry, err)
+		}
+		files[registry+"/hosts.toml"] = b.String()
+	}
+	return files, nil
+}
+
+// apiRoot is the URL of a mirror's registry API: the URL itself where its path has a segment v2, as Harbor serves
+// projects, and otherwise the URL with /v2, as the standard says.
+func apiRoot(url string) string {
+	url = strings.TrimSuffix(url, "/")
+	_, path, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://"), "/")
+	if slices.Contains(strings.Split(path, "/"), "v2") {
+		return url
+	}
+	return url + "/v2"
+}
+
+// registryMirrors lists "<registry> <url>" lines for prepare.sh.
+func registryMirrors(mirrors map[string]config.RegistryMirror) string {
 	var b strings.Builder
 	for _, host := range slices.Sorted(maps.Keys(mirrors)) {
-		fmt.Fprintf(&b, "%s %s\n", host, mirrors[host])
+		fmt.Fprintf(&b, "%s %s\n", host, mirrors[host].URL)
 	}
 	return b.String()
 }

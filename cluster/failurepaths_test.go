@@ -36,6 +36,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"etcd-snapshot.sh", testSnapshotFailures},
 		{"backup.sh", testBackupFailures},
 		{"init.sh", testInitFailures},
+		{"prepare.sh", testPrepareFailures},
 	} {
 		all = t.Run(script.name, script.test) && all
 		for _, message := range dieMessages(t, script.name) {

@@ -3,7 +3,9 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"kubeadm-aws/config"
 )
@@ -174,6 +176,24 @@ func kubeletConfig(cfg *config.Config) object {
 		"systemReserved": object{"cpu": "100m", "memory": "256Mi"},
 		"tlsMinVersion":  "VersionTLS12",
 	}, cfg.Kubernetes.Kubelet)
+}
+
+// shutdownSeconds is how long the kubelet may hold a shutdown of its node: what kubeletConfig asks of logind.
+func shutdownSeconds(cfg *config.Config) int {
+	kubelet := kubeletConfig(cfg)
+	total := 0
+	if text, ok := kubelet["shutdownGracePeriod"].(string); ok {
+		if period, err := time.ParseDuration(text); err == nil {
+			total = int(math.Ceil(period.Seconds()))
+		}
+	}
+	priorities, _ := kubelet["shutdownGracePeriodByPodPriority"].([]any)
+	for _, p := range priorities {
+		fields, _ := p.(object)
+		seconds, _ := fields["shutdownGracePeriodSeconds"].(int)
+		total += seconds
+	}
+	return total
 }
 
 func kubeProxyConfig(cfg *config.Config) object {

@@ -81,6 +81,15 @@ func extended() *config.Config {
 	return cfg
 }
 
+// mirrored are registries with mirrors of every shape.
+func mirrored() map[string]config.RegistryMirror {
+	return map[string]config.RegistryMirror{
+		"registry.k8s.io": {URL: "https://mirror.example.com"},
+		"docker.io":       {URL: "https://harbor.example.com/v2/hub", CA: "-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n", Username: "robot$nodes", Password: `a"b'$(c)`},
+		"quay.io":         {URL: "https://nexus.example.com/repository/quay"},
+	}
+}
+
 func controlPlane() controlPlaneFacts {
 	return controlPlaneFacts{
 		node: nodeFacts{
@@ -128,7 +137,11 @@ func TestRendered(t *testing.T) {
 	}
 	r36, r35 := mustRelease(t, "1.36.3"), mustRelease(t, "1.35.4")
 	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
-	for name, text := range map[string]string{
+	registries, err := registryFiles(mirrored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
 		"kubeadm/init.yaml":             must(initConfig(settings(), r36, controlPlane())),
 		"kubeadm/init-1.35.yaml":        must(initConfig(settings(), r35, controlPlane())),
 		"kubeadm/init-extended.yaml":    must(initConfig(extended(), r36, controlPlane())),
@@ -139,10 +152,14 @@ func TestRendered(t *testing.T) {
 		"containerd/config.toml":        containerdConfig(r36, ""),
 		"containerd/config-extended":    containerdConfig(r36, extended().Kubernetes.Containerd),
 		"kubeconfig.yaml":               must(renderKubeconfig("dev", "203.0.113.7", "admin", "AUTHORITY", "CERTIFICATE", "KEY")),
-		"containerd/registry-mirrors":   registryMirrors(map[string]string{"registry.k8s.io": "https://mirror.example.com", "docker.io": "https://hub.example.com"}),
+		"containerd/registry-mirrors":   registryMirrors(mirrored()),
 		"images-control-plane-1.36.txt": strings.Join(r36.images(true), "\n") + "\n",
 		"images-control-plane-1.35.txt": strings.Join(r35.images(true), "\n") + "\n",
-	} {
+	}
+	for name, text := range registries {
+		files["containerd/certs.d/"+name] = text
+	}
+	for name, text := range files {
 		t.Run(name, func(t *testing.T) { golden(t, name, text) })
 	}
 }

@@ -24,7 +24,7 @@ type scriptHost struct {
 }
 
 // hostPaths are the directories that the scripts use.
-var hostPaths = []string{"/etc/", "/proc/", "/run/", "/usr/local/", "/var/lib/", "/var/log/"}
+var hostPaths = []string{"/etc/", "/proc/", "/run/", "/sys/", "/usr/local/", "/var/lib/", "/var/log/"}
 
 var waitLimit = regexp.MustCompile(`\$\(\(SECONDS \+ `)
 

@@ -46,7 +46,7 @@ func TestScriptsExplainThemselves(t *testing.T) {
 
 func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 	for file, first := range map[string]string{
-		"prepare.sh":     "KUBERNETES_VERSION",
+		"prepare.sh":     "TIME_LIMIT",
 		"init.sh":        "NODE",
 		"join.sh":        "NODE",
 		"node.sh":        "NODE",

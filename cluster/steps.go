@@ -31,13 +31,19 @@ func (s steps) ready(h Host) Step {
 }
 
 // prepare installs everything that a node needs before it knows its cluster.
-func (s steps) prepare(h Host) Step {
+func (s steps) prepare(h Host) (Step, error) {
+	step := Step{Name: "prepare", Node: h.Name, Minutes: 20}
 	env := map[string]pulumi.StringInput{
 		"MACHINE":            h.ProviderID,
+		"TIME_LIMIT":         pulumi.Sprintf("%d", (step.Minutes-1)*60),
+		"VOLUME_SIZE":        pulumi.Sprintf("%d", h.VolumeSize),
+		"SHUTDOWN_SECONDS":   pulumi.Sprintf("%d", shutdownSeconds(s.cfg)),
 		"KUBERNETES_VERSION": pulumi.String(s.release.version),
 		"KUBERNETES_APT":     pulumi.String(or(s.cfg.Mirrors.KubernetesApt, defaultKubernetesApt)),
+		"KUBERNETES_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.KubernetesAptKey, kubernetesAptKey))),
 		"CONTAINERD_VERSION": pulumi.String(containerdVersion),
 		"CONTAINERD_APT":     pulumi.String(or(s.cfg.Mirrors.ContainerdApt, defaultContainerdApt)),
+		"CONTAINERD_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.ContainerdAptKey, containerdAptKey))),
 		"CONTAINERD_CONFIG":  pulumi.String(containerdConfig(s.release, s.cfg.Kubernetes.Containerd)),
 		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
 		"ECR_CREDENTIALS":    pulumi.String(ecrCredentialsScript),
@@ -45,10 +51,22 @@ func (s steps) prepare(h Host) Step {
 		"IMAGES":             pulumi.String(strings.Join(s.release.images(h.Role == config.ControlPlane), " ")),
 	}
 	if h.Role == config.ControlPlane {
-		env["ETCD_VERSION"] = pulumi.String(etcdToolsVersion)
+		env["ETCD_VERSION"] = pulumi.String(EtcdToolsVersion)
 		env["ETCD_RELEASES"] = pulumi.String(or(s.cfg.Mirrors.Etcd, defaultEtcdReleases))
+		env["ETCD_SHA256"] = pulumi.String(or(s.cfg.Mirrors.EtcdSHA256, etcdToolsSHA256))
 	}
-	return Step{Name: "prepare", Node: h.Name, Minutes: 20, Run: Script{Text: prepareScript, Env: env}}
+	step.Run = Script{Text: prepareScript, Env: env}
+	files, err := registryFiles(s.cfg.Mirrors.Registries)
+	if err != nil {
+		return Step{}, err
+	}
+	if len(files) > 0 {
+		step.Files = map[string]pulumi.StringInput{}
+	}
+	for name, content := range files {
+		step.Files[name] = pulumi.String(content)
+	}
+	return step, nil
 }
 
 // init makes the first control plane, or brings a running one to changed settings.

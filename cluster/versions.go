@@ -5,10 +5,22 @@ import (
 	"strings"
 )
 
+// What hosts install is pinned here and not by the server that it comes from: repositories by the fingerprint of the key
+// that signs them, archives by checksum. cluster/pins.sh compares this table with the sources and updates it.
 const (
-	// etcdToolsVersion is the release of etcdctl and etcdutl on control planes. Both read snapshots of every etcd
+	// EtcdToolsVersion is the release of etcdctl and etcdutl on control planes. Both read snapshots of every etcd
 	// 3.6 server.
-	etcdToolsVersion = "3.6.16"
+	EtcdToolsVersion = "3.6.14"
+	// etcdToolsSHA256 is the checksum of etcd-v<version>-linux-amd64.tar.gz.
+	etcdToolsSHA256 = "ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5"
+
+	// kubernetesAptKey is the key of isv:kubernetes, which signs the repositories of all minor releases.
+	kubernetesAptKey = "DE15B14486CD377B9E876E1A234654DA9A296436"
+	// containerdAptKey is the key of Docker Release (CE deb), for Debian and Ubuntu.
+	containerdAptKey = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+)
+
+const (
 	// containerdVersion is a pattern for apt. 2.2 is the oldest series that Kubernetes 1.36 supports and the newest
 	// whose configuration has version 3 only.
 	containerdVersion = "2.2.*"

@@ -32,6 +32,8 @@ func TestAccepted(t *testing.T) {
 		"backup: {restoreFrom: latest}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: {'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: {'https://charts.jetstack.io': 'oci://m.example.com/charts'}}",
+		"mirrors: {registries: {docker.io: {url: 'https://harbor.example.com/v2/hub', username: robot$nodes, password: 'a\"b$(c)', ca: " + pemCA + "}, quay.io: {url: 'https://m.example.com'}}}",
+		"mirrors: {kubernetesApt: 'https://m.example.com', kubernetesAptKey: " + strings.Repeat("aB", 20) + ", etcd: 'https://m.example.com', etcdSha256: " + strings.Repeat("a1", 32) + "}",
 		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: {conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: {v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
 		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = 'io.containerd.runsc.v1'\"}",
 		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: {disable-admission-plugins: DefaultTolerationSeconds}}",

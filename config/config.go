@@ -146,17 +146,42 @@ type Protection struct {
 type Mirrors struct {
 	// KubernetesApt replaces https://pkgs.k8s.io, with the same paths below it.
 	KubernetesApt string `json:"kubernetesApt"`
+	// KubernetesAptKey is the fingerprint of the key that signs KubernetesApt, where the mirror has one of its own.
+	KubernetesAptKey string `json:"kubernetesAptKey"`
 	// ContainerdApt replaces https://download.docker.com/linux, with the same paths below it.
 	ContainerdApt string `json:"containerdApt"`
+	// ContainerdAptKey is the fingerprint of the key that signs ContainerdApt, where the mirror has one of its own.
+	ContainerdAptKey string `json:"containerdAptKey"`
 	// Etcd replaces https://github.com/etcd-io/etcd/releases/download.
 	Etcd string `json:"etcd"`
-	// Registries maps a registry host, such as registry.k8s.io, to the URL that answers for it.
-	Registries map[string]string `json:"registries"`
+	// EtcdSHA256 is the checksum of the archive at Etcd, where it is not the project's own archive.
+	EtcdSHA256 string `json:"etcdSha256"`
+	// Registries maps a registry host, such as registry.k8s.io, to the mirror that answers for it.
+	Registries map[string]RegistryMirror `json:"registries"`
 	// Charts maps the URL of a chart repository to the one to use instead.
 	Charts map[string]string `json:"charts"`
 	// S3Endpoint replaces the S3 service for snapshots.
 	S3Endpoint string `json:"s3Endpoint"`
 }
+
+// RegistryMirror answers for a registry. In the settings it is a mapping, or the URL alone.
+type RegistryMirror struct {
+	// URL has the path of the registry API where it holds a segment v2; otherwise /v2 is added to it.
+	URL string `json:"url"`
+	// CA is the PEM text of the authorities that the mirror's certificate may come from, in addition to the system's.
+	CA       string `json:"ca"`
+	Username string `json:"username"`
+	Password Secret `json:"password"`
+}
+
+// Secret is text that no message, log or JSON shows. string(s) is the text itself.
+type Secret string
+
+const hidden = "[secret]"
+
+func (Secret) String() string               { return hidden }
+func (Secret) GoString() string             { return hidden }
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // Kubernetes extends what the program writes for kubeadm. Values are merged over the program's own, key by key.
 type Kubernetes struct {

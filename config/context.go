@@ -30,6 +30,14 @@ func FromContext(ctx *pulumi.Context) (*Config, error) {
 			warnings = append(warnings, plainSecret(name).Error())
 		}
 	}
+	switch passwords := c.mirrorPasswords(); {
+	case ctx.IsConfigSecret(mirrorsKey) && len(passwords) == 0:
+		return nil, encryptedMirrors([]string{"mirrors"}, nil)
+	case !ctx.IsConfigSecret(mirrorsKey):
+		for _, key := range passwords {
+			warnings = append(warnings, plainMirrorPassword(key).Error())
+		}
+	}
 	for _, w := range warnings {
 		if err := ctx.Log.Warn(w, nil); err != nil {
 			return nil, err

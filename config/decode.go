@@ -59,7 +59,7 @@ func render(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(concealed(v)); err != nil {
 		return fmt.Sprintf("%v", v)
 	}
 	text := []rune(withoutSecrets(strings.TrimSpace(b.String())))
@@ -67,6 +67,28 @@ func render(v any) string {
 		return string(text[:maxRendered]) + "..."
 	}
 	return string(text)
+}
+
+// concealed is v without the passwords in it.
+func concealed(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		shown := make(map[string]any, len(v))
+		for name, value := range v {
+			shown[name] = concealed(value)
+			if strings.Contains(strings.ToLower(name), "password") {
+				shown[name] = hidden
+			}
+		}
+		return shown
+	case []any:
+		shown := make([]any, len(v))
+		for i := range v {
+			shown[i] = concealed(v[i])
+		}
+		return shown
+	}
+	return v
 }
 
 // decode stores v at into. A nil v (YAML's empty value) counts as absent.
@@ -84,6 +106,12 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 			into.Set(target)
 		}
 	case reflect.Struct:
+		if mirror, ok := into.Addr().Interface().(*RegistryMirror); ok {
+			if url, short := v.(string); short {
+				mirror.URL = url
+				return
+			}
+		}
 		d.decodeStruct(key, v, into)
 	case reflect.Slice:
 		list, ok := v.([]any)
@@ -129,6 +157,15 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 // left in the value.
 func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	s, ok := v.(string)
+	if into.Type() == reflect.TypeFor[Secret]() {
+		if !ok {
+			d.fault(key, nil, "must be text, not "+typeName(v), secretPathCommand(key))
+		} else if strings.ContainsFunc(s, unicode.IsControl) || !utf8.ValidString(s) {
+			d.fault(key, nil, "must be one line without control characters", secretPathCommand(key))
+		}
+		into.SetString(s)
+		return
+	}
 	if !ok {
 		d.wrongType(key, v, into.Type())
 		return
@@ -137,7 +174,7 @@ func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	switch {
 	case len(s) > 2 && s[0] == '"' && s[len(s)-1] == '"' && !strings.Contains(bare, `"`):
 		d.fault(key, s, "has quotes as a part of the text", textCommand(key, bare))
-	case key != containerdKey && strings.ContainsFunc(s, unicode.IsControl):
+	case !hasLines(key) && strings.ContainsFunc(s, unicode.IsControl):
 		d.fault(key, s, "must be one line without control characters", "the same in one line: "+strings.Map(printable, s))
 	case !utf8.ValidString(s):
 		d.fault(key, nil, "is not UTF-8", "the same text saved as UTF-8")
@@ -145,8 +182,10 @@ func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	into.SetString(s)
 }
 
-// containerdKey is the only setting of more than one line.
-const containerdKey = Namespace + ":kubernetes.containerd"
+// hasLines reports whether a setting may have more than one line: TOML and certificates.
+func hasLines(key string) bool {
+	return key == Namespace+":kubernetes.containerd" || strings.HasPrefix(key, mirrorsKey+".registries") && strings.HasSuffix(key, ".ca")
+}
 
 // printable drops control characters.
 func printable(r rune) rune {
@@ -197,7 +236,11 @@ func (d *decoder) decodeStruct(key string, v any, into reflect.Value) {
 	for _, name := range sortedKeys(object) {
 		index, ok := fields[name]
 		if !ok {
-			d.unknown(child(key, name), name, object[name], sortedKeys(fields))
+			value := object[name]
+			if _, holdsSecret := fields["password"]; holdsSecret {
+				value = nil // a misspelt key may hold the password
+			}
+			d.unknown(child(key, name), name, value, sortedKeys(fields))
 			continue
 		}
 		d.decode(child(key, name), object[name], into.FieldByIndex(index))

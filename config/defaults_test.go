@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
  "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
  "backup": {"schedule": "*-*-* 03:00:00", "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "protection": {"protect": false, "volumes": "delete"},
- "mirrors": {"kubernetesApt": "", "containerdApt": "", "etcd": "", "registries": null, "charts": null, "s3Endpoint": ""},
+ "mirrors": {"kubernetesApt": "", "kubernetesAptKey": "", "containerdApt": "", "containerdAptKey": "", "etcd": "", "etcdSha256": "", "registries": null, "charts": null, "s3Endpoint": ""},
  "kubernetes": {"kubelet": null, "kubeProxy": null, "apiServer": null, "controllerManager": null, "scheduler": null,
   "ignorePreflightErrors": null, "containerd": ""},
  "addons": {

@@ -52,12 +52,56 @@ func LoadFile(stack, dir string) (*Config, error) {
 	}
 	get := func(key string) (string, bool) { text, ok := values[key]; return text, ok }
 	faults := append(sections, misplacedSecrets(func(key string) bool { return encrypted[key] })...)
+	sealedMirrors := sealedKeys("mirrors", file.Config[config.MustMakeKey(Namespace, "mirrors")])
 	for _, name := range Secrets {
 		if _, ok := get(Namespace + ":" + name); ok && !encrypted[Namespace+":"+name] {
 			faults = append(faults, plainSecret(name))
 		}
 	}
-	return load(stack, get, sortedKeys(values), faults)
+	c, err := load(stack, get, sortedKeys(values), faults)
+	if err != nil {
+		return nil, err
+	}
+	passwords := c.mirrorPasswords()
+	faults = encryptedMirrors(sealedMirrors, passwords)
+	for _, key := range passwords {
+		if !slices.Contains(sealedMirrors, key) {
+			faults = append(faults, plainMirrorPassword(key))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return c, nil
+}
+
+// sealedKeys are the paths of the encrypted values at and below a setting.
+func sealedKeys(at string, value config.Value) []string {
+	if !value.Secure() {
+		return nil
+	}
+	content, err := value.ToObject()
+	if err != nil || !value.Object() {
+		return []string{at} // encrypted as a whole
+	}
+	var keys []string
+	var walk func(at string, node any)
+	walk = func(at string, node any) {
+		fields, _ := node.(map[string]any)
+		if _, sealed := fields["secure"]; sealed && len(fields) == 1 {
+			keys = append(keys, at)
+			return
+		}
+		for _, name := range sortedKeys(fields) {
+			walk(child(at, name), fields[name])
+		}
+		list, _ := node.([]any)
+		for i := range list {
+			walk(fmt.Sprintf("%s[%d]", at, i), list[i])
+		}
+	}
+	walk(at, content)
+	return keys
 }
 
 // sealed stands for a secret. Whether the secret itself is a good one is seen when the stack runs.

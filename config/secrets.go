@@ -58,11 +58,55 @@ func misplacedSecrets(encrypted func(key string) bool) Errors {
 	}
 	var faults Errors
 	for _, key := range keys {
-		if encrypted(key) {
+		if encrypted(key) && key != mirrorsKey {
 			faults = append(faults, Fault{
 				Key:     key,
 				Reason:  "holds an encrypted value, and settings are not kept secret: it would be readable in the state",
 				Example: "passwords go to " + strings.Join(Secrets, ", ") + "; take others from a Secret in the cluster",
+			})
+		}
+	}
+	return faults
+}
+
+// mirrorsKey is the one setting that may hold encrypted values: the passwords of registry mirrors. Pulumi marks a
+// setting as secret as a whole and does not say which value in it is encrypted.
+const mirrorsKey = Namespace + ":mirrors"
+
+// mirrorPasswords are the registries whose mirror has a password, as keys of the settings.
+func (c *Config) mirrorPasswords() []string {
+	var keys []string
+	for _, host := range sortedKeys(c.Mirrors.Registries) {
+		if c.Mirrors.Registries[host].Password != "" {
+			keys = append(keys, child(child("mirrors.registries", host), "password"))
+		}
+	}
+	return keys
+}
+
+// plainMirrorPassword is the fault of a mirror's password that anybody with the repository can read.
+func plainMirrorPassword(key string) Fault {
+	return Fault{
+		Key:     Namespace + ":" + key,
+		Reason:  "is in the stack's file in plain text",
+		Example: secretPathCommand(Namespace+":"+key) + "; and choose another, for this one is known",
+	}
+}
+
+// secretPathCommand sets a secret inside of a setting. The CLI asks for the value.
+func secretPathCommand(key string) string {
+	return "pulumi config set --path --secret '" + key + "'"
+}
+
+// encryptedMirrors refuses encrypted values in mirrors that are not passwords: they would be readable in the state.
+func encryptedMirrors(encrypted, passwords []string) Errors {
+	var faults Errors
+	for _, key := range encrypted {
+		if !slices.Contains(passwords, key) {
+			faults = append(faults, Fault{
+				Key:     Namespace + ":" + key,
+				Reason:  "is encrypted, and only the passwords in mirrors.registries are kept secret: it would be readable in the state",
+				Example: "pulumi config set --path '" + Namespace + ":" + key + "' without --secret",
 			})
 		}
 	}

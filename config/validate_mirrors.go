@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,17 +49,9 @@ func (v *validator) mirrors() {
 			v.fault(mirror.path, mirror.value, fault, mirror.example)
 		}
 	}
+	v.mirrorPins()
 	for _, host := range sortedKeys(m.Registries) {
-		at, url := child("mirrors.registries", host), m.Registries[host]
-		const example = "registry.k8s.io: https://mirror.example.com/k8s"
-		if slices.Contains(dockerHubHosts, host) {
-			v.fault(at, url, "is an address of Docker Hub, and the names of its images begin with docker.io", "docker.io: "+url)
-		} else if !registryName(host) {
-			v.fault(at, url, "must be the host of a registry, as images begin with it, without a scheme or path", example)
-		}
-		if fault := urlFault(url, "https", "http"); fault != "" {
-			v.fault(at, url, fault, example)
-		}
+		v.registryMirror(host, m.Registries[host])
 	}
 	for _, repository := range sortedKeys(m.Charts) {
 		at, url := child("mirrors.charts", repository), m.Charts[repository]
@@ -73,4 +67,89 @@ func (v *validator) mirrors() {
 			v.fault(at, url, fault, example)
 		}
 	}
+}
+
+// mirrorPins checks the keys and the checksum that replace the program's own.
+func (v *validator) mirrorPins() {
+	m := v.c.Mirrors
+	for _, pin := range []struct{ path, value, of, mirror string }{
+		{"mirrors.kubernetesAptKey", m.KubernetesAptKey, "mirrors.kubernetesApt", m.KubernetesApt},
+		{"mirrors.containerdAptKey", m.ContainerdAptKey, "mirrors.containerdApt", m.ContainerdApt},
+	} {
+		switch {
+		case pin.value == "":
+		case pin.mirror == "":
+			v.fault(pin.path, pin.value, "is the key of "+pin.of+", which is not set", "remove it")
+		case !fingerprint.MatchString(pin.value):
+			v.fault(pin.path, pin.value, "must be the fingerprint of the key: 40 hexadecimal digits without blanks",
+				"what `gpg --show-keys --with-colons FILE` prints in the first line that begins with fpr")
+		}
+	}
+	switch {
+	case m.EtcdSHA256 == "":
+	case m.Etcd == "":
+		v.fault("mirrors.etcdSha256", m.EtcdSHA256, "is the checksum of the archive at mirrors.etcd, which is not set", "remove it")
+	case !sha256Sum.MatchString(m.EtcdSHA256):
+		v.fault("mirrors.etcdSha256", m.EtcdSHA256, "must be 64 hexadecimal digits in lowercase", "what `sha256sum FILE` prints")
+	}
+}
+
+// registryMirror checks the mirror of one registry.
+func (v *validator) registryMirror(host string, m RegistryMirror) {
+	at := child("mirrors.registries", host)
+	const example = "registry.k8s.io: https://mirror.example.com/v2/k8s"
+	if slices.Contains(dockerHubHosts, host) {
+		v.fault(at, m.URL, "is an address of Docker Hub, and the names of its images begin with docker.io", "docker.io: "+m.URL)
+	} else if !registryName(host) {
+		v.fault(at, m.URL, "must be the host of a registry, as images begin with it, without a scheme or path", example)
+	}
+	field := func(name string) string {
+		if v.present[Namespace+":"+at+"."+name] {
+			return at + "." + name
+		}
+		return at // the URL alone, or a key that is missing
+	}
+	if fault := urlFault(m.URL, "https", "http"); fault != "" {
+		v.fault(field("url"), m.URL, fault, example)
+	}
+	plain := strings.HasPrefix(m.URL, "http://")
+	if m.CA != "" {
+		switch fault := authoritiesFault(m.CA); {
+		case fault != "":
+			v.fault(field("ca"), nil, fault, "the whole file as it is, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----")
+		case plain:
+			v.fault(field("ca"), nil, "has no use with a URL of http://, which shows no certificate", "https://")
+		}
+	}
+	switch {
+	case (m.Username == "") != (m.Password == ""):
+		v.fault(at, nil, "username and password go together", "set both, or remove both")
+	case m.Username == "":
+	case strings.ContainsAny(m.Username, ":\r\n") || strings.ContainsAny(string(m.Password), "\r\n"):
+		v.fault(field("username"), m.Username, "a login is one line, and its user name has no colon", "robot-nodes")
+	case plain:
+		v.fault(field("url"), m.URL, "would carry the password over the network in clear text", strings.Replace(m.URL, "http://", "https://", 1))
+	}
+}
+
+// authoritiesFault says what is wrong with the PEM text of certificates, or "".
+func authoritiesFault(text string) string {
+	found, rest := 0, []byte(strings.TrimSpace(text))
+	for len(rest) > 0 {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return "must be certificates in PEM, and holds other text"
+		}
+		if block.Type != "CERTIFICATE" {
+			return "must be certificates in PEM, and holds another block: " + block.Type
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return "holds a certificate that cannot be read: " + err.Error()
+		}
+		found++
+	}
+	if found == 0 {
+		return "holds no certificate"
+	}
+	return ""
 }

@@ -7,10 +7,15 @@ usage() {
 	cat <<'TEXT'
 usage: sudo env KUBERNETES_VERSION=1.36.3 ... prepare.sh
 Environment:
+  TIME_LIMIT           seconds after which the script gives up, whatever it waits for
+  VOLUME_SIZE          GiB of the root disk; partition and file system are grown to it
+  SHUTDOWN_SECONDS     how long the kubelet may delay a shutdown; 0 is not at all
   KUBERNETES_VERSION   release of kubelet, kubeadm and kubectl
   KUBERNETES_APT       root of their package repository, such as https://pkgs.k8s.io
+  KUBERNETES_APT_KEY   fingerprint of the key that signs it
   CONTAINERD_VERSION   version or pattern of the package containerd.io, such as 2.2.*
   CONTAINERD_APT       root of its package repository, such as https://download.docker.com/linux
+  CONTAINERD_APT_KEY   fingerprint of the key that signs it
   CONTAINERD_CONFIG    content of /etc/containerd/config.toml
   REGISTRY_MIRRORS     lines "<registry> <url>"; may be empty
   ECR_CREDENTIALS      the kubelet's credential provider for ECR, as text
@@ -18,34 +23,61 @@ Environment:
   IMAGES               images to pull ahead, separated by blanks; may be empty
   ETCD_VERSION         release of etcdctl and etcdutl; empty on a worker
   ETCD_RELEASES        where the etcd archives are, such as https://github.com/etcd-io/etcd/releases/download
+  ETCD_SHA256          checksum of the archive
+Standard input, if there are mirrors: base64 of a tar archive with <registry>/hosts.toml and <registry>/ca.crt, which may
+hold passwords.
 Prints "prepared <version>".
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
-for v in KUBERNETES_VERSION KUBERNETES_APT CONTAINERD_VERSION CONTAINERD_APT CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
+for v in TIME_LIMIT VOLUME_SIZE SHUTDOWN_SECONDS KUBERNETES_VERSION KUBERNETES_APT KUBERNETES_APT_KEY CONTAINERD_VERSION CONTAINERD_APT \
+	CONTAINERD_APT_KEY CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
 	[ -n "${!v:-}" ] || { echo "prepare: $v is not set" >&2; usage >&2; exit 2; }
 done
 
 STATE=/var/lib/kubeadm-aws
+RUN=/run/kubeadm-aws
+umask 022
 say() { printf 'prepare: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
-mkdir -p "$STATE"
-# A run whose connection was cut may still be at work on this machine.
-exec 9>/run/kubeadm-aws-host.lock
-flock -w 600 9 || die "another run has been changing this machine for 10 minutes; see: fuser -v /run/kubeadm-aws-host.lock"
+# atmost SECONDS: the seconds, or what is left of the script's time, which all its waits share.
+atmost() {
+	local left=$((TIME_LIMIT - SECONDS))
+	echo $((left < 1 ? 1 : left < $1 ? left : $1))
+}
+within() { # SECONDS COMMAND...
+	timeout -k 5 "$(atmost "$1")" "${@:2}"
+}
 
-# put FILE < content: replaces the file in one step; succeeds if that changed anything.
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+mkdir -p "$STATE" || die "$STATE cannot be made: is the disk full or read-only?"
+# A run whose connection was cut may still be at work on this machine.
+LOCK=/run/kubeadm-aws-host.lock
+exec 9>"$LOCK"
+flock -w "$(atmost 600)" 9 || die "another run is still changing this machine; find it with: fuser -v $LOCK"
+
+# put FILE [MODE] < content: replaces the file in one step; succeeds if that changed anything.
 put() {
-	mkdir -p "${1%/*}"
-	cat >"$1.new"
-	if cmp -s "$1.new" "$1"; then
+	local mode=${2:-644}
+	if ! { mkdir -p "${1%/*}" && (umask 077 && cat >"$1.new") && chmod "$mode" "$1.new"; }; then
+		die "$1 cannot be written: is the disk full or read-only?"
+	fi
+	if cmp -s "$1.new" "$1" && [ "$(stat -c %a "$1")" = "$mode" ]; then
 		rm "$1.new"
 		return 1
 	fi
-	mv "$1.new" "$1"
+	mv "$1.new" "$1" || die "$1 cannot be replaced"
 }
+
+# What the registries' mirrors need goes to memory first.
+rm -rf "$RUN"/prepare.?????? "$STATE"/etcd.??????
+install -d -m 700 "$RUN"
+mirrors=$(mktemp -d "$RUN/prepare.XXXXXX")
+trap 'rm -rf "$mirrors"' EXIT
+if [ -n "${REGISTRY_MIRRORS:-}" ]; then
+	(umask 077 && base64 -d | tar -x --no-same-owner -C "$mirrors") || die "standard input is not base64 of a tar archive"
+fi
 
 # ---- what is there ----------------------------------------------------------
 
@@ -94,29 +126,6 @@ for key in net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables; do
 	[ "$(sysctl -n "$key")" = 1 ] || die "sysctl $key cannot be set to 1 on this machine"
 done
 
-# ---- etcd tools, beside the packages ----------------------------------------
-
-etcd_tools() {
-	local name="etcd-v$ETCD_VERSION-linux-amd64" url="$ETCD_RELEASES/v$ETCD_VERSION" dir
-	if [ "$(cat "$STATE/etcd-tools" 2>/dev/null)" = "$ETCD_VERSION" ] && command -v etcdutl >/dev/null; then
-		return
-	fi
-	say "fetching the etcd $ETCD_VERSION tools"
-	dir=$(mktemp -d "$STATE/etcd.XXXXXX")
-	cd "$dir"
-	curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 300 -o "$name.tar.gz" "$url/$name.tar.gz"
-	curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 60 -o SHA256SUMS "$url/SHA256SUMS"
-	grep " \*\?$name.tar.gz\$" SHA256SUMS | sha256sum --check --status ||
-		die "$url/$name.tar.gz does not match its SHA256SUMS"
-	tar --no-same-owner -xzf "$name.tar.gz" "$name/etcd" "$name/etcdctl" "$name/etcdutl"
-	install -d /usr/local/lib/etcd
-	install -m 755 "$name/etcd" /usr/local/lib/etcd/etcd
-	install -m 755 "$name/etcdctl" "$name/etcdutl" /usr/local/bin/
-	cd /
-	rm -rf "$dir"
-	echo "$ETCD_VERSION" >"$STATE/etcd-tools"
-}
-
 # ---- packages ---------------------------------------------------------------
 
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
@@ -127,33 +136,140 @@ containerd_repo=$CONTAINERD_APT/$ID
 kubernetes_repo=$KUBERNETES_APT/core:/stable:/v$minor/deb
 
 apt() {
-	timeout 600 apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::Languages=none \
-		-o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/apt.log" 2>&1
+	within 600 apt-get -q -y -o "DPkg::Lock::Timeout=$(atmost 300)" -o Acquire::Retries=3 -o Acquire::Languages=none \
+		-o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/apt.log" 2>&1
 }
 failed() {
 	tail -n 20 "$STATE/apt.log" >&2
-	die "$1"
+	[ "$SECONDS" -lt "$TIME_LIMIT" ] || say "there was no time left: this step has $((TIME_LIMIT / 60)) minutes"
+	die "$1; the whole output is in $STATE/apt.log"
 }
 # update [OPTION...]: the lists have a lock of their own that DPkg::Lock::Timeout does not wait for.
 update() {
-	local until=$((SECONDS + 300))
+	local until
+	until=$((SECONDS + $(atmost 300)))
 	until apt update "$@"; do
-		[ "$SECONDS" -lt "$until" ] || failed "apt-get update fails; the whole output is in $STATE/apt.log"
-		grep -q 'Could not get lock' <(tail -n 5 "$STATE/apt.log") || failed "apt-get update fails; the whole output is in $STATE/apt.log"
+		if tail -n 20 "$STATE/apt.log" | grep -q 'is not signed\|NO_PUBKEY'; then
+			failed "a package repository is not signed by the key that was meant: $KUBERNETES_APT by $KUBERNETES_APT_KEY (mirrors.kubernetesAptKey), $CONTAINERD_APT by $CONTAINERD_APT_KEY (mirrors.containerdAptKey)"
+		fi
+		[ "$SECONDS" -lt "$until" ] || failed "apt-get update fails"
+		grep -q 'Could not get lock' <(tail -n 5 "$STATE/apt.log") || failed "apt-get update fails"
 		sleep 1
 	done
 }
-fetch_key() { # URL FILE: apt reads keys in ASCII armour by themselves
-	curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 60 -o "$2.new" "$1" || die "cannot fetch the package key $1"
+fetch_key() { # URL FILE: apt reads keys in ASCII armour
+	fetch "$1" "$2.new" || die "the package key $1 cannot be fetched (mirrors.kubernetesApt, mirrors.containerdApt)"
 	mv "$2.new" "$2"
 }
 
+# ---- etcd tools, in addition to the packages --------------------------------
+
+fetch() { # URL FILE
+	within 300 curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 300 -o "$2" "$1" 2>"$2.error" ||
+		{ say "$1: $(tail -n 1 "$2.error")"; return 1; }
+	rm "$2.error"
+}
+
+etcd_tools() {
+	local name="etcd-v$ETCD_VERSION-linux-amd64" url="$ETCD_RELEASES/v$ETCD_VERSION" dir sum
+	if [ "$(cat "$STATE/etcd-tools" 2>/dev/null)" = "$ETCD_VERSION $ETCD_SHA256" ] && command -v etcdutl >/dev/null; then
+		return
+	fi
+	say "fetching the etcd $ETCD_VERSION tools"
+	dir=$(mktemp -d "$STATE/etcd.XXXXXX") || die "$STATE cannot be written: is the disk full or read-only?"
+	cd "$dir"
+	fetch "$url/$name.tar.gz" "$name.tar.gz" || die "the etcd tools cannot be fetched (mirrors.etcd)"
+	sum=$(sha256sum <"$name.tar.gz" | cut -d' ' -f1)
+	[ "$sum" = "$ETCD_SHA256" ] ||
+		die "$url/$name.tar.gz is not the archive that was meant: its SHA-256 is $sum, not $ETCD_SHA256. If the mirror has an archive of its own, set mirrors.etcdSha256"
+	if ! { tar --no-same-owner -xzf "$name.tar.gz" "$name/etcd" "$name/etcdctl" "$name/etcdutl" &&
+		install -d /usr/local/lib/etcd &&
+		install -m 755 "$name/etcd" /usr/local/lib/etcd/etcd &&
+		install -m 755 "$name/etcdctl" "$name/etcdutl" /usr/local/bin/; }; then
+		die "the etcd tools cannot be unpacked: is the disk full or read-only?"
+	fi
+	cd /
+	rm -rf "$dir"
+	echo "$ETCD_VERSION $ETCD_SHA256" >"$STATE/etcd-tools"
+}
+
+# ---- disk -------------------------------------------------------------------
+
+gib() { echo $(($(cat "$1/size") / 2097152)); } # of a block device; the kernel counts sectors of 512 bytes
+
+# grow_disk brings partition and file system to the size of the disk. cloud-init does so at boot only.
+grow_disk() {
+	local partition disk until message start room
+	partition=$(readlink -f "/sys/dev/block/$(findmnt -n -r -o MAJ:MIN /)" || true) disk=${partition%/*}
+	[ -r "$partition/partition" ] || return 0 # the root of a container
+	until=$((SECONDS + $(atmost 60)))
+	until [ "$(gib "$disk")" -ge "$VOLUME_SIZE" ]; do
+		[ "$SECONDS" -lt "$until" ] || die "the root disk is smaller than the $VOLUME_SIZE GiB of nodes[].volumeSize: look at the state of the volume in AWS"
+		sleep 1
+	done
+	start=$(cat "$partition/start")
+	if [ $(($(gib "$disk") - start / 2097152 - $(gib "$partition"))) -gt 1 ]; then
+		say "growing the root partition to the disk's $(gib "$disk") GiB"
+		if ! command -v growpart >/dev/null; then
+			update
+			apt install --no-install-recommends cloud-guest-utils || failed "growpart (cloud-guest-utils) cannot be installed"
+		fi
+		# The root disk may be full, and growpart writes a copy of the partition table.
+		message=$(TMPDIR=/run within 120 growpart "/dev/${disk##*/}" "$(cat "$partition/partition")" 2>&1) || [[ $message = NOCHANGE* ]] ||
+			die "growpart fails: ${message##*$'\n'}"
+	fi
+	case $(findmnt -n -r -o FSTYPE /) in
+	ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message##*$'\n'}" ;;
+	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message##*$'\n'}" ;;
+	esac
+	# A file system has less room than its disk: it needs some for inodes and a journal.
+	room=$(df --block-size=1G --output=size / | tail -n 1)
+	[ $((room * 10)) -ge $((VOLUME_SIZE * 9)) ] ||
+		die "the root file system has $room GiB of a disk with $VOLUME_SIZE: growing it had no effect"
+}
+
+# ---- shutdown ---------------------------------------------------------------
+
+delayed() { # does logind let the kubelet delay a shutdown for long enough?
+	local us
+	us=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager InhibitDelayMaxUSec 2>/dev/null) &&
+		[ "${us#t }" -ge $((SHUTDOWN_SECONDS * 1000000)) ]
+}
+inhibited() { systemd-inhibit --list --no-legend 2>/dev/null | grep -q '^kubelet '; }
+
+# The kubelet ends the pods of a node that is shut down, for as long as logind lets it. unattended-upgrades sets 30 s in a
+# file that is read after the kubelet's own. A file of the same name in /etc takes its place.
+delay_shutdown() {
+	local file=/etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf until
+	put $file <<-TEXT || true
+		[Login]
+		InhibitDelayMaxSec=$SHUTDOWN_SECONDS
+	TEXT
+	until=$((SECONDS + $(atmost 20)))
+	delayed || systemctl kill -s HUP systemd-logind.service || true
+	until delayed; do
+		[ "$SECONDS" -lt "$until" ] || die "logind does not let the kubelet delay a shutdown by $SHUTDOWN_SECONDS s, which $file asks for; see: systemd-analyze cat-config systemd/logind.conf"
+		sleep 0.2
+	done
+	# A kubelet asks only at its start.
+	if systemctl -q is-active kubelet && ! inhibited; then
+		say "restarting the kubelet, so that it ends pods before a shutdown"
+		systemctl restart kubelet
+		until=$((SECONDS + $(atmost 30)))
+		until inhibited; do
+			[ "$SECONDS" -lt "$until" ] || { say "the kubelet does not delay shutdowns; see: journalctl -u kubelet | grep -i shutdown"; break; }
+			sleep 0.5
+		done
+	fi
+}
+
+# ---- Kubernetes and containerd ----------------------------------------------
+
 packages() {
 	local own=/etc/apt/sources.list.d/kubeadm-aws.list
-	: >"$STATE/apt.log"
 	if [ -n "$(dpkg --audit)" ]; then
 		say "finishing an interrupted installation"
-		dpkg --configure -a --force-confold </dev/null >>"$STATE/apt.log" 2>&1 || failed "dpkg --configure -a fails"
+		within 600 dpkg --configure -a --force-confold </dev/null >>"$STATE/apt.log" 2>&1 || failed "dpkg --configure -a fails"
 	fi
 	if ! command -v curl >/dev/null; then
 		update
@@ -163,24 +279,29 @@ packages() {
 	fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
 	fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
 	wait $!
+	# The keys come from the same servers as the packages. apt takes a signature only of the key with the fingerprint.
 	put $own <<-TEXT || true
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc] $kubernetes_repo/ /
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] $containerd_repo $VERSION_CODENAME stable
+		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
+		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
 	TEXT
 	local wanted=("containerd.io=$CONTAINERD_VERSION")
 	for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
 	say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
 	# Only the lists of these two repositories, if the packages need nothing else that is not there.
-	update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+	update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
 	local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
 		-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "${wanted[@]}")
 	if ! apt "${install[@]}"; then
 		say "once more, with all package lists"
 		update
-		apt "${install[@]}" || failed "the packages cannot be installed; the whole output is in $STATE/apt.log"
+		apt "${install[@]}" || failed "the packages cannot be installed"
 	fi
 	apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
 }
+
+: >"$STATE/apt.log" || die "$STATE cannot be written: is the disk full or read-only?"
+grow_disk
+[ "$SHUTDOWN_SECONDS" = 0 ] || delay_shutdown
 
 # Before the package, so that containerd starts with it.
 put /etc/containerd/config.toml <<<"$CONTAINERD_CONFIG" || true
@@ -198,16 +319,16 @@ put "$KUBELET_PLUGINS/credentials.yaml" <<-'TEXT' || true
 TEXT
 
 # Registries that are no longer mirrored lose their file.
-mirrored=$(while read -r registry url; do
+mirrored=$(while read -r registry _; do echo "$registry"; done <<<"${REGISTRY_MIRRORS:-}")
+while read -r registry; do
 	[ -n "$registry" ] || continue
-	put "/etc/containerd/certs.d/$registry/hosts.toml" <<-TEXT || true
-		server = "https://$registry"
-
-		[host."$url"]
-		  capabilities = ["pull", "resolve"]
-	TEXT
-	echo "$registry"
-done <<<"${REGISTRY_MIRRORS:-}")
+	certs=/etc/containerd/certs.d/$registry
+	[ -s "$mirrors/$registry/hosts.toml" ] || die "standard input lacks $registry/hosts.toml"
+	if [ -s "$mirrors/$registry/ca.crt" ]; then
+		put "$certs/ca.crt" <"$mirrors/$registry/ca.crt" || true
+	fi
+	put "$certs/hosts.toml" 600 <"$mirrors/$registry/hosts.toml" || true
+done <<<"$mirrored"
 touch "$STATE/registry-mirrors"
 while read -r registry; do
 	[ -z "$registry" ] || grep -qxF "$registry" <<<"$mirrored" || rm -rf "/etc/containerd/certs.d/${registry:?}"
@@ -228,7 +349,7 @@ if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
 fi
 right || packages
 if [ -n "$tools" ]; then
-	wait "$tools" || die "the etcd tools cannot be installed from $ETCD_RELEASES (mirrors.etcd)"
+	wait "$tools" || exit 1 # it has said why
 elif [ -n "${ETCD_VERSION:-}" ]; then
 	etcd_tools
 fi
@@ -243,8 +364,8 @@ if [ "$(cat "$STATE/containerd-config" 2>/dev/null)" != "$config" ]; then
 	systemctl restart containerd
 	echo "$config" >"$STATE/containerd-config"
 fi
-until=$((SECONDS + 60))
-until ctr --connect-timeout 2s plugins list 2>/dev/null | grep -qE 'io.containerd.grpc.v1 +cri +.* ok'; do
+until=$((SECONDS + $(atmost 60)))
+until within 10 ctr --connect-timeout 2s plugins list 2>/dev/null | grep -qE 'io.containerd.grpc.v1 +cri +.* ok'; do
 	[ "$SECONDS" -lt "$until" ] || die "containerd does not offer the CRI; see: journalctl -u containerd"
 	sleep 0.5
 done
@@ -255,7 +376,7 @@ pull() {
 	local image=$1 try
 	[ -z "$(ctr -n k8s.io images list -q "name==$image" 2>/dev/null)" ] || return 0
 	for try in 1 2 3; do
-		timeout 300 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$image" >"$STATE/pull.${image##*/}.log" 2>&1 </dev/null && return
+		within 300 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$image" >"$STATE/pull.${image##*/}.log" 2>&1 </dev/null && return
 		sleep "$try"
 	done
 	tail -n 3 "$STATE/pull.${image##*/}.log" >&2

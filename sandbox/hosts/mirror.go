@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"kubeadm-aws/cluster"
 )
 
 // mirrorPort is the first that is tried. The address is that of this machine on the stack's own network, so another one
@@ -23,8 +26,39 @@ const mirrorPort = 8097
 // mirror is the server of packages and images. It is the ground's own: one that somebody else started may end at any time.
 type mirror struct {
 	port    int
+	pins    pins
 	process *exec.Cmd
 	done    chan struct{}
+}
+
+// pins are what hosts check the mirror's content by: it signs with keys of its own, and its archive is built from source.
+type pins struct{ kubernetesKey, containerdKey, etcdSHA256 string }
+
+// readPins reads them where the mirror was built, not from its server.
+func readPins(dir string) (p pins, err error) {
+	var errs []error
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the mirror lacks what its content is checked by; build it again: %w", err))
+		}
+		first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+		return first
+	}
+	p = pins{read("gpg/kubernetes/fingerprint"), read("gpg/docker/fingerprint"), read("etcd/v" + cluster.EtcdToolsVersion + "/SHA256SUMS")}
+	return p, errors.Join(errs...)
+}
+
+// builtDir is where tools/mirror puts what it builds.
+func builtDir() string {
+	if dir := os.Getenv("MIRROR_DIR"); dir != "" {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if os.Getuid() == 0 || err != nil {
+		cache = "/var/cache"
+	}
+	return filepath.Join(cache, "kubeadm-aws-mirror")
 }
 
 // mirrorPorts are those to try: the one that settings on the hosts name already, or for a new stack any but the object
@@ -56,6 +90,9 @@ func startMirror(ctx context.Context, g *Ground) (*mirror, error) {
 		m, err := serveMirror(g.options, address, port)
 		if err != nil {
 			return nil, err
+		}
+		if m.pins, err = readPins(builtDir()); err != nil {
+			return nil, errors.Join(err, m.stop())
 		}
 		err = g.store.change(func(s *state) error { s.MirrorPort = port; return nil })
 		return m, err

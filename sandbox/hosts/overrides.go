@@ -20,8 +20,11 @@ func (g *Ground) Overrides() map[string]any {
 	if !g.options.Public {
 		mirror := fmt.Sprintf("http://%s:%d", g.network.gateway(), g.mirror.port)
 		settings["mirrors.kubernetesApt"] = mirror + "/apt/kubernetes"
+		settings["mirrors.kubernetesAptKey"] = g.mirror.pins.kubernetesKey
 		settings["mirrors.containerdApt"] = mirror + "/apt/docker/linux"
+		settings["mirrors.containerdAptKey"] = g.mirror.pins.containerdKey
 		settings["mirrors.etcd"] = mirror + "/etcd"
+		settings["mirrors.etcdSha256"] = g.mirror.pins.etcdSHA256
 		settings["mirrors.registries"] = map[string]any{"registry.k8s.io": mirror}
 	}
 	if g.options.Domain != "" {
