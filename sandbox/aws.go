@@ -319,6 +319,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
 	c.object = a.change(found, func(_, state values) {
+		delete(state, drifted) // the program's inputs count again
 		if !t.untagged {
 			state["tagsAll"] = anyMap(allTags(r))
 		}
@@ -364,7 +365,7 @@ func (p *awsProvider) read(r *request) (answer, error) {
 			return answer{}, nil
 		}
 	}
-	return answer{id: r.id, outputs: c.shown(t)}, nil
+	return answer{id: r.id, outputs: c.shown(t), found: c.asFound()}, nil
 }
 
 // runs asks the ground for the machine, without the account's lock.

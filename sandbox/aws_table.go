@@ -8,6 +8,7 @@ const (
 	routeTableType      = "aws:ec2/routeTable:RouteTable"
 	routeType           = "aws:ec2/route:Route"
 	routeTableAssocType = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+	endpointType        = "aws:ec2/vpcEndpoint:VpcEndpoint"
 	groupType           = "aws:ec2/securityGroup:SecurityGroup"
 	ingressRuleType     = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 	egressRuleType      = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
@@ -90,7 +91,7 @@ var awsTypes = map[string]awsType{
 		id: "rtbassoc-", required: []string{"routeTableId", "vpcId"}, untagged: true,
 		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "vpcId", to: vpcType, hold: follows}},
 	},
-	"aws:ec2/vpcEndpoint:VpcEndpoint": {
+	endpointType: {
 		id: "vpce-", required: []string{"vpcId", "serviceName"},
 		refs: []ref{
 			{field: "vpcId", to: vpcType}, {field: "routeTableIds", to: routeTableType, hold: loose},

@@ -83,10 +83,42 @@ func (a *account) balance(o *object) string {
 		})
 	}
 	hostname := a.find(loadBalancerType, id).str("dnsName")
+	if a.movesOthers(o) && !a.permits(machine, setRulePriorities) {
+		return id // the controller's work on the listener ends here (FailedDeployModel)
+	}
 	if o.State.str("hostname") != hostname {
 		a.change(o, func(_, state values) { state["hostname"] = hostname })
 	}
 	return id
+}
+
+// movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules already. The
+// controller sorts by group.order, then by namespace and name, and has to give the others new priorities.
+func (a *account) movesOthers(o *object) bool {
+	group, order := a.groupOf(o)
+	if group == "" || o.State.str("hostname") != "" {
+		return false
+	}
+	return len(a.where(func(other *object) bool {
+		itsGroup, itsOrder := a.groupOf(other)
+		return isBalanced(other) && itsGroup == group && other.State.str("hostname") != "" && order < itsOrder
+	})) > 0
+}
+
+// groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that sorts as its
+// place in it.
+func (a *account) groupOf(o *object) (group, order string) {
+	note := func(key string) string {
+		s, _ := o.Inputs.object("metadata").object("annotations")[albAnnotation+key].(string)
+		return s
+	}
+	group = note("group.name")
+	for _, params := range a.all("k8s/IngressClassParams") {
+		if group == "" && params.Inputs.str("metadata.name") == o.Inputs.str("spec.ingressClassName") {
+			group = params.Inputs.str("spec.group.name")
+		}
+	}
+	return group, fmt.Sprintf("%5s %s", note("group.order"), o.ID)
 }
 
 // balancerGroup makes the security group that the controller makes when it is not told one.

@@ -101,6 +101,9 @@ func (a *account) alive(name string) error {
 	return nil
 }
 
+// setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
+const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
+
 // permits says whether the role of a machine allows an action.
 func (a *account) permits(machine *object, wanted string) bool {
 	role := ""
@@ -129,7 +132,7 @@ func (a *account) permits(machine *object, wanted string) bool {
 		}
 		for _, s := range doc.Statement {
 			for _, pattern := range values(s).strings("Action") {
-				if s["Effect"] == "Allow" && matches(pattern, wanted) {
+				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != setRulePriorities) {
 					return true
 				}
 			}

@@ -42,6 +42,8 @@ type answer struct {
 	outputs values
 	// secret names the outputs that the real provider marks.
 	secret []string
+	// found are inputs that a read finds with another value than the state has.
+	found values
 }
 
 // failure refuses one input.
@@ -258,11 +260,18 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 	if got.outputs == nil { // nothing to compare with: what the state says still holds
 		return &pulumirpc.ReadResponse{Id: got.id, Properties: req.Properties, Inputs: req.Inputs}, nil
 	}
+	for k, v := range got.found {
+		inputs[resource.PropertyKey(k)] = propertyValue(v)
+	}
 	outputs, err := s.outputs(inputs, got)
 	if err != nil {
 		return nil, err
 	}
-	return &pulumirpc.ReadResponse{Id: got.id, Properties: outputs, Inputs: req.Inputs}, nil
+	asFound, err := plugin.MarshalProperties(inputs, keep)
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.ReadResponse{Id: got.id, Properties: outputs, Inputs: asFound}, nil
 }
 
 func (s *server) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {

@@ -73,10 +73,26 @@ func (a *account) madeByControllers(cluster, vpc string) []*object {
 			return false
 		}
 		tags := o.tags()
+		if tags["GuardDutyManaged"] == "true" {
+			return a.vpcOf(o) == vpc
+		}
 		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
 		if lb := a.find(loadBalancerType, o.State.str("madeFor")); lb != nil {
 			mine = mine || lb.tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
-		return mine && (a.vpcOf(o) == vpc || o.Type == volumeType)
+		if o.Type == volumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
+			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !a.hasNamesake(cluster, vpc))
+		}
+		return mine && a.vpcOf(o) == vpc
 	})
+}
+
+// vpcTag is config.TagVPC.
+const vpcTag = "kubeadm-aws/vpc"
+
+// hasNamesake reports whether another VPC holds a cluster of this name.
+func (a *account) hasNamesake(cluster, vpc string) bool {
+	return len(a.where(func(o *object) bool {
+		return o.Type == vpcType && o.ID != vpc && o.tags()[clusterTag+cluster] != ""
+	})) > 0
 }

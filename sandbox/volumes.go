@@ -1,6 +1,9 @@
 package sandbox
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // A claim gets a PersistentVolume and a volume in EC2 while the driver lives. The PersistentVolume knows what becomes of
 // the volume after the claim: its reclaim policy comes from the class, and the gate of volumes sets it anew.
@@ -53,6 +56,7 @@ func (a *account) settleVolumes() {
 			"policy": firstOf(class.Inputs.str("reclaimPolicy"), reclaim),
 		}})
 		a.change(pvc, func(_, state values) { state["volume"] = id })
+		a.tagVolume(a.find(volumeType, id))
 	}
 	for _, pv := range a.all("k8s/" + volumeKind) {
 		claim := a.find("k8s/"+claimKind, pv.str("claim"))
@@ -64,6 +68,22 @@ func (a *account) settleVolumes() {
 		}
 		a.remove(pv)
 	}
+}
+
+// tagVolume adds the tags that the driver's settings ask for on every volume.
+func (a *account) tagVolume(volume *object) {
+	driver := a.release(csiChart)
+	if driver == nil {
+		return
+	}
+	a.change(volume, func(inputs, _ values) {
+		tags := map[string]any{}
+		maps.Copy(tags, inputs.object("tags"))
+		for key, value := range driver.Inputs.object("values").object("controller").stringMap("extraVolumeTags") {
+			tags[key] = value
+		}
+		inputs["tags"] = tags
+	})
 }
 
 // setReclaimPolicy says what becomes of every volume whose claim goes; with a class only of those of that class.

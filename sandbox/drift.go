@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// What others change in the account behind the program's back. A read shows it as the real provider does: from what exists,
+// in place of what the state says.
+
+// ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
+// named by its type and its logical name.
+func (s *Sandbox) ChangeInput(typ, name, property string, value any) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, o := range a.all(typ) {
+		if strings.HasSuffix(o.URN, "::"+name) {
+			a.change(o, func(inputs, state values) {
+				inputs[property] = value
+				changed := maps.Clone(state.object(drifted))
+				if changed == nil {
+					changed = values{}
+				}
+				changed[property] = value
+				state[drifted] = map[string]any(changed)
+			})
+			return nil
+		}
+	}
+	return fmt.Errorf("a %s %s: %w", shortType(typ), name, errNotThere)
+}
+
+// drifted is the key of an object's state for the inputs that others changed. An update by the program removes it.
+const drifted = "changedByOthers"
+
+// asFound are the inputs that differ in the account from those that the program gave.
+func (c *awsCall) asFound() values {
+	found := maps.Clone(c.object.State.object(drifted))
+	if c.typ == instanceType && c.object.stopped() && c.object.str("publicIp") == "" {
+		if found == nil {
+			found = values{}
+		}
+		// The provider reads it from the address that the instance has now, and a change of it replaces the instance.
+		found["associatePublicIpAddress"] = false
+	}
+	return found
+}
+
+// GuardDutyEndpoint is what GuardDuty Runtime Monitoring puts by itself into a VPC with instances: an endpoint with an interface in
+// every subnet, and a security group.
+func (s *Sandbox) GuardDutyEndpoint(vpc string) error {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.find(vpcType, vpc) == nil {
+		return fmt.Errorf("a VPC %s: %w", vpc, errNotThere)
+	}
+	tags := map[string]any{"GuardDutyManaged": "true"}
+	group := "sg-" + a.newID(groupType, "guardduty", 17)
+	a.put(&object{Type: groupType, ID: group, State: values{}, Inputs: values{
+		"vpcId": vpc, "name": "GuardDutyManagedSecurityGroup-" + vpc, "tags": tags,
+	}})
+	return a.foreignEndpoint(vpc, "guardduty-data", values{"tags": tags, "securityGroupIds": []any{group}})
+}
+
+// ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
+func (s *Sandbox) ForeignEndpoint(vpc, service string) error {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	return s.account.foreignEndpoint(vpc, service, values{})
+}
+
+func (a *account) foreignEndpoint(vpc, service string, in values) error {
+	var subnets []any
+	for _, subnet := range a.all(subnetType) {
+		if subnet.Inputs.str("vpcId") == vpc {
+			subnets = append(subnets, subnet.ID)
+		}
+	}
+	in["vpcId"], in["subnetIds"], in["vpcEndpointType"] = vpc, subnets, "Interface"
+	in["serviceName"] = "com.amazonaws.eu-central-1." + service
+	a.put(&object{Type: endpointType, ID: "vpce-" + a.newID(endpointType, service, 17), Inputs: in, State: values{}})
+	return nil
+}
