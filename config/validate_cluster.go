@@ -3,11 +3,18 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // supportedMinors are the Kubernetes releases that the add-ons' versions are made for.
 var supportedMinors = []string{"1.35", "1.36"}
+
+// maxPatch is far above the last patch that a minor release had in its fourteen months.
+const maxPatch = 25
+
+// awsNames are domains in which the nodes' AWS services and machines have their names.
+var awsNames = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "compute.internal", "ec2.internal"}
 
 // maxClusterName keeps the names of roles (64) and buckets (63) that begin with it within the limits of AWS.
 const maxClusterName = 28
@@ -32,6 +39,8 @@ func (v *validator) cluster() {
 		v.fault("cluster.dnsDomain", c.DNSDomain, fault, "cluster.local")
 	} else if zone := v.c.PrivateZone(); below(c.DNSDomain, zone) || below(zone, c.DNSDomain) {
 		v.fault("cluster.dnsDomain", c.DNSDomain, fmt.Sprintf("hides the private zone %s, where the Kubernetes API has its name", zone), "cluster.local")
+	} else if slices.ContainsFunc(awsNames, func(name string) bool { return below(c.DNSDomain, name) || below(name, c.DNSDomain) }) {
+		v.fault("cluster.dnsDomain", c.DNSDomain, "hides names of AWS from pods: the cluster's DNS answers for the whole domain", "cluster.local")
 	}
 }
 
@@ -57,6 +66,9 @@ func (v *validator) version(version string) {
 		return
 	}
 	minor := version[:strings.LastIndex(version, ".")]
+	if patch, _ := strconv.Atoi(version[len(minor)+1:]); slices.Contains(supportedMinors, minor) && patch > maxPatch {
+		v.fault(path, version, fmt.Sprintf("does not exist: a minor release ends after about fifteen patches, and none reached %d", maxPatch+1), example)
+	}
 	if !slices.Contains(supportedMinors, minor) {
 		v.fault(path, version, fmt.Sprintf("is not supported: the add-ons of this program are made for %s", strings.Join(supportedMinors, " and ")), example)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,9 @@ var platformHosts = map[string]string{
 }
 
 var zoneID = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+
+// privateDomains are those that the public DNS never has.
+var privateDomains = []string{"arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
 
 // maxIngressHosts and the platform's own two names fill the ten that ACM puts into one certificate.
 const maxIngressHosts = 8
@@ -43,7 +47,7 @@ func (v *validator) dns() {
 	case len(d.Domain) > maxDomain:
 		v.fault("dns.domain", d.Domain, fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64", maxDomain), "example.com")
 		return
-	case below(d.Domain, "internal") || below(d.Domain, "local") || below(d.Domain, v.c.Cluster.DNSDomain):
+	case slices.ContainsFunc(privateDomains, func(p string) bool { return below(d.Domain, p) }) || below(d.Domain, v.c.Cluster.DNSDomain):
 		v.fault("dns.domain", d.Domain, "must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
 		return
 	}

@@ -4,26 +4,41 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// documentation are the ranges that nobody has; the shipped stacks use one until you set your own.
+// documentation are ranges that no computer has; the shipped stacks use one until you set your own.
 var documentation = []netip.Prefix{
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
 }
 
-// RefusedOnAWS are settings that a rehearsal does not mind, and that cannot work on AWS; nil when there are none.
+// exampleDomains belong to no one: neither a public zone nor a mail address can be in them.
+var exampleDomains = []string{"example.com", "example.net", "example.org"}
+
+// RefusedOnAWS are settings that pass in a rehearsal and cannot work on AWS: the placeholders of the shipped stacks.
 func (c *Config) RefusedOnAWS() Errors {
-	if slices.ContainsFunc(c.Access.AdminCIDRs, somebodys) {
-		return nil
+	var faults Errors
+	add := func(path string, value any, reason, example string) {
+		faults = append(faults, newFault(Namespace+":"+path, value, reason, example))
 	}
-	return Errors{{
-		Key: Namespace + ":access.adminCidrs", Value: render(c.Access.AdminCIDRs), Example: adminCommand(0),
-		Reason: "are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes",
-	}}
+	if !slices.ContainsFunc(c.Access.AdminCIDRs, isPublic) {
+		add("access.adminCidrs", c.Access.AdminCIDRs, "are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes", adminCommand(0))
+	}
+	placeholder := func(name string) bool {
+		return slices.ContainsFunc(exampleDomains, func(d string) bool { return below(name, d) })
+	}
+	if placeholder(c.DNS.Domain) {
+		add("dns.domain", c.DNS.Domain, "is in a domain for documentation: no certificate can be issued for it", "a domain of yours, or no dns section at all")
+	}
+	acme := c.Addons.CertificateACME
+	if _, host, _ := strings.Cut(acme.Email, "@"); c.DNS.Domain != "" && c.Addons.CertManager.On() && placeholder(host) && strings.Contains(acme.Server, "letsencrypt.org") {
+		add("addons.acme.email", acme.Email, "is in a domain for documentation, whose addresses Let's Encrypt refuses", "an address of yours")
+	}
+	return faults
 }
 
-// somebodys reports whether a range can be anybody's.
-func somebodys(text string) bool {
+// isPublic reports whether a range has more addresses than those for documentation.
+func isPublic(text string) bool {
 	p, _ := ipv4Range(text)
 	return !slices.ContainsFunc(documentation, func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
 }
@@ -45,6 +60,9 @@ func (c *Config) Warnings() []string {
 	}
 	if c.Environment == Prod && c.Addons.Monitoring.On() && c.Notifications.Receiver == "" {
 		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")
+	}
+	for _, sentence := range c.wrongValues() {
+		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
 	return warnings
 }
