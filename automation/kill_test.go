@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -20,10 +22,45 @@ var everywhere = flag.Bool("everywhere", false, "TestAKilledRunConverges: kill a
 // A driver that a test runs as a process of its own dies, as by a power cut, at the points that killAt lists, one to a line, such as
 // "create before vpc:Vpc::vpc". "before" is when the engine has asked for it and nothing is done, "after" when it is done and the
 // engine does not know. It dies once at each: the file killLog remembers where it died already. "*" is every resource.
+//
+// How it ends is in killBy: KILL (the default), CLI (only the Pulumi CLI is killed), or signals that it sends itself, such as "INT TERM".
 const (
 	killAt  = "AUTOMATION_TEST_KILL_AT"
 	killLog = "AUTOMATION_TEST_KILL_LOG"
+	killBy  = "AUTOMATION_TEST_KILL_BY"
 )
+
+// end ends the driver, or what it runs, as the environment asks.
+func end() {
+	switch by := os.Getenv(killBy); by {
+	case "", "KILL":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "CLI":
+		for _, child := range children() {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+	default:
+		for name := range strings.FieldsSeq(by) {
+			_ = syscall.Kill(os.Getpid(), map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[name])
+		}
+	}
+}
+
+// children are the processes that this one has started.
+func children() []int {
+	files, _ := filepath.Glob("/proc/self/task/*/children")
+	var all []int
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for word := range strings.FieldsSeq(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
+}
 
 // dieOnTheWay arranges for the deaths that the environment asks for.
 func dieOnTheWay() {
@@ -35,6 +72,8 @@ func dieOnTheWay() {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		panic(err)
 	}
+	var once sync.Mutex
+	ended := false
 	dies := func(o sandbox.Operation, when string) {
 		here := func(point string) bool {
 			prefix := o.Verb + " " + when + " "
@@ -44,11 +83,16 @@ func dieOnTheWay() {
 		if !slices.ContainsFunc(points, here) || strings.Contains(string(died), line) {
 			return
 		}
+		once.Lock()
+		defer once.Unlock()
+		if ended {
+			return
+		}
+		ended = os.Getenv(killBy) != ""
 		if err := os.WriteFile(os.Getenv(killLog), append(died, line...), 0o600); err != nil {
 			panic(err)
 		}
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		end()
 	}
 	instrument = func(o *sandbox.Options) {
 		o.Fault = func(o sandbox.Operation) error { dies(o, "before"); return nil }
@@ -113,7 +157,7 @@ func TestAKilledRunConverges(t *testing.T) {
 	if !*everywhere && len(at) != len(ups) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(ups), strings.Join(at, "\n"))
 	}
-	mustBeInState(t, dir)
+	mustMatch(t, dir)
 	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
 		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
 	}
@@ -137,25 +181,88 @@ func TestAKilledRunConverges(t *testing.T) {
 	})
 }
 
-// mustBeInState finds things in the account that the state does not know: made twice, or made and forgotten.
-func mustBeInState(t *testing.T, dir string) {
-	t.Helper()
-	state := stateOf(t, dir)
-	world(t, dir, func(s *sandbox.Sandbox) error {
-		for _, line := range s.Leftovers() {
-			words := strings.Fields(line)
-			if strings.HasPrefix(line, "aws:") && !strings.HasPrefix(line, "aws:ebs/volume:") && !state.knows(words[0], words[1]) {
-				t.Errorf("the state does not know %s", line)
+// A destroy that was ended anywhere and anyhow, and then an up: all is there that the state says, and nothing else.
+func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
+	needCLI(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	type ending struct{ by, at string }
+	endings := []ending{
+		{"KILL", "delete after Release::metrics-server"},
+		{"CLI", "delete before Secret::secret-grafana-admin"},
+		{"INT", "delete before Command::nodes-ready"},
+		{"INT TERM", "delete after Release::cert-manager"},
+		{"TERM", "delete after instance:Instance::worker-1"},
+		{"KILL", "delete after instance:Instance::master"},
+	}
+	if *everywhere {
+		endings = nil
+		for _, r := range stateOf(t, running).Resources {
+			types, name := splitURN(r.URN)
+			for _, when := range []string{"before", "after"} {
+				for _, by := range []string{"KILL", "CLI", "INT", "INT TERM", "TERM"} {
+					if r.Custom && counted(r.Type, true) {
+						endings = append(endings, ending{by, "delete " + when + " " + types[len(types)-1] + "::" + name})
+					}
+				}
 			}
 		}
-		return nil
-	})
-	for _, r := range state.Resources {
-		if r.Delete || len(r.InitErrors) > 0 {
-			t.Errorf("the state says of %s: to be deleted %v, faults %v", readable(r.URN), r.Delete, r.InitErrors)
-		}
 	}
-	if len(state.Pending) > 0 {
-		t.Errorf("the state has %d pending operations", len(state.Pending))
+	for _, e := range endings {
+		t.Run(e.by+" "+e.at, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			if !endAt(t, dir, "destroy", e.by, e.at) {
+				t.Error("it did not end there")
+			}
+			bringUp(t, dir)
+		})
+	}
+	if *everywhere {
+		return
+	}
+	// The reverse, on the way up and down again, with what is in between left in every state.
+	dir := t.TempDir()
+	copyTree(t, running, dir)
+	for _, e := range []ending{{"INT TERM", "delete after Release::calico"}, {"KILL", "delete after route:Route::internet"}} {
+		endAt(t, dir, "destroy", e.by, e.at)
+		endAt(t, dir, "up", "INT TERM", "create after Release::calico")
+	}
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+// endAt runs a command that is ended at a point, and reports whether it came there.
+func endAt(t *testing.T, dir, command, by, at string) bool {
+	t.Helper()
+	t.Setenv(killAt, at)
+	t.Setenv(killBy, by)
+	t.Setenv(killLog, filepath.Join(t.TempDir(), "ended"))
+	defer os.Unsetenv(killAt)
+	code, said := startDriver(t, dir, command, "--parallel", "16").all()
+	if want := map[string][]int{"KILL": {-1}, "CLI": {exitFailed}}[by]; code != exitOK && want != nil && !slices.Contains(want, code) ||
+		code != exitOK && want == nil && code != exitInterrupted {
+		t.Fatalf("%s that ended by %s at %s exits %d:\n%s", command, by, at, code, said)
+	}
+	_, err := os.Stat(os.Getenv(killLog))
+	return err == nil
+}
+
+// bringUp brings a stack up whatever was before, and checks that it is whole.
+func bringUp(t *testing.T, dir string) {
+	t.Helper()
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	for code == exitLocked { // the engine of a run that was killed is not quite dead
+		code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+	}
+	if code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	mustMatch(t, dir)
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }

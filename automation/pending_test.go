@@ -63,6 +63,56 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	}
 }
 
+// Helm leaves a release that it was killed over in a state that it refuses forever. up ends what had begun, and installs.
+func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
+	needCLI(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, tt := range []struct {
+		name string
+		cut  func(*sandbox.Sandbox, string) error
+		says string
+	}{
+		{"uninstall", (*sandbox.Sandbox).CutUninstall, "Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
+		{"upgrade", (*sandbox.Sandbox).CutUpgrade, "Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
+		{"install", (*sandbox.Sandbox).CutInstall, "Removing what was installed half: argo-rollouts (Release)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			endAt(t, dir, "destroy", "KILL", "delete before Release::argo-rollouts")
+			world(t, dir, func(s *sandbox.Sandbox) error { return tt.cut(s, "argo-rollouts") })
+			code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+			for code == exitLocked {
+				code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+			}
+			if code != exitOK || !strings.Contains(stdout, tt.says) {
+				t.Fatalf("up exits %d and does not say %q:\n%s", code, tt.says, stdout)
+			}
+			mustMatch(t, dir)
+		})
+	}
+}
+
+// Monitoring off and on again: Helm's record of what was left in the cluster does not stand in the way.
+func TestAnAddonIsSwitchedOffAndOnAgain(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	settings := filepath.Join(dir, "Pulumi.dev.yaml")
+	for _, edits := range [][2]string{{}, {"  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:addons: {monitoring: {enabled: false}}\n"},
+		{"  kubeadm-aws:addons: {monitoring: {enabled: false}}\n", ""}} {
+		if edits[0] != "" {
+			edit(t, settings, edits[0], edits[1])
+		}
+		if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+			t.Fatalf("up exits %d:\n%s", code, stdout)
+		}
+		mustMatch(t, dir)
+	}
+}
+
 // Of two things that could be the one, none is touched.
 func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	needCLI(t)
@@ -110,7 +160,7 @@ func TestAKilledReplacementConverges(t *testing.T) {
 	if at := killed(t, dir, "up", points...); len(at) != len(points) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
 	}
-	mustBeInState(t, dir)
+	mustMatch(t, dir)
 	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}

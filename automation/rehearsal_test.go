@@ -37,9 +37,10 @@ type process struct {
 }
 
 // startDriver runs the command in a process of its own. It does one thing at a time, so that a test which acts on an event knows how far it came.
-func startDriver(t *testing.T, dir, command string) *process {
+func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0], command, "--stack", "dev", "--dir", dir, "--json", "--parallel", "1"), events: make(chan event, 1000)}
+	args := append([]string{command, "--stack", "dev", "--dir", dir, "--json", "--parallel", "1"}, flags...)
+	p := &process{Cmd: exec.Command(os.Args[0], args...), events: make(chan event, 1000)}
 	p.Env = append(os.Environ(), asDriver+"=1")
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()

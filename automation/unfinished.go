@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
 
 // unfinished are resources that exist and cannot stay: what an earlier run had begun and did not end.
@@ -15,7 +16,7 @@ type unfinished struct {
 	// deletions are releases and objects that are being deleted. They would vanish after an up that found them.
 	deletions []string
 	// upgrades are releases whose upgrade was interrupted: their last revision blocks every other one.
-	upgrades []helmRelease
+	upgrades []stateResource
 	// ending are instances that are being terminated.
 	ending map[string]bool
 }
@@ -29,7 +30,7 @@ func (d deployment) unfinished() unfinished {
 		case status == "uninstalling", r.terminating():
 			u.deletions = append(u.deletions, r.URN)
 		case status == "pending-upgrade", status == "pending-rollback":
-			u.upgrades = append(u.upgrades, r.release())
+			u.upgrades = append(u.upgrades, r)
 		case r.Type == instanceType && slices.Contains([]any{"shutting-down", "terminated"}, r.Outputs["instanceState"]):
 			u.ending[r.URN] = true
 		}
@@ -57,9 +58,15 @@ func (r stateResource) terminating() bool {
 func (s *session) finishUnfinished(ctx context.Context, p *place, state deployment) error {
 	u := state.unfinished()
 	for _, r := range u.upgrades {
-		s.info("Giving up an upgrade that was interrupted: " + r.String())
-		if _, err := s.deleteHelmRecords(ctx, p, r, "status in (pending-upgrade,pending-rollback)"); err != nil {
-			return fail(exitFailed, "", "give up the interrupted upgrade of %s: %w", r, err)
+		s.info("Giving up an upgrade that was interrupted: " + r.release().String())
+		if _, err := s.deleteHelmRecords(ctx, p, r.release(), "status in (pending-upgrade,pending-rollback)"); err != nil {
+			return fail(exitFailed, "", "give up the interrupted upgrade of %s: %w", r.release(), err)
+		}
+	}
+	if len(u.upgrades) > 0 {
+		urns := mapped(u.upgrades, func(r stateResource) string { return r.URN })
+		if err := s.read(ctx, p, optrefresh.Target(urns)); err != nil {
+			return err
 		}
 	}
 	if len(u.installs) > 0 {

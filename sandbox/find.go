@@ -1,6 +1,9 @@
 package sandbox
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // Find looks things up in the account as its owner could: by type, by tags that they must all carry, and by properties that they must
 // have, such as the range of a subnet. Which resource of a stack made them nobody can ask AWS. It returns ids, in order.
@@ -34,4 +37,20 @@ func (o *object) has(properties map[string]any) bool {
 		}
 	}
 	return true
+}
+
+// Made is a resource that the engine made and that exists.
+type Made struct{ URN, Type, ID string }
+
+// Made lists what the engine made and still exists, in AWS and in the cluster. What controllers, users and Helm made by
+// themselves is not among it.
+func (s *Sandbox) Made() []Made {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []Made
+	for _, o := range a.where(func(o *object) bool { return o.URN != "" && !o.State.flag("recordless") && !o.State.flag("deleting") }) {
+		all = append(all, Made{URN: o.URN, Type: o.Type, ID: strings.TrimPrefix(o.ID, "/")})
+	}
+	return all
 }

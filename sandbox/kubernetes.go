@@ -206,7 +206,7 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	switch {
 	case found == nil:
 		return answer{}, nil
-	case r.typ == releaseType && found.releaseStatus() != "deployed":
+	case r.typ == releaseType && r.old.str("status.status") != found.releaseStatus():
 		return answer{id: r.id, outputs: releaseOutputs(found)}, nil
 	case r.typ == releaseType:
 		return r.seen(releaseOutputs(found)), nil
