@@ -56,6 +56,9 @@ func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.R
 	if err != nil {
 		return nil, err
 	}
+	if err := b.applyPassword("grafana", "admin", password, stack); err != nil {
+		return nil, err
+	}
 	if err := b.dashboards(definitions); err != nil {
 		return nil, err
 	}

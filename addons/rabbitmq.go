@@ -51,7 +51,27 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err := b.applyPassword("rabbitmq", rabbitmqUser, password, servers); err != nil {
 		return err
 	}
+	if b.cfg.Addons.RabbitMQ.Replicas > 1 {
+		if _, err := b.object("budget-rabbitmq", rabbitmqBudget(), needs(data)); err != nil {
+			return err
+		}
+	}
 	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
+}
+
+// rabbitmqBudget keeps the majority of the servers while nodes are drained: the next one may go when the last is back. The
+// operator makes no budget.
+func rabbitmqBudget() kube.ObjectArgs {
+	return kube.ObjectArgs{
+		APIVersion: "policy/v1",
+		Kind:       "PodDisruptionBudget",
+		Name:       "rabbitmq",
+		Namespace:  dataNamespace,
+		Fields: kube.Values{"spec": kube.Values{
+			"maxUnavailable": 1,
+			"selector":       kube.Values{"matchLabels": kube.Values{"app.kubernetes.io/name": "rabbitmq"}},
+		}},
+	}
 }
 
 func rabbitmqOperatorValues(cfg *config.Config) kube.Values {

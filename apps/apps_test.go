@@ -182,6 +182,7 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 				checkPlacement(t, cfg, workload)
 				checkServices(t, objects, workload)
 				checkScaling(t, objects, workload)
+				checkBudget(t, cfg, objects, workload)
 				checkRelease(t, objects, workload)
 				checkIngress(t, cfg, objects)
 			})
@@ -231,16 +232,9 @@ func checkPlacement(t *testing.T, cfg *config.Config, workload object) {
 	if len(selector) == 0 {
 		t.Error("no node selector: the pod may land beside the databases")
 	}
-	for _, node := range cfg.Nodes {
-		fits := len(node.Taints) == 0
-		for key, value := range selector {
-			fits = fits && node.Labels[key] == value
-		}
-		if fits {
-			return
-		}
+	if len(fittingNodes(cfg, workload)) == 0 {
+		t.Errorf("no node of stack %s has the labels %v and no taint", cfg.Stack, selector)
 	}
-	t.Errorf("no node of stack %s has the labels %v and no taint", cfg.Stack, selector)
 }
 
 func selects(selector map[string]any, workload object) bool {
@@ -298,10 +292,38 @@ func checkScaling(t *testing.T, objects []object, workload object) {
 	if len(low) > len(high) || len(low) == len(high) && low > high {
 		t.Errorf("%s scales from %s to %s", h, low, high)
 	}
+}
+
+// checkBudget wants a budget where an evicted pod has another node to go to, and none where it has not: on a single node
+// the first evicted pod waits for a node, and a budget would hold the others there forever.
+func checkBudget(t *testing.T, cfg *config.Config, objects []object, workload object) {
+	t.Helper()
+	nodes := len(fittingNodes(cfg, workload))
 	budgets := only(objects, "PodDisruptionBudget")
-	if len(budgets) != 1 || !selects(table(budgets[0], "spec", "selector", "matchLabels"), workload) {
-		t.Errorf("no disruption budget for the pods")
+	switch {
+	case nodes < 2 && len(budgets) > 0:
+		t.Errorf("%s: stack %s has %d node for the pods, so a drain of it would never end", budgets[0], cfg.Stack, nodes)
+	case nodes >= 2 && len(budgets) != 1:
+		t.Errorf("%d budgets, want 1: %d nodes take the pods", len(budgets), nodes)
+	case nodes >= 2 && !selects(table(budgets[0], "spec", "selector", "matchLabels"), workload):
+		t.Errorf("%s does not select the pods", budgets[0])
 	}
+}
+
+// fittingNodes are the nodes of a stack with the labels that a workload asks for and without a taint that it does not
+// tolerate.
+func fittingNodes(cfg *config.Config, workload object) []string {
+	var names []string
+	for _, node := range cfg.Nodes {
+		fits := len(node.Taints) == 0
+		for key, value := range table(workload, "spec", "template", "spec", "nodeSelector") {
+			fits = fits && node.Labels[key] == value
+		}
+		if fits {
+			names = append(names, node.Name)
+		}
+	}
+	return names
 }
 
 // checkRelease wants the Services that a strategy names.

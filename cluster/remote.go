@@ -36,6 +36,8 @@ type Step struct {
 	Files map[string]pulumi.StringInput
 	// Minutes bounds the script from outside, on its host; scripts bound their own waits and report better.
 	Minutes int
+	// DeleteMinutes bounds Delete; zero takes Minutes.
+	DeleteMinutes int
 	// Triggers replace the step when they change, so that Delete runs first.
 	Triggers pulumi.Array
 }
@@ -91,25 +93,29 @@ func (h host) booting() host {
 func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	args := &remote.CommandArgs{
 		Connection:             h.connection,
-		Create:                 commandText(step, step.Name, step.Run),
+		Create:                 commandText(step, step.Name, step.Run, step.Minutes),
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 		Triggers:               step.Triggers,
 	}
+	deleteMinutes := step.Minutes
+	if step.DeleteMinutes > 0 {
+		deleteMinutes = step.DeleteMinutes
+	}
 	if step.Delete != nil {
-		args.Delete = commandText(step, step.Name+"-delete", *step.Delete)
+		args.Delete = commandText(step, step.Name+"-delete", *step.Delete, deleteMinutes)
 	}
 	if len(step.Files) > 0 {
 		args.Stdin = bundle(step.Files)
 		args.Logging = remote.LoggingNone
 	}
-	timeout := fmt.Sprintf("%dm", dialMinutes+step.Minutes)
+	timeout, deleteTimeout := fmt.Sprintf("%dm", dialMinutes+step.Minutes), fmt.Sprintf("%dm", dialMinutes+deleteMinutes)
 	opts = append([]pulumi.ResourceOption{
 		pulumi.Parent(h.parent),
 		pulumi.Provider(h.provider),
 		// A step's effect is gone with its machine: deleting both must not ask a dead host.
 		pulumi.DeletedWith(h.machine),
 		pulumi.DependsOn([]pulumi.Resource{h.machine}),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout, Delete: timeout}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout, Delete: deleteTimeout}),
 		// A trigger stands for the machine behind a name, and two of that name cannot be in the cluster at once.
 		pulumi.DeleteBeforeReplace(true),
 	}, opts...)
@@ -121,7 +127,7 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 }
 
 // commandText is what runs on the host, as one line of shell.
-func commandText(step Step, name string, script Script) pulumi.StringOutput {
+func commandText(step Step, name string, script Script, minutes int) pulumi.StringOutput {
 	keys := slices.Sorted(maps.Keys(script.Env))
 	values := make([]any, len(keys))
 	for i, k := range keys {
@@ -132,7 +138,7 @@ func commandText(step Step, name string, script Script) pulumi.StringOutput {
 		for i, k := range keys {
 			env[i] = [2]string{k, resolved[i].(string)}
 		}
-		return renderCommand(name, step.Node, env, limited{step.Minutes, script.Text})
+		return renderCommand(name, step.Node, env, limited{minutes, script.Text})
 	}).(pulumi.StringOutput)
 }
 

@@ -127,6 +127,8 @@ func (s steps) node(h, controlPlane Host) Step {
 	if h.Role == config.Worker {
 		step.Run.Env["PROVIDER_ID"] = h.ProviderID
 		step.Delete = &Script{Text: nodeDeleteScript}
+		// It waits for its turn, for a node that left before, and for budgets.
+		step.DeleteMinutes = 90
 		// Another machine of this name: the node of the old one is drained and deleted before it joins.
 		step.Triggers = pulumi.Array{h.ProviderID}
 	}

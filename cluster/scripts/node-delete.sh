@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Drains a node and deletes it from the cluster, before its machine goes. Runs on the control plane.
+# Drains a node and deletes it from the cluster, before its machine goes. Runs on the control plane. Nodes take turns, and
+# the last of its kind waits until one that left before is back, so that evicted pods have a node to go to.
 set -euo pipefail
 
 usage() {
@@ -7,23 +8,72 @@ usage() {
 usage: sudo env NODE=worker-1 node-delete.sh
 Environment:
   NODE      name of the node
-  TIMEOUT   seconds that pods have to leave, default 300. Disruption budgets are respected until then.
+  TIMEOUT   seconds that pods have to leave, default 1200. Disruption budgets are respected all the time: a budget can hold
+            a pod until the node that left before is back.
+  TURN      seconds to wait for the turn of this node, default 3000
+  RETURN    seconds to wait for a node that left before, default 900. A node that is removed for good does not come back.
 Prints "node <name> deleted".
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
 [ -n "${NODE:-}" ] || { echo "node-delete: NODE is not set" >&2; usage >&2; exit 2; }
 
-TIMEOUT=${TIMEOUT:-300}
-export KUBECONFIG=/etc/kubernetes/admin.conf
+TIMEOUT=${TIMEOUT:-1200}
+TURN=${TURN:-3000}
+RETURN=${RETURN:-900}
+run=${RUN_DIR:-/run}
+left=$run/kubeadm-aws-left
+export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 say() { printf 'node-delete: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
-exec 9>"/run/kubeadm-aws-node-$NODE.lock"
+mkdir -p "$left"
+exec 9>"$run/kubeadm-aws-node-$NODE.lock"
 flock -w 600 9 || die "another run has been changing node $NODE for 10 minutes"
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+
+# nodes prints for each node: name, whether it takes pods, and the taints that pods must tolerate.
+nodes() {
+	# shellcheck disable=SC2016 # a template, not a variable
+	kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
+}
+
+# missing prints a node that left within RETURN seconds and is not back.
+missing() {
+	local file name
+	for file in "$left"/*; do
+		[ -e "$file" ] || continue
+		name=${file##*/}
+		if [ $(($(date +%s) - $(stat -c %Y "$file"))) -ge "$RETURN" ] || grep -q "^$name true " <<<"$1"; then
+			rm -f "$file"
+		elif [ "$name" != "$NODE" ]; then
+			echo "$name"
+			return
+		fi
+	done
+}
+
+# others succeeds when another node takes the pods of this one.
+others() {
+	awk -v node="$NODE" '$1 == node { own = $3 } { open[$1] = $2; taints[$1] = $3 }
+		END { for (n in open) if (n != node && open[n] == "true" && taints[n] == own) found = 1; exit !found }' <<<"$1"
+}
+
+# wait_for_room returns when evicted pods have a node to go to, or no node that left before is awaited.
+wait_for_room() {
+	local all waiting said=
+	while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
+		waiting=$(missing "$all")
+		if [ -z "$waiting" ] || others "$all"; then return; fi
+		if [ -z "$said" ]; then
+			say "waiting up to $RETURN s for $waiting: without it the pods of $NODE have no node to go to"
+			said=1
+		fi
+		sleep "${INTERVAL:-5}"
+	done
+}
 
 ready=$(kube get node "$NODE" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status}') ||
 	die "the API does not answer, so node $NODE cannot be drained"
@@ -32,8 +82,11 @@ if [ -z "$ready" ]; then
 	echo "node $NODE deleted"
 	exit
 fi
-kube cordon "$NODE" >/dev/null
 if [ "$ready" = "$NODE True" ]; then
+	exec 8>"$run/kubeadm-aws-drain.lock"
+	flock -w "$TURN" 8 || die "other nodes have been draining for $TURN s. Nothing is wrong with $NODE: run the same command again"
+	wait_for_room
+	kube cordon "$NODE" >/dev/null
 	say "draining $NODE"
 	if ! kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null 2>&1 |
 		sed '/^Warning: ignoring DaemonSet/d' >&2; then
@@ -47,4 +100,5 @@ else
 	say "$NODE is not Ready; its pods cannot leave in order"
 fi
 kube delete node "$NODE" --ignore-not-found >/dev/null
+touch "$left/$NODE"
 echo "node $NODE deleted"
