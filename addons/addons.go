@@ -98,6 +98,9 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 		return nil, err
 	}
 
+	if err := b.dnsBudget(); err != nil {
+		return nil, err
+	}
 	monitors, err := b.monitorDefinitions()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 type api struct {
 	t          *testing.T
 	kubeconfig string
+	url        string
 }
 
 // withKubectl puts the kubectl of the API server's release first on PATH, because the script under test calls it.
@@ -71,7 +72,7 @@ func startAPI(t *testing.T) *api {
 		"--cert-dir", dir, "--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
 		"--service-account-signing-key-file", keyPath, "--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"),
 		"--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount")
-	a := &api{t: t, kubeconfig: write("kubeconfig", fmt.Sprintf(`apiVersion: v1
+	a := &api{t: t, url: fmt.Sprintf("https://127.0.0.1:%d", secure), kubeconfig: write("kubeconfig", fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: test, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}]
 users: [{name: test, user: {token: test}}]

@@ -51,7 +51,7 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err := b.applyPassword("rabbitmq", rabbitmqUser, password, servers); err != nil {
 		return err
 	}
-	if b.cfg.Addons.RabbitMQ.Replicas > 1 {
+	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && storagePlaces(b.cfg) >= n {
 		if _, err := b.object("budget-rabbitmq", rabbitmqBudget(), needs(data)); err != nil {
 			return err
 		}
@@ -60,7 +60,8 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 }
 
 // rabbitmqBudget keeps the majority of the servers while nodes are drained: the next one may go when the last is back. The
-// operator makes no budget.
+// operator makes no budget. Where two servers share a node there is none either: the first evicted one could only come back
+// to the same node, so a drain would never end.
 func rabbitmqBudget() kube.ObjectArgs {
 	return kube.ObjectArgs{
 		APIVersion: "policy/v1",

@@ -1,0 +1,41 @@
+package addons
+
+import (
+	"fmt"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// dnsBudget keeps one of the two pods of CoreDNS while nodes are drained, where workers take one each. kubeadm makes no
+// budget: a drain could evict the last pod while the other is still starting on a node that has just come back.
+func (b *builder) dnsBudget() error {
+	if workers(b.cfg) < 2 {
+		return nil
+	}
+	_, err := b.object("budget-coredns", kube.ObjectArgs{
+		APIVersion: "policy/v1",
+		Kind:       "PodDisruptionBudget",
+		Name:       "coredns",
+		Namespace:  "kube-system",
+		Fields: kube.Values{"spec": kube.Values{
+			"maxUnavailable": 1,
+			"selector":       kube.Values{"matchLabels": kube.Values{"k8s-app": "kube-dns"}},
+		}},
+	}, needs(b.args.Cluster.APIReady))
+	if err != nil {
+		return fmt.Errorf("budget of CoreDNS: %w", err)
+	}
+	return nil
+}
+
+// workers is the number of worker nodes.
+func workers(cfg *config.Config) int {
+	n := 0
+	for _, node := range cfg.Nodes {
+		if node.Role == config.Worker {
+			n++
+		}
+	}
+	return n
+}
