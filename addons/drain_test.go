@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 // budgetsOfCharts are the budgets that operators and charts make by themselves, by the pod in the table of capacity_test.go.
@@ -79,9 +80,9 @@ func drainConfig(t *testing.T, stack string) *config.Config {
 // controllers starts the parts of the control plane that a drain needs.
 func (a *api) controllers() {
 	a.t.Helper()
-	run(a.t, binary(a.t, "k8s-1.36*/bin/kube-controller-manager"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
+	run(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
 		"--secure-port", fmt.Sprint(freePort(a.t)), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,disruption-controller")
-	run(a.t, binary(a.t, "k8s-1.36*/bin/kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
+	run(a.t, testenv.NeedKubernetes(a.t, "kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
 		"--secure-port", fmt.Sprint(freePort(a.t)))
 }
 
