@@ -100,13 +100,16 @@ func (v *validator) aws() {
 	v.region()
 	a := v.c.AWS
 	if a.Profile != "" && !profileName.MatchString(a.Profile) {
-		v.awsFault("profile", a.Profile, "must be the name of a profile of the AWS CLI: letters, digits, inner blanks or any of _+=,.@:/%-", "platform")
+		v.awsFault("profile", a.Profile,
+			"must be the name of a profile of the AWS CLI: letters, digits, inner blanks or any of _+=,.@:/%-",
+			"platform")
 	}
 	v.accounts("allowedAccountIds", a.AllowedAccountIDs)
 	v.accounts("forbiddenAccountIds", a.ForbiddenAccountIDs)
 	for i, id := range a.ForbiddenAccountIDs {
 		if slices.Contains(a.AllowedAccountIDs, id) {
-			v.awsFault(fmt.Sprintf("forbiddenAccountIds[%d]", i), id, "is in aws:allowedAccountIds too", "remove it from one of the two lists")
+			v.awsFault(fmt.Sprintf("forbiddenAccountIds[%d]", i), id, "is in aws:allowedAccountIds too",
+				"remove it from one of the two lists")
 		}
 	}
 	v.assumeRole(a)
@@ -133,7 +136,8 @@ func (v *validator) region() {
 func (v *validator) accounts(name string, ids []string) {
 	for i, id := range ids {
 		if !accountID.MatchString(id) {
-			v.awsFault(fmt.Sprintf("%s[%d]", name, i), id, "must be the number of an account, 12 digits in quotes", `"123456789012"`)
+			v.awsFault(fmt.Sprintf("%s[%d]", name, i), id, "must be the number of an account, 12 digits in quotes",
+				`"123456789012"`)
 		}
 	}
 }
@@ -157,15 +161,20 @@ func (v *validator) assumeRole(a AWS) {
 		v.awsFault("assumeRole.roleArn", role.RoleARN, fmt.Sprintf("is in the partition %s, and aws:region = %s is in %s", parts[1], v.c.Region, own),
 			strings.Replace(role.RoleARN, "arn:"+parts[1]+":", "arn:"+own+":", 1))
 	case slices.Contains(a.ForbiddenAccountIDs, parts[2]):
-		v.awsFault("assumeRole.roleArn", role.RoleARN, "is a role of an account in aws:forbiddenAccountIds", "a role of another account")
+		v.awsFault("assumeRole.roleArn", role.RoleARN, "is a role of an account in aws:forbiddenAccountIds",
+			"a role of another account")
 	case len(a.AllowedAccountIDs) > 0 && !slices.Contains(a.AllowedAccountIDs, parts[2]):
-		v.awsFault("assumeRole.roleArn", role.RoleARN, "is a role of an account that is not in aws:allowedAccountIds", "a role of "+strings.Join(a.AllowedAccountIDs, " or "))
+		v.awsFault("assumeRole.roleArn", role.RoleARN,
+			"is a role of an account that is not in aws:allowedAccountIds",
+			"a role of "+strings.Join(a.AllowedAccountIDs, " or "))
 	}
 	if role.SessionName != "" && !sessionName.MatchString(role.SessionName) {
-		v.awsFault("assumeRole.sessionName", role.SessionName, "must be 2 to 64 letters, digits or any of _+=,.@-", "kubeadm-aws")
+		v.awsFault("assumeRole.sessionName", role.SessionName, "must be 2 to 64 letters, digits or any of _+=,.@-",
+			"kubeadm-aws")
 	}
 	if role.ExternalID != "" && (len(role.ExternalID) > maxExternalID || !externalID.MatchString(role.ExternalID)) {
-		v.awsFault("assumeRole.externalId", nil, "must be 2 to 1224 letters, digits or any of _+=,.@:/-", "the id that the role's trust policy asks for")
+		v.awsFault("assumeRole.externalId", nil, "must be 2 to 1224 letters, digits or any of _+=,.@:/-",
+			"the id that the role's trust policy asks for")
 	}
 	if role.Duration != "" {
 		d, err := time.ParseDuration(role.Duration)

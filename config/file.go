@@ -134,7 +134,8 @@ func fileFaults(path string) (Errors, error) {
 		}
 	}
 	if err := documents.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		d.fault(name, nil, "has a second YAML document after the line ---, and Pulumi reads the first one only", "move its keys below the first config:")
+		d.fault(name, nil, "has a second YAML document after the line ---, and Pulumi reads the first one only",
+			"move its keys below the first config:")
 	}
 	return d.faults, nil
 }

@@ -95,6 +95,8 @@ func (v *validator) general() {
 	if strings.HasPrefix(strings.ToLower(v.c.Owner), "aws:") {
 		v.fault("owner", v.c.Owner, "must not begin with aws:, which AWS keeps for its own tags", "platform-team")
 	} else if !tagValue.MatchString(v.c.Owner) {
-		v.fault("owner", v.c.Owner, "must be 1 to 128 letters, digits, spaces or any of _.:/=+-@, because it becomes an AWS tag", "platform-team")
+		v.fault("owner", v.c.Owner,
+			"must be 1 to 128 letters, digits, spaces or any of _.:/=+-@, because it becomes an AWS tag",
+			"platform-team")
 	}
 }

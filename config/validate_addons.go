@@ -37,11 +37,14 @@ func (v *validator) addons() {
 	on := a.switches()
 	for _, r := range requirements {
 		if on[r.addon].On() && !on[r.needs].On() {
-			v.fault("addons."+r.needs+".enabled", false, fmt.Sprintf("addons.%s needs it: %s", r.addon, r.why), fmt.Sprintf("true, or addons.%s.enabled: false", r.addon))
+			v.fault("addons."+r.needs+".enabled", false, fmt.Sprintf("addons.%s needs it: %s", r.addon, r.why),
+				fmt.Sprintf("true, or addons.%s.enabled: false", r.addon))
 		}
 	}
 	if v.c.DNS.Domain != "" && !a.LoadBalancer.On() {
-		v.fault("addons.loadBalancer.enabled", false, "dns.domain needs it: the controller makes the load balancer that the names lead to", "true, or no dns.domain")
+		v.fault("addons.loadBalancer.enabled", false,
+			"dns.domain needs it: the controller makes the load balancer that the names lead to",
+			"true, or no dns.domain")
 	}
 	v.places(on)
 	for _, s := range []struct {
@@ -57,7 +60,9 @@ func (v *validator) addons() {
 	}
 	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256)
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
-		v.fault("addons.rabbitmq.replicas", n, fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas), "3")
+		v.fault("addons.rabbitmq.replicas", n,
+			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas),
+			"3")
 	}
 	v.argocd(a.ArgoCD)
 	v.acme(a)
@@ -103,13 +108,17 @@ func (v *validator) places(on map[string]Addon) {
 	}
 	for _, name := range dataServices {
 		if on[name].On() && storage == 0 && labelled >= 0 {
-			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage", fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint but workload=storage:NoSchedule", name), "remove the label or the other taints")
+			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage",
+				fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint but workload=storage:NoSchedule", name),
+				"remove the label or the other taints")
 			break
 		}
 	}
 	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq", "redis", "postgresql"} {
 		if on[name].On() && open == 0 {
-			v.fault("nodes", nil, fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name), "name: worker-1")
+			v.fault("nodes", nil,
+				fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name),
+				"name: worker-1")
 			return
 		}
 	}
@@ -142,7 +151,8 @@ func (v *validator) storageTaints(on map[string]Addon) {
 func (v *validator) argocd(a ArgoCD) {
 	if a.RepoURL != "" {
 		if fault := gitURLFault(a.RepoURL); fault != "" {
-			v.fault("addons.argocd.repoUrl", a.RepoURL, fault, "https://github.com/example/platform.git or ssh://git@github.com/example/platform.git")
+			v.fault("addons.argocd.repoUrl", a.RepoURL, fault,
+				"https://github.com/example/platform.git or ssh://git@github.com/example/platform.git")
 		}
 	}
 	if !gitRevision.MatchString(a.Revision) {
@@ -155,7 +165,9 @@ func (v *validator) acme(a Addons) {
 	needed := v.c.DNS.Domain != "" && a.CertManager.On()
 	switch {
 	case acme.Email == "" && needed:
-		v.fault("addons.acme.email", nil, "is not set: cert-manager's account for dns.domain needs an address to warn before certificates end", "pulumi config set --path kubeadm-aws:addons.acme.email admin@example.com")
+		v.fault("addons.acme.email", nil,
+			"is not set: cert-manager's account for dns.domain needs an address to warn before certificates end",
+			"pulumi config set --path kubeadm-aws:addons.acme.email admin@example.com")
 	case acme.Email != "" && !mailAddress.MatchString(acme.Email):
 		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
 	}

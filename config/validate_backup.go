@@ -29,7 +29,9 @@ func (v *validator) backup() {
 		if !ever {
 			v.fault("backup.schedule", b.Schedule, "never comes: no day of the calendar matches", example)
 		} else if gap > b.RetentionDays && b.RetentionDays > 0 {
-			v.fault("backup.schedule", b.Schedule, fmt.Sprintf("leaves %d days between two snapshots, and backup.retentionDays = %d deletes the last one before", gap, b.RetentionDays), example)
+			v.fault("backup.schedule", b.Schedule,
+				fmt.Sprintf("leaves %d days between two snapshots, and backup.retentionDays = %d deletes the last one before", gap, b.RetentionDays),
+				example)
 		}
 	}
 	v.restoreFrom(b.RestoreFrom)

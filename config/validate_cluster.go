@@ -25,22 +25,32 @@ func (v *validator) cluster() {
 	case c.Name == "":
 		v.fault("cluster.name", nil, "is empty", "platform-dev")
 	case len(c.Name) > maxClusterName:
-		v.fault("cluster.name", c.Name, fmt.Sprintf("must have at most %d characters: the names of roles and buckets begin with it", maxClusterName), "platform-dev")
+		v.fault("cluster.name", c.Name,
+			fmt.Sprintf("must have at most %d characters: the names of roles and buckets begin with it", maxClusterName),
+			"platform-dev")
 	case !clusterName.MatchString(c.Name):
-		v.fault("cluster.name", c.Name, "must begin with a small letter and go on with small letters, digits and dashes, with no dash at the end", "platform-dev")
+		v.fault("cluster.name", c.Name,
+			"must begin with a small letter and go on with small letters, digits and dashes, with no dash at the end",
+			"platform-dev")
 	case reservedPrefixOf(c.Name) != "":
-		v.fault("cluster.name", c.Name, fmt.Sprintf("must not begin with %s, which AWS keeps for itself", reservedPrefixOf(c.Name)), "platform-dev")
+		v.fault("cluster.name", c.Name,
+			fmt.Sprintf("must not begin with %s, which AWS keeps for itself", reservedPrefixOf(c.Name)),
+			"platform-dev")
 	case strings.Contains(c.Name, "--") && len(v.c.Registry.Repositories) > 0:
-		v.fault("cluster.name", c.Name, "must not have two dashes in a row: ECR refuses it in the names of registry.repositories, which begin with it", strings.Join(strings.FieldsFunc(c.Name, func(r rune) bool { return r == '-' }), "-"))
+		v.fault("cluster.name", c.Name,
+			"must not have two dashes in a row: ECR refuses it in the names of registry.repositories, which begin with it",
+			strings.Join(strings.FieldsFunc(c.Name, func(r rune) bool { return r == '-' }), "-"))
 	}
 	v.version(c.KubernetesVersion)
 	v.oneOf("cluster.cni", c.CNI, "calico", "none")
 	if fault := domainFault(c.DNSDomain); fault != "" {
 		v.fault("cluster.dnsDomain", c.DNSDomain, fault, "cluster.local")
 	} else if zone := v.c.PrivateZone(); below(c.DNSDomain, zone) || below(zone, c.DNSDomain) {
-		v.fault("cluster.dnsDomain", c.DNSDomain, fmt.Sprintf("hides the private zone %s, where the Kubernetes API has its name", zone), "cluster.local")
+		v.fault("cluster.dnsDomain", c.DNSDomain,
+			fmt.Sprintf("hides the private zone %s, where the Kubernetes API has its name", zone), "cluster.local")
 	} else if slices.ContainsFunc(awsNames, func(name string) bool { return below(c.DNSDomain, name) || below(name, c.DNSDomain) }) {
-		v.fault("cluster.dnsDomain", c.DNSDomain, "hides names of AWS from pods: the cluster's DNS answers for the whole domain", "cluster.local")
+		v.fault("cluster.dnsDomain", c.DNSDomain,
+			"hides names of AWS from pods: the cluster's DNS answers for the whole domain", "cluster.local")
 	}
 }
 
@@ -67,10 +77,14 @@ func (v *validator) version(version string) {
 	}
 	minor := version[:strings.LastIndex(version, ".")]
 	if patch, _ := strconv.Atoi(version[len(minor)+1:]); slices.Contains(supportedMinors, minor) && patch > maxPatch {
-		v.fault(path, version, fmt.Sprintf("does not exist: a minor release ends after about fifteen patches, and none reached %d", maxPatch+1), example)
+		v.fault(path, version,
+			fmt.Sprintf("does not exist: a minor release ends after about fifteen patches, and none reached %d", maxPatch+1),
+			example)
 	}
 	if !slices.Contains(supportedMinors, minor) {
-		v.fault(path, version, fmt.Sprintf("is not supported: the add-ons of this program are made for %s", strings.Join(supportedMinors, " and ")), example)
+		v.fault(path, version,
+			fmt.Sprintf("is not supported: the add-ons of this program are made for %s", strings.Join(supportedMinors, " and ")),
+			example)
 	}
 }
 
@@ -80,13 +94,16 @@ func (v *validator) image() {
 	i := v.c.Image
 	v.oneOf("image.os", i.OS, "ubuntu-24.04", "debian-12")
 	if i.AMI != "" && !imageID.MatchString(i.AMI) {
-		v.fault("image.ami", i.AMI, "must be the id of an image: ami- and 8 or 17 hexadecimal digits", "ami-0123456789abcdef0")
+		v.fault("image.ami", i.AMI, "must be the id of an image: ami- and 8 or 17 hexadecimal digits",
+			"ami-0123456789abcdef0")
 	}
 	v.generation("image.generation", i.Generation)
 }
 
 func (v *validator) generation(path, generation string) {
 	if len(generation) > maxGeneration || generation != "" && !tagValue.MatchString(generation) {
-		v.fault(path, generation, fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration), `"2026-11"`)
+		v.fault(path, generation,
+			fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration),
+			`"2026-11"`)
 	}
 }

@@ -41,7 +41,9 @@ func (v *validator) containerd(text string) {
 			continue
 		}
 		if line[0] != '[' {
-			v.fault(path, line, fmt.Sprintf("line %d stands before the first table: it would become part of the program's last one", number+1), example)
+			v.fault(path, line,
+				fmt.Sprintf("line %d stands before the first table: it would become part of the program's last one", number+1),
+				example)
 			return
 		}
 		break
@@ -67,7 +69,9 @@ func (v *validator) containerd(text string) {
 		}
 	}
 	if _, err := toml.Decode(programTables+text, &tables); err != nil {
-		v.fault(path, nil, "cannot stand behind the tables that this program writes: "+tomlReason(err, strings.Count(programTables, "\n")), example)
+		v.fault(path, nil,
+			"cannot stand behind the tables that this program writes: "+tomlReason(err, strings.Count(programTables, "\n")),
+			example)
 	}
 }
 

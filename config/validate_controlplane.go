@@ -90,7 +90,8 @@ func (v *validator) openID(flags map[string]string) {
 	}
 	for _, name := range sortedKeys(flags) {
 		if strings.HasPrefix(name, "oidc-") && name != issuer && flags[issuer] == "" {
-			v.fault(child(strings.TrimSuffix(at, "."), name), flags[name], "needs "+issuer+" with it", issuer+": https://login.example.com")
+			v.fault(child(strings.TrimSuffix(at, "."), name), flags[name], "needs "+issuer+" with it",
+				issuer+": https://login.example.com")
 		}
 	}
 }
@@ -138,7 +139,9 @@ func (v *validator) leaderElection(c component) {
 func (v *validator) kubeProxy(fields map[string]any) {
 	const at = "kubernetes.kubeProxy."
 	if mode, ok := fields["mode"]; ok && mode != nil && mode != "iptables" && v.c.Cluster.CNI == "calico" {
-		v.fault(at+"mode", mode, "must be iptables, as Calico's data plane is: with two kinds of rules packets get lost", "iptables, or cluster.cni: none with a CNI of your own")
+		v.fault(at+"mode", mode,
+			"must be iptables, as Calico's data plane is: with two kinds of rules packets get lost",
+			"iptables, or cluster.cni: none with a CNI of your own")
 	}
 	if text, ok := fields["healthzBindAddress"].(string); ok && text != "" {
 		host, port, err := net.SplitHostPort(text)
@@ -156,7 +159,9 @@ func (v *validator) kubeProxy(fields map[string]any) {
 		values, _ := fields[section].(map[string]any)
 		shortest, longest := periodOf(values["minSyncPeriod"], time.Second), periodOf(values["syncPeriod"], 30*time.Second)
 		if shortest > longest {
-			v.fault(at+section, values, fmt.Sprintf("must leave minSyncPeriod, %s, within syncPeriod, %s", shortest, longest), `minSyncPeriod: "1s" and syncPeriod: "30s"`)
+			v.fault(at+section, values,
+				fmt.Sprintf("must leave minSyncPeriod, %s, within syncPeriod, %s", shortest, longest),
+				`minSyncPeriod: "1s" and syncPeriod: "30s"`)
 		}
 	}
 }

@@ -36,7 +36,8 @@ func (v *validator) dns() {
 			v.fault("dns.zoneId", d.ZoneID, "needs dns.domain, the name of the zone", example)
 		}
 		if len(d.IngressHosts) > 0 {
-			v.fault("dns.ingressHosts", d.IngressHosts, "needs dns.domain: without one there is no certificate and no ingress", example)
+			v.fault("dns.ingressHosts", d.IngressHosts,
+				"needs dns.domain: without one there is no certificate and no ingress", example)
 		}
 		return
 	}
@@ -45,20 +46,27 @@ func (v *validator) dns() {
 		v.fault("dns.domain", d.Domain, fault, "example.com")
 		return
 	case len(d.Domain) > maxDomain:
-		v.fault("dns.domain", d.Domain, fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64", maxDomain), "example.com")
+		v.fault("dns.domain", d.Domain,
+			fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64", maxDomain),
+			"example.com")
 		return
 	case slices.ContainsFunc(privateDomains, func(p string) bool { return below(d.Domain, p) }) || below(d.Domain, v.c.Cluster.DNSDomain):
-		v.fault("dns.domain", d.Domain, "must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
+		v.fault("dns.domain", d.Domain,
+			"must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
 		return
 	}
 	switch {
 	case d.ZoneID != "" && !zoneID.MatchString(d.ZoneID):
-		v.fault("dns.zoneId", d.ZoneID, "must be the id of a Route53 zone: Z, then uppercase letters and digits", "Z0123456789ABC, from aws route53 list-hosted-zones-by-name --dns-name "+d.Domain)
+		v.fault("dns.zoneId", d.ZoneID, "must be the id of a Route53 zone: Z, then uppercase letters and digits",
+			"Z0123456789ABC, from aws route53 list-hosted-zones-by-name --dns-name "+d.Domain)
 	case d.ZoneID != "" && d.CreateZone:
-		v.fault("dns.zoneId", d.ZoneID, "names a zone that exists, and dns.createZone makes another one", "dns.createZone: false")
+		v.fault("dns.zoneId", d.ZoneID, "names a zone that exists, and dns.createZone makes another one",
+			"dns.createZone: false")
 	}
 	if len(d.IngressHosts) > maxIngressHosts {
-		v.fault("dns.ingressHosts", len(d.IngressHosts), fmt.Sprintf("must be at most %d names: a certificate of ACM holds ten, and two are the platform's", maxIngressHosts), fmt.Sprintf("*.%s for all of them", d.Domain))
+		v.fault("dns.ingressHosts", len(d.IngressHosts),
+			fmt.Sprintf("must be at most %d names: a certificate of ACM holds ten, and two are the platform's", maxIngressHosts),
+			fmt.Sprintf("*.%s for all of them", d.Domain))
 	}
 	for i, host := range d.IngressHosts {
 		v.ingressHost(fmt.Sprintf("dns.ingressHosts[%d]", i), host)
@@ -75,7 +83,9 @@ func (v *validator) ingressHost(path, host string) {
 		return
 	}
 	if !below(name, domain) {
-		v.fault(path, host, fmt.Sprintf("is not below dns.domain = %s, so nothing here could prove that it is yours", domain), example)
+		v.fault(path, host,
+			fmt.Sprintf("is not below dns.domain = %s, so nothing here could prove that it is yours", domain),
+			example)
 		return
 	}
 	if host == domain {
@@ -100,7 +110,9 @@ func (v *validator) registry() {
 		case len(name) < minRepository || len(name) > maxRepository:
 			v.fault(path, name, fmt.Sprintf("must have %d to %d characters", minRepository, maxRepository), "fastapi")
 		case !ecrName.MatchString(name):
-			v.fault(path, name, "must be small letters and digits, with single dots, dashes, underscores or slashes between them", "team/fastapi")
+			v.fault(path, name,
+				"must be small letters and digits, with single dots, dashes, underscores or slashes between them",
+				"team/fastapi")
 		}
 	}
 	v.unique("registry.repositories", r.Repositories)

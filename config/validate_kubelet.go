@@ -78,10 +78,14 @@ func (v *validator) kubelet(fields map[string]any) {
 			fmt.Sprintf("must leave imageGCLowThresholdPercent, %d, below imageGCHighThresholdPercent, %d", k.number("imageGCLowThresholdPercent"), k.number("imageGCHighThresholdPercent")), "80 and 85")
 	}
 	if maximum := k.duration("imageMaximumGCAge"); maximum > 0 && maximum <= k.duration("imageMinimumGCAge") {
-		refuse(k.written("imageMaximumGCAge", "imageMinimumGCAge"), "must leave imageMaximumGCAge longer than imageMinimumGCAge, "+k.duration("imageMinimumGCAge").String(), "24h and 2m")
+		refuse(k.written("imageMaximumGCAge", "imageMinimumGCAge"),
+			"must leave imageMaximumGCAge longer than imageMinimumGCAge, "+k.duration("imageMinimumGCAge").String(),
+			"24h and 2m")
 	}
 	if k.value("serializeImagePulls") == true && k.number("maxParallelImagePulls") > 1 {
-		refuse(k.written("serializeImagePulls", "maxParallelImagePulls"), fmt.Sprintf("contradicts maxParallelImagePulls, which is %d", k.number("maxParallelImagePulls")), "maxParallelImagePulls: 1 with it")
+		refuse(k.written("serializeImagePulls", "maxParallelImagePulls"),
+			fmt.Sprintf("contradicts maxParallelImagePulls, which is %d", k.number("maxParallelImagePulls")),
+			"maxParallelImagePulls: 1 with it")
 	}
 	v.shutdown(k)
 	v.soft(k)
@@ -118,7 +122,8 @@ func (v *validator) shutdown(k kubeletFields) {
 			fmt.Sprintf("must leave %s, %s, within %s, %s", critical, k.duration(critical), all, k.duration(all)), `shutdownGracePeriod: "45s" and shutdownGracePeriodCriticalPods: "15s"`)
 	}
 	if len(k.list(byPriority)) > 0 && (k.duration(all) > 0 || k.duration(critical) > 0) {
-		v.fault("kubernetes.kubelet."+byPriority, k[byPriority], "contradicts "+all+", which the program sets", `shutdownGracePeriod: "0s" and shutdownGracePeriodCriticalPods: "0s" with it`)
+		v.fault("kubernetes.kubelet."+byPriority, k[byPriority], "contradicts "+all+", which the program sets",
+			`shutdownGracePeriod: "0s" and shutdownGracePeriodCriticalPods: "0s" with it`)
 	}
 }
 
@@ -139,7 +144,9 @@ func (v *validator) reserved(k kubeletFields) {
 		v.fault("kubernetes.kubelet."+field, k[field], reason, example)
 	}
 	if k.text("cpuManagerPolicy") == "static" && k.text("reservedSystemCPUs") == "" && !k.reserves("cpu") {
-		fault("cpuManagerPolicy", "needs CPUs that are reserved, and systemReserved.cpu, kubeReserved.cpu and reservedSystemCPUs have none", `systemReserved: {cpu: "500m"} with it`)
+		fault("cpuManagerPolicy",
+			"needs CPUs that are reserved, and systemReserved.cpu, kubeReserved.cpu and reservedSystemCPUs have none",
+			`systemReserved: {cpu: "500m"} with it`)
 	}
 	if k.text("memoryManagerPolicy") == "Static" && len(k.list("reservedMemory")) == 0 {
 		fault("memoryManagerPolicy", "needs reservedMemory for each NUMA node, as much as is reserved and evicted at", "None")
@@ -156,14 +163,16 @@ func (v *validator) reserved(k kubeletFields) {
 		if (full || compressible) && k.text(e.cgroup) == "" {
 			fault("enforceNodeAllocatable", fmt.Sprintf("holds %s, which needs %s", e.item, e.cgroup), "[pods]")
 		} else if full && compressible {
-			fault("enforceNodeAllocatable", fmt.Sprintf("holds %s and %s-compressible, which exclude each other", e.item, e.item), "[pods]")
+			fault("enforceNodeAllocatable",
+				fmt.Sprintf("holds %s and %s-compressible, which exclude each other", e.item, e.item), "[pods]")
 		}
 	}
 	if len(enforce) > 0 && !slices.Contains(enforce, "none") && k.value("cgroupsPerQOS") != true {
 		fault("enforceNodeAllocatable", "needs cgroupsPerQOS: true", "[none]")
 	}
 	if _, ok := k["enforceNodeAllocatable"]; !ok && k.value("cgroupsPerQOS") != true {
-		fault("cgroupsPerQOS", "must be true while enforceNodeAllocatable is not [none]", "enforceNodeAllocatable: [none] with it")
+		fault("cgroupsPerQOS", "must be true while enforceNodeAllocatable is not [none]",
+			"enforceNodeAllocatable: [none] with it")
 	}
 }
 

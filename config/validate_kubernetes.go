@@ -56,7 +56,8 @@ func (v *validator) fields(f configurationFile, prefix string, fields map[string
 		case owned:
 			v.fault(at, value, "cannot be set here: it "+why, "remove it")
 		case f.table != nil && !known:
-			v.fault(at, value, "is not a field of "+f.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion, v.nearField(f, prefix, name))
+			v.fault(at, value, "is not a field of "+f.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion,
+				v.nearField(f, prefix, name))
 		case !known || value == nil: // null takes the default of Kubernetes
 		default:
 			v.field(f, field, typ, value)

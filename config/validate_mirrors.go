@@ -88,9 +88,11 @@ func (v *validator) mirrorPins() {
 	switch {
 	case m.EtcdSHA256 == "":
 	case m.Etcd == "":
-		v.fault("mirrors.etcdSha256", m.EtcdSHA256, "is the checksum of the archive at mirrors.etcd, which is not set", "remove it")
+		v.fault("mirrors.etcdSha256", m.EtcdSHA256,
+			"is the checksum of the archive at mirrors.etcd, which is not set", "remove it")
 	case !sha256Sum.MatchString(m.EtcdSHA256):
-		v.fault("mirrors.etcdSha256", m.EtcdSHA256, "must be 64 hexadecimal digits in lowercase", "what `sha256sum FILE` prints")
+		v.fault("mirrors.etcdSha256", m.EtcdSHA256, "must be 64 hexadecimal digits in lowercase",
+			"what `sha256sum FILE` prints")
 	}
 }
 
@@ -99,7 +101,8 @@ func (v *validator) registryMirror(host string, m RegistryMirror) {
 	at := child("mirrors.registries", host)
 	const example = "registry.k8s.io: https://mirror.example.com/v2/k8s"
 	if slices.Contains(dockerHubHosts, host) {
-		v.fault(at, m.URL, "is an address of Docker Hub, and the names of its images begin with docker.io", "docker.io: "+m.URL)
+		v.fault(at, m.URL, "is an address of Docker Hub, and the names of its images begin with docker.io",
+			"docker.io: "+m.URL)
 	} else if !registryName(host) {
 		v.fault(at, m.URL, "must be the host of a registry, as images begin with it, without a scheme or path", example)
 	}
@@ -116,7 +119,8 @@ func (v *validator) registryMirror(host string, m RegistryMirror) {
 	if m.CA != "" {
 		switch fault := authoritiesFault(m.CA); {
 		case fault != "":
-			v.fault(field("ca"), nil, fault, "the whole file as it is, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----")
+			v.fault(field("ca"), nil, fault,
+				"the whole file as it is, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----")
 		case plain:
 			v.fault(field("ca"), nil, "has no use with a URL of http://, which shows no certificate", "https://")
 		}
@@ -128,7 +132,8 @@ func (v *validator) registryMirror(host string, m RegistryMirror) {
 	case strings.ContainsAny(m.Username, ":\r\n") || strings.ContainsAny(string(m.Password), "\r\n"):
 		v.fault(field("username"), m.Username, "a login is one line, and its user name has no colon", "robot-nodes")
 	case plain:
-		v.fault(field("url"), m.URL, "would carry the password over the network in clear text", strings.Replace(m.URL, "http://", "https://", 1))
+		v.fault(field("url"), m.URL, "would carry the password over the network in clear text",
+			strings.Replace(m.URL, "http://", "https://", 1))
 	}
 }
 

@@ -64,7 +64,9 @@ func (v *validator) network() {
 		parsed[i] = p
 		for j := range i {
 			if parsed[j].IsValid() && parsed[j].Overlaps(p) {
-				v.fault(r.path, r.value, fmt.Sprintf("overlaps %s = %s, so packets could not tell the two apart", ranges[j].path, ranges[j].value), freeRange(p, parsed))
+				v.fault(r.path, r.value,
+					fmt.Sprintf("overlaps %s = %s, so packets could not tell the two apart", ranges[j].path, ranges[j].value),
+					freeRange(p, parsed))
 			}
 		}
 	}
@@ -103,11 +105,14 @@ func following(p netip.Prefix) netip.Prefix {
 func (v *validator) zones() {
 	zones := v.c.Network.Zones
 	if len(zones) < minZones || len(zones) > maxZones {
-		v.fault("network.zones", zones, fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones, maxZones, maxZones), `["a", "b", "c"]`)
+		v.fault("network.zones", zones,
+			fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones, maxZones, maxZones),
+			`["a", "b", "c"]`)
 	}
 	for i, z := range zones {
 		if len(z) != 1 || z[0] < 'a' || z[0] > 'z' {
-			v.fault(fmt.Sprintf("network.zones[%d]", i), z, "must be the letter of an availability zone, without the region", `"a" for `+v.c.Region+"a")
+			v.fault(fmt.Sprintf("network.zones[%d]", i), z,
+				"must be the letter of an availability zone, without the region", `"a" for `+v.c.Region+"a")
 		}
 	}
 	v.unique("network.zones", zones)
@@ -122,7 +127,9 @@ func (v *validator) roomForNodes(vpc netip.Prefix) {
 	}
 	for zone, count := range in {
 		if count > room {
-			v.fault("network.vpcCidr", v.c.Network.VPCCIDR, fmt.Sprintf("is too small: %d nodes are in zone %d, and its subnet has room for %d", count, zone, room), "10.0.0.0/16")
+			v.fault("network.vpcCidr", v.c.Network.VPCCIDR,
+				fmt.Sprintf("is too small: %d nodes are in zone %d, and its subnet has room for %d", count, zone, room),
+				"10.0.0.0/16")
 			return
 		}
 	}
@@ -134,7 +141,9 @@ func (v *validator) roomForPods(pods netip.Prefix) {
 		return
 	}
 	needs := podBlockBits - bits.Len(uint(nodes-1))
-	v.fault("network.podCidr", v.c.Network.PodCIDR, fmt.Sprintf("is too small: each of the %d nodes takes a /%d of it", nodes, podBlockBits), fmt.Sprintf("a /%d or larger", needs))
+	v.fault("network.podCidr", v.c.Network.PodCIDR,
+		fmt.Sprintf("is too small: each of the %d nodes takes a /%d of it", nodes, podBlockBits),
+		fmt.Sprintf("a /%d or larger", needs))
 }
 
 // ipv4Range reads a range that is written by its first address.
@@ -188,18 +197,22 @@ const (
 func (v *validator) access() {
 	cidrs := v.c.Access.AdminCIDRs
 	if len(cidrs) == 0 {
-		v.fault("access.adminCidrs", nil, "is empty: no machine could reach SSH and the Kubernetes API, this one included", adminCommand(0))
+		v.fault("access.adminCidrs", nil,
+			"is empty: no machine could reach SSH and the Kubernetes API, this one included", adminCommand(0))
 	}
 	v.unique("access.adminCidrs", cidrs)
 	if len(cidrs) > maxAdminRanges {
-		v.fault("access.adminCidrs", len(cidrs), fmt.Sprintf("must be at most %d ranges: each is a rule for SSH and one for the API, in groups that AWS limits to %d rules each", maxAdminRanges, rulesQuota), "fewer and larger ranges")
+		v.fault("access.adminCidrs", len(cidrs),
+			fmt.Sprintf("must be at most %d ranges: each is a rule for SSH and one for the API, in groups that AWS limits to %d rules each", maxAdminRanges, rulesQuota),
+			"fewer and larger ranges")
 	}
 	parsed := make([]netip.Prefix, len(cidrs))
 	for i, text := range cidrs {
 		parsed[i] = v.adminRange(fmt.Sprintf("access.adminCidrs[%d]", i), i, text)
 		for j, other := range parsed[:i] {
 			if other.IsValid() && parsed[i].IsValid() && other != parsed[i] && other.Overlaps(parsed[i]) {
-				v.fault(fmt.Sprintf("access.adminCidrs[%d]", i), text, fmt.Sprintf("overlaps access.adminCidrs[%d] = %s", j, cidrs[j]), "keep the larger of the two")
+				v.fault(fmt.Sprintf("access.adminCidrs[%d]", i), text,
+					fmt.Sprintf("overlaps access.adminCidrs[%d] = %s", j, cidrs[j]), "keep the larger of the two")
 			}
 		}
 	}

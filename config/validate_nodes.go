@@ -22,7 +22,9 @@ func (v *validator) nodes() {
 		v.oneOf(at("role"), n.Role, ControlPlane, Worker)
 		v.instanceType(at("instanceType"), n)
 		if n.Zone < 0 || n.Zone >= len(v.c.Network.Zones) {
-			v.fault(at("zone"), n.Zone, fmt.Sprintf("is no position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)), "0")
+			v.fault(at("zone"), n.Zone,
+				fmt.Sprintf("is no position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)),
+				"0")
 		}
 		v.between(at("volumeSize"), n.VolumeSize, minVolume, maxVolume, "GiB for the system, the images and logs", 40)
 		v.generation(at("generation"), n.Generation)
@@ -32,7 +34,8 @@ func (v *validator) nodes() {
 	first := map[string]int{}
 	for i, name := range names {
 		if j, ok := first[name]; ok && name != "" {
-			v.fault(fmt.Sprintf("nodes[%d].name", i), name, fmt.Sprintf("is the name of nodes[%d] too, and a node's name is its identity", j), name+"-2")
+			v.fault(fmt.Sprintf("nodes[%d].name", i), name,
+				fmt.Sprintf("is the name of nodes[%d] too, and a node's name is its identity", j), name+"-2")
 			continue
 		}
 		first[name] = i
@@ -52,9 +55,13 @@ func (v *validator) controlPlanes() {
 	case 0:
 		v.fault("nodes", nil, "must have a node with role control-plane", example)
 	case 3:
-		v.fault("nodes", nil, "three control planes are not supported yet: the API has no load balancer in front of it so far", example)
+		v.fault("nodes", nil,
+			"three control planes are not supported yet: the API has no load balancer in front of it so far",
+			example)
 	default:
-		v.fault("nodes", nil, fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet", count), example)
+		v.fault("nodes", nil,
+			fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet", count),
+			example)
 	}
 }
 
@@ -85,7 +92,9 @@ func (v *validator) labels(path string, labels map[string]string) {
 			v.fault(at, value, fault, "workload: api, or a prefix of your own such as example.com/tier: api")
 		}
 		if value != "" && !nameSegment.MatchString(value) {
-			v.fault(at, value, "must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit", "workload: api")
+			v.fault(at, value,
+				"must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit",
+				"workload: api")
 		}
 	}
 }
@@ -133,11 +142,15 @@ func (v *validator) taints(path string, n Node) {
 			v.fault(at("key"), t.Key, fault, "workload")
 		}
 		if t.Value != "" && !nameSegment.MatchString(t.Value) {
-			v.fault(at("value"), t.Value, "must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit", "storage")
+			v.fault(at("value"), t.Value,
+				"must be at most 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit",
+				"storage")
 		}
 		v.oneOf(at("effect"), t.Effect, taintEffects...)
 		if first, ok := seen[t.Key+":"+t.Effect]; ok {
-			v.fault(fmt.Sprintf("%s[%d]", path, i), t, fmt.Sprintf("has key and effect of %s[%d], and a node can have one value for them only", path, first), "remove one of them")
+			v.fault(fmt.Sprintf("%s[%d]", path, i), t,
+				fmt.Sprintf("has key and effect of %s[%d], and a node can have one value for them only", path, first),
+				"remove one of them")
 		}
 		seen[t.Key+":"+t.Effect] = i
 	}

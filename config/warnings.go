@@ -22,17 +22,21 @@ func (c *Config) RefusedOnAWS() Errors {
 		faults = append(faults, newFault(Namespace+":"+path, value, reason, example))
 	}
 	if !slices.ContainsFunc(c.Access.AdminCIDRs, isPublic) {
-		add("access.adminCidrs", c.Access.AdminCIDRs, "are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes", adminCommand(0))
+		add("access.adminCidrs", c.Access.AdminCIDRs,
+			"are addresses for documentation, which no computer has: on AWS this program could not reach its own nodes",
+			adminCommand(0))
 	}
 	placeholder := func(name string) bool {
 		return slices.ContainsFunc(exampleDomains, func(d string) bool { return below(name, d) })
 	}
 	if placeholder(c.DNS.Domain) {
-		add("dns.domain", c.DNS.Domain, "is in a domain for documentation: no certificate can be issued for it", "a domain of yours, or no dns section at all")
+		add("dns.domain", c.DNS.Domain, "is in a domain for documentation: no certificate can be issued for it",
+			"a domain of yours, or no dns section at all")
 	}
 	acme := c.Addons.CertificateACME
 	if _, host, _ := strings.Cut(acme.Email, "@"); c.DNS.Domain != "" && c.Addons.CertManager.On() && placeholder(host) && strings.Contains(acme.Server, "letsencrypt.org") {
-		add("addons.acme.email", acme.Email, "is in a domain for documentation, whose addresses Let's Encrypt refuses", "an address of yours")
+		add("addons.acme.email", acme.Email,
+			"is in a domain for documentation, whose addresses Let's Encrypt refuses", "an address of yours")
 	}
 	return faults
 }
@@ -52,7 +56,8 @@ func (c *Config) Warnings() []string {
 	}
 	for i, text := range c.Access.AdminCIDRs {
 		if p, _ := ipv4Range(text); p.Bits() < worldBits {
-			warn("access.adminCidrs[%d] = %s lets the whole internet try SSH and the Kubernetes API. Narrow it: %s", i, text, adminCommand(i))
+			warn("access.adminCidrs[%d] = %s lets the whole internet try SSH and the Kubernetes API. Narrow it: %s",
+				i, text, adminCommand(i))
 		}
 	}
 	if c.Cluster.CNI == "none" {
