@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -59,6 +60,36 @@ func podsResolve(ctx context.Context, r *run) finding {
 		return failed(look, "%s", join(faults))
 	}
 	return ok("a pod on each of %d nodes resolves %s to %s", len(nodes), name[:len(name)-1], api.Spec.ClusterIP)
+}
+
+// dnsSpread looks at which nodes run CoreDNS, as cluster/dns.go places it: no node has every pod, and with two workers or
+// more the control plane has none.
+func dnsSpread(ctx context.Context, r *run) finding {
+	const look = "kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide; an up sets the placement again, unless the Deployment is not kubeadm's"
+	var pods list[pod]
+	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods", &pods); err != nil {
+		return broken(look, err)
+	}
+	var on []string
+	for _, p := range pods.Items {
+		_, ready := is(p.Status.Conditions, "Ready", "True")
+		if p.Metadata.Labels["k8s-app"] == "kube-dns" && p.Metadata.DeletionTimestamp == nil && ready {
+			on = append(on, p.Spec.NodeName)
+		}
+	}
+	slices.Sort(on)
+	workers := len(r.Config.Nodes) - 1
+	switch control := r.Config.ControlPlane().Name; {
+	case len(on) == 0:
+		return failed(look, "no pod of CoreDNS is ready")
+	case workers == 0:
+		return ok("CoreDNS runs on %s, the only node", control)
+	case len(slices.Compact(slices.Clone(on))) == 1:
+		return failed(look, "every pod of CoreDNS that is ready runs on %s: without that node no pod resolves a name", on[0])
+	case workers > 1 && slices.Contains(on, control):
+		return failed(look, "CoreDNS runs on the control plane %s: when it is lost, a part of all queries goes there and gets no answer", control)
+	}
+	return ok("CoreDNS runs on %s", join(on))
 }
 
 type service struct {

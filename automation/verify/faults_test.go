@@ -56,6 +56,12 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 		{"nodes", "one is not Ready", "worker-1 is not Ready: because", func(f *fakeAPI) {
 			status(second(f, nodes))["conditions"] = conditions("Ready=Unknown")["status"].(map[string]any)["conditions"]
 		}},
+		{"dns placement", "is on one node", "every pod of CoreDNS that is ready runs on worker-1", func(f *fakeAPI) {
+			spec(first(f, "/api/v1/namespaces/kube-system/pods"))["nodeName"] = "worker-1"
+		}},
+		{"dns placement", "is half dead", "every pod of CoreDNS that is ready runs on worker-1", func(f *fakeAPI) {
+			first(f, "/api/v1/namespaces/kube-system/pods")["status"] = conditions("Ready=False")["status"]
+		}},
 		{"nodes", "one is missing", "worker-1 is missing", func(f *fakeAPI) { f.objects[nodes] = f.objects[nodes].([]any)[:1] }},
 		{"nodes", "one is unknown", "stranger is not in the settings", func(f *fakeAPI) { f.objects[nodes] = append(f.objects[nodes].([]any), obj("stranger", "", nil)) }},
 		{"nodes", "one is cordoned", "worker-1 is cordoned", func(f *fakeAPI) { spec(second(f, nodes))["unschedulable"] = true }},

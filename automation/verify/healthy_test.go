@@ -35,6 +35,11 @@ func obj(name, labels string, fields map[string]any) map[string]any {
 	return o
 }
 
+func onNodeNamed(name string, pod map[string]any) map[string]any {
+	pod["spec"].(map[string]any)["nodeName"] = name
+	return pod
+}
+
 // condition is a status with one condition per word, such as "Ready=True".
 func conditions(words string) map[string]any {
 	var all []any
@@ -91,8 +96,9 @@ func healthy(t *testing.T) *fakeAPI {
 		})
 	}
 	system := []any{
-		withImage("coredns-1", "k8s-app=kube-dns", "coredns", "registry.k8s.io/coredns/coredns:v1.14.0"),
+		onNodeNamed("master", withImage("coredns-1", "k8s-app=kube-dns", "coredns", "registry.k8s.io/coredns/coredns:v1.14.0")),
 		withImage("etcd-master", "component=etcd", "etcd", "registry.k8s.io/etcd:3.6.16-0"),
+		onNodeNamed("worker-1", withImage("coredns-2", "k8s-app=kube-dns", "coredns", "registry.k8s.io/coredns/coredns:v1.14.0")),
 	}
 	f.objects["/api/v1/namespaces/kube-system/pods"] = system
 	f.objects["/api/v1/pods"] = append([]any{withImage("app", "", "app", "app:1")}, system...)

@@ -81,6 +81,7 @@ var checks = []check{
 	{"system pods", systemPods},
 	{"other pods", otherPods},
 	{"dns and pod network", podsResolve},
+	{"dns placement", dnsSpread},
 	{"api services", apiServices},
 	{"calico", calico},
 	{"cloud controller", cloudController},
