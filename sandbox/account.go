@@ -62,6 +62,9 @@ func (o *object) title() string {
 // account holds everything that exists. Each change is appended to the journal before the call that made it returns,
 // so that what a killed process leaves behind is what its account really held.
 type account struct {
+	// number is the account's id.
+	number string
+
 	mu      sync.Mutex
 	objects map[string]*object
 	// births counts the objects ever made per key, so that ids repeat from run to run but never within one.

@@ -11,8 +11,8 @@ import (
 // awsProvider serves the resource types of aws_table.go out of the account.
 type awsProvider struct{ sandbox *Sandbox }
 
-// accountID is the number in every ARN.
-const accountID = "123456789012"
+// defaultAccountID is the number in every ARN; see Limits.
+const defaultAccountID = "123456789012"
 
 // awsType is one row of the table: what a resource type asks for, what it shows and when AWS lets go of it.
 type awsType struct {
@@ -234,7 +234,7 @@ func (c *awsCall) expand(template string) string {
 		case "region":
 			value = c.region()
 		case "account":
-			value = accountID
+			value = c.number
 		case "hex":
 			value = c.newID(c.typ+template, c.urn, 17)
 		case "destination": // as the provider does: a route has no id of its own

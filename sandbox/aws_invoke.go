@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 )
 
 // awsInvokes are the functions of the provider.
 var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (values, error){
-	"aws:index/getCallerIdentity:getCallerIdentity": func(*awsProvider, *request, values) (values, error) {
-		return values{"id": accountID, "accountId": accountID, "arn": "arn:aws:iam::" + accountID + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
+	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *request, _ values) (values, error) {
+		id := p.sandbox.account.number
+		return values{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
 	"aws:index/getRegion:getRegion": func(_ *awsProvider, r *request, _ values) (values, error) {
 		region := r.config.str("region")
@@ -19,18 +21,19 @@ var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (value
 	"aws:index/getPartition:getPartition": func(*awsProvider, *request, values) (values, error) {
 		return values{"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}, nil
 	},
-	"aws:index/getAvailabilityZones:getAvailabilityZones": func(_ *awsProvider, r *request, _ values) (values, error) {
-		region := r.config.str("region")
-		var names, ids []any
-		for i, letter := range []string{"a", "b", "c"} {
-			names = append(names, region+letter)
-			ids = append(ids, fmt.Sprintf("%s-az%d", region, i+1))
-		}
-		return values{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
-	},
-	"aws:ssm/getParameter:getParameter":           getParameter,
-	"aws:route53/getZone:getZone":                 getZone,
-	"aws:iam/getPolicyDocument:getPolicyDocument": getPolicyDocument,
+	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
+	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
+	"aws:ec2/getInstanceType:getInstanceType":                   getInstanceType,
+	"aws:ec2/getInstances:getInstances":                         getInstances,
+	"aws:ec2/getInstance:getInstance":                           getInstance,
+	"aws:ec2/getSubnet:getSubnet":                               getSubnet,
+	"aws:ec2/getVpcs:getVpcs":                                   getVpcs,
+	"aws:ec2/getEips:getEips":                                   getEips,
+	"aws:ebs/getEbsVolumes:getEbsVolumes":                       getEbsVolumes,
+	"aws:servicequotas/getServiceQuota:getServiceQuota":         getServiceQuota,
+	"aws:ssm/getParameter:getParameter":                         getParameter,
+	"aws:route53/getZone:getZone":                               getZone,
+	"aws:iam/getPolicyDocument:getPolicyDocument":               getPolicyDocument,
 	"aws:ec2/getAmi:getAmi": func(_ *awsProvider, _ *request, args values) (values, error) {
 		return values{"id": imageID(fmt.Sprint(args)), "imageId": imageID(fmt.Sprint(args)), "architecture": "x86_64"}, nil
 	},
@@ -40,6 +43,9 @@ func (p *awsProvider) invoke(r *request, args values) (values, error) {
 	f, ok := awsInvokes[r.typ]
 	if !ok {
 		return nil, unknownInvoke(r.typ)
+	}
+	if slices.Contains(p.sandbox.options.Limits.Denied, r.typ) {
+		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.typ)
 	}
 	return f(p, r, args)
 }
@@ -149,4 +155,24 @@ func getPolicyDocument(_ *awsProvider, _ *request, args values) (values, error) 
 		return nil, err
 	}
 	return values{"id": fmt.Sprint(crc32.ChecksumIEEE(text)), "json": string(text), "minifiedJson": string(text)}, nil
+}
+
+// configure refuses an account that the provider's settings exclude, in the words of the provider.
+func (p *awsProvider) configure(config values) error {
+	id := p.sandbox.account.number
+	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")
+	if slices.Contains(forbidden, id) || len(allowed) > 0 && !slices.Contains(allowed, id) {
+		return fmt.Errorf("AWS account ID not allowed: %s", id)
+	}
+	return nil
+}
+
+// nested reads a list in the settings of a provider resource, where it arrives as JSON.
+func nested(config values, key string) []string {
+	list := config.strings(key)
+	if text := config.str(key); text != "" {
+		list = nil
+		_ = json.Unmarshal([]byte(text), &list)
+	}
+	return list
 }

@@ -213,6 +213,12 @@ var (
 )
 
 func checkInstance(c *awsCall) error {
+	if c.object != nil {
+		old, now := c.object.Inputs.number("rootBlockDevice.volumeSize"), c.inputs.number("rootBlockDevice.volumeSize")
+		if now < old {
+			return fmt.Errorf("InvalidParameterValue: New size cannot be smaller than existing size (%v GiB, not %v)", old, now)
+		}
+	}
 	if !amiID.MatchString(c.inputs.str("ami")) {
 		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.str("ami"))
 	}

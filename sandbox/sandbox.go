@@ -32,6 +32,8 @@ type Options struct {
 	Done func(Operation)
 	// Connected is told of every connection that the engine makes. May be nil.
 	Connected func(*net.TCPConn)
+	// Limits are what the account allows.
+	Limits Limits
 	// Now is the clock of certificates; nil is the real one.
 	Now func() time.Time
 	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox: so that it knows what
@@ -76,6 +78,7 @@ func Start(o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	acct.number = firstOf(o.Limits.AccountID, defaultAccountID)
 	s := &Sandbox{options: o, account: acct, ports: map[string]int{}}
 	providers := map[string]provider{
 		"aws":        &awsProvider{s},

@@ -111,7 +111,13 @@ func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest)
 	if err != nil {
 		return nil, err
 	}
-	s.sandbox.configs.Store(s.name+connection(ctx), plainMap(props, false))
+	settings := plainMap(props, false)
+	if p, ok := s.provider.(interface{ configure(values) error }); ok {
+		if err := p.configure(settings); err != nil {
+			return nil, err
+		}
+	}
+	s.sandbox.configs.Store(s.name+connection(ctx), settings)
 	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, AcceptResources: true, SupportsPreview: true}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 type step struct {
 	name, node string
 	env        map[string]string
+	stdin      string
 	machine    *object
 	*account
 }
@@ -35,7 +36,7 @@ var steps = map[string]func(s *step) (string, error){
 }
 
 // simulate is SSH without a network: it finds the machine, lets sshd check both keys and runs the step.
-func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
+func (s *Sandbox) simulate(to RemoteCommand, text, stdin string) (string, error) {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +61,7 @@ func (s *Sandbox) simulate(to RemoteCommand, text, _ string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in sandbox/steps.go", name)
 	}
-	return run(&step{name: name, node: env["NODE"], env: env, machine: machine, account: a})
+	return run(&step{name: name, node: env["NODE"], env: env, stdin: stdin, machine: machine, account: a})
 }
 
 // notDialled is what the command provider says at the end of its tries, a refused key included. Without a limit of tries
@@ -190,8 +191,12 @@ func (s *step) init() (string, error) {
 		return "", errors.New("kubeadm: command not found: the host is not prepared")
 	}
 	cluster := s.find(clusterType, "cluster")
+	made, err := s.madeWith()
+	if err != nil {
+		return "", err
+	}
 	if cluster != nil && cluster.str("controlPlane") == s.machine.ID {
-		return "initialised", nil
+		return "initialised", s.sameCluster(made)
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.resolve(m[1], s.vpcOf(s.machine))
@@ -202,6 +207,7 @@ func (s *step) init() (string, error) {
 	s.put(&object{Type: clusterType, ID: "cluster", State: values{
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
+	s.remember(made)
 	s.putNode(s.node, s.machine.ID, true)
 	return "initialised", nil
 }

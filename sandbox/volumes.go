@@ -46,7 +46,7 @@ func (a *account) settleVolumes() {
 		}
 		id := "vol-" + a.newID(volumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		a.put(&object{Type: volumeType, ID: id, Inputs: values{"tags": map[string]any{
+		a.put(&object{Type: volumeType, ID: id, Inputs: values{"availabilityZone": a.volumeZone(), "tags": map[string]any{
 			"ebs.csi.aws.com/cluster": "true", clusterTag + a.clusterName(): "owned", "KubernetesCluster": a.clusterName(),
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
 			"Name": a.clusterName() + "-dynamic-" + name,
@@ -84,6 +84,22 @@ func (a *account) tagVolume(volume *object) {
 		}
 		inputs["tags"] = tags
 	})
+}
+
+// volumeZone is the zone of a new volume: that of the first node labelled workload=storage, or of any other worker.
+func (a *account) volumeZone() string {
+	zone := ""
+	for _, node := range a.all("k8s/Node") {
+		machine := a.find(instanceType, node.str("instance"))
+		if machine == nil {
+			continue
+		}
+		if strings.Contains(node.str("labels"), "workload=storage") {
+			return machine.str("availabilityZone")
+		}
+		zone = machine.str("availabilityZone")
+	}
+	return zone
 }
 
 // setReclaimPolicy says what becomes of every volume whose claim goes; with a class only of those of that class.

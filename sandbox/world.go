@@ -200,3 +200,14 @@ func (s *Sandbox) Account(typ string) []string {
 	}
 	return out
 }
+
+// CreateNamesake makes a VPC with a machine of another cluster that has the same name. It is not among the leftovers.
+func (s *Sandbox) CreateNamesake(cluster, vpc, instance string) {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	before := values{"before": true}
+	tags := map[string]any{clusterTag + cluster: "owned"}
+	s.account.put(&object{Type: vpcType, ID: vpc, Inputs: values{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
+	s.account.put(&object{Type: subnetType, ID: "subnet-of-" + vpc, Inputs: values{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
+	s.account.put(&object{Type: instanceType, ID: instance, Inputs: values{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
+}

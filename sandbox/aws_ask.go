@@ -1,0 +1,203 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Limits are what an account allows, for tests of the questions that the program asks before the first resource. The
+// zero value is an ordinary account.
+type Limits struct {
+	// AccountID is 123456789012 when it is empty.
+	AccountID string
+	// Zones are the letters of the region's zones; nil takes those that new accounts have.
+	Zones []string
+	// NotOffered maps an instance type to the letters of zones that do not offer it.
+	NotOffered map[string][]string
+	// Quotas are values by quota code, instead of the defaults.
+	Quotas map[string]float64
+	// Denied are tokens of functions that the caller has no permission for.
+	Denied []string
+}
+
+// zonesOf are the letters of the zones that a new account has, where they are not a, b and c.
+var zonesOf = map[string]string{
+	"ap-northeast-1": "acd", "ap-northeast-2": "abcd", "ca-central-1": "abd", "cn-north-1": "abd", "us-east-1": "abcdef",
+	"us-west-1": "ab", "us-west-2": "abcd",
+}
+
+func (p *awsProvider) zoneNames(r *request) []string {
+	region := r.config.str("region")
+	letters := p.sandbox.options.Limits.Zones
+	if letters == nil {
+		letters = strings.Split(firstOf(zonesOf[region], "abc"), "")
+	}
+	var names []string
+	for _, letter := range letters {
+		names = append(names, region+letter)
+	}
+	return names
+}
+
+func getAvailabilityZones(p *awsProvider, r *request, _ values) (values, error) {
+	region := r.config.str("region")
+	var names, ids []any
+	for i, name := range p.zoneNames(r) {
+		names, ids = append(names, name), append(ids, fmt.Sprintf("%s-az%d", region, i+1))
+	}
+	return values{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
+}
+
+func getInstanceTypeOfferings(p *awsProvider, r *request, args values) (values, error) {
+	var types, locations, kinds []any
+	for _, name := range filterValues(args, "instance-type") {
+		if _, known := machineOf(name); !known {
+			continue
+		}
+		for _, zone := range p.zoneNames(r) {
+			if !slices.Contains(p.sandbox.options.Limits.NotOffered[name], strings.TrimPrefix(zone, r.config.str("region"))) {
+				types, locations, kinds = append(types, name), append(locations, zone), append(kinds, "availability-zone")
+			}
+		}
+	}
+	return values{"id": r.config.str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
+}
+
+// machine is what an instance type gives to its guest.
+type machine struct{ vcpus, memoryMiB int }
+
+// sizes are the vCPUs of the sizes of a family; burstable families have two in the small ones.
+var sizes = map[string]int{"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
+
+// perVCPU is the memory of families in GiB for each vCPU.
+var perVCPU = map[string]int{"c": 2, "m": 4, "r": 8, "x": 16, "i": 8}
+
+var burstable = map[string]machine{
+	"nano": {2, 512}, "micro": {2, 1 << 10}, "small": {2, 2 << 10}, "medium": {2, 4 << 10}, "large": {2, 8 << 10},
+	"xlarge": {4, 16 << 10}, "2xlarge": {8, 32 << 10},
+}
+
+// machineOf knows the usual families; known is false for a name that AWS would not know.
+func machineOf(name string) (m machine, known bool) {
+	family, size, _ := strings.Cut(name, ".")
+	if family == "" {
+		return m, false
+	}
+	if family[0] == 't' {
+		m, known = burstable[size]
+		return m, known
+	}
+	vcpus, gib := sizes[size], perVCPU[family[:1]]
+	return machine{vcpus, vcpus * gib << 10}, vcpus*gib > 0
+}
+
+func getInstanceType(_ *awsProvider, _ *request, args values) (values, error) {
+	name := args.str("instanceType")
+	m, known := machineOf(name)
+	if !known {
+		return nil, fmt.Errorf("no EC2 Instance Type found: %s", name)
+	}
+	return values{"id": name, "instanceType": name, "defaultVcpus": m.vcpus, "memorySize": m.memoryMiB,
+		"supportedArchitectures": []any{"x86_64"}, "currentGeneration": true}, nil
+}
+
+func getInstances(p *awsProvider, r *request, args values) (values, error) {
+	a := p.sandbox.account
+	ids := a.idsOf(instanceType, args, func(o *object, filter string) []string {
+		if filter == "vpc-id" {
+			return []string{a.vpcOf(o)}
+		}
+		return nil
+	})
+	return values{"id": r.config.str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
+}
+
+func getInstance(p *awsProvider, _ *request, args values) (values, error) {
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.find(instanceType, args.str("instanceId"))
+	if o == nil {
+		return nil, fmt.Errorf("Your query returned no results: %s", args.str("instanceId"))
+	}
+	return values{"id": o.ID, "subnetId": o.str("subnetId"), "instanceType": o.str("instanceType"), "instanceState": "running"}, nil
+}
+
+func getSubnet(p *awsProvider, _ *request, args values) (values, error) {
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.find(subnetType, args.str("id"))
+	if o == nil {
+		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.str("id"))
+	}
+	return values{"id": o.ID, "vpcId": o.str("vpcId"), "cidrBlock": o.str("cidrBlock")}, nil
+}
+
+func getVpcs(p *awsProvider, r *request, args values) (values, error) {
+	return values{"id": r.config.str("region"), "ids": p.sandbox.account.idsOf(vpcType, args, nil)}, nil
+}
+
+func getEips(p *awsProvider, r *request, args values) (values, error) {
+	return values{"id": r.config.str("region"), "allocationIds": p.sandbox.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
+}
+
+func getEbsVolumes(p *awsProvider, r *request, args values) (values, error) {
+	ids := p.sandbox.account.idsOf(volumeType, args, func(o *object, filter string) []string {
+		if filter == "availability-zone" {
+			return []string{o.str("availabilityZone")}
+		}
+		return nil
+	})
+	return values{"id": r.config.str("region"), "ids": ids}, nil
+}
+
+// defaultQuotas are what AWS gives, by code. New accounts have fewer vCPUs until they have been used for a while.
+var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
+
+func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
+	code := args.str("quotaCode")
+	value, ok := p.sandbox.options.Limits.Quotas[code]
+	if !ok {
+		value, ok = defaultQuotas[code]
+	}
+	if !ok {
+		return nil, fmt.Errorf("NoSuchResourceException: the sandbox does not know the quota %s", code)
+	}
+	return values{"id": code, "quotaCode": code, "serviceCode": args.str("serviceCode"), "value": value, "defaultValue": value, "adjustable": true}, nil
+}
+
+// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than tag-key.
+func (a *account) idsOf(typ string, args values, attribute func(o *object, filter string) []string) []any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ids := []any{}
+	for _, o := range a.all(typ) {
+		matches := true
+		for _, v := range args.list("filters") {
+			filter := values(v.(map[string]any))
+			var has []string
+			if filter.str("name") == "tag-key" {
+				has = sortedKeys(o.tags())
+			} else {
+				has = attribute(o, filter.str("name"))
+			}
+			matches = matches && slices.ContainsFunc(filter.strings("values"), func(want string) bool { return slices.Contains(has, want) })
+		}
+		if matches {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+// filterValues are the values of one filter.
+func filterValues(args values, name string) []string {
+	for _, v := range args.list("filters") {
+		if filter := values(v.(map[string]any)); filter.str("name") == name {
+			return filter.strings("values")
+		}
+	}
+	return nil
+}
