@@ -77,7 +77,7 @@ func (s steps) init(h Host) Step {
 		"AUDIT_POLICY":       pulumi.String(auditPolicy),
 		"AUDIT_POLICY_FILE":  pulumi.String(auditPolicyFile()),
 		// What no running cluster can change; the script refuses instead of half doing it.
-		"IDENTITY": pulumi.String(fmt.Sprintf("pods %s services %s domain %s endpoint %s",
+		"IDENTITY": pulumi.String(fmt.Sprintf(identityFormat,
 			s.cfg.Network.PodCIDR, s.cfg.Network.ServiceCIDR, s.cfg.Cluster.DNSDomain, s.args.Endpoint)),
 		"FLAGS":   pulumi.String(flagLines(s.cfg.Kubernetes)),
 		"COREDNS": pulumi.String(s.coreDNS()),

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // subnetBits is how much longer a subnet's prefix is than the VPC's. Eight places fit, and adding a zone moves no subnet.
@@ -34,6 +35,23 @@ func (c *Config) ControlPlane() Node {
 		}
 	}
 	return Node{}
+}
+
+// DataZones are the letters of the zones with a node for pods that have a volume: a worker labelled workload=storage or,
+// where no node has that label, any worker without a taint that keeps pods away. A volume never leaves its zone.
+func (c *Config) DataZones() []string {
+	labelled := slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Labels["workload"] == "storage" })
+	var zones []string
+	for _, n := range c.Nodes {
+		hosts := n.Labels["workload"] == "storage"
+		if !labelled {
+			hosts = !slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Effect != "PreferNoSchedule" })
+		}
+		if zone := c.Network.Zones[n.Zone]; n.Role == Worker && hosts && !slices.Contains(zones, zone) {
+			zones = append(zones, zone)
+		}
+	}
+	return zones
 }
 
 // AvailabilityZone is the name of the zone at position i, such as eu-central-1a.

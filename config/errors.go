@@ -35,14 +35,17 @@ func (f Fault) Error() string {
 type Errors []Fault
 
 // Error lists every fault, so that one run is enough to mend them all.
-func (e Errors) Error() string {
+func (e Errors) Error() string { return listFaults(e, "created") }
+
+// listFaults lists faults below a line that says what did not happen to the stack.
+func listFaults(faults []Fault, what string) string {
 	var b strings.Builder
-	if len(e) == 1 {
-		b.WriteString("1 setting is refused, nothing was created:")
+	if len(faults) == 1 {
+		fmt.Fprintf(&b, "1 setting is refused, nothing was %s:", what)
 	} else {
-		fmt.Fprintf(&b, "%d settings are refused, nothing was created:", len(e))
+		fmt.Fprintf(&b, "%d settings are refused, nothing was %s:", len(faults), what)
 	}
-	for _, f := range e {
+	for _, f := range faults {
 		b.WriteString("\n\n  ")
 		b.WriteString(strings.ReplaceAll(f.Error(), "\n", "\n  "))
 	}

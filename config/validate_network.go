@@ -10,7 +10,8 @@ import (
 
 const (
 	minZones = 2
-	maxZones = 1 << subnetBits
+	// MaxZones is the number of ranges that a VPC is cut into, one for each zone.
+	MaxZones = 1 << subnetBits
 	// podBlockBits is the prefix of the range that the controller manager gives to one node.
 	podBlockBits = 24
 	// awsReserved are the addresses of a subnet that AWS keeps, and albReserved those a load balancer wants free.
@@ -104,9 +105,9 @@ func following(p netip.Prefix) netip.Prefix {
 
 func (v *validator) zones() {
 	zones := v.c.Network.Zones
-	if len(zones) < minZones || len(zones) > maxZones {
+	if len(zones) < minZones || len(zones) > MaxZones {
 		v.fault("network.zones", zones,
-			fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones, maxZones, maxZones),
+			fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones, MaxZones, MaxZones),
 			`["a", "b", "c"]`)
 	}
 	for i, z := range zones {

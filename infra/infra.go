@@ -49,20 +49,21 @@ type Infra struct {
 }
 
 // New makes everything AWS has to give to a cluster and returns as soon as it is declared; outputs are known when it exists.
-func New(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
-	in, err := build(ctx, cfg)
+// Before the first resource it asks AWS whether the account can hold what does not exist yet.
+func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error) {
+	in, err := build(ctx, cfg, exists)
 	if err != nil {
 		return nil, fmt.Errorf("infra: %w", err)
 	}
 	return in, nil
 }
 
-func build(ctx *pulumi.Context, cfg *config.Config) (*Infra, error) {
+func build(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error) {
 	in := &Infra{}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in); err != nil {
 		return nil, err
 	}
-	s, err := newSite(ctx, cfg, in)
+	s, err := newSite(ctx, cfg, exists, in)
 	if err != nil {
 		return nil, err
 	}

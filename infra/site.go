@@ -2,11 +2,12 @@ package infra
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	awsconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/config"
 )
@@ -23,25 +24,83 @@ type site struct {
 	profile string
 }
 
-func newSite(ctx *pulumi.Context, cfg *config.Config, parent pulumi.Resource) (*site, error) {
-	s := &site{ctx: ctx, cfg: cfg, partition: partitionOf(cfg.Region), profile: awsconfig.Get(ctx, "aws:profile")}
-	args := &aws.ProviderArgs{
-		Region:      pulumi.String(cfg.Region),
-		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.ToStringMap(cfg.PulumiTags())},
-	}
-	if s.profile != "" {
-		args.Profile = pulumi.String(s.profile)
-	}
+func newSite(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*site, error) {
+	s := &site{ctx: ctx, cfg: cfg, partition: partitionOf(cfg.Region), profile: cfg.AWS.Profile}
 	var err error
-	if s.provider, err = aws.NewProvider(ctx, "aws", args, pulumi.Parent(parent)); err != nil {
+	if s.provider, err = aws.NewProvider(ctx, "aws", providerArgs(cfg), pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("configure the AWS provider: %w", err)
 	}
 	caller, err := aws.GetCallerIdentity(ctx, &aws.GetCallerIdentityArgs{}, pulumi.Provider(s.provider))
+	if excluded := excludedAccount.FindStringSubmatch(fmt.Sprint(err)); excluded != nil {
+		s.accountID = excluded[1]
+		return nil, refusals(exists, s.wrongAccount(exists, "the provider looked"))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask AWS who is calling (check the credentials with `aws sts get-caller-identity`): %w", err)
 	}
 	s.accountID = caller.AccountId
-	return s, nil
+	if err := refusals(exists, s.wrongAccount(exists, caller.Arn)); err != nil {
+		return nil, err
+	}
+	return s, s.preflight(exists)
+}
+
+// excludedAccount is what the provider says when its settings exclude the account of the credentials.
+var excludedAccount = regexp.MustCompile(`AWS account ID not allowed: ([0-9]{12})`)
+
+// providerArgs are the settings of the explicit provider. It inherits no key of the namespace aws by itself.
+func providerArgs(cfg *config.Config) *aws.ProviderArgs {
+	args := &aws.ProviderArgs{
+		Region:              pulumi.String(cfg.Region),
+		DefaultTags:         aws.ProviderDefaultTagsArgs{Tags: pulumi.ToStringMap(cfg.PulumiTags())},
+		AllowedAccountIds:   accounts(cfg.AWS.AllowedAccountIDs),
+		ForbiddenAccountIds: accounts(cfg.AWS.ForbiddenAccountIDs),
+	}
+	if cfg.AWS.Profile != "" {
+		args.Profile = pulumi.String(cfg.AWS.Profile)
+	}
+	if role := cfg.AWS.AssumeRole; role.RoleARN != "" {
+		args.AssumeRole = aws.ProviderAssumeRoleArgs{
+			RoleArn:     pulumi.String(role.RoleARN),
+			SessionName: optional(role.SessionName),
+			ExternalId:  optional(role.ExternalID),
+			Duration:    optional(role.Duration),
+		}
+	}
+	return args
+}
+
+// accounts is nil for no account, so that the provider of a stack without these settings does not change.
+func accounts(ids []string) pulumi.StringArrayInput {
+	if len(ids) == 0 {
+		return nil
+	}
+	return pulumi.ToStringArray(ids)
+}
+
+func optional(text string) pulumi.StringPtrInput {
+	if text == "" {
+		return nil
+	}
+	return pulumi.String(text)
+}
+
+// wrongAccount refuses credentials of an account that the settings exclude, or that the stack is not in.
+func (s *site) wrongAccount(exists Exists, caller string) []config.Fault {
+	allowed, forbidden := s.cfg.AWS.AllowedAccountIDs, s.cfg.AWS.ForbiddenAccountIDs
+	const instead = "credentials of another account: set AWS_PROFILE or aws:profile, and look with `aws sts get-caller-identity`"
+	switch {
+	case len(allowed) > 0 && !slices.Contains(allowed, s.accountID):
+		return []config.Fault{{Key: "aws:allowedAccountIds", Value: fmt.Sprintf("%q", allowed), Example: instead,
+			Reason: fmt.Sprintf("do not hold the account %s, which the credentials belong to (%s)", s.accountID, caller)}}
+	case slices.Contains(forbidden, s.accountID):
+		return []config.Fault{{Key: "aws:forbiddenAccountIds", Value: fmt.Sprintf("%q", forbidden), Example: instead,
+			Reason: fmt.Sprintf("hold the account %s, which the credentials belong to (%s)", s.accountID, caller)}}
+	case exists.Account != "" && exists.Account != s.accountID:
+		return []config.Fault{{Key: "aws:profile", Value: fmt.Sprintf("%q", s.profile), Example: instead,
+			Reason: fmt.Sprintf("the stack runs in the account %s (%s), and the credentials belong to %s (%s)", exists.Account, exists.VPC, s.accountID, caller)}}
+	}
+	return nil
 }
 
 // clusterTag is the key by which Kubernetes controllers tell what belongs to a cluster.

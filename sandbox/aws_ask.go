@@ -168,7 +168,7 @@ func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
 	return values{"id": code, "quotaCode": code, "serviceCode": args.str("serviceCode"), "value": value, "defaultValue": value, "adjustable": true}, nil
 }
 
-// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than tag-key.
+// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
 func (a *account) idsOf(typ string, args values, attribute func(o *object, filter string) []string) []any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -178,9 +178,13 @@ func (a *account) idsOf(typ string, args values, attribute func(o *object, filte
 		for _, v := range args.list("filters") {
 			filter := values(v.(map[string]any))
 			var has []string
-			if filter.str("name") == "tag-key" {
+			tag, isTag := strings.CutPrefix(filter.str("name"), "tag:")
+			switch {
+			case isTag:
+				has = []string{o.tags()[tag]}
+			case filter.str("name") == "tag-key":
 				has = sortedKeys(o.tags())
-			} else {
+			default:
 				has = attribute(o, filter.str("name"))
 			}
 			matches = matches && slices.ContainsFunc(filter.strings("values"), func(want string) bool { return slices.Contains(has, want) })

@@ -50,6 +50,20 @@ func TestByHand(t *testing.T) {
 	}
 	u.must("up", "--yes", "--skip-preview", "--expect-no-changes")
 	u.must("refresh", "--yes", "--expect-no-changes")
+
+	u.must("config", "set", "--path", "kubeadm-aws:network.podCidr", "10.200.0.0/16")
+	if out, err := u.pulumi("preview"); err == nil || !strings.Contains(out, `is "10.244.0.0/16" on the running stack`) {
+		t.Errorf("a preview of another range for pods: %v\n%s", err, out)
+	}
+	u.must("config", "rm", "--path", "kubeadm-aws:network")
+	// The state has another name then, and the cluster keeps its own.
+	u.must("stack", "rename", "renamed")
+	u.stack = "renamed"
+	u.must("config", "set", "--path", "kubeadm-aws:cluster.dnsDomain", "k8s.internal")
+	if out, err := u.pulumi("preview"); err == nil || !strings.Contains(out, `is "cluster.local" on the running stack`) {
+		t.Errorf("a preview of another domain, of a stack that was renamed: %v\n%s", err, out)
+	}
+	u.must("config", "set", "--path", "kubeadm-aws:cluster.dnsDomain", "cluster.local")
 	u.must("destroy", "--yes")
 	u.mustHaveNothing()
 }
@@ -58,6 +72,7 @@ func TestByHand(t *testing.T) {
 type user struct {
 	t        *testing.T
 	dir, cli string
+	stack    string
 	env      []string
 	box      *sandbox.Sandbox
 }
@@ -87,7 +102,7 @@ func userAt(t *testing.T, stack string) *user {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { box.Close() })
-	u := &user{t: t, dir: dir, cli: cli, box: box, env: append(os.Environ(),
+	u := &user{t: t, dir: dir, cli: cli, stack: stack, box: box, env: append(os.Environ(),
 		"PULUMI_BACKEND_URL=file://"+dir,
 		"PULUMI_HOME="+filepath.Join(dir, "home"),
 		"PULUMI_CONFIG_PASSPHRASE=rehearsal",
@@ -104,7 +119,7 @@ func (u *user) pulumi(args ...string) (string, error) {
 	cmd := exec.Command(u.cli, append([]string{"--non-interactive", "--color", "never"}, args...)...)
 	cmd.Dir, cmd.Env = u.dir, u.env
 	if args[0] != "stack" || args[1] != "init" {
-		cmd.Args = append(cmd.Args, "--stack", "dev")
+		cmd.Args = append(cmd.Args, "--stack", u.stack)
 	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -35,6 +35,9 @@ type rehearsal struct {
 	// log is all that the engine printed so far, on stdout and stderr.
 	log bytes.Buffer
 
+	// limits are what the account allows.
+	limits sandbox.Limits
+
 	mutex sync.Mutex
 	fault func(sandbox.Operation) error
 }
@@ -69,11 +72,21 @@ func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
 // start opens the account, which lives in the workspace, so that a second start finds what the first one left.
 func (r *rehearsal) start() {
 	r.t.Helper()
-	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject})
+	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject, Limits: r.limits})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.box = box
+}
+
+// allowing opens the account again with other limits.
+func (r *rehearsal) allowing(limits sandbox.Limits) {
+	r.t.Helper()
+	if err := r.box.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.limits = limits
+	r.start()
 }
 
 func (r *rehearsal) inject(op sandbox.Operation) error {

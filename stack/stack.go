@@ -16,11 +16,18 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	before, err := readState(ctx)
+	if err != nil {
+		return err
+	}
+	if err := cfg.RefuseChanges(before.made()); err != nil {
+		return err
+	}
 	everything, err := watch(ctx)
 	if err != nil {
 		return err
 	}
-	aws, err := infra.New(ctx, cfg)
+	aws, err := infra.New(ctx, cfg, before.exists())
 	if err != nil {
 		return err
 	}

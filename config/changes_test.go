@@ -1,0 +1,123 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEverySettingIsClassified wants a row for each setting, so that a new one is not forgotten: is it free, fixed when
+// its resource is made, or only growing?
+func TestEverySettingIsClassified(t *testing.T) {
+	known := []string{"aws:region"}
+	known = append(known, leaves()...)
+	for _, name := range sortedKeys(fieldsOf(reflect.TypeFor[AWS]())) {
+		if name != "assumeRole" {
+			known = append(known, "aws:"+name)
+			continue
+		}
+		for _, inner := range sortedKeys(fieldsOf(reflect.TypeFor[AssumeRole]())) {
+			known = append(known, "aws:assumeRole."+inner)
+		}
+	}
+	var rows []string
+	for _, row := range settingRules {
+		if slices.Contains(rows, row.key) {
+			t.Errorf("%s has two rows", row.key)
+		}
+		rows = append(rows, row.key)
+		if !slices.Contains(known, row.key) {
+			t.Errorf("%s is not a setting", row.key)
+		}
+		if (row.rule != free) != (row.reason != "" && row.remedy != "") {
+			t.Errorf("%s: a reason and a remedy belong to what is not free, and only to that", row.key)
+		}
+	}
+	for _, key := range known {
+		if !slices.Contains(rows, key) {
+			t.Errorf("%s has no row in settingRules (config/changes.go): may it change on a running stack?", key)
+		}
+	}
+}
+
+func TestRefuseChanges(t *testing.T) {
+	made := Made{
+		"aws:region": "eu-central-1", "cluster.name": "dev", "cluster.cni": "calico", "network.podCidr": "10.244.0.0/16",
+		"network.zones":       []string{"a", "b", "", "d"},
+		"nodes[m].role":       ControlPlane,
+		"nodes[m].volumeSize": 40, "nodes[s].volumeSize": 60, "nodes[s].role": Worker, "nodes[gone].volumeSize": 400, "nodes[gone].role": Worker,
+		"addons.redis.storageGiB": 5, "addons.rabbitmq.replicas": 3,
+	}
+	nodes := "nodes: [{name: m, role: control-plane}, {name: w}, {name: s, volumeSize: 60, labels: {workload: storage}}]\n"
+	const replicas = "addons: {rabbitmq: {replicas: 3}}\n"
+	zones := func(list string) string { return nodes + replicas + "network: {zones: [" + list + "]}" }
+	for _, c := range []struct{ name, settings, key, want string }{
+		{"nothing", zones("a, b, c, d"), "", ""},
+		{"a new zone in a free place", zones("a, b, e, d"), "", ""},
+		{"a zone more", zones("a, b, c, d, e"), "", ""},
+		{"the last zones less", zones("a, b, c"), "", ""},
+		{"order of zones", zones("b, a, c, d"), "network.zones", "position of its subnet's range"},
+		{"a zone in the place of another", zones("a, e, c, d"), "network.zones", `instead: ["a","b","","d"]`},
+		{"a zone moves to the end", zones("a, c, d, b"), "network.zones", "add zones at the end"},
+		{"a zone is removed before others", zones("a, b, d"), "network.zones", "remove them from the end"},
+		{"pods", nodes + replicas + "network: {podCidr: 10.240.0.0/16, zones: [a, b, c, d]}", "network.podCidr", `"10.244.0.0/16"`},
+		{"CNI", zones("a, b, c, d") + "\ncluster: {cni: none}", "cluster.cni", `is "calico" on the running stack`},
+		{"smaller disk", strings.Replace(zones("a, b, c, d"), "volumeSize: 60", "volumeSize: 50", 1), "nodes[2].volumeSize", "another name"},
+		{"larger disk", strings.Replace(zones("a, b, c, d"), "volumeSize: 60", "volumeSize: 70", 1), "", ""},
+		{"another place in the list", strings.Replace(zones("a, b, c, d"), "{name: w}, ", "{name: v}, {name: w}, ", 1), "", ""},
+		{"role", strings.Replace(zones("a, b, c, d"), "{name: m, role: control-plane}, {name: w}", "{name: m}, {name: w, role: control-plane}", 1), "nodes[0].role", "another name"},
+		{"another control plane", strings.Replace(zones("a, b, c, d"), "{name: m,", "{name: n,", 1), "nodes", "the control plane of the running stack is m"},
+		{"fewer replicas", nodes + "network: {zones: [a, b, c, d]}", "addons.rabbitmq.replicas", "is 3 on the running stack"},
+		{"fewer replicas of an add-on that goes", nodes + "network: {zones: [a, b, c, d]}\naddons: {rabbitmq: {enabled: false}}", "", ""},
+		{"more replicas", strings.Replace(zones("a, b, c, d"), "replicas: 3", "replicas: 5", 1), "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, err := loadText(t, "dev", c.settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = cfg.RefuseChanges(made)
+			if c.key == "" {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			refused, ok := err.(Changes)
+			if !ok || len(refused) != 1 {
+				t.Fatalf("want one refusal, got %v", err)
+			}
+			if refused[0].Key != Namespace+":"+c.key || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("want %s and %q in\n%v", c.key, c.want, err)
+			}
+		})
+	}
+}
+
+// TestNothingMadeRefusesNothing: settings are free before what depends on them exists.
+func TestNothingMadeRefusesNothing(t *testing.T) {
+	cfg, err := loadText(t, "dev", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.RefuseChanges(Made{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDataZones(t *testing.T) {
+	for settings, want := range map[string][]string{
+		"": {"c"},
+		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: v, zone: 2, taints: [{key: a, effect: NoSchedule}]}]":                                      {"b"},
+		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: s, labels: {workload: storage}}, {name: v, taints: [{key: a, effect: PreferNoSchedule}]}]": {"a"},
+	} {
+		cfg, err := loadText(t, "dev", settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.DataZones(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", settings, got, want)
+		}
+	}
+}

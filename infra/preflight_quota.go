@@ -1,0 +1,197 @@
+package infra
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/servicequotas"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// quota is a limit of an account in one region, by its codes in Service Quotas.
+type quota struct{ service, code string }
+
+var (
+	standardVCPUs = quota{"ec2", "L-1216C47A"} // Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances
+	elasticIPs    = quota{"ec2", "L-0263D0A3"}
+	vpcs          = quota{"vpc", "L-F678F1CE"}
+)
+
+// What a machine needs: the rules of config for the types that it knows by name.
+const (
+	minMemoryMiB             = 2 << 10
+	minControlPlaneMemoryMiB = 4 << 10
+	minControlPlaneVCPUs     = 2
+)
+
+// newNodes are the positions of nodes whose machine does not exist, or not with this type in this zone.
+func (p *preflight) newNodes() []int {
+	var positions []int
+	for i, n := range p.cfg.Nodes {
+		if p.exists.Machines[n.Name] != (Machine{n.InstanceType, p.cfg.AvailabilityZone(n.Zone)}) {
+			positions = append(positions, i)
+		}
+	}
+	return positions
+}
+
+// askMachines refuses instance types that a zone does not offer, that are too small or of another processor, and more
+// vCPUs than the account may run.
+func (p *preflight) askMachines() {
+	positions := p.newNodes()
+	if len(positions) == 0 {
+		return
+	}
+	var types []string
+	for _, i := range positions {
+		types = append(types, p.cfg.Nodes[i].InstanceType)
+	}
+	slices.Sort(types)
+	answer, err := ec2.GetInstanceTypeOfferings(p.ctx, &ec2.GetInstanceTypeOfferingsArgs{
+		LocationType: pulumi.StringRef("availability-zone"),
+		Filters:      []ec2.GetInstanceTypeOfferingsFilter{{Name: "instance-type", Values: slices.Compact(types)}},
+	}, pulumi.Provider(p.provider))
+	if !p.answered("the instance types", err) {
+		return
+	}
+	offered := map[string][]string{}
+	for i, name := range answer.InstanceTypes {
+		offered[name] = append(offered[name], answer.Locations[i])
+	}
+	complete := true
+	for _, i := range positions {
+		complete = p.isOffered(i, offered[p.cfg.Nodes[i].InstanceType]) && complete
+	}
+	if complete {
+		p.askTypes(positions)
+	}
+}
+
+func (p *preflight) isOffered(i int, zones []string) bool {
+	n := p.cfg.Nodes[i]
+	zone := p.cfg.AvailabilityZone(n.Zone)
+	if slices.Contains(zones, zone) {
+		return true
+	}
+	key, value := fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType)
+	if len(zones) == 0 {
+		p.refuse(key, value, "is not offered in "+p.cfg.Region, "a type that is: aws ec2 describe-instance-type-offerings --region "+p.cfg.Region)
+		return false
+	}
+	slices.Sort(zones)
+	p.refuse(key, value, "is not offered in "+zone, "another type, or a zone of "+strings.Join(zones, ", "))
+	return false
+}
+
+// askTypes looks at what the types are, and adds up their vCPUs.
+func (p *preflight) askTypes(positions []int) {
+	types := map[string]*ec2.GetInstanceTypeResult{}
+	total := 0
+	for i, n := range p.cfg.Nodes {
+		if types[n.InstanceType] == nil {
+			answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType}, pulumi.Provider(p.provider))
+			if !p.answered("the instance type "+n.InstanceType, err) {
+				return
+			}
+			types[n.InstanceType] = answer
+		}
+		if slices.Contains(positions, i) {
+			p.checkType(i, types[n.InstanceType])
+		}
+		if isStandard(n.InstanceType) {
+			total += types[n.InstanceType].DefaultVcpus
+		}
+	}
+	limit, ok := p.limit(standardVCPUs)
+	if ok && float64(total) > limit {
+		p.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, p.cfg.Region), standardVCPUs, total)
+	}
+}
+
+func (p *preflight) checkType(i int, t *ec2.GetInstanceTypeResult) {
+	n := p.cfg.Nodes[i]
+	needs := minMemoryMiB
+	if n.Role == config.ControlPlane {
+		needs = minControlPlaneMemoryMiB
+	}
+	reason := ""
+	switch {
+	case !slices.Contains(t.SupportedArchitectures, "x86_64"):
+		reason = "has no x86 processor, and images are looked up for x86 only so far"
+	case t.MemorySize < needs:
+		reason = fmt.Sprintf("has %d MiB of memory, and a %s needs %d", t.MemorySize, n.Role, needs)
+	case n.Role == config.ControlPlane && t.DefaultVcpus < minControlPlaneVCPUs:
+		reason = fmt.Sprintf("has %d vCPU, and kubeadm wants %d for a control plane", t.DefaultVcpus, minControlPlaneVCPUs)
+	default:
+		return
+	}
+	p.refuse(fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
+}
+
+// isStandard reports whether a type counts for the quota of standard instances.
+func isStandard(instanceType string) bool {
+	letters := instanceType[:strings.IndexAny(instanceType+"0", "0123456789")]
+	return len(letters) > 0 && strings.ContainsAny(letters[:1], "acdhimrtz") &&
+		!slices.Contains([]string{"dl", "hpc", "inf", "mac", "trn"}, letters)
+}
+
+// askAddresses refuses a control plane without an Elastic IP left for it.
+func (p *preflight) askAddresses() {
+	needs := -p.exists.Addresses
+	for _, n := range p.cfg.Nodes {
+		if n.Role == config.ControlPlane {
+			needs++
+		}
+	}
+	if needs <= 0 {
+		return
+	}
+	answer, err := ec2.GetEips(p.ctx, &ec2.GetEipsArgs{}, pulumi.Provider(p.provider))
+	if !p.answered("Elastic IPs", err) {
+		return
+	}
+	has := max(len(answer.AllocationIds), len(answer.PublicIps))
+	limit, ok := p.limit(elasticIPs)
+	if ok && float64(has+needs) > limit {
+		p.refuseQuota("nodes", fmt.Sprintf("need %d Elastic IP for the control plane, and %d of the %.0f that this account may have in %s are taken",
+			needs, has, limit, p.cfg.Region), elasticIPs, has+needs)
+	}
+}
+
+// askVPCs refuses a new stack where no VPC is left for it.
+func (p *preflight) askVPCs() {
+	if p.exists.VPC != "" {
+		return
+	}
+	answer, err := ec2.GetVpcs(p.ctx, &ec2.GetVpcsArgs{}, pulumi.Provider(p.provider))
+	if !p.answered("VPCs", err) {
+		return
+	}
+	limit, ok := p.limit(vpcs)
+	if has := len(answer.Ids); ok && float64(has+1) > limit {
+		p.refuseQuota("network.vpcCidr", fmt.Sprintf("needs a VPC, and %d of the %.0f that this account may have in %s are taken", has, limit, p.cfg.Region), vpcs, has+1)
+	}
+}
+
+// limit asks for a quota. Any failure is a warning: Service Quotas is a service of its own, which may be closed to the caller.
+func (p *preflight) limit(q quota) (float64, bool) {
+	answer, err := servicequotas.LookupServiceQuota(p.ctx, &servicequotas.LookupServiceQuotaArgs{
+		ServiceCode: q.service, QuotaCode: &q.code,
+	}, pulumi.Provider(p.provider))
+	if err != nil {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		p.warnings = append(p.warnings, fmt.Sprintf("the quota %s of %s could not be checked ahead: %v", q.code, q.service, err))
+		return 0, false
+	}
+	return answer.Value, true
+}
+
+func (p *preflight) refuseQuota(key, reason string, q quota, wanted int) {
+	p.refuse(key, "", reason, fmt.Sprintf("release what is not needed, or ask for more: aws service-quotas request-service-quota-increase "+
+		"--region %s --service-code %s --quota-code %s --desired-value %d", p.cfg.Region, q.service, q.code, wanted))
+}

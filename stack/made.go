@@ -1,0 +1,209 @@
+package stack
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/cluster"
+	"kubeadm-aws/config"
+	"kubeadm-aws/infra"
+)
+
+// resource is one resource in the state of the stack, as the engine returns it. Outputs hold secrets in plain text.
+type resource struct {
+	Type    string         `pulumi:"type"`
+	Outputs map[string]any `pulumi:"outputs"`
+}
+
+// state is what the last update left: resources by type and name.
+type state map[string]map[string]map[string]any
+
+// readState reads the stack's own state through the engine, in previews too. It is empty before the first update. A
+// reference to an output would not do: the engine writes outputs only at the end of an update that succeeds.
+func readState(ctx *pulumi.Context) (state, error) {
+	name := ctx.Stack()
+	if ctx.Organization() != "organization" { // the name that backends without organizations give
+		name = strings.Join([]string{ctx.Organization(), ctx.Project(), name}, "/")
+	}
+	var result struct {
+		Outputs map[string]resource `pulumi:"outputs"`
+	}
+	_, err := ctx.InvokePackageRaw("pulumi:pulumi:readStackResourceOutputs", map[string]any{"stackName": name}, &result, "")
+	if err != nil {
+		return nil, fmt.Errorf("read the state of the stack, to compare it with the settings: %w", err)
+	}
+	s := state{}
+	for urn, r := range result.Outputs {
+		if s[r.Type] == nil {
+			s[r.Type] = map[string]map[string]any{}
+		}
+		s[r.Type][urn[strings.LastIndex(urn, "::")+2:]] = r.Outputs
+	}
+	return s, nil
+}
+
+// Types of the resources that show what the stack was made with.
+const (
+	typeVPC      = "aws:ec2/vpc:Vpc"
+	typeSubnet   = "aws:ec2/subnet:Subnet"
+	typeInstance = "aws:ec2/instance:Instance"
+	typeAddress  = "aws:ec2/eip:Eip"
+	typeCommand  = "command:remote:Command"
+	typeRelease  = "kubernetes:helm.sh/v3:Release"
+	typeRabbitMQ = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
+	typePostgres = "kubernetes:postgresql.cnpg.io/v1:Cluster"
+)
+
+// made reads the settings that the resources were made with.
+func (s state) made() config.Made {
+	m := config.Made{}
+	s.madeNetwork(m)
+	s.madeCluster(m)
+	s.madeNodes(m)
+	s.madeAddons(m)
+	return m
+}
+
+func (s state) madeNetwork(m config.Made) {
+	vpc := s[typeVPC]["vpc"]
+	if vpc == nil {
+		return
+	}
+	m["network.vpcCidr"] = text(vpc, "cidrBlock")
+	if name := text(vpc, "tagsAll", config.TagCluster); name != "" {
+		m["cluster.name"] = name
+	}
+	// arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-1
+	parts := strings.Split(text(vpc, "arn"), ":")
+	if len(parts) < 6 || parts[3] == "" {
+		return
+	}
+	m["aws:region"] = parts[3]
+	if zones := s.zones(parts[3], text(vpc, "cidrBlock")); len(zones) > 0 {
+		m["network.zones"] = zones
+	}
+}
+
+// zones are the letters of the subnets' zones by the position of their range; a position without a subnet is "".
+func (s state) zones(region, vpc string) []string {
+	old := config.Config{Network: config.Network{VPCCIDR: vpc, Zones: make([]string, config.MaxZones)}}
+	var zones []string
+	for i, cidr := range old.SubnetCIDRs() {
+		for _, subnet := range s[typeSubnet] {
+			if text(subnet, "cidrBlock") == cidr {
+				zones = append(append(zones, make([]string, i-len(zones))...), strings.TrimPrefix(text(subnet, "availabilityZone"), region))
+			}
+		}
+	}
+	return zones
+}
+
+// madeCluster reads what init.sh fixes. Before the step has succeeded there is no cluster.
+func (s state) madeCluster(m config.Made) {
+	for name, step := range s[typeCommand] {
+		node, isInit := strings.CutSuffix(name, "-init")
+		old, ok := cluster.ReadIdentity(text(step, "create"))
+		if !isInit || !ok {
+			continue
+		}
+		m["network.podCidr"], m["network.serviceCidr"] = old.Network.PodCIDR, old.Network.ServiceCIDR
+		m["cluster.dnsDomain"], m["cluster.kubernetesVersion"] = old.Cluster.DNSDomain, old.Cluster.KubernetesVersion
+		m["nodes["+node+"].role"] = config.ControlPlane
+		if user := text(step, "connection", "user"); user != "" {
+			m["image.os"] = infra.OSOfUser(user)
+		}
+		switch {
+		case s[typeRelease]["calico"] != nil:
+			m["cluster.cni"] = "calico"
+		case s[typeCommand]["nodes-ready"] != nil: // nodes became Ready by another network
+			m["cluster.cni"] = "none"
+		}
+	}
+}
+
+func (s state) madeNodes(m config.Made) {
+	for name, machine := range s[typeInstance] {
+		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
+			m["nodes["+name+"].volumeSize"] = size
+		}
+		if step := s[typeCommand][name+"-node"]; step != nil {
+			m["nodes["+name+"].role"] = cluster.ReadNode(text(step, "create")).Role
+		}
+	}
+}
+
+func (s state) madeAddons(m config.Made) {
+	for _, size := range []struct {
+		key string
+		of  map[string]any
+		at  []string
+	}{
+		{"addons.redis.storageGiB", s[typeRelease]["valkey"], []string{"values", "dataStorage", "requestedSize"}},
+		{"addons.rabbitmq.storageGiB", s[typeRabbitMQ]["rabbitmq"], []string{"spec", "persistence", "storage"}},
+		{"addons.rabbitmq.replicas", s[typeRabbitMQ]["rabbitmq"], []string{"spec", "replicas"}},
+		{"addons.postgresql.storageGiB", s[typePostgres]["postgresql"], []string{"spec", "storage", "size"}},
+	} {
+		if n, ok := number(size.of, size.at...); ok {
+			m[size.key] = n
+		}
+	}
+}
+
+// exists is what infra compares its plan with before the first resource.
+func (s state) exists() infra.Exists {
+	e := infra.Exists{Machines: map[string]infra.Machine{}, Addresses: len(s[typeAddress]), Subnets: map[string]bool{}}
+	vpc := s[typeVPC]["vpc"]
+	e.VPC, e.Account = text(vpc, "id"), text(vpc, "ownerId")
+	if at := strings.LastIndex(text(vpc, "arn"), "/"); at >= 0 {
+		e.VPC = text(vpc, "arn")[at+1:]
+	}
+	for _, subnet := range s[typeSubnet] {
+		e.Subnets[text(subnet, "availabilityZone")] = true
+	}
+	old := config.Config{}
+	for name, machine := range s[typeInstance] {
+		zone := text(machine, "availabilityZone")
+		e.Machines[name] = infra.Machine{Type: text(machine, "instanceType"), Zone: zone}
+		node := cluster.ReadNode(text(s[typeCommand][name+"-node"], "create"))
+		node.Zone = len(old.Network.Zones)
+		old.Network.Zones = append(old.Network.Zones, zone)
+		old.Nodes = append(old.Nodes, node)
+	}
+	e.DataZones = old.DataZones()
+	return e
+}
+
+// text is the string at a path of nested maps, or "".
+func text(in map[string]any, path ...string) string {
+	s, _ := at(in, path).(string)
+	return s
+}
+
+var gibibytes = regexp.MustCompile(`^([0-9]+)(Gi)?$`)
+
+// number is the whole number, or the number of a quantity such as 10Gi, at a path.
+func number(in map[string]any, path ...string) (int, bool) {
+	switch v := at(in, path).(type) {
+	case float64:
+		return int(v), true
+	case string:
+		if parts := gibibytes.FindStringSubmatch(v); parts != nil {
+			n, err := strconv.Atoi(parts[1])
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+func at(in map[string]any, path []string) any {
+	var v any = in
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	return v
+}
