@@ -70,7 +70,7 @@ var settingRules = []settingRule{
 	{key: "nodes[].generation"}, {key: "nodes[].labels"},
 	{key: "nodes[].taints[].key"}, {key: "nodes[].taints[].value"}, {key: "nodes[].taints[].effect"},
 
-	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.ingressHosts"},
+	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},
 	{key: "registry.repositories"}, {key: "registry.keepImages"},
 	{key: "backup.schedule"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
