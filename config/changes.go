@@ -76,7 +76,7 @@ var settingRules = []settingRule{
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},
-	{key: "mirrors.kubernetesApt"}, {key: "mirrors.kubernetesAptKey"}, {key: "mirrors.containerdApt"}, {key: "mirrors.etcd"}, {key: "mirrors.registries"},
+	{key: "mirrors.kubernetesApt"}, {key: "mirrors.kubernetesAptKey"}, {key: "mirrors.containerdAptKey"}, {key: "mirrors.etcdSha256"}, {key: "mirrors.containerdApt"}, {key: "mirrors.etcd"}, {key: "mirrors.registries"},
 	{key: "mirrors.charts"}, {key: "mirrors.s3Endpoint"},
 	{key: "kubernetes.kubelet"}, {key: "kubernetes.kubeProxy"}, {key: "kubernetes.apiServer"}, {key: "kubernetes.controllerManager"},
 	{key: "kubernetes.scheduler"}, {key: "kubernetes.ignorePreflightErrors"}, {key: "kubernetes.containerd"},
