@@ -66,8 +66,11 @@ var systemPods = []struct {
 // pods are all that the platform runs. Init containers that ask for less than the pod's containers do not count.
 var pods = []pod{
 	{"calico", "calico-node", everyNode, []string{"installation/calicoNodeDaemonSet/spec/template/spec/containers/0/resources"}, 1},
-	// Typha scales with the nodes: two up to a hundred.
-	{"calico", "calico-typha", anyWorker, []string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 2},
+	// tigera/operator scales Typha with the nodes: see typhas. It tolerates every taint, as the operator does, so one of each
+	// is counted on the control plane as well.
+	{"calico", "calico-typha on the control plane", controlPlane, []string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 1},
+	{"calico", "tigera-operator on the control plane", controlPlane, []string{"resources"}, 1},
+	{"calico", "calico-typha", anyWorker, []string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 0},
 	{"calico", "calico-kube-controllers", anyWorker, []string{"installation/calicoKubeControllersDeployment/spec/template/spec/containers/0/resources"}, 1},
 	{"calico", "tigera-operator", anyWorker, []string{"resources"}, 1},
 	{"aws-cloud-controller-manager", "aws-cloud-controller-manager", controlPlane, []string{"resources"}, 1},
@@ -177,7 +180,8 @@ func renderedOf(t *testing.T, release string) []rendered {
 }
 
 // What an operator makes of a custom resource is not in any chart.
-var madeByOperators = []string{"calico/calico-node", "calico/calico-typha", "calico/calico-kube-controllers",
+var madeByOperators = []string{"calico/calico-node", "calico/calico-typha", "calico/calico-typha on the control plane",
+	"calico/tigera-operator on the control plane", "calico/calico-kube-controllers",
 	"kube-prometheus-stack/prometheus", "kube-prometheus-stack/alertmanager", "rabbitmq/rabbitmq-server", "postgresql/postgresql"}
 
 // The table is held against what the charts really make of the values: the same sum for every release, every container
@@ -254,14 +258,28 @@ func demand(t *testing.T, r *recorder, cfg *config.Config) []wanted {
 			asks = asks.plus(requestsAt(t, p.source, values, path))
 		}
 		copies := p.copies
-		if p.source == "rabbitmq" {
+		switch p.name {
+		case "rabbitmq-server":
 			copies = cfg.Addons.RabbitMQ.Replicas
+		case "calico-typha":
+			copies = typhas(len(cfg.Nodes))
 		}
 		for range copies {
 			all = append(all, wanted{p.source + "/" + p.name, p.where, asks})
 		}
 	}
 	return all
+}
+
+// typhas is the rule of tigera/operator v1.42.3, pkg/common/autoscale.go, for less than 200 nodes.
+func typhas(nodes int) int {
+	switch {
+	case nodes <= 2:
+		return 1
+	case nodes <= 4:
+		return 2
+	}
+	return 3
 }
 
 func requestsAt(t *testing.T, source string, values any, path string) amount {
