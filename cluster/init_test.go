@@ -120,9 +120,6 @@ func testInitFailures(t *testing.T) {
 			h.t.Errorf("a cluster was made: %s", h.read("/calls"))
 		}
 	}
-	set := func(key, value string) func(*scriptHost) string {
-		return func(h *scriptHost) string { h.env[key] = value; return "" }
-	}
 	file := func(path, content string) func(*scriptHost) string {
 		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
 	}

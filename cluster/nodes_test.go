@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+)
+
+func set(key, value string) func(*scriptHost) string {
+	return func(h *scriptHost) string { h.env[key] = value; return "" }
+}
+
+// testReadyFailures: the machine is one that the other scripts are not made for, or never gets done with its boot.
+func testReadyFailures(t *testing.T) {
+	host := func(t *testing.T) (*scriptHost, string) {
+		h := newScriptHost(t)
+		h.env = map[string]string{"TIMEOUT": "0"}
+		h.write("/etc/os-release", "ID=ubuntu\nVERSION_ID=24.04\n", 0o644)
+		h.stub("dpkg", "echo amd64")
+		h.stub("timeout", `shift; exec "$@"`)
+		for _, name := range []string{"cloud-init", "systemctl", "sleep"} {
+			h.stub(name, "")
+		}
+		return h, ""
+	}
+	refuses(t, "ready.sh", host, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "this machine runs rhel-9; the image has to be", spoil: func(h *scriptHost) string {
+			h.write("/etc/os-release", "ID=rhel\nVERSION_ID=9\n", 0o644)
+			return ""
+		}},
+		{says: "only amd64 instance types are supported (nodes[].instanceType)", spoil: stubbed("dpkg", "echo arm64")},
+		{says: "cloud-init is not done after 0 s", spoil: stubbed("timeout", "exit 124")},
+		{says: "cloud-init failed; see", spoil: stubbed("cloud-init", "exit 1")},
+		{says: "the machine does not allow logins after 0 s", spoil: func(h *scriptHost) string { h.write("/run/nologin", "", 0o644); return "" }},
+	})
+	h, _ := host(t)
+	h.stub("cloud-init", "exit 2") // done, with errors that it recovered from
+	h.succeeds(h.run("ready.sh", ""), "ready ubuntu-24.04 amd64")
+}
+
+func testJoinFailures(t *testing.T) {
+	stdin, err := pack(map[string]string{"discovery.conf": "    certificate-authority-data: Y2E=\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := func(t *testing.T) (*scriptHost, string) {
+		h := newScriptHost(t)
+		h.env = map[string]string{
+			"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.3", "ENDPOINT": "api.dev.internal:6443", "KUBELET_SETTINGS": "one",
+			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11",
+		}
+		h.stub("kubelet", "echo Kubernetes v1.36.3")
+		h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls; [ ! -e $ROOT/kubeadm-fails ] || exit 1
+mkdir -p $ROOT/var/lib/kubelet; case $* in join* | upgrade*) cat $ROOT/kubelet >$ROOT/var/lib/kubelet/config.yaml ;; esac
+case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/lib/kubelet/kubeadm-flags.env ;; esac`)
+		h.stub("curl", `case $* in *6443*) [ ! -e $ROOT/api-down ] || { echo "curl: (28) timed out" >&2; exit 28; }; echo ok ;; *) ! grep -q bad $ROOT/var/lib/kubelet/config.yaml ;; esac`)
+		h.stub("kubectl", `case $* in *discovery.conf*) cat $ROOT/other 2>/dev/null || true ;; *) [ ! -e $ROOT/unknown ] || { echo NotFound; exit 1; }; echo node/worker-1 ;; esac`)
+		for _, name := range []string{"systemctl", "journalctl", "sleep"} {
+			h.stub(name, `echo "`+name+` $*" >>$ROOT/calls`)
+		}
+		h.write("/kubelet", "good", 0o600)
+		return h, stdin
+	}
+	file := func(path, content string) func(*scriptHost) string {
+		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
+	}
+	noKeys := func(h *scriptHost) {
+		if h.read("/run/kubeadm-aws/discovery.conf") != "" {
+			h.t.Error("the joining kubeconfig stays on the host")
+		}
+	}
+	empty, err := pack(map[string]string{"other": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, "join.sh", fresh, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
+		{says: "is not base64 of a tar archive", spoil: func(*scriptHost) string { return "=" }},
+		{says: "standard input lacks discovery.conf", spoil: func(*scriptHost) string { return empty }},
+		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: noKeys},
+		{says: "does not answer from this machine: curl: (28) timed out. Look at the private DNS zone", spoil: file("/api-down", ""), after: noKeys},
+		{says: "this machine is already a node of a cluster that this program did not make", spoil: file("/etc/kubernetes/kubelet.conf", "x"), after: noKeys},
+		{says: "another machine is Ready as node worker-1", spoil: file("/other", "True"), after: noKeys},
+		{says: "kubeadm join fails; the whole output is in", spoil: file("/kubeadm-fails", ""), after: noKeys},
+		{says: "the kubelet is not healthy", spoil: file("/kubelet", "bad")},
+		{says: "does not register with the cluster", spoil: file("/unknown", "")},
+	})
+	// A worker that has joined goes back to the kubelet settings that worked.
+	h, _ := fresh(t)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	h.env["KUBELET_SETTINGS"] = "two"
+	h.write("/kubelet", "bad", 0o600)
+	h.fails(h.run("join.sh", stdin), 1, "the kubelet is not healthy", "the kubelet has its former settings again")
+	if got := h.read("/var/lib/kubelet/config.yaml"); got != "good" {
+		t.Errorf("the kubelet is left with %q", got)
+	}
+	h.write("/kubelet", "better", 0o600)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	if got := h.read("/var/lib/kubelet/config.yaml"); got != "better" {
+		t.Errorf("the kubelet has %q", got)
+	}
+	// Killed between two lines, then run again.
+	h, _ = fresh(t)
+	kubeadm := strings.TrimPrefix(h.read("/bin/kubeadm"), "#!/bin/bash\n")
+	h.stub("kubeadm", kubeadm+"\nkill -KILL $(ps -o ppid= -p $PPID)")
+	if o := h.run("join.sh", stdin); o.code != -1 {
+		t.Errorf("killed: %d", o.code)
+	}
+	h.stub("kubeadm", kubeadm)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	noKeys(h)
+}
+
+// apiHost is a control plane for the scripts that only ask the API.
+func apiHost(env map[string]string, kubectl string) func(t *testing.T) (*scriptHost, string) {
+	return func(t *testing.T) (*scriptHost, string) {
+		h := newScriptHost(t)
+		h.env = map[string]string{"RUN_DIR": h.at("/run")}
+		for k, v := range env {
+			h.env[k] = v
+		}
+		h.stub("kubectl", `echo "$*" >>$ROOT/calls
+if [ -e $ROOT/fails ] && grep -qe "$(cat $ROOT/fails)" <<<"$*"; then echo "the server is silent" >&2; exit 1; fi
+`+kubectl)
+		h.stub("sleep", "")
+		return h, ""
+	}
+}
+
+func failing(pattern string) func(h *scriptHost) string {
+	return func(h *scriptHost) string { h.write("/fails", pattern, 0o644); return "" }
+}
+
+func testNodeFailures(t *testing.T) {
+	host := apiHost(map[string]string{"NODE": "worker-1", "ROLE": "worker", "STARTUP_TAINT": StartupTaint, "TAINTS": "a=b:NoSchedule\n"},
+		`case $* in *"get node"*) printf '\n\nkubeadm-aws/unconfigured:NoSchedule \n' ;; esac`)
+	refuses(t, "node.sh", host, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "another run has been changing node worker-1 for 5 minutes", spoil: stubbed("flock", "exit 1")},
+		{says: "node worker-1 is not to be found: the server is silent", spoil: failing("get node")},
+		{says: "the labels of node worker-1 cannot be set (nodes[].labels)", spoil: failing("patch node")},
+		{says: "the taints of node worker-1 cannot be set (nodes[].taints)", spoil: failing("taint node")},
+	})
+	h, _ := host(t)
+	h.succeeds(h.run("node.sh", ""), "node worker-1 configured")
+}
+
+func testNodeDeleteFailures(t *testing.T) {
+	host := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1"}, `case $* in *"get node"*) echo "worker-1 True" ;; esac`)
+	kept := func(h *scriptHost) {
+		if strings.Contains(h.read("/calls"), "delete node") {
+			h.t.Error("the node is deleted although its pods could not leave")
+		}
+	}
+	refuses(t, "node-delete.sh", host, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000"), after: kept},
+		{says: "another run has been changing node worker-1 for 10 minutes", spoil: stubbed("flock", "exit 1"), after: kept},
+		{says: "other nodes have been draining for 3000 s", spoil: stubbed("flock", `[ "$3" != 8 ]`), after: kept},
+		{says: "the API does not answer, so node worker-1 cannot be drained", spoil: failing("get node"), after: kept},
+		{says: "could not be drained within 1 s; it is cordoned and still there", spoil: failing("^drain"), after: kept},
+	})
+	h, _ := host(t)
+	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+}
+
+func testNodesReadyFailures(t *testing.T) {
+	host := apiHost(map[string]string{"NODES": "master worker-1", "TIMEOUT": "0"}, `case $* in *items*type==*status*) echo "master=True worker-1=False " ;; esac`)
+	refuses(t, "nodes-ready.sh", host, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "not Ready after 0 s: worker-1. A node without a network plugin stays so"},
+		{says: "not Ready after 0 s: all: the server is silent", spoil: failing("get nodes")},
+	})
+}
