@@ -17,7 +17,12 @@ var (
 
 // withoutSecrets hides the user part and the query of every URL in a text, so that no message shows a password or token.
 func withoutSecrets(text string) string {
-	text = userInfo.ReplaceAllString(text, "://***@")
+	text = userInfo.ReplaceAllStringFunc(text, func(found string) string {
+		if found == "://git@" { // the user of every Git service, and of the examples
+			return found
+		}
+		return "://***@"
+	})
 	text = bareUserInfo.ReplaceAllString(text, "***@")
 	return query.ReplaceAllString(text, "$1?***")
 }

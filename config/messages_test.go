@@ -31,6 +31,7 @@ func TestExamplesFitTheValue(t *testing.T) {
 		"access: {adminCidrs: [9.9.9.9/32, ten]}":                             adminCommand(1),
 		"access: {adminCidrs: [9.9.9.9/32, 127.0.0.0/8]}":                     adminCommand(1),
 		"access: {adminCidrs: [8.8.8.8/24]}":                                  "8.8.8.0/24, or 8.8.8.8/32",
+		"addons: {argocd: {repoUrl: /srv/git}}":                               "https://github.com/example/platform.git or ssh://git@github.com/example/platform.git",
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32, 0.0.0.0/0]}":    adminCommand(1),
 		"mirrors: {charts: {'https://charts.jetstak.io': 'https://m.ex.io'}}": "did you mean https://charts.jetstack.io?",
 		"mirrors: {registries: {index.docker.io: 'https://m.ex.io'}}":         "docker.io: https://m.ex.io",

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const (
@@ -168,7 +169,7 @@ func (v *validator) acme(a Addons) {
 		v.fault("addons.acme.email", nil,
 			"is not set: cert-manager's account for dns.domain needs an address to warn before certificates end",
 			"pulumi config set --path kubeadm-aws:addons.acme.email admin@example.com")
-	case acme.Email != "" && !mailAddress.MatchString(acme.Email):
+	case acme.Email != "" && !mailAddress.MatchString(acme.Email) || strings.Contains(acme.Email, ".."):
 		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
 	}
 	if fault := urlFault(acme.Server, "https"); fault != "" {

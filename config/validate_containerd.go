@@ -62,6 +62,14 @@ func (v *validator) containerd(text string) {
 			v.fault(path, name, "is not a table of containerd's configuration", instead)
 		}
 	}
+	debug, _ := tables["debug"].(map[string]any)
+	for key, allowed := range map[string]string{"level": "trace|debug|info|warn|error|fatal|panic", "format": "text|json"} {
+		if value, ok := debug[key]; ok && ruleFault(allowed, value) != "" {
+			v.fault(path, value, fmt.Sprintf("%s of [debug] %s", key, ruleFault(allowed, value)), example)
+		}
+	}
+	plugins, _ := tables["plugins"].(map[string]any)
+	v.containerdPlugins(plugins)
 	for _, own := range ownContainerd {
 		if holds(tables, own.path) {
 			v.fault(path, strings.Join(own.path, "."), "cannot be set here: it "+own.why, "remove it")

@@ -73,6 +73,11 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 	}
 	v.openID(flags)
 	v.crossOrigin(flags)
+	const reads, writes = "max-requests-inflight", "max-mutating-requests-inflight"
+	if flags[reads] == "0" && flags[writes] == "0" && flags["enable-priority-and-fairness"] != "false" {
+		v.fault(at+reads, flags[reads],
+			"must not be 0 together with "+writes+": their sum is what priority and fairness divides", "600")
+	}
 }
 
 // csvItems are the items of a flag, which is empty when it is absent.
@@ -138,7 +143,7 @@ func (v *validator) leaderElection(c component) {
 // kubeProxy refuses fields that contradict each other or the network.
 func (v *validator) kubeProxy(fields map[string]any) {
 	const at = "kubernetes.kubeProxy."
-	if mode, ok := fields["mode"]; ok && mode != nil && mode != "iptables" && v.c.Cluster.CNI == "calico" {
+	if mode := fields["mode"]; (mode == "ipvs" || mode == "nftables") && v.c.Cluster.CNI == "calico" {
 		v.fault(at+"mode", mode,
 			"must be iptables, as Calico's data plane is: with two kinds of rules packets get lost",
 			"iptables, or cluster.cni: none with a CNI of your own")

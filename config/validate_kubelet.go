@@ -87,8 +87,15 @@ func (v *validator) kubelet(fields map[string]any) {
 			fmt.Sprintf("contradicts maxParallelImagePulls, which is %d", k.number("maxParallelImagePulls")),
 			"maxParallelImagePulls: 1 with it")
 	}
+	if size := k.text("containerLogMaxSize"); size != "" && !quantity.MatchString(size) {
+		refuse("containerLogMaxSize", "must be an amount such as 20Mi", `"20Mi"`)
+	}
+	if cpus := k.text("reservedSystemCPUs"); cpus != "" && !cpuSet.MatchString(cpus) {
+		refuse("reservedSystemCPUs", "must be numbers of CPUs and ranges of them", `"0-1,4"`)
+	}
 	v.shutdown(k)
 	v.soft(k)
+	v.nodeMonitor(k)
 	v.reserved(k)
 	if k.text("systemCgroups") != "" {
 		refuse("systemCgroups", "needs cgroupRoot, which systemd makes", "remove it")
@@ -100,6 +107,25 @@ func (v *validator) kubelet(fields map[string]any) {
 		refuse("enableSystemLogQuery", "needs enableSystemLogHandler", "enableSystemLogHandler: true with it")
 	}
 }
+
+// nodeMonitor checks that a node reports more than once before the controller manager takes it for lost.
+func (v *validator) nodeMonitor(k kubeletFields) {
+	const path = "kubernetes.controllerManager.node-monitor-grace-period"
+	flags := v.c.Kubernetes.ControllerManager
+	grace := periodOf(any(flags["node-monitor-grace-period"]), 50*time.Second)
+	period := periodOf(any(flags["node-monitor-period"]), 5*time.Second)
+	report := periodOf(k["nodeStatusUpdateFrequency"], 10*time.Second)
+	if flags["node-monitor-grace-period"] != "" || flags["node-monitor-period"] != "" || k["nodeStatusUpdateFrequency"] != nil {
+		if grace < 2*report || grace <= period {
+			v.fault(path, flags["node-monitor-grace-period"], fmt.Sprintf(
+				"is %s: it must be twice the kubelet's nodeStatusUpdateFrequency (%s) or more, and longer than node-monitor-period (%s), or nodes that live are taken for lost",
+				grace, report, period), max(4*report, 2*period).String())
+		}
+	}
+}
+
+// cpuSet is a list of CPUs such as 0-1,4.
+var cpuSet = regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`)
 
 // written is the field of the two that the user wrote, the first if both.
 func (k kubeletFields) written(first, second string) string {

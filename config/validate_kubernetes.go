@@ -187,6 +187,9 @@ func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
 	if strings.HasPrefix(name, "concurrent-") {
 		rule = concurrentRule
 	}
+	if rule == "" && (strings.HasSuffix(name, "sync-period") || strings.HasSuffix(name, "reconciliation-period")) {
+		rule = "1s.." // a loop without a pause
+	}
 	if reason == "" && rule != "" {
 		reason, example = ruleFault(rule, read), "remove it to take the default"
 	}
