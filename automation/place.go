@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,13 +54,21 @@ type place struct {
 // open makes the stack ready for operations.
 func open(ctx context.Context, op operation, cli *pulumiCLI, cfg *config.Config, l *log) (*place, error) {
 	if op.cloud == cloudAWS {
-		return openAWS(ctx, op, cli)
+		return openAWS(ctx, op, cli, l)
 	}
 	return openRehearsal(ctx, op, cli, cfg, l)
 }
 
 // openAWS selects a stack that the user has made; how its state and secrets are kept is the user's choice.
-func openAWS(ctx context.Context, op operation, cli *pulumiCLI) (*place, error) {
+func openAWS(ctx context.Context, op operation, cli *pulumiCLI, l *log) (*place, error) {
+	p := &place{cli: cli, dir: op.dir, state: "your Pulumi backend: pulumi stack --stack " + op.stack}
+	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" && filepath.IsAbs(backend.Path) {
+		c := stateCopyIn(backend.Path, backend.Path, op.stack)
+		c.real = true
+		if err := p.keepState(c, l); err != nil {
+			return nil, err
+		}
+	}
 	s, err := auto.SelectStackLocalSource(ctx, op.stack, op.dir, auto.Program(stack.Deploy), auto.Pulumi(cli))
 	if auto.IsSelectStack404Error(err) {
 		return nil, fail(exitCannotStart, fmt.Sprintf("pulumi stack init %s", op.stack), "there is no stack %s yet", op.stack)
@@ -71,7 +80,8 @@ func openAWS(ctx context.Context, op operation, cli *pulumiCLI) (*place, error) 
 		}
 		return nil, fail(exitCannotStart, next, "open stack %s: %s", op.stack, shortened(err))
 	}
-	return &place{Stack: s, cli: cli, dir: op.dir, state: "your Pulumi backend: pulumi stack --stack " + op.stack}, nil
+	p.Stack = s
+	return p, nil
 }
 
 // openRehearsal starts the sandbox and selects the stack in a copy of the project, made when it is new.
@@ -84,9 +94,12 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fail(exitCannotStart, "", "make the rehearsal's directory: %w", err)
+		return nil, fail(exitCannotStart, noWriting(dir), "make the rehearsal's directory: %w", err)
 	}
 	if err := p.hold(filepath.Join(dir, "lock"), op); err != nil {
+		return nil, err
+	}
+	if err := p.keepState(stateCopyIn(filepath.Join(dir, "state"), dir, op.stack), l); err != nil {
 		return nil, err
 	}
 	cli.mortal = &hostage{}
@@ -117,7 +130,11 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		Project: op.dir, Dir: dir, Stack: op.stack, Program: stack.Deploy, Settings: settings, CLI: cli,
 	}
 	if p.Stack, err = workspace.Open(ctx, p.sandbox); err != nil {
-		return nil, fail(exitCannotStart, "", "%w", err)
+		next := ""
+		if c := causeOf(err.Error()); c != nil {
+			next = c.advice(op, cfg.Region)
+		}
+		return nil, fail(exitCannotStart, next, "%w", err)
 	}
 	return p, nil
 }
@@ -145,7 +162,7 @@ func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config
 func (p *place) hold(path string, op operation) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fail(exitCannotStart, "", "open the rehearsal's lock: %w", err)
+		return fail(exitCannotStart, noWriting(filepath.Dir(path)), "open the rehearsal's lock: %w", err)
 	}
 	p.closers = append(p.closers, f.Close)
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {

@@ -260,9 +260,7 @@ func (p *kubernetesProvider) delete(r *request) error {
 	}
 	found := a.found(r)
 	switch {
-	case found == nil && r.typ == releaseType:
-		return fmt.Errorf("uninstall: Release not loaded: %s: release: not found", r.id)
-	case found == nil:
+	case found == nil: // pulumi-kubernetes fails here for a release: "uninstall: Release not loaded"
 		return nil
 	case r.typ == releaseType:
 		return a.uninstall(found)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,7 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 		return auto.Stack{}, err
 	}
 	env := map[string]string{
-		"PULUMI_BACKEND_URL":                            "file://" + filepath.Join(w.Dir, "state"),
+		"PULUMI_BACKEND_URL":                            (&url.URL{Scheme: "file", Path: filepath.Join(w.Dir, "state")}).String(),
 		"PULUMI_HOME":                                   filepath.Join(w.Dir, "home"),
 		"PULUMI_CONFIG_PASSPHRASE":                      passphrase,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -40,6 +41,15 @@ func podsResolve(ctx context.Context, r *run) finding {
 	if err := r.api.get(ctx, "/api/v1/namespaces/default/services/kubernetes", &api); err != nil {
 		return broken(look, err)
 	}
+	// A pod on a node that is not Ready never starts; waiting for it would hide the reason, which the check "nodes" names.
+	var down []string
+	nodes = slices.DeleteFunc(nodes, func(n node) bool {
+		_, ready := is(n.Status.Conditions, "Ready", "True")
+		if !ready {
+			down = append(down, n.Metadata.Name)
+		}
+		return !ready
+	})
 	namespace, remove, err := r.scratch(ctx, "dns")
 	if err != nil {
 		return broken(look, err)
@@ -55,6 +65,9 @@ func podsResolve(ctx context.Context, r *run) finding {
 		if fault := r.resolve(ctx, namespace, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP, deadline); fault != "" {
 			faults = append(faults, n.Metadata.Name+": "+fault)
 		}
+	}
+	if len(down) > 0 {
+		faults = append(faults, "not asked, because the node is not Ready: "+strings.Join(down, ", "))
 	}
 	if len(faults) > 0 {
 		return failed(look, "%s", join(faults))

@@ -89,13 +89,19 @@ func nodeTaints(ctx context.Context, r *run) finding {
 	}
 	var faults, look []string
 	for _, n := range nodes {
+		var has []string // a taint may stand there once for each effect
 		for _, t := range n.Spec.Taints {
-			if hint, bad := passing[t.Key]; bad {
-				faults = append(faults, n.Metadata.Name+" has "+t.Key)
-				if !slices.Contains(look, hint) {
-					look = append(look, hint)
-				}
+			hint, bad := passing[t.Key]
+			if !bad || slices.Contains(has, t.Key) {
+				continue
 			}
+			has = append(has, t.Key)
+			if !slices.Contains(look, hint) {
+				look = append(look, hint)
+			}
+		}
+		if len(has) > 0 {
+			faults = append(faults, n.Metadata.Name+" has "+strings.Join(has, ", "))
 		}
 	}
 	if len(faults) > 0 {

@@ -21,6 +21,8 @@ const (
 	OK      = "ok"
 	Failed  = "FAILED"
 	Skipped = "skipped"
+	// Waiting is a check that fails and is tried again; its outcome follows.
+	Waiting = "waiting"
 )
 
 // Result is what one check found.
@@ -41,7 +43,7 @@ type Options struct {
 	Hosts bool
 	// Wait is how long a check that fails is tried again before it counts.
 	Wait time.Duration
-	// Report gets each result as soon as it is final. May be nil.
+	// Report gets each result as soon as it is final, and a check that is tried again when it fails first. May be nil.
 	Report func(Result)
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
@@ -123,6 +125,10 @@ func Run(ctx context.Context, api *API, o Options) ([]Result, error) {
 	var results []Result
 	for _, c := range checks {
 		f := c.run(ctx, r)
+		if f.status == Failed && o.Now().Before(deadline) {
+			// What is wrong now is told now: the tries that follow may take the whole of Options.Wait.
+			o.Report(Result{Check: c.name, Status: Waiting, Message: f.message, LookAt: f.lookAt})
+		}
 		for f.status == Failed && ctx.Err() == nil && o.Now().Before(deadline) {
 			if err := o.pause(ctx, tryAgainAfter); err != nil {
 				break
