@@ -84,6 +84,16 @@ func TestMirrorsFromContext(t *testing.T) {
 	}
 }
 
+func TestAMirrorInECRIsWarnedOf(t *testing.T) {
+	c, err := loadText(t, "dev", "mirrors: {registries: {docker.io: 'https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/v2/hub'}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := strings.Join(c.Warnings(), "\n"); !strings.Contains(all, `mirrors.registries["docker.io"] is in ECR`) {
+		t.Errorf("warnings are %s", all)
+	}
+}
+
 // Settings are printed, logged and exported in several places. None of them may show a password.
 func TestSecretsDoNotPrint(t *testing.T) {
 	c, err := loadText(t, "dev", "mirrors: {registries: {docker.io: {url: 'https://m.example.com', username: robot, password: hunter2}}}")

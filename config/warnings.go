@@ -60,6 +60,12 @@ func (c *Config) Warnings() []string {
 				i, text, adminCommand(i))
 		}
 	}
+	for _, registry := range sortedKeys(c.Mirrors.Registries) {
+		if strings.Contains(c.Mirrors.Registries[registry].URL, ".dkr.ecr.") {
+			warn("%s is in ECR, whose passwords end after twelve hours, and no host renews one. Take a mirror that logs in to ECR by itself",
+				child("mirrors.registries", registry))
+		}
+	}
 	if c.Cluster.CNI == "none" {
 		warn("cluster.cni is none: nodes are not Ready, and add-ons wait, until you have installed a network for pods")
 	}

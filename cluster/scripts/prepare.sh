@@ -166,7 +166,7 @@ fetch_key() { # URL FILE: apt reads keys in ASCII armour
 
 fetch() { # URL FILE
 	within 300 curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 300 -o "$2" "$1" 2>"$2.error" ||
-		{ say "$1: $(tail -n 1 "$2.error")"; return 1; }
+		{ say "$1: $(grep . "$2.error" | tail -n 1 || echo "no answer in time")"; return 1; }
 	rm "$2.error"
 }
 
@@ -216,11 +216,11 @@ grow_disk() {
 		fi
 		# The root disk may be full, and growpart writes a copy of the partition table.
 		message=$(TMPDIR=/run within 120 growpart "/dev/${disk##*/}" "$(cat "$partition/partition")" 2>&1) || [[ $message = NOCHANGE* ]] ||
-			die "growpart fails: ${message##*$'\n'}"
+			die "growpart fails: ${message//$'\n'/; }"
 	fi
 	case $(findmnt -n -r -o FSTYPE /) in
-	ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message##*$'\n'}" ;;
-	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message##*$'\n'}" ;;
+	ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message//$'\n'/; }" ;;
+	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message//$'\n'/; }" ;;
 	esac
 	# A file system has less room than its disk: it needs some for inodes and a journal.
 	room=$(df --block-size=1G --output=size / | tail -n 1)
