@@ -111,7 +111,7 @@ type DNS struct {
 	CreateZone bool `json:"createZone"`
 	// ZoneID is the id of the zone, such as Z0123456789ABC, for an account with two public zones of this name. Empty looks it up.
 	ZoneID string `json:"zoneId"`
-	// IngressHosts are the names below Domain that the certificate covers beside the add-ons' own.
+	// IngressHosts are the names below Domain that the certificate covers in addition to the add-ons' own.
 	IngressHosts []string `json:"ingressHosts"`
 }
 

@@ -34,7 +34,7 @@ func (f Fault) Error() string {
 // Errors are all the faults of a configuration, in the order of its keys.
 type Errors []Fault
 
-// Error lists every fault, so that one run is enough to mend them all.
+// Error lists every fault, so that one run is enough to fix them all.
 func (e Errors) Error() string { return listFaults(e, "created") }
 
 // listFaults lists faults below a line that says what did not happen to the stack.

@@ -32,7 +32,7 @@ var (
 		"runOnce":                  "would end the kubelet after its first pods",
 		"serverTLSBootstrap":       "needs an approver that this program does not install; without one, logs and exec stop working",
 		"staticPodPath":            "is where kubeadm puts the control plane",
-		"staticPodURL":             "would let another host start pods beside the control plane",
+		"staticPodURL":             "would let another host start pods next to the control plane",
 		"staticPodURLHeader":       "goes with staticPodURL",
 		"tlsCertFile":              "is the cluster's PKI",
 		"tlsPrivateKeyFile":        "is the cluster's PKI",

@@ -180,11 +180,11 @@ func bound(text string) float64 {
 	return float64(d)
 }
 
-// cipherFault says which of the names is no cipher suite that is secure, or "".
+// cipherFault says which of the names is not a secure cipher suite, or "".
 func cipherFault(names []string) string {
 	for _, name := range names {
 		if !slices.ContainsFunc(tls.CipherSuites(), func(c *tls.CipherSuite) bool { return c.Name == name }) {
-			return fmt.Sprintf("names %q, which is no cipher suite, or an insecure one", name)
+			return fmt.Sprintf("names %q, which is unknown or insecure", name)
 		}
 	}
 	return ""

@@ -37,7 +37,7 @@ func secretCommand(name string) string {
 	return fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
 }
 
-// plainSecret is the fault of a secret that anybody with the repository can read.
+// plainSecret is the fault of a secret that everyone with the repository can read.
 func plainSecret(name string) Fault {
 	return Fault{
 		Key:     Namespace + ":" + name,
@@ -84,7 +84,7 @@ func (c *Config) mirrorPasswords() []string {
 	return keys
 }
 
-// plainMirrorPassword is the fault of a mirror's password that anybody with the repository can read.
+// plainMirrorPassword is the fault of a mirror's password that everyone with the repository can read.
 func plainMirrorPassword(key string) Fault {
 	return Fault{
 		Key:     Namespace + ":" + key,

@@ -40,7 +40,7 @@ func domainFault(name string) string {
 	labels := strings.Split(name, ".")
 	switch {
 	case name != strings.ToLower(name):
-		return "must be in small letters"
+		return "must be in lowercase letters"
 	case strings.HasSuffix(name, "."):
 		return "must not end in a dot"
 	case strings.Contains(name, "://"):
@@ -54,7 +54,7 @@ func domainFault(name string) string {
 	}
 	for _, label := range labels {
 		if !dnsLabel.MatchString(label) {
-			return fmt.Sprintf("%q in it is no DNS label: 1 to 63 small letters, digits and dashes, with no dash at the ends", label)
+			return fmt.Sprintf("%q in it is not a DNS label, which is 1 to 63 lowercase letters, digits and dashes, with no dash at the ends", label)
 		}
 	}
 	return ""
@@ -78,7 +78,7 @@ func qualifiedNameFault(key string) string {
 	if !prefixed {
 		name = key
 	} else if prefix == "" || len(prefix) > 253 || !subdomain(prefix) {
-		return "the part before the slash must be a DNS name in small letters"
+		return "the part before the slash must be a DNS name in lowercase letters"
 	}
 	if !nameSegment.MatchString(name) {
 		return "must be 1 to 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit, with an optional DNS name and a slash before"

@@ -45,7 +45,7 @@ func (v *validator) restoreFrom(key string) {
 	case strings.HasPrefix(key, "s3://"):
 		v.fault(path, key, "must be a key without the bucket: the bucket is the stack's own", example)
 	case strings.EqualFold(key, "latest"):
-		v.fault(path, key, "is written in small letters", "latest")
+		v.fault(path, key, "is written in lowercase letters", "latest")
 	case len(key) > maxObjectKey || !objectKey.MatchString(key) || strings.Contains(key, ".."):
 		v.fault(path, key, "is not the key of an object in S3", example)
 	case !strings.HasSuffix(key, ".db"):

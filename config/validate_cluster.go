@@ -30,7 +30,7 @@ func (v *validator) cluster() {
 			"platform-dev")
 	case !clusterName.MatchString(c.Name):
 		v.fault("cluster.name", c.Name,
-			"must begin with a small letter and go on with small letters, digits and dashes, with no dash at the end",
+			"must begin with a lowercase letter and go on with lowercase letters, digits and dashes, with no dash at the end",
 			"platform-dev")
 	case reservedPrefixOf(c.Name) != "":
 		v.fault("cluster.name", c.Name,

@@ -112,7 +112,7 @@ func (v *validator) crossOrigin(flags map[string]string) {
 	}
 }
 
-// originFault says why a pattern is none that kube-apiserver takes for the origin of a request, or "".
+// originFault says why kube-apiserver refuses a pattern for the origin of a request, or "".
 func originFault(pattern string) string {
 	if _, err := regexp.Compile(pattern); err != nil {
 		return "is not a regular expression"

@@ -111,7 +111,7 @@ func (v *validator) registry() {
 			v.fault(path, name, fmt.Sprintf("must have %d to %d characters", minRepository, maxRepository), "fastapi")
 		case !ecrName.MatchString(name):
 			v.fault(path, name,
-				"must be small letters and digits, with single dots, dashes, underscores or slashes between them",
+				"must be lowercase letters and digits, with single dots, dashes, underscores or slashes between them",
 				"team/fastapi")
 		}
 	}

@@ -23,7 +23,7 @@ func (v *validator) nodes() {
 		v.instanceType(at("instanceType"), n)
 		if n.Zone < 0 || n.Zone >= len(v.c.Network.Zones) {
 			v.fault(at("zone"), n.Zone,
-				fmt.Sprintf("is no position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)),
+				fmt.Sprintf("is not a position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)),
 				"0")
 		}
 		v.between(at("volumeSize"), n.VolumeSize, minVolume, maxVolume, "GiB for the system, the images and logs", 40)
@@ -72,7 +72,7 @@ func (v *validator) nodeName(path, name string) {
 	case len(name) > maxNodeName:
 		v.fault(path, name, fmt.Sprintf("must have at most %d characters", maxNodeName), "worker-3")
 	case !dnsLabel.MatchString(name):
-		v.fault(path, name, "must be a host name: small letters, digits and dashes, with no dash at the ends", "worker-3")
+		v.fault(path, name, "must be a host name: lowercase letters, digits and dashes, with no dash at the ends", "worker-3")
 	case strings.Trim(name, "0123456789") == "":
 		v.fault(path, name, "must have a letter: YAML and DNS take digits alone for a number", "worker-3")
 	case name == "localhost":
