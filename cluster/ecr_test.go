@@ -15,6 +15,7 @@ import (
 // ecr plays the metadata service of an instance and the API of ECR.
 type ecr struct {
 	refuse bool
+	token  string // the answer of ECR, in place of a good one
 	signed string // the Authorization header of the call
 	called string // the X-Amz-Target of the call
 }
@@ -37,6 +38,9 @@ func (e *ecr) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		login := base64.StdEncoding.EncodeToString([]byte("AWS:eyJwYXlsb2FkIjoi+/=="))
+		if e.token != "" {
+			login = e.token
+		}
 		fmt.Fprintf(w, `{"authorizationData":[{"authorizationToken":"%s","expiresAt":1.79e9,"proxyEndpoint":"https://123456789012.dkr.ecr.eu-central-1.amazonaws.com"}]}`, login)
 	default:
 		http.NotFound(w, r)
@@ -102,6 +106,37 @@ func TestECRFailuresAreNamed(t *testing.T) {
 			}
 			if !strings.Contains(complaint, c.want) || strings.Contains(complaint, "hush") {
 				t.Errorf("said %q, want %q and no secret", complaint, c.want)
+			}
+		})
+	}
+}
+
+func testECRFailures(t *testing.T) {
+	const image = `{"image":"123456789012.dkr.ecr.eu-central-1.amazonaws.com/x"}`
+	for _, c := range []struct {
+		says, request string
+		e             ecr
+		metadata      string
+	}{
+		{"not an image in ECR: nothing", `{}`, ecr{}, ""},
+		{"the metadata service gives no credentials: has this machine an instance profile?", image, ecr{}, "http://127.0.0.1:1"},
+		{"ECR in eu-central-1 refuses: User is not authorized", image, ecr{refuse: true}, ""},
+		{"ECR in eu-central-1 gives no login", image, ecr{token: "===="}, ""},
+		{"gives a login of a kind that is not known", image, ecr{token: base64.StdEncoding.EncodeToString([]byte("AWS:\"}'"))}, ""},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			h := newScriptHost(t)
+			h.stub("sleep", "")
+			server := httptest.NewServer(&c.e)
+			defer server.Close()
+			h.env = map[string]string{"METADATA": server.URL, "ECR_ENDPOINT": server.URL}
+			if c.metadata != "" {
+				h.env["METADATA"] = c.metadata
+			}
+			o := h.run("ecr-credentials.sh", c.request)
+			h.fails(o, 1, c.says)
+			if o.stdout != "" || strings.Contains(o.stderr, "hush") {
+				t.Errorf("answers %q, says %q", o.stdout, o.stderr)
 			}
 		})
 	}

@@ -37,6 +37,7 @@ func (m *messages) of(script string) string {
 
 // TestEveryFailurePathHasRun runs the tests of all scripts, then looks for messages of `die` that no test has seen.
 func TestEveryFailurePathHasRun(t *testing.T) {
+	tested := map[string]bool{"limit.sh": true} // TestHangingScriptsEnd
 	for _, script := range []struct {
 		name string
 		test func(t *testing.T)
@@ -44,6 +45,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"etcd-snapshot.sh", testSnapshotFailures},
 		{"backup.sh", testBackupFailures},
 		{"init.sh", testInitFailures},
+		{"ecr-credentials.sh", testECRFailures},
 		{"join.sh", testJoinFailures},
 		{"node.sh", testNodeFailures},
 		{"node-delete.sh", testNodeDeleteFailures},
@@ -51,6 +53,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"ready.sh", testReadyFailures},
 		{"prepare.sh", testPrepareFailures},
 	} {
+		tested[script.name] = true
 		ran := false // not so when -run asks for others
 		t.Run(script.name, func(t *testing.T) { ran = true; script.test(t) })
 		if !ran {
@@ -60,6 +63,11 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 			if !strings.Contains(said.of(script.name), message) {
 				t.Errorf("%s: no test has reached the failure that says %q", script.name, message)
 			}
+		}
+	}
+	for _, file := range scriptFiles(t) {
+		if !tested[filepath.Base(file)] {
+			t.Errorf("nothing makes %s fail", file)
 		}
 	}
 }
