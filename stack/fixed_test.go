@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"kubeadm-aws/sandbox"
 )
@@ -116,5 +117,24 @@ func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...st
 	}
 	if t.Failed() {
 		t.Logf("printed:\n%s", tail(o.printed, 6000))
+	}
+}
+
+// TestAuthoritiesAfterTenYears: the program would make new ones, and the running control plane refuses them before
+// anything is replaced there.
+func TestAuthoritiesAfterTenYears(t *testing.T) {
+	r := rehearse(t, "dev", small())
+	r.up().must(t)
+	if err := r.box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	later := func() time.Time { return time.Now().AddDate(10, 0, 0) }
+	box, err := sandbox.Start(sandbox.Options{Stack: "dev", Dir: r.workspace.Dir, Now: later})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.box = box
+	if o := r.up(); o.err == nil || !strings.Contains(o.printed, "it is another cluster's control plane") {
+		t.Errorf("up replaces the authorities of a running cluster: %v\n%s", o.err, tail(o.printed, 2000))
 	}
 }
