@@ -1,6 +1,7 @@
 package addons
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -150,5 +151,26 @@ func TestLogsAreLabelledByWhereTheyComeFrom(t *testing.T) {
 	}
 	if strings.Count(inputs, "    DB /var/log/") != strings.Count(inputs, "[INPUT]") {
 		t.Error("an input forgets at a restart how far it has read")
+	}
+}
+
+// unmanagedDefinitions are the charts that keep their custom resource definitions in crds/. Helm installs those once and
+// never upgrades them. The other charts have theirs in templates, which every up upgrades.
+var unmanagedDefinitions = []chart{loadBalancerChart, rabbitmqChart}
+
+// The command that upgrades definitions has to name the chart and the version that the program installs.
+func TestDefinitionsThatHelmNeverUpgradesHaveTheirCommand(t *testing.T) {
+	text, err := os.ReadFile("../docs/addons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range unmanagedDefinitions {
+		reference, repository := c.from(nil)
+		if repository != "" {
+			reference += " --repo " + repository
+		}
+		if want := "helm show crds " + reference + " --version " + c.version + " | kubectl apply --server-side"; !strings.Contains(string(text), want) {
+			t.Errorf("docs/addons.md does not say: %s", want)
+		}
 	}
 }
