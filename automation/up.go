@@ -50,12 +50,14 @@ func up(ctx context.Context, s *session) error {
 		return err
 	})
 	if err != nil {
+		s.tellTroubles(ctx, p, w.unready)
 		return s.engine(err, w)
 	}
 	if err := s.upTimeline(ctx, p, w); err != nil {
 		return err
 	}
 	s.report(exported, false)
+	s.tellNotReady(ctx, p)
 	return nil
 }
 
@@ -126,6 +128,7 @@ func (s *session) plan(ctx context.Context, p *place) (*watcher, error) {
 		return nil, s.engine(err, w)
 	}
 	s.log.emit(w.planEvent())
+	s.tellFolded(w)
 	return w, s.refuseLostControlPlane(ctx, p, w.plan)
 }
 
@@ -174,5 +177,22 @@ func (s *session) unlock(p *place) {
 	if err := p.Cancel(ctx); err != nil {
 		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
 			"go run ./automation cancel --stack %s --cloud %s", shortened(err), s.op.stack, s.op.cloud)})
+	}
+}
+
+// tellFolded says once what the engine says of each resource, and names renewed certificates as such.
+func (s *session) tellFolded(w *watcher) {
+	renewed := 0
+	for _, c := range w.plan {
+		if c.Op == "replace" && strings.Contains(c.URN, "tls:index/locallySignedCert:LocallySignedCert::") {
+			renewed++
+		}
+	}
+	if renewed > 0 {
+		s.info(fmt.Sprintf("%d %s renewed.", renewed, plural(renewed, "certificate is", "certificates are")))
+	}
+	if w.notKnown > 0 {
+		s.info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
+			w.notKnown, plural(w.notKnown, "resource", "resources")))
 	}
 }

@@ -35,6 +35,10 @@ type watcher struct {
 	plan     []plannedChange
 	// installs are the Helm releases that the plan makes.
 	installs []helmRelease
+	// unready are the Helm releases that did not become ready.
+	unready []string
+	// notKnown counts the resources whose inputs are not known in a preview. The engine warns of each.
+	notKnown int
 	// said are the errors that were reported.
 	said []string
 }
@@ -214,12 +218,19 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 	if severity != "error" && !w.log.first(d.URN+message) {
 		return
 	}
+	if severity == "warning" && strings.Contains(message, "inputs that are not known during preview") {
+		w.notKnown++
+		return
+	}
 	resource := ""
 	if d.URN != "" {
 		resource = readable(d.URN)
 	}
 	if severity == "error" {
 		w.said = append(w.said, message)
+		if types, _ := splitURN(d.URN); types[len(types)-1] == releaseType {
+			w.unready = append(w.unready, d.URN)
+		}
 	}
 	w.log.emit(event{Kind: kindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
 }

@@ -54,3 +54,21 @@ func (s *Sandbox) InstanceStates(ctx context.Context, ids []string) (map[string]
 
 // stopped reports whether an instance does not run.
 func (o *object) stopped() bool { return o.str("instanceState") == stateStopped }
+
+// NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is
+// stopped". Nil when the API does not answer.
+func (s *Sandbox) NotReady() []string {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := a.api(); err != nil {
+		return nil
+	}
+	var all []string
+	for _, node := range a.all("k8s/Node") {
+		if why := a.notReady(node.str("name")); why != "" {
+			all = append(all, node.str("name")+" is not Ready: "+why)
+		}
+	}
+	return all
+}
