@@ -16,7 +16,7 @@ func dataAlerts(cfg *config.Config) map[string][]alert {
 		groups["redis"] = redisAlerts()
 	}
 	if cfg.Addons.PostgreSQL.On() {
-		groups["postgresql"] = postgresqlAlerts()
+		groups["postgresql"] = postgresqlAlerts(cfg.Addons.PostgreSQL.BacksUp())
 	}
 	return groups
 }
@@ -48,9 +48,20 @@ func redisAlerts() []alert {
 	}
 }
 
-func postgresqlAlerts() []alert {
-	return []alert{
+func postgresqlAlerts(backsUp bool) []alert {
+	alerts := []alert{
 		{"PostgreSQLDown", `max(cnpg_collector_up{namespace="data"}) < 1 or absent(cnpg_collector_up{namespace="data"})`, "5m", "critical",
 			"PostgreSQL does not answer.", "Look at: kubectl -n data describe cluster postgresql, and kubectl -n data get pods -l cnpg.io/cluster=postgresql."},
 	}
+	if !backsUp {
+		return alerts
+	}
+	return append(alerts,
+		// 0 is a database that has no backup yet.
+		alert{"PostgreSQLBackupTooOld", `time() - max(cnpg_collector_last_available_backup_timestamp{namespace="data"}) > 2 * 24 * 3600`, "3h", "critical",
+			"PostgreSQL has had no base backup for two days.", "Look at: kubectl -n data get backups, and kubectl -n data describe cluster postgresql."},
+		alert{"PostgreSQLLogNotArchived",
+			`max(cnpg_pg_stat_archiver_last_failed_time{namespace="data"}) > max(cnpg_pg_stat_archiver_last_archived_time{namespace="data"})`, "20m", "critical",
+			"PostgreSQL's write-ahead log does not reach the bucket. A restore ends where it stopped, and the log fills the volume.",
+			"Look at: journalctl -u postgresql-backup-credentials on the control plane, and kubectl -n data logs postgresql-1 -c postgres."})
 }

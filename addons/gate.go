@@ -50,8 +50,10 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 // could only wait for a controller that may be dead. The gate removes it with all others of its kind, and knows how to do
 // that without a controller. An object that goes while its gate stays, such as an Ingress of a domain that was taken out
 // of the configuration, is deleted by the engine.
-func (b *builder) behind(gate pulumi.Resource, name string, args kube.ObjectArgs, needs []pulumi.Resource) (*kube.Object, error) {
-	return b.object(name, args, append(needs, gate), pulumi.DeletedWith(gate))
+func (b *builder) behind(
+	gate pulumi.Resource, name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption,
+) (*kube.Object, error) {
+	return b.object(name, args, append(needs, gate), append(opts, pulumi.DeletedWith(gate))...)
 }
 
 // applicationsGate deletes Argo CD's Applications with all that they deployed. The gates of what Applications deploy

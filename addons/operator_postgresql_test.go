@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"kubeadm-aws/config"
 )
 
 const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg"
@@ -26,7 +28,13 @@ func TestRealPostgreSQLOperator(t *testing.T) {
 	server.define(cloudNativePG)
 	server.kubectl("create", "namespace", "cnpg-system")
 	startCloudNativePG(server)
-	for name, change := range shippedStacks(t) {
+	stacks := shippedStacks(t)
+	stacks["restored"] = func(c *config.Config) {
+		everything(c)
+		c.Addons.PostgreSQL.Generation = "2"
+		c.Addons.PostgreSQL.Restore = config.PostgreSQLRestore{From: "postgresql", TargetTime: "2026-11-25T01:30:00Z"}
+	}
+	for name, change := range stacks {
 		t.Run(name, func(t *testing.T) {
 			a := &api{t: t, kubeconfig: server.kubeconfig}
 			r := install(t, nil, change)
@@ -47,6 +55,7 @@ func TestRealPostgreSQLOperator(t *testing.T) {
 				return err == nil
 			})
 			postgresqlIsMade(a, namespace, waitsFor(t, cluster))
+			postgresqlIsBackedUp(a, namespace, manifest(t, r.find(t, "postgresql-backup"), namespace))
 			postgresqlCanBeDrained(a, namespace)
 			postgresqlSeesItsPassword(a, namespace)
 			postgresqlImageMovesForward(a, namespace, waitsFor(t, cluster))
@@ -161,6 +170,14 @@ func postgresqlIsMade(a *api, namespace string, wait []string) {
 	if a.done(namespace, postgresqlObject, wait) {
 		a.t.Error("done before the database answers")
 	}
+}
+
+func postgresqlIsBackedUp(a *api, namespace, schedule string) {
+	a.t.Helper()
+	a.applyJSON(schedule)
+	a.until("the operator starts the first backup", func() bool {
+		return a.get(namespace, "backups.postgresql.cnpg.io", "{.items[0].spec.method} {.items[0].spec.cluster.name}") == "barmanObjectStore postgresql"
+	})
 }
 
 func postgresqlCanBeDrained(a *api, namespace string) {

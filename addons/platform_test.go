@@ -137,6 +137,9 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 			args.CertificateARN = pulumi.StringPtr("arn:aws:acm:eu-central-1:1:certificate/1")
 			args.ZoneID = pulumi.StringPtr("Z1")
 		}
+		if cfg.Addons.PostgreSQL.BacksUp() {
+			args.DatabaseBackupRole = pulumi.String("arn:aws:iam::1:role/dev-postgresql-backup")
+		}
 		if cfg.Addons.Logging.On() {
 			args.LogBucket = pulumi.StringPtr("logs")
 		}

@@ -45,8 +45,20 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 		return err
 	}
 	b.operands = append(b.operands, gate)
-	if _, err := b.behind(gate, "postgresql", postgresqlCluster(b.cfg), needs(vol.class, vol.gate, credentials)); err != nil {
+	keys, err := b.backupCredentials(data)
+	if err != nil {
 		return err
+	}
+	server, err := b.behind(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
+		// A restore is a new database in place of the old one, and both have one name.
+		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}), pulumi.DeleteBeforeReplace(true))
+	if err != nil {
+		return err
+	}
+	if b.cfg.Addons.PostgreSQL.BacksUp() {
+		if _, err := b.object("postgresql-backup", scheduledBackup(b.cfg), needs(server)); err != nil {
+			return err
+		}
 	}
 	return b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
 }
@@ -62,7 +74,11 @@ func postgresqlOperatorValues(cfg *config.Config) kube.Values {
 // postgresqlInstances is the number of database servers. One keeps its data on one volume in one zone.
 const postgresqlInstances = 1
 
-func postgresqlCluster(cfg *config.Config) kube.ObjectArgs {
+// GenerationAnnotation carries addons.postgresql.generation on the Cluster.
+const GenerationAnnotation = "kubeadm-aws/generation"
+
+func (b *builder) postgresqlCluster() kube.ObjectArgs {
+	cfg, settings := b.cfg, b.cfg.Addons.PostgreSQL
 	spec := kube.Values{
 		"imageName": postgresqlImage,
 		"instances": postgresqlInstances,
@@ -70,25 +86,53 @@ func postgresqlCluster(cfg *config.Config) kube.ObjectArgs {
 		"enablePDB": postgresqlInstances > 1,
 		"storage": kube.Values{
 			"storageClass": storageClass,
-			"size":         fmt.Sprintf("%dGi", cfg.Addons.PostgreSQL.StorageGiB),
+			"size":         fmt.Sprintf("%dGi", settings.StorageGiB),
 		},
-		"bootstrap": kube.Values{"initdb": kube.Values{
-			"database": "app",
-			"owner":    "app",
-			"secret":   kube.Values{"name": "postgresql-app"},
-		}},
+		"bootstrap": bootstrap(settings),
 		"resources": kube.Values{"requests": kube.Values{"cpu": "100m", "memory": "384Mi"}},
+	}
+	if settings.BacksUp() {
+		spec["backup"] = kube.Values{
+			"barmanObjectStore": b.objectStore(settings.Archive()),
+			"retentionPolicy":   fmt.Sprintf("%dd", settings.Backup.RetentionDays),
+		}
+	}
+	if from := settings.Restore.From; from != "" {
+		spec["externalClusters"] = []kube.Values{{"name": from, "barmanObjectStore": b.objectStore(from)}}
 	}
 	if place := storagePlacement(cfg); place != nil {
 		spec["affinity"] = kube.Values{"nodeSelector": place.selector, "tolerations": place.tolerations}
 	}
 	return kube.ObjectArgs{
-		APIVersion: "postgresql.cnpg.io/v1",
-		Kind:       "Cluster",
-		Name:       "postgresql",
-		Namespace:  dataNamespace,
-		Fields:     kube.Values{"spec": spec},
+		APIVersion:  "postgresql.cnpg.io/v1",
+		Kind:        "Cluster",
+		Name:        "postgresql",
+		Namespace:   dataNamespace,
+		Annotations: generation(settings),
+		Fields:      kube.Values{"spec": spec},
 		// The condition alone is still true from before a change; the image is what the operator has read.
 		WaitFor: []string{"jsonpath={.status.image}=" + postgresqlImage, "condition=Ready"},
 	}
+}
+
+// generation is empty for the first database, as for those of stacks that were made before there were generations: an
+// annotation that appears would replace them.
+func generation(settings config.PostgreSQL) map[string]string {
+	if settings.Generation == "" {
+		return nil
+	}
+	return map[string]string{GenerationAnnotation: settings.Generation}
+}
+
+// bootstrap is read when the database is new and ignored afterwards.
+func bootstrap(settings config.PostgreSQL) kube.Values {
+	application := kube.Values{"database": "app", "owner": "app", "secret": kube.Values{"name": "postgresql-app"}}
+	if settings.Restore.From == "" {
+		return kube.Values{"initdb": application}
+	}
+	application["source"] = settings.Restore.From
+	if settings.Restore.TargetTime != "" {
+		application["recoveryTarget"] = kube.Values{"targetTime": settings.Restore.TargetTime}
+	}
+	return kube.Values{"recovery": application}
 }

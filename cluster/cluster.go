@@ -60,6 +60,8 @@ type Cluster struct {
 	APIReady   pulumi.Resource
 	// Machine is the control plane's: with it dies all that is in the cluster.
 	Machine pulumi.Resource
+	// MachineID is the provider id of that machine. A step that has to run again on another machine has it among its settings.
+	MachineID pulumi.StringInput
 	// Joined holds the last step of every host.
 	Joined []pulumi.Resource
 
@@ -80,7 +82,7 @@ func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
 		return nil, err
 	}
 	name := cfg.Cluster.Name
-	c := &Cluster{Machine: first.Machine}
+	c := &Cluster{Machine: first.Machine, MachineID: first.ProviderID}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}

@@ -23,6 +23,8 @@ const (
 	fixed
 	// growing settings are numbers that never get smaller.
 	growing
+	// kept settings may change to another value, but not to none.
+	kept
 	// appended settings are lists whose entries keep their position; entries at the end may come and go.
 	appended
 )
@@ -94,6 +96,9 @@ var settingRules = []settingRule{
 	{key: "addons.redis.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller", remedy: fmt.Sprintf(aNewVolume, "addons.redis")},
 	{key: "addons.postgresql.enabled"}, {key: "addons.postgresql.values"},
 	{key: "addons.postgresql.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller", remedy: fmt.Sprintf(aNewVolume, "addons.postgresql")},
+	{key: "addons.postgresql.backup.enabled"}, {key: "addons.postgresql.backup.retentionDays"},
+	{key: "addons.postgresql.generation", rule: kept, reason: "without it the database would be replaced by an empty one", remedy: "keep it after a restore; another one is another restore"},
+	{key: "addons.postgresql.restore.from"}, {key: "addons.postgresql.restore.targetTime"},
 	{key: "addons.argocd.enabled"}, {key: "addons.argocd.values"}, {key: "addons.argocd.repoUrl"}, {key: "addons.argocd.revision"},
 	{key: "addons.argoRollouts.enabled"}, {key: "addons.argoRollouts.values"},
 	{key: "addons.acme.email"}, {key: "addons.acme.server"},
@@ -140,6 +145,8 @@ func (c *Config) compare(row settingRule, path string, old any) []Fault {
 	switch row.rule {
 	case fixed:
 		refused = now != old
+	case kept:
+		refused = now == ""
 	case growing:
 		refused = now.(int) < old.(int)
 	case appended:

@@ -47,7 +47,7 @@ func TestRefuseChanges(t *testing.T) {
 		"network.zones":       []string{"a", "b", "", "d"},
 		"nodes[m].role":       ControlPlane,
 		"nodes[m].volumeSize": 40, "nodes[s].volumeSize": 60, "nodes[s].role": Worker, "nodes[gone].volumeSize": 400, "nodes[gone].role": Worker,
-		"addons.redis.storageGiB": 5, "addons.rabbitmq.replicas": 3,
+		"addons.redis.storageGiB": 5, "addons.rabbitmq.replicas": 3, "addons.postgresql.generation": "2",
 	}
 	nodes := "nodes: [{name: m, role: control-plane}, {name: w}, {name: s, volumeSize: 60, labels: {workload: storage}}]\n"
 	const replicas = "addons: {rabbitmq: {replicas: 3}}\n"
@@ -69,6 +69,8 @@ func TestRefuseChanges(t *testing.T) {
 		{"role", strings.Replace(zones("a, b, c, d"), "{name: m, role: control-plane}, {name: w}", "{name: m}, {name: w, role: control-plane}", 1), "nodes[0].role", "another name"},
 		{"another control plane", strings.Replace(zones("a, b, c, d"), "{name: m,", "{name: n,", 1), "nodes", "the control plane of the running stack is m"},
 		{"fewer replicas", nodes + "network: {zones: [a, b, c, d]}", "addons.rabbitmq.replicas", "is 3 on the running stack"},
+		{"another generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {", "addons: {postgresql: {enabled: true, generation: '3', restore: {from: postgresql-2}}, ", 1), "", ""},
+		{"no generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {", "addons: {postgresql: {enabled: true}, ", 1), "addons.postgresql.generation", "an empty one"},
 		{"fewer replicas of an add-on that goes", nodes + "network: {zones: [a, b, c, d]}\naddons: {rabbitmq: {enabled: false}}", "", ""},
 		{"more replicas", strings.Replace(zones("a, b, c, d"), "replicas: 3", "replicas: 5", 1), "", ""},
 	} {

@@ -211,18 +211,18 @@ func (a Addon) On() bool { return a.Enabled != nil && *a.Enabled }
 
 // Addons are the parts of the platform on top of the cluster.
 type Addons struct {
-	MetricsServer   Addon    `json:"metricsServer"`
-	EBSCSI          Addon    `json:"ebsCsi"`
-	CertManager     Addon    `json:"certManager"`
-	LoadBalancer    Addon    `json:"loadBalancer"`
-	Monitoring      Addon    `json:"monitoring"`
-	Logging         Addon    `json:"logging"`
-	RabbitMQ        RabbitMQ `json:"rabbitmq"`
-	Redis           Redis    `json:"redis"`
-	PostgreSQL      Storage  `json:"postgresql"`
-	ArgoCD          ArgoCD   `json:"argocd"`
-	ArgoRollouts    Addon    `json:"argoRollouts"`
-	CertificateACME ACME     `json:"acme"`
+	MetricsServer   Addon      `json:"metricsServer"`
+	EBSCSI          Addon      `json:"ebsCsi"`
+	CertManager     Addon      `json:"certManager"`
+	LoadBalancer    Addon      `json:"loadBalancer"`
+	Monitoring      Addon      `json:"monitoring"`
+	Logging         Addon      `json:"logging"`
+	RabbitMQ        RabbitMQ   `json:"rabbitmq"`
+	Redis           Redis      `json:"redis"`
+	PostgreSQL      PostgreSQL `json:"postgresql"`
+	ArgoCD          ArgoCD     `json:"argocd"`
+	ArgoRollouts    Addon      `json:"argoRollouts"`
+	CertificateACME ACME       `json:"acme"`
 }
 
 // Storage is an add-on with a persistent volume of StorageGiB.
@@ -243,6 +243,42 @@ type Redis struct {
 	// MaxMemoryMiB is what its data may take. The pod's limit is twice that, because a rewrite of the log on disk copies
 	// what changes meanwhile.
 	MaxMemoryMiB int `json:"maxMemoryMiB"`
+}
+
+// PostgreSQL is the operator and one database.
+type PostgreSQL struct {
+	Storage
+	// Generation tells a database that was restored from those before it. Another one replaces the database by a restore.
+	Generation string            `json:"generation"`
+	Backup     PostgreSQLBackup  `json:"backup"`
+	Restore    PostgreSQLRestore `json:"restore"`
+}
+
+// PostgreSQLBackup is a base backup each day and every segment of the write-ahead log, in the stack's bucket.
+type PostgreSQLBackup struct {
+	Enabled *bool `json:"enabled"`
+	// RetentionDays is how far back a restore can go.
+	RetentionDays int `json:"retentionDays"`
+}
+
+// PostgreSQLRestore is what a database of a new generation starts from.
+type PostgreSQLRestore struct {
+	// From is the archive of an earlier generation, such as "postgresql" for the first.
+	From string `json:"from"`
+	// TargetTime is a time in RFC 3339; empty restores all that was archived.
+	TargetTime string `json:"targetTime"`
+}
+
+// BacksUp reports whether there is a database with backups.
+func (p PostgreSQL) BacksUp() bool { return p.On() && p.Backup.Enabled != nil && *p.Backup.Enabled }
+
+// Archive is the folder of this generation's backups. Each generation has its own, because a restored database must not
+// write into the history that it came from.
+func (p PostgreSQL) Archive() string {
+	if p.Generation == "" {
+		return "postgresql"
+	}
+	return "postgresql-" + p.Generation
 }
 
 // ArgoCD is Argo CD and, when a repository is given, the root Application that syncs envs/<environment> from it.

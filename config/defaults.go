@@ -111,6 +111,8 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	set(present, "addons.redis.storageGiB", &a.Redis.StorageGiB, 5)
 	set(present, "addons.redis.maxMemoryMiB", &a.Redis.MaxMemoryMiB, 256)
 	set(present, "addons.postgresql.storageGiB", &a.PostgreSQL.StorageGiB, 10)
+	setBool(&a.PostgreSQL.Backup.Enabled, true)
+	set(present, "addons.postgresql.backup.retentionDays", &a.PostgreSQL.Backup.RetentionDays, 14)
 	set(present, "addons.argocd.revision", &a.ArgoCD.Revision, "HEAD")
 	// The test server of Let's Encrypt: no limits worth speaking of, and no browser trusts it.
 	set(present, "addons.acme.server", &a.CertificateACME.Server, byEnvironment(env,

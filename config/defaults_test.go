@@ -39,7 +39,8 @@ func TestDefaults(t *testing.T) {
   "monitoring": {"enabled": true, "values": null}, "logging": {"enabled": false, "values": null},
   "rabbitmq": {"enabled": true, "values": null, "storageGiB": 10, "replicas": 1},
   "redis": {"enabled": true, "values": null, "storageGiB": 5, "maxMemoryMiB": 256},
-  "postgresql": {"enabled": false, "values": null, "storageGiB": 10},
+  "postgresql": {"enabled": false, "values": null, "storageGiB": 10, "generation": "",
+   "backup": {"enabled": true, "retentionDays": 14}, "restore": {"from": "", "targetTime": ""}},
   "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD"},
   "argoRollouts": {"enabled": true, "values": null},
   "acme": {"email": "", "server": "https://acme-staging-v02.api.letsencrypt.org/directory"}

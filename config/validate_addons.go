@@ -65,6 +65,7 @@ func (v *validator) addons() {
 			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas),
 			"3")
 	}
+	v.postgresql(a.PostgreSQL)
 	v.argocd(a.ArgoCD)
 	v.acme(a)
 	for _, name := range sortedKeys(on) {

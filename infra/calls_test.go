@@ -14,6 +14,7 @@ package infra
 const (
 	backupBucket = "arn:aws:s3:::dev-backups-0a1b2c3"
 	logBucket    = "arn:aws:s3:::dev-logs-0a1b2c3"
+	databaseRole = "arn:aws:iam::123456789012:role/dev-postgresql-backup"
 	ebsTag       = "kubernetes.io/cluster/dev"
 	elbTag       = "elbv2.k8s.aws/cluster"
 	vpcTag       = "kubeadm-aws/vpc"
@@ -158,9 +159,11 @@ func calls() map[string][]request {
 			"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")...),
 		"backups": append(objects(backupBucket+"/dev/etcd/latest",
 			"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"), list(backupBucket)),
-		"logs":           append(objects(logBucket+"/fake/1", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), list(logBucket)),
-		"volumes":        append(volumeCalls(volumeTags), volumeCalls(oldVolumeTags)...),
-		"load-balancers": balancers,
+		// addons/scripts/backup-credentials.sh
+		"postgresql-backup": {{action: "sts:AssumeRole", on: "role", arn: databaseRole}},
+		"logs":              append(objects(logBucket+"/fake/1", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), list(logBucket)),
+		"volumes":           append(volumeCalls(volumeTags), volumeCalls(oldVolumeTags)...),
+		"load-balancers":    balancers,
 	}
 }
 

@@ -197,3 +197,22 @@ func TestPartitions(t *testing.T) {
 		}
 	}
 }
+
+// Whoever takes over the database has keys for its own folder, and cannot touch the snapshots of etcd.
+func TestDatabaseKeysOpenTheDatabasesFolderAlone(t *testing.T) {
+	w := deploy(t, "staging", settings{"environment": "staging"})
+	text := w.all("RolePolicy")["postgresql-backup-folder"].at("policy").StringValue()
+	for _, s := range parse(t, text).Statement {
+		for _, resource := range s.Resource {
+			if !strings.HasSuffix(resource, "/staging/postgresql/*") && !slices.Equal(s.Action, []string{"s3:ListBucket"}) {
+				t.Errorf("%v on %s", s.Action, resource)
+			}
+		}
+	}
+	for name, r := range w.all("Role") {
+		trust := r.at("assumeRolePolicy").StringValue()
+		if name == "staging-postgresql-backup" && !strings.Contains(trust, `"AWS":"arn:aws:iam::123456789012:role/staging-control-plane"`) {
+			t.Errorf("the role can be taken by others: %s", trust)
+		}
+	}
+}

@@ -18,10 +18,13 @@ type Identity struct {
 	Profiles map[string]*iam.InstanceProfile
 	// Grants are the policies on each role. Take one away and the controller that uses it cannot clean up.
 	Grants map[string][]pulumi.Resource
+	// DatabaseBackupRole is the role of PostgreSQL's backups; the zero value when there are none.
+	DatabaseBackupRole pulumi.StringOutput
+	roles              map[string]*iam.Role
 }
 
 func newIdentity(s *site, parent pulumi.Resource, storage *Storage, network *Network) (*Identity, error) {
-	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Grants: map[string][]pulumi.Resource{}}
+	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Grants: map[string][]pulumi.Resource{}, roles: map[string]*iam.Role{}}
 	opts, err := s.component("Identity", "identity", id, parent)
 	if err != nil {
 		return nil, err
@@ -37,6 +40,11 @@ func newIdentity(s *site, parent pulumi.Resource, storage *Storage, network *Net
 			return nil, fmt.Errorf("role of a %s node: %w", role.name, err)
 		}
 	}
+	if s.cfg.Addons.PostgreSQL.BacksUp() {
+		if err := id.databaseBackups(s, storage, id.roles[config.ControlPlane], opts); err != nil {
+			return nil, err
+		}
+	}
 	return id, s.ctx.RegisterResourceOutputs(id, pulumi.Map{})
 }
 
@@ -49,6 +57,7 @@ func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.Res
 	if err != nil {
 		return err
 	}
+	id.roles[name] = role
 	// Session Manager is the way in when SSH is not.
 	session, err := iam.NewRolePolicyAttachment(s.ctx, name+"-session-manager", &iam.RolePolicyAttachmentArgs{
 		Role:      role.Name,

@@ -30,6 +30,8 @@ type Infra struct {
 	APISANs pulumi.StringArray
 	// BackupBucket is the name of the bucket for etcd snapshots.
 	BackupBucket pulumi.StringOutput
+	// DatabaseBackupRole is the ARN of the role of PostgreSQL's backups; nil when there are none.
+	DatabaseBackupRole pulumi.StringInput
 	// LogBucket is the name of Loki's bucket; nil when logging is off.
 	LogBucket pulumi.StringPtrInput
 	// CertificateARN is the validated ACM certificate; nil without a domain.
@@ -112,6 +114,9 @@ func build(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, erro
 	in.APIPublicEndpoint, in.APISANs = apiNames(cfg, instances)
 	in.APIRecords = dns.Records
 	in.BackupBucket = storage.Backups.Bucket
+	if cfg.Addons.PostgreSQL.BacksUp() {
+		in.DatabaseBackupRole = identity.DatabaseBackupRole
+	}
 	if storage.Logs != nil {
 		in.LogBucket = storage.Logs.Bucket.ToStringPtrOutput()
 	}

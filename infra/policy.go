@@ -46,6 +46,15 @@ func equals(key, value string) map[string]operands {
 	return map[string]operands{"StringEquals": {key: {value}}}
 }
 
+// assumedByRole lets another role take a role.
+func assumedByRole(arn string) policy {
+	return document(statement{
+		Effect:    "Allow",
+		Principal: map[string]string{"AWS": arn},
+		Action:    []string{"sts:AssumeRole"},
+	})
+}
+
 // assumedBy lets an AWS service take a role.
 func assumedBy(service string) policy {
 	return document(statement{

@@ -91,6 +91,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		set("allocationId", "eipalloc-"+args.Name)
 	case "aws:iam/instanceProfile:InstanceProfile", "aws:iam/role:Role":
 		set("name", args.Name)
+		set("arn", "arn:"+partitionOf(w.cfg.Region)+":iam::123456789012:role/"+args.Name)
 	case "aws:ec2/keyPair:KeyPair":
 		set("keyName", args.Name)
 	case "tls:index/privateKey:PrivateKey":

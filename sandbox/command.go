@@ -129,11 +129,11 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
 }
 
-// asksARelease reports whether a step talks to what a Helm release runs. A backend of hosts installs no releases, so the step
-// is simulated there too.
+// asksARelease reports whether a step talks to what a Helm release runs, or serves it. A backend of hosts installs no
+// releases, so the step is simulated there too.
 func asksARelease(text string) bool {
 	name, _, err := parseStep(text)
-	return err == nil && name == "password"
+	return err == nil && (name == "password" || name == "backup-credentials")
 }
 
 func connectionOf(in values) RemoteCommand {

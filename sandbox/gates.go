@@ -32,6 +32,14 @@ func (s *step) password() (string, error) {
 	return "unchanged", nil
 }
 
+// backupCredentials takes a role and writes a Secret that no part of the model reads.
+func (s *step) backupCredentials() (string, error) {
+	if _, err := s.api(); err != nil {
+		return "", err
+	}
+	return "credentials", nil
+}
+
 func (s *step) release() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err

@@ -104,6 +104,8 @@ var stepLatencies = map[string]latency{
 	"nodes-ready": {40 * second, 0},
 	// Two calls of a command line in a container; a restart only where the password has changed.
 	"password": {6 * second, call},
+	// Two calls to the metadata service, one to STS, one to the API.
+	"backup-credentials": {3 * second, call},
 	// Deletion waits for load balancers and volumes that users made; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }

@@ -31,6 +31,7 @@ var steps = map[string]func(s *step) (string, error){
 	"backup":              (*step).backup,
 	"nodes-ready":         (*step).nodesReady,
 	"password":            (*step).password,
+	"backup-credentials":  (*step).backupCredentials,
 	"release-gate":        (*step).hold,
 	"release-gate-delete": (*step).release,
 }

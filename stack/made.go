@@ -8,6 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons"
 	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 	"kubeadm-aws/infra"
@@ -150,6 +151,9 @@ func (s state) madeAddons(m config.Made) {
 		if n, ok := number(size.of, size.at...); ok {
 			m[size.key] = n
 		}
+	}
+	if generation := text(s[typePostgres]["postgresql"], "metadata", "annotations", addons.GenerationAnnotation); generation != "" {
+		m["addons.postgresql.generation"] = generation
 	}
 }
 

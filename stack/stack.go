@@ -71,16 +71,17 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 
 func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) addons.Args {
 	return addons.Args{
-		Config:            cfg,
-		Cluster:           kube,
-		VPCID:             aws.VPCID,
-		CertificateARN:    aws.CertificateARN,
-		ZoneID:            aws.ZoneID,
-		LoadBalancerGroup: aws.LoadBalancerGroup,
-		BackendGroup:      aws.BackendGroup,
-		BackupBucket:      aws.BackupBucket,
-		LogBucket:         aws.LogBucket,
-		MustOutliveAddons: aws.MustOutliveAddons,
-		AWSProvider:       aws.Provider,
+		Config:             cfg,
+		Cluster:            kube,
+		VPCID:              aws.VPCID,
+		CertificateARN:     aws.CertificateARN,
+		ZoneID:             aws.ZoneID,
+		LoadBalancerGroup:  aws.LoadBalancerGroup,
+		BackendGroup:       aws.BackendGroup,
+		BackupBucket:       aws.BackupBucket,
+		LogBucket:          aws.LogBucket,
+		DatabaseBackupRole: aws.DatabaseBackupRole,
+		MustOutliveAddons:  aws.MustOutliveAddons,
+		AWSProvider:        aws.Provider,
 	}
 }

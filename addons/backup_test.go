@@ -1,0 +1,149 @@
+package addons
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kubeadm-aws/config"
+)
+
+// startMoto runs a model of AWS that is not ours and returns its address.
+func startMoto(t *testing.T) string {
+	t.Helper()
+	server, err := exec.LookPath("moto_server")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("moto_server is not on PATH; make test installs it")
+		}
+		t.Skip("moto_server is not on PATH; make test installs it")
+	}
+	port := freePort(t)
+	run(t, server, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	address := fmt.Sprintf("http://127.0.0.1:%d", port)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if answer, err := http.Get(address + "/moto-api/"); err == nil {
+			answer.Body.Close()
+			return address
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("moto does not answer after a minute")
+		}
+	}
+}
+
+// instanceMetadata answers as the metadata service of an instance with a role.
+func instanceMetadata(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/latest/api/token":
+			fmt.Fprint(w, "session-token")
+		case r.Header.Get("X-aws-ec2-metadata-token") != "session-token":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/latest/meta-data/iam/security-credentials/":
+			fmt.Fprint(w, "control-plane")
+		case r.URL.Path == "/latest/meta-data/iam/security-credentials/control-plane":
+			fmt.Fprint(w, `{"Code": "Success", "AccessKeyId": "AKIAINSTANCE", "SecretAccessKey": "instance/secret+key", "Token": "instance-token"}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// renewCredentials runs the script with a kubectl that keeps what it is given, and returns the Secret and the output.
+func renewCredentials(t *testing.T, settings ...string) (secret map[string]string, out string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	fake := "#!/bin/sh\necho \"$*\" >>" + dir + "/calls\ncase \"$*\" in *apply*) cat >" + dir + "/applied ;; *get*) echo cluster/postgresql ;; esac\n"
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "scripts/backup-credentials.sh", "now")
+	cmd.Env = append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"), "AWS_REGION=eu-central-1",
+		"ROLE_ARN=arn:aws:iam::123456789012:role/dev-postgresql-backup"}, settings...)
+	text, err := cmd.CombinedOutput()
+	var object struct{ Data map[string]string }
+	if applied, failed := os.ReadFile(filepath.Join(dir, "applied")); failed == nil {
+		if err := json.Unmarshal(applied, &object); err != nil {
+			t.Fatalf("not a Secret: %v\n%s", err, applied)
+		}
+		calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
+		if !strings.Contains(string(calls), "annotate cluster.postgresql.cnpg.io postgresql --overwrite kubeadm-aws/credentials-until=2") {
+			t.Errorf("the Cluster is not told when the keys end:\n%s", calls)
+		}
+	}
+	secret = map[string]string{}
+	for key, value := range object.Data {
+		plain, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret[key] = string(plain)
+	}
+	return secret, string(text), err
+}
+
+func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
+	secret, out, err := renewCredentials(t, "STS_ENDPOINT="+startMoto(t), "METADATA="+instanceMetadata(t))
+	if err != nil || !strings.HasPrefix(out, "credentials until 2") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !strings.HasPrefix(secret["ACCESS_KEY_ID"], "ASIA") || secret["SECRET_ACCESS_KEY"] == "" || secret["SESSION_TOKEN"] == "" || secret["REGION"] != "eu-central-1" {
+		t.Errorf("the Secret holds %v", secret)
+	}
+	if strings.Contains(out, secret["SECRET_ACCESS_KEY"]) {
+		t.Error("the key is printed")
+	}
+}
+
+func TestBackupCredentialsSayWhatIsMissing(t *testing.T) {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>")
+	}))
+	defer refusing.Close()
+	for says, settings := range map[string][]string{
+		"gives no credentials":                      {"METADATA=" + refusing.URL, "STS_ENDPOINT=" + refusing.URL},
+		"not authorized to perform: sts:AssumeRole": {"METADATA=" + instanceMetadata(t), "STS_ENDPOINT=" + refusing.URL},
+		"STS_ENDPOINT is not set":                   {"METADATA=" + refusing.URL},
+	} {
+		secret, out, err := renewCredentials(t, settings...)
+		if err == nil || !strings.Contains(out, says) || len(secret) > 0 {
+			t.Errorf("%v says %q with the Secret %v", settings, out, secret)
+		}
+	}
+}
+
+func TestRestoreIsANewGeneration(t *testing.T) {
+	spec := func(change func(*config.PostgreSQL)) map[string]any {
+		r := install(t, nil, func(c *config.Config) { everything(c); change(&c.Addons.PostgreSQL) })
+		return plainMap(r.find(t, "postgresql").inputs)
+	}
+	first := spec(func(*config.PostgreSQL) {})
+	if _, found := first["metadata"].(map[string]any)["annotations"].(map[string]any)[GenerationAnnotation]; found {
+		t.Error("a stack that was made before there were generations would get a new database")
+	}
+	restored := spec(func(p *config.PostgreSQL) {
+		p.Generation, p.Restore = "2", config.PostgreSQLRestore{From: "postgresql", TargetTime: "2026-11-25T01:30:00Z"}
+	})
+	if got := restored["metadata"].(map[string]any)["annotations"].(map[string]any)[GenerationAnnotation]; got != "2" {
+		t.Errorf("the generation is %v", got)
+	}
+	recovery := restored["spec"].(map[string]any)["bootstrap"].(map[string]any)["recovery"].(map[string]any)
+	store := restored["spec"].(map[string]any)["backup"].(map[string]any)["barmanObjectStore"].(map[string]any)
+	source := restored["spec"].(map[string]any)["externalClusters"].([]any)[0].(map[string]any)
+	if recovery["source"] != source["name"] || source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2" {
+		t.Errorf("restores %v from %v into %v", recovery, source, store)
+	}
+}

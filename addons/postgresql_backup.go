@@ -1,0 +1,78 @@
+package addons
+
+import (
+	_ "embed"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/cluster"
+	"kubeadm-aws/config"
+)
+
+//go:embed scripts/backup-credentials.sh
+var backupCredentialsScript string
+
+// backupSecret holds the temporary keys of the backups. The control plane writes it, so it is in no state.
+const backupSecret = "postgresql-backup"
+
+// backupCredentials installs the timer on the control plane that renews the keys. Nil when there are no backups.
+func (b *builder) backupCredentials(data pulumi.Resource) (pulumi.Resource, error) {
+	if !b.cfg.Addons.PostgreSQL.BacksUp() {
+		return nil, nil
+	}
+	suffix := "amazonaws.com"
+	if strings.HasPrefix(b.cfg.Region, "cn-") {
+		suffix = "amazonaws.com.cn"
+	}
+	return b.args.Cluster.OnControlPlane(b.ctx, "postgresql-backup-credentials", cluster.Step{
+		Name: "backup-credentials",
+		Run: cluster.Script{Text: backupCredentialsScript, Env: map[string]pulumi.StringInput{
+			"ROLE_ARN":     b.args.DatabaseBackupRole,
+			"AWS_REGION":   pulumi.String(b.cfg.Region),
+			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + suffix),
+			// Another machine behind the same address gets the timer too.
+			"MACHINE": b.args.Cluster.MachineID,
+		}},
+		Minutes: 5,
+	}, b.options(b.outlived(data), nil)...)
+}
+
+// objectStore is where an archive is: its folder in the stack's bucket.
+func (b *builder) objectStore(archive string) kube.Values {
+	key := func(name string) kube.Values { return kube.Values{"name": backupSecret, "key": name} }
+	store := kube.Values{
+		"destinationPath": pulumi.Sprintf("s3://%s/%s/postgresql", b.args.BackupBucket, b.cfg.Cluster.Name),
+		"serverName":      archive,
+		"s3Credentials": kube.Values{
+			"accessKeyId": key("ACCESS_KEY_ID"), "secretAccessKey": key("SECRET_ACCESS_KEY"),
+			"sessionToken": key("SESSION_TOKEN"), "region": key("REGION"),
+		},
+		"wal":  kube.Values{"compression": "gzip"},
+		"data": kube.Values{"compression": "gzip"},
+	}
+	if endpoint := b.cfg.Mirrors.S3Endpoint; endpoint != "" {
+		store["endpointURL"] = endpoint
+	}
+	return store
+}
+
+// scheduledBackup takes a base backup at once and then each night, between the hours of most snapshots.
+func scheduledBackup(cfg *config.Config) kube.ObjectArgs {
+	return kube.ObjectArgs{
+		APIVersion: "postgresql.cnpg.io/v1",
+		Kind:       "ScheduledBackup",
+		Name:       cfg.Addons.PostgreSQL.Archive(),
+		Namespace:  dataNamespace,
+		Fields: kube.Values{"spec": kube.Values{
+			// Six fields: the first are seconds.
+			"schedule":  "0 30 1 * * *",
+			"immediate": true,
+			"cluster":   kube.Values{"name": "postgresql"},
+			"method":    "barmanObjectStore",
+			// A Backup goes with the cluster that it is of, and its data stays in the bucket.
+			"backupOwnerReference": "cluster",
+		}},
+	}
+}

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Keeps credentials for PostgreSQL's backups in a Secret. A pod cannot reach the metadata service, so the control plane takes a
+# role that may use the backups' folder alone, every 20 minutes for an hour, and writes the keys into the Secret.
+# Run as `bash -c "$TEXT"` it installs itself with a systemd timer, then runs once.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env ROLE_ARN=... AWS_REGION=... STS_ENDPOINT=... bash -c "$(cat backup-credentials.sh)"   installs
+       sudo postgresql-backup-credentials now                                                        renews
+Environment, for "now" by default from /etc/kubernetes/postgresql-backup.env:
+  ROLE_ARN       role to take
+  AWS_REGION     region of the bucket
+  STS_ENDPOINT   such as https://sts.eu-central-1.amazonaws.com
+  METADATA       metadata service, default http://169.254.169.254
+Writes the Secret data/postgresql-backup and tells the Cluster data/postgresql of it. Prints "credentials until <time>".
+TEXT
+}
+case ${1:-} in
+-h | --help) usage; exit 0 ;;
+esac
+settings=/etc/kubernetes/postgresql-backup.env
+if [ -z "${ROLE_ARN:-}" ] && [ -r "$settings" ]; then
+  # shellcheck source=/dev/null
+  . "$settings"
+fi
+for v in ROLE_ARN AWS_REGION STS_ENDPOINT; do
+  [ -n "${!v:-}" ] || { echo "backup-credentials: $v is not set" >&2; usage >&2; exit 2; }
+done
+say() { printf 'backup-credentials: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
+kube() { kubectl --request-timeout=30s "$@"; }
+
+metadata=${METADATA:-http://169.254.169.254}/latest
+ask() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }
+# The credentials of the instance, as lines of a curl configuration, so that they are on no command line.
+instance() {
+  local token role json
+  token=$(ask -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$metadata/api/token") || return 1
+  role=$(ask -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/") || return 1
+  json=$(ask -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/$role") || return 1
+  key() { tr -d '\n' <<<"$json" | sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p"; }
+  printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)"
+}
+
+# field NAME < XML: the text of an element.
+field() { tr -d '\n' | sed -n "s:.*<$1>\\([^<]*\\)</$1>.*:\\1:p"; }
+encoded() { printf %s "$1" | base64 -w 0; }
+
+renew() {
+  local keys answer id secret token until
+  keys=$(instance) || die "the metadata service gives no credentials: has this machine an instance profile?"
+  answer=$(curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$AWS_REGION:sts" -K - \
+    -d Action=AssumeRole -d Version=2011-06-15 --data-urlencode "RoleArn=$ROLE_ARN" -d RoleSessionName=postgresql-backup -d DurationSeconds=3600 \
+    "$STS_ENDPOINT/" <<<"$keys") || die "AWS does not give the role $ROLE_ARN: $(field Message <<<"$answer")"
+  id=$(field AccessKeyId <<<"$answer") secret=$(field SecretAccessKey <<<"$answer") token=$(field SessionToken <<<"$answer")
+  until=$(field Expiration <<<"$answer")
+  if [ -z "$id" ] || [ -z "$secret" ] || [ -z "$token" ]; then die "AWS answers without credentials for $ROLE_ARN"; fi
+  kube apply --server-side --force-conflicts --field-manager=backup-credentials -f - >/dev/null <<-TEXT || die "the Secret data/postgresql-backup cannot be written"
+	{"apiVersion":"v1","kind":"Secret","metadata":{"name":"postgresql-backup","namespace":"data"},"data":{
+	"ACCESS_KEY_ID":"$(encoded "$id")","SECRET_ACCESS_KEY":"$(encoded "$secret")","SESSION_TOKEN":"$(encoded "$token")","REGION":"$(encoded "$AWS_REGION")"}}
+	TEXT
+  # The instance reads the Secret when its Cluster changes. Before the first up there is none.
+  if [ -n "$(kube -n data get cluster.postgresql.cnpg.io postgresql --ignore-not-found -o name 2>/dev/null)" ]; then
+    kube -n data annotate cluster.postgresql.cnpg.io postgresql --overwrite "kubeadm-aws/credentials-until=$until" >/dev/null ||
+      die "the Cluster data/postgresql cannot be told of the new credentials"
+  fi
+  echo "credentials until $until"
+}
+
+put() { # MODE FILE < content
+  install -D -m "$1" /dev/stdin "$2.new"
+  mv "$2.new" "$2"
+}
+setup() {
+  put 755 /usr/local/sbin/postgresql-backup-credentials <<<"$BASH_EXECUTION_STRING"
+  put 600 "$settings" <<<"ROLE_ARN='$ROLE_ARN' AWS_REGION='$AWS_REGION' STS_ENDPOINT='$STS_ENDPOINT'"
+  put 644 /etc/systemd/system/postgresql-backup-credentials.service <<-'TEXT'
+	[Unit]
+	Description=Credentials for the backups of PostgreSQL
+	After=network-online.target kubelet.service
+
+	[Service]
+	Type=oneshot
+	ExecStart=/usr/local/sbin/postgresql-backup-credentials now
+	TimeoutStartSec=3min
+	TEXT
+  put 644 /etc/systemd/system/postgresql-backup-credentials.timer <<-'TEXT'
+	[Unit]
+	Description=Renews the credentials for the backups of PostgreSQL
+
+	[Timer]
+	OnBootSec=1min
+	OnUnitActiveSec=20min
+
+	[Install]
+	WantedBy=timers.target
+	TEXT
+  systemctl daemon-reload
+  systemctl -q enable --now postgresql-backup-credentials.timer
+}
+
+if [ "${1:-}" != now ]; then
+  [ -n "${BASH_EXECUTION_STRING:-}" ] || { usage >&2; exit 2; }
+  setup
+fi
+renew

@@ -1,0 +1,54 @@
+package infra
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
+)
+
+// databaseBackups makes the role that PostgreSQL's backups use. The control plane takes it for an hour at a time and hands the
+// keys to the database's pods, which cannot reach the metadata service. The keys open the database's folder and nothing else.
+func (id *Identity) databaseBackups(s *site, storage *Storage, controlPlane *iam.Role, opts []pulumi.ResourceOption) error {
+	const name = "postgresql-backup"
+	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
+		Description:      pulumi.Sprintf("What the backups of PostgreSQL in cluster %s may do", s.cfg.Cluster.Name),
+		AssumeRolePolicy: controlPlane.Arn.ApplyT(func(arn string) string { return assumedByRole(arn).JSON() }).(pulumi.StringOutput),
+		Tags:             s.tags(name),
+	}, opts...)
+	if err != nil {
+		return fmt.Errorf("role of the database's backups: %w", err)
+	}
+	id.DatabaseBackupRole = role.Arn
+	for _, p := range []struct {
+		name, policy string
+		role         *iam.Role
+		document     pulumi.StringInput
+	}{
+		{name + "-folder", "folder", role, storage.Backups.Arn.ApplyT(func(arn string) string {
+			return databaseFolder(arn, s.cfg.Cluster.Name).JSON()
+		}).(pulumi.StringOutput)},
+		{config.ControlPlane + "-" + name, name, controlPlane, role.Arn.ApplyT(func(arn string) string {
+			return document(allow("TakeRole", []string{"sts:AssumeRole"}, []string{arn}, nil)).JSON()
+		}).(pulumi.StringOutput)},
+	} {
+		made, err := iam.NewRolePolicy(s.ctx, p.name, &iam.RolePolicyArgs{Role: p.role.Name, Name: pulumi.String(p.policy), Policy: p.document}, opts...)
+		if err != nil {
+			return fmt.Errorf("policy of the database's backups: %w", err)
+		}
+		id.Grants[config.ControlPlane] = append(id.Grants[config.ControlPlane], made)
+	}
+	return nil
+}
+
+// databaseFolder allows what barman-cloud does. It removes base backups and segments that are past their retention; the
+// bucket keeps a removed version for as long as its lifecycle says.
+func databaseFolder(bucket, cluster string) policy {
+	return document(
+		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
+		allow("Backups", []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+			[]string{bucket + "/" + cluster + "/postgresql/*"}, nil),
+	)
+}
