@@ -163,24 +163,9 @@ func (d *DNS) certificate(s *site, zoneID pulumi.StringInput, opts []pulumi.Reso
 	if err != nil {
 		return fmt.Errorf("certificate of %s: %w", strings.Join(hosts, ", "), err)
 	}
-	names := pulumi.StringArray{}
-	for _, host := range hosts {
-		option := cert.DomainValidationOptions.ApplyT(func(all []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {
-			return optionOf(host, all)
-		}).(acm.CertificateDomainValidationOptionOutput)
-		record, err := route53.NewRecord(s.ctx, "validate-"+host, &route53.RecordArgs{
-			ZoneId:  zoneID,
-			Name:    option.ResourceRecordName().Elem(),
-			Type:    option.ResourceRecordType().Elem(),
-			Records: pulumi.StringArray{option.ResourceRecordValue().Elem()},
-			Ttl:     pulumi.Int(recordTTL),
-			// The record is the same for every certificate of a host in an account, so another stack may have made it.
-			AllowOverwrite: pulumi.Bool(true),
-		}, opts...)
-		if err != nil {
-			return fmt.Errorf("validation record of %s: %w", host, err)
-		}
-		names = append(names, record.Fqdn)
+	names, err := d.validations(s, cert, hosts, zoneID, opts)
+	if err != nil {
+		return err
 	}
 	validation, err := acm.NewCertificateValidation(s.ctx, "ingress", &acm.CertificateValidationArgs{
 		CertificateArn:        cert.Arn,
@@ -191,6 +176,66 @@ func (d *DNS) certificate(s *site, zoneID pulumi.StringInput, opts []pulumi.Reso
 	}
 	d.CertificateARN = validation.CertificateArn.ToStringPtrOutput()
 	return nil
+}
+
+// validationTTL also tells a record whose state says that it stays from one that was made before (recordTTL).
+const validationTTL = 300
+
+// validations make the records by which ACM sees that the hosts are the account's, one for each record that AWS asks for: a name
+// and its wildcard share one. It returns their names.
+//
+// ACM gives the same record to every certificate of a name in an account, and reads it again for every renewal. So the records
+// stay when a host or the stack goes: deleting one would break the certificate of another stack eleven months later. A record costs
+// nothing; a zone that the stack made is deleted with all of them.
+func (d *DNS) validations(
+	s *site, cert *acm.Certificate, hosts []string, zoneID pulumi.StringInput, opts []pulumi.ResourceOption,
+) (pulumi.StringArray, error) {
+	names, made := pulumi.StringArray{}, map[string]bool{}
+	for _, host := range hosts {
+		base := strings.TrimPrefix(host, "*.")
+		if made[base] {
+			continue
+		}
+		made[base] = true
+		option := cert.DomainValidationOptions.ApplyT(
+			func(all []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {
+				return optionOf(host, all)
+			}).(acm.CertificateDomainValidationOptionOutput)
+		args := &route53.RecordArgs{
+			ZoneId:  zoneID,
+			Name:    option.ResourceRecordName().Elem(),
+			Type:    option.ResourceRecordType().Elem(),
+			Records: pulumi.StringArray{option.ResourceRecordValue().Elem()},
+			Ttl:     pulumi.Int(validationTTL),
+			// Another certificate may have its record there already.
+			AllowOverwrite: pulumi.Bool(true),
+		}
+		for _, name := range s.validationNames(base) {
+			record, err := route53.NewRecord(s.ctx, "validate-"+name, args, with(opts,
+				pulumi.RetainOnDelete(true),
+				// Stacks made before have a record named after the wildcard.
+				pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String("validate-*." + base)}}))...)
+			if err != nil {
+				return nil, fmt.Errorf("validation record of %s: %w", host, err)
+			}
+			if name == base {
+				names = append(names, record.Fqdn)
+			}
+		}
+	}
+	return names, nil
+}
+
+// validationNames are the hosts that a record is made for. A stack made before may have two resources for one record, that of a
+// name and that of its wildcard. The second can only be dropped without deleting the record after an up has written into the state
+// that it stays; that up still declares it.
+func (s *site) validationNames(base string) []string {
+	wildcard := "*." + base
+	_, both := s.exists.Validations[base]
+	if both && s.exists.Validations[wildcard] == recordTTL {
+		return []string{base, wildcard}
+	}
+	return []string{base}
 }
 
 func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {

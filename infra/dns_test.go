@@ -110,3 +110,24 @@ func TestTheZoneOfAnAmbiguousDomain(t *testing.T) {
 		}
 	}
 }
+
+// A name and its wildcard have one record in AWS, so they have one resource. It stays when they go.
+func TestOneResourceForOneValidationRecord(t *testing.T) {
+	w := deploy(t, "dev", settings{
+		"dns": `{"domain":"example.com","ingressHosts":["*.app.example.com","app.example.com","*.b.example.com"]}`, "addons": acme,
+	})
+	var validations []string
+	for name, r := range w.all("Record") {
+		if strings.HasPrefix(name, "validate-") {
+			validations = append(validations, name)
+			if !r.RegisterRPC.GetRetainOnDelete() {
+				t.Errorf("%s goes with the stack, and another stack may need it", name)
+			}
+		}
+	}
+	slices.Sort(validations)
+	want := []string{"validate-app.example.com", "validate-argocd.example.com", "validate-b.example.com", "validate-grafana.example.com"}
+	if !slices.Equal(validations, want) {
+		t.Errorf("validation records %v, want %v", validations, want)
+	}
+}

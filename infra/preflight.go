@@ -24,6 +24,8 @@ type Exists struct {
 	Addresses int
 	// Subnets are the availability zones that have a subnet.
 	Subnets map[string]bool
+	// Validations are the TTLs, in seconds, of the validation records by host.
+	Validations map[string]int
 	// DataZones are the availability zones whose nodes host pods with volumes.
 	DataZones []string
 }

@@ -20,12 +20,14 @@ type site struct {
 	// accountID and partition are known before anything is made, so that ARNs and bucket names are plain text in a preview.
 	accountID string
 	partition string
+	// exists is what the state of the stack shows of the account.
+	exists Exists
 	// profile is aws:profile, empty when the environment decides.
 	profile string
 }
 
 func newSite(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*site, error) {
-	s := &site{ctx: ctx, cfg: cfg, partition: partitionOf(cfg.Region), profile: cfg.AWS.Profile}
+	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: partitionOf(cfg.Region), profile: cfg.AWS.Profile}
 	var err error
 	if s.provider, err = aws.NewProvider(ctx, "aws", providerArgs(cfg), pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("configure the AWS provider: %w", err)

@@ -53,6 +53,7 @@ const (
 	typeSubnet   = "aws:ec2/subnet:Subnet"
 	typeInstance = "aws:ec2/instance:Instance"
 	typeAddress  = "aws:ec2/eip:Eip"
+	typeRecord   = "aws:route53/record:Record"
 	typeCommand  = "command:remote:Command"
 	typeRelease  = "kubernetes:helm.sh/v3:Release"
 	typeRabbitMQ = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
@@ -168,6 +169,7 @@ func (s state) exists() infra.Exists {
 	for _, subnet := range s[typeSubnet] {
 		e.Subnets[text(subnet, "availabilityZone")] = true
 	}
+	e.Validations = s.validations()
 	old := config.Config{}
 	for name, machine := range s[typeInstance] {
 		zone := text(machine, "availabilityZone")
@@ -179,6 +181,17 @@ func (s state) exists() infra.Exists {
 	}
 	e.DataZones = old.DataZones()
 	return e
+}
+
+// validations are the TTLs of the records that prove hosts to ACM, by host.
+func (s state) validations() map[string]int {
+	found := map[string]int{}
+	for name, record := range s[typeRecord] {
+		if host, ok := strings.CutPrefix(name, "validate-"); ok {
+			found[host], _ = number(record, "ttl")
+		}
+	}
+	return found
 }
 
 // text is the string at a path of nested maps, or "".

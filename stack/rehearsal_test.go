@@ -241,9 +241,13 @@ func (r *rehearsal) resources() []apitype.ResourceV3 {
 	return slices.DeleteFunc(r.deployment().Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
 }
 
+// mustBeEmpty allows for the validation records of a zone that was there before: they stay for other certificates.
 func (r *rehearsal) mustBeEmpty() {
 	r.t.Helper()
-	if left := r.box.Leftovers(); len(left) > 0 {
+	left := slices.DeleteFunc(r.box.Leftovers(), func(line string) bool {
+		return strings.HasPrefix(line, typeRecord) && strings.Contains(line, "_CNAME")
+	})
+	if len(left) > 0 {
 		r.t.Errorf("%d things are left in the account:\n%s", len(left), strings.Join(left, "\n"))
 	}
 }
