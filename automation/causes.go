@@ -15,7 +15,7 @@ type cause struct {
 
 // causes are looked through in order; the first that fits counts. What is not among them is worth another try.
 var causes = []cause{
-	{regexp.MustCompile(`settings? (is|are) refused, nothing was created`), exitInvalid,
+	{regexp.MustCompile(`settings? (is|are) refused, nothing was (created|changed)`), exitInvalid,
 		"Mend Pulumi.{stack}.yaml, or use: pulumi config set --path --stack {stack} KEY VALUE"},
 
 	// The state, its secrets and the plugins.

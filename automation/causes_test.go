@@ -41,6 +41,7 @@ func TestAFailureIsToldByItsCause(t *testing.T) {
 		{"no matching Route 53 Hosted Zone found", exitBlocked, "create-hosted-zone"},
 		{"EntityAlreadyExists: Role with name x already exists", exitBlocked, "cluster.name"},
 		{"3 settings are refused, nothing was created:", exitInvalid, "Pulumi.dev.yaml"},
+		{"1 setting is refused, nothing was changed:", exitInvalid, "Pulumi.dev.yaml"},
 		{"timed out waiting for the condition", exitFailed, again},
 	} {
 		f := engineFailure(errors.New("failed to run update: exit status 255\ncode: 255\nstderr: error: "+tt.text),

@@ -38,17 +38,17 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	renamed := strings.Replace(master, "master", "master-2", 1)
 	for _, c := range []struct{ name, from, to, because string }{
 		{"without a snapshot", master, again.Replace(master), "backup.restoreFrom is not set"},
-		{"renamed", again.Replace(master), renamed, "would delete the control plane master"},
+		{"renamed", again.Replace(master), renamed, "the control plane of the running stack is master"},
 		{"with the others", renamed, master, ""},
 	} {
 		edit(t, settings, c.from, c.to)
 		if c.because == "" {
 			edit(t, settings, "  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:image: {os: debian-12}\n")
-			c.because = "together with storage, worker-1"
+			c.because = "on the running stack: another system means another machine for every node"
 		}
 		for _, command := range []string{"preview", "up"} {
 			code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-			if code != exitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "Nothing was changed") {
+			if code != exitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "othing was changed") {
 				t.Errorf("%s of a control plane %s exits %d:\n%s", command, c.name, code, stdout)
 			}
 		}
