@@ -11,9 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,18 +27,70 @@ import (
 // s3Port is where the ground looks for an object store before it starts its own.
 const s3Port = "8098"
 
-// startS3 runs an S3 that this project did not write (moto) where the hosts look for one, so that backup and restore are
-// not proven against our own idea of it. It believes every signature; the ground's own store, which the other tests of
-// this directory and of sandbox/hosts use, checks them.
+// startS3 runs an S3 that this project did not write (moto) where the hosts look for one. It accepts every signature; the
+// store of the hosts, which the other tests use, checks them.
+//
+// On AWS the bucket exists before any host starts. The model of AWS makes it there and not in moto, so a proxy makes each
+// bucket in moto when a host first asks for it.
 func startS3(t *testing.T) {
 	t.Helper()
+	emulator := startMoto(t)
+	made := sync.Map{}
+	proxy := httputil.NewSingleHostReverseProxy(emulator)
+	listener, err := net.Listen("tcp", "0.0.0.0:"+s3Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		once, _ := made.LoadOrStore(name, sync.OnceValue(func() error { return makeBucket(emulator.JoinPath(name).String()) }))
+		if err := once.(func() error)(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	go server.Serve(listener) //nolint:errcheck // ends with Close
+	t.Cleanup(func() { server.Close() })
+}
+
+func makeBucket(url string) error {
+	const region = `<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>`
+	r, err := http.NewRequest(http.MethodPut, url, strings.NewReader(region))
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("make the bucket %s: %s", url, answer.Status)
+	}
+	return nil
+}
+
+// startMoto returns the address of an emulator that ends with the test.
+func startMoto(t *testing.T) *url.URL {
+	t.Helper()
+	reserved, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := reserved.Addr().String()
+	reserved.Close()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := os.CreateTemp(t.TempDir(), "moto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
 	// The shell ends the server when its input closes, which it does however this process ends.
-	server := exec.Command("sh", "-c", `"$0" --host 0.0.0.0 --port "$1" & cat >/dev/null; kill $!`, os.Getenv("MOTO_SERVER"), s3Port)
+	server := exec.Command("sh", "-c", `"$0" --host 127.0.0.1 --port "$1" & cat >/dev/null; kill $!`, os.Getenv("MOTO_SERVER"), port)
 	server.Stdout, server.Stderr = log, log
 	stdin, err := server.StdinPipe()
 	if err != nil {
@@ -49,13 +104,14 @@ func startS3(t *testing.T) {
 		_ = server.Wait()
 	})
 	eventually(t, time.Minute, "the S3 server listens", func() error {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+s3Port)
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			said, _ := os.ReadFile(log.Name())
 			return fmt.Errorf("%w: %s", err, said)
 		}
 		return conn.Close()
 	})
+	return &url.URL{Scheme: "http", Host: address}
 }
 
 // bucket is one bucket of that server.
@@ -64,13 +120,6 @@ type bucket struct{ url string }
 func (s *stack) bucket(t *testing.T) bucket {
 	t.Helper()
 	return bucket{url: "http://127.0.0.1:" + s3Port + "/" + s.output(t, "backupBucket")}
-}
-
-// make makes it: the model of AWS knows the bucket, and the server does not.
-func (b bucket) make(t *testing.T) {
-	t.Helper()
-	const region = `<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>`
-	b.call(t, http.MethodPut, "", []byte(region))
 }
 
 func (b bucket) get(t *testing.T, key string) []byte {

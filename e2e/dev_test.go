@@ -41,7 +41,6 @@ func TestDevStack(t *testing.T) {
 	up := s.must(t, "up")
 	reportUp(t, up)
 	c := s.cluster(t)
-	s.bucket(t).make(t)
 	if t.Failed() {
 		t.FailNow()
 	}
