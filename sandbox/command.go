@@ -118,19 +118,24 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 	}
 	text := in.str(which)
 	to := connectionOf(in.object("connection"))
-	if ground := p.sandbox.options.Ground; ground != nil && !asksARelease(text) {
+	ground := p.sandbox.options.Ground
+	switch {
+	case ground != nil && asksARelease(text):
+		// Hosts record releases and run none, so there is no service to ask.
+	case ground != nil:
 		to.Command, to.Stdin = text, in.str("stdin")
 		if stdout, stderr, err = ground.Exec(r.ctx, to); err != nil {
 			return "", "", err
 		}
-	} else if stdout, err = p.sandbox.simulate(to, text, in.str("stdin")); err != nil {
-		return "", "", fmt.Errorf("%w: running %q", err, text)
+	default:
+		if stdout, err = p.sandbox.simulate(to, text, in.str("stdin")); err != nil {
+			return "", "", fmt.Errorf("%w: running %q", err, text)
+		}
 	}
 	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
 }
 
-// asksARelease reports whether a step talks to what a Helm release runs, or serves it. A backend of hosts installs no
-// releases, so the step is simulated there too.
+// asksARelease reports whether a step talks to what a Helm release runs, or serves it.
 func asksARelease(text string) bool {
 	name, _, err := parseStep(text)
 	return err == nil && (name == "password" || name == "backup-credentials")
