@@ -10,7 +10,7 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-driver := .bin/automation
+driver := .bin/kubeadm-aws
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
 .PHONY: help up preview destroy rebuild rollback sweep refresh outputs verify test e2e lint bench clean driver
@@ -65,4 +65,4 @@ clean: ## remove what was built; stacks of the sandbox (.sandbox/) stay
 # Go rebuilds only what changed; a first build compiles the AWS SDK of Pulumi.
 driver:
 	@if [ ! -x $(driver) ]; then echo 'Building the driver: once, about 2 minutes on 2 cores.' >&2; fi
-	@go build -o $(driver) ./automation
+	@go build -o $(driver) ./cmd/kubeadm-aws

@@ -20,7 +20,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"kubeadm-aws/sandbox/hosts"
+	"kubeadm-aws/internal/dockerhosts"
 )
 
 // driver is the path of the built driver.
@@ -39,8 +39,8 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	driver = filepath.Join(dir, "automation")
-	build := exec.Command("go", "build", "-o", driver, "./automation")
+	driver = filepath.Join(dir, "kubeadm-aws")
+	build := exec.Command("go", "build", "-o", driver, "./cmd/kubeadm-aws")
 	build.Dir, build.Stderr = root(), os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: build the driver:", err)
@@ -262,9 +262,9 @@ func (s *stack) output(t *testing.T, name string) string {
 func (s *stack) rehearsal() string { return filepath.Join(s.dir, ".sandbox", s.name+"-hosts") }
 
 // ground opens the stack's hosts for the time of a test, as the driver does for the time of a run.
-func (s *stack) ground(t *testing.T) *hosts.Ground {
+func (s *stack) ground(t *testing.T) *dockerhosts.Ground {
 	t.Helper()
-	g, err := hosts.New(t.Context(), hosts.Options{Stack: s.name, Dir: filepath.Join(s.rehearsal(), "hosts"), Log: t.Logf})
+	g, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.rehearsal(), "hosts"), Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

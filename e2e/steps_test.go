@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // step is a remote command of the stack, as its state has it.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 var errInjected = errors.New("injected failure")

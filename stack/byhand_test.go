@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/testenv"
-	"kubeadm-aws/sandbox"
 )
 
 // TestByHand is what a user without the driver does: the compiled program of main.go, and the Pulumi CLI on a copy of the project.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // everything switches all add-ons on, under a domain and with GitOps, for a stack whose destroy keeps nothing.

@@ -47,6 +47,6 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 	ctx.Export("next", pulumi.ToStringArray([]string{
 		"pulumi stack output kubeconfig --show-secrets > kubeconfig && kubectl --kubeconfig kubeconfig get nodes",
 		fmt.Sprintf("pulumi stack output sshPrivateKey --show-secrets > id_%s && chmod 600 id_%s", cfg.Cluster.Name, cfg.Cluster.Name),
-		fmt.Sprintf("go run ./automation verify --stack %s --cloud aws", ctx.Stack()),
+		fmt.Sprintf("go run ./cmd/kubeadm-aws verify --stack %s --cloud aws", ctx.Stack()),
 	}))
 }

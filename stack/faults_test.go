@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // TestAFailureAnywhereConverges lets the first create of every resource fail once, runs up until it succeeds, and

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // storage is prod's add-ons with other sizes.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // TestAnAccountThatCannotHoldTheStack refuses before the first resource, in a preview too, what AWS would refuse later.

@@ -23,7 +23,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"kubeadm-aws/sandbox"
+	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/stack"
 )
 

@@ -1,0 +1,125 @@
+package dockerhosts
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+)
+
+// AllocateAddress reserves an address of the network.
+func (g *Ground) AllocateAddress(_ context.Context, allocationID string) (string, error) {
+	var address string
+	err := g.store.change(func(s *state) error {
+		if e, ok := s.Addresses[allocationID]; ok {
+			address = e.Address
+			return nil
+		}
+		used := map[string]bool{}
+		for _, e := range s.Addresses {
+			used[e.Address] = true
+		}
+		for last := firstElastic; last <= lastElastic; last++ {
+			if a := g.network.at(last).String(); !used[a] {
+				address = a
+				s.Addresses[allocationID] = elastic{Address: a}
+				return nil
+			}
+		}
+		return fmt.Errorf("allocate %s: %w for elastic IPs", allocationID, errNoAddress)
+	})
+	return address, err
+}
+
+// ReleaseAddress gives the address back. A machine that is gone holds none.
+func (g *Ground) ReleaseAddress(ctx context.Context, allocationID string) error {
+	if e := g.store.read().Addresses[allocationID]; e.Machine != "" {
+		_, found, err := g.machine(ctx, e.Machine)
+		if err != nil {
+			return err
+		}
+		if found {
+			return fmt.Errorf("release %s: still associated with %s", allocationID, e.Machine)
+		}
+	}
+	return g.store.change(func(s *state) error {
+		delete(s.Addresses, allocationID)
+		return nil
+	})
+}
+
+// AssociateAddress adds the address to the interface of the machine.
+func (g *Ground) AssociateAddress(ctx context.Context, allocationID, machineID string) error {
+	e, ok := g.store.read().Addresses[allocationID]
+	if !ok {
+		return fmt.Errorf("associate %s: no such allocation", allocationID)
+	}
+	m, found, err := g.machine(ctx, machineID)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("associate %s: no instance %s", allocationID, machineID)
+	}
+	if e.Machine != "" && e.Machine != machineID {
+		if err := g.DisassociateAddress(ctx, allocationID); err != nil {
+			return err
+		}
+	}
+	if err := putAddress(ctx, m.container, e.Address); err != nil {
+		return fmt.Errorf("associate %s with %s: %w", e.Address, machineID, err)
+	}
+	return g.store.change(func(s *state) error {
+		e.Machine = machineID
+		s.Addresses[allocationID] = e
+		return nil
+	})
+}
+
+func putAddress(ctx context.Context, container, address string) error {
+	if _, err := docker(ctx, "exec", container, "ip", "address", "replace", address+"/32", "dev", "eth0"); err != nil {
+		return err
+	}
+	// This machine may still have the hardware address of the container that had it before.
+	_, err := run(exec.CommandContext(ctx, "ip", "neigh", "flush", "to", address))
+	return err
+}
+
+// boots gives a machine that started again its elastic address and the records of the private zone.
+func (g *Ground) boots(ctx context.Context, id string) error {
+	m, found, err := g.machine(ctx, id)
+	if err != nil || !found || !m.running {
+		return err
+	}
+	s := g.store.read()
+	for _, e := range s.Addresses {
+		if e.Machine == id {
+			if err := putAddress(ctx, m.container, e.Address); err != nil {
+				return err
+			}
+		}
+	}
+	return writeZone(ctx, m.container, zoneLines(s.Records))
+}
+
+// DisassociateAddress takes the address from its machine, if that still exists.
+func (g *Ground) DisassociateAddress(ctx context.Context, allocationID string) error {
+	e := g.store.read().Addresses[allocationID]
+	if e.Machine == "" {
+		return nil
+	}
+	m, found, err := g.machine(ctx, e.Machine)
+	if err != nil {
+		return err
+	}
+	if found {
+		script := "ip address del " + e.Address + "/32 dev eth0 2>/dev/null || true"
+		if _, err := docker(ctx, "exec", m.container, "sh", "-c", script); err != nil && m.running && !isGone(err) {
+			return fmt.Errorf("disassociate %s: %w", e.Address, err)
+		}
+	}
+	return g.store.change(func(s *state) error {
+		e.Machine = ""
+		s.Addresses[allocationID] = e
+		return nil
+	})
+}

@@ -1,0 +1,275 @@
+package dockerhosts
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/sandbox"
+)
+
+// Charts that have a stand-in.
+const (
+	chartCNI   = "tigera-operator"
+	chartCloud = "aws-cloud-controller-manager"
+
+	uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
+
+	controlInterval = 300 * time.Millisecond
+)
+
+// controller is the stand-in for the CNI and the cloud controller manager, and gives hosts that boot again what a VPC
+// gives them. It looks at the nodes as long as the sandbox runs: nodes that join later are served too.
+type controller struct {
+	ground *Ground
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	// boots counts the machines that started since the controller runs: what they had in memory is gone.
+	boots atomic.Int64
+	// plumbed are the nodes, and the boots, that the hosts have the bridges and routes for.
+	plumbed string
+}
+
+func startController(g *Ground) *controller {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &controller{ground: g, cancel: cancel}
+	c.tasks.Go(func() { c.run(ctx) })
+	c.tasks.Go(func() { c.watchBoots(ctx) })
+	return c
+}
+
+func (c *controller) stop() {
+	c.cancel()
+	c.tasks.Wait()
+}
+
+// watchBoots waits for machines that boot again: docker gives them back neither records nor elastic addresses.
+func (c *controller) watchBoots(ctx context.Context) {
+	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.ground.options.Stack,
+		"--filter", "event=start", "--format", `{{index .Actor.Attributes "`+labelID+`"}}`)
+	out, err := events.StdoutPipe()
+	if err == nil {
+		err = events.Start()
+	}
+	if err != nil {
+		c.ground.options.Log("cannot watch for hosts that boot again: %v", err)
+		return
+	}
+	again := func(id string) {
+		if err := c.ground.boots(ctx, id); err != nil && ctx.Err() == nil {
+			c.ground.options.Log("a host that boots again: %v", err)
+		}
+		c.boots.Add(1)
+	}
+	// Some may have done so while no sandbox ran.
+	all, err := machines(ctx, c.ground.options.Stack)
+	if err != nil && ctx.Err() == nil {
+		c.ground.options.Log("hosts that booted again: %v", err)
+	}
+	for _, m := range all {
+		again(m.id)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		again(lines.Text())
+	}
+	_ = events.Wait() // it ends by being killed
+}
+
+func (c *controller) run(ctx context.Context) {
+	tick := time.NewTicker(controlInterval)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := c.reconcile(ctx)
+		// An API that does not answer yet, or no longer, is what a controller has to live with; the rest is told once.
+		if err == nil || ctx.Err() != nil || isAway(err) {
+			continue
+		}
+		if text := err.Error(); text != last {
+			last = text
+			c.ground.options.Log("stand-in controllers: %s", text)
+		}
+	}
+}
+
+func (c *controller) reconcile(ctx context.Context) error {
+	s := c.ground.store.read()
+	_, cni := s.Charts[chartCNI]
+	_, cloud := s.Charts[chartCloud]
+	if s.Kubeconfig == "" || !cni && !cloud {
+		return nil
+	}
+	kube, err := c.ground.kube.of(s.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	nodes, err := listNodes(ctx, kube)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if cni {
+		errs = append(errs, c.plumb(ctx, nodes))
+	}
+	if cloud {
+		for _, n := range nodes {
+			errs = append(errs, initialize(ctx, kube, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// node is the part of a Node that the stand-ins look at.
+type node struct {
+	Metadata struct {
+		Name            string `json:"name"`
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Spec struct {
+		PodCIDR    string           `json:"podCIDR"`
+		ProviderID string           `json:"providerID"`
+		Taints     []map[string]any `json:"taints"`
+	} `json:"spec"`
+}
+
+// instance is the last part of the provider id.
+func (n node) instance() string { return path.Base(n.Spec.ProviderID) }
+
+func listNodes(ctx context.Context, kube *client) ([]node, error) {
+	var list struct {
+		Items []node `json:"items"`
+	}
+	if err := kube.Call(ctx, http.MethodGet, "/api/v1/nodes", "", nil, &list); err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// initialize removes the taint that the cloud controller manager removes when it has found the instance of a node.
+func initialize(ctx context.Context, kube *client, n node) error {
+	left := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t map[string]any) bool { return t["key"] == uninitialized })
+	if len(left) == len(n.Spec.Taints) || n.Spec.ProviderID == "" {
+		return nil
+	}
+	patch := map[string]any{
+		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion},
+		"spec":     map[string]any{"taints": left},
+	}
+	err := kube.Call(ctx, http.MethodPatch, "/api/v1/nodes/"+n.Metadata.Name, kubeapi.MergePatch, patch, nil)
+	if kubeapi.IsStatus(err, http.StatusConflict) || kubeapi.IsStatus(err, http.StatusNotFound) {
+		return nil // the next round sees the node as it is now
+	}
+	return err
+}
+
+// plumb gives each host of a node a bridge for its pods, and routes to the pods of the others.
+func (c *controller) plumb(ctx context.Context, nodes []node) error {
+	wanted := fmt.Sprint(c.boots.Load())
+	for _, n := range nodes {
+		wanted += fmt.Sprintf("\n%s %s %s", n.Metadata.Name, n.Spec.PodCIDR, n.Spec.ProviderID)
+	}
+	if wanted == c.plumbed {
+		return nil
+	}
+	all, err := machines(ctx, c.ground.options.Stack)
+	if err != nil {
+		return err
+	}
+	ranges := map[string]string{} // by container
+	routes := map[string]string{} // range to address
+	for _, n := range nodes {
+		i := slices.IndexFunc(all, func(m machine) bool { return m.id == n.instance() })
+		if i < 0 || n.Spec.PodCIDR == "" || !all[i].running {
+			continue
+		}
+		if _, err := netip.ParsePrefix(n.Spec.PodCIDR); err != nil {
+			return fmt.Errorf("node %s: %w", n.Metadata.Name, err)
+		}
+		ranges[all[i].container] = n.Spec.PodCIDR
+		routes[n.Spec.PodCIDR] = all[i].address
+	}
+	var errs errorList
+	var wg sync.WaitGroup
+	for container, own := range ranges {
+		wg.Go(func() {
+			_, err := dockerIn(ctx, plumbing(own, routes), "exec", "--interactive", container, "sh", "-e")
+			if err != nil && !isGone(err) && !strings.Contains(err.Error(), "is not running") {
+				errs.add(fmt.Errorf("network of %s: %w", container, err))
+			}
+		})
+	}
+	wg.Wait()
+	if err := errs.join(); err != nil {
+		return err
+	}
+	c.plumbed = wanted
+	return nil
+}
+
+// plumbing is the script for the host whose pods live in own. Routes of nodes that went away are taken out.
+func plumbing(own string, routes map[string]string) string {
+	var cidrs []string
+	for cidr := range routes {
+		if cidr != own {
+			cidrs = append(cidrs, cidr)
+		}
+	}
+	sort.Strings(cidrs)
+	var b strings.Builder
+	b.WriteString("ip route flush proto 88\n")
+	for _, cidr := range cidrs {
+		fmt.Fprintf(&b, "ip route replace %s via %s proto 88\n", cidr, routes[cidr])
+	}
+	fmt.Fprintf(&b, "mkdir -p /etc/cni/net.d\ncat >/etc/cni/net.d/.new <<'J'\n%s\nJ\nmv /etc/cni/net.d/.new /etc/cni/net.d/10-bridge.conflist\n", conflist(own))
+	return b.String()
+}
+
+func conflist(cidr string) string {
+	return `{"cniVersion": "1.0.0", "name": "pods", "plugins": [
+ {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+  "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + cidr + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+ {"type": "portmap", "capabilities": {"portMappings": true}}]}`
+}
+
+// keepChart remembers a release whose chart has a stand-in.
+func (g *Ground) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
+	chart := path.Base(r.Chart)
+	if chart != chartCNI && chart != chartCloud {
+		return nil
+	}
+	return g.store.change(func(s *state) error {
+		r.Values = nil
+		s.Charts[chart] = r
+		s.Kubeconfig = kubeconfig
+		return nil
+	})
+}
+
+func (g *Ground) dropChart(r sandbox.ChartRelease) error {
+	chart := path.Base(r.Chart)
+	return g.store.change(func(s *state) error {
+		if s.Charts[chart].Name == r.Name {
+			delete(s.Charts, chart)
+		}
+		return nil
+	})
+}

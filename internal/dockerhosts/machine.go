@@ -1,0 +1,199 @@
+package dockerhosts
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+// machine is one container.
+type machine struct {
+	id        string
+	container string
+	address   string
+	profile   string
+	running   bool
+}
+
+// Launch boots a container for the instance, or starts the one that is there, and returns when logins work. It takes
+// about 2 seconds.
+func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.MachineStatus, error) {
+	if !instanceID.MatchString(m.ID) {
+		return sandbox.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
+	}
+	there, found, err := g.machine(ctx, m.ID)
+	if err != nil {
+		return sandbox.MachineStatus{}, err
+	}
+	if found {
+		// Half made by a process that was killed: nothing on it is worth keeping, and its boot may never end.
+		if !there.running {
+			if _, err := docker(ctx, "rm", "--force", "--volumes", there.container); err != nil && !isGone(err) {
+				return sandbox.MachineStatus{}, err
+			}
+			found = false
+		}
+	}
+	address := there.address
+	if !found {
+		if address, err = g.boot(ctx, m); err != nil {
+			return sandbox.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
+		}
+	}
+	if err := g.writeRecords(ctx); err != nil {
+		return sandbox.MachineStatus{}, err
+	}
+	return g.status(m.ID, address), nil
+}
+
+func (g *Ground) boot(ctx context.Context, m sandbox.Machine) (string, error) {
+	if err := g.image(); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	ip, err := g.reserve(ctx, m.ID)
+	if err != nil {
+		return "", err
+	}
+	defer g.unreserve(ip)
+	args := []string{
+		"--label " + labelStack + "=" + g.options.Stack,
+		"--label " + labelID + "=" + m.ID,
+		"--label " + labelRole + "=" + m.Profile,
+		// EC2 names a host after its address; cloud-init gives it the name of its user data.
+		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
+	}
+	c := exec.CommandContext(ctx, filepath.Join(g.options.Mirror, "host", "run"), g.containerName(m), g.network.name, ip.String())
+	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey, "HOST_RUN_ARGS="+strings.Join(args, " "),
+		"USER_DATA="+base64.StdEncoding.EncodeToString([]byte(m.UserData)))
+	if _, err := run(c); err != nil {
+		return "", err
+	}
+	g.options.Log("host %s (%s) boots at %s in %.1f s", m.Name, m.ID, ip, time.Since(began).Seconds())
+	return ip.String(), nil
+}
+
+var (
+	instanceID = regexp.MustCompile(`^[a-zA-Z0-9-]+$`)
+	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// containerName is for people: the stack, the name of the instance and, as names are no identity, a part of the id.
+func (g *Ground) containerName(m sandbox.Machine) string {
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
+	if name == "" {
+		name = "host"
+	}
+	return fmt.Sprintf("%s-%s-%s", g.network.name, name, strings.TrimPrefix(m.ID, "i-"))
+}
+
+// reserve picks the lowest address that neither a container nor a launch under way has.
+func (g *Ground) reserve(ctx context.Context, id string) (netip.Addr, error) {
+	g.launching.Lock()
+	defer g.launching.Unlock()
+	there, err := machines(ctx, g.options.Stack)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	used := map[string]bool{}
+	for _, m := range there {
+		used[m.address] = true
+	}
+	for last := firstHost; last < firstElastic; last++ {
+		ip := g.network.at(last)
+		if _, pending := g.reserved[ip]; pending || used[ip.String()] {
+			continue
+		}
+		g.reserved[ip] = id
+		return ip, nil
+	}
+	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, g.network.subnet)
+}
+
+func (g *Ground) unreserve(ip netip.Addr) {
+	g.launching.Lock()
+	defer g.launching.Unlock()
+	delete(g.reserved, ip)
+}
+
+// Terminate removes the container with its volumes.
+func (g *Ground) Terminate(ctx context.Context, id string) error {
+	m, found, err := g.machine(ctx, id)
+	if err != nil || !found {
+		return err
+	}
+	if _, err := docker(ctx, "rm", "--force", "--volumes", m.container); err != nil && !isGone(err) {
+		return fmt.Errorf("terminate %s: %w", id, err)
+	}
+	return nil
+}
+
+// Find looks the machine up.
+func (g *Ground) Find(ctx context.Context, id string) (sandbox.MachineStatus, bool, error) {
+	m, found, err := g.machine(ctx, id)
+	if err != nil || !found {
+		return sandbox.MachineStatus{}, false, err
+	}
+	return g.status(id, m.address), true, nil
+}
+
+func (g *Ground) status(id, address string) sandbox.MachineStatus {
+	s := sandbox.MachineStatus{PrivateIP: address, PublicIP: address}
+	for _, e := range g.store.read().Addresses {
+		if e.Machine == id {
+			s.PublicIP = e.Address
+		}
+	}
+	return s
+}
+
+func (g *Ground) machine(ctx context.Context, id string) (machine, bool, error) {
+	all, err := machines(ctx, g.options.Stack)
+	if err != nil {
+		return machine{}, false, err
+	}
+	for _, m := range all {
+		if m.id == id {
+			return m, true, nil
+		}
+	}
+	return machine{}, false, nil
+}
+
+// machines lists the containers of a stack, by name.
+func machines(ctx context.Context, stack string) ([]machine, error) {
+	ids, err := docker(ctx, "ps", "--all", "--quiet", "--filter", "label="+labelStack+"="+stack)
+	if err != nil || ids == "" {
+		return nil, err
+	}
+	format := `{{index .Config.Labels "` + labelID + `"}}|{{.Name}}|` +
+		`{{range .NetworkSettings.Networks}}{{if .IPAMConfig}}{{.IPAMConfig.IPv4Address}}{{end}}{{end}}|` +
+		`{{index .Config.Labels "` + labelRole + `"}}|{{.State.Running}}`
+	out, err := docker(ctx, append([]string{"inspect", "--format", format}, strings.Fields(ids)...)...)
+	// A container that went away between the two commands is not in the output.
+	if err != nil && !isGone(err) {
+		return nil, err
+	}
+	var all []machine
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSpace(line), "|")
+		if len(f) != 5 {
+			continue
+		}
+		all = append(all, machine{
+			id: f[0], container: strings.TrimPrefix(f[1], "/"), address: f[2], profile: f[3], running: f[4] == "true",
+		})
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].container < all[j].container })
+	return all, nil
+}

@@ -1,0 +1,199 @@
+package dockerhosts
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// metadataAddress is where EC2 instances find their metadata service.
+const metadataAddress = "169.254.169.254"
+
+// metadata is the instance metadata service, version 2: what a host asks for to know itself and to get the credentials of
+// its role. Packets to its well-known address are led to this process.
+type metadata struct {
+	ground *Ground
+	secret []byte
+	server *http.Server
+}
+
+func startMetadata(ctx context.Context, g *Ground) (*metadata, error) {
+	m := &metadata{ground: g, secret: make([]byte, 32)}
+	if _, err := rand.Read(m.secret); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp4", net.JoinHostPort(g.network.gateway().String(), "0"))
+	if err != nil {
+		return nil, fmt.Errorf("metadata service: %w", err)
+	}
+	m.server = &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
+	go m.server.Serve(l) //nolint:errcheck // ends with Close
+	// A process that was killed left its rule, which leads nowhere.
+	if err := m.unlead(ctx); err != nil {
+		return nil, errors.Join(err, m.server.Close())
+	}
+	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s", g.network.subnet.String(),
+		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", g.network.name,
+		"-j", "DNAT", "--to-destination", l.Addr().String()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lead %s to this machine: %w", metadataAddress, err), m.server.Close())
+	}
+	return m, nil
+}
+
+func (m *metadata) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return errors.Join(m.unlead(ctx), m.server.Close())
+}
+
+// unlead removes the rules of this stack.
+func (m *metadata) unlead(ctx context.Context) error {
+	rules, err := run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-S", "PREROUTING"))
+	if err != nil {
+		return err
+	}
+	for rule := range strings.Lines(rules) {
+		f := strings.Fields(rule)
+		if !hasSequence(f, "--comment", m.ground.network.name) || !hasSequence(f, "-d", metadataAddress+"/32") {
+			continue
+		}
+		f[0] = "-D"
+		if _, err := run(exec.CommandContext(ctx, "iptables", append([]string{"-w", "-t", "nat"}, f...)...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hasSequence(words []string, a, b string) bool {
+	for i := 1; i < len(words); i++ {
+		if words[i-1] == a && strings.Trim(words[i], `"`) == b {
+			return true
+		}
+	}
+	return false
+}
+
+const tokenTTL = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
+
+func (m *metadata) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /latest/api/token", func(w http.ResponseWriter, r *http.Request) {
+		ttl, err := strconv.Atoi(r.Header.Get(tokenTTL))
+		if err != nil || ttl < 1 || ttl > 21600 || r.Header.Get("X-Forwarded-For") != "" {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set(tokenTTL, strconv.Itoa(ttl))
+		fmt.Fprint(w, m.token(clientAddress(r)))
+	})
+	text := func(path string, f func(machine, *http.Request) (string, bool)) {
+		mux.HandleFunc("GET /latest/"+path, func(w http.ResponseWriter, r *http.Request) {
+			from := clientAddress(r)
+			given := r.Header.Get("X-Aws-Ec2-Metadata-Token")
+			if !hmac.Equal([]byte(given), []byte(m.token(from))) {
+				http.Error(w, "unauthorized", http.StatusUnauthorized)
+				return
+			}
+			host, err := m.host(r.Context(), from)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			answer, ok := f(host, r)
+			if !ok {
+				http.NotFound(w, r)
+				return
+			}
+			fmt.Fprint(w, answer)
+		})
+	}
+	text("meta-data/instance-id", func(h machine, _ *http.Request) (string, bool) { return h.id, true })
+	text("meta-data/local-ipv4", func(h machine, _ *http.Request) (string, bool) { return h.address, true })
+	text("meta-data/public-ipv4", func(h machine, _ *http.Request) (string, bool) {
+		return m.ground.status(h.id, h.address).PublicIP, true
+	})
+	text("meta-data/iam/security-credentials/{$}", func(h machine, _ *http.Request) (string, bool) {
+		return h.profile, h.profile != ""
+	})
+	text("meta-data/iam/security-credentials/{role}", func(h machine, r *http.Request) (string, bool) {
+		if h.profile == "" || r.PathValue("role") != h.profile {
+			return "", false
+		}
+		c := m.credentials(h.profile)
+		answer, err := json.Marshal(map[string]string{
+			"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey,
+			"Token": c.SessionToken, "LastUpdated": stamp(time.Now()), "Expiration": stamp(time.Now().Add(6 * time.Hour)),
+		})
+		return string(answer), err == nil
+	})
+	return mux
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+func (m *metadata) host(ctx context.Context, address string) (machine, error) {
+	all, err := machines(ctx, m.ground.options.Stack)
+	if err != nil {
+		return machine{}, err
+	}
+	for _, h := range all {
+		if h.address == address {
+			return h, nil
+		}
+	}
+	return machine{}, fmt.Errorf("no instance has the address %s", address)
+}
+
+// profiles are those of the machines that exist.
+func (m *metadata) profiles(ctx context.Context) ([]string, error) {
+	all, err := machines(ctx, m.ground.options.Stack)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, h := range all {
+		if h.profile != "" && !slices.Contains(names, h.profile) {
+			names = append(names, h.profile)
+		}
+	}
+	return names, nil
+}
+
+func clientAddress(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
+}
+
+// token is bound to the host that asked for it.
+func (m *metadata) token(address string) string { return m.derive("token " + address) }
+
+// credentials of a role are made up, and different in each process, as temporary ones are.
+func (m *metadata) credentials(profile string) aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID:     "ASIA" + strings.ToUpper(m.derive("id " + profile)[:16]),
+		SecretAccessKey: m.derive("secret " + profile)[:40],
+		SessionToken:    m.derive("session "+profile) + "==",
+	}
+}
+
+func (m *metadata) derive(what string) string {
+	h := hmac.New(sha256.New, m.secret)
+	h.Write([]byte(what))
+	return hex.EncodeToString(h.Sum(nil))
+}

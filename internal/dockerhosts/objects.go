@@ -1,0 +1,122 @@
+package dockerhosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/sandbox"
+)
+
+// Apply makes or changes an object by server-side apply.
+func (g *Ground) Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error) {
+	c, path, err := g.at(ctx, kubeconfig, object)
+	if errors.Is(err, errUnknownKind) {
+		return object, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var live map[string]any
+	err = patiently(ctx, func() error {
+		return c.Call(ctx, http.MethodPatch, path+"?fieldManager=kubeadm-aws&force=true", kubeapi.ApplyPatch, object, &live)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply %s: %w", title(object), err)
+	}
+	if live["kind"] == "Ingress" {
+		return g.balance(ctx, c, path, live)
+	}
+	return live, nil
+}
+
+// Get reads an object.
+func (g *Ground) Get(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, bool, error) {
+	c, path, err := g.at(ctx, kubeconfig, object)
+	if errors.Is(err, errUnknownKind) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	var live map[string]any
+	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, &live) })
+	if kubeapi.IsStatus(err, http.StatusNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", title(object), err)
+	}
+	return live, true, nil
+}
+
+// Delete removes an object and waits until the API has it no more.
+func (g *Ground) Delete(ctx context.Context, kubeconfig string, object map[string]any) error {
+	c, path, err := g.at(ctx, kubeconfig, object)
+	if errors.Is(err, errUnknownKind) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation(object)}
+	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodDelete, path, kubeapi.JSON, body, nil) })
+	for delay := 50 * time.Millisecond; err == nil; delay = min(delay*2, time.Second) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("delete %s: %w", title(object), ctx.Err())
+		case <-time.After(delay):
+		}
+		err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, nil) })
+	}
+	if kubeapi.IsStatus(err, http.StatusNotFound) {
+		return nil
+	}
+	return fmt.Errorf("delete %s: %w", title(object), err)
+}
+
+// propagation is what the provider asks for: the foreground, unless an annotation says otherwise.
+func propagation(object map[string]any) string {
+	metadata, _ := object["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if annotations["pulumi.com/deletionPropagationPolicy"] == "background" {
+		return "Background"
+	}
+	return "Foreground"
+}
+
+func (g *Ground) at(ctx context.Context, kubeconfig string, object map[string]any) (*client, string, error) {
+	c, err := g.kube.of(kubeconfig)
+	if err != nil {
+		return nil, "", err
+	}
+	path, err := c.pathOf(ctx, object)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", title(object), err)
+	}
+	return c, path, nil
+}
+
+func title(object map[string]any) string {
+	metadata, _ := object["metadata"].(map[string]any)
+	return fmt.Sprintf("%v %v", object["kind"], metadata["name"])
+}
+
+// InstallChart makes the namespace of the release and, where there is one, sets the stand-in to work.
+func (g *Ground) InstallChart(ctx context.Context, kubeconfig string, r sandbox.ChartRelease) error {
+	if r.Namespace != "" {
+		namespace := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": r.Namespace}}
+		if _, err := g.Apply(ctx, kubeconfig, namespace); err != nil {
+			return fmt.Errorf("release %s: %w", r.Name, err)
+		}
+	}
+	return g.keepChart(kubeconfig, r)
+}
+
+// UninstallChart ends the work of the stand-in. What it did to the hosts stays, as with the charts it stands for.
+func (g *Ground) UninstallChart(_ context.Context, _ string, r sandbox.ChartRelease) error {
+	return g.dropChart(r)
+}

@@ -1,0 +1,83 @@
+package dockerhosts
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// The lines of /etc/hosts between these belong to the private zone.
+const (
+	zoneBegin = "# private zone"
+	zoneEnd   = "# end of private zone"
+)
+
+// SetRecord writes an A record into /etc/hosts of every machine.
+func (g *Ground) SetRecord(ctx context.Context, name string, addresses []string) error {
+	err := g.store.change(func(s *state) error {
+		s.Records[strings.TrimSuffix(name, ".")] = addresses
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return g.writeRecords(ctx)
+}
+
+// DeleteRecord takes it out again.
+func (g *Ground) DeleteRecord(ctx context.Context, name string) error {
+	err := g.store.change(func(s *state) error {
+		delete(s.Records, strings.TrimSuffix(name, "."))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return g.writeRecords(ctx)
+}
+
+// writeRecords brings /etc/hosts of all running machines up to date.
+func (g *Ground) writeRecords(ctx context.Context) error {
+	all, err := machines(ctx, g.options.Stack)
+	if err != nil {
+		return err
+	}
+	zone := zoneLines(g.store.read().Records)
+	var errs errorList
+	var wg sync.WaitGroup
+	for _, m := range all {
+		if m.running {
+			wg.Go(func() { errs.add(writeZone(ctx, m.container, zone)) })
+		}
+	}
+	wg.Wait()
+	return errs.join()
+}
+
+func zoneLines(records map[string][]string) string {
+	var lines []string
+	for name, addresses := range records {
+		for _, a := range addresses {
+			lines = append(lines, a+" "+name)
+		}
+	}
+	sort.Strings(lines)
+	return strings.Join(append(append([]string{zoneBegin}, lines...), zoneEnd), "\n") + "\n"
+}
+
+// docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other.
+const writeZoneScript = `flock /etc/hosts sh -c '
+zone=$(cat)
+rest=$(sed "/^` + zoneBegin + `$/,/^` + zoneEnd + `$/d" /etc/hosts)
+printf "%s\n%s\n" "$rest" "$zone" >/etc/hosts'`
+
+func writeZone(ctx context.Context, container, zone string) error {
+	_, err := dockerIn(ctx, zone, "exec", "--interactive", container, "sh", "-c", writeZoneScript)
+	// A machine that is being terminated needs no records.
+	if err != nil && !isGone(err) && !strings.Contains(err.Error(), "is not running") {
+		return fmt.Errorf("records of %s: %w", container, err)
+	}
+	return nil
+}

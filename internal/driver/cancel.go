@@ -1,0 +1,22 @@
+package driver
+
+import "context"
+
+// cancel removes the lock that a dead run left in the backend. Opening a rehearsal does that by itself.
+func cancel(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	if p.sandbox != nil {
+		return nil
+	}
+	if err := s.confirm("Remove the lock? The run that made it must surely be dead."); err != nil {
+		return err
+	}
+	if err := p.Cancel(ctx); err != nil {
+		return fail(exitFailed, "", "%s", shortened(err))
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/blang/semver"
+	"github.com/pulumi/pulumi/sdk/v3"
+)
+
+// errStopped is returned instead of starting another CLI command after an interrupt.
+var errStopped = errors.New("interrupted")
+
+// pulumiCLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
+// ends and leaves it in the terminal's process group, where one Ctrl-C arrives twice: both lose state. Here the CLI has
+// a process group of its own and gets exactly the interrupts that are handed on.
+type pulumiCLI struct {
+	path    string
+	version semver.Version
+	// keep says which variables of the environment the CLI may see.
+	keep func(name string) bool
+	// mortal makes CLI processes end with the driver; nil lets them finish what is in flight.
+	mortal *hostage
+	// held is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
+	held *os.File
+
+	mu      sync.Mutex
+	running *os.Process
+	// locks says that the process that runs holds the lock of the stack.
+	locks   bool
+	stopped bool
+	killed  bool
+	// locked says that the process that was killed held the lock of the stack.
+	locked bool
+	// cancel ends work of the driver itself, which is not a CLI process; may be nil.
+	cancel context.CancelFunc
+}
+
+// findCLI takes the CLI named by $PULUMI, the one on PATH, or the one that `make` built into dir/.bin.
+func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
+	path := os.Getenv("PULUMI")
+	if path == "" {
+		path = filepath.Join(dir, ".bin", "v"+sdk.Version.String(), "pulumi")
+		if _, err := os.Stat(path); err != nil {
+			path, err = exec.LookPath("pulumi")
+			if err != nil {
+				return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
+					"no pulumi CLI on PATH")
+			}
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, "version")
+	cmd.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fail(exitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w", path, err)
+	}
+	version, err := semver.ParseTolerant(strings.TrimSpace(string(out)))
+	if err != nil || version.LT(sdk.Version) {
+		return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it finds or builds a CLI that is new enough.",
+			"%s is version %s, and v%s is needed", path, strings.TrimSpace(string(out)), sdk.Version)
+	}
+	return &pulumiCLI{path: path, version: version, keep: func(string) bool { return true }}, nil
+}
+
+// Version implements auto.PulumiCommand.
+func (c *pulumiCLI) Version() semver.Version { return c.version }
+
+// Run implements auto.PulumiCommand. The context is not tied to the process: interrupting it is Interrupt's business.
+func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, moreErr []io.Writer,
+	env []string, args ...string,
+) (string, string, int, error) {
+	cmd := exec.Command(c.path, append([]string{"--non-interactive"}, args...)...)
+	cmd.Dir = workdir
+	cmd.Env = append(c.environment(), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin = stdin
+	cmd.Stdout = io.MultiWriter(append(moreOut, &stdout)...)
+	cmd.Stderr = io.MultiWriter(append(moreErr, &stderr)...)
+	if c.held != nil {
+		cmd.ExtraFiles = []*os.File{c.held}
+	}
+	err := c.run(cmd)
+	if cmd.ProcessState == nil { // it did not start
+		return "", err.Error(), -2, err
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
+}
+
+// run runs a process that gets exactly the interrupts that are handed on.
+func (c *pulumiCLI) run(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if c.mortal != nil {
+		// Linux ties the life of the process to the thread that starts it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		release, err := c.mortal.dieWithDriver(cmd)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	if err := c.start(cmd); err != nil {
+		return err
+	}
+	err := cmd.Wait()
+	c.mu.Lock()
+	c.running = nil
+	c.mu.Unlock()
+	return err
+}
+
+func (c *pulumiCLI) start(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return errStopped
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	c.running = cmd.Process
+	c.locks = slices.ContainsFunc(cmd.Args, func(arg string) bool { return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg) })
+	return nil
+}
+
+// Interrupt hands the first interrupt to the process that runs, which finishes what is in flight. The second kills it: the
+// state then notes what had begun, and the next run finds out what became of it. A second interrupt to the CLI would make
+// it note as failed what may well have happened. No further command is started.
+func (c *pulumiCLI) Interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := c.stopped
+	c.stopped = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+	if c.running == nil {
+		return
+	}
+	// The process may have just ended; then there is nothing to interrupt.
+	if !again {
+		_ = c.running.Signal(os.Interrupt)
+		return
+	}
+	c.killed, c.locked = true, c.locks
+	_ = c.running.Kill()
+}
+
+// Killed reports whether a second interrupt has ended the run, and whether the lock of the stack was left behind.
+func (c *pulumiCLI) Killed() (killed, locked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed, c.locked
+}
+
+// resume lets commands start again after an interrupt.
+func (c *pulumiCLI) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = false
+}
+
+// until returns a context that ends with the first interrupt, for work that is not a CLI process.
+func (c *pulumiCLI) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = cancel
+	return ctx, cancel
+}
+
+// Stopped reports whether Interrupt was called.
+func (c *pulumiCLI) Stopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+func (c *pulumiCLI) environment() []string {
+	env := []string{"PULUMI_AUTOMATION_API=true", "PULUMI_SKIP_UPDATE_CHECK=true"}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if name != "PULUMI" && c.keep(name) {
+			env = append(env, entry)
+		}
+	}
+	return env
+}

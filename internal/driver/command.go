@@ -1,0 +1,155 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// operation is what the command line asks for.
+type operation struct {
+	command, stack, cloud string
+	// dir is the project's directory, absolute.
+	dir  string
+	json bool
+	yes  bool
+	// expectNoChanges makes a preview with changes an error.
+	expectNoChanges bool
+	// showSecrets prints the values of secret outputs.
+	showSecrets bool
+	// dryRun makes a sweep list only.
+	dryRun bool
+	// to is the commit that a rollback goes to.
+	to string
+	// output names the one output to print; empty prints all.
+	output string
+	// wait is how long verify lets faults go away.
+	wait time.Duration
+	// receipt is the file that destroy writes its receipt to; empty takes the default.
+	receipt string
+	// without is the name of a cluster that a destroy goes on without, whether or not it could be reached.
+	without string
+	// parallel bounds the operations that the engine has in flight.
+	parallel int
+}
+
+type command struct {
+	name, about string
+	run         func(context.Context, *session) error
+	// makes is set for what carries out the settings, so that they have to be good for where the stack is.
+	makes bool
+}
+
+var commands = []command{
+	{name: "up", about: "bring the stack up, or change it to what the settings say", run: up, makes: true},
+	{name: "preview", about: "show what up would change, and change nothing", run: preview, makes: true},
+	{name: "destroy", about: "take the stack down and prove that nothing is left", run: destroy},
+	{name: "rebuild", about: "destroy the stack and, when nothing is left, bring it up again", run: rebuild, makes: true},
+	{name: "rollback", about: "bring the stack to what an earlier commit says: --to COMMIT", run: rollback},
+	{name: "refresh", about: "compare the state with what exists, and take over what differs", run: refresh},
+	{name: "outputs", about: "print the outputs of the stack", run: outputs},
+	{name: "verify", about: "check a live cluster", run: verify},
+	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
+	{name: "cancel", about: "remove the lock of a run that is dead", run: cancel},
+}
+
+func usage(w io.Writer, flags *flag.FlagSet) {
+	fmt.Fprint(w, "kubeadm-aws COMMAND --stack NAME [flags]\n\nCommands\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
+	}
+	fmt.Fprint(w, "\nFlags\n")
+	flags.SetOutput(w)
+	flags.PrintDefaults()
+	fmt.Fprint(w, `
+Exit codes
+  0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run
+  5 failed, run it again to go on    6 something is left    7 verify found a fault
+  8 preview found changes (with --expect-no-changes)    9 the cluster cannot be reached, nothing was changed
+  10 failed, and again until the named cause is removed    130 interrupted
+`)
+}
+
+// parse reads the command line.
+func parse(args []string) (operation, *command, *flag.FlagSet, error) {
+	var op operation
+	flags := flag.NewFlagSet("kubeadm-aws", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&op.stack, "stack", "", "the `name` of the stack: Pulumi.<name>.yaml")
+	flags.StringVar(&op.cloud, "cloud", cloudSandbox, "`where`: sandbox (simulated), hosts (docker on this machine) or aws")
+	flags.StringVar(&op.dir, "dir", ".", "the project's `directory`")
+	flags.BoolVar(&op.json, "json", false, "print one JSON event per line")
+	flags.StringVar(new(string), "o", "", "`text` or json")
+	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
+	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
+	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch; without it those that are known to be good are listed")
+	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
+	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")
+	flags.StringVar(&op.output, "output", "", "outputs: print only the value of this `name`")
+	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away")
+	flags.StringVar(&op.receipt, "receipt", "", "destroy: the `file` for the receipt")
+	flags.StringVar(&op.without, "without-cluster", "",
+		"destroy, rebuild: the `name` of a cluster that does not answer; what is in it is given up")
+	flags.IntVar(&op.parallel, "parallel", 128, "how `many` operations may be in flight")
+	if len(args) == 0 {
+		return op, nil, flags, errors.New("which command?")
+	}
+	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		return op, nil, flags, flag.ErrHelp
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		return op, nil, flags, fmt.Errorf("there is no command %q", args[0])
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		return op, nil, flags, err
+	}
+	op.command = commands[i].name
+	if flags.NArg() > 0 {
+		return op, nil, flags, fmt.Errorf("%q is not a flag; flags start with --", flags.Arg(0))
+	}
+	switch format := flags.Lookup("o").Value.String(); format {
+	case "", "text":
+	case "json":
+		op.json = true
+	default:
+		return op, nil, flags, fmt.Errorf("-o %s: text or json", format)
+	}
+	if op.stack == "" {
+		return op, nil, flags, fmt.Errorf("--stack is missing%s", knownStacks(op.dir))
+	}
+	if strings.ContainsAny(op.stack, "/\\") || op.stack == "." || op.stack == ".." {
+		return op, nil, flags, fmt.Errorf("--stack %s: the plain name, without organisation or project", op.stack)
+	}
+	if !slices.Contains([]string{cloudSandbox, cloudHosts, cloudAWS}, op.cloud) {
+		return op, nil, flags, fmt.Errorf("--cloud %s: sandbox, hosts or aws", op.cloud)
+	}
+	dir, err := filepath.Abs(op.dir)
+	if err != nil {
+		return op, nil, flags, err
+	}
+	op.dir = dir
+	if _, err := os.Stat(filepath.Join(dir, "Pulumi.yaml")); err != nil {
+		return op, nil, flags, fmt.Errorf("%s holds no Pulumi.yaml; run this from the project, or give --dir", dir)
+	}
+	return op, &commands[i], flags, nil
+}
+
+func knownStacks(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "Pulumi.*.yaml"))
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "Pulumi."), ".yaml"))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; here are settings for " + strings.Join(names, ", ")
+}

@@ -1,0 +1,112 @@
+package driver
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"kubeadm-aws/cluster/kubeapi"
+	check "kubeadm-aws/internal/verify"
+)
+
+// askTimes and askAfter are how often and how long apart the Kubernetes API is asked before it counts as silent.
+const askTimes = 5
+
+var askAfter = 5 * time.Second // tests do not wait
+
+// contact is what the attempts to reach the Kubernetes API showed.
+type contact int
+
+const (
+	// answers: an API server answered, be it with a fault of its own.
+	answers contact = iota
+	// forbids: an API server answered and does not accept the credentials of the kubeconfig.
+	forbids
+	// refuses: the machine answered, and no API server listens on it or proves to be the cluster's.
+	refuses
+	// silent: no answer at all: a time-out, no route, or no such name.
+	silent
+)
+
+// contactOf tells from the error of a request what the other end is. Only silence can mean that the cluster is gone.
+func contactOf(err error) contact {
+	var (
+		status    *kubeapi.StatusError
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+	)
+	switch {
+	case err == nil:
+		return answers
+	case errors.As(err, &status) && (status.Code == 401 || status.Code == 403):
+		return forbids
+	case errors.As(err, &status):
+		return answers
+	case strings.Contains(fmt.Sprint(err), "remote error: tls: "): // the server did not like the client's certificate
+		return forbids
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET),
+		errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
+		return refuses
+	}
+	return silent
+}
+
+// reach asks the API of the stack's cluster until it answers or counts as silent. why is the last error.
+func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, err error) {
+	if s.op.cloud == cloudSandbox {
+		switch {
+		case p.sandbox.APIAnswers():
+			return answers, "", nil
+		case p.sandbox.APIRefuses():
+			return refuses, "connection refused, in the model", nil
+		}
+		return silent, "time-out, in the model", nil
+	}
+	kubeconfig, err := s.kubeconfig(ctx, p)
+	if err != nil {
+		return silent, "", err
+	}
+	if kubeconfig == "" {
+		return silent, "the state holds no kubeconfig", nil
+	}
+	api, err := check.Open([]byte(kubeconfig))
+	if err != nil {
+		return silent, err.Error(), nil
+	}
+	ctx, stop := s.cli.until(ctx)
+	defer stop()
+	for try := 1; ; try++ {
+		err := api.Ready(ctx)
+		if s.cli.Stopped() {
+			return silent, "", fail(exitInterrupted, "", "%s was interrupted; nothing was touched", s.op.command)
+		}
+		switch c := contactOf(err); {
+		case c == answers:
+			return answers, "", nil
+		case c == forbids:
+			return forbids, err.Error() + expiry(api, time.Now()), nil
+		case try == askTimes:
+			return c, err.Error(), nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(askAfter):
+		}
+	}
+}
+
+// expiry says that the certificate of the kubeconfig has ended; empty while it is valid.
+func expiry(api *check.API, now time.Time) string {
+	for _, pair := range api.TLS.Certificates {
+		certificate, err := x509.ParseCertificate(pair.Certificate[0])
+		if err == nil && now.After(certificate.NotAfter) {
+			return fmt.Sprintf("; the admin certificate of the kubeconfig expired on %s", certificate.NotAfter.Format(time.DateOnly))
+		}
+	}
+	return ""
+}

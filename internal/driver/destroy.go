@@ -1,0 +1,116 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+)
+
+// destroy takes the stack down.
+func destroy(ctx context.Context, s *session) error {
+	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
+}
+
+// takeDown destroys the stack and ends with a receipt. It refuses to begin what protection would stop half way, and it gets
+// past a cluster that is dead. The question is asked with the stack's name and the number of its resources.
+func (s *session) takeDown(ctx context.Context, question string) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	s.start(p)
+	state, err := s.state(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := refuseProtected(s.op, state); err != nil {
+		return err
+	}
+	dead, err := s.findDead(ctx, p, state)
+	if err != nil {
+		return err
+	}
+	if _, err := s.settle(ctx, p, dead); err != nil {
+		return err
+	}
+	before, err := p.export(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	if state, err = parseDeployment(before); err != nil {
+		return err
+	}
+	planned := existing(state)
+	s.log.emit(event{Kind: kindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
+	if err := s.confirm(fmt.Sprintf(question, s.op.stack, sum(planned))); err != nil {
+		return err
+	}
+	if dead {
+		if err := s.dropCluster(ctx, p); err != nil {
+			return err
+		}
+	}
+	w := newWatcher(s.log, planned, false)
+	err = w.follow(func(stream chan<- events.EngineEvent) error {
+		_, err := p.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
+		return err
+	})
+	if err != nil {
+		return s.engine(err, w)
+	}
+	if err := s.timeline(before, w, true); err != nil {
+		return err
+	}
+	return s.receipt(ctx, p, state, w)
+}
+
+// existing counts the resources in the state, by phase.
+func existing(d deployment) map[string]int {
+	count := map[string]int{}
+	for _, r := range d.Resources {
+		if counted(r.Type, r.Custom) && !r.External {
+			count[phaseOf(r.URN)]++
+		}
+	}
+	return count
+}
+
+func deletions(planned map[string]int) []phaseChanges {
+	var all []phaseChanges
+	for _, phase := range phases {
+		if n := planned[phase]; n > 0 {
+			all = append(all, phaseChanges{Phase: phase, Changes: map[string]int{"delete": n}})
+		}
+	}
+	return all
+}
+
+func sum(by map[string]int) int {
+	total := 0
+	for _, n := range by {
+		total += n
+	}
+	return total
+}
+
+// refuseProtected explains protection before anything is deleted; the engine would stop at the first protected resource,
+// with half of the stack gone.
+func refuseProtected(op operation, d deployment) error {
+	var names []string
+	for _, r := range d.Resources {
+		if r.Protect && !r.External {
+			names = append(names, readable(r.URN))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	lift := fmt.Sprintf(`To lift the protection, then destroy:
+  pulumi config set --stack %[1]s --path kubeadm-aws:protection.protect false
+  go run ./cmd/kubeadm-aws up --stack %[1]s --cloud %[2]s`, op.stack, op.cloud)
+	return fail(exitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.stack, strings.Join(names, ", "))
+}

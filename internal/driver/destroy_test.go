@@ -1,0 +1,208 @@
+package driver
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+// world opens the account of a rehearsal between two runs of the driver, as a user would open the console.
+func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
+	t.Helper()
+	s, err := sandbox.Start(sandbox.Options{Stack: "dev", Dir: filepath.Join(dir, ".sandbox", "dev", "account")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := do(s); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A cluster whose machine has ended is dead: destroy goes on without it. One that only cannot be reached is not: destroy says
+// what to look at and touches nothing, until a person names the cluster.
+func TestDestroyOfAClusterOutOfReach(t *testing.T) {
+	needCLI(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, tt := range []struct {
+		name     string
+		accident func(*sandbox.Sandbox) error
+		// refused is what destroy says when it refuses; empty when the cluster counts as dead.
+		refused string
+	}{
+		{"its API is dead", (*sandbox.Sandbox).KillAPI, "journalctl -u kubelet"},
+		{"its address is gone", func(s *sandbox.Sandbox) error { return s.DisassociateAddress("master") }, "access.adminCidrs"},
+		{"its address and its API are gone, and a worker", func(s *sandbox.Sandbox) error {
+			return errors.Join(s.DisassociateAddress("master"), s.KillAPI(), s.TerminateInstance("worker-1"))
+		}, "access.adminCidrs"},
+		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.StopInstance("master") }, "aws ec2 start-instances"},
+		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") }, ""},
+		{"all instances are gone", func(s *sandbox.Sandbox) error {
+			return errors.Join(s.TerminateInstance("master"), s.TerminateInstance("worker-1"), s.TerminateInstance("worker-2"), s.TerminateInstance("storage"))
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			world(t, dir, func(s *sandbox.Sandbox) error {
+				return errors.Join(s.CreateIngress("default", "web"), s.CreatePVC("default", "data"), tt.accident(s))
+			})
+			file := filepath.Join(t.TempDir(), "receipt.json")
+			args := []string{"destroy", "--stack", "dev", "--dir", dir, "--yes", "--receipt", file}
+			if tt.refused != "" {
+				mustRefuse(t, dir, args, tt.refused)
+				args = append(args, "--without-cluster", "platform-dev")
+			}
+			code, stdout, _ := drive(t, args...)
+			if code != exitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
+				t.Fatalf("destroy exits %d:\n%s", code, stdout)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r receipt
+			if err := json.Unmarshal(text, &r); err != nil || r.Removed == 0 || len(r.Left) != 0 || r.Stack != "dev" {
+				t.Errorf("receipt is %s (%v)", text, err)
+			}
+		})
+	}
+}
+
+// mustRefuse runs a destroy that must not touch anything, also with the name of another cluster.
+func mustRefuse(t *testing.T, dir string, args []string, says string) {
+	t.Helper()
+	before := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account"))
+	code, stdout, _ := drive(t, args...)
+	if code != exitUnreachable || !strings.Contains(stdout, says) || !strings.Contains(stdout, "--without-cluster platform-dev") {
+		t.Fatalf("destroy exits %d and does not say %q:\n%s", code, says, stdout)
+	}
+	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != exitUsage || !strings.Contains(stdout, "platform-dev") {
+		t.Fatalf("destroy without another cluster exits %d:\n%s", code, stdout)
+	}
+	if after := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account")); after != before {
+		t.Error("the account changed")
+	}
+}
+
+// One confirmation and one command for both halves; protection stops it before the first.
+func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
+	needCLI(t)
+	const owner = "kubeadm-aws:owner: platform"
+	dir := project(t, owner, owner+"\n  kubeadm-aws:protection:\n    protect: true")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != exitCannotStart || !strings.Contains(stdout, "nothing was touched") {
+		t.Fatalf("rebuild of a protected stack exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("lifting the protection exits %d:\n%s", code, stdout)
+	}
+	_, before, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
+	code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "left      0") || strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
+		t.Fatalf("rebuild exits %d:\n%s", code, stdout)
+	}
+	_, after, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
+	if before == after || !strings.HasPrefix(after, "-----BEGIN") {
+		t.Error("the stack after the rebuild has the key of the one before")
+	}
+}
+
+// Something that nobody knows of keeps the exit code from being a success.
+func TestDestroyNamesWhatIsLeft(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:backup:\n    keepBucket: true")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--json")
+	var told event
+	for _, e := range parseEvents(t, stdout) {
+		if e.Kind == kindReceipt {
+			told = e
+		}
+	}
+	if code != exitOK || len(told.Kept) == 0 || !strings.Contains(strings.Join(told.Kept, "\n"), "backups") || len(told.Left) != 0 {
+		t.Errorf("destroy that keeps the bucket exits %d with %+v", code, told)
+	}
+}
+
+func TestProtectedStackIsNotTouched(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:protection:\n    protect: true")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir)
+	if code != exitCannotStart || !strings.Contains(stdout, "nothing was touched") || !strings.Contains(stdout, "kubeadm-aws:protection.protect false") {
+		t.Fatalf("destroy of a protected stack exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
+	if code != exitOK {
+		t.Errorf("something was touched: preview exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
+	if code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("lifting the protection exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+func TestStateWithoutTheCluster(t *testing.T) {
+	const kubernetes, vpcURN, gate, drain = prefix + "kubernetes:core/v1:Namespace::a", prefix + "aws:ec2/vpc:Vpc::v",
+		prefix + "command:remote:Command::gate", prefix + "command:remote:Command::worker-1-node"
+	exported := `{"version":3,"deployment":{"secrets_providers":{"type":"passphrase"},"resources":[
+	 {"urn":"` + vpcURN + `","custom":true,"type":"aws:ec2/vpc:Vpc","inputs":{"big":12345678901234567890}},
+	 {"urn":"` + kubernetes + `","custom":true,"type":"kubernetes:core/v1:Namespace"},
+	 {"urn":"` + gate + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"dependencies":["` + kubernetes + `"]},
+	 {"urn":"` + drain + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"deletedWith":"` + vpcURN + `",
+	  "dependencies":["` + kubernetes + `","` + vpcURN + `"],"propertyDependencies":{"create":["` + gate + `","` + vpcURN + `"]}}],
+	 "pending_operations":[{"type":"creating","resource":{"urn":"` + kubernetes + `"}}]}}`
+	d, err := parseDeployment([]byte(exported))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := insideCluster(d)
+	if len(inside) != 2 || !inside[kubernetes] || !inside[gate] {
+		t.Fatalf("inside the cluster are %v", inside)
+	}
+	text, err := withoutResources([]byte(exported), inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := parseDeployment(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(after.Resources) != 2 || len(after.Pending) != 0 {
+		t.Fatalf("after it the state is %s", text)
+	}
+	left := after.Resources[1]
+	if !slices.Equal(left.Dependencies, []string{vpcURN}) || !slices.Equal(left.PropertyDependencies["create"], []string{vpcURN}) || left.DeletedWith != vpcURN {
+		t.Errorf("references are %+v", left)
+	}
+	for _, gone := range []string{kubernetes, gate} {
+		if strings.Contains(string(text), gone) {
+			t.Errorf("%s is still named in %s", gone, text)
+		}
+	}
+	if !strings.Contains(string(text), "12345678901234567890") {
+		t.Errorf("a number was rounded: %s", text)
+	}
+}

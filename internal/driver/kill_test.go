@@ -1,0 +1,268 @@
+package driver
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+var everywhere = flag.Bool("everywhere", false, "TestAKilledRunConverges: kill a run at every resource, before and after it is made or removed (half an hour)")
+
+// A driver that a test runs as a process of its own dies, as by a power cut, at the points that killAt lists, one to a line, such as
+// "create before vpc:Vpc::vpc". "before" is when the engine has asked for it and nothing is done, "after" when it is done and the
+// engine does not know. It dies once at each: the file killLog remembers where it died already. "*" is every resource.
+//
+// How it ends is in killBy: KILL (the default), CLI (only the Pulumi CLI is killed), or signals that it sends itself, such as "INT TERM".
+const (
+	killAt  = "AUTOMATION_TEST_KILL_AT"
+	killLog = "AUTOMATION_TEST_KILL_LOG"
+	killBy  = "AUTOMATION_TEST_KILL_BY"
+)
+
+// end ends the driver, or what it runs, as the environment asks.
+func end() {
+	switch by := os.Getenv(killBy); by {
+	case "", "KILL":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "CLI":
+		for _, child := range children() {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+	default:
+		for name := range strings.FieldsSeq(by) {
+			_ = syscall.Kill(os.Getpid(), map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[name])
+		}
+	}
+}
+
+// children are the processes that this one has started.
+func children() []int {
+	files, _ := filepath.Glob("/proc/self/task/*/children")
+	var all []int
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for word := range strings.FieldsSeq(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
+}
+
+// dieOnTheWay arranges for the deaths that the environment asks for.
+func dieOnTheWay() {
+	if os.Getenv(killAt) == "" {
+		return
+	}
+	points := strings.Split(os.Getenv(killAt), "\n")
+	died, err := os.ReadFile(os.Getenv(killLog))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		panic(err)
+	}
+	var once sync.Mutex
+	ended := false
+	dies := func(o sandbox.Operation, when string) {
+		here := func(point string) bool {
+			prefix := o.Verb + " " + when + " "
+			return strings.HasPrefix(point, prefix) && (point == prefix+"*" || strings.HasSuffix(o.URN, strings.TrimPrefix(point, prefix)))
+		}
+		line := fmt.Sprintf("%s %s %s\n", o.Verb, when, o.URN)
+		if !slices.ContainsFunc(points, here) || strings.Contains(string(died), line) {
+			return
+		}
+		once.Lock()
+		defer once.Unlock()
+		if ended {
+			return
+		}
+		ended = os.Getenv(killBy) != ""
+		if err := os.WriteFile(os.Getenv(killLog), append(died, line...), 0o600); err != nil {
+			panic(err)
+		}
+		end()
+	}
+	instrument = func(o *sandbox.Options) {
+		o.Fault = func(o sandbox.Operation) error { dies(o, "before"); return nil }
+		o.Done = func(o sandbox.Operation) { dies(o, "after") }
+	}
+}
+
+// killed runs a command again and again until it is not killed any more, and returns where it was.
+func killed(t *testing.T, dir, command string, at ...string) []string {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), "killed")
+	t.Setenv(killAt, strings.Join(at, "\n"))
+	t.Setenv(killLog, log)
+	for {
+		before, _ := os.ReadFile(log)
+		p := startDriver(t, dir, command)
+		code, said := p.all()
+		after, _ := os.ReadFile(log)
+		switch {
+		case code == exitLocked: // the engine of the last run is not quite dead
+		case code == exitOK:
+			t.Setenv(killAt, "")
+			return strings.Split(strings.TrimSpace(string(after)), "\n")
+		case code != -1 || len(after) == len(before):
+			t.Fatalf("%s after %d kills exits %d:\n%s\nit was killed at\n%s", command, strings.Count(string(after), "\n"), code, said, after)
+		}
+		t.Logf("%s was killed at %s", command, strings.TrimSpace(string(after[len(before):])))
+	}
+}
+
+// all waits for the end and returns the exit code and everything that was said.
+func (p *process) all() (int, string) {
+	var said []string
+	for e := range p.events {
+		said = append(said, strings.TrimSpace(e.Kind+" "+e.Severity+" "+e.Resource+" "+e.Message))
+	}
+	_ = p.Wait()
+	return p.ProcessState.ExitCode(), strings.Join(said, "\n")
+}
+
+// Whatever a run was doing when it was killed, the next one goes on, makes nothing twice, and destroy leaves nothing.
+func TestAKilledRunConverges(t *testing.T) {
+	needCLI(t)
+	ups := []string{
+		"create before vpc:Vpc::vpc",
+		"create after vpc:Vpc::vpc",
+		"create after role:Role::platform-dev-control-plane",
+		"create after bucketV2:BucketV2::platform-dev-backups",
+		"create after securityGroupIngressRule:SecurityGroupIngressRule::nodes-typha-from-nodes",
+		"create after instance:Instance::worker-1",
+		"create after eip:Eip::master",
+		"create after record:Record::api-private",
+		"create after Release::rabbitmq-cluster-operator",
+		"create after v1:Namespace::namespace-data",
+	}
+	downs := []string{"delete after Release::rabbitmq-cluster-operator", "delete before instance:Instance::master", "delete after vpc:Vpc::vpc"}
+	if *everywhere {
+		ups, downs = []string{"create before *", "create after *"}, []string{"delete before *", "delete after *"}
+	}
+	dir := project(t)
+	at := killed(t, dir, "up", ups...)
+	if !*everywhere && len(at) != len(ups) {
+		t.Errorf("killed at %d of %d points:\n%s", len(at), len(ups), strings.Join(at, "\n"))
+	}
+	mustMatch(t, dir)
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
+	}
+	gone := killed(t, dir, "destroy", downs...)
+	if !*everywhere && len(gone) != len(downs) {
+		t.Errorf("killed at %d of %d points:\n%s", len(gone), len(downs), strings.Join(gone, "\n"))
+	}
+	if *everywhere {
+		made := slices.DeleteFunc(slices.Clone(at), func(line string) bool { return !strings.HasPrefix(line, "create after ") })
+		t.Logf("%d of %d resources: up was killed before and after each was made, and converged", len(made), len(at)-len(made))
+		t.Logf("destroy was killed %d times", len(gone))
+		if 2*len(made) != len(at) {
+			t.Errorf("killed %d times after and %d times before a resource was made", len(made), len(at)-len(made))
+		}
+	}
+	world(t, dir, func(s *sandbox.Sandbox) error {
+		if left := s.Leftovers(); len(left) > 0 {
+			t.Errorf("%d things are left:\n%s", len(left), strings.Join(left, "\n"))
+		}
+		return nil
+	})
+}
+
+// A destroy that was ended anywhere and anyhow, and then an up: all is there that the state says, and nothing else.
+func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
+	needCLI(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	type ending struct{ by, at string }
+	endings := []ending{
+		{"KILL", "delete after Release::metrics-server"},
+		{"CLI", "delete before Secret::secret-grafana-admin"},
+		{"INT", "delete before Command::nodes-ready"},
+		{"INT TERM", "delete after Release::cert-manager"},
+		{"TERM", "delete after instance:Instance::worker-1"},
+		{"KILL", "delete after instance:Instance::master"},
+	}
+	if *everywhere {
+		endings = nil
+		for _, r := range stateOf(t, running).Resources {
+			types, name := splitURN(r.URN)
+			for _, when := range []string{"before", "after"} {
+				for _, by := range []string{"KILL", "CLI", "INT", "INT TERM", "TERM"} {
+					if r.Custom && counted(r.Type, true) {
+						endings = append(endings, ending{by, "delete " + when + " " + types[len(types)-1] + "::" + name})
+					}
+				}
+			}
+		}
+	}
+	for _, e := range endings {
+		t.Run(e.by+" "+e.at, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			if !endAt(t, dir, "destroy", e.by, e.at) {
+				t.Error("it did not end there")
+			}
+			bringUp(t, dir)
+		})
+	}
+	if *everywhere {
+		return
+	}
+	// The reverse, on the way up and down again, with what is in between left in every state.
+	dir := t.TempDir()
+	copyTree(t, running, dir)
+	for _, e := range []ending{{"INT TERM", "delete after Release::calico"}, {"KILL", "delete after route:Route::internet"}} {
+		endAt(t, dir, "destroy", e.by, e.at)
+		endAt(t, dir, "up", "INT TERM", "create after Release::calico")
+	}
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+// endAt runs a command that is ended at a point, and reports whether it came there.
+func endAt(t *testing.T, dir, command, by, at string) bool {
+	t.Helper()
+	t.Setenv(killAt, at)
+	t.Setenv(killBy, by)
+	t.Setenv(killLog, filepath.Join(t.TempDir(), "ended"))
+	defer os.Unsetenv(killAt)
+	code, said := startDriver(t, dir, command, "--parallel", "16").all()
+	if want := map[string][]int{"KILL": {-1}, "CLI": {exitFailed}}[by]; code != exitOK && want != nil && !slices.Contains(want, code) ||
+		code != exitOK && want == nil && code != exitInterrupted {
+		t.Fatalf("%s that ended by %s at %s exits %d:\n%s", command, by, at, code, said)
+	}
+	_, err := os.Stat(os.Getenv(killLog))
+	return err == nil
+}
+
+// bringUp brings a stack up whatever was before, and checks that it is whole.
+func bringUp(t *testing.T, dir string) {
+	t.Helper()
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	for code == exitLocked { // the engine of a run that was killed is not quite dead
+		code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+	}
+	if code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	mustMatch(t, dir)
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("preview after it exits %d:\n%s", code, stdout)
+	}
+}

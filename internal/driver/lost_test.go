@@ -1,0 +1,58 @@
+package driver
+
+import (
+	"strings"
+	"testing"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+// A control plane that is gone makes the cluster silent; up has to look what became of it before it plans.
+func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") })
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
+		!strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
+		t.Errorf("up after the control plane was lost exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("preview after it exits %d:\n%s", code, stdout)
+	}
+}
+
+// A fleet that was stopped over night only has to be started. Nothing is planned against it, and nothing is lost.
+func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	fleet := []string{"master", "worker-1", "worker-2", "storage"}
+	each := func(do func(*sandbox.Sandbox, string) error) {
+		world(t, dir, func(s *sandbox.Sandbox) error {
+			for _, name := range fleet {
+				if err := do(s, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	each((*sandbox.Sandbox).StopInstance)
+	for _, command := range []string{"preview", "up", "refresh", "destroy"} {
+		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
+		if code != exitUnreachable || !strings.Contains(stdout, "aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
+			!strings.Contains(stdout, "master (i-") {
+			t.Errorf("%s of a stopped fleet exits %d:\n%s", command, code, stdout)
+		}
+	}
+	each((*sandbox.Sandbox).StartInstance)
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("preview of the fleet after its start exits %d:\n%s", code, stdout)
+	}
+}

@@ -1,0 +1,43 @@
+package driver
+
+import (
+	"regexp"
+	"strings"
+)
+
+// A remote command that fails is quoted whole in its error: here that is a script of some hundred lines, in one line, and
+// the reason comes after it.
+var quotedCommand = regexp.MustCompile(`: running "(?:[^"\\]|\\.)*":\n`)
+
+// withoutCommand leaves the reason.
+func withoutCommand(message string) string { return quotedCommand.ReplaceAllString(message, "\n") }
+
+// What the command provider and Go's SSH client say of a host that was not reached, of one that refuses the user key, and of
+// one that shows another host key than the pinned one.
+var (
+	unreachable = regexp.MustCompile(`after \d+ failed attempts|dial tcp \S+:22: `)
+	refusedKey  = "ssh: unable to authenticate"
+	otherKey    = "ssh: host key mismatch"
+	// The context of a step ends first only when a host takes connections and then says nothing.
+	timeOver = "context deadline exceeded"
+)
+
+// withAdvice adds what to look at to a reason that does not say it itself.
+func withAdvice(message string) string {
+	switch {
+	case strings.Contains(message, otherKey):
+		return message + "\nNothing was run on it. Look at: is this still the machine of this stack (its address may be another's by now)? " +
+			"A new key for it means a new machine: pulumi up --replace with the URN of the instance"
+	case strings.Contains(message, refusedKey):
+		return message + "\nThe host answers on SSH and refuses the key of this stack. Look at: is the user right for the image (image.os, image.ami), " +
+			"did cloud-init finish, was ~/.ssh/authorized_keys changed by hand (from inside: aws ssm start-session --target INSTANCE)?"
+	case unreachable.MatchString(message):
+		return message + "\nThe host does not answer on SSH. Look at: does its instance run and pass its status checks, " +
+			"is the address that you come from in access.adminCidrs, does your own network let port 22 out, " +
+			"does sshd run (from inside: aws ssm start-session --target INSTANCE)? On hosts of this machine: docker ps"
+	case message == timeOver:
+		return message + "\nThe time of the step was over before its host answered. A host that takes connections on port 22 and then " +
+			"says nothing hangs: look at its status checks and its console output (aws ec2 get-console-output), then stop and start it"
+	}
+	return message
+}

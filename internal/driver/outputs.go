@@ -1,0 +1,90 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+)
+
+// outputs prints what the stack exports.
+func outputs(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	all, err := p.Outputs(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	if s.op.output == "" {
+		s.report(all, s.op.showSecrets)
+		return nil
+	}
+	one, ok := all[s.op.output]
+	if ok && s.op.output == nextOutput {
+		one.Value = nextSteps(s.op, s.cfg.Cluster.Name)
+	}
+	switch {
+	case !ok:
+		return fail(exitUsage, "Outputs: "+strings.Join(slices.Sorted(maps.Keys(all)), ", "), "stack %s has no output %q", s.op.stack, s.op.output)
+	case one.Secret && !s.op.showSecrets:
+		return fail(exitUsage, "Add --show-secrets.", "output %q is a secret", s.op.output)
+	}
+	if text, ok := one.Value.(string); ok {
+		fmt.Fprintln(s.out, text)
+		return nil
+	}
+	text, err := json.MarshalIndent(one.Value, "", "  ")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, string(text))
+	return nil
+}
+
+// report tells the outputs of the stack.
+func (s *session) report(all auto.OutputMap, secrets bool) {
+	shown := map[string]output{}
+	for name, o := range all {
+		shown[name] = output{Secret: o.Secret}
+		if !o.Secret || secrets {
+			shown[name] = output{Value: o.Value, Secret: o.Secret}
+		}
+	}
+	if _, up := all[nextOutput]; up {
+		shown[nextOutput] = output{Value: nextSteps(s.op, s.cfg.Cluster.Name)}
+	}
+	s.log.emit(event{Kind: kindOutputs, Stack: s.op.stack, Cloud: s.op.cloud, Outputs: shown})
+}
+
+// nextOutput is the output that says what to do next. The program writes it for `pulumi up` by hand.
+const nextOutput = "next"
+
+// nextSteps are the same steps by way of the driver, where the stack is.
+func nextSteps(op operation, cluster string) []any {
+	command := func(name, rest string) string {
+		text := "go run ./cmd/kubeadm-aws " + name + " --stack " + op.stack
+		if op.cloud != cloudSandbox {
+			text += " --cloud " + op.cloud
+		}
+		return text + rest
+	}
+	if op.cloud == cloudSandbox {
+		return []any{
+			command("up", "         # again: nothing changes"),
+			command("destroy", "    # takes the rehearsal away and counts what is left"),
+			"README.md, Deploy to AWS            # for real",
+		}
+	}
+	return []any{
+		command("outputs", " --output kubeconfig --show-secrets > kubeconfig && kubectl --kubeconfig kubeconfig get nodes"),
+		command("outputs", " --output sshPrivateKey --show-secrets > id_"+cluster+" && chmod 600 id_"+cluster),
+		command("verify", ""),
+	}
+}

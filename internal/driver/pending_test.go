@@ -1,0 +1,167 @@
+package driver
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+// cutUp brings a stack up to a point where the driver is killed.
+func cutUp(t *testing.T, dir, at string) {
+	t.Helper()
+	t.Setenv(killAt, at)
+	t.Setenv(killLog, filepath.Join(t.TempDir(), "killed"))
+	if code, said := startDriver(t, dir, "up").all(); code != -1 {
+		t.Fatalf("up was not killed, it exits %d:\n%s", code, said)
+	}
+	t.Setenv(killAt, "")
+	// The engine dies with its driver, and holds the stack until it has.
+	for {
+		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != exitLocked {
+			if code != exitOK {
+				t.Fatalf("outputs exits %d:\n%s", code, stdout)
+			}
+			return
+		}
+	}
+}
+
+// When the cluster is dead, nobody can say what became of an object. It dies with the cluster.
+func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after v1:Namespace::namespace-data")
+	world(t, dir, (*sandbox.Sandbox).KillAPI)
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitUnreachable {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--without-cluster", "platform-dev")
+	if code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+// Helm never upgrades a release whose install was cut off, so it goes and comes again.
+func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after Release::rabbitmq-cluster-operator")
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.CutInstall("rabbitmq-cluster-operator") })
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, r := range stateOf(t, dir).Resources {
+		status, _ := r.Outputs["status"].(map[string]any)
+		if r.Type == releaseType && status["status"] != "deployed" {
+			t.Errorf("%s is %v", readable(r.URN), status["status"])
+		}
+	}
+}
+
+// Helm leaves a release that it was killed over in a state that it refuses forever. up ends what had begun, and installs.
+func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
+	needCLI(t)
+	running := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	for _, tt := range []struct {
+		name string
+		cut  func(*sandbox.Sandbox, string) error
+		says string
+	}{
+		{"uninstall", (*sandbox.Sandbox).CutUninstall, "Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
+		{"upgrade", (*sandbox.Sandbox).CutUpgrade, "Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
+		{"install", (*sandbox.Sandbox).CutInstall, "Removing what was installed half: argo-rollouts (Release)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			endAt(t, dir, "destroy", "KILL", "delete before Release::argo-rollouts")
+			world(t, dir, func(s *sandbox.Sandbox) error { return tt.cut(s, "argo-rollouts") })
+			code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+			for code == exitLocked {
+				code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+			}
+			if code != exitOK || !strings.Contains(stdout, tt.says) {
+				t.Fatalf("up exits %d and does not say %q:\n%s", code, tt.says, stdout)
+			}
+			mustMatch(t, dir)
+		})
+	}
+}
+
+// Monitoring off and on again: Helm's record of what was left in the cluster does not stand in the way.
+func TestAnAddonIsSwitchedOffAndOnAgain(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	settings := filepath.Join(dir, "Pulumi.dev.yaml")
+	for _, edits := range [][2]string{{}, {"  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:addons: {monitoring: {enabled: false}}\n"},
+		{"  kubeadm-aws:addons: {monitoring: {enabled: false}}\n", ""}} {
+		if edits[0] != "" {
+			edit(t, settings, edits[0], edits[1])
+		}
+		if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+			t.Fatalf("up exits %d:\n%s", code, stdout)
+		}
+		mustMatch(t, dir)
+	}
+}
+
+// Of two things that could be the one, none is touched.
+func TestTwoThatCouldBeItAreNamed(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	cutUp(t, dir, "create after vpc:Vpc::vpc")
+	journal := filepath.Join(dir, ".sandbox", "dev", "account", "account.jsonl")
+	text, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	for line := range strings.Lines(string(text)) {
+		if at := strings.Index(line, `"id":"vpc-`); at >= 0 {
+			id = line[at+len(`"id":"`) : at+len(`"id":"vpc-`)+17]
+			text = append(text, strings.ReplaceAll(line, id, "vpc-0123456789abcdef0")...)
+			break
+		}
+	}
+	if err := os.WriteFile(journal, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"up", "destroy", "refresh"} {
+		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
+		if code != exitCannotStart || !strings.Contains(stdout, id) || !strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
+			t.Errorf("%s exits %d:\n%s", command, code, stdout)
+		}
+	}
+	if now, err := os.ReadFile(journal); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("the account changed (%v)", err)
+	}
+}
+
+// A machine that is replaced is deleted first, and what ran on it runs anew: cut off in the middle of that, nothing is there twice.
+func TestAKilledReplacementConverges(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
+  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
+  kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
+		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 1", "zone: 2")
+	points := []string{"delete after instance:Instance::worker-1", "create before instance:Instance::worker-1", "create after instance:Instance::worker-1"}
+	if at := killed(t, dir, "up", points...); len(at) != len(points) {
+		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
+	}
+	mustMatch(t, dir)
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}

@@ -1,0 +1,167 @@
+package driver
+
+import (
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"regexp"
+	"strings"
+
+	"kubeadm-aws/config"
+)
+
+// trace is how a thing in AWS is found by what the program asked for, when nobody heard the answer.
+type trace struct {
+	// id makes the id out of inputs, for types whose ids AWS does not invent: "{role}:{name}".
+	id string
+	// by are the inputs that tell the thing from others of its type, where AWS invents the id, or where somebody else could have
+	// made a thing with the same one. Those with a question mark need not be set.
+	by []string
+	// tagged things carry the tags of the stack from the call on that makes them.
+	tagged bool
+	// nothing outside the state belongs to this type.
+	nothing bool
+}
+
+// traces are those of every AWS type that the program registers.
+var traces = map[string]trace{
+	"aws:ec2/vpc:Vpc":                                     {by: []string{"cidrBlock"}, tagged: true},
+	"aws:ec2/subnet:Subnet":                               {by: []string{"vpcId", "cidrBlock"}, tagged: true},
+	"aws:ec2/internetGateway:InternetGateway":             {tagged: true},
+	"aws:ec2/routeTable:RouteTable":                       {by: []string{"vpcId"}, tagged: true},
+	"aws:ec2/route:Route":                                 {id: "r-{routeTableId}{#destinationCidrBlock}"},
+	"aws:ec2/routeTableAssociation:RouteTableAssociation": {by: []string{"routeTableId", "subnetId"}},
+	"aws:ec2/vpcEndpoint:VpcEndpoint":                     {by: []string{"vpcId", "serviceName"}, tagged: true},
+
+	"aws:ec2/securityGroup:SecurityGroup":                       {by: []string{"vpcId", "name"}, tagged: true},
+	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {by: ruleProperties, tagged: true},
+	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule":   {by: ruleProperties, tagged: true},
+
+	"aws:ec2/keyPair:KeyPair":               {id: "{keyName}"},
+	"aws:ec2/instance:Instance":             {by: []string{"subnetId"}, tagged: true},
+	"aws:ec2/eip:Eip":                       {tagged: true},
+	"aws:ec2/eipAssociation:EipAssociation": {by: []string{"allocationId", "instanceId"}},
+
+	// Names of these end in something random, unless they belong to one that does.
+	"aws:iam/role:Role":                                 {id: "{name}"},
+	"aws:iam/rolePolicy:RolePolicy":                     {id: "{role}:{name}"},
+	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {id: "{role}-{policyArn}"},
+	"aws:iam/instanceProfile:InstanceProfile":           {id: "{name}"},
+
+	"aws:s3/bucketV2:BucketV2":                                                                   {id: "{bucket}"},
+	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     {id: "{bucket}"},
+	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     {id: "{bucket}"},
+	"aws:s3/bucketPolicy:BucketPolicy":                                                           {id: "{bucket}"},
+	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               {id: "{bucket}"},
+	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {id: "{bucket}"},
+	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {id: "{bucket}"},
+
+	// A repository of this name may be another stack's. A record may be anybody's, unless it says the same.
+	"aws:ecr/repository:Repository":           {by: []string{"name"}, tagged: true},
+	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {id: "{repository}"},
+	"aws:route53/zone:Zone":                   {by: []string{"name", "comment", "vpcs?"}, tagged: true},
+	"aws:route53/record:Record":               {by: []string{"zoneId", "name", "type", "records"}},
+	"aws:acm/certificate:Certificate":         {by: []string{"domainName"}, tagged: true},
+	// It only waits.
+	"aws:acm/certificateValidation:CertificateValidation": {nothing: true},
+}
+
+var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toPort?", "cidrIpv4?", "referencedSecurityGroupId?"}
+
+// wanted is a thing to look for: one that has this id, or one of this type with these tags and properties.
+type wanted struct {
+	URN        string            `json:"urn"`
+	Type       string            `json:"type"`
+	ID         string            `json:"-"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Properties map[string]any    `json:"properties,omitempty"`
+}
+
+// follow says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
+func follow(r stateResource, cfg *config.Config) (w wanted, found bool, err error) {
+	w = wanted{URN: r.URN, Type: r.Type}
+	switch pkg, _, _ := strings.Cut(r.Type, ":"); {
+	case !r.Custom, pkg == "command", pkg == "tls", pkg == "random", pkg == "pulumi":
+		// Components, keys and passwords are in the state only, and a step that is cut off is run again.
+		return w, false, nil
+	case pkg == "kubernetes":
+		w.ID = kubernetesID(r)
+		return w, true, nil
+	}
+	t, known := traces[r.Type]
+	switch {
+	case !known:
+		return w, false, fmt.Errorf("how a %s is found again is not known; add it to traces in internal/driver/pending_trace.go", r.Type)
+	case t.nothing:
+		return w, false, nil
+	case t.id != "":
+		w.ID, err = filled(t.id, r.Inputs)
+		return w, err == nil, err
+	}
+	if t.tagged {
+		w.Tags = tagsOf(r, cfg)
+	}
+	w.Properties = map[string]any{}
+	for _, key := range t.by {
+		key, optional := strings.CutSuffix(key, "?")
+		switch value := r.Inputs[key]; {
+		case value != nil:
+			w.Properties[key] = value
+		case !optional:
+			return w, false, fmt.Errorf("its inputs hold no %s", key)
+		}
+	}
+	return w, true, nil
+}
+
+// tagsOf are the tags that a thing of the stack was made with: its own, and of the default tags those that no setting changes.
+func tagsOf(r stateResource, cfg *config.Config) map[string]string {
+	tags := map[string]string{}
+	own, _ := r.Inputs["tags"].(map[string]any)
+	for key, value := range own {
+		tags[key], _ = value.(string)
+	}
+	all := cfg.PulumiTags()
+	maps.DeleteFunc(all, func(key, _ string) bool {
+		return key != config.TagCluster && key != config.TagStack && key != config.TagManagedBy
+	})
+	maps.Copy(tags, all)
+	return tags
+}
+
+// kubernetesID is what pulumi-kubernetes calls an object or release: namespace/name, or name outside of namespaces.
+func kubernetesID(r stateResource) string {
+	of := r.Inputs
+	if r.Type != releaseType {
+		of, _ = r.Inputs["metadata"].(map[string]any)
+	}
+	name, _ := of["name"].(string)
+	if namespace, _ := of["namespace"].(string); namespace != "" {
+		return namespace + "/" + name
+	}
+	return name
+}
+
+const releaseType = "kubernetes:helm.sh/v3:Release"
+
+var blank = regexp.MustCompile(`\{(#?)(\w+)\}`)
+
+// filled replaces {key} by an input and {#key} by its checksum, which the AWS provider makes the ids of routes with.
+func filled(template string, inputs map[string]any) (string, error) {
+	var missing []string
+	text := blank.ReplaceAllStringFunc(template, func(match string) string {
+		parts := blank.FindStringSubmatch(match)
+		value, _ := inputs[parts[2]].(string)
+		if value == "" {
+			missing = append(missing, parts[2])
+		}
+		if parts[1] != "" {
+			return fmt.Sprint(crc32.ChecksumIEEE([]byte(value)))
+		}
+		return value
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("its inputs hold no %s", strings.Join(missing, ", "))
+	}
+	return text, nil
+}

@@ -1,0 +1,19 @@
+package driver
+
+import (
+	"context"
+	"errors"
+)
+
+// rebuild takes the stack down and, when that has left nothing, brings it up again. It asks once, before the first.
+func rebuild(ctx context.Context, s *session) error {
+	if err := s.takeDown(ctx, "Destroy stack %s, all %d resources, and make it anew? Nothing that the cluster holds comes back."); err != nil {
+		return err
+	}
+	s.op.yes = true // the question was about both
+	err := up(ctx, s)
+	if f := (*failure)(nil); errors.As(err, &f) {
+		f.next = "The stack was destroyed. This goes on with making it: go run ./cmd/kubeadm-aws up --stack " + s.op.stack + " --cloud " + s.op.cloud
+	}
+	return err
+}

@@ -1,0 +1,47 @@
+package driver
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"kubeadm-aws/config"
+)
+
+// refuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
+// the other nodes leave the cluster through it.
+func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []plannedChange) error {
+	ended := map[string]string{}
+	for _, change := range plan {
+		types, name := splitURN(change.URN)
+		if types[len(types)-1] == "aws:ec2/instance:Instance" && slices.Contains([]string{"replace", "delete"}, change.Op) {
+			ended[name] = change.Op
+		}
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	exported, err := p.Outputs(ctx)
+	if err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	nodes, _ := exported["nodes"].Value.(map[string]any)
+	for name, op := range ended {
+		node, _ := nodes[name].(map[string]any)
+		if node["role"] != config.ControlPlane {
+			continue
+		}
+		const how = "Read docs/recovery.md, \"A new machine for the control plane\". To begin from nothing instead: kubeadm-aws rebuild"
+		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
+		switch {
+		case op == "delete":
+			return fail(exitInvalid, how, "this would delete the control plane %s; another name is another machine, and the cluster would not survive it. Nothing was changed", name)
+		case len(others) > 0:
+			return fail(exitInvalid, how, "this would replace the control plane %s together with %s, which leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
+		case s.cfg.Backup.RestoreFrom == "":
+			return fail(exitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and backup.restoreFrom is not set. Nothing was changed", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package driver
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// nodesOf writes a list of nodes into the settings of dev, where there is none.
+func nodesOf(t *testing.T, dir string, lines ...string) {
+	t.Helper()
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "  kubeadm-aws:owner: platform\n",
+		"  kubeadm-aws:owner: platform\n  kubeadm-aws:nodes:\n    - "+strings.Join(lines, "\n    - ")+"\n")
+}
+
+// A control plane goes alone and with a snapshot to begin from, or not at all. A worker goes whenever it is told to.
+func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	const (
+		master = "{name: master, role: control-plane, instanceType: t3.large}"
+		worker = "{name: worker-1, instanceType: t3.medium}"
+		store  = "{name: storage, instanceType: t3.large, labels: {workload: storage}}"
+	)
+	again := strings.NewReplacer("}", ", generation: '2'}")
+	nodesOf(t, dir, master, worker, store)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	settings := filepath.Join(dir, "Pulumi.dev.yaml")
+
+	edit(t, settings, worker, again.Replace(worker))
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "worker-1       is drained and out of the cluster") || !strings.Contains(stdout, "worker-1       has joined") {
+		t.Errorf("a new generation of one worker exits %d:\n%s", code, stdout)
+	}
+
+	renamed := strings.Replace(master, "master", "master-2", 1)
+	for _, c := range []struct{ name, from, to, because string }{
+		{"without a snapshot", master, again.Replace(master), "backup.restoreFrom is not set"},
+		{"renamed", again.Replace(master), renamed, "the control plane of the running stack is master"},
+		{"with the others", renamed, master, ""},
+	} {
+		edit(t, settings, c.from, c.to)
+		if c.because == "" {
+			edit(t, settings, "  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:image: {os: debian-12}\n")
+			c.because = "on the running stack: another system means another machine for every node"
+		}
+		for _, command := range []string{"preview", "up"} {
+			code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
+			if code != exitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "othing was changed") {
+				t.Errorf("%s of a control plane %s exits %d:\n%s", command, c.name, code, stdout)
+			}
+		}
+	}
+	edit(t, settings, "  kubeadm-aws:image: {os: debian-12}\n", "  kubeadm-aws:backup: {restoreFrom: latest}\n")
+	edit(t, settings, master, again.Replace(master))
+	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
+		t.Errorf("a new control plane exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}

@@ -1,0 +1,223 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kubeadm-aws/config"
+)
+
+// rollback brings the stack to what an earlier commit says: its settings and its program, carried out by its own driver in
+// a worktree of its own, so that the checkout stays as it is. It is an `up` like any other; data in the cluster stays as it is.
+func rollback(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	s.start(p)
+	exported, err := p.Outputs(ctx)
+	var states string
+	if err == nil && s.op.to == "" {
+		states, err = earlierStates(ctx, p)
+	}
+	s.close(p) // the earlier driver opens the same stack
+	switch {
+	case err != nil:
+		return s.engine(err, newWatcher(s.log, nil, false))
+	case s.op.to == "":
+		return fail(exitUsage, states, "--to is missing: a commit, a tag or a branch")
+	case len(exported) == 0:
+		return fail(exitCannotStart, "", "stack %s was never up, so there is nothing to roll back", s.op.stack)
+	}
+	to, err := s.checkout(ctx)
+	if err != nil {
+		return err
+	}
+	defer to.remove()
+	cluster, _ := exported["cluster"].Value.(string)
+	version, _ := exported["kubernetes"].Value.(string)
+	if err := s.refuseRollback(to, cluster, version); err != nil {
+		return err
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "info", Message: "to commit " + to.title + "; building its driver."})
+	driver := filepath.Join(to.root, ".bin", "driver")
+	if err := s.build(ctx, to.dir, "./"+to.driver(), driver); err != nil {
+		return fail(exitCannotStart, "", "commit %s: %w", s.op.to, err)
+	}
+	if s.asks() {
+		if err := s.earlier(to, driver, "preview"); err != nil {
+			return err
+		}
+	}
+	if err := s.confirm("Make these changes?"); err != nil {
+		return err
+	}
+	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
+		return err
+	}
+	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "Stack " + s.op.stack + " is what commit " + to.title + " says. " +
+		"Revert the later commits as well (git revert), or the next up brings back what they say."})
+	return nil
+}
+
+// checkedOut is an earlier revision of the project in a worktree.
+type checkedOut struct {
+	// root is the worktree, and dir the project in it. title is the commit with its subject.
+	root, dir, title string
+	remove           func()
+}
+
+// checkout makes a worktree of the commit that --to names.
+func (s *session) checkout(ctx context.Context) (checkedOut, error) {
+	commit, err := s.git(ctx, "rev-parse", "--verify", "--quiet", s.op.to+"^{commit}")
+	if err != nil {
+		return checkedOut{}, fail(exitUsage, "git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
+			"--to %s is no commit of the repository in %s", s.op.to, s.op.dir)
+	}
+	title, err := s.git(ctx, "log", "-1", "--format=%h %s", commit)
+	if err != nil {
+		return checkedOut{}, err
+	}
+	within, err := s.git(ctx, "rev-parse", "--show-prefix")
+	if err != nil {
+		return checkedOut{}, err
+	}
+	root, err := os.MkdirTemp("", "kubeadm-aws-rollback")
+	if err != nil {
+		return checkedOut{}, err
+	}
+	c := checkedOut{root: root, dir: filepath.Join(root, within), title: title}
+	link := filepath.Join(c.dir, ".sandbox")
+	c.remove = func() {
+		_ = os.Remove(link)
+		clean := context.WithoutCancel(ctx)
+		_, _ = s.git(clean, "worktree", "remove", "--force", root)
+		_ = os.RemoveAll(root)
+	}
+	if _, err := s.git(ctx, "worktree", "add", "--quiet", "--detach", root, commit); err != nil {
+		c.remove()
+		return checkedOut{}, err
+	}
+	// A rehearsal's state is in the project's directory; the earlier driver has to find the same.
+	if err := os.Symlink(filepath.Join(s.op.dir, ".sandbox"), link); err != nil {
+		c.remove()
+		return checkedOut{}, err
+	}
+	return c, nil
+}
+
+// driver returns the folder of the driver's command in that commit, or "" when the commit has none.
+func (c checkedOut) driver() string {
+	// The second is where it was until November 2026.
+	for _, folder := range []string{"cmd/kubeadm-aws", "automation"} {
+		if _, err := os.Stat(filepath.Join(c.dir, folder)); err == nil {
+			return folder
+		}
+	}
+	return ""
+}
+
+// refuseRollback says what an `up` cannot bring back. cluster and version are those that run; version is empty when the
+// stack was brought up by a program that did not say.
+func (s *session) refuseRollback(to checkedOut, cluster, version string) error {
+	if to.driver() == "" {
+		return fail(exitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
+	}
+	settings := "Pulumi." + s.op.stack + ".yaml"
+	if _, err := os.Stat(filepath.Join(to.dir, settings)); err != nil {
+		return fail(exitCannotStart, "Choose a later commit.", "commit %s has no %s", to.title, settings)
+	}
+	then, err := config.LoadFile(s.op.stack, to.dir)
+	var faults config.Errors
+	switch {
+	case errors.As(err, &faults):
+		return nil // rules of today; its own driver has its own
+	case err != nil:
+		return fail(exitInvalid, "", "commit %s: %w", to.title, err)
+	case then.Cluster.Name != cluster || then.Region != s.cfg.Region:
+		return fail(exitInvalid, "Make a stack of its own for it, or use rebuild.",
+			"commit %s is about another cluster, %s in %s; %s in %s runs", to.title, then.Cluster.Name, then.Region, cluster, s.cfg.Region)
+	case version != "" && then.Cluster.KubernetesVersion != version:
+		return fail(exitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit it on a branch, and roll back to the branch.",
+			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects in it cannot go back",
+			to.title, then.Cluster.KubernetesVersion, version)
+	}
+	return nil
+}
+
+// earlier runs a command of the driver of that commit.
+func (s *session) earlier(to checkedOut, driver string, command ...string) error {
+	args := append(command, "--stack", s.op.stack, "--cloud", s.op.cloud, "--dir", to.dir)
+	if s.op.json {
+		args = append(args, "--json")
+	}
+	cmd := exec.Command(driver, args...)
+	cmd.Dir = to.dir
+	cmd.Env = append(os.Environ(), "PULUMI="+s.cli.path)
+	cmd.Stdout, cmd.Stderr = s.out, os.Stderr
+	err := s.cli.run(cmd)
+	var exit *exec.ExitError
+	switch {
+	case s.cli.Stopped():
+		return fail(exitInterrupted, "Run the same command again: it goes on from the saved state.", "rollback was interrupted; the state is saved")
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		return fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], to.title)
+	}
+	return err
+}
+
+// earlierStates lists the last commits with which an update of the stack has succeeded, newest first.
+func earlierStates(ctx context.Context, p *place) (string, error) {
+	text, err := p.pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", "1")
+	if err != nil {
+		return "", err
+	}
+	var updates []struct {
+		Kind, Result, Message string
+		StartTime             time.Time
+		Environment           map[string]string
+	}
+	if err := json.Unmarshal([]byte(text), &updates); err != nil {
+		return "", fmt.Errorf("read the history of the stack: %w", err)
+	}
+	const most = 5
+	lines, seen := []string{"Updates that succeeded:"}, map[string]bool{}
+	for _, u := range updates {
+		commit := u.Environment["git.head"]
+		if u.Kind != "update" || u.Result != "succeeded" || commit == "" || seen[commit] || len(seen) == most {
+			continue
+		}
+		seen[commit] = true
+		dirty := ""
+		if u.Environment["git.dirty"] == "true" {
+			dirty = " (with changes that were not committed)"
+		}
+		subject, _, _ := strings.Cut(u.Message, "\n")
+		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, u.StartTime.Format("2006-01-02 15:04"), subject, dirty))
+	}
+	if len(seen) == 0 {
+		return "The history of the stack names no commit.", nil
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// git runs git in the project.
+func (s *session) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", s.op.dir}, args...)...)
+	output, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return "", fail(exitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w", args[0], err)
+	}
+	return strings.TrimSpace(string(output)), nil
+}

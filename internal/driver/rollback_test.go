@@ -1,0 +1,146 @@
+package driver
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// repository is a git repository with the sources of this project in a folder of it, one commit for each change to the settings of
+// the dev stack ("old", "new", ...) after the first. It returns the project's directory.
+func repository(t *testing.T, changes ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, "platform")
+	for _, name := range []string{
+		"Pulumi.yaml", "Pulumi.dev.yaml", "go.mod", "go.sum", "main.go",
+		"config", "stack", "infra", "cluster", "addons", "cmd", "internal", "sweep",
+	} {
+		copyTree(t, filepath.Join("..", "..", name), filepath.Join(dir, name))
+	}
+	write(t, filepath.Join(dir, ".gitignore"), ".sandbox/\n")
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", root, "-c", "user.name=test", "-c", "user.email=test@example.com"}, args...)...)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, output)
+		}
+	}
+	git("init", "--quiet")
+	git("add", ".")
+	git("commit", "--quiet", "--message", "first")
+	for i := 0; i < len(changes); i += 2 {
+		edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), changes[i], changes[i+1])
+		git("commit", "--quiet", "--all", "--message", "to "+changes[i+1])
+	}
+	return dir
+}
+
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, strings.TrimPrefix(path, from))
+		switch {
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "schematest"):
+			return filepath.SkipDir
+		case entry.IsDir() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(at, text, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
+	needCLI(t)
+	dir := repository(t,
+		"name: platform-dev", "name: platform-one\n    kubernetesVersion: 1.36.2",
+		"name: platform-one\n    kubernetesVersion: 1.36.2", "name: platform-dev",
+		"name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6",
+		"\n    kubernetesVersion: 1.35.6", "",
+		"kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
+	rollback := func(args ...string) (int, string) {
+		t.Helper()
+		code, stdout, _ := drive(t, append([]string{"rollback", "--stack", "dev", "--dir", dir}, args...)...)
+		return code, stdout
+	}
+	if code, stdout := rollback("--to", "HEAD"); code != exitCannotStart || !strings.Contains(stdout, "was never up") {
+		t.Errorf("rollback of nothing exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	if code, stdout := rollback(); code != exitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: somebody") {
+		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
+	}
+	if code, stdout := rollback("--to", "nowhere"); code != exitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
+		t.Errorf("rollback to an unknown commit exits %d:\n%s", code, stdout)
+	}
+	if code, stdout := rollback("--to", "HEAD~4"); code != exitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
+		t.Errorf("rollback to another cluster exits %d:\n%s", code, stdout)
+	}
+	if code, stdout := rollback("--to", "HEAD~2"); code != exitInvalid || !strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
+		t.Errorf("rollback to another Kubernetes exits %d:\n%s", code, stdout)
+	}
+	if code, stdout := rollback("--to", "HEAD~1"); code != exitOK || !strings.Contains(stdout, "git revert") {
+		t.Fatalf("rollback exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitChanges {
+		t.Errorf("nothing was rolled back: preview of the newest commit exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+		t.Errorf("the stack is not what the earlier commit says: preview exits %d:\n%s", code, stdout)
+	}
+	worktrees, err := exec.Command("git", "-C", dir, "worktree", "list").Output()
+	if err != nil || strings.Count(string(worktrees), "\n") != 1 {
+		t.Errorf("worktrees stay behind (%v):\n%s", err, worktrees)
+	}
+}
+
+func TestWhatCannotBeRolledBackIsRefused(t *testing.T) {
+	needCLI(t)
+	s := blue(t)
+	s.cfg.Region = "eu-central-1"
+	with := func(edits ...string) checkedOut {
+		dir := project(t, edits...)
+		if err := os.Mkdir(filepath.Join(dir, "automation"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return checkedOut{dir: dir, title: "abc first"}
+	}
+	without := checkedOut{dir: project(t), title: "abc first"}
+	for _, tt := range []struct {
+		name string
+		to   checkedOut
+		says string
+	}{
+		{"the same", with(), ""},
+		{"another Kubernetes", with("name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6"), "wants Kubernetes 1.35.6, and 1.36.3 runs"},
+		{"another name", with("name: platform-dev", "name: other"), "another cluster, other in eu-central-1; platform-dev in eu-central-1 runs"},
+		{"another region", with("region: eu-central-1", "region: eu-west-1"), "another cluster, platform-dev in eu-west-1"},
+		{"before there was a driver", without, "has no driver"},
+		{"settings of other times", with("kubeadm-aws:owner", "kubeadm-aws:ownr"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := s.refuseRollback(tt.to, "platform-dev", "1.36.3")
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("got %v, want %q", err, tt.says)
+			}
+		})
+	}
+}

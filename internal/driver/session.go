@@ -1,0 +1,161 @@
+package driver
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"kubeadm-aws/config"
+)
+
+// session is one run of the command.
+type session struct {
+	op  operation
+	log *log
+	cli *pulumiCLI
+	cfg *config.Config
+	// begun is when the command started, so that the figures include what came before the engine.
+	begun time.Time
+	in    *bufio.Reader
+	out   io.Writer
+}
+
+// Run carries out one command of the driver, prints to stdout and stderr, and returns the exit code.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	op, cmd, flags, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		usage(stdout, flags)
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "kubeadm-aws: %v\n`kubeadm-aws help` lists commands and flags.\n", err)
+		return exitUsage
+	}
+	s := &session{op: op, begun: time.Now(), in: bufio.NewReader(os.Stdin), out: stdout}
+	events := stdout
+	if op.output != "" {
+		events = stderr // standard output is for the one value
+	}
+	s.log = &log{now: time.Now, to: &textReporter{w: events, begun: s.begun}}
+	if op.json {
+		s.log.to = jsonReporter{events}
+	}
+	err = s.execute(ctx, cmd)
+	s.finish(err)
+	return codeOf(err)
+}
+
+func (s *session) execute(ctx context.Context, cmd *command) error {
+	cfg, err := config.LoadFile(s.op.stack, s.op.dir)
+	if err != nil {
+		return s.refused(err)
+	}
+	s.cfg = cfg
+	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.cloud == cloudAWS && len(faults) > 0 {
+		return s.refused(faults)
+	}
+	cli, err := findCLI(ctx, s.op.dir)
+	if err != nil {
+		return err
+	}
+	s.cli = cli
+	defer s.handleSignals()()
+	return cmd.run(ctx, s)
+}
+
+// refused reports every fault of the settings.
+func (s *session) refused(err error) error {
+	var faults config.Errors
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			s.log.emit(event{Kind: kindInvalid, Message: f.Error()})
+		}
+		return fail(exitInvalid, "Mend Pulumi."+s.op.stack+".yaml, or use: pulumi config set --path --stack "+s.op.stack+" KEY VALUE",
+			"%d %s refused; nothing was attempted", len(faults), plural(len(faults), "setting is", "settings are"))
+	}
+	return fail(exitInvalid, "", "%w", err)
+}
+
+// handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and says what happens.
+func (s *session) handleSignals() (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for count := 1; ; count++ {
+			select {
+			case <-signals:
+				s.log.emit(event{Kind: kindLog, Severity: "warning", Message: stopping(count)})
+				s.cli.Interrupt()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}
+
+// stopping is what the nth interrupt does.
+func stopping(n int) string {
+	if n == 1 {
+		return "Stopping: what is in flight is finished and saved, nothing new is begun. Ctrl-C once more ends the run at once: " +
+			"the state then notes what had begun, and the next run finds out first what became of it."
+	}
+	return "Ending at once. The state notes what had begun; the next up, destroy or refresh finds out first what became of it."
+}
+
+// finish reports how the run ended.
+func (s *session) finish(err error) {
+	code := codeOf(err)
+	e := event{Kind: kindResult, Command: s.op.command, Stack: s.op.stack, Cloud: s.op.cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
+	if err == nil {
+		e.Status = "done"
+		s.log.emit(e)
+		return
+	}
+	e.Status = "failed"
+	e.Message = err.Error()
+	var f *failure
+	if errors.As(err, &f) {
+		e.Next = f.next
+	}
+	s.log.emit(e)
+}
+
+// open makes the stack of the session ready.
+func (s *session) open(ctx context.Context) (*place, error) {
+	p, err := open(ctx, s.op, s.cli, s.cfg, s.log)
+	if err != nil && s.cli.Stopped() {
+		return nil, fail(exitInterrupted, "", "%s was interrupted before anything was attempted", s.op.command)
+	}
+	return p, err
+}
+
+// start tells what is about to happen, to what, and where.
+func (s *session) start(p *place) {
+	s.log.emit(event{Kind: kindStart, Command: s.op.command, Stack: s.op.stack, Cloud: s.op.cloud, State: p.state})
+	var names []string
+	for _, n := range s.cfg.Nodes {
+		names = append(names, n.Name)
+	}
+	if len(names) > 8 {
+		names = append(names[:8], "...")
+	}
+	s.log.emit(event{Kind: kindSettings, Message: fmt.Sprintf("Pulumi.%s.yaml: cluster %s, Kubernetes %s, %s, %d nodes (%s)",
+		s.op.stack, s.cfg.Cluster.Name, s.cfg.Cluster.KubernetesVersion, s.cfg.Region, len(s.cfg.Nodes), strings.Join(names, ", "))})
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,104 @@
+package driver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kubeadm-aws/config"
+)
+
+// leastSpace is what a rehearsal needs on its disk. The state of four nodes is about 1 MB; the engine keeps a second copy
+// of it while it writes, and so does the driver.
+const leastSpace = 64 << 20
+
+// stateCopy is the driver's own copy of a state in files, of the last run after which it could be read. The engine
+// overwrites its backup of the state with every write, so a full disk truncates both.
+type stateCopy struct {
+	// file is the state, dir where the copy goes, and stack part of its name.
+	file, dir, stack string
+	// real says that the state is of real resources. Then a person decides whether the copy comes back.
+	real bool
+}
+
+// stateCopyIn is the copy of the state of a stack in a file backend.
+func stateCopyIn(backend, dir, stack string) stateCopy {
+	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"), dir: dir, stack: stack}
+}
+
+func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
+
+// keepState refuses a disk that is full, brings back a state that was cut off, and keeps a copy when the place is closed.
+func (p *place) keepState(c stateCopy, l *log) error {
+	if err := refuseFullDisk(c.dir); err != nil {
+		return err
+	}
+	if err := c.restore(l); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, c.save)
+	return nil
+}
+
+// save copies the state when it can be read, by a new file and a rename: what was there stays until the new copy is whole.
+func (c stateCopy) save() error {
+	text, err := os.ReadFile(c.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !json.Valid(text):
+		return nil // the next run brings the copy back
+	}
+	_ = os.Chmod(c.file, 0o600)
+	if err := os.WriteFile(c.path()+".new", text, 0o600); err != nil {
+		return errors.Join(fmt.Errorf("keep a copy of the state: %w", err), os.Remove(c.path()+".new"))
+	}
+	return os.Rename(c.path()+".new", c.path())
+}
+
+// restore brings the copy back when the state cannot be read. What happened after it was made is found out like after a kill.
+func (c stateCopy) restore(l *log) error {
+	text, err := os.ReadFile(c.file)
+	if err != nil || json.Valid(text) {
+		return nil // no state yet, or a good one
+	}
+	good, err := os.ReadFile(c.path())
+	if err == nil && c.real {
+		return fail(exitCannotStart, fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.", c.path(), c.file),
+			"the state %s cannot be read: a full disk cuts it off", c.file)
+	}
+	if err != nil && c.real {
+		return fail(exitCannotStart, "Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
+			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", c.file)
+	}
+	if err != nil {
+		return fail(exitCannotStart, "To begin the rehearsal again from nothing: rm -r "+relative(c.dir),
+			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", relative(c.file))
+	}
+	if err := os.WriteFile(c.file, good, 0o600); err != nil {
+		return fail(exitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+relative(c.dir), "bring back the state: %w", err)
+	}
+	l.emit(event{Kind: kindLog, Severity: "warning", Message: "The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
+		"If the run now fails on what exists already: rm -r " + relative(c.dir)})
+	return nil
+}
+
+// refuseFullDisk refuses to begin where the state could not be written to its end.
+func refuseFullDisk(dir string) error {
+	free, err := freeSpace(dir)
+	if err != nil || free >= leastSpace {
+		return nil // a file system that does not tell is not refused
+	}
+	return fail(exitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", relative(dir)),
+		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", relative(dir), free>>20, leastSpace>>20)
+}
+
+// noWriting is the advice for a place that cannot be written to.
+func noWriting(dir string) string {
+	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a checkout elsewhere: --dir DIRECTORY.", relative(dir))
+}

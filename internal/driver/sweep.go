@@ -1,0 +1,55 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// sweep removes, by tag, what controllers of the cluster left in the account: the step that destroy makes between the
+// instances and the network, by itself. It lists first and asks before it removes.
+func sweep(ctx context.Context, s *session) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close(p)
+	s.start(p)
+	state, err := s.state(ctx, p)
+	if err != nil {
+		return err
+	}
+	command, there := sweepOf(state)
+	if !there {
+		return fail(exitCannotStart, "Left by an earlier stack, with the id of its VPC: "+s.sweepByHand("ID"),
+			"the state of stack %s holds no network that could be swept", s.op.stack)
+	}
+	found, err := s.runSweep(ctx, p, command, true)
+	if err != nil {
+		return fail(exitFailed, "", "the account could not be listed: %w", err)
+	}
+	s.log.emit(event{Kind: kindSweep, Status: "found", Found: found.Left, Kept: found.Kept, Left: found.Foreign})
+	if len(found.Left) == 0 || s.op.dryRun {
+		return nil
+	}
+	if len(found.Instances) > 0 {
+		return fail(exitCannotStart, "destroy takes it along. With strays that no state knows: aws ec2 terminate-instances",
+			"nothing was removed: what is listed may be in use, because instances of the cluster run: %s", strings.Join(found.Instances, ", "))
+	}
+	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), plural(len(found.Left), "thing", "things"))); err != nil {
+		return err
+	}
+	after, err := s.runSweep(ctx, p, command, false)
+	if s.cli.Stopped() {
+		return fail(exitInterrupted, "Run it again: it lists anew.", "the sweep was interrupted")
+	}
+	if err != nil && len(after.Left) == 0 {
+		return fail(exitFailed, "", "%w", err)
+	}
+	s.log.emit(event{Kind: kindSweep, Status: "done", Swept: after.Removed, Kept: after.Kept, Left: slices.Concat(after.Left, after.Foreign)})
+	if len(after.Left) > 0 {
+		return fail(exitLeftovers, "Run it again when the cause is gone.", "%d %s left", len(after.Left), plural(len(after.Left), "thing is", "things are"))
+	}
+	return nil
+}

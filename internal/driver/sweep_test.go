@@ -1,0 +1,174 @@
+package driver
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/sandbox"
+)
+
+// found returns the event of a sweep with a status.
+func sweepEvent(t *testing.T, stdout, status string) event {
+	t.Helper()
+	for _, e := range parseEvents(t, stdout) {
+		if e.Kind == kindSweep && e.Status == status {
+			return e
+		}
+	}
+	return event{}
+}
+
+func TestSweepListsBeforeItRemoves(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	if code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir); code != exitCannotStart || !strings.Contains(stdout, "go run ./sweep --cluster platform-dev") {
+		t.Errorf("sweep of nothing exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.CreateIngress("default", "web") })
+	code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
+	listed := sweepEvent(t, stdout, "found").Found
+	if code != exitCannotStart || len(listed) == 0 || !strings.Contains(stdout, "instances of the cluster run") {
+		t.Errorf("sweep of a cluster that runs exits %d:\n%s", code, stdout)
+	}
+	world(t, dir, func(s *sandbox.Sandbox) error {
+		for _, name := range []string{"master", "worker-1", "worker-2", "storage"} {
+			if err := s.TerminateInstance(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--dry-run", "--json")
+	if again := sweepEvent(t, stdout, "found").Found; code != exitOK || !slices.Equal(again, listed) || sweepEvent(t, stdout, "done").Kind != "" {
+		t.Errorf("dry run exits %d and lists %v, want %v", code, again, listed)
+	}
+	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
+	if done := sweepEvent(t, stdout, "done"); code != exitOK || !slices.Equal(done.Swept, listed) || len(done.Left) != 0 {
+		t.Errorf("sweep exits %d and removes %v, want %v", code, done.Swept, listed)
+	}
+	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir)
+	if code != exitOK || !strings.Contains(stdout, "sweep     0 found") {
+		t.Errorf("another sweep exits %d:\n%s", code, stdout)
+	}
+}
+
+// fakeAWS is an account that holds one volume of the cluster.
+func fakeAWS(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	form, _ := url.ParseQuery(string(body))
+	action, content := form.Get("Action"), ""
+	if action == "DescribeVolumes" {
+		content = `<volumeSet><item><volumeId>vol-1</volumeId><size>8</size><status>available</status><tagSet>` +
+			`<item><key>kubernetes.io/cluster/blue</key><value>owned</value></item></tagSet></item></volumeSet>`
+	}
+	if strings.Contains(r.Header.Get("Authorization"), "/elasticloadbalancing/") {
+		content = "<" + action + "Result></" + action + "Result>"
+	}
+	fmt.Fprintf(w, "<%[1]sResponse>%[2]s</%[1]sResponse>", action, content)
+}
+
+// pointToAWS makes the AWS SDK talk to a server of the test.
+func pointToAWS(t *testing.T, handler http.HandlerFunc) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	none := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none,
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+// blue is a session about a stack on AWS, in this repository.
+func blue(t *testing.T) *session {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := newTestLog(&recorder{})
+	return &session{op: operation{stack: "dev", dir: dir, cloud: cloudAWS}, log: l, cli: &pulumiCLI{}, cfg: &config.Config{Region: "eu-west-1"}}
+}
+
+const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
+
+func blueState() deployment {
+	return deployment{Resources: []stateResource{
+		{URN: prefix + "aws:s3/bucketV2:BucketV2::backups", Type: "aws:s3/bucketV2:BucketV2", ID: "blue-backups", Custom: true, RetainOnDelete: true},
+		{URN: prefix + "command:local:Command::sweep", Type: "command:local:Command", Inputs: map[string]any{
+			"delete": sweepText, "environment": map[string]any{"AWS_REGION": "eu-west-1"},
+		}},
+	}}
+}
+
+// The last look after a destroy runs the real sweep with what the program gave it.
+func TestTheAccountIsListedWithTheSweepOfTheState(t *testing.T) {
+	pointToAWS(t, fakeAWS)
+	s, dir := blue(t), t.TempDir()
+	write(t, filepath.Join(dir, "receipt-dev.json"), `{"vpc":"vpc-1","removed":[{"kind":"load balancer","id":"lb-1","name":"web"}],"kept":[],"left":[]}`)
+	var r receipt
+	if err := s.listAccount(t.Context(), &place{dir: dir}, blueState(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Swept, []string{"load balancer lb-1 web"}) {
+		t.Errorf("swept is %q", r.Swept)
+	}
+	if len(r.Kept) != 2 || !strings.Contains(r.Kept[0], "blue-backups") || !strings.Contains(r.Kept[1], "vol-1") || len(r.Left) != 0 {
+		t.Errorf("kept is %q, left %q: want the bucket and the volume to be kept", r.Kept, r.Left)
+	}
+}
+
+// Whatever the program has registered reaches the sweep, such as the public zone: it refuses what it does not know.
+func TestTheSweepGetsEveryFlag(t *testing.T) {
+	pointToAWS(t, fakeAWS)
+	_, err := blue(t).runSweep(t.Context(), &place{}, sweepCommand{text: sweepText + " --colour red"}, true)
+	if err == nil || !strings.Contains(err.Error(), "-colour") {
+		t.Errorf("got %v, want the sweep to refuse --colour", err)
+	}
+}
+
+// With volumes deleted, the same volume is left, and an earlier receipt is of another stack.
+func TestWhatTheLastLookFindsIsLeft(t *testing.T) {
+	pointToAWS(t, fakeAWS)
+	s, dir, state := blue(t), t.TempDir(), blueState()
+	state.Resources[1].Inputs["delete"] = strings.Replace(sweepText, "keep", "delete", 1)
+	write(t, filepath.Join(dir, "receipt-dev.json"), `{"vpc":"vpc-0","removed":[{"kind":"volume","id":"vol-0"}]}`)
+	var r receipt
+	if err := s.listAccount(t.Context(), &place{dir: dir}, state, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Swept) != 0 || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "volume vol-1 (8 GiB") {
+		t.Errorf("swept %q, left %q; want vol-1 to be left", r.Swept, r.Left)
+	}
+}
+
+func TestALastLookThatFailsIsNoSuccess(t *testing.T) {
+	pointToAWS(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>you may not</Message></Error></Errors></Response>`)
+	})
+	err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, blueState(), &receipt{})
+	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "UnauthorizedOperation") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAStackThatNeverHadInstancesIsNotListed(t *testing.T) {
+	var r receipt
+	if err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, deployment{}, &r); err != nil || len(r.Left) != 0 {
+		t.Errorf("got %v, left %q", err, r.Left)
+	}
+}

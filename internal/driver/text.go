@@ -1,0 +1,281 @@
+package driver
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// textReporter renders events for a person, one line after another, so that it reads the same in a terminal and in the
+// log of a pipeline.
+type textReporter struct {
+	w     io.Writer
+	begun time.Time
+}
+
+// The longest list of changes that is worth reading one by one.
+const fewChanges = 25
+
+func (t *textReporter) report(e event) {
+	switch e.Kind {
+	case kindStart:
+		t.start(e)
+	case kindSettings:
+		t.line("settings", "%s", e.Message)
+	case kindInvalid:
+		t.printf("  %s\n\n", strings.ReplaceAll(e.Message, "\n", "\n  "))
+	case kindPlan:
+		t.plan(e)
+	case kindPhase:
+		t.phase(e)
+	case kindHost:
+		if text := stepText(e); text != "" {
+			t.printf("  %7s  %-14s %s%s\n", t.clock(e.Time), e.Host, text, took(e.Seconds))
+		}
+	case kindResource:
+		if e.Status == "failed" {
+			t.printf("  %7s  FAILED %s %s%s\n", t.clock(e.Time), e.Op, e.Resource, took(e.Seconds))
+		}
+	case kindWaiting:
+		t.waiting(e)
+	case kindLog:
+		t.logLine(e)
+	case kindTimeline:
+		t.printf("\n%s\n", strings.TrimRight(e.Message, "\n"))
+	case kindOutputs:
+		t.outputs(e)
+	case kindReceipt:
+		t.receipt(e)
+	case kindSweep:
+		t.sweep(e)
+	case kindCheck:
+		t.check(e)
+	case kindResult:
+		t.result(e)
+	}
+}
+
+func (t *textReporter) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }
+
+// line prints a labelled line; the labels make a column.
+func (t *textReporter) line(label, format string, args ...any) {
+	t.printf("%-9s %s\n", label, fmt.Sprintf(format, args...))
+}
+
+// clock is the time since the command was started.
+func (t *textReporter) clock(at time.Time) string { return seconds(at.Sub(t.begun).Seconds()) }
+
+func (t *textReporter) start(e event) {
+	where := map[string]string{
+		cloudSandbox: "in the sandbox: a rehearsal against a model of AWS, on this machine only",
+		cloudHosts:   "on hosts of this machine: a model of AWS, real Linux hosts in docker, a real kubeadm",
+		cloudAWS:     "on AWS",
+	}[e.Cloud]
+	t.line(e.Command, "%s %s", e.Stack, where)
+	t.line("state", "%s", e.State)
+}
+
+func (t *textReporter) plan(e event) {
+	if len(e.Changes) == 0 {
+		t.line("plan", "nothing changes")
+		return
+	}
+	var parts []string
+	for _, p := range e.Phases {
+		parts = append(parts, p.Phase+" "+countsText(p.Changes))
+	}
+	t.line("plan", "%s (%s)", countsText(e.Changes), strings.Join(parts, "; "))
+	if len(e.Plan) > fewChanges {
+		return
+	}
+	for _, c := range e.Plan {
+		keys := ""
+		if len(c.Keys) > 0 {
+			keys = ": " + strings.Join(c.Keys, ", ")
+		}
+		t.printf("          %-8s %s%s\n", c.Op, c.Resource, keys)
+	}
+}
+
+func (t *textReporter) phase(e event) {
+	of := ""
+	if e.Total > 0 {
+		of = fmt.Sprintf(", %d resources", e.Total)
+	}
+	if e.Status == "started" {
+		t.line(e.Phase, "%s%s", e.Status, of)
+		return
+	}
+	t.line(e.Phase, "%s%s%s", e.Status, of, took(e.Seconds))
+}
+
+// What is said of a host when a step on it has ended. On the way down most steps have nothing to take back.
+var (
+	stepDone = map[string]string{
+		"instance": "instance runs", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
+		"join": "has joined", "node": "has its labels", "backup": "takes snapshots",
+		"nodes-ready": "sees every node Ready",
+	}
+	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}
+)
+
+func stepText(e event) string {
+	switch {
+	case e.Status == "failed":
+		return "FAILED: " + e.Step
+	case strings.HasPrefix(e.Op, "delete"):
+		return stepUndone[e.Step]
+	case stepDone[e.Step] == "":
+		return e.Step + " is done"
+	}
+	return stepDone[e.Step]
+}
+
+func (t *textReporter) waiting(e event) {
+	var what []string
+	for i, f := range e.InFlight {
+		if i == 4 {
+			what = append(what, fmt.Sprintf("and %d more", len(e.InFlight)-i))
+			break
+		}
+		what = append(what, fmt.Sprintf("%s (%s)", f.Resource, seconds(f.Seconds)))
+	}
+	t.printf("  %7s  still at it: %s\n", seconds(e.Seconds), strings.Join(what, ", "))
+}
+
+func (t *textReporter) logLine(e event) {
+	about := ""
+	if e.Resource != "" {
+		about = e.Resource + ": "
+	}
+	label := e.Severity
+	if label == "info" {
+		label = ""
+	}
+	t.line(label, "%s%s", about, strings.ReplaceAll(e.Message, "\n", "\n          "))
+}
+
+func (t *textReporter) outputs(e event) {
+	t.printf("\noutputs\n")
+	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
+		o := e.Outputs[name]
+		value := "[secret]"
+		if o.Value != nil || !o.Secret {
+			value = valueText(o.Value, "            ")
+		}
+		t.printf("  %-16s %s\n", name, value)
+	}
+}
+
+// valueText shows maps and lists one entry a line.
+func valueText(value any, indent string) string {
+	switch v := value.(type) {
+	case map[string]any:
+		var b strings.Builder
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			fmt.Fprintf(&b, "\n    %-14s %s", key, flat(v[key]))
+		}
+		return b.String()
+	case []any:
+		var b strings.Builder
+		for _, item := range v {
+			fmt.Fprintf(&b, "\n    %s", flat(item))
+		}
+		return b.String()
+	}
+	return fmt.Sprint(value)
+}
+
+func flat(value any) string {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s %v", key, m[key]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (t *textReporter) receipt(e event) {
+	t.printf("\nreceipt\n  %-9s %d resources\n", "removed", e.Changes["delete"])
+	t.items("swept", e.Swept)
+	t.items("kept", e.Kept)
+	t.items("LEFT", e.Left)
+	t.printf("  %-9s %d\n", "left", len(e.Left))
+	if e.State != "" {
+		t.printf("  %-9s %s\n", "file", e.State)
+	}
+}
+
+func (t *textReporter) sweep(e event) {
+	if e.Status == "found" {
+		t.line("sweep", "%d found that controllers of the cluster made", len(e.Found))
+		t.items("found", e.Found)
+		t.items("not ours", e.Left)
+	} else {
+		t.line("sweep", "%d removed, %d left", len(e.Swept), len(e.Left))
+		t.items("removed", e.Swept)
+		t.items("LEFT", e.Left)
+	}
+	t.items("kept", e.Kept)
+}
+
+func (t *textReporter) items(title string, items []string) {
+	for _, item := range items {
+		t.printf("  %-9s %s\n", title, item)
+	}
+}
+
+func (t *textReporter) check(e event) {
+	t.printf("  %-8s %-28s %s\n", e.Status, e.Check, e.Message)
+	if e.Next != "" {
+		t.printf("  %-8s %-28s look at: %s\n", "", "", e.Next)
+	}
+}
+
+func (t *textReporter) result(e event) {
+	if e.Status == "done" {
+		t.printf("\n%s %s: done in %s\n", e.Command, e.Stack, seconds(e.Seconds))
+		return
+	}
+	t.printf("\n%s %s: %s\n", e.Command, e.Stack, e.Message)
+	if e.Next != "" {
+		t.printf("%s\n", e.Next)
+	}
+}
+
+// countsText says how many of each operation: "12 to create, 1 to replace".
+func countsText(changes map[string]int) string {
+	if len(changes) == 0 {
+		return "nothing"
+	}
+	var parts []string
+	for _, op := range slices.Sorted(maps.Keys(changes)) {
+		parts = append(parts, fmt.Sprintf("%s %d", op, changes[op]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func took(s float64) string {
+	if s < 0.05 {
+		return ""
+	}
+	return " (" + seconds(s) + ")"
+}
+
+// seconds renders a duration the way a person says it: 0.4s, 42s, 3m05s.
+func seconds(s float64) string {
+	switch {
+	case s < 10:
+		return fmt.Sprintf("%.1fs", s)
+	case s < 60:
+		return fmt.Sprintf("%.0fs", s)
+	}
+	whole := int(s + 0.5)
+	return fmt.Sprintf("%dm%02ds", whole/60, whole%60)
+}
