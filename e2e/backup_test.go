@@ -54,7 +54,7 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 	if ops := s.must(t, "up").done(); len(ops) != 1 || !strings.Contains(ops[0], "backup") {
 		t.Errorf("a schedule did %v", ops)
 	}
-	s.ground(t) // the metadata service with the role's credentials
+	s.backend(t) // the metadata service with the role's credentials
 	// systemd may let a timer wait for a minute, to wake up the machine less often.
 	eventually(t, time.Until(due)+3*time.Minute, "a snapshot by the timer", func() error {
 		if c.lastBackup(t).key == "" {

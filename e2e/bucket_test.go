@@ -24,7 +24,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// s3Port is where the ground looks for an object store before it starts its own.
+// s3Port is where the backend looks for an object store before it starts its own.
 const s3Port = "8098"
 
 // startS3 runs an S3 that this project did not write (moto) where the hosts look for one. It accepts every signature; the

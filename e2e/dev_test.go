@@ -125,7 +125,7 @@ func nodesAsSettings(t *testing.T, _ *stack, c *cluster) {
 
 // A pod of the pause image on each node, and from its network CoreDNS and the API by their Service addresses.
 func podsAndServices(t *testing.T, s *stack, c *cluster) {
-	s.ground(t) // the mirror, for images that are still being pulled
+	s.backend(t) // the mirror, for images that are still being pulled
 	manifest := `{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "probe", "namespace": "default"}, "spec": {
  "selector": {"matchLabels": {"app": "probe"}}, "template": {"metadata": {"labels": {"app": "probe"}}, "spec": {
   "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0,
@@ -367,7 +367,7 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	t.Logf("FIGURE one worker removed and one added: %.1f s", r.took.Seconds())
 }
 
-// verify finds no fault, and the backup that the timer took; the add-ons, which are only recorded on this ground, are
+// verify finds no fault, and the backup that the timer took; the add-ons, which are only recorded on this backend, are
 // skipped with a word.
 func verify(t *testing.T, s *stack, c *cluster) {
 	r := s.must(t, "verify")

@@ -28,7 +28,7 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	b := s.bucket(t)
 	var older, newest string
 	t.Run("snapshots reach the bucket", func(t *testing.T) {
-		s.ground(t) // the role's credentials
+		s.backend(t) // the role's credentials
 		older = c.backup(t)
 		c.must(t, "create", "configmap", "after", "--from-literal", "when=after")
 		newest = c.backup(t)

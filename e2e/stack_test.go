@@ -258,22 +258,22 @@ func (s *stack) output(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// rehearsal is where the driver keeps the state and the ground of the stack.
+// rehearsal is where the driver keeps the state and the backend of the stack.
 func (s *stack) rehearsal() string { return filepath.Join(s.dir, ".sandbox", s.name+"-hosts") }
 
-// ground opens the stack's hosts for the time of a test, as the driver does for the time of a run.
-func (s *stack) ground(t *testing.T) *dockerhosts.Ground {
+// backend opens the stack's hosts for the time of a test, as the driver does for the time of a run.
+func (s *stack) backend(t *testing.T) *dockerhosts.Backend {
 	t.Helper()
-	g, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.rehearsal(), "hosts"), Log: t.Logf})
+	b, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.rehearsal(), "hosts"), Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return g
+	return b
 }
 
 // sweep removes what a failed test left on this machine.

@@ -97,7 +97,7 @@ dpkg-query -W kubelet kubeadm kubectl containerd.io
 
 // Steps are run again in the order of the state, which is one of their dependencies.
 func stepsTwice(t *testing.T, s *stack, c *cluster) {
-	g := s.ground(t)
+	b := s.backend(t)
 	before := map[string]string{}
 	for name := range devNodes {
 		before[name] = c.on(t, name, fingerprint)
@@ -118,7 +118,7 @@ func stepsTwice(t *testing.T, s *stack, c *cluster) {
 		if strings.Contains(step.command.Command, "STEP='password'") || strings.Contains(step.command.Command, "STEP='backup-credentials'") {
 			continue // it asks a service of the add-ons, which do not run here
 		}
-		out, errs, err := g.Exec(t.Context(), step.command)
+		out, errs, err := b.Exec(t.Context(), step.command)
 		if err != nil {
 			t.Errorf("%s, run again: %v", step.name, err)
 		}

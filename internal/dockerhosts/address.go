@@ -7,9 +7,9 @@ import (
 )
 
 // AllocateAddress reserves an address of the network.
-func (g *Ground) AllocateAddress(_ context.Context, allocationID string) (string, error) {
+func (b *Backend) AllocateAddress(_ context.Context, allocationID string) (string, error) {
 	var address string
-	err := g.store.change(func(s *state) error {
+	err := b.store.change(func(s *state) error {
 		if e, ok := s.Addresses[allocationID]; ok {
 			address = e.Address
 			return nil
@@ -19,7 +19,7 @@ func (g *Ground) AllocateAddress(_ context.Context, allocationID string) (string
 			used[e.Address] = true
 		}
 		for last := firstElastic; last <= lastElastic; last++ {
-			if a := g.network.at(last).String(); !used[a] {
+			if a := b.network.at(last).String(); !used[a] {
 				address = a
 				s.Addresses[allocationID] = elastic{Address: a}
 				return nil
@@ -31,9 +31,9 @@ func (g *Ground) AllocateAddress(_ context.Context, allocationID string) (string
 }
 
 // ReleaseAddress gives the address back. A machine that is gone holds none.
-func (g *Ground) ReleaseAddress(ctx context.Context, allocationID string) error {
-	if e := g.store.read().Addresses[allocationID]; e.Machine != "" {
-		_, found, err := g.machine(ctx, e.Machine)
+func (b *Backend) ReleaseAddress(ctx context.Context, allocationID string) error {
+	if e := b.store.read().Addresses[allocationID]; e.Machine != "" {
+		_, found, err := b.machine(ctx, e.Machine)
 		if err != nil {
 			return err
 		}
@@ -41,19 +41,19 @@ func (g *Ground) ReleaseAddress(ctx context.Context, allocationID string) error 
 			return fmt.Errorf("release %s: still associated with %s", allocationID, e.Machine)
 		}
 	}
-	return g.store.change(func(s *state) error {
+	return b.store.change(func(s *state) error {
 		delete(s.Addresses, allocationID)
 		return nil
 	})
 }
 
 // AssociateAddress adds the address to the interface of the machine.
-func (g *Ground) AssociateAddress(ctx context.Context, allocationID, machineID string) error {
-	e, ok := g.store.read().Addresses[allocationID]
+func (b *Backend) AssociateAddress(ctx context.Context, allocationID, machineID string) error {
+	e, ok := b.store.read().Addresses[allocationID]
 	if !ok {
 		return fmt.Errorf("associate %s: no such allocation", allocationID)
 	}
-	m, found, err := g.machine(ctx, machineID)
+	m, found, err := b.machine(ctx, machineID)
 	if err != nil {
 		return err
 	}
@@ -61,14 +61,14 @@ func (g *Ground) AssociateAddress(ctx context.Context, allocationID, machineID s
 		return fmt.Errorf("associate %s: no instance %s", allocationID, machineID)
 	}
 	if e.Machine != "" && e.Machine != machineID {
-		if err := g.DisassociateAddress(ctx, allocationID); err != nil {
+		if err := b.DisassociateAddress(ctx, allocationID); err != nil {
 			return err
 		}
 	}
 	if err := putAddress(ctx, m.container, e.Address); err != nil {
 		return fmt.Errorf("associate %s with %s: %w", e.Address, machineID, err)
 	}
-	return g.store.change(func(s *state) error {
+	return b.store.change(func(s *state) error {
 		e.Machine = machineID
 		s.Addresses[allocationID] = e
 		return nil
@@ -85,12 +85,12 @@ func putAddress(ctx context.Context, container, address string) error {
 }
 
 // boots gives a machine that started again its elastic address and the records of the private zone.
-func (g *Ground) boots(ctx context.Context, id string) error {
-	m, found, err := g.machine(ctx, id)
+func (b *Backend) boots(ctx context.Context, id string) error {
+	m, found, err := b.machine(ctx, id)
 	if err != nil || !found || !m.running {
 		return err
 	}
-	s := g.store.read()
+	s := b.store.read()
 	for _, e := range s.Addresses {
 		if e.Machine == id {
 			if err := putAddress(ctx, m.container, e.Address); err != nil {
@@ -102,12 +102,12 @@ func (g *Ground) boots(ctx context.Context, id string) error {
 }
 
 // DisassociateAddress takes the address from its machine, if that still exists.
-func (g *Ground) DisassociateAddress(ctx context.Context, allocationID string) error {
-	e := g.store.read().Addresses[allocationID]
+func (b *Backend) DisassociateAddress(ctx context.Context, allocationID string) error {
+	e := b.store.read().Addresses[allocationID]
 	if e.Machine == "" {
 		return nil
 	}
-	m, found, err := g.machine(ctx, e.Machine)
+	m, found, err := b.machine(ctx, e.Machine)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (g *Ground) DisassociateAddress(ctx context.Context, allocationID string) e
 			return fmt.Errorf("disassociate %s: %w", e.Address, err)
 		}
 	}
-	return g.store.change(func(s *state) error {
+	return b.store.change(func(s *state) error {
 		e.Machine = ""
 		s.Addresses[allocationID] = e
 		return nil

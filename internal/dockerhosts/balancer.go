@@ -10,9 +10,9 @@ import (
 
 // balance stands in for the Load Balancer Controller: an Ingress gets the name of a load balancer, which the records of the
 // platform point to. Nothing answers behind the name.
-func (g *Ground) balance(ctx context.Context, c *client, path string, ingress map[string]any) (map[string]any, error) {
+func (b *Backend) balance(ctx context.Context, c *client, path string, ingress map[string]any) (map[string]any, error) {
 	metadata, _ := ingress["metadata"].(map[string]any)
-	name := fmt.Sprintf("k8s-%v-%v.elb.%s.internal", metadata["namespace"], metadata["name"], g.options.Stack)
+	name := fmt.Sprintf("k8s-%v-%v.elb.%s.internal", metadata["namespace"], metadata["name"], b.options.Stack)
 	status := map[string]any{"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": name}}}}}
 	var live map[string]any
 	err := patiently(ctx, func() error {

@@ -33,18 +33,18 @@ const (
 // controller is the stand-in for the CNI and the cloud controller manager, and gives hosts that boot again what a VPC
 // gives them. It looks at the nodes as long as the sandbox runs: nodes that join later are served too.
 type controller struct {
-	ground *Ground
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
+	backend *Backend
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup
 	// boots counts the machines that started since the controller runs: what they had in memory is gone.
 	boots atomic.Int64
 	// plumbed are the nodes, and the boots, that the hosts have the bridges and routes for.
 	plumbed string
 }
 
-func startController(g *Ground) *controller {
+func startController(b *Backend) *controller {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &controller{ground: g, cancel: cancel}
+	c := &controller{backend: b, cancel: cancel}
 	c.tasks.Go(func() { c.run(ctx) })
 	c.tasks.Go(func() { c.watchBoots(ctx) })
 	return c
@@ -57,26 +57,26 @@ func (c *controller) stop() {
 
 // watchBoots waits for machines that boot again: docker gives them back neither records nor elastic addresses.
 func (c *controller) watchBoots(ctx context.Context) {
-	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.ground.options.Stack,
+	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.backend.options.Stack,
 		"--filter", "event=start", "--format", `{{index .Actor.Attributes "`+labelID+`"}}`)
 	out, err := events.StdoutPipe()
 	if err == nil {
 		err = events.Start()
 	}
 	if err != nil {
-		c.ground.options.Log("cannot watch for hosts that boot again: %v", err)
+		c.backend.options.Log("cannot watch for hosts that boot again: %v", err)
 		return
 	}
 	again := func(id string) {
-		if err := c.ground.boots(ctx, id); err != nil && ctx.Err() == nil {
-			c.ground.options.Log("a host that boots again: %v", err)
+		if err := c.backend.boots(ctx, id); err != nil && ctx.Err() == nil {
+			c.backend.options.Log("a host that boots again: %v", err)
 		}
 		c.boots.Add(1)
 	}
 	// Some may have done so while no sandbox ran.
-	all, err := machines(ctx, c.ground.options.Stack)
+	all, err := machines(ctx, c.backend.options.Stack)
 	if err != nil && ctx.Err() == nil {
-		c.ground.options.Log("hosts that booted again: %v", err)
+		c.backend.options.Log("hosts that booted again: %v", err)
 	}
 	for _, m := range all {
 		again(m.id)
@@ -104,19 +104,19 @@ func (c *controller) run(ctx context.Context) {
 		}
 		if text := err.Error(); text != last {
 			last = text
-			c.ground.options.Log("stand-in controllers: %s", text)
+			c.backend.options.Log("stand-in controllers: %s", text)
 		}
 	}
 }
 
 func (c *controller) reconcile(ctx context.Context) error {
-	s := c.ground.store.read()
+	s := c.backend.store.read()
 	_, cni := s.Charts[chartCNI]
 	_, cloud := s.Charts[chartCloud]
 	if s.Kubeconfig == "" || !cni && !cloud {
 		return nil
 	}
-	kube, err := c.ground.kube.of(s.Kubeconfig)
+	kube, err := c.backend.kube.of(s.Kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (c *controller) plumb(ctx context.Context, nodes []node) error {
 	if wanted == c.plumbed {
 		return nil
 	}
-	all, err := machines(ctx, c.ground.options.Stack)
+	all, err := machines(ctx, c.backend.options.Stack)
 	if err != nil {
 		return err
 	}
@@ -251,12 +251,12 @@ func conflist(cidr string) string {
 }
 
 // keepChart remembers a release whose chart has a stand-in.
-func (g *Ground) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
+func (b *Backend) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
 	chart := path.Base(r.Chart)
 	if chart != chartCNI && chart != chartCloud {
 		return nil
 	}
-	return g.store.change(func(s *state) error {
+	return b.store.change(func(s *state) error {
 		r.Values = nil
 		s.Charts[chart] = r
 		s.Kubeconfig = kubeconfig
@@ -264,9 +264,9 @@ func (g *Ground) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
 	})
 }
 
-func (g *Ground) dropChart(r sandbox.ChartRelease) error {
+func (b *Backend) dropChart(r sandbox.ChartRelease) error {
 	chart := path.Base(r.Chart)
-	return g.store.change(func(s *state) error {
+	return b.store.change(func(s *state) error {
 		if s.Charts[chart].Name == r.Name {
 			delete(s.Charts, chart)
 		}

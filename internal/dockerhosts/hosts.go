@@ -1,9 +1,9 @@
-// Package dockerhosts is the ground of the sandbox on which instances are Linux hosts of this machine (docker containers with
-// systemd and sshd, booted like an EC2 image), commands run over SSH and Kubernetes objects go to a real API.
+// Package dockerhosts is the sandbox backend that runs instances as Linux hosts on this machine: docker containers with
+// systemd and sshd that boot like an EC2 image. Commands run over SSH and Kubernetes objects go to a real API server.
 //
-// What has no place here is stood in for: the CNI by a bridge and static routes, the cloud controller manager by removing
-// its taint, the Load Balancer Controller by a name for each Ingress, the instance metadata service by one that knows the
-// instance role. Charts are only recorded.
+// The parts that AWS or a chart would provide are replaced by substitutes: the CNI by a bridge and static routes, the
+// cloud controller manager by code that removes its taint, the Load Balancer Controller by code that gives each Ingress
+// a host name, and the instance metadata service by one that serves the instance role. Charts are recorded, not installed.
 package dockerhosts
 
 import (
@@ -20,26 +20,26 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// Options of a ground.
+// Options of a backend.
 type Options struct {
-	// Stack labels everything that the ground makes; two grounds with different stacks do not touch each other.
+	// Stack labels each container and network of the backend. Backends of different stacks do not affect each other.
 	Stack string
 	// Dir holds what has to survive the process: addresses, records, charts.
 	Dir string
-	// Avoid are ranges that hosts may not live in: those of pods and Services.
+	// Avoid are the CIDR ranges of pods and Services, which the hosts' network must not overlap.
 	Avoid []string
-	// Domain of the settings, if there is one. No resolver of this machine answers for it.
+	// Domain is dns.domain of the settings, empty without one. This machine's resolver cannot resolve it.
 	Domain string
 	// Mirror is the directory of tools/mirror. Default: $MIRROR_SCRIPTS, else tools/mirror below the current directory.
 	Mirror string
 	// Public makes the hosts install from the public sources instead of the mirror. Default: whether $MIRROR is off.
 	Public bool
-	// Log gets a line for each thing that takes time. May be nil.
+	// Log gets a line for each slow step. May be nil.
 	Log func(format string, args ...any)
 }
 
-// Ground implements sandbox.Ground with docker containers.
-type Ground struct {
+// Backend implements sandbox.Backend with docker containers.
+type Backend struct {
 	options Options
 	network network
 	mirror  *mirror
@@ -56,12 +56,12 @@ type Ground struct {
 	reserved  map[netip.Addr]string
 }
 
-var _ sandbox.Ground = (*Ground)(nil)
+var _ sandbox.Backend = (*Backend)(nil)
 
 var stackName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
-// New opens the ground of a stack, and finds the machines that an earlier process left on it.
-func New(ctx context.Context, o Options) (*Ground, error) {
+// New opens the backend of a stack and finds the machines that an earlier process left running.
+func New(ctx context.Context, o Options) (*Backend, error) {
 	if !stackName.MatchString(o.Stack) {
 		return nil, fmt.Errorf("hosts: stack %q: letters, digits and dashes only", o.Stack)
 	}
@@ -76,67 +76,67 @@ func New(ctx context.Context, o Options) (*Ground, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	g := &Ground{options: o, reserved: map[netip.Addr]string{}}
-	g.image = sync.OnceValue(func() error { return buildImage(context.WithoutCancel(ctx), o) })
-	if g.store, err = openStore(filepath.Join(o.Dir, "hosts.json")); err != nil {
+	b := &Backend{options: o, reserved: map[netip.Addr]string{}}
+	b.image = sync.OnceValue(func() error { return buildImage(context.WithoutCancel(ctx), o) })
+	if b.store, err = openStore(filepath.Join(o.Dir, "hosts.json")); err != nil {
 		return nil, err
 	}
-	if err := g.open(ctx); err != nil {
-		return nil, errors.Join(err, g.Close())
+	if err := b.open(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
-	return g, nil
+	return b, nil
 }
 
-func (g *Ground) open(ctx context.Context) (err error) {
+func (b *Backend) open(ctx context.Context) (err error) {
 	if _, err := docker(ctx, "info", "--format", "{{.ServerVersion}}"); err != nil {
 		return fmt.Errorf("hosts need a running docker daemon: %w", err)
 	}
-	if g.network, err = openNetwork(ctx, g.options); err != nil {
+	if b.network, err = openNetwork(ctx, b.options); err != nil {
 		return err
 	}
-	if !g.options.Public {
-		if g.mirror, err = startMirror(ctx, g); err != nil {
+	if !b.options.Public {
+		if b.mirror, err = startMirror(ctx, b); err != nil {
 			return err
 		}
 	}
-	if g.meta, err = startMetadata(ctx, g); err != nil {
+	if b.meta, err = startMetadata(ctx, b); err != nil {
 		return err
 	}
-	if g.objects, err = startObjectStore(g); err != nil {
+	if b.objects, err = startObjectStore(b); err != nil {
 		return err
 	}
-	g.control = startController(g)
+	b.control = startController(b)
 	return nil
 }
 
-// Close ends what runs beside the machines, and removes the network and the files when no machine is left on it.
-func (g *Ground) Close() error {
+// Close stops the backend's own servers. When no machine is left it also removes the network and the files.
+func (b *Backend) Close() error {
 	var errs []error
-	if g.control != nil {
-		g.control.stop()
+	if b.control != nil {
+		b.control.stop()
 	}
-	if g.objects != nil {
-		errs = append(errs, g.objects.stop())
+	if b.objects != nil {
+		errs = append(errs, b.objects.stop())
 	}
-	if g.meta != nil {
-		errs = append(errs, g.meta.stop())
+	if b.meta != nil {
+		errs = append(errs, b.meta.stop())
 	}
-	if g.mirror != nil {
-		errs = append(errs, g.mirror.stop())
+	if b.mirror != nil {
+		errs = append(errs, b.mirror.stop())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	left, err := machines(ctx, g.options.Stack)
+	left, err := machines(ctx, b.options.Stack)
 	errs = append(errs, err)
-	if err == nil && len(left) == 0 && len(g.store.read().Addresses) == 0 {
-		errs = append(errs, g.network.remove(ctx), g.store.remove(), os.RemoveAll(filepath.Join(g.options.Dir, "objects")))
+	if err == nil && len(left) == 0 && len(b.store.read().Addresses) == 0 {
+		errs = append(errs, b.network.remove(ctx), b.store.remove(), os.RemoveAll(filepath.Join(b.options.Dir, "objects")))
 	}
 	return errors.Join(errs...)
 }
 
 // Leftovers names the machines, the network, the elastic addresses and the records of the stack that still exist.
-func (g *Ground) Leftovers(ctx context.Context) ([]string, error) {
-	left, err := machines(ctx, g.options.Stack)
+func (b *Backend) Leftovers(ctx context.Context) ([]string, error) {
+	left, err := machines(ctx, b.options.Stack)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (g *Ground) Leftovers(ctx context.Context) ([]string, error) {
 	for _, m := range left {
 		names = append(names, "container "+m.container)
 	}
-	s := g.store.read()
+	s := b.store.read()
 	for id, a := range s.Addresses {
 		names = append(names, fmt.Sprintf("elastic address %s (%s)", a.Address, id))
 	}

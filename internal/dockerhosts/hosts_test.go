@@ -42,20 +42,20 @@ func cloudConfig(privateHostKey string) string {
 	return "#cloud-config\nssh_keys:\n  ed25519_private: |\n    " + strings.ReplaceAll(strings.TrimSpace(privateHostKey), "\n", "\n    ") + "\n"
 }
 
-func open(t *testing.T, dir string) *Ground {
+func open(t *testing.T, dir string) *Backend {
 	t.Helper()
-	g, err := New(t.Context(), Options{
-		Stack: "e2e-ground", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Mirror: filepath.Join("..", "..", "tools", "mirror"), Log: t.Logf,
+	b, err := New(t.Context(), Options{
+		Stack: "e2e-hosts", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Mirror: filepath.Join("..", "..", "tools", "mirror"), Log: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return b
 }
 
-// hosts is two machines of a ground, and how to get into them.
+// hosts is two machines of a backend, and how to get into them.
 type hosts struct {
-	ground                    *Ground
+	backend                   *Backend
 	userKey, hostKey, address string
 }
 
@@ -68,39 +68,39 @@ func (h hosts) command(text, stdin string) sandbox.RemoteCommand {
 
 func (h hosts) run(t *testing.T, text, stdin string) string {
 	t.Helper()
-	out, _, err := h.ground.Exec(t.Context(), h.command(text, stdin))
+	out, _, err := h.backend.Exec(t.Context(), h.command(text, stdin))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// One ground and two hosts serve all the checks, in the order of a host's life.
+// One backend and two hosts serve all the checks, in the order of a host's life.
 func TestHostsLikeInstances(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
-	g := open(t, dir)
+	b := open(t, dir)
 	defer func() {
 		clean, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {
-			if err := g.Terminate(clean, id); err != nil {
+			if err := b.Terminate(clean, id); err != nil {
 				t.Error(err)
 			}
 		}
-		g.Close()
+		b.Close()
 	}()
 	userKey, userPublic := keyPair(t)
 	hostKey, hostPublic := keyPair(t)
 	first := sandbox.Machine{ID: "i-e2e1", Name: "e2e master", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-control-plane"}
-	status, err := g.Launch(ctx, first)
+	status, err := b.Launch(ctx, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hosts{ground: g, userKey: userKey, hostKey: hostPublic, address: status.PublicIP}
+	h := hosts{backend: b, userKey: userKey, hostKey: hostPublic, address: status.PublicIP}
 
 	t.Run("the pinned host key and the key pair let in", func(t *testing.T) {
-		out, errs, err := g.Exec(ctx, h.command(`cat; echo "on $(hostname)" >&2; sudo id -u`, "from stdin\n"))
+		out, errs, err := b.Exec(ctx, h.command(`cat; echo "on $(hostname)" >&2; sudo id -u`, "from stdin\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestHostsLikeInstances(t *testing.T) {
 		_, other := keyPair(t)
 		c := h.command("touch /tmp/came-in", "")
 		c.HostKey, c.DialErrorLimit = other, 1
-		if _, _, err := g.Exec(ctx, c); err == nil || !strings.Contains(err.Error(), "host key mismatch") {
+		if _, _, err := b.Exec(ctx, c); err == nil || !strings.Contains(err.Error(), "host key mismatch") {
 			t.Errorf("got %v", err)
 		}
 		if out := h.run(t, "ls /tmp", ""); strings.Contains(out, "came-in") {
@@ -122,12 +122,12 @@ func TestHostsLikeInstances(t *testing.T) {
 	t.Run("another user key is refused after the limit", func(t *testing.T) {
 		c := h.command("true", "")
 		c.PrivateKey, _ = keyPair(t)
-		if _, _, err := g.Exec(ctx, c); err == nil || !strings.Contains(err.Error(), "after 3 failed attempts") {
+		if _, _, err := b.Exec(ctx, c); err == nil || !strings.Contains(err.Error(), "after 3 failed attempts") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a host that takes connections and says nothing holds the command until its time is over", func(t *testing.T) {
-		m, _, err := g.machine(ctx, "i-e2e1")
+		m, _, err := b.machine(ctx, "i-e2e1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestHostsLikeInstances(t *testing.T) {
 		c.PerDialTimeout, c.DialErrorLimit = time.Second, 2
 		bounded, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
-		_, _, failed := g.Exec(bounded, c)
+		_, _, failed := b.Exec(bounded, c)
 		if _, err := docker(ctx, "unpause", m.container); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestHostsLikeInstances(t *testing.T) {
 		h.run(t, "true", "")
 	})
 	t.Run("a failing command tells status, text and output, and not its input", func(t *testing.T) {
-		_, _, err := g.Exec(ctx, h.command("read -r x; echo halfway; echo broken >&2; exit 7", "secret-input\n"))
+		_, _, err := b.Exec(ctx, h.command("read -r x; echo halfway; echo broken >&2; exit 7", "secret-input\n"))
 		if err == nil {
 			t.Fatal("no error")
 		}
@@ -164,13 +164,13 @@ func TestHostsLikeInstances(t *testing.T) {
 	t.Run("the context ends a command that hangs", func(t *testing.T) {
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if _, _, err := g.Exec(short, h.command("sleep 300", "")); err == nil || !strings.Contains(err.Error(), "deadline exceeded") {
+		if _, _, err := b.Exec(short, h.command("sleep 300", "")); err == nil || !strings.Contains(err.Error(), "deadline exceeded") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("launch again finds the same host", func(t *testing.T) {
 		before := h.run(t, "cat /etc/machine-id", "")
-		again, err := g.Launch(ctx, first)
+		again, err := b.Launch(ctx, first)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,14 +180,14 @@ func TestHostsLikeInstances(t *testing.T) {
 	})
 
 	t.Run("records reach hosts that are there and later ones", func(t *testing.T) {
-		if err := g.SetRecord(ctx, "api.e2e.internal.", []string{status.PrivateIP}); err != nil {
+		if err := b.SetRecord(ctx, "api.e2e.internal.", []string{status.PrivateIP}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.Launch(ctx, sandbox.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
+		if _, err := b.Launch(ctx, sandbox.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {
-			s, found, err := g.Find(ctx, id)
+			s, found, err := b.Find(ctx, id)
 			if err != nil || !found {
 				t.Fatal(found, err)
 			}
@@ -197,7 +197,7 @@ func TestHostsLikeInstances(t *testing.T) {
 				t.Errorf("%s resolves to %q", id, out)
 			}
 		}
-		if err := g.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
+		if err := b.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
 			t.Fatal(err)
 		}
 		if out := h.run(t, "getent hosts api.e2e.internal || true; getent hosts localhost", ""); strings.Contains(out, "e2e") || out == "" {
@@ -206,17 +206,17 @@ func TestHostsLikeInstances(t *testing.T) {
 	})
 
 	t.Run("an elastic address moves from host to host", func(t *testing.T) {
-		address, err := g.AllocateAddress(ctx, "eipalloc-1")
+		address, err := b.AllocateAddress(ctx, "eipalloc-1")
 		if err != nil {
 			t.Fatal(err)
 		}
 		on := h
 		on.address = address
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {
-			if err := g.AssociateAddress(ctx, "eipalloc-1", id); err != nil {
+			if err := b.AssociateAddress(ctx, "eipalloc-1", id); err != nil {
 				t.Fatal(err)
 			}
-			s, _, err := g.Find(ctx, id)
+			s, _, err := b.Find(ctx, id)
 			if err != nil || s.PublicIP != address {
 				t.Errorf("public address %s, %v", s.PublicIP, err)
 			}
@@ -224,16 +224,16 @@ func TestHostsLikeInstances(t *testing.T) {
 				t.Errorf("%s leads to %s, want %s", address, out, s.PrivateIP)
 			}
 		}
-		if err := g.ReleaseAddress(ctx, "eipalloc-1"); err == nil {
+		if err := b.ReleaseAddress(ctx, "eipalloc-1"); err == nil {
 			t.Error("an associated address was released")
 		}
-		if err := g.DisassociateAddress(ctx, "eipalloc-1"); err != nil {
+		if err := b.DisassociateAddress(ctx, "eipalloc-1"); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.ReleaseAddress(ctx, "eipalloc-1"); err != nil {
+		if err := b.ReleaseAddress(ctx, "eipalloc-1"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := g.Exec(ctx, on.command("true", "")); err == nil {
+		if _, _, err := b.Exec(ctx, on.command("true", "")); err == nil {
 			t.Error("the address still answers")
 		}
 	})
@@ -254,7 +254,7 @@ s3 -T /tmp/o "$STORE/e2e-bucket/etcd/one.db"
 s3 "$STORE/e2e-bucket/?list-type=2&prefix=etcd%2F"; echo
 s3 "$STORE/e2e-bucket/etcd/one.db"
 curl -sS "$STORE/e2e-bucket/etcd/one.db"`
-		store := g.s3Endpoint()
+		store := b.s3Endpoint()
 		out := h.run(t, "STORE="+store+" bash -s", script)
 		for _, want := range []string{"i-e2e1", "<Key>etcd/one.db</Key>", "\nsnapshot\n", "no signature"} {
 			if !strings.Contains(out, want) {
@@ -262,7 +262,7 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 			}
 		}
 		on := h
-		s, _, _ := g.Find(ctx, "i-e2e2")
+		s, _, _ := b.Find(ctx, "i-e2e2")
 		on.address = s.PrivateIP
 		if out := on.run(t, "STORE="+store+" bash -s", script); !strings.Contains(out, "InvalidAccessKeyId") || strings.Contains(out, "\nsnapshot") {
 			t.Errorf("a worker got %s", out)
@@ -272,39 +272,39 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 	t.Run("the snapshot script reaches the object store with signatures that hold", func(t *testing.T) {
 		snapshotsReachTheStore(t, h, filepath.Join(dir, "objects"))
 		worker := h
-		s, _, _ := g.Find(ctx, "i-e2e2")
+		s, _, _ := b.Find(ctx, "i-e2e2")
 		worker.address = s.PrivateIP
 		snapshotsOfAWorkerFail(t, worker)
 	})
 
 	t.Run("another process finds the hosts", func(t *testing.T) {
-		before := g.Overrides()["mirrors.etcd"]
-		if err := g.Close(); err != nil {
+		before := b.Overrides()["mirrors.etcd"]
+		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
-		g = open(t, dir)
-		h.ground = g
-		if after := g.Overrides()["mirrors.etcd"]; before != after {
+		b = open(t, dir)
+		h.backend = b
+		if after := b.Overrides()["mirrors.etcd"]; before != after {
 			t.Errorf("the mirror moved: %v, then %v", before, after)
 		}
-		if s, found, err := g.Find(ctx, "i-e2e1"); s != status || !found || err != nil {
+		if s, found, err := b.Find(ctx, "i-e2e1"); s != status || !found || err != nil {
 			t.Errorf("got %v %v %v", s, found, err)
 		}
 	})
 
 	t.Run("a host that boots again keeps its disk, its elastic address and the records", func(t *testing.T) {
-		if err := g.SetRecord(ctx, "api.e2e.internal", []string{status.PrivateIP}); err != nil {
+		if err := b.SetRecord(ctx, "api.e2e.internal", []string{status.PrivateIP}); err != nil {
 			t.Fatal(err)
 		}
-		address, err := g.AllocateAddress(ctx, "eipalloc-2")
+		address, err := b.AllocateAddress(ctx, "eipalloc-2")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := g.AssociateAddress(ctx, "eipalloc-2", "i-e2e1"); err != nil {
+		if err := b.AssociateAddress(ctx, "eipalloc-2", "i-e2e1"); err != nil {
 			t.Fatal(err)
 		}
 		h.run(t, "sudo touch /var/lib/kept", "")
-		m, _, err := g.machine(ctx, "i-e2e1")
+		m, _, err := b.machine(ctx, "i-e2e1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,42 +313,42 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		}
 		on := h.command("until getent hosts api.e2e.internal; do sleep 0.1; done; ls /var/lib/kept", "")
 		on.Host, on.DialErrorLimit = address, 30
-		if out, _, err := g.Exec(ctx, on); err != nil || !strings.HasSuffix(out, "/var/lib/kept") {
+		if out, _, err := b.Exec(ctx, on); err != nil || !strings.HasSuffix(out, "/var/lib/kept") {
 			t.Errorf("%q, %v", out, err)
 		}
-		if err := g.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
+		if err := b.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
 			t.Fatal(err)
 		}
 	})
 
 	t.Run("terminated hosts leave nothing", func(t *testing.T) {
 		for _, id := range []string{"i-e2e1", "i-e2e2", "i-never-was"} {
-			if err := g.Terminate(ctx, id); err != nil {
+			if err := b.Terminate(ctx, id); err != nil {
 				t.Error(err)
 			}
 		}
-		if _, found, err := g.Find(ctx, "i-e2e1"); found || err != nil {
+		if _, found, err := b.Find(ctx, "i-e2e1"); found || err != nil {
 			t.Errorf("found %v, %v", found, err)
 		}
 		// Its machine is gone, so the address is nobody's.
-		if err := g.ReleaseAddress(ctx, "eipalloc-2"); err != nil {
+		if err := b.ReleaseAddress(ctx, "eipalloc-2"); err != nil {
 			t.Error(err)
 		}
-		left, err := g.Leftovers(ctx)
+		left, err := b.Leftovers(ctx)
 		if err != nil || len(left) > 0 {
 			t.Errorf("left %v, %v", left, err)
 		}
-		if err := g.Close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
-		if out, err := docker(ctx, "network", "ls", "--quiet", "--filter", "label="+labelStack+"=e2e-ground"); out != "" || err != nil {
+		if out, err := docker(ctx, "network", "ls", "--quiet", "--filter", "label="+labelStack+"=e2e-hosts"); out != "" || err != nil {
 			t.Errorf("network %q, %v", out, err)
 		}
 		if files, err := os.ReadDir(dir); len(files) > 0 || err != nil {
 			t.Errorf("files %v, %v", files, err)
 		}
 		rules, err := run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-S"))
-		if err != nil || strings.Contains(rules, "e2e-ground") {
+		if err != nil || strings.Contains(rules, "e2e-hosts") {
 			t.Errorf("rules %s, %v", rules, err)
 		}
 	})

@@ -27,11 +27,11 @@ type machine struct {
 
 // Launch boots a container for the instance, or starts the one that is there, and returns when logins work. It takes
 // about 2 seconds.
-func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.MachineStatus, error) {
+func (b *Backend) Launch(ctx context.Context, m sandbox.Machine) (sandbox.MachineStatus, error) {
 	if !instanceID.MatchString(m.ID) {
 		return sandbox.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
 	}
-	there, found, err := g.machine(ctx, m.ID)
+	there, found, err := b.machine(ctx, m.ID)
 	if err != nil {
 		return sandbox.MachineStatus{}, err
 	}
@@ -46,40 +46,40 @@ func (g *Ground) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machine
 	}
 	address := there.address
 	if !found {
-		if address, err = g.boot(ctx, m); err != nil {
+		if address, err = b.boot(ctx, m); err != nil {
 			return sandbox.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
 		}
 	}
-	if err := g.writeRecords(ctx); err != nil {
+	if err := b.writeRecords(ctx); err != nil {
 		return sandbox.MachineStatus{}, err
 	}
-	return g.status(m.ID, address), nil
+	return b.status(m.ID, address), nil
 }
 
-func (g *Ground) boot(ctx context.Context, m sandbox.Machine) (string, error) {
-	if err := g.image(); err != nil {
+func (b *Backend) boot(ctx context.Context, m sandbox.Machine) (string, error) {
+	if err := b.image(); err != nil {
 		return "", err
 	}
 	began := time.Now()
-	ip, err := g.reserve(ctx, m.ID)
+	ip, err := b.reserve(ctx, m.ID)
 	if err != nil {
 		return "", err
 	}
-	defer g.unreserve(ip)
+	defer b.unreserve(ip)
 	args := []string{
-		"--label " + labelStack + "=" + g.options.Stack,
+		"--label " + labelStack + "=" + b.options.Stack,
 		"--label " + labelID + "=" + m.ID,
 		"--label " + labelRole + "=" + m.Profile,
 		// EC2 names a host after its address; cloud-init gives it the name of its user data.
 		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
 	}
-	c := exec.CommandContext(ctx, filepath.Join(g.options.Mirror, "host", "run"), g.containerName(m), g.network.name, ip.String())
+	c := exec.CommandContext(ctx, filepath.Join(b.options.Mirror, "host", "run"), b.containerName(m), b.network.name, ip.String())
 	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey, "HOST_RUN_ARGS="+strings.Join(args, " "),
 		"USER_DATA="+base64.StdEncoding.EncodeToString([]byte(m.UserData)))
 	if _, err := run(c); err != nil {
 		return "", err
 	}
-	g.options.Log("host %s (%s) boots at %s in %.1f s", m.Name, m.ID, ip, time.Since(began).Seconds())
+	b.options.Log("host %s (%s) boots at %s in %.1f s", m.Name, m.ID, ip, time.Since(began).Seconds())
 	return ip.String(), nil
 }
 
@@ -89,19 +89,19 @@ var (
 )
 
 // containerName is for people: the stack, the name of the instance and, as names are no identity, a part of the id.
-func (g *Ground) containerName(m sandbox.Machine) string {
+func (b *Backend) containerName(m sandbox.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {
 		name = "host"
 	}
-	return fmt.Sprintf("%s-%s-%s", g.network.name, name, strings.TrimPrefix(m.ID, "i-"))
+	return fmt.Sprintf("%s-%s-%s", b.network.name, name, strings.TrimPrefix(m.ID, "i-"))
 }
 
 // reserve picks the lowest address that neither a container nor a launch under way has.
-func (g *Ground) reserve(ctx context.Context, id string) (netip.Addr, error) {
-	g.launching.Lock()
-	defer g.launching.Unlock()
-	there, err := machines(ctx, g.options.Stack)
+func (b *Backend) reserve(ctx context.Context, id string) (netip.Addr, error) {
+	b.launching.Lock()
+	defer b.launching.Unlock()
+	there, err := machines(ctx, b.options.Stack)
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -110,25 +110,25 @@ func (g *Ground) reserve(ctx context.Context, id string) (netip.Addr, error) {
 		used[m.address] = true
 	}
 	for last := firstHost; last < firstElastic; last++ {
-		ip := g.network.at(last)
-		if _, pending := g.reserved[ip]; pending || used[ip.String()] {
+		ip := b.network.at(last)
+		if _, pending := b.reserved[ip]; pending || used[ip.String()] {
 			continue
 		}
-		g.reserved[ip] = id
+		b.reserved[ip] = id
 		return ip, nil
 	}
-	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, g.network.subnet)
+	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, b.network.subnet)
 }
 
-func (g *Ground) unreserve(ip netip.Addr) {
-	g.launching.Lock()
-	defer g.launching.Unlock()
-	delete(g.reserved, ip)
+func (b *Backend) unreserve(ip netip.Addr) {
+	b.launching.Lock()
+	defer b.launching.Unlock()
+	delete(b.reserved, ip)
 }
 
 // Terminate removes the container with its volumes.
-func (g *Ground) Terminate(ctx context.Context, id string) error {
-	m, found, err := g.machine(ctx, id)
+func (b *Backend) Terminate(ctx context.Context, id string) error {
+	m, found, err := b.machine(ctx, id)
 	if err != nil || !found {
 		return err
 	}
@@ -139,17 +139,17 @@ func (g *Ground) Terminate(ctx context.Context, id string) error {
 }
 
 // Find looks the machine up.
-func (g *Ground) Find(ctx context.Context, id string) (sandbox.MachineStatus, bool, error) {
-	m, found, err := g.machine(ctx, id)
+func (b *Backend) Find(ctx context.Context, id string) (sandbox.MachineStatus, bool, error) {
+	m, found, err := b.machine(ctx, id)
 	if err != nil || !found {
 		return sandbox.MachineStatus{}, false, err
 	}
-	return g.status(id, m.address), true, nil
+	return b.status(id, m.address), true, nil
 }
 
-func (g *Ground) status(id, address string) sandbox.MachineStatus {
+func (b *Backend) status(id, address string) sandbox.MachineStatus {
 	s := sandbox.MachineStatus{PrivateIP: address, PublicIP: address}
-	for _, e := range g.store.read().Addresses {
+	for _, e := range b.store.read().Addresses {
 		if e.Machine == id {
 			s.PublicIP = e.Address
 		}
@@ -157,8 +157,8 @@ func (g *Ground) status(id, address string) sandbox.MachineStatus {
 	return s
 }
 
-func (g *Ground) machine(ctx context.Context, id string) (machine, bool, error) {
-	all, err := machines(ctx, g.options.Stack)
+func (b *Backend) machine(ctx context.Context, id string) (machine, bool, error) {
+	all, err := machines(ctx, b.options.Stack)
 	if err != nil {
 		return machine{}, false, err
 	}

@@ -26,17 +26,17 @@ const metadataAddress = "169.254.169.254"
 // metadata is the instance metadata service, version 2: what a host asks for to know itself and to get the credentials of
 // its role. Packets to its well-known address are led to this process.
 type metadata struct {
-	ground *Ground
-	secret []byte
-	server *http.Server
+	backend *Backend
+	secret  []byte
+	server  *http.Server
 }
 
-func startMetadata(ctx context.Context, g *Ground) (*metadata, error) {
-	m := &metadata{ground: g, secret: make([]byte, 32)}
+func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
+	m := &metadata{backend: b, secret: make([]byte, 32)}
 	if _, err := rand.Read(m.secret); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp4", net.JoinHostPort(g.network.gateway().String(), "0"))
+	l, err := net.Listen("tcp4", net.JoinHostPort(b.network.gateway().String(), "0"))
 	if err != nil {
 		return nil, fmt.Errorf("metadata service: %w", err)
 	}
@@ -46,8 +46,8 @@ func startMetadata(ctx context.Context, g *Ground) (*metadata, error) {
 	if err := m.unlead(ctx); err != nil {
 		return nil, errors.Join(err, m.server.Close())
 	}
-	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s", g.network.subnet.String(),
-		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", g.network.name,
+	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s", b.network.subnet.String(),
+		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", b.network.name,
 		"-j", "DNAT", "--to-destination", l.Addr().String()))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lead %s to this machine: %w", metadataAddress, err), m.server.Close())
@@ -69,7 +69,7 @@ func (m *metadata) unlead(ctx context.Context) error {
 	}
 	for rule := range strings.Lines(rules) {
 		f := strings.Fields(rule)
-		if !hasSequence(f, "--comment", m.ground.network.name) || !hasSequence(f, "-d", metadataAddress+"/32") {
+		if !hasSequence(f, "--comment", m.backend.network.name) || !hasSequence(f, "-d", metadataAddress+"/32") {
 			continue
 		}
 		f[0] = "-D"
@@ -126,7 +126,7 @@ func (m *metadata) handler() http.Handler {
 	text("meta-data/instance-id", func(h machine, _ *http.Request) (string, bool) { return h.id, true })
 	text("meta-data/local-ipv4", func(h machine, _ *http.Request) (string, bool) { return h.address, true })
 	text("meta-data/public-ipv4", func(h machine, _ *http.Request) (string, bool) {
-		return m.ground.status(h.id, h.address).PublicIP, true
+		return m.backend.status(h.id, h.address).PublicIP, true
 	})
 	text("meta-data/iam/security-credentials/{$}", func(h machine, _ *http.Request) (string, bool) {
 		return h.profile, h.profile != ""
@@ -148,7 +148,7 @@ func (m *metadata) handler() http.Handler {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 func (m *metadata) host(ctx context.Context, address string) (machine, error) {
-	all, err := machines(ctx, m.ground.options.Stack)
+	all, err := machines(ctx, m.backend.options.Stack)
 	if err != nil {
 		return machine{}, err
 	}
@@ -162,7 +162,7 @@ func (m *metadata) host(ctx context.Context, address string) (machine, error) {
 
 // profiles are those of the machines that exist.
 func (m *metadata) profiles(ctx context.Context) ([]string, error) {
-	all, err := machines(ctx, m.ground.options.Stack)
+	all, err := machines(ctx, m.backend.options.Stack)
 	if err != nil {
 		return nil, err
 	}

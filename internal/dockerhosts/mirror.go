@@ -23,7 +23,7 @@ import (
 // is needed only where something listens on all addresses.
 const mirrorPort = 8097
 
-// mirror is the server of packages and images. It is the ground's own: one that somebody else started may end at any time.
+// mirror is the server of packages and images. It is the backend's own: one that somebody else started may end at any time.
 type mirror struct {
 	port    int
 	pins    pins
@@ -77,27 +77,27 @@ func mirrorPorts(had int) []int {
 }
 
 // startMirror builds what the mirror lacks and starts its server, on the port it had before if the stack has one.
-func startMirror(ctx context.Context, g *Ground) (*mirror, error) {
-	if err := buildMirror(ctx, g.options); err != nil {
+func startMirror(ctx context.Context, b *Backend) (*mirror, error) {
+	if err := buildMirror(ctx, b.options); err != nil {
 		return nil, err
 	}
-	ports := mirrorPorts(g.store.read().MirrorPort)
+	ports := mirrorPorts(b.store.read().MirrorPort)
 	for _, port := range ports {
-		address := net.JoinHostPort(g.network.gateway().String(), strconv.Itoa(port))
+		address := net.JoinHostPort(b.network.gateway().String(), strconv.Itoa(port))
 		if !free(address, len(ports) == 1) {
 			continue
 		}
-		m, err := serveMirror(g.options, address, port)
+		m, err := serveMirror(b.options, address, port)
 		if err != nil {
 			return nil, err
 		}
 		if m.pins, err = readPins(builtDir()); err != nil {
 			return nil, errors.Join(err, m.stop())
 		}
-		err = g.store.change(func(s *state) error { s.MirrorPort = port; return nil })
+		err = b.store.change(func(s *state) error { s.MirrorPort = port; return nil })
 		return m, err
 	}
-	return nil, fmt.Errorf("no free port for the mirror on %s among %v", g.network.gateway(), ports)
+	return nil, fmt.Errorf("no free port for the mirror on %s among %v", b.network.gateway(), ports)
 }
 
 // free reports whether somebody could listen on the address. The server of a process that was just killed may need a

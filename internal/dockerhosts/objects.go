@@ -12,8 +12,8 @@ import (
 )
 
 // Apply makes or changes an object by server-side apply.
-func (g *Ground) Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error) {
-	c, path, err := g.at(ctx, kubeconfig, object)
+func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error) {
+	c, path, err := b.at(ctx, kubeconfig, object)
 	if errors.Is(err, errUnknownKind) {
 		return object, nil
 	}
@@ -28,14 +28,14 @@ func (g *Ground) Apply(ctx context.Context, kubeconfig string, object map[string
 		return nil, fmt.Errorf("apply %s: %w", title(object), err)
 	}
 	if live["kind"] == "Ingress" {
-		return g.balance(ctx, c, path, live)
+		return b.balance(ctx, c, path, live)
 	}
 	return live, nil
 }
 
 // Get reads an object.
-func (g *Ground) Get(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, bool, error) {
-	c, path, err := g.at(ctx, kubeconfig, object)
+func (b *Backend) Get(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, bool, error) {
+	c, path, err := b.at(ctx, kubeconfig, object)
 	if errors.Is(err, errUnknownKind) {
 		return nil, false, nil
 	}
@@ -54,8 +54,8 @@ func (g *Ground) Get(ctx context.Context, kubeconfig string, object map[string]a
 }
 
 // Delete removes an object and waits until the API has it no more.
-func (g *Ground) Delete(ctx context.Context, kubeconfig string, object map[string]any) error {
-	c, path, err := g.at(ctx, kubeconfig, object)
+func (b *Backend) Delete(ctx context.Context, kubeconfig string, object map[string]any) error {
+	c, path, err := b.at(ctx, kubeconfig, object)
 	if errors.Is(err, errUnknownKind) {
 		return nil
 	}
@@ -88,8 +88,8 @@ func propagation(object map[string]any) string {
 	return "Foreground"
 }
 
-func (g *Ground) at(ctx context.Context, kubeconfig string, object map[string]any) (*client, string, error) {
-	c, err := g.kube.of(kubeconfig)
+func (b *Backend) at(ctx context.Context, kubeconfig string, object map[string]any) (*client, string, error) {
+	c, err := b.kube.of(kubeconfig)
 	if err != nil {
 		return nil, "", err
 	}
@@ -106,17 +106,17 @@ func title(object map[string]any) string {
 }
 
 // InstallChart makes the namespace of the release and, where there is one, sets the stand-in to work.
-func (g *Ground) InstallChart(ctx context.Context, kubeconfig string, r sandbox.ChartRelease) error {
+func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r sandbox.ChartRelease) error {
 	if r.Namespace != "" {
 		namespace := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": r.Namespace}}
-		if _, err := g.Apply(ctx, kubeconfig, namespace); err != nil {
+		if _, err := b.Apply(ctx, kubeconfig, namespace); err != nil {
 			return fmt.Errorf("release %s: %w", r.Name, err)
 		}
 	}
-	return g.keepChart(kubeconfig, r)
+	return b.keepChart(kubeconfig, r)
 }
 
 // UninstallChart ends the work of the stand-in. What it did to the hosts stays, as with the charts it stands for.
-func (g *Ground) UninstallChart(_ context.Context, _ string, r sandbox.ChartRelease) error {
-	return g.dropChart(r)
+func (b *Backend) UninstallChart(_ context.Context, _ string, r sandbox.ChartRelease) error {
+	return b.dropChart(r)
 }

@@ -40,8 +40,8 @@ type objectStore struct {
 }
 
 // startObjectStore returns nil when something else, such as an emulator that a test started, answers on the port.
-func startObjectStore(g *Ground) (*objectStore, error) {
-	address := net.JoinHostPort(g.network.gateway().String(), strconv.Itoa(objectPort))
+func startObjectStore(b *Backend) (*objectStore, error) {
+	address := net.JoinHostPort(b.network.gateway().String(), strconv.Itoa(objectPort))
 	l, err := net.Listen("tcp4", address)
 	if err != nil {
 		conn, dialErr := net.DialTimeout("tcp4", address, time.Second)
@@ -51,7 +51,7 @@ func startObjectStore(g *Ground) (*objectStore, error) {
 		conn.Close()
 		return nil, nil
 	}
-	s := &objectStore{dir: filepath.Join(g.options.Dir, "objects"), credentials: g.storeCredentials}
+	s := &objectStore{dir: filepath.Join(b.options.Dir, "objects"), credentials: b.storeCredentials}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go s.server.Serve(l) //nolint:errcheck // ends with Close
 	return s, nil
@@ -60,12 +60,12 @@ func startObjectStore(g *Ground) (*objectStore, error) {
 func (s *objectStore) stop() error { return s.server.Close() }
 
 // storeCredentials are those of the control planes' role: no other may reach the bucket.
-func (g *Ground) storeCredentials(ctx context.Context) ([]aws.Credentials, error) {
-	profiles, err := g.meta.profiles(ctx)
+func (b *Backend) storeCredentials(ctx context.Context) ([]aws.Credentials, error) {
+	profiles, err := b.meta.profiles(ctx)
 	var all []aws.Credentials
 	for _, profile := range profiles {
 		if !strings.Contains(profile, "worker") {
-			all = append(all, g.meta.credentials(profile))
+			all = append(all, b.meta.credentials(profile))
 		}
 	}
 	return all, err

@@ -5,10 +5,10 @@ import "fmt"
 // Overrides are settings, by path in the configuration's namespace, that a test host needs and an EC2 instance does not,
 // and the addresses of the mirror. They are the same in each process as long as the network exists, so that they never
 // look like a change.
-func (g *Ground) Overrides() map[string]any {
+func (b *Backend) Overrides() map[string]any {
 	settings := map[string]any{
 		"image.os":                        "debian-12",
-		"mirrors.s3Endpoint":              g.s3Endpoint(),
+		"mirrors.s3Endpoint":              b.s3Endpoint(),
 		"kubernetes.kubelet.failCgroupV1": false,
 		// The hosts' disk is this machine's, which others fill: that is no reason to evict pods or to delete images.
 		"kubernetes.kubelet.evictionHard":                map[string]any{"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
@@ -17,25 +17,25 @@ func (g *Ground) Overrides() map[string]any {
 		"kubernetes.containerd":                          containerdTOML,
 		"kubernetes.ignorePreflightErrors":               []any{"SystemVerification"},
 	}
-	if !g.options.Public {
-		mirror := fmt.Sprintf("http://%s:%d", g.network.gateway(), g.mirror.port)
+	if !b.options.Public {
+		mirror := fmt.Sprintf("http://%s:%d", b.network.gateway(), b.mirror.port)
 		settings["mirrors.kubernetesApt"] = mirror + "/apt/kubernetes"
-		settings["mirrors.kubernetesAptKey"] = g.mirror.pins.kubernetesKey
+		settings["mirrors.kubernetesAptKey"] = b.mirror.pins.kubernetesKey
 		settings["mirrors.containerdApt"] = mirror + "/apt/docker/linux"
-		settings["mirrors.containerdAptKey"] = g.mirror.pins.containerdKey
+		settings["mirrors.containerdAptKey"] = b.mirror.pins.containerdKey
 		settings["mirrors.etcd"] = mirror + "/etcd"
-		settings["mirrors.etcdSha256"] = g.mirror.pins.etcdSHA256
+		settings["mirrors.etcdSha256"] = b.mirror.pins.etcdSHA256
 		settings["mirrors.registries"] = map[string]any{"registry.k8s.io": mirror}
 	}
-	if g.options.Domain != "" {
+	if b.options.Domain != "" {
 		// As long as a zone that the stack has made is not delegated, administrators reach the API by its address.
 		settings["dns.createZone"] = true
 	}
 	return settings
 }
 
-func (g *Ground) s3Endpoint() string {
-	return fmt.Sprintf("http://%s:%d", g.network.gateway(), objectPort)
+func (b *Backend) s3Endpoint() string {
+	return fmt.Sprintf("http://%s:%d", b.network.gateway(), objectPort)
 }
 
 // objectPort is where the hosts find the object store, on the address of this machine in their network.

@@ -15,36 +15,36 @@ const (
 )
 
 // SetRecord writes an A record into /etc/hosts of every machine.
-func (g *Ground) SetRecord(ctx context.Context, name string, addresses []string) error {
-	err := g.store.change(func(s *state) error {
+func (b *Backend) SetRecord(ctx context.Context, name string, addresses []string) error {
+	err := b.store.change(func(s *state) error {
 		s.Records[strings.TrimSuffix(name, ".")] = addresses
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return g.writeRecords(ctx)
+	return b.writeRecords(ctx)
 }
 
 // DeleteRecord takes it out again.
-func (g *Ground) DeleteRecord(ctx context.Context, name string) error {
-	err := g.store.change(func(s *state) error {
+func (b *Backend) DeleteRecord(ctx context.Context, name string) error {
+	err := b.store.change(func(s *state) error {
 		delete(s.Records, strings.TrimSuffix(name, "."))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return g.writeRecords(ctx)
+	return b.writeRecords(ctx)
 }
 
 // writeRecords brings /etc/hosts of all running machines up to date.
-func (g *Ground) writeRecords(ctx context.Context) error {
-	all, err := machines(ctx, g.options.Stack)
+func (b *Backend) writeRecords(ctx context.Context) error {
+	all, err := machines(ctx, b.options.Stack)
 	if err != nil {
 		return err
 	}
-	zone := zoneLines(g.store.read().Records)
+	zone := zoneLines(b.store.read().Records)
 	var errs errorList
 	var wg sync.WaitGroup
 	for _, m := range all {

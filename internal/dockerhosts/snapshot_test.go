@@ -29,7 +29,7 @@ chmod 755 etcdctl etcdutl kubectl
 echo one >/root/ca.crt
 echo another >/root/other.crt
 `)
-	env := "BUCKET=e2e-bucket PREFIX=e2e/etcd AWS_REGION=eu-west-1 NODE=master CA_FILE=/root/ca.crt S3_ENDPOINT=" + h.ground.s3Endpoint()
+	env := "BUCKET=e2e-bucket PREFIX=e2e/etcd AWS_REGION=eu-west-1 NODE=master CA_FILE=/root/ca.crt S3_ENDPOINT=" + h.backend.s3Endpoint()
 	return func(args string) string { return "sudo env " + env + " etcd-snapshot " + args }
 }
 
@@ -39,7 +39,7 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 	if out := h.run(t, snapshot("ours"), ""); out != "" {
 		t.Errorf("an empty bucket has %q", out)
 	}
-	key, said, err := h.ground.Exec(t.Context(), h.command(snapshot("now"), ""))
+	key, said, err := h.backend.Exec(t.Context(), h.command(snapshot("now"), ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 		if err := os.WriteFile(stored, []byte(bad.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := h.ground.Exec(t.Context(), h.command(bad.command, "")); err == nil || !strings.Contains(err.Error(), bad.why) {
+		if _, _, err := h.backend.Exec(t.Context(), h.command(bad.command, "")); err == nil || !strings.Contains(err.Error(), bad.why) {
 			t.Errorf("%s: no %q in %v", bad.command, bad.why, err)
 		}
 		if out := h.run(t, "sudo ls /root", ""); strings.Contains(out, "refused") {
@@ -89,7 +89,7 @@ func snapshotsOfAWorkerFail(t *testing.T, h hosts) {
 	snapshot := h.snapshots(t)
 	// Whoever may not look must not take the bucket for empty.
 	for _, command := range []string{"now", "ours"} {
-		if _, _, err := h.ground.Exec(t.Context(), h.command(snapshot(command), "")); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
+		if _, _, err := h.backend.Exec(t.Context(), h.command(snapshot(command), "")); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
 			t.Errorf("etcd-snapshot %s of a worker: %v", command, err)
 		}
 	}

@@ -24,7 +24,7 @@ const (
 
 // Exec runs the command in a session of its own connection. It fails as the command provider does: with the status, the
 // command text and its output; stdin is in neither.
-func (g *Ground) Exec(ctx context.Context, c sandbox.RemoteCommand) (stdout, stderr string, err error) {
+func (b *Backend) Exec(ctx context.Context, c sandbox.RemoteCommand) (stdout, stderr string, err error) {
 	client, err := dial(ctx, c)
 	if err != nil {
 		return "", "", err

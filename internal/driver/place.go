@@ -106,12 +106,12 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 	options := sandbox.Options{Connected: cli.mortal.hold, Stack: op.stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
 	settings := map[string]any{}
 	if op.cloud == cloudHosts {
-		ground, err := openHosts(ctx, op, dir, cfg, l)
+		backend, err := openHosts(ctx, op, dir, cfg, l)
 		if err != nil {
 			return nil, err
 		}
-		options.Ground = ground
-		for path, value := range ground.Overrides() {
+		options.Backend = backend
+		for path, value := range backend.Overrides() {
 			settings[config.Namespace+":"+path] = value
 		}
 	}
@@ -119,8 +119,8 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		instrument(&options)
 	}
 	if p.sandbox, err = sandbox.Start(options); err != nil {
-		if options.Ground != nil {
-			err = errors.Join(err, options.Ground.Close())
+		if options.Backend != nil {
+			err = errors.Join(err, options.Backend.Close())
 		}
 		return nil, fail(exitCannotStart, "", "start the sandbox: %w", err)
 	}
@@ -139,8 +139,8 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 	return p, nil
 }
 
-func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config, l *log) (*dockerhosts.Ground, error) {
-	ground, err := dockerhosts.New(ctx, dockerhosts.Options{
+func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config, l *log) (*dockerhosts.Backend, error) {
+	backend, err := dockerhosts.New(ctx, dockerhosts.Options{
 		Stack:  op.stack,
 		Dir:    filepath.Join(dir, "hosts"),
 		Avoid:  []string{cfg.Network.PodCIDR, cfg.Network.ServiceCIDR},
@@ -153,7 +153,7 @@ func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config
 		return nil, fail(exitCannotStart, "Hosts need root, a docker daemon that answers, and the root of the repository as current directory.",
 			"open the hosts: %w", err)
 	}
-	return ground, nil
+	return backend, nil
 }
 
 // hold takes the lock of the rehearsal's directory. It is the process's, so a run that was killed cannot leave it behind;

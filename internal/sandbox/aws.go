@@ -68,8 +68,8 @@ type ref struct {
 type awsCall struct {
 	*account
 	*request
-	object *object
-	ground Ground
+	object  *object
+	backend Backend
 }
 
 func (p *awsProvider) lookup(typ string) (awsType, error) {
@@ -146,7 +146,7 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	a := p.sandbox.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := &awsCall{account: a, request: r, ground: p.sandbox.options.Ground}
+	c := &awsCall{account: a, request: r, backend: p.sandbox.options.Backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
@@ -163,13 +163,13 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	return answer{id: c.object.ID, outputs: c.shown(t)}, nil
 }
 
-// finish makes the object on the ground. Who is killed meanwhile leaves the mark, and the next one to read the object goes on.
+// finish makes the object on the backend. Who is killed meanwhile leaves the mark, and the next one to read the object goes on.
 func (c *awsCall) finish() error {
-	if groundCreate[c.typ] == nil || c.ground == nil {
+	if backendCreate[c.typ] == nil || c.backend == nil {
 		return nil
 	}
 	c.object = c.change(c.object, func(_, state values) { state["unfinished"] = true })
-	if err := c.onGround(groundCreate[c.typ]); err != nil {
+	if err := c.onBackend(backendCreate[c.typ]); err != nil {
 		return err
 	}
 	c.object = c.change(c.object, func(_, state values) { delete(state, "unfinished") })
@@ -314,7 +314,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 	if found == nil {
 		return answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.typ), r.id)
 	}
-	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
@@ -331,7 +331,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		}
 	}
 	a.put(c.object)
-	if err := c.onGround(groundUpdate[r.typ]); err != nil {
+	if err := c.onBackend(backendUpdate[r.typ]); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
 	return answer{outputs: c.shown(t)}, nil
@@ -349,13 +349,13 @@ func (p *awsProvider) read(r *request) (answer, error) {
 	if found == nil {
 		return answer{}, nil
 	}
-	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
 	if found.State.flag("unfinished") {
 		if err := c.finish(); err != nil {
 			return answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.typ), r.id, err)
 		}
 	}
-	if c.ground != nil && r.typ == instanceType {
+	if c.backend != nil && r.typ == instanceType {
 		there, err := c.runs()
 		if err != nil {
 			return answer{}, err
@@ -368,11 +368,11 @@ func (p *awsProvider) read(r *request) (answer, error) {
 	return answer{id: r.id, outputs: c.shown(t), found: c.asFound()}, nil
 }
 
-// runs asks the ground for the machine, without the account's lock.
+// runs asks the backend for the machine, without the account's lock.
 func (c *awsCall) runs() (bool, error) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	_, there, err := c.ground.Find(c.ctx, c.id)
+	_, there, err := c.backend.Find(c.ctx, c.id)
 	return there, err
 }
 
@@ -403,12 +403,12 @@ func (p *awsProvider) delete(r *request) error {
 		return nil
 	}
 	r.inputs = found.Inputs
-	c := &awsCall{account: a, request: r, object: found, ground: p.sandbox.options.Ground}
+	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
 	if err := c.letGo(t); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
 	}
-	// The ground first: should it fail, the account still knows the thing, and the next run tries again.
-	if err := c.onGround(groundDelete[r.typ]); err != nil {
+	// The backend first: should it fail, the account still knows the thing, and the next run tries again.
+	if err := c.onBackend(backendDelete[r.typ]); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
 	}
 	c.dissolve(t)

@@ -52,7 +52,7 @@ func instanceTerminated(c *awsCall) {
 	cluster := c.find(clusterType, "cluster")
 	switch {
 	case cluster == nil:
-		// On a ground the cluster is real; its objects come back from a snapshot as long as it has a machine left.
+		// On a backend the cluster is real; its objects come back from a snapshot as long as it has a machine left.
 		if len(c.where(func(o *object) bool { return o.Type == instanceType && o.ID != c.object.ID })) > 0 {
 			return
 		}

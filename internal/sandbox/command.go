@@ -11,7 +11,7 @@ import (
 )
 
 // commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
-// connection and text a delete uses. What a command does is the ground's business; without one the steps of the cluster
+// connection and text a delete uses. What a command does is the backend's business; without one the steps of the cluster
 // act on the account (steps.go).
 type commandProvider struct{ sandbox *Sandbox }
 
@@ -118,13 +118,13 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 	}
 	text := in.str(which)
 	to := connectionOf(in.object("connection"))
-	ground := p.sandbox.options.Ground
+	backend := p.sandbox.options.Backend
 	switch {
-	case ground != nil && asksARelease(text):
+	case backend != nil && asksARelease(text):
 		// Hosts record releases and run none, so there is no service to ask.
-	case ground != nil:
+	case backend != nil:
 		to.Command, to.Stdin = text, in.str("stdin")
-		if stdout, stderr, err = ground.Exec(r.ctx, to); err != nil {
+		if stdout, stderr, err = backend.Exec(r.ctx, to); err != nil {
 			return "", "", err
 		}
 	default:

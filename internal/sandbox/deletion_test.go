@@ -32,7 +32,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 		{kind: "ConfigMap", dead: argoChart},
 	} {
 		t.Run(c.kind+" "+c.dead, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			o := u.has(c.kind, "shop/it", c.in)
 			if c.dead != "" {
 				u.kill(c.dead)
@@ -58,7 +58,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 
 // A controller puts its finalizer on what it takes up.
 func TestAnObjectThatItsControllerNeverSaw(t *testing.T) {
-	u := newTown(t)
+	u := newTestCluster(t)
 	u.kill(loadBalancerChart)
 	if err := u.kubeDelete(u.has("Service", "shop/it", balanced)); err != nil {
 		t.Error(err)
@@ -77,7 +77,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 		"waits for Argo CD":              {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}, dead: true, left: []string{"Application", "Ingress", "balancer"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			app := u.has("Application", "argocd/shop", values{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
 			if err := u.s.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
 				t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 
 // Argo CD makes again what others delete, as long as the Application is there.
 func TestAnApplicationRestoresItsIngress(t *testing.T) {
-	u := newTown(t)
+	u := newTestCluster(t)
 	if err := u.s.ApplyIngressByArgo("shop", "web"); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestWhatKeepsANamespace(t *testing.T) {
 		"not one that has been uninstalled": {dead: []string{"metrics-server"}, off: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			u.has("Ingress", "shop/web", alb)
 			u.has(claimKind, "shop/data", nil)
 			u.kill(c.dead...)
@@ -154,7 +154,7 @@ func TestAWebhookWithoutItsServer(t *testing.T) {
 		}
 		return values{"metadata": map[string]any{"name": "it" + policy, "annotations": annotations}}
 	}
-	u := newTown(t)
+	u := newTestCluster(t)
 	foreground, background := u.make(issuer, "a", metadata("")), u.make(issuer, "b", metadata("background"))
 	u.kill("cert-manager")
 
@@ -174,7 +174,7 @@ func TestAWebhookWithoutItsServer(t *testing.T) {
 }
 
 func TestAWebhookThatIsSwitchedOff(t *testing.T) {
-	u := newTown(t)
+	u := newTestCluster(t)
 	u.kill(rabbitChart)
 	wantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
 	u.change(u.release(rabbitChart), func(in, _ values) {
@@ -189,7 +189,7 @@ func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
 	in := values{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
-	u := newTown(t)
+	u := newTestCluster(t)
 	_, err := u.try(class, "lost", in)
 	wantError(t, err, "already exists")
 	u.configure("kubernetes", values{"kubeconfig": "the cluster's", "upsertExistingObjects": true})

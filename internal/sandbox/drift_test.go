@@ -152,7 +152,7 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 		"without a condition": {"", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: values{
 				"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]` + condition.text + `}]}`,
 			}})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func (u town) step(env map[string]string) *step { return &step{env: env, account: u.account} }
+func (u testCluster) step(env map[string]string) *step { return &step{env: env, account: u.account} }
 
 // Every gate with its controller alive and dead. Whoever is dead, the cluster is free of what the gate removes; what is
 // left is in AWS.
@@ -29,7 +29,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 				name += ", controller dead"
 			}
 			t.Run(name, func(t *testing.T) {
-				u := newTown(t)
+				u := newTestCluster(t)
 				for _, kind := range c.removes {
 					switch kind {
 					case "Ingress":
@@ -63,7 +63,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 
 // A gate touches nothing but what it is for, and not what only looks like it.
 func TestAGateTouchesNothingElse(t *testing.T) {
-	u := newTown(t)
+	u := newTestCluster(t)
 	u.has("Ingress", "shop/web", alb)
 	u.has("Service", "shop/web", values{"spec": map[string]any{"type": "ClusterIP"}})
 	u.has(claimKind, "shop/data", nil)
@@ -79,11 +79,11 @@ func TestWhatAGateRefuses(t *testing.T) {
 		`release gate for "everything"`:   {"RELEASE": "everything"},
 		`custom resource "widgets.a.com"`: {"RELEASE": "resources", "RESOURCES": "widgets.a.com"},
 	} {
-		u := newTown(t)
+		u := newTestCluster(t)
 		_, err := u.step(env).release()
 		wantError(t, err, want)
 	}
-	u := newTown(t)
+	u := newTestCluster(t)
 	if err := u.s.KillAPI(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 		"held for deletion, own classes": {hold: []string{deleting}, kept: []string{"archive"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			u.class("slow", false, retain)
 			u.has(claimKind, "shop/data", nil)
 			owner := &object{Type: "k8s/ConfigMap", ID: "shop/it"}
@@ -167,7 +167,7 @@ func TestClaimsOfReleases(t *testing.T) {
 		"volumes are kept":               {valkey(goes), retain, []string{"volume"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTown(t)
+			u := newTestCluster(t)
 			u.class("gp3", true, c.policy)
 			release := u.make(releaseType, "valkey", c.in)
 			if got := len(u.all(volumeType)); got != 2 {

@@ -37,11 +37,11 @@ func (s *Sandbox) InstanceStates(ctx context.Context, ids []string) (map[string]
 		}
 	}
 	a.mu.Unlock()
-	if s.options.Ground == nil {
+	if s.options.Backend == nil {
 		return states, nil
 	}
 	for id := range states {
-		_, exists, err := s.options.Ground.Find(ctx, id)
+		_, exists, err := s.options.Backend.Find(ctx, id)
 		if err != nil {
 			return nil, err
 		}

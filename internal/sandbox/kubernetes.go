@@ -100,7 +100,7 @@ func (p *kubernetesProvider) create(r *request) (answer, error) {
 	if r.preview {
 		return answer{outputs: values{"status": unknown{}}}, nil
 	}
-	if ground := p.sandbox.options.Ground; ground != nil {
+	if backend := p.sandbox.options.Backend; backend != nil {
 		return p.makeReal(r)
 	}
 	a := p.sandbox.account
@@ -152,7 +152,7 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 	if r.preview {
 		return answer{outputs: values{"status": unknown{}}}, nil
 	}
-	if p.sandbox.options.Ground != nil {
+	if p.sandbox.options.Backend != nil {
 		return p.makeReal(r)
 	}
 	a := p.sandbox.account
@@ -185,8 +185,8 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 
 func (p *kubernetesProvider) read(r *request) (answer, error) {
 	a := p.sandbox.account
-	if ground := p.sandbox.options.Ground; ground != nil && r.typ != releaseType {
-		live, found, err := ground.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
+	if backend := p.sandbox.options.Backend; backend != nil && r.typ != releaseType {
+		live, found, err := backend.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
 		if err != nil || !found {
 			return answer{}, err
 		}
@@ -194,7 +194,7 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p.sandbox.options.Ground == nil {
+	if p.sandbox.options.Backend == nil {
 		if err := p.connect(r); err != nil {
 			if r.config.flag("deleteUnreachable") {
 				return answer{}, nil
@@ -245,7 +245,7 @@ func (a *account) found(r *request) *object {
 }
 
 func (p *kubernetesProvider) delete(r *request) error {
-	if p.sandbox.options.Ground != nil {
+	if p.sandbox.options.Backend != nil {
 		return p.unmakeReal(r)
 	}
 	a := p.sandbox.account
@@ -421,18 +421,18 @@ func chartRelease(in values) ChartRelease {
 	}
 }
 
-// makeReal hands an object or release to the ground and notes in the account that it exists.
+// makeReal hands an object or release to the backend and notes in the account that it exists.
 func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
-	ground, kubeconfig := p.sandbox.options.Ground, r.config.str("kubeconfig")
+	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
 	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
 	kindName, got := releaseKind, answer{outputs: values{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
 	if r.typ == releaseType {
-		if err := ground.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
+		if err := backend.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
 			return answer{}, fmt.Errorf("release %s: %w", id, err)
 		}
 		got.id = id
 	} else {
-		live, err := ground.Apply(r.ctx, kubeconfig, p.manifest(r, r.inputs))
+		live, err := backend.Apply(r.ctx, kubeconfig, p.manifest(r, r.inputs))
 		if err != nil {
 			return answer{}, err
 		}
@@ -457,12 +457,12 @@ func liveOutputs(live values) values {
 }
 
 func (p *kubernetesProvider) unmakeReal(r *request) error {
-	ground, kubeconfig := p.sandbox.options.Ground, r.config.str("kubeconfig")
+	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
 	var err error
 	if r.typ == releaseType {
-		err = ground.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
+		err = backend.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
 	} else {
-		err = ground.Delete(r.ctx, kubeconfig, p.manifest(r, r.oldInputs))
+		err = backend.Delete(r.ctx, kubeconfig, p.manifest(r, r.oldInputs))
 	}
 	if err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How long things take in the real cloud. The simulated ground answers at once; this table is what the predicted
+// How long things take in the real cloud. The simulated backend answers at once; this table is what the predicted
 // timeline is made of. Sources:
 //
 //	docs     the service's documentation

@@ -24,8 +24,8 @@ type Options struct {
 	Stack string
 	// Dir is where the journal of the account lives; a later process continues with it. Empty keeps it in memory.
 	Dir string
-	// Ground makes instances, commands and objects real; nil simulates them.
-	Ground Ground
+	// Backend makes instances, commands and objects real; nil simulates them.
+	Backend Backend
 	// Fault is asked before every operation; an error makes the operation fail with nothing done. May be nil.
 	Fault func(Operation) error
 	// Done is told of every create, update and delete that took effect, before the engine is. May be nil.
@@ -110,7 +110,7 @@ func (s *Sandbox) Env() map[string]string {
 		// Each backup would be one more copy of the whole state per resource.
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
 	}
-	if s.options.Ground == nil && !s.options.Checkpoints {
+	if s.options.Backend == nil && !s.options.Checkpoints {
 		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes and
 		// grows with the square of the stack. With this it writes it once, at the end: also after an error or an interrupt, but not
 		// when it is killed. Where a run may be killed, ask for Checkpoints.
@@ -119,14 +119,14 @@ func (s *Sandbox) Env() map[string]string {
 	return env
 }
 
-// Close ends the providers and the ground's own processes. The account stays.
+// Close ends the providers and the backend's own processes. The account stays.
 func (s *Sandbox) Close() error {
 	var first error
 	for _, server := range s.servers {
 		server.GracefulStop()
 	}
-	if s.options.Ground != nil {
-		if err := s.options.Ground.Close(); err != nil && first == nil {
+	if s.options.Backend != nil {
+		if err := s.options.Backend.Close(); err != nil && first == nil {
 			first = err
 		}
 	}
@@ -154,7 +154,7 @@ func (s *Sandbox) record(op Operation) error {
 	return s.options.Fault(op)
 }
 
-// Leftovers describes everything that still exists in the account, in the cluster and on the ground, one line each. What
+// Leftovers describes everything that still exists in the account, in the cluster and on the backend, one line each. What
 // the account had before, such as a looked up hosted zone, is not among it.
 func (s *Sandbox) Leftovers() []string {
 	s.account.mu.Lock()
@@ -165,10 +165,10 @@ func (s *Sandbox) Leftovers() []string {
 		out = append(out, o.title())
 	}
 	s.account.mu.Unlock()
-	if s.options.Ground != nil {
-		machines, err := s.options.Ground.Leftovers(context.Background())
+	if s.options.Backend != nil {
+		machines, err := s.options.Backend.Leftovers(context.Background())
 		if err != nil {
-			machines = append(machines, "the ground could not be asked: "+err.Error())
+			machines = append(machines, "the backend could not be asked: "+err.Error())
 		}
 		out = append(out, machines...)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulated
-// ground does not run the script; it does to the model what the step does to a host, and fails where the host would.
+// backend does not run the script; it does to the model what the step does to a host, and fails where the host would.
 type step struct {
 	name, node string
 	env        map[string]string

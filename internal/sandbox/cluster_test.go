@@ -7,20 +7,20 @@ import (
 	"testing"
 )
 
-// town is a cluster of one control plane, with every controller that lets go of something or cleans up in AWS.
-type town struct {
+// testCluster is a cluster of one control plane, with every controller that lets go of something or cleans up in AWS.
+type testCluster struct {
 	*client
 	*account
 }
 
 const controlPlane = "i-master"
 
-func newTown(t *testing.T) town {
+func newTestCluster(t *testing.T) testCluster {
 	t.Helper()
 	c := newClient(t)
 	n := c.network()
 	c.configure("kubernetes", values{"kubeconfig": "the cluster's"})
-	u := town{c, c.s.account}
+	u := testCluster{c, c.s.account}
 	u.put(&object{
 		Type: instanceType, ID: controlPlane, State: values{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: values{
@@ -40,7 +40,7 @@ func newTown(t *testing.T) town {
 	return u
 }
 
-func (u town) class(name string, isDefault bool, policy string) {
+func (u testCluster) class(name string, isDefault bool, policy string) {
 	annotations := map[string]any{}
 	if isDefault {
 		annotations["storageclass.kubernetes.io/is-default-class"] = "true"
@@ -51,7 +51,7 @@ func (u town) class(name string, isDefault bool, policy string) {
 }
 
 // has makes an object as a user would, with the finalizers that are named.
-func (u town) has(kind, id string, in values, finalizers ...any) *object {
+func (u testCluster) has(kind, id string, in values, finalizers ...any) *object {
 	u.t.Helper()
 	namespace, name, _ := strings.Cut(id, "/")
 	in = maps.Clone(in)
@@ -65,7 +65,7 @@ func (u town) has(kind, id string, in values, finalizers ...any) *object {
 	return u.find("k8s/"+kind, id)
 }
 
-func (u town) kill(charts ...string) {
+func (u testCluster) kill(charts ...string) {
 	u.t.Helper()
 	for _, chart := range charts {
 		if err := u.s.KillController(chart); err != nil {
@@ -74,7 +74,7 @@ func (u town) kill(charts ...string) {
 	}
 }
 
-func (u town) revive(chart string) {
+func (u testCluster) revive(chart string) {
 	u.t.Helper()
 	if err := u.s.ReviveController(chart); err != nil {
 		u.t.Fatal(err)
@@ -82,7 +82,7 @@ func (u town) revive(chart string) {
 }
 
 // left lists what exists of these types: "volume" and "balancer" in AWS, or kinds in the cluster.
-func (u town) left(kinds ...string) []string {
+func (u testCluster) left(kinds ...string) []string {
 	types := map[string][]string{
 		"volume": {volumeType}, "balancer": {loadBalancerType, targetGroupType},
 	}
@@ -107,7 +107,7 @@ func (u town) left(kinds ...string) []string {
 	return slices.Compact(out)
 }
 
-func (u town) wantLeft(want []string, kinds ...string) {
+func (u testCluster) wantLeft(want []string, kinds ...string) {
 	u.t.Helper()
 	if got := u.left(kinds...); !slices.Equal(got, want) {
 		u.t.Errorf("left: %v, want %v", got, want)

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// zone is a ground that only keeps records.
+// zone is a backend that only keeps records.
 type zone struct {
-	Ground
+	Backend
 	records map[string][]string
 }
 
@@ -21,8 +21,8 @@ func (z *zone) Close() error                                { return nil }
 
 // A control plane that comes back elsewhere changes the record of its API in place.
 func TestHostsSeeRecordsThatChange(t *testing.T) {
-	ground := &zone{records: map[string][]string{}}
-	c := &client{t: t, s: start(t, Options{Ground: ground})}
+	backend := &zone{records: map[string][]string{}}
+	c := &client{t: t, s: start(t, Options{Backend: backend})}
 	vpc := c.make(vpcType, "vpc", values{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
 	private := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.id}}})
 	in := func(address string) values {
@@ -33,7 +33,7 @@ func TestHostsSeeRecordsThatChange(t *testing.T) {
 		if _, err := c.update(record, in(address), false); err != nil {
 			t.Fatal(err)
 		}
-		if got := ground.records["api.dev.internal"]; !slices.Equal(got, []string{address}) {
+		if got := backend.records["api.dev.internal"]; !slices.Equal(got, []string{address}) {
 			t.Errorf("hosts know %v, want %s", got, address)
 		}
 	}

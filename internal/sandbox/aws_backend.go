@@ -2,31 +2,32 @@ package sandbox
 
 import "fmt"
 
-// What a ground does when the account makes or drops something. Types that are not here exist in the account only.
+// backendCreate, backendUpdate and backendDelete are the calls to the backend by resource type. A type that is missing
+// exists in the account only.
 var (
-	groundCreate = map[string]func(*awsCall) error{
+	backendCreate = map[string]func(*awsCall) error{
 		instanceType:       launch,
 		eipType:            allocate,
 		eipAssociationType: associate,
 		recordType:         setRecord,
 	}
-	// Other changes in place mean nothing to a machine.
-	groundUpdate = map[string]func(*awsCall) error{
+	// Updates in place of other types do not affect a machine.
+	backendUpdate = map[string]func(*awsCall) error{
 		recordType: setRecord,
 	}
-	groundDelete = map[string]func(*awsCall) error{
-		instanceType: func(c *awsCall) error { return c.ground.Terminate(c.ctx, c.object.ID) },
-		eipType:      func(c *awsCall) error { return c.ground.ReleaseAddress(c.ctx, c.object.ID) },
+	backendDelete = map[string]func(*awsCall) error{
+		instanceType: func(c *awsCall) error { return c.backend.Terminate(c.ctx, c.object.ID) },
+		eipType:      func(c *awsCall) error { return c.backend.ReleaseAddress(c.ctx, c.object.ID) },
 		eipAssociationType: func(c *awsCall) error {
-			return c.ground.DisassociateAddress(c.ctx, c.object.Inputs.str("allocationId"))
+			return c.backend.DisassociateAddress(c.ctx, c.object.Inputs.str("allocationId"))
 		},
-		recordType: func(c *awsCall) error { return c.ground.DeleteRecord(c.ctx, c.object.str("fqdn")) },
+		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.ctx, c.object.str("fqdn")) },
 	}
 )
 
-// onGround runs f without the account's lock, because machines take their time.
-func (c *awsCall) onGround(f func(*awsCall) error) error {
-	if f == nil || c.ground == nil {
+// onBackend calls f with the account unlocked, because machines take seconds to minutes to start or stop.
+func (c *awsCall) onBackend(f func(*awsCall) error) error {
+	if f == nil || c.backend == nil {
 		return nil
 	}
 	c.mu.Unlock()
@@ -56,7 +57,7 @@ func launch(c *awsCall) error {
 		}
 	}
 	c.mu.Unlock()
-	got, err := c.ground.Launch(c.ctx, machine)
+	got, err := c.backend.Launch(c.ctx, machine)
 	if err != nil {
 		return fmt.Errorf("launch a machine: %w", err)
 	}
@@ -65,7 +66,7 @@ func launch(c *awsCall) error {
 }
 
 func allocate(c *awsCall) error {
-	ip, err := c.ground.AllocateAddress(c.ctx, c.object.ID)
+	ip, err := c.backend.AllocateAddress(c.ctx, c.object.ID)
 	if err != nil {
 		return fmt.Errorf("allocate an address: %w", err)
 	}
@@ -74,12 +75,12 @@ func allocate(c *awsCall) error {
 }
 
 func associate(c *awsCall) error {
-	return c.ground.AssociateAddress(c.ctx, c.inputs.str("allocationId"), c.inputs.str("instanceId"))
+	return c.backend.AssociateAddress(c.ctx, c.inputs.str("allocationId"), c.inputs.str("instanceId"))
 }
 
 func setRecord(c *awsCall) error {
 	if c.inputs.str("type") != "A" {
 		return nil
 	}
-	return c.ground.SetRecord(c.ctx, c.object.str("fqdn"), c.inputs.strings("records"))
+	return c.backend.SetRecord(c.ctx, c.object.str("fqdn"), c.inputs.strings("records"))
 }

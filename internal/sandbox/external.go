@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// The world beside Pulumi: what users, GitOps and accidents do to the account and the cluster. For the simulated ground.
+// This file has the actions from outside Pulumi: changes that users, GitOps and failures make in the account and the
+// cluster. They act on the simulation only, not on a Backend.
 
-// errNotThere says that the thing to act on does not exist.
+// errNotThere is wrapped by the error of an action whose target does not exist.
 var errNotThere = errors.New("not there")
 
 // CreateIngress is a user's `kubectl apply` of an Ingress of class alb. The load balancer controller, while it lives,

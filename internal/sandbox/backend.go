@@ -5,49 +5,50 @@ import (
 	"time"
 )
 
-// Ground is what instances, remote commands and Kubernetes objects really stand on. Options.Ground nil is the
-// simulated ground, which needs none of this. Every method may be called concurrently, is idempotent (a driver that was
-// killed calls it again for the same id) and finds what an earlier process made.
-type Ground interface {
+// Backend runs the instances, remote commands and Kubernetes objects that the sandbox otherwise only simulates:
+// with Options.Backend nil they exist in the account alone. Every method may be called concurrently and is idempotent: a
+// driver that was killed calls it again with the same id, and the method finds what the earlier process made.
+type Backend interface {
 	// Launch boots a machine and returns when logins work.
 	Launch(ctx context.Context, m Machine) (MachineStatus, error)
-	// Terminate removes a machine with its disks; a machine that is gone is no error.
+	// Terminate removes a machine with its disks. It returns nil when the machine does not exist.
 	Terminate(ctx context.Context, id string) error
-	// Find says whether a machine exists, for reads and refreshes.
+	// Find reports the status of a machine and whether it exists. Reads and refreshes call it.
 	Find(ctx context.Context, id string) (MachineStatus, bool, error)
 
 	// AllocateAddress reserves a public address for an elastic IP with this allocation id.
 	AllocateAddress(ctx context.Context, allocationID string) (address string, err error)
-	// ReleaseAddress gives it back; it must not be associated.
+	// ReleaseAddress returns the address to the pool. An associated address is an error.
 	ReleaseAddress(ctx context.Context, allocationID string) error
-	// AssociateAddress adds the address to a machine, and takes it from the one that had it.
+	// AssociateAddress adds the address to a machine and removes it from the machine that had it before.
 	AssociateAddress(ctx context.Context, allocationID, machineID string) error
-	// DisassociateAddress takes the address from its machine.
+	// DisassociateAddress removes the address from its machine.
 	DisassociateAddress(ctx context.Context, allocationID string) error
 
-	// SetRecord makes an A record of the private zone known on all machines, also later ones.
+	// SetRecord publishes an A record of the private zone to all machines, including those launched later.
 	SetRecord(ctx context.Context, name string, addresses []string) error
-	// DeleteRecord removes it.
+	// DeleteRecord removes the record from all machines.
 	DeleteRecord(ctx context.Context, name string) error
 
-	// Exec runs a command text over SSH. A command that exits with another status than 0 is an error.
+	// Exec runs a command over SSH. An exit status other than 0 is an error.
 	Exec(ctx context.Context, c RemoteCommand) (stdout, stderr string, err error)
 
-	// Apply makes an object by server-side apply and returns it as the API has it. An object whose kind the API does
-	// not know (a custom resource of an add-on that this ground does not really install) is returned as given.
+	// Apply creates or updates an object by server-side apply and returns it as the API stores it. An object whose kind
+	// the API does not serve (a custom resource of an add-on that this backend does not install) is returned as given.
 	Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error)
-	// Get reads an object; found is false when the API does not have it.
+	// Get reads an object; found is false when it does not exist.
 	Get(ctx context.Context, kubeconfig string, object map[string]any) (live map[string]any, found bool, err error)
 	// Delete removes an object and waits until it is gone.
 	Delete(ctx context.Context, kubeconfig string, object map[string]any) error
-	// InstallChart is called for every create and update of a Helm release. Charts without a stand-in are only recorded by the caller.
+	// InstallChart is called for every create and update of a Helm release. A backend may do nothing: the caller records
+	// the release in the account.
 	InstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
 	// UninstallChart is called when a release is deleted.
 	UninstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
 
-	// Leftovers names, readably, everything of this stack that still exists on the ground.
+	// Leftovers describes each machine, address and record of this stack that still exists, one text each.
 	Leftovers(ctx context.Context) ([]string, error)
-	// Close ends what runs beside the machines. Machines stay.
+	// Close stops the backend's own servers and watchers. Machines keep running.
 	Close() error
 }
 
@@ -63,7 +64,7 @@ type Machine struct {
 	Profile, Role string
 }
 
-// MachineStatus is what the ground knows of a machine.
+// MachineStatus holds the addresses of a machine.
 type MachineStatus struct {
 	PrivateIP string
 	// PublicIP is the associated elastic address, else the private address.
