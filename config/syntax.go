@@ -22,7 +22,6 @@ var (
 	ecrName       = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
 	flagName      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	preflight     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
-	fieldName     = regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
 	registryHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 	objectKey     = regexp.MustCompile(`^[A-Za-z0-9_.-][A-Za-z0-9_./:+=@-]*$`)
 	urlCharacters = regexp.MustCompile(`^[A-Za-z0-9._~:/%+,=@-]+$`)

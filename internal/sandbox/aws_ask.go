@@ -119,7 +119,7 @@ func getInstance(p *awsProvider, _ *request, args values) (values, error) {
 	defer a.mu.Unlock()
 	o := a.find(instanceType, args.str("instanceId"))
 	if o == nil {
-		return nil, fmt.Errorf("Your query returned no results: %s", args.str("instanceId"))
+		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.str("instanceId"))
 	}
 	return values{"id": o.ID, "subnetId": o.str("subnetId"), "instanceType": o.str("instanceType"), "instanceState": "running"}, nil
 }
