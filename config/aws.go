@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,24 @@ type AssumeRole struct {
 	ExternalID  string `json:"externalId"`
 	// Duration is a Go duration from 15m to 12h, such as "1h"; empty takes the hour of AWS.
 	Duration string `json:"duration"`
+}
+
+// SweepEnvironment is the environment by which the sweep acts as the identity that the AWS provider has. Settings that
+// are not set are absent. The names of the role and the accounts are those in sweep/identity.go.
+func (c *Config) SweepEnvironment() map[string]string {
+	role := c.AWS.AssumeRole
+	all := map[string]string{
+		"AWS_REGION":               c.Region,
+		"AWS_PROFILE":              c.AWS.Profile,
+		"SWEEP_ROLE_ARN":           role.RoleARN,
+		"SWEEP_ROLE_SESSION_NAME":  role.SessionName,
+		"SWEEP_ROLE_EXTERNAL_ID":   role.ExternalID,
+		"SWEEP_ROLE_DURATION":      role.Duration,
+		"SWEEP_ALLOWED_ACCOUNTS":   strings.Join(c.AWS.AllowedAccountIDs, ","),
+		"SWEEP_FORBIDDEN_ACCOUNTS": strings.Join(c.AWS.ForbiddenAccountIDs, ","),
+	}
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	return all
 }
 
 // regions are the public regions of AWS by partition. Regions of isolated partitions are absent: their endpoints have

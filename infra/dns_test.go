@@ -91,7 +91,7 @@ func TestCertificateNamesOfTheAPI(t *testing.T) {
 // Two zones of one name in an account: the advice must not make a third.
 func TestTheZoneOfAnAmbiguousDomain(t *testing.T) {
 	for dns, want := range map[string]string{
-		`{"domain":"twice.example"}`:                               "two public zones of twice.example: say which one with dns.zoneId",
+		`{"domain":"twice.example.com"}`:                           "two public zones of twice.example.com: say which one with dns.zoneId",
 		`{"domain":"example.com","zoneId":"Z0123456789ABC"}`:       "",
 		`{"domain":"other.example.com","zoneId":"Z0123456789ABC"}`: "is the zone of example.com, and dns.domain is other.example.com",
 		`{"domain":"example.com","zoneId":"ZPRIVATE"}`:             "is a private zone",

@@ -22,12 +22,10 @@ type site struct {
 	partition string
 	// exists is what the state of the stack shows of the account.
 	exists Exists
-	// profile is aws:profile, empty when the environment decides.
-	profile string
 }
 
 func newSite(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*site, error) {
-	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: partitionOf(cfg.Region), profile: cfg.AWS.Profile}
+	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: partitionOf(cfg.Region)}
 	var err error
 	if s.provider, err = aws.NewProvider(ctx, "aws", providerArgs(cfg), pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("configure the AWS provider: %w", err)
@@ -99,7 +97,7 @@ func (s *site) wrongAccount(exists Exists, caller string) []config.Fault {
 		return []config.Fault{{Key: "aws:forbiddenAccountIds", Value: fmt.Sprintf("%q", forbidden), Example: instead,
 			Reason: fmt.Sprintf("hold the account %s, which the credentials belong to (%s)", s.accountID, caller)}}
 	case exists.Account != "" && exists.Account != s.accountID:
-		return []config.Fault{{Key: "aws:profile", Value: fmt.Sprintf("%q", s.profile), Example: instead,
+		return []config.Fault{{Key: "aws:profile", Value: fmt.Sprintf("%q", s.cfg.AWS.Profile), Example: instead,
 			Reason: fmt.Sprintf("the stack runs in the account %s (%s), and the credentials belong to %s (%s)", exists.Account, exists.VPC, s.accountID, caller)}}
 	}
 	return nil

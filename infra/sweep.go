@@ -31,10 +31,6 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 	if err != nil {
 		return nil, fmt.Errorf("command provider: %w", err)
 	}
-	environment := pulumi.StringMap{"AWS_REGION": pulumi.String(s.cfg.Region)}
-	if s.profile != "" {
-		environment["AWS_PROFILE"] = pulumi.String(s.profile)
-	}
 	// A zone that the stack made goes with all its records; in one that was there before, users may have pointed records of
 	// their own to a load balancer.
 	zone := ""
@@ -55,7 +51,7 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 				"--receipt", "receipt-" + s.cfg.Stack + ".json",
 			}, " ") + zone
 		}).(pulumi.StringOutput),
-		Environment:            environment,
+		Environment:            pulumi.ToStringMap(s.cfg.SweepEnvironment()),
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 	}, with(opts,
 		pulumi.Provider(provider),

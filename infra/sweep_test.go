@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,27 @@ func TestSweepCommand(t *testing.T) {
 	}
 	if sweep.RegisterRPC.GetCustomTimeouts().GetDelete() == "" {
 		t.Error("no time limit")
+	}
+}
+
+// The sweep of a destroy acts as the identity of the provider. The external id is in no command line.
+func TestSweepActsAsTheProvider(t *testing.T) {
+	w := deploy(t, "dev", settings{
+		"aws:profile": "ci", "aws:allowedAccountIds": `["123456789012"]`,
+		"aws:assumeRole": `{"roleArn":"arn:aws:iam::123456789012:role/deploy","sessionName":"ci","externalId":"abc","duration":"2h"}`,
+	})
+	sweep := w.one("Command", "sweep")
+	if command := sweep.at("delete").StringValue(); strings.Contains(command, "abc") {
+		t.Errorf("the external id is in the command %s", command)
+	}
+	got := sweep.at("environment").ObjectValue().Mappable()
+	want := map[string]any{
+		"AWS_REGION": "eu-central-1", "AWS_PROFILE": "ci", "SWEEP_ALLOWED_ACCOUNTS": "123456789012",
+		"SWEEP_ROLE_ARN": "arn:aws:iam::123456789012:role/deploy", "SWEEP_ROLE_SESSION_NAME": "ci",
+		"SWEEP_ROLE_EXTERNAL_ID": "abc", "SWEEP_ROLE_DURATION": "2h",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("environment %v\nwant        %v", got, want)
 	}
 }
 

@@ -148,7 +148,7 @@ func (w *world) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	return nil, fmt.Errorf("unexpected call of %s", args.Token)
 }
 
-// zone is the public zone of a name, or of an id. There are two zones of twice.example.
+// zone is the public zone of a name, or of an id. There are two zones of twice.example.com.
 func (w *world) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
 	name, id := "example.com", ""
 	if v := asked["name"]; v.IsString() {
@@ -156,7 +156,7 @@ func (w *world) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
 	}
 	if v := asked["zoneId"]; v.IsString() {
 		id = v.StringValue()
-	} else if name == "twice.example" {
+	} else if name == "twice.example.com" {
 		return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched")
 	}
 	return resource.PropertyMap{

@@ -67,7 +67,8 @@ type account struct {
 	route53 *route53.Client
 }
 
-// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does.
+// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does. It then takes the role
+// and checks the account that the environment asks for. Every call to AWS is made with what it returns.
 func configure(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8))
 	if err != nil {
@@ -76,7 +77,10 @@ func configure(ctx context.Context, region string) (aws.Config, error) {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return aws.Config{}, fmt.Errorf("find AWS credentials (set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY): %w", err)
 	}
-	return cfg, nil
+	if cfg, err = assumeRole(ctx, cfg); err != nil {
+		return aws.Config{}, err
+	}
+	return cfg, checkAccount(ctx, cfg)
 }
 
 func open(ctx context.Context, s scope, region string) (*account, error) {

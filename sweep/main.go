@@ -34,7 +34,9 @@ const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --v
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
 With --find it removes nothing: it prints the ids of the things that fit what standard input asks for.
 With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
-Credentials come from the environment, as for the AWS CLI. Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
+Credentials come from the environment, as for the AWS CLI. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
+SWEEP_ROLE_EXTERNAL_ID, SWEEP_ROLE_DURATION). SWEEP_ALLOWED_ACCOUNTS and SWEEP_FORBIDDEN_ACCOUNTS are lists with commas.
+Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
 `
 
 // options are the command line.

@@ -117,7 +117,12 @@ type output struct {
 
 func sweepIt(t *testing.T, args ...string) output {
 	t.Helper()
+	return runWith(t, "", args...)
+}
+
+func runWith(t *testing.T, stdin string, args ...string) output {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(context.Background(), append([]string{"--region", region}, args...), strings.NewReader(""), &stdout, &stderr)
+	code := run(context.Background(), append([]string{"--region", region}, args...), strings.NewReader(stdin), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,12 +43,11 @@ func (s *session) listAccount(ctx context.Context, p *place, before deployment, 
 	return nil
 }
 
-// sweepCommand is the sweep as the program has registered it. What destroy runs and what the driver runs by itself is the
-// same, because both take it from the state.
+// sweepCommand is the sweep as the program has registered it. Destroy and the driver run it with the same flags, because both
+// take them from the state.
 type sweepCommand struct {
 	// text is the command: go run ./sweep and its flags.
 	text string
-	env  []string
 }
 
 func sweepOf(d deployment) (sweepCommand, bool) {
@@ -58,14 +56,19 @@ func sweepOf(d deployment) (sweepCommand, bool) {
 		if r.Type != "command:local:Command" || !strings.HasPrefix(text, "go run ./sweep ") {
 			continue
 		}
-		c := sweepCommand{text: text}
-		environment, _ := r.Inputs["environment"].(map[string]any)
-		for _, name := range slices.Sorted(maps.Keys(environment)) {
-			c.env = append(c.env, fmt.Sprintf("%s=%v", name, environment[name]))
-		}
-		return c, true
+		return sweepCommand{text: text}, true
 	}
 	return sweepCommand{}, false
+}
+
+// sweepEnvironment makes the sweep act as the identity that the AWS provider has. It comes from the settings, so that it
+// is right for a stack whose state does not have it yet.
+func (s *session) sweepEnvironment() []string {
+	env := os.Environ()
+	for name, value := range s.cfg.SweepEnvironment() {
+		env = append(env, name+"="+value)
+	}
+	return env
 }
 
 // flag is the value of one of the command's flags.
@@ -79,7 +82,11 @@ func (c sweepCommand) flag(name string) string {
 
 // sweepByHand is what a person types to look into the account, where the driver cannot.
 func (s *session) sweepByHand(vpc string) string {
-	return fmt.Sprintf("go run ./sweep --cluster %s --region %s --vpc %s --volumes %s --dry-run", s.cfg.Cluster.Name, s.cfg.Region, vpc, s.cfg.Protection.Volumes)
+	role := ""
+	if arn := s.cfg.AWS.AssumeRole.RoleARN; arn != "" {
+		role = "SWEEP_ROLE_ARN=" + arn + " " // the external id is for the environment only
+	}
+	return role + fmt.Sprintf("go run ./sweep --cluster %s --region %s --vpc %s --volumes %s --dry-run", s.cfg.Cluster.Name, s.cfg.Region, vpc, s.cfg.Protection.Volumes)
 }
 
 // swept is a receipt of the sweep, each thing in words. Foreign is in the VPC without the cluster's tags, so it is not
@@ -110,7 +117,7 @@ func (s *session) runSweep(ctx context.Context, p *place, command sweepCommand, 
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = s.op.dir
-	cmd.Env = append(os.Environ(), command.env...)
+	cmd.Env = s.sweepEnvironment()
 	var said strings.Builder
 	cmd.Stderr = &said
 	failed := s.cli.run(cmd)

@@ -53,7 +53,7 @@ func (s *session) machines(ctx context.Context, p *place, d deployment, outputs 
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := s.askSweep(ctx, p, "--states", question)
+	text, err := s.askSweep(ctx, "--states", question)
 	if err != nil {
 		return nil, "", err
 	}

@@ -27,7 +27,7 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.askSweep(ctx, p, "--find", question)
+	answer, err := s.askSweep(ctx, "--find", question)
 	if err == nil {
 		err = json.Unmarshal(answer, &found)
 	}
@@ -39,7 +39,7 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 }
 
 // askSweep builds the sweep and asks it a question, which it reads from its standard input: --find or --states.
-func (s *session) askSweep(ctx context.Context, p *place, mode string, question []byte) ([]byte, error) {
+func (s *session) askSweep(ctx context.Context, mode string, question []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
 	if err != nil {
 		return nil, err
@@ -50,10 +50,7 @@ func (s *session) askSweep(ctx context.Context, p *place, mode string, question 
 		return nil, err
 	}
 	cmd := exec.Command(binary, mode, "--region", s.cfg.Region)
-	cmd.Env = os.Environ()
-	if profile, err := p.GetConfig(ctx, "aws:profile"); err == nil {
-		cmd.Env = append(cmd.Env, "AWS_PROFILE="+profile.Value)
-	}
+	cmd.Env = s.sweepEnvironment()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &stdout, &stderr
 	if err := s.cli.run(cmd); err != nil {

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"kubeadm-aws/config"
@@ -137,6 +139,47 @@ func TestTheSweepGetsEveryFlag(t *testing.T) {
 	_, err := blue(t).runSweep(t.Context(), &place{}, sweepCommand{text: sweepText + " --colour red"}, true)
 	if err == nil || !strings.Contains(err.Error(), "-colour") {
 		t.Errorf("got %v, want the sweep to refuse --colour", err)
+	}
+}
+
+// Every call that the driver makes to AWS by the sweep is signed with the keys of the role in the settings.
+func TestTheDriverActsAsTheRole(t *testing.T) {
+	var others, assumed atomic.Int32
+	pointToAWS(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		form, _ := url.ParseQuery(string(body))
+		if form.Get("Action") == "AssumeRole" {
+			if form.Get("RoleArn") != "arn:aws:iam::123456789012:role/deploy" || form.Get("ExternalId") != "abc" ||
+				form.Get("RoleSessionName") != "ci" || form.Get("DurationSeconds") != "7200" {
+				t.Errorf("AssumeRole is called with %v", form)
+			}
+			fmt.Fprint(w, `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>OFTHEROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
+				`<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`)
+			return
+		}
+		if strings.Contains(r.Header.Get("Authorization"), "OFTHEROLE/") {
+			assumed.Add(1)
+		} else {
+			others.Add(1)
+		}
+		fakeAWS(w, r)
+	})
+	s := blue(t)
+	s.cfg.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci", ExternalID: "abc", Duration: "2h"}
+	vpc := wanted{URN: "a", Type: "aws:ec2/vpc:Vpc", Tags: map[string]string{"a": "b"}}
+	for what, ask := range map[string]func() error{
+		"sweep": func() error {
+			_, err := s.runSweep(t.Context(), &place{}, sweepCommand{text: sweepText}, true)
+			return err
+		},
+		"find":   func() error { _, err := s.askAccount(t.Context(), &place{}, []wanted{vpc}); return err },
+		"states": func() error { _, err := s.askSweep(t.Context(), "--states", []byte(`["i-1"]`)); return err },
+	} {
+		assumed.Store(0)
+		if err := ask(); err != nil || assumed.Load() == 0 || others.Load() != 0 {
+			t.Errorf("%s: %v; %d calls as the role, %d as another", what, err, assumed.Load(), others.Load())
+		}
 	}
 }
 

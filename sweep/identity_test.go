@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"kubeadm-aws/config"
+)
+
+// The caller is in moto's first account and the role in another one.
+const (
+	callerAccount = "123456789012"
+	roleAccount   = "210987654321"
+	testRole      = "arn:aws:iam::" + roleAccount + ":role/deploy"
+)
+
+// setIdentity sets what the program and the driver set, so that the names of the variables are tested too.
+func setIdentity(t *testing.T, settings config.AWS) {
+	t.Helper()
+	c := config.Config{Region: region, AWS: settings}
+	for name, value := range c.SweepEnvironment() {
+		t.Setenv(name, value)
+	}
+}
+
+// TestTheSweepActsAsTheRole: the volume is in the role's account only, so it is found and removed with the role only.
+func TestTheSweepActsAsTheRole(t *testing.T) {
+	caller := newWorld(t)
+	args := []string{"--cluster", "dev", "--vpc", "vpc-1", "--volumes", "delete"}
+	mine := caller.volume([]string{tagCloudProvider + "dev", "owned"})
+	setIdentity(t, config.AWS{
+		AssumeRole:          config.AssumeRole{RoleARN: testRole, SessionName: "ci", ExternalID: "a/b", Duration: "1h"},
+		AllowedAccountIDs:   []string{roleAccount},
+		ForbiddenAccountIDs: []string{callerAccount},
+	})
+	there := &world{T: t, aws: must(open(ctx, scope{}, region))}
+	theirs := there.volume([]string{tagCloudProvider + "dev", "owned"})
+	if o := sweepIt(t, args...); o.code != exitClean || !strings.Contains(o.stdout, theirs) || strings.Contains(o.stdout, mine) {
+		t.Fatalf("exit code %d, want %s and not %s in\n%s%s", o.code, theirs, mine, o.stdout, o.stderr)
+	}
+	if left := must(there.aws.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes; len(left) != 0 {
+		t.Errorf("%d volumes are left in the role's account", len(left))
+	}
+	if left := must(caller.aws.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes; len(left) != 1 {
+		t.Errorf("the caller's account has %d volumes, want the one that is not the role's", len(left))
+	}
+}
+
+// TestQuestionsAreAskedAsTheRole: the driver's questions see the account of the role.
+func TestQuestionsAreAskedAsTheRole(t *testing.T) {
+	newWorld(t)
+	setIdentity(t, config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole}})
+	s := (&world{T: t, aws: must(open(ctx, scope{}, region))}).newSite("one")
+	s.network()
+	const vpc = "aws:ec2/vpc:Vpc::vpc"
+	if found, code, said := look(t, s.things[:1]); code != exitClean || len(found[vpc]) != 1 || found[vpc][0] != s.ids[vpc] {
+		t.Errorf("with the role: exit code %d, found %v, want %s: %s", code, found, s.ids[vpc], said)
+	}
+	t.Setenv(envRoleARN, "")
+	if found, code, said := look(t, s.things[:1]); code != exitClean || len(found[vpc]) != 0 {
+		t.Errorf("without the role: exit code %d, found %v, want nothing: %s", code, found, said)
+	}
+}
+
+func TestAnotherAccountIsNotTouched(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.AWS
+		want     string
+	}{
+		"not allowed":             {config.AWS{AllowedAccountIDs: []string{roleAccount}}, "aws:allowedAccountIds (" + roleAccount + ") does not hold the account " + callerAccount},
+		"forbidden":               {config.AWS{ForbiddenAccountIDs: []string{callerAccount}}, "aws:forbiddenAccountIds holds the account " + callerAccount},
+		"role in a forbidden one": {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole}, ForbiddenAccountIDs: []string{roleAccount}}, "holds the account " + roleAccount},
+		"a duration of no form":   {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole, Duration: "soon"}}, "SWEEP_ROLE_DURATION"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.volume([]string{tagCloudProvider + "dev", "owned"})
+			setIdentity(t, c.settings)
+			for _, args := range [][]string{{"--cluster", "dev", "--vpc", "vpc-1", "--volumes", "delete"}, {"--find"}, {"--states"}} {
+				question := map[string]string{"--find": `[{"urn":"a","type":"aws:ec2/vpc:Vpc","tags":{"a":"b"}}]`, "--states": `["i-1"]`}[args[0]]
+				if o := runWith(t, question, args...); o.code != exitLeft || !strings.Contains(o.stderr, c.want) {
+					t.Errorf("%s: exit code %d, want %q in %s", args[0], o.code, c.want, o.stderr)
+				}
+			}
+			if left := must(w.aws.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes; len(left) != 1 {
+				t.Errorf("%d volumes are left, want 1", len(left))
+			}
+		})
+	}
+}
