@@ -325,11 +325,6 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		}
 	})
 	c.object.Inputs = r.stored
-	for key, v := range t.outputs { // what follows from inputs follows them; what was drawn once stays
-		if f, ok := v.(func(*awsCall) any); ok && key == "records" {
-			c.object.State[key] = f(c)
-		}
-	}
 	a.put(c.object)
 	if err := c.onBackend(backendUpdate[r.typ]); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)

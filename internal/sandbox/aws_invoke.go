@@ -14,13 +14,6 @@ var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (value
 		id := p.sandbox.account.number
 		return values{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
-	"aws:index/getRegion:getRegion": func(_ *awsProvider, r *request, _ values) (values, error) {
-		region := r.config.str("region")
-		return values{"id": region, "name": region, "description": region, "endpoint": "ec2." + region + ".amazonaws.com"}, nil
-	},
-	"aws:index/getPartition:getPartition": func(*awsProvider, *request, values) (values, error) {
-		return values{"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}, nil
-	},
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
 	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
 	"aws:ec2/getInstanceType:getInstanceType":                   getInstanceType,
@@ -33,10 +26,6 @@ var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (value
 	"aws:servicequotas/getServiceQuota:getServiceQuota":         getServiceQuota,
 	"aws:ssm/getParameter:getParameter":                         getParameter,
 	"aws:route53/getZone:getZone":                               getZone,
-	"aws:iam/getPolicyDocument:getPolicyDocument":               getPolicyDocument,
-	"aws:ec2/getAmi:getAmi": func(_ *awsProvider, _ *request, args values) (values, error) {
-		return values{"id": imageID(fmt.Sprint(args)), "imageId": imageID(fmt.Sprint(args)), "architecture": "x86_64"}, nil
-	},
 }
 
 func (p *awsProvider) invoke(r *request, args values) (values, error) {
@@ -55,16 +44,12 @@ func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.Checks
 
 func getParameter(p *awsProvider, _ *request, args values) (values, error) {
 	name := args.str("name")
-	value := ""
 	p.sandbox.account.mu.Lock()
 	defer p.sandbox.account.mu.Unlock()
-	if own := p.sandbox.account.find(parameterType, name); own != nil {
-		value = own.str("value")
-	} else if strings.HasPrefix(name, "/aws/service/") {
-		value = imageID(name + p.sandbox.account.imageGeneration())
-	} else {
+	if !strings.HasPrefix(name, "/aws/service/") {
 		return nil, fmt.Errorf("ParameterNotFound: %s", name)
 	}
+	value := imageID(name + p.sandbox.account.imageGeneration())
 	return values{
 		"id": name, "name": name, "value": value, "insecureValue": value, "type": "String", "version": 1,
 		"arn": "arn:aws:ssm:::parameter" + name, "withDecryption": true,
@@ -112,49 +97,6 @@ func getZone(p *awsProvider, _ *request, args values) (values, error) {
 		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "", "linkedServiceDescription": "",
 		"tags": map[string]any{}, "vpcId": "",
 	}, nil
-}
-
-func getPolicyDocument(_ *awsProvider, _ *request, args values) (values, error) {
-	var statements []any
-	for _, v := range args.list("statements") {
-		in := values(v.(map[string]any))
-		out := map[string]any{"Effect": "Allow"}
-		if e := in.str("effect"); e != "" {
-			out["Effect"] = e
-		}
-		for from, to := range map[string]string{"sid": "Sid", "actions": "Action", "notActions": "NotAction", "resources": "Resource", "notResources": "NotResource"} {
-			if in.set(from) {
-				out[to] = in[from]
-			}
-		}
-		principals := map[string]any{}
-		for _, v := range in.list("principals") {
-			p := values(v.(map[string]any))
-			principals[p.str("type")] = p["identifiers"]
-		}
-		if len(principals) > 0 {
-			out["Principal"] = principals
-		}
-		conditions := map[string]any{}
-		for _, v := range in.list("conditions") {
-			cond := values(v.(map[string]any))
-			test, _ := conditions[cond.str("test")].(map[string]any)
-			if test == nil {
-				test = map[string]any{}
-			}
-			test[cond.str("variable")] = cond["values"]
-			conditions[cond.str("test")] = test
-		}
-		if len(conditions) > 0 {
-			out["Condition"] = conditions
-		}
-		statements = append(statements, out)
-	}
-	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
-	if err != nil {
-		return nil, err
-	}
-	return values{"id": fmt.Sprint(crc32.ChecksumIEEE(text)), "json": string(text), "minifiedJson": string(text)}, nil
 }
 
 // configure refuses an account that the provider's settings exclude, in the words of the provider.

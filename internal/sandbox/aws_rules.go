@@ -313,28 +313,12 @@ func checkInlinePolicy(c *awsCall) error {
 	return checkPolicyDocument("policy")(c)
 }
 
-func checkManagedPolicy(c *awsCall) error {
-	if err := checkIAMName(c, 128); err != nil {
-		return err
-	}
-	if n := len(c.inputs.str("policy")); n > 6144 {
-		return fmt.Errorf("LimitExceeded: a managed policy may have 6144 characters, this one has %d", n)
-	}
-	return checkPolicyDocument("policy")(c)
-}
-
-// awsPolicies are the policies of AWS's own that the simulated account knows.
-var awsPolicies = map[string]bool{
-	"AmazonSSMManagedInstanceCore": true, "AmazonEC2ContainerRegistryReadOnly": true, "AmazonEC2ContainerRegistryPullOnly": true,
-	"CloudWatchAgentServerPolicy": true, "service-role/AmazonEBSCSIDriverPolicy": true, "service-role/AmazonEBSCSIDriverPolicyV2": true,
-}
-
+// checkAttachment refuses every policy but the one of AWS's own that the program attaches.
 func checkAttachment(c *awsCall) error {
-	arn := c.inputs.str("policyArn")
-	if name, aws := strings.CutPrefix(arn, "arn:aws:iam::aws:policy/"); aws && awsPolicies[name] || c.find(policyType, arn) != nil {
-		return nil
+	if arn := c.inputs.str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
+		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 	}
-	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
+	return nil
 }
 
 // roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
@@ -406,7 +390,7 @@ func checkBucket(c *awsCall) error {
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
 		return fmt.Errorf("InvalidBucketName: %q", name)
 	}
-	for _, o := range c.where(func(o *object) bool { return o.Type == bucketType || o.Type == bucketV2Type }) {
+	for _, o := range c.all(bucketType) {
 		if o.ID == name && (c.object == nil || o != c.object) {
 			return fmt.Errorf("BucketAlreadyOwnedByYou: %s", name)
 		}
@@ -431,7 +415,7 @@ func bucketObjectsGone(c *awsCall) {
 
 func (a *account) objectsIn(bucket string) []*object {
 	return a.where(func(o *object) bool {
-		return strings.HasPrefix(o.Type, "aws:s3/bucketObject") && o.Inputs.str("bucket") == bucket
+		return o.Type == bucketObjectType && o.Inputs.str("bucket") == bucket
 	})
 }
 

@@ -16,23 +16,19 @@ const (
 	instanceType        = "aws:ec2/instance:Instance"
 	eipType             = "aws:ec2/eip:Eip"
 	eipAssociationType  = "aws:ec2/eipAssociation:EipAssociation"
-	volumeType          = "aws:ebs/volume:Volume"
 	roleType            = "aws:iam/role:Role"
-	policyType          = "aws:iam/policy:Policy"
 	profileType         = "aws:iam/instanceProfile:InstanceProfile"
-	bucketType          = "aws:s3/bucket:Bucket"
-	bucketV2Type        = "aws:s3/bucketV2:BucketV2"
-	anyBucket           = bucketType + "|" + bucketV2Type
-	bucketObjectType    = "aws:s3/bucketObjectv2:BucketObjectv2"
+	bucketType          = "aws:s3/bucketV2:BucketV2"
 	zoneType            = "aws:route53/zone:Zone"
 	recordType          = "aws:route53/record:Record"
 	certificateType     = "aws:acm/certificate:Certificate"
 	repositoryType      = "aws:ecr/repository:Repository"
-	keyType             = "aws:kms/key:Key"
-	parameterType       = "aws:ssm/parameter:Parameter"
 	// Made by controllers in the cluster, never by Pulumi.
+	volumeType       = "aws:ebs/volume:Volume"
 	loadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
 	targetGroupType  = "aws:lb/targetGroup:TargetGroup"
+	// Stored by users and by the backup timer, never by Pulumi; it has no row in the table.
+	bucketObjectType = "aws:s3/bucketObjectv2:BucketObjectv2"
 )
 
 // awsTypes is the table. Adding a type is adding a row.
@@ -45,16 +41,6 @@ var awsTypes = map[string]awsType{
 			"defaultSecurityGroupId": "sg-{hex}", "defaultRouteTableId": "rtb-{hex}", "mainRouteTableId": "rtb-{hex}",
 			"defaultNetworkAclId": "acl-{hex}", "dhcpOptionsId": "dopt-{hex}", "ownerId": "{account}",
 		},
-	},
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
-		id: "sg-", refs: []ref{{field: "vpcId", to: vpcType, hold: follows}}, replace: []string{"vpcId"},
-		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group/{id}", "name": constant("default")},
-	},
-	"aws:ec2/defaultRouteTable:DefaultRouteTable": {
-		id: "{defaultRouteTableId}", required: []string{"defaultRouteTableId"}, replace: []string{"defaultRouteTableId"},
-	},
-	"aws:ec2/defaultNetworkAcl:DefaultNetworkAcl": {
-		id: "{defaultNetworkAclId}", required: []string{"defaultNetworkAclId"}, replace: []string{"defaultNetworkAclId"},
 	},
 	subnetType: {
 		id: "subnet-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: vpcType}},
@@ -87,10 +73,6 @@ var awsTypes = map[string]awsType{
 		// A subnet has one route table.
 		unique: []string{"subnetId"}, replace: []string{"subnetId", "gatewayId"}, check: checkRouteTableAssociation,
 	},
-	"aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation": {
-		id: "rtbassoc-", required: []string{"routeTableId", "vpcId"}, untagged: true,
-		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "vpcId", to: vpcType, hold: follows}},
-	},
 	endpointType: {
 		id: "vpce-", required: []string{"vpcId", "serviceName"},
 		refs: []ref{
@@ -110,12 +92,6 @@ var awsTypes = map[string]awsType{
 	},
 	ingressRuleType: groupRule,
 	egressRuleType:  groupRule,
-	"aws:ec2/securityGroupRule:SecurityGroupRule": {
-		id: "sgrule-", required: []string{"fromPort", "protocol", "securityGroupId", "toPort", "type"}, untagged: true,
-		refs:    []ref{{field: "securityGroupId", to: groupType, hold: follows}, {field: "sourceSecurityGroupId", to: groupType, hold: loose}},
-		replace: []string{"*"},
-		outputs: map[string]any{"securityGroupRuleId": "sgr-{hex}"},
-	},
 	keyPairType: {
 		id: "{keyName}", autoname: "keyName", required: []string{"publicKey"}, unique: []string{"keyName"},
 		replace: []string{"keyName", "publicKey"}, check: checkKeyPair,
@@ -166,10 +142,6 @@ var awsTypes = map[string]awsType{
 		id: "vol-", required: []string{"availabilityZone"}, replace: []string{"availabilityZone", "encrypted", "kmsKeyId", "snapshotId"},
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:volume/{id}"},
 	},
-	"aws:ec2/volumeAttachment:VolumeAttachment": {
-		id: "vai-", required: []string{"deviceName", "instanceId", "volumeId"}, untagged: true, replace: []string{"*"},
-		refs: []ref{{field: "volumeId", to: volumeType}, {field: "instanceId", to: instanceType, hold: follows}},
-	},
 
 	roleType: {
 		id: "{name}", autoname: "name", required: []string{"assumeRolePolicy"}, unique: []string{"name"},
@@ -182,11 +154,6 @@ var awsTypes = map[string]awsType{
 		id: "{role}:{name}", autoname: "name", required: []string{"policy", "role"}, untagged: true,
 		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
 		unique: []string{"role", "name"}, replace: []string{"name", "namePrefix", "role"}, check: checkInlinePolicy,
-	},
-	policyType: {
-		id: "arn:aws:iam::{account}:policy/{name}", autoname: "name", required: []string{"policy"}, unique: []string{"name"},
-		replace: []string{"name", "namePrefix", "path", "description"}, check: checkManagedPolicy,
-		outputs: map[string]any{"arn": "{id}", "policyId": "ANPA{hex}", "attachmentCount": constant(0.0)},
 	},
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {
 		id: "{role}-{policyArn}", required: []string{"policyArn", "role"}, untagged: true,
@@ -202,16 +169,10 @@ var awsTypes = map[string]awsType{
 		},
 	},
 
-	bucketType:                         bucket,
-	bucketV2Type:                       bucket,
-	bucketObjectType:                   bucketObject,
-	"aws:s3/bucketObject:BucketObject": bucketObject,
-	"aws:s3/bucketVersioning:BucketVersioning":                                                   bucketPart("versioningConfiguration"),
+	bucketType: bucket,
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               bucketPart("versioningConfiguration"),
 	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     bucketPart(),
-	"aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":     bucketPart("rules"),
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": bucketPart("rules"),
-	"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration":                           bucketPart("rules"),
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       bucketPart("rules"),
 	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     bucketPart("rule"),
 	"aws:s3/bucketPolicy:BucketPolicy":                                                           bucketPolicy,
@@ -256,27 +217,6 @@ var awsTypes = map[string]awsType{
 		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkJSON("policy"),
 		outputs: map[string]any{"registryId": "{account}"},
 	},
-	"aws:ecr/repositoryPolicy:RepositoryPolicy": {
-		id: "{repository}", required: []string{"policy", "repository"}, untagged: true, replace: []string{"repository"},
-		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkPolicyDocument("policy"),
-		outputs: map[string]any{"registryId": "{account}"},
-	},
-	keyType: {
-		id: "key-", outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:key/{id}", "keyId": "{id}"},
-	},
-	"aws:kms/alias:Alias": {
-		id: "{name}", autoname: "name", required: []string{"targetKeyId"}, unique: []string{"name"}, replace: []string{"name"}, untagged: true,
-		refs:    []ref{{field: "targetKeyId", to: keyType, hold: follows}},
-		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:{name}"},
-	},
-	parameterType: {
-		id: "{name}", autoname: "name", required: []string{"type"}, unique: []string{"name"}, replace: []string{"name"},
-		outputs: map[string]any{"arn": "arn:aws:ssm:{region}:{account}:parameter/{name}", "version": constant(1.0)},
-	},
-	"aws:cloudwatch/logGroup:LogGroup": {
-		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name"},
-		outputs: map[string]any{"arn": "arn:aws:logs:{region}:{account}:log-group:{name}"},
-	},
 
 	loadBalancerType: {
 		id: "lb-", refs: []ref{
@@ -312,13 +252,8 @@ var bucket = awsType{
 	},
 }
 
-var bucketObject = awsType{
-	id: "{key}", required: []string{"bucket"}, refs: []ref{{field: "bucket", to: anyBucket, hold: loose}}, replace: []string{"bucket", "key"},
-	outputs: map[string]any{"etag": "{hex}", "versionId": "{hex}"},
-}
-
 var bucketPolicy = awsType{
-	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: anyBucket, hold: follows}},
+	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: bucketType, hold: follows}},
 	replace: []string{"bucket"}, untagged: true, check: checkPolicyDocument("policy"),
 }
 
@@ -326,7 +261,7 @@ var bucketPolicy = awsType{
 func bucketPart(required ...string) awsType {
 	return awsType{
 		id: "{bucket}", required: append([]string{"bucket"}, required...), untagged: true, replace: []string{"bucket"},
-		refs: []ref{{field: "bucket", to: anyBucket, hold: follows}},
+		refs: []ref{{field: "bucket", to: bucketType, hold: follows}},
 	}
 }
 

@@ -118,12 +118,6 @@ func (a *account) permits(machine *object, wanted string) bool {
 			continue
 		}
 		documents = append(documents, o.Inputs.str("policy"))
-		if policy := a.find(policyType, o.Inputs.str("policyArn")); policy != nil {
-			documents = append(documents, policy.Inputs.str("policy"))
-		}
-		if strings.Contains(o.Inputs.str("policyArn"), "AmazonEBSCSIDriverPolicy") && strings.Contains(wanted, "Volume") {
-			return true
-		}
 	}
 	for _, text := range documents {
 		var doc struct{ Statement []map[string]any }

@@ -18,15 +18,15 @@ type commandProvider struct{ sandbox *Sandbox }
 const (
 	remoteType = "command:remote:Command"
 	localType  = "command:local:Command"
-	copyType   = "command:remote:CopyToRemote"
 )
+
+// commandTypes are the types of the provider.
+var commandTypes = []string{remoteType, localType}
 
 func (p *commandProvider) check(r *request) (checked, error) {
 	switch r.typ {
 	case remoteType:
 		return checked{failures: missing(r.inputs, []string{"connection"})}, nil
-	case copyType:
-		return checked{failures: missing(r.inputs, []string{"connection", "remotePath", "source"})}, nil
 	case localType:
 		return checked{}, nil
 	}
@@ -98,20 +98,14 @@ func (p *commandProvider) delete(r *request) error {
 	return err
 }
 
-func (p *commandProvider) invoke(r *request, args values) (values, error) {
-	if r.typ != "command:local:run" {
-		return nil, unknownInvoke(r.typ)
-	}
-	return nil, errors.New("the sandbox runs no local commands for functions")
+func (p *commandProvider) invoke(r *request, _ values) (values, error) {
+	return nil, unknownInvoke(r.typ)
 }
 
 // run executes one of a command's texts.
 func (p *commandProvider) run(r *request, in values, which string) (stdout, stderr string, err error) {
 	if r.typ == localType {
 		return p.runLocal(in, which)
-	}
-	if r.typ == copyType {
-		return "", "", nil
 	}
 	if len(in.object("environment")) > 0 {
 		return "", "", errors.New("sshd refuses to set environment variables: put them into the command")

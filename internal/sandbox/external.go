@@ -169,7 +169,7 @@ func (s *Sandbox) PutObject(bucket, key string) error {
 	a := s.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.find(bucketType, bucket) == nil && a.find(bucketV2Type, bucket) == nil {
+	if a.find(bucketType, bucket) == nil {
 		return fmt.Errorf("a bucket %s: %w", bucket, errNotThere)
 	}
 	a.put(&object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: values{"bucket": bucket, "key": key}, State: values{}})

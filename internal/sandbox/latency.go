@@ -48,11 +48,9 @@ var latencies = map[string]latency{
 	eipType:            {2 * second, 2 * second},
 	eipAssociationType: {2 * second, 2 * second},
 	// seen.
-	bucketV2Type: {3 * second, 2 * second},
-	bucketType:   {3 * second, 2 * second},
+	bucketType: {3 * second, 2 * second},
 	// provider: reads until the rules are stable. seen: 30 s and more.
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {32 * second, 2 * second},
-	"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration":     {32 * second, 2 * second},
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":                         {3 * second, 2 * second},
 	// provider: waits for INSYNC, which docs put at up to 60 s. seen: 30 to 45 s.
 	zoneType:   {38 * second, 2 * second},
@@ -69,8 +67,6 @@ var latencies = map[string]latency{
 	"tls:index/locallySignedCert:LocallySignedCert": {},
 	"random:index/randomPassword:RandomPassword":    {},
 	"random:index/randomBytes:RandomBytes":          {},
-	"random:index/randomId:RandomId":                {},
-	"random:index/randomString:RandomString":        {},
 
 	// seen: the controller writes the host name a few seconds after CreateLoadBalancer; the load balancer answers one to
 	// three minutes later, for which nobody waits. Deletion waits for its network interfaces to go.

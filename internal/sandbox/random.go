@@ -32,13 +32,6 @@ var randomResources = map[string]randomResource{
 			return "none", values{"result": text, "bcryptHash": string(hash)}, err
 		},
 	},
-	"random:index/randomString:RandomString": {
-		required: []string{"length"}, computed: []string{"result"},
-		make: func(in values) (string, values, error) {
-			text, err := randomText(in)
-			return text, values{"result": text}, err
-		},
-	},
 	"random:index/randomBytes:RandomBytes": {
 		required: []string{"length"}, computed: []string{"base64", "hex"}, secret: []string{"base64", "hex"},
 		make: func(in values) (string, values, error) {
@@ -52,18 +45,6 @@ var randomResources = map[string]randomResource{
 		make: func(values) (string, values, error) {
 			id, err := uuid.NewV7()
 			return id.String(), values{"result": id.String()}, err
-		},
-	},
-	"random:index/randomId:RandomId": {
-		required: []string{"byteLength"}, computed: []string{"b64Std", "b64Url", "dec", "hex"},
-		make: func(in values) (string, values, error) {
-			b := make([]byte, int(in.number("byteLength")))
-			_, err := rand.Read(b)
-			prefix := in.str("prefix")
-			return base64.RawURLEncoding.EncodeToString(b), values{
-				"b64Std": prefix + base64.StdEncoding.EncodeToString(b), "b64Url": prefix + base64.RawURLEncoding.EncodeToString(b),
-				"dec": prefix + new(big.Int).SetBytes(b).String(), "hex": prefix + hex.EncodeToString(b),
-			}, err
 		},
 	},
 }
@@ -102,7 +83,7 @@ func (randomProvider) invoke(r *request, _ values) (values, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
-// randomText follows the switches of RandomPassword and RandomString; a class is on unless it is switched off.
+// randomText makes a text by the inputs of RandomPassword. Each class of characters is on unless its input is false.
 func randomText(in values) (string, error) {
 	special := "!@#$%&*()-_=+[]{}<>:?"
 	if in.set("overrideSpecial") {

@@ -281,7 +281,7 @@ func (s *step) drain() (string, error) {
 
 func (s *step) backup() (string, error) {
 	bucket := s.env["BUCKET"]
-	if s.find(bucketType, bucket) == nil && s.find(bucketV2Type, bucket) == nil {
+	if s.find(bucketType, bucket) == nil {
 		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
 	}
 	return "scheduled", nil

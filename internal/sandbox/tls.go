@@ -133,15 +133,8 @@ func (p *tlsProvider) update(r *request) (answer, error) {
 
 func (p *tlsProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
 func (p *tlsProvider) delete(*request) error           { return nil }
-func (p *tlsProvider) invoke(r *request, args values) (values, error) {
-	if r.typ != "tls:index/getPublicKey:getPublicKey" {
-		return nil, unknownInvoke(r.typ)
-	}
-	key, err := parseKey(args.str("privateKeyPem") + args.str("privateKeyOpenssh"))
-	if err != nil {
-		return nil, err
-	}
-	return publicForms(key)
+func (p *tlsProvider) invoke(r *request, _ values) (values, error) {
+	return nil, unknownInvoke(r.typ)
 }
 
 func newPrivateKey(in values) (values, error) {
@@ -151,20 +144,14 @@ func newPrivateKey(in values) (values, error) {
 	case "ED25519":
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 	case "ECDSA":
-		curves := map[string]elliptic.Curve{"": elliptic.P224(), "P224": elliptic.P224(), "P256": elliptic.P256(), "P384": elliptic.P384(), "P521": elliptic.P521()}
-		curve, ok := curves[in.str("ecdsaCurve")]
-		if !ok {
-			return nil, fmt.Errorf("ecdsaCurve %q is none of P224, P256, P384, P521", in.str("ecdsaCurve"))
+		if curve := in.str("ecdsaCurve"); curve != "P256" {
+			return nil, fmt.Errorf("ecdsaCurve %q: the model has P256 only", curve)
 		}
-		key, err = ecdsa.GenerateKey(curve, rand.Reader)
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "RSA":
-		bits := int(in.number("rsaBits"))
-		if bits == 0 {
-			bits = 2048
-		}
-		key, err = rsa.GenerateKey(rand.Reader, bits)
+		key, err = rsa.GenerateKey(rand.Reader, int(in.number("rsaBits")))
 	default:
-		return nil, fmt.Errorf("algorithm %q is none of RSA, ECDSA, ED25519", algorithm)
+		return nil, fmt.Errorf("algorithm %q: the model has RSA, ECDSA and ED25519", algorithm)
 	}
 	if err != nil {
 		return nil, err
@@ -190,10 +177,11 @@ func newPrivateKey(in values) (values, error) {
 	default:
 		out["privateKeyPem"] = out["privateKeyPemPkcs8"]
 	}
-	out["privateKeyOpenssh"] = ""
-	if block, err := ssh.MarshalPrivateKey(key, ""); err == nil { // OpenSSH has no P224
-		out["privateKeyOpenssh"] = string(pem.EncodeToMemory(block))
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		return nil, err
 	}
+	out["privateKeyOpenssh"] = string(pem.EncodeToMemory(block))
 	return out, nil
 }
 
@@ -202,16 +190,16 @@ func publicForms(key crypto.Signer) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := values{
-		"publicKeyPem": pemText("PUBLIC KEY", der), "publicKeyOpenssh": "",
-		"publicKeyFingerprintMd5": "", "publicKeyFingerprintSha256": "",
+	public, err := ssh.NewPublicKey(key.Public())
+	if err != nil {
+		return nil, err
 	}
-	if public, err := ssh.NewPublicKey(key.Public()); err == nil {
-		out["publicKeyOpenssh"] = string(ssh.MarshalAuthorizedKey(public))
-		out["publicKeyFingerprintMd5"] = ssh.FingerprintLegacyMD5(public)
-		out["publicKeyFingerprintSha256"] = ssh.FingerprintSHA256(public)
-	}
-	return out, nil
+	return values{
+		"publicKeyPem":               pemText("PUBLIC KEY", der),
+		"publicKeyOpenssh":           string(ssh.MarshalAuthorizedKey(public)),
+		"publicKeyFingerprintMd5":    ssh.FingerprintLegacyMD5(public),
+		"publicKeyFingerprintSha256": ssh.FingerprintSHA256(public),
+	}, nil
 }
 
 func newCertRequest(in values) (values, error) {
