@@ -2,11 +2,13 @@ package addons
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"gopkg.in/yaml.v3"
 
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
@@ -69,6 +71,31 @@ func (b *builder) release(name string, c chart, args kube.ReleaseArgs, needs []p
 
 func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (*kube.Object, error) {
 	return kube.NewObject(b.ctx, name, args, b.options(needs, opts)...)
+}
+
+// definition makes a custom resource definition from its YAML. Helm installs those in a chart's crds/ once and never upgrades
+// them; this object follows the program. On a stack made before it takes over what Helm has created, which needs force, because
+// Helm owns the fields. It is never deleted: with a definition go all its custom resources.
+func (b *builder) definition(text []byte) (pulumi.Resource, error) {
+	var crd struct {
+		Metadata struct {
+			Name        string
+			Annotations map[string]string
+		}
+		Spec map[string]any
+	}
+	if err := yaml.Unmarshal(text, &crd); err != nil {
+		return nil, fmt.Errorf("custom resource definition: %w", err)
+	}
+	annotations := map[string]string{"pulumi.com/patchForce": "true"}
+	maps.Copy(annotations, crd.Metadata.Annotations)
+	return b.object("definition-"+crd.Metadata.Name, kube.ObjectArgs{
+		APIVersion:  "apiextensions.k8s.io/v1",
+		Kind:        "CustomResourceDefinition",
+		Name:        crd.Metadata.Name,
+		Annotations: annotations,
+		Fields:      kube.Values{"spec": crd.Spec},
+	}, needs(b.args.Cluster.APIReady), pulumi.RetainOnDelete(true))
 }
 
 // Pod security levels of the namespaces: what their pods may do to the host.

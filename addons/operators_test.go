@@ -127,7 +127,7 @@ const clusterOperator = "github.com/rabbitmq/cluster-operator/v2"
 
 func TestRealRabbitMQOperator(t *testing.T) {
 	server := startAPI(t)
-	server.define(clusterOperator)
+	server.applyJSON(jsonOf(t, plainMap(install(t, nil, everything).find(t, definitionOfRabbitMQ).inputs)))
 	server.kubectl("create", "namespace", "rabbitmq-system")
 	// As the chart runs it with the program's values.
 	run(t, "env", "KUBECONFIG="+server.kubeconfig, "OPERATOR_NAMESPACE=rabbitmq-system", "ENABLE_WEBHOOKS=false",

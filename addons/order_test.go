@@ -45,6 +45,7 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"argo-cd", "release-gate-applications", "Argo CD deletes what Applications deployed"},
 	{"release-gate-applications", "root-application", "Argo CD deploys anew what the gate removes"},
 
+	{definitionOfRabbitMQ, "rabbitmq-cluster-operator", "the operator watches its custom resources"},
 	{"rabbitmq-cluster-operator", "release-gate-rabbitmq", "the operator removes the finalizer of clusters"},
 	{"release-gate-rabbitmq", "rabbitmq", "the operator removes the finalizer"},
 	{"release-gate-rabbitmq", "release-gate-applications", "Applications have clusters"},
@@ -103,7 +104,7 @@ func TestNothingWaitsWithoutACause(t *testing.T) {
 func TestOnlyWhatDiesWithItsNodesIsDropped(t *testing.T) {
 	dropped := map[string]bool{
 		"namespace-tigera-operator": true, "calico-crds": true, "calico": true,
-		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true,
+		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true, definitionOfRabbitMQ: true,
 	}
 	for _, entry := range install(t, nil, everything).resources {
 		if strings.HasPrefix(entry.kind, "kubernetes:") && entry.retained != dropped[entry.name] {

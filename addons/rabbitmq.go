@@ -1,6 +1,7 @@
 package addons
 
 import (
+	_ "embed"
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -11,6 +12,11 @@ import (
 
 // dataNamespace holds the data services.
 const dataNamespace = "data"
+
+// rabbitmqDefinition has to be that of the operator in rabbitmqChart.
+//
+//go:embed definitions/rabbitmqclusters.rabbitmq.com.yaml
+var rabbitmqDefinition []byte
 
 // rabbitmq installs the operator, and one cluster of it: operator with its definitions, then the cluster, then its
 // pods. On destroy the cluster goes through its gate while the operator lives, which alone removes its finalizer.
@@ -23,10 +29,15 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
+	definition, err := b.definition(rabbitmqDefinition)
+	if err != nil {
+		return err
+	}
 	operator, err := b.release("rabbitmq-cluster-operator", rabbitmqChart, kube.ReleaseArgs{
 		Namespace: "rabbitmq-system",
 		Values:    rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
-	}, needs(b.root.NodesReady, namespace))
+		SkipCRDs:  true,
+	}, needs(b.root.NodesReady, namespace, definition))
 	if err != nil {
 		return err
 	}

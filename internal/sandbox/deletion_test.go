@@ -198,3 +198,17 @@ func TestAnObjectThatExists(t *testing.T) {
 		t.Errorf("the object was not taken over: its policy is %s", got)
 	}
 }
+
+// A chart that is installed without its definitions leaves them to the program.
+func TestAChartWithoutItsDefinitions(t *testing.T) {
+	u := newTestCluster(t)
+	u.change(u.release(rabbitChart), func(in, _ values) { in["skipCrds"] = true })
+	wantError(t, u.defined("RabbitmqCluster"), "installed without its definitions")
+	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", values{
+		"metadata": map[string]any{"name": "rabbitmqclusters.rabbitmq.com"},
+		"spec":     map[string]any{"names": map[string]any{"kind": "RabbitmqCluster"}},
+	})
+	if err := u.defined("RabbitmqCluster"); err != nil {
+		t.Error(err)
+	}
+}

@@ -304,8 +304,8 @@ func (a *account) createObject(r *request) (answer, error) {
 	_, kindName, _ := objectToken(r.typ)
 	name, namespace := r.inputs.str("metadata.name"), r.inputs.str("metadata.namespace")
 	known, builtin := kinds[kindName]
-	if owner := definedBy(kindName); owner != "" && a.release(owner) == nil {
-		return answer{}, fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
+	if err := a.defined(kindName); err != nil {
+		return answer{}, err
 	}
 	if known.namespaced || !builtin {
 		if namespace == "" {
@@ -331,6 +331,28 @@ func (a *account) createObject(r *request) (answer, error) {
 	a.put(made)
 	a.settle()
 	return a.awaited(kindName, id, r)
+}
+
+// defined says why the API server does not know a kind: its chart is not installed, or came without definitions and the
+// program has made none.
+func (a *account) defined(kindName string) error {
+	owner := definedBy(kindName)
+	if owner == "" {
+		return nil
+	}
+	release := a.release(owner)
+	switch {
+	case release == nil:
+		return fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
+	case !release.Inputs.flag("skipCrds"):
+		return nil
+	}
+	for _, definition := range a.all("k8s/CustomResourceDefinition") {
+		if definition.Inputs.str("spec.names.kind") == kindName {
+			return nil
+		}
+	}
+	return fmt.Errorf(`no matches for kind %q: the chart %s is installed without its definitions`, kindName, owner)
 }
 
 // awaited is the provider's wait for an object to become ready.
