@@ -2,7 +2,6 @@ package addons
 
 import (
 	_ "embed"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -22,16 +21,12 @@ func (b *builder) backupCredentials(data pulumi.Resource) (pulumi.Resource, erro
 	if !b.cfg.Addons.PostgreSQL.BacksUp() {
 		return nil, nil
 	}
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(b.cfg.Region, "cn-") {
-		suffix = "amazonaws.com.cn"
-	}
 	return b.args.Cluster.OnControlPlane(b.ctx, "postgresql-backup-credentials", cluster.Step{
 		Name: "backup-credentials",
 		Run: cluster.Script{Text: backupCredentialsScript, Env: map[string]pulumi.StringInput{
 			"ROLE_ARN":     b.args.DatabaseBackupRole,
 			"AWS_REGION":   pulumi.String(b.cfg.Region),
-			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + suffix),
+			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + b.cfg.DNSSuffix()),
 			// Another machine behind the same address gets the timer too.
 			"MACHINE": b.args.Cluster.MachineID,
 		}},

@@ -95,6 +95,8 @@ func TestECRFailuresAreNamed(t *testing.T) {
 		name, image, want string
 		refuse            bool
 	}{
+		{"no right in the European Sovereign Cloud", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/x", "refuses: User is not authorized", true},
+		{"another top-level domain", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.org/x", "not an image in ECR", false},
 		{"another registry", "docker.io/library/redis:8", "not an image in ECR: docker.io/library/redis:8", false},
 		{"a name that only looks like it", "example.com/123456789012.dkr.ecr.eu-central-1.amazonaws.com/x", "not an image in ECR", false},
 		{"no right", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/x", "refuses: User is not authorized to perform ecr:GetAuthorizationToken", true},

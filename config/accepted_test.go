@@ -86,7 +86,7 @@ func TestRegions(t *testing.T) {
 		"eu-central-1": "aws", "us-gov-west-1": "aws-us-gov", "ap-southeast-7": "aws", "cn-northwest-1": "aws-cn",
 		"il-central-1": "aws", "mx-central-1": "aws", "eusc-de-east-1": "aws-eusc",
 	} {
-		if got := partition(region); got != want {
+		if got := partitionOf(region).name; got != want {
 			t.Errorf("%s is in partition %q, want %s", region, got, want)
 		}
 		if _, err := loadText(t, "dev", "aws:region: "+region); err != nil {

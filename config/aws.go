@@ -55,19 +55,30 @@ func (c *Config) SweepEnvironment() map[string]string {
 	return all
 }
 
-// regions are the public regions of AWS by partition. Regions of isolated partitions are absent: their endpoints have
-// domain names of their own, which the program does not know.
-var regions = map[string][]string{
-	"aws": {
+// awsPartition is a part of AWS with accounts, ARNs and domain names of its own.
+type awsPartition struct {
+	// name is the second word of every ARN, such as aws-cn.
+	name string
+	// dnsSuffix ends the host names of services, such as amazonaws.com.cn.
+	dnsSuffix string
+	// principalSuffix ends the names of service principals in IAM policies.
+	principalSuffix string
+	regions         []string
+}
+
+// partitions are the public partitions of AWS. Isolated partitions are absent: their endpoints have domain names of
+// their own, which the program does not know. Every other package reads this table by Partition and its siblings.
+var partitions = []awsPartition{
+	{"aws", "amazonaws.com", "amazonaws.com", []string{
 		"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
 		"ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
 		"ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1",
 		"eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1",
 		"me-west-1", "mx-central-1", "sa-east-1", "sa-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
-	},
-	"aws-cn":     {"cn-north-1", "cn-northwest-1"},
-	"aws-us-gov": {"us-gov-east-1", "us-gov-west-1"},
-	"aws-eusc":   {"eusc-de-east-1"},
+	}},
+	{"aws-cn", "amazonaws.com.cn", "amazonaws.com.cn", []string{"cn-north-1", "cn-northwest-1"}},
+	{"aws-us-gov", "amazonaws.com", "amazonaws.com", []string{"us-gov-east-1", "us-gov-west-1"}},
+	{"aws-eusc", "amazonaws.eu", "amazonaws.com", []string{"eusc-de-east-1"}},
 }
 
 // awsInstead says what to write instead of keys of the AWS provider that the program does not pass on.
@@ -104,14 +115,32 @@ var (
 	profileName    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/%-]([A-Za-z0-9_+=,.@:/% -]*[A-Za-z0-9_+=,.@:/%-])?$`)
 )
 
-// partition is the partition of a region, such as aws-cn; empty for a region that is not in the table.
-func partition(region string) string {
-	for _, name := range sortedKeys(regions) {
-		if slices.Contains(regions[name], region) {
-			return name
+// partitionOf is the partition of a region; the zero value for a region that is not in the table.
+func partitionOf(region string) awsPartition {
+	for _, p := range partitions {
+		if slices.Contains(p.regions, region) {
+			return p
 		}
 	}
-	return ""
+	return awsPartition{}
+}
+
+// Partition is the partition of the stack's region, such as aws-cn.
+func (c *Config) Partition() string { return partitionOf(c.Region).name }
+
+// DNSSuffix ends the host names of AWS services in the stack's region, such as amazonaws.com.cn.
+func (c *Config) DNSSuffix() string { return partitionOf(c.Region).dnsSuffix }
+
+// PrincipalSuffix ends the names of service principals in the stack's partition, such as amazonaws.com.
+func (c *Config) PrincipalSuffix() string { return partitionOf(c.Region).principalSuffix }
+
+// Regions are all regions that aws:region takes.
+func Regions() []string {
+	var all []string
+	for _, p := range partitions {
+		all = append(all, p.regions...)
+	}
+	return all
 }
 
 // aws checks the region and the account.
@@ -142,9 +171,8 @@ func (v *validator) region() {
 		v.awsFault("region", nil, "is not set, and no resource can be created without a region", example)
 	case isolatedRegion.MatchString(region):
 		v.awsFault("region", region, "is in an isolated partition, whose endpoints this program does not know", example)
-	case partition(region) == "":
-		all := slices.Concat(regions["aws"], regions["aws-cn"], regions["aws-us-gov"], regions["aws-eusc"])
-		if near := nearest(region, all); near != "" {
+	case partitionOf(region).name == "":
+		if near := nearest(region, Regions()); near != "" {
 			v.awsFault("region", region, "is not the name of an AWS region", fmt.Sprintf("did you mean %s?", near))
 			return
 		}
@@ -170,7 +198,7 @@ func (v *validator) assumeRole(a AWS) {
 		return
 	}
 	parts := roleARN.FindStringSubmatch(role.RoleARN)
-	own := partition(v.c.Region)
+	own := v.c.Partition()
 	switch {
 	case role.RoleARN == "":
 		v.awsFault("assumeRole.roleArn", nil, "is missing: the other fields of aws:assumeRole belong to a role", example)

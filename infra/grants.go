@@ -136,7 +136,7 @@ func (s *site) volumes(vpc string) policy {
 		// the right to it, a new volume vanishes right after it was made.
 		allow("Key", []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"},
 			[]string{s.arn("kms", s.cfg.Region, s.accountID, "key/*")},
-			equals("kms:ViaService", "ec2."+s.cfg.Region+"."+s.dnsSuffix())),
+			map[string]operands{"StringEquals": {"kms:ViaService": s.ec2Names()}}),
 	)
 }
 
@@ -229,4 +229,14 @@ func elbActions(names ...string) []string {
 		actions[i] = "elasticloadbalancing:" + n
 	}
 	return actions
+}
+
+// ec2Names are the names under which EC2 may use a key. In the European Sovereign Cloud, host names and service principals
+// end differently, and the key's condition takes both.
+func (s *site) ec2Names() []string {
+	names := []string{"ec2." + s.cfg.Region + "." + s.cfg.PrincipalSuffix()}
+	if s.cfg.DNSSuffix() != s.cfg.PrincipalSuffix() {
+		names = append(names, "ec2."+s.cfg.Region+"."+s.cfg.DNSSuffix())
+	}
+	return names
 }

@@ -2,9 +2,13 @@ package infra
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/config"
 )
 
 // grants are the parsed inline policies of a node's role in a stack, by name.
@@ -188,12 +192,33 @@ func TestPolicyTextIsStable(t *testing.T) {
 	}
 }
 
-func TestPartitions(t *testing.T) {
-	for region, want := range map[string]string{
-		"eu-central-1": "aws", "us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov",
-	} {
-		if got := partitionOf(region); got != want {
-			t.Errorf("partition of %s = %s, want %s", region, got, want)
+// In every region that settings accept, each ARN and service principal is of the region's partition.
+func TestEveryRegionHasItsPartition(t *testing.T) {
+	for _, region := range config.Regions() {
+		w := deploy(t, "dev", settings{"aws:region": region})
+		partition, principal := "aws", "ec2.amazonaws.com\""
+		switch {
+		case strings.HasPrefix(region, "cn-"):
+			partition, principal = "aws-cn", "ec2.amazonaws.com.cn\""
+		case strings.HasPrefix(region, "us-gov-"):
+			partition = "aws-us-gov"
+		case strings.HasPrefix(region, "eusc-"):
+			partition = "aws-eusc"
+		}
+		for _, kind := range []string{"Role", "RolePolicy", "RolePolicyAttachment"} {
+			for name, r := range w.all(kind) {
+				text := fmt.Sprint(r.Inputs.Mappable())
+				for _, arn := range regexp.MustCompile(`arn:[a-z-]+:`).FindAllString(text, -1) {
+					if arn != "arn:"+partition+":" {
+						t.Errorf("%s: %s %s has an ARN of another partition: %s", region, kind, name, arn)
+					}
+				}
+			}
+		}
+		for _, node := range []string{"control-plane", "worker"} {
+			if trust := w.all("Role")["dev-"+node].at("assumeRolePolicy").StringValue(); !strings.Contains(trust, principal) {
+				t.Errorf("%s: a %s node is not %s in %s", region, node, principal, trust)
+			}
 		}
 	}
 }

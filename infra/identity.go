@@ -51,7 +51,7 @@ func newIdentity(s *site, parent pulumi.Resource, storage *Storage, network *Net
 func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.ResourceOption) error {
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description:      pulumi.Sprintf("What a %s node of cluster %s may do", name, s.cfg.Cluster.Name),
-		AssumeRolePolicy: pulumi.String(assumedBy("ec2." + s.dnsSuffix()).JSON()),
+		AssumeRolePolicy: pulumi.String(assumedBy("ec2." + s.cfg.PrincipalSuffix()).JSON()),
 		Tags:             s.tags(name),
 	}, opts...)
 	if err != nil {
@@ -83,12 +83,4 @@ func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.Res
 		Tags: s.tags(name),
 	}, opts...)
 	return err
-}
-
-// dnsSuffix ends the names of AWS service principals.
-func (s *site) dnsSuffix() string {
-	if s.partition == "aws-cn" {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
 }

@@ -25,7 +25,7 @@ type site struct {
 }
 
 func newSite(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*site, error) {
-	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: partitionOf(cfg.Region)}
+	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: cfg.Partition()}
 	var err error
 	if s.provider, err = aws.NewProvider(ctx, "aws", providerArgs(cfg), pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("configure the AWS provider: %w", err)
@@ -139,15 +139,4 @@ func with(opts []pulumi.ResourceOption, more ...pulumi.ResourceOption) []pulumi.
 
 func (s *site) arn(service, region, account, resource string) string {
 	return strings.Join([]string{"arn", s.partition, service, region, account, resource}, ":")
-}
-
-// partitionOf is the part of AWS that a region belongs to; it is the second word of every ARN there.
-func partitionOf(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }

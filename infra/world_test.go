@@ -82,7 +82,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	switch args.TypeToken {
 	case "aws:s3/bucketV2:BucketV2":
 		set("bucket", args.Name+"-0a1b2c3")
-		set("arn", "arn:"+partitionOf(w.cfg.Region)+":s3:::"+args.Name+"-0a1b2c3")
+		set("arn", "arn:"+w.cfg.Partition()+":s3:::"+args.Name+"-0a1b2c3")
 	case "aws:ec2/instance:Instance":
 		set("publicIp", "public-ip-of-"+args.Name)
 		set("privateIp", "private-ip-of-"+args.Name)
@@ -91,7 +91,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		set("allocationId", "eipalloc-"+args.Name)
 	case "aws:iam/instanceProfile:InstanceProfile", "aws:iam/role:Role":
 		set("name", args.Name)
-		set("arn", "arn:"+partitionOf(w.cfg.Region)+":iam::123456789012:role/"+args.Name)
+		set("arn", "arn:"+w.cfg.Partition()+":iam::123456789012:role/"+args.Name)
 	case "aws:ec2/keyPair:KeyPair":
 		set("keyName", args.Name)
 	case "tls:index/privateKey:PrivateKey":

@@ -17,9 +17,9 @@ die() { printf 'ecr-credentials: %s\n' "$*" >&2; exit 1; }
 
 request=$(cat)
 image=$(sed -n 's/.*"image" *: *"\([^"]*\)".*/\1/p' <<<"$request")
-[[ $image =~ ^([0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?)/ ]] || die "not an image in ECR: ${image:-nothing}"
+[[ $image =~ ^([0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.(amazonaws\.(com|com\.cn|eu)))/ ]] || die "not an image in ECR: ${image:-nothing}"
 registry=${BASH_REMATCH[1]} region=${BASH_REMATCH[2]}
-endpoint=${ECR_ENDPOINT:-https://api.ecr.$region.amazonaws.com${BASH_REMATCH[3]}}
+endpoint=${ECR_ENDPOINT:-https://api.ecr.$region.${BASH_REMATCH[3]}}
 
 # field NAME < json: the text at a key, whatever line it is on.
 field() { tr -d '\n' | sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p"; }

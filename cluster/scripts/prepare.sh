@@ -314,7 +314,7 @@ put "$KUBELET_PLUGINS/credentials.yaml" <<-'TEXT' || true
 	providers:
 	- name: ecr-credentials
 	  apiVersion: credentialprovider.kubelet.k8s.io/v1
-	  matchImages: ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn"]
+	  matchImages: ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn", "*.dkr.ecr.*.amazonaws.eu"]
 	  defaultCacheDuration: 6h0m0s
 TEXT
 
