@@ -119,8 +119,11 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 		if err := ctx.RegisterResource("test:index:Machine", "machine", pulumi.Map{}, machine); err != nil {
 			return err
 		}
-		made, err := cluster.New(ctx, clusterArgs(cfg, machine))
+		made, err := cluster.New(ctx, cfg.Cluster.Name)
 		if err != nil {
+			return err
+		}
+		if err := made.Build(ctx, clusterArgs(cfg, machine)); err != nil {
 			return err
 		}
 		args := Args{

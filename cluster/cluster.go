@@ -35,7 +35,7 @@ type Host struct {
 	Needs []pulumi.Resource
 }
 
-// Args are the inputs of New.
+// Args are the inputs of Build.
 type Args struct {
 	Config        *config.Config
 	Hosts         []Host
@@ -65,52 +65,61 @@ type Cluster struct {
 	// Joined holds the last step of every host.
 	Joined []pulumi.Resource
 
+	pki          *pki
+	commands     *command.Provider
 	controlPlane host
 	nodeNames    []string
 }
 
-// New makes the cluster. All hosts are prepared at once; workers join when the control plane is initialised, without
-// regard to each other.
-func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
-	cfg := args.Config
-	rel, err := releaseOf(cfg.Cluster.KubernetesVersion)
-	if err != nil {
-		return nil, err
-	}
-	first, err := controlPlaneOf(args.Hosts)
-	if err != nil {
-		return nil, err
-	}
-	name := cfg.Cluster.Name
-	c := &Cluster{Machine: first.Machine, MachineID: first.ProviderID}
+// New makes the keys and authorities of a cluster. Build makes the rest, once there are machines. The two are apart because
+// machines depend on Identity.
+func New(ctx *pulumi.Context, name string) (*Cluster, error) {
+	c := &Cluster{}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	commands, keys, err := c.providers(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	c.Kubeconfig = kubeconfig(name, args.PublicEndpoint, keys.cluster, "admin", keys.admin)
-	s := steps{cfg: cfg, release: rel, pki: keys, args: args}
+	return c, c.keys(ctx, name)
+}
 
-	c.controlPlane = newHost(first, args.SSHPrivateKey, commands, c)
+// Identity returns what a running control plane is recognised by. The machines depend on it, so that destroy removes it after
+// them: an `up` after an interrupted destroy then finds the keys of every machine that still runs.
+func (c *Cluster) Identity() []pulumi.Resource { return c.pki.identity() }
+
+// Build makes the cluster on its hosts. All hosts are prepared at once; workers join when the control plane is initialised,
+// without regard to each other.
+func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
+	cfg := args.Config
+	rel, err := releaseOf(cfg.Cluster.KubernetesVersion)
+	if err != nil {
+		return err
+	}
+	first, err := controlPlaneOf(args.Hosts)
+	if err != nil {
+		return err
+	}
+	name := cfg.Cluster.Name
+	c.Machine, c.MachineID = first.Machine, first.ProviderID
+	c.Kubeconfig = kubeconfig(name, args.PublicEndpoint, c.pki.cluster, "admin", c.pki.admin)
+	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args}
+
+	c.controlPlane = newHost(first, args.SSHPrivateKey, c.commands, c)
 	prepared, err := c.prepare(ctx, s, first, c.controlPlane)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first),
 		dependsOn(append([]pulumi.Resource{prepared}, args.APIRecords...)...))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first)); err != nil {
-		return nil, err
+		return err
 	}
 	for _, h := range args.Hosts {
 		c.nodeNames = append(c.nodeNames, h.Name)
-		last, err := c.join(ctx, s, h, first, commands)
+		last, err := c.join(ctx, s, h, first)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.Joined = append(c.Joined, last)
 	}
@@ -124,26 +133,27 @@ func New(ctx *pulumi.Context, args Args) (*Cluster, error) {
 		UpsertExistingObjects: pulumi.Bool(true),
 	}, pulumi.Parent(c), dependsOn(c.APIReady))
 	if err != nil {
-		return nil, fmt.Errorf("kubernetes provider: %w", err)
+		return fmt.Errorf("kubernetes provider: %w", err)
 	}
-	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
+	return ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
 }
 
-func (c *Cluster) providers(ctx *pulumi.Context, name string) (*command.Provider, *pki, error) {
-	commands, err := command.NewProvider(ctx, "command", &command.ProviderArgs{}, pulumi.Parent(c))
-	if err != nil {
-		return nil, nil, fmt.Errorf("command provider: %w", err)
+// keys makes the providers, and the PKI with two of them.
+func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
+	var err error
+	if c.commands, err = command.NewProvider(ctx, "command", &command.ProviderArgs{}, pulumi.Parent(c)); err != nil {
+		return fmt.Errorf("command provider: %w", err)
 	}
 	tlsProvider, err := tls.NewProvider(ctx, "cluster-tls", &tls.ProviderArgs{}, pulumi.Parent(c))
 	if err != nil {
-		return nil, nil, fmt.Errorf("tls provider: %w", err)
+		return fmt.Errorf("tls provider: %w", err)
 	}
 	randomProvider, err := random.NewProvider(ctx, "cluster-random", &random.ProviderArgs{}, pulumi.Parent(c))
 	if err != nil {
-		return nil, nil, fmt.Errorf("random provider: %w", err)
+		return fmt.Errorf("random provider: %w", err)
 	}
-	keys, err := newPKI(ctx, name, tlsProvider, randomProvider, c)
-	return commands, keys, err
+	c.pki, err = newPKI(ctx, name, tlsProvider, randomProvider, c)
+	return err
 }
 
 // prepare makes the steps of a host that need no cluster.
@@ -160,11 +170,11 @@ func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi
 }
 
 // join brings a host into the cluster and returns its last step.
-func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host, commands *command.Provider) (pulumi.Resource, error) {
+func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host) (pulumi.Resource, error) {
 	if h.Role == config.ControlPlane {
 		return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane))
 	}
-	on := newHost(h, s.args.SSHPrivateKey, commands, c)
+	on := newHost(h, s.args.SSHPrivateKey, c.commands, c)
 	prepared, err := c.prepare(ctx, s, h, on)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 type recorder struct {
 	mu        sync.Mutex
 	resources map[string]pulumi.MockResourceArgs
+	identity  []pulumi.Resource
 }
 
 const marker = "SECRET-MATERIAL"
@@ -98,8 +99,12 @@ func deploy(t *testing.T, change func(*Args)) *recorder {
 		if change != nil {
 			change(&args)
 		}
-		c, err := New(ctx, args)
+		c, err := New(ctx, args.Config.Cluster.Name)
 		if err != nil {
+			return err
+		}
+		r.identity = c.Identity()
+		if err := c.Build(ctx, args); err != nil {
 			return err
 		}
 		_, err = c.NodesReady(ctx)
@@ -251,6 +256,34 @@ func TestSecretsTravelInStdinOnly(t *testing.T) {
 			t.Errorf("%s logs its output", name)
 		}
 	}
+}
+
+// Whatever init.sh finds on its standard input has to outlive the machines, or a control plane that runs is refused.
+func TestTheIdentityIsAllThatAControlPlaneHolds(t *testing.T) {
+	r := deploy(t, nil)
+	var has []string
+	for _, one := range r.identity {
+		has = append(has, urnOf(t, one))
+	}
+	needs := r.command(t, "master-init").RegisterRPC.GetPropertyDependencies()["stdin"].GetUrns()
+	if len(needs) == 0 {
+		t.Fatal("the step depends on no key")
+	}
+	for _, urn := range needs {
+		if !slices.Contains(has, urn) {
+			t.Errorf("%s may be deleted while the control plane runs", urn)
+		}
+	}
+}
+
+func urnOf(t *testing.T, r pulumi.Resource) string {
+	t.Helper()
+	found := make(chan string, 1)
+	r.URN().ApplyT(func(urn pulumi.URN) string {
+		found <- string(urn)
+		return ""
+	})
+	return <-found
 }
 
 func TestWorkersAreDrainedAndTheControlPlaneIsNot(t *testing.T) {

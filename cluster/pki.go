@@ -16,8 +16,9 @@ type pki struct {
 	cluster, frontProxy, etcd authority
 	serviceAccount            *tls.PrivateKey
 	admin, join               clientCert
-	// encryptionKey is base64 of 32 bytes, for Secrets at rest.
-	encryptionKey pulumi.StringOutput
+	// encryptionBytes are the 32 bytes for Secrets at rest; encryptionKey is base64 of them.
+	encryptionBytes *random.RandomBytes
+	encryptionKey   pulumi.StringOutput
 }
 
 // authority is a self-signed certificate and its key, both PEM.
@@ -77,12 +78,12 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 	if p.join, err = newClientCert(ctx, "join", "kubeadm-aws:join", joinGroup, p.cluster, opts); err != nil {
 		return nil, err
 	}
-	key, err := random.NewRandomBytes(ctx, "encryption-at-rest", &random.RandomBytesArgs{Length: pulumi.Int(32)},
+	p.encryptionBytes, err = random.NewRandomBytes(ctx, "encryption-at-rest", &random.RandomBytesArgs{Length: pulumi.Int(32)},
 		pulumi.Parent(p), pulumi.Provider(randomProvider))
 	if err != nil {
 		return nil, fmt.Errorf("encryption key: %w", err)
 	}
-	p.encryptionKey = pulumi.ToSecret(key.Base64).(pulumi.StringOutput)
+	p.encryptionKey = pulumi.ToSecret(p.encryptionBytes.Base64).(pulumi.StringOutput)
 	return p, ctx.RegisterResourceOutputs(p, pulumi.Map{"clusterAuthority": p.cluster.cert.CertPem})
 }
 
@@ -143,6 +144,17 @@ func newClientCert(ctx *pulumi.Context, name, user, group string, by authority, 
 		return clientCert{}, fmt.Errorf("certificate %s: %w", name, err)
 	}
 	return clientCert{key: key, cert: cert}, nil
+}
+
+// identity is every resource that files comes from: init.sh refuses a running control plane whose files are others.
+func (p *pki) identity() []pulumi.Resource {
+	return []pulumi.Resource{
+		p.cluster.key, p.cluster.cert,
+		p.frontProxy.key, p.frontProxy.cert,
+		p.etcd.key, p.etcd.cert,
+		p.serviceAccount,
+		p.encryptionBytes,
+	}
 }
 
 // files are the parts of the PKI that a control plane holds, by their path below /etc/kubernetes. kubeadm makes the

@@ -48,62 +48,69 @@ type Infra struct {
 	APIRecords []pulumi.Resource
 	// MustOutliveAddons is what the controllers in the cluster need until they are gone: policies, routes, nodes.
 	MustOutliveAddons []pulumi.Resource
+
+	site *site
 }
 
-// New makes everything AWS has to give to a cluster and returns as soon as it is declared; outputs are known when it exists.
-// Before the first resource it asks AWS whether the account can hold what does not exist yet.
+// New asks AWS whether the account can hold what does not exist yet. It makes nothing; Build does.
 func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error) {
-	in, err := build(ctx, cfg, exists)
+	in := &Infra{}
+	err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in)
+	if err == nil {
+		in.site, err = newSite(ctx, cfg, exists, in)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("infra: %w", err)
 	}
 	return in, nil
 }
 
-func build(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error) {
-	in := &Infra{}
-	if err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in); err != nil {
-		return nil, err
+// Build makes everything AWS has to give to a cluster and returns as soon as it is declared; outputs are known when it exists.
+// The instances depend on clusterIdentity: it exists before them and until they are deleted.
+func (in *Infra) Build(clusterIdentity []pulumi.Resource) error {
+	if err := in.build(clusterIdentity); err != nil {
+		return fmt.Errorf("infra: %w", err)
 	}
-	s, err := newSite(ctx, cfg, exists, in)
-	if err != nil {
-		return nil, err
-	}
+	return nil
+}
+
+func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
+	s, cfg := in.site, in.site.cfg
 	network, err := newNetwork(s, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	firewall, err := newFirewall(s, in, network)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	storage, err := newStorage(s, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	identity, err := newIdentity(s, in, storage, network)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	keys, err := newKeys(s, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	registry, err := newRegistry(s, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	sweep, err := newSweep(s, in, network, firewall)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	instances, err := newInstances(s, in, network, firewall, identity, keys, sweep)
+	instances, err := newInstances(s, in, network, firewall, identity, keys, append(slices.Clone(clusterIdentity), sweep.Command))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dns, err := newDNS(s, in, network, instances)
 	if err != nil {
-		return nil, err
+		return err
 	}
 
 	in.Provider = s.provider
@@ -128,7 +135,7 @@ func build(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, erro
 	for _, n := range in.Nodes {
 		in.MustOutliveAddons = append(append(in.MustOutliveAddons, n.Instance), n.Needs...)
 	}
-	return in, ctx.RegisterResourceOutputs(in, pulumi.Map{
+	return s.ctx.RegisterResourceOutputs(in, pulumi.Map{
 		"vpcId":       in.VPCID,
 		"apiEndpoint": in.APIPublicEndpoint,
 	})

@@ -35,7 +35,8 @@ var images = map[string]image{
 	"debian-12":    {"/aws/service/debian/release/12/latest/amd64", "admin"},
 }
 
-func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *Firewall, identity *Identity, keys *Keys, sweep *Sweep) (*Instances, error) {
+// newInstances makes the machines and addresses, which need the sweep and the identity of the cluster until they are deleted.
+func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *Firewall, identity *Identity, keys *Keys, needs []pulumi.Resource) (*Instances, error) {
 	in := &Instances{Machines: map[string]*ec2.Instance{}, Addresses: map[string]*ec2.Eip{}}
 	opts, err := s.component("Instances", "instances", in, parent)
 	if err != nil {
@@ -46,7 +47,7 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 		return nil, err
 	}
 	// The sweep waits for every route and rule, so one dependency stands for them all.
-	opts = with(opts, pulumi.DependsOn([]pulumi.Resource{sweep.Command}))
+	opts = with(opts, pulumi.DependsOn(needs))
 	for _, n := range s.cfg.Nodes {
 		machine, err := in.launch(s, n, ami, network, firewall, identity, keys, opts)
 		if err != nil {

@@ -49,6 +49,17 @@ func TestWhatOutlivesTheAddons(t *testing.T) {
 	}
 }
 
+// A control plane that runs is recognised by its authorities. After an interrupted destroy the next up needs them.
+func TestTheClusterIdentityOutlivesTheInstances(t *testing.T) {
+	w := deploy(t, "dev", nil)
+	authority := urn(w.one("Authority", "authority").MockResourceArgs)
+	for name, r := range w.all("Instance") {
+		if !w.needs(r)[authority] {
+			t.Errorf("the authorities may be deleted while %s runs", name)
+		}
+	}
+}
+
 func TestControlPlaneNeedsItsAddressAndGrants(t *testing.T) {
 	w := deploy(t, "dev", nil)
 	for _, n := range w.infra.Nodes {

@@ -64,8 +64,15 @@ func try(t *testing.T, stack string, over settings) (*world, error) {
 	w := &world{t: t, cfg: load(t, stack, over), resources: map[string]registered{}, calls: map[string]resource.PropertyMap{}}
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		in, err := New(ctx, w.cfg, Exists{})
+		if err != nil {
+			return err
+		}
 		w.infra = in
-		return err
+		var authority pulumi.CustomResourceState
+		if err := ctx.RegisterResource("test:index:Authority", "authority", nil, &authority); err != nil {
+			return err
+		}
+		return in.Build([]pulumi.Resource{&authority})
 	}, pulumi.WithMocks(config.Namespace, stack, w))
 	return w, err
 }

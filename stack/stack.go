@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/infra"
 )
 
-// Deploy is the Pulumi program: configuration -> AWS resources -> kubeadm cluster -> add-ons -> exports.
+// Deploy is the Pulumi program: configuration -> keys of the cluster -> AWS resources -> kubeadm cluster -> add-ons -> exports.
 func Deploy(ctx *pulumi.Context) error {
 	cfg, err := config.FromContext(ctx)
 	if err != nil {
@@ -31,8 +31,14 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	kube, err := cluster.New(ctx, clusterArgs(cfg, aws))
+	kube, err := cluster.New(ctx, cfg.Cluster.Name)
 	if err != nil {
+		return err
+	}
+	if err := aws.Build(kube.Identity()); err != nil {
+		return err
+	}
+	if err := kube.Build(ctx, clusterArgs(cfg, aws)); err != nil {
 		return err
 	}
 	platform, err := addons.Install(ctx, addonsArgs(cfg, aws, kube))
