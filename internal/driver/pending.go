@@ -26,12 +26,12 @@ func (s *session) settle(ctx context.Context, p *place, dead bool) (deployment, 
 		return deployment{}, err
 	}
 	cut, adopted := state.creating(), state.unread()
-	if len(state.Pending) > 0 {
+	if again := slices.Concat(state.changing(), state.begunSteps(), state.unregistered()); len(state.Pending)+len(again) > 0 {
 		ids, err := s.search(ctx, p, state, cut)
 		if err != nil {
 			return deployment{}, err
 		}
-		changed, err := adopt(exported, ids, slices.Concat(state.changing(), state.begunSteps()))
+		changed, err := adopt(exported, ids, again)
 		if err != nil {
 			return deployment{}, err
 		}
@@ -60,6 +60,9 @@ func (s *session) settle(ctx context.Context, p *place, dead bool) (deployment, 
 
 // search returns the ids of those things that exist, or may, by URN. Whether a thing exists of which the id is known shows when it is read.
 func (s *session) search(ctx context.Context, p *place, state deployment, cut []stateResource) (map[string]string, error) {
+	if len(state.Pending) == 0 {
+		return nil, nil
+	}
 	message := "An earlier run was killed."
 	things := slices.DeleteFunc(slices.Clone(cut), func(r stateResource) bool { return !counted(r.Type, r.Custom) })
 	if n := len(things); n > 0 {

@@ -40,6 +40,27 @@ func (d deployment) begunSteps() []string {
 	return d.begun(func(r stateResource) bool { return strings.HasPrefix(r.Type, "command:") })
 }
 
+// unregistered are the join steps of workers whose node step was deleted, or may be. That delete takes the Node out of the
+// cluster, and a kubelet that goes on running registers its Node only when it starts. The join step restarts it.
+func (d deployment) unregistered() []string {
+	registered := map[string]bool{}
+	begun := d.begunSteps()
+	for _, r := range d.Resources {
+		node, step, ok := hostStep(r.URN, r.Inputs)
+		if ok && step == "node" && !r.Delete && !r.PendingReplacement && !slices.Contains(begun, r.URN) {
+			registered[node] = true
+		}
+	}
+	var urns []string
+	for _, r := range d.Resources {
+		node, step, ok := hostStep(r.URN, r.Inputs)
+		if ok && step == "join" && !r.Delete && !registered[node] {
+			urns = append(urns, r.URN)
+		}
+	}
+	return urns
+}
+
 func (d deployment) begun(of func(stateResource) bool) []string {
 	var urns []string
 	for _, op := range d.Pending {

@@ -145,6 +145,36 @@ func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	}
 }
 
+// A worker was drained and its Node deleted, and then its machine stays after all: its kubelet runs and does not register by
+// itself, so it is restarted.
+func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
+  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
+  kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
+		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	running := dir
+	for _, e := range [][2]string{
+		{"KILL", "delete after Command::worker-1-node"},       // the engine does not know that it is deleted
+		{"KILL", "delete before instance:Instance::worker-1"}, // it does
+		{"INT", "delete after Command::worker-1-node"},
+	} {
+		t.Run(e[0]+" "+e[1], func(t *testing.T) {
+			dir := t.TempDir()
+			copyTree(t, running, dir)
+			edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 1", "zone: 2")
+			if !endAt(t, dir, "up", e[0], e[1]) {
+				t.Fatal("it did not end there")
+			}
+			edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 2", "zone: 1")
+			bringUp(t, dir)
+		})
+	}
+}
+
 // A machine that is replaced is deleted first, and what ran on it runs anew: cut off in the middle of that, nothing is there twice.
 func TestAKilledReplacementConverges(t *testing.T) {
 	needCLI(t)

@@ -22,6 +22,7 @@ type stateResource struct {
 	ID                   string              `json:"id"`
 	Custom               bool                `json:"custom"`
 	Delete               bool                `json:"delete"`
+	PendingReplacement   bool                `json:"pendingReplacement"`
 	External             bool                `json:"external"`
 	Protect              bool                `json:"protect"`
 	RetainOnDelete       bool                `json:"retainOnDelete"`
