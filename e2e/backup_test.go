@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// told is what a backup tells the cluster about itself.
-type told struct {
+// backupNote is the annotation of the cluster that a backup writes.
+type backupNote struct {
 	key string
 	at  time.Time
 }
 
 // lastBackup reads it from the node; it is empty before the first backup.
-func (c *cluster) lastBackup(t *testing.T) told {
+func (c *cluster) lastBackup(t *testing.T) backupNote {
 	t.Helper()
 	notes := c.nodes(t)["master"].Metadata.Annotations
 	at, err := time.Parse(time.RFC3339, notes["kubeadm-aws/last-backup"])
 	if err != nil && notes["kubeadm-aws/last-backup"] != "" {
 		t.Errorf("kubeadm-aws/last-backup: %v", err)
 	}
-	return told{notes["kubeadm-aws/last-backup-key"], at}
+	return backupNote{notes["kubeadm-aws/last-backup-key"], at}
 }
 
 // backup takes a snapshot now and returns its key.
@@ -42,7 +42,7 @@ func (c *cluster) backup(t *testing.T) string {
 	return now.key
 }
 
-// The schedule is changed to a minute that is near. What comes then comes from systemd: nobody starts it.
+// The schedule is changed to the next minutes, so that systemd starts the backup.
 func timerFires(t *testing.T, s *stack, c *cluster) {
 	b := s.bucket(t)
 	if now := c.lastBackup(t); now.key != "" {

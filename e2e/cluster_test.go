@@ -136,7 +136,7 @@ func (c *cluster) on(t *testing.T, name, script string) string {
 	return out
 }
 
-// started says when the services of a host started: a change means that somebody touched it.
+// started returns the start times of a host's services. A change means that a service was restarted.
 func (c *cluster) started(t *testing.T, name string) string {
 	t.Helper()
 	return c.container(t, name) + "\n" + c.on(t, name, "systemctl show --property ActiveEnterTimestampMonotonic,MainPID kubelet containerd")

@@ -113,7 +113,7 @@ func nodesAsSettings(t *testing.T, _ *stack, c *cluster) {
 				t.Errorf("%s: label %s is %q, want %q", name, k, got, v)
 			}
 		}
-		// This also says that the taints of the start are gone.
+		// This also shows that the taints of the start were removed.
 		if !slices.Equal(n.taints(), want.taints) {
 			t.Errorf("%s: taints %v, want %v", name, n.taints(), want.taints)
 		}
@@ -186,7 +186,7 @@ func audited(t *testing.T, _ *stack, c *cluster) {
 	}
 }
 
-// kubeconfigFile is what the tests read of a kubeconfig.
+// kubeconfigFile has the fields of a kubeconfig that the tests read.
 type kubeconfigFile struct {
 	Clusters []struct {
 		Cluster struct {
@@ -282,7 +282,7 @@ func labelInPlace(t *testing.T, s *stack, c *cluster) {
 	t.Logf("FIGURE label change: %.1f s", r.took.Seconds())
 }
 
-// A host that shows another key than the pinned one gets no command, the run fails, and goes on when the key is back.
+// A host that shows another key than the pinned one gets no command and the run fails. The next run continues after the key was restored.
 func wrongHostKey(t *testing.T, s *stack, c *cluster) {
 	c.on(t, "worker-1", `cd /etc/ssh && mkdir /root/k && mv ssh_host_ed25519_key* /root/k/ && ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key && systemctl restart ssh`)
 	s.set(t, "kubernetes", map[string]any{"kubelet": map[string]any{"maxPods": 64}})
@@ -355,7 +355,7 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	// Not by events: the node may be gone before its kubelet tells that it was cordoned.
 	evicted := c.on(t, "master", `grep -c '"resource":"pods","namespace":"default","name":"moves-[^}]*"subresource":"eviction"' /var/log/kubernetes/audit/audit.log || true`)
 	if evicted == "0" {
-		t.Error("worker-2 was not drained: nobody asked to evict its pod")
+		t.Error("worker-2 was not drained: its pod got no eviction request")
 	}
 	if after := untouched(); before != after {
 		t.Errorf("other hosts were touched:\n%s\n%s", before, after)
@@ -410,7 +410,7 @@ func nothingLeft(t *testing.T, s *stack) {
 			t.Errorf("%s left: %s %v", what, out, err)
 		}
 	}
-	left, err := filepath.Glob(filepath.Join(s.rehearsal(), "*"))
+	left, err := filepath.Glob(filepath.Join(s.simulation(), "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("files left: %v %v", left, err)
 	}

@@ -162,7 +162,7 @@ type event struct {
 	} `json:"path"`
 }
 
-// result is what a run of the driver did.
+// result is the outcome of a run of the driver.
 type result struct {
 	code   int
 	events []event
@@ -258,13 +258,13 @@ func (s *stack) output(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// rehearsal is where the driver keeps the state and the backend of the stack.
-func (s *stack) rehearsal() string { return filepath.Join(s.dir, ".sandbox", s.name+"-hosts") }
+// simulation is the directory of the driver for the state and the backend of the stack.
+func (s *stack) simulation() string { return filepath.Join(s.dir, ".sandbox", s.name+"-hosts") }
 
 // backend opens the stack's hosts for the time of a test, as the driver does for the time of a run.
 func (s *stack) backend(t *testing.T) *dockerhosts.Backend {
 	t.Helper()
-	b, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.rehearsal(), "hosts"), Log: t.Logf})
+	b, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.simulation(), "hosts"), Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,9 +25,9 @@ type step struct {
 // steps reads the commands with their secrets out of the state, as only who has the passphrase can.
 func (s *stack) steps(t *testing.T) []step {
 	t.Helper()
-	cmd := exec.Command(os.Getenv("PULUMI"), "stack", "export", "--show-secrets", "--stack", s.name, "--cwd", s.rehearsal())
-	cmd.Env = append(os.Environ(), "PULUMI_BACKEND_URL=file://"+filepath.Join(s.rehearsal(), "state"), "PULUMI_CONFIG_PASSPHRASE=rehearsal",
-		"PULUMI_HOME="+filepath.Join(s.rehearsal(), "home"), "PULUMI_SKIP_UPDATE_CHECK=true")
+	cmd := exec.Command(os.Getenv("PULUMI"), "stack", "export", "--show-secrets", "--stack", s.name, "--cwd", s.simulation())
+	cmd.Env = append(os.Environ(), "PULUMI_BACKEND_URL=file://"+filepath.Join(s.simulation(), "state"), "PULUMI_CONFIG_PASSPHRASE=rehearsal",
+		"PULUMI_HOME="+filepath.Join(s.simulation(), "home"), "PULUMI_SKIP_UPDATE_CHECK=true")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("read the state: %v", err)
@@ -86,7 +86,7 @@ func plain(v any) any {
 	return v
 }
 
-// fingerprint is what a step may not change on a host where it ran before: files, services, and for how long they run.
+// fingerprint is what a repeated step must not change on a host: files, services, and the start times of services.
 const fingerprint = `
 find /etc/kubernetes /etc/containerd /etc/cni /etc/apt/sources.list.d /etc/sysctl.d /etc/modules-load.d /etc/systemd/system /usr/local/bin /usr/local/sbin /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env \
 	-type f ! -name '*.tmp' -exec sha256sum {} + 2>/dev/null | sort -k2

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures what a user waits for and prints a table: the build of the program (empty build cache, after a one-line edit), a warm rehearsal, and
-# rehearsals of 4, 20 and 100 nodes. Takes about 10 minutes on 2 cores; run it on an idle machine.
+# Measures the times that a user waits and prints a table: the build of the program (empty build cache, after a one-line
+# edit), a warm simulation, and simulations of 4, 20 and 100 nodes. Takes about 10 minutes on 2 cores; run it on an idle machine.
 #
-#   tools/bench.sh [build] [rehearsal] [scale]      default: all
+#   tools/bench.sh [build] [simulation] [scale]      default: all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,7 @@ row() { printf '%-44s %s\n' "$1" "$2"; }
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f s", b - a }'; }
 
-# Two compilers run at once. The larger figure is what the machine must have, the smaller what the largest one takes by itself.
+# Two compilers run at once. The larger figure is the memory that the machine needs, the smaller that of the largest process.
 build() {
   go mod download
   (while :; do
@@ -34,7 +34,7 @@ build() {
   rm -f "$edited"
 }
 
-rehearsal() {
+simulation() {
   make --no-print-directory driver
   tools/pulumi.sh >/dev/null
   local command began
@@ -63,5 +63,5 @@ scale() {
 }
 
 row 'machine' "$(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo), $(go env GOVERSION)"
-[ $# -gt 0 ] || set -- build rehearsal scale
+[ $# -gt 0 ] || set -- build simulation scale
 for part in "$@"; do "$part"; done

@@ -25,7 +25,7 @@ exec 9>/run/lock/kubeadm-aws-e2e.lock
 flock -n 9 || die "another run is under way on this machine; wait for its end"
 work=$(mktemp -d "${TMPDIR:-/tmp}/kubeadm-aws-e2e.XXXXXX")
 
-# ours prints the processes that run a program of this run or were told its directory.
+# ours prints the processes whose command line contains the directory of this run.
 ours() {
   local p
   for p in /proc/[0-9]*; do

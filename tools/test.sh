@@ -11,7 +11,7 @@ PATH=$(dirname "$moto"):$PATH
 KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$(tools/mirror/build binaries)}
 export PATH KUBEBUILDER_ASSETS
 echo 'Compiling and running all tests; the first time takes some minutes.'
-# A package has ten minutes by default, which the rehearsals in stack/ need on a busy machine.
+# A package has ten minutes by default, which is too short for the simulations in stack/ on a busy machine.
 go test -timeout 45m "$@" ./...
 # The types of Kubernetes itself are in a module of their own, which the program does not depend on.
 # Go's test cache does not see the files that they read outside of their module, hence -count=1.

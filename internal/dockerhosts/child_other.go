@@ -4,5 +4,5 @@ package dockerhosts
 
 import "os/exec"
 
-// endWithUs does nothing: hosts are docker containers beside the program, which needs Linux. The driver compiles everywhere.
+// endWithUs does nothing: docker hosts need Linux. The file exists so that the driver compiles everywhere.
 func endWithUs(*exec.Cmd) {}

@@ -37,7 +37,7 @@ func (c *clients) of(kubeconfig string) (*client, error) {
 	return k, nil
 }
 
-// client adds to a client of an API what that API says of kinds.
+// client is a client of an API with a cache of its kinds.
 type client struct {
 	*kubeapi.Client
 
@@ -45,7 +45,7 @@ type client struct {
 	kinds map[string]kind
 }
 
-// kind is what discovery says of an apiVersion and kind.
+// kind is the answer of discovery for an apiVersion and kind.
 type kind struct {
 	// path is /api/v1 or /apis/<group>/<version>; name is the plural in it.
 	path, name string
@@ -72,7 +72,7 @@ func patiently(ctx context.Context, f func() error) error {
 	}
 }
 
-// isAway reports whether an error says that no healthy API answered.
+// isAway reports whether err means that no healthy API answered.
 func isAway(err error) bool {
 	var connection *url.Error
 	return errors.As(err, &connection) || kubeapi.IsStatus(err, http.StatusServiceUnavailable) ||
@@ -81,7 +81,7 @@ func isAway(err error) bool {
 
 const apiPatience = 20 * time.Second
 
-// kindOf asks discovery; kinds that are not there are asked for again each time.
+// kindOf asks discovery. Only kinds that exist are cached.
 func (c *client) kindOf(ctx context.Context, apiVersion, name string) (kind, error) {
 	key := apiVersion + "/" + name
 	c.mu.Lock()
@@ -120,7 +120,7 @@ func (c *client) kindOf(ctx context.Context, apiVersion, name string) (kind, err
 	return kind{}, fmt.Errorf("%w %s of %s", errUnknownKind, name, apiVersion)
 }
 
-// pathOf is where the object is found.
+// pathOf returns the URL path of the object.
 func (c *client) pathOf(ctx context.Context, object map[string]any) (string, error) {
 	apiVersion, _ := object["apiVersion"].(string)
 	name, _ := object["kind"].(string)

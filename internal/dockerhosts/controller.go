@@ -20,7 +20,7 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// Charts that have a stand-in.
+// The charts that are replaced by this package's controller.
 const (
 	chartCNI   = "tigera-operator"
 	chartCloud = "aws-cloud-controller-manager"
@@ -30,13 +30,13 @@ const (
 	controlInterval = 300 * time.Millisecond
 )
 
-// controller is the stand-in for the CNI and the cloud controller manager, and gives hosts that boot again what a VPC
-// gives them. It looks at the nodes as long as the sandbox runs: nodes that join later are served too.
+// controller replaces the CNI and the cloud controller manager, and restores addresses and records of hosts that boot again.
+// It watches the nodes while the sandbox runs, so that it also serves nodes that join later.
 type controller struct {
 	backend *Backend
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
-	// boots counts the machines that started since the controller runs: what they had in memory is gone.
+	// boots counts the machines that started while the controller runs. A start loses bridges and routes.
 	boots atomic.Int64
 	// plumbed are the nodes, and the boots, that the hosts have the bridges and routes for.
 	plumbed string
@@ -73,7 +73,7 @@ func (c *controller) watchBoots(ctx context.Context) {
 		}
 		c.boots.Add(1)
 	}
-	// Some may have done so while no sandbox ran.
+	// Machines may have booted while the sandbox did not run.
 	all, err := machines(ctx, c.backend.options.Stack)
 	if err != nil && ctx.Err() == nil {
 		c.backend.options.Log("hosts that booted again: %v", err)
@@ -84,7 +84,7 @@ func (c *controller) watchBoots(ctx context.Context) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		again(lines.Text())
 	}
-	_ = events.Wait() // it ends by being killed
+	_ = events.Wait() // always an error, because the context kills it
 }
 
 func (c *controller) run(ctx context.Context) {
@@ -98,13 +98,13 @@ func (c *controller) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		err := c.reconcile(ctx)
-		// An API that does not answer yet, or no longer, is what a controller has to live with; the rest is told once.
+		// An API that does not answer is expected at the start and the end. Other errors are logged once.
 		if err == nil || ctx.Err() != nil || isAway(err) {
 			continue
 		}
 		if text := err.Error(); text != last {
 			last = text
-			c.backend.options.Log("stand-in controllers: %s", text)
+			c.backend.options.Log("node network and taints of the hosts: %s", text)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (c *controller) reconcile(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// node is the part of a Node that the stand-ins look at.
+// node has the fields of a Node that the controller reads.
 type node struct {
 	Metadata struct {
 		Name            string `json:"name"`
@@ -225,7 +225,7 @@ func (c *controller) plumb(ctx context.Context, nodes []node) error {
 	return nil
 }
 
-// plumbing is the script for the host whose pods live in own. Routes of nodes that went away are taken out.
+// plumbing is the script for the host whose pods have the range own. It also removes routes of removed nodes.
 func plumbing(own string, routes map[string]string) string {
 	var cidrs []string
 	for cidr := range routes {
@@ -250,7 +250,7 @@ func conflist(cidr string) string {
  {"type": "portmap", "capabilities": {"portMappings": true}}]}`
 }
 
-// keepChart remembers a release whose chart has a stand-in.
+// keepChart stores a release whose chart the controller replaces.
 func (b *Backend) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
 	chart := path.Base(r.Chart)
 	if chart != chartCNI && chart != chartCloud {

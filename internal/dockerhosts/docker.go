@@ -43,7 +43,7 @@ func run(c *exec.Cmd) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// isGone reports whether docker says that what a command was about does not exist.
+// isGone reports whether err is docker's answer for an object that does not exist.
 func isGone(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "No such") || strings.Contains(strings.ToLower(err.Error()), "not found"))
 }

@@ -330,7 +330,7 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if _, found, err := b.Find(ctx, "i-e2e1"); found || err != nil {
 			t.Errorf("found %v, %v", found, err)
 		}
-		// Its machine is gone, so the address is nobody's.
+		// Its machine is gone, so the address is free.
 		if err := b.ReleaseAddress(ctx, "eipalloc-2"); err != nil {
 			t.Error(err)
 		}

@@ -88,7 +88,7 @@ var (
 	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// containerName is for people: the stack, the name of the instance and, as names are no identity, a part of the id.
+// containerName makes a readable name: the stack, the instance's name and, because names are not unique, a part of its id.
 func (b *Backend) containerName(m sandbox.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {

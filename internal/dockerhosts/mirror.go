@@ -23,7 +23,7 @@ import (
 // is needed only where something listens on all addresses.
 const mirrorPort = 8097
 
-// mirror is the server of packages and images. It is the backend's own: one that somebody else started may end at any time.
+// mirror is the server of packages and images. The backend starts its own, because one of another process may end at any time.
 type mirror struct {
 	port    int
 	pins    pins
@@ -100,8 +100,8 @@ func startMirror(ctx context.Context, b *Backend) (*mirror, error) {
 	return nil, fmt.Errorf("no free port for the mirror on %s among %v", b.network.gateway(), ports)
 }
 
-// free reports whether somebody could listen on the address. The server of a process that was just killed may need a
-// moment to end.
+// free reports whether the address can be listened on. With patient it tries again, because the server of a process that
+// was just killed needs a moment to end.
 func free(address string, patient bool) bool {
 	for attempt := 0; ; attempt++ {
 		l, err := net.Listen("tcp4", address)
@@ -157,7 +157,7 @@ func serveMirror(o Options, address string, port int) (*mirror, error) {
 	m.process.Stderr = &stderr
 	started := make(chan error, 1)
 	go func() {
-		// The signal comes when the thread that started the process ends, so it has to live as long as the process.
+		// The signal comes when the thread that started the process ends, so the thread must not end before the process.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(m.done)

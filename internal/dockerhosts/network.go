@@ -96,7 +96,7 @@ func takenRanges(ctx context.Context, avoid []string) ([]netip.Prefix, error) {
 	out := ""
 	if ids != "" {
 		args := append([]string{"network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"}, strings.Fields(ids)...)
-		// A network that goes away between the two commands is no reason to fail.
+		// A network may be removed between the two commands.
 		if out, err = docker(ctx, args...); err != nil && !isGone(err) {
 			return nil, err
 		}

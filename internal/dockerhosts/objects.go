@@ -78,7 +78,7 @@ func (b *Backend) Delete(ctx context.Context, kubeconfig string, object map[stri
 	return fmt.Errorf("delete %s: %w", title(object), err)
 }
 
-// propagation is what the provider asks for: the foreground, unless an annotation says otherwise.
+// propagation is the provider's deletion policy: foreground, unless the annotation has another one.
 func propagation(object map[string]any) string {
 	metadata, _ := object["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
@@ -105,7 +105,7 @@ func title(object map[string]any) string {
 	return fmt.Sprintf("%v %v", object["kind"], metadata["name"])
 }
 
-// InstallChart makes the namespace of the release and, where there is one, sets the stand-in to work.
+// InstallChart creates the namespace of the release and starts the controller for a chart that it replaces.
 func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r sandbox.ChartRelease) error {
 	if r.Namespace != "" {
 		namespace := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": r.Namespace}}
@@ -116,7 +116,7 @@ func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r sandbox
 	return b.keepChart(kubeconfig, r)
 }
 
-// UninstallChart ends the work of the stand-in. What it did to the hosts stays, as with the charts it stands for.
+// UninstallChart stops the controller for the chart. Its changes on the hosts stay, as those of the real charts do.
 func (b *Backend) UninstallChart(_ context.Context, _ string, r sandbox.ChartRelease) error {
 	return b.dropChart(r)
 }

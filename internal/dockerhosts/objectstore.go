@@ -25,13 +25,13 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// objectStore answers for S3: buckets are directories, and come into being with the first object. Each request has to be
-// signed with the credentials of a role that may use the bucket.
+// objectStore is a small S3 server: buckets are directories, created with the first object. Each request must be signed with
+// the credentials of a role that may use the bucket.
 //
-// It is our own because objects have to outlive the process (the up that restores is another than the one whose cluster was
-// backed up), because it refuses what is signed wrongly or by another role, which emulators let pass, and because a
-// rehearsal on hosts then needs nothing installed. Whoever wants another S3 starts it on the port before: the tests of e2e/
-// do, so that backup and restore are also proven against one that this project did not write.
+// It is written here for three reasons. Objects have to outlive the process, because a later up restores what an earlier one
+// backed up. It refuses requests with a wrong signature or another role, which emulators accept. And a simulation on hosts
+// then needs no further program. Another S3 server that already listens on the port is used instead: the tests of e2e/ start
+// one, so that backup and restore are also tested against a server that this project did not write.
 type objectStore struct {
 	dir string
 	// credentials are those that may use the store.

@@ -10,7 +10,7 @@ func (b *Backend) Overrides() map[string]any {
 		"image.os":                        "debian-12",
 		"mirrors.s3Endpoint":              b.s3Endpoint(),
 		"kubernetes.kubelet.failCgroupV1": false,
-		// The hosts' disk is this machine's, which others fill: that is no reason to evict pods or to delete images.
+		// The hosts share this machine's disk. Other programs fill it, which must not evict pods or delete images.
 		"kubernetes.kubelet.evictionHard":                map[string]any{"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
 		"kubernetes.kubelet.imageGCHighThresholdPercent": 100,
 		"kubernetes.kubeProxy.conntrack":                 map[string]any{"maxPerCore": 0, "min": 0},

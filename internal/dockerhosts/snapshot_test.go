@@ -43,7 +43,7 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A backup is good though the cluster cannot be told of it.
+	// A backup succeeds although its annotation on the cluster cannot be written.
 	if !strings.HasPrefix(key, "e2e/etcd/20") || !strings.Contains(said, "node master cannot say so: the API is away") {
 		t.Errorf("key %q, and it says %q", key, said)
 	}

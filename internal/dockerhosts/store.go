@@ -10,17 +10,17 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// state is what has to survive the process and cannot be read back from docker.
+// state is the data that later processes need and that docker does not store.
 type state struct {
 	// Addresses by allocation id.
 	Addresses map[string]elastic `json:"addresses,omitempty"`
 	// Records of the private zone: name to addresses.
 	Records map[string][]string `json:"records,omitempty"`
-	// Charts that have a stand-in, by chart name.
+	// Charts that the controller replaces, by chart name.
 	Charts map[string]sandbox.ChartRelease `json:"charts,omitempty"`
 	// MirrorPort is where the hosts find packages and images.
 	MirrorPort int `json:"mirrorPort,omitempty"`
-	// Kubeconfig is the last one used: stand-ins go on with it in the next process.
+	// Kubeconfig is the last one used. The controller of the next process uses it.
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 }
 

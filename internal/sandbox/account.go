@@ -15,18 +15,18 @@ import (
 	"sync"
 )
 
-// object is one thing that exists, in the AWS account or in the cluster. Things that controllers make (load balancers,
-// volumes) are objects like those that Pulumi makes, only without a URN.
+// object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers, volumes)
+// is stored like what Pulumi creates, without a URN.
 type object struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 	URN  string `json:"urn,omitempty"`
-	// Inputs are the wishes, State what the account would show beside them. Secrets are hashes in both.
+	// Inputs are what the program asked for; State adds the attributes that AWS would return. Secrets are hashes in both.
 	Inputs values `json:"inputs,omitempty"`
 	State  values `json:"state,omitempty"`
 }
 
-// get looks in the state first, then in the inputs: the view that `aws describe` has.
+// get looks in the state first, then in the inputs, as `aws describe` would show it.
 func (o *object) get(path string) any {
 	if v := o.State.at(path); v != nil {
 		return v
@@ -59,8 +59,8 @@ func (o *object) title() string {
 	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
 }
 
-// account holds everything that exists. Each change is appended to the journal before the call that made it returns,
-// so that what a killed process leaves behind is what its account really held.
+// account holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
+// of a killed process is complete.
 type account struct {
 	// number is the account's id.
 	number string
@@ -72,7 +72,7 @@ type account struct {
 	journal *os.File
 }
 
-// entry is one line of the journal: an object as it is from now on, or only its type and id when it went away.
+// entry is one line of the journal: the new content of an object, or only its type and id when it was removed.
 type entry struct {
 	Gone   bool    `json:"gone,omitempty"`
 	Object *object `json:"object"`
@@ -102,7 +102,7 @@ func openAccount(dir string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
-	// A process that was killed while it wrote leaves half a line, and the change in it was never answered for.
+	// A process that was killed while it wrote leaves an incomplete last line. Its change was never reported to the engine.
 	if err := a.journal.Truncate(int64(whole)); err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
@@ -148,7 +148,7 @@ func (a *account) commit(e entry) {
 		panic(fmt.Sprintf("sandbox account: %v", err)) // values hold nothing that JSON cannot
 	}
 	if _, err := a.journal.Write(append(line, '\n')); err != nil {
-		panic(fmt.Sprintf("sandbox account: write the journal: %v", err)) // going on would make the journal lie
+		panic(fmt.Sprintf("sandbox account: write the journal: %v", err)) // continuing would leave the journal incomplete
 	}
 }
 
@@ -161,7 +161,7 @@ func (a *account) close() error {
 
 func objectKey(typ, id string) string { return typ + " " + id }
 
-// newID returns a hexadecimal text of n digits that depends on the type, who asks and how often it asked before.
+// newID returns n hexadecimal digits that depend on the type, the requester and how often it has asked before.
 func (a *account) newID(typ, who string, n int) string {
 	birth := typ + " " + who
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", birth, a.births[birth]))

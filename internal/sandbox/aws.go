@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// awsProvider serves the resource types of aws_table.go out of the account.
+// awsProvider serves the resource types of aws_table.go from the account.
 type awsProvider struct{ sandbox *Sandbox }
 
 // defaultAccountID is the number in every ARN; see Limits.
 const defaultAccountID = "123456789012"
 
-// awsType is one row of the table: what a resource type asks for, what it shows and when AWS lets go of it.
+// awsType is one row of the table: the inputs, outputs and deletion rules of a resource type.
 type awsType struct {
 	// id is the prefix of a generated id such as "vpc-", or a template of an id made from properties: "{role}:{name}".
 	id string
 	// required inputs; a missing one is refused before anything is planned.
 	required []string
-	// refs are the inputs that name other things.
+	// refs are the inputs that name other resources.
 	refs []ref
 	// unique are inputs that, taken together, no two objects of the type may share.
 	unique []string
@@ -30,9 +30,9 @@ type awsType struct {
 	replace []string
 	// deleteFirst makes such a replacement delete the old one before it makes the new one.
 	deleteFirst bool
-	// check is what AWS says at creation and update beyond references and uniqueness.
+	// check returns the error that AWS would return at creation and update, beyond references and uniqueness. May be nil.
 	check func(c *awsCall) error
-	// outputs beside the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a func(*awsCall) any.
+	// outputs in addition to the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a func(*awsCall) any.
 	outputs map[string]any
 	// created and deleted are side effects in the account.
 	created, deleted func(c *awsCall)
@@ -42,7 +42,7 @@ type awsType struct {
 	untagged bool
 }
 
-// hold is what a reference means for the deletion of its target.
+// hold is the effect of a reference on the deletion of its target.
 type hold int
 
 const (
@@ -163,7 +163,8 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	return answer{id: c.object.ID, outputs: c.shown(t)}, nil
 }
 
-// finish makes the object on the backend. Who is killed meanwhile leaves the mark, and the next one to read the object goes on.
+// finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the next read
+// of the object then calls finish again.
 func (c *awsCall) finish() error {
 	if backendCreate[c.typ] == nil || c.backend == nil {
 		return nil
@@ -176,7 +177,7 @@ func (c *awsCall) finish() error {
 	return nil
 }
 
-// refreshOutputs computes what the object shows from the table.
+// refreshOutputs computes the outputs of the object from the table.
 func (c *awsCall) refreshOutputs(t awsType) {
 	for _, key := range sortedKeys(t.outputs) {
 		switch v := t.outputs[key].(type) {
@@ -246,7 +247,7 @@ func (c *awsCall) expand(template string) string {
 	}
 }
 
-// checkAgainstAccount is what AWS would say to the inputs.
+// checkAgainstAccount returns the error that AWS would return for the inputs.
 func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 	for _, ref := range t.refs {
 		for _, name := range c.inputs.strings(ref.field) {
@@ -319,7 +320,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
 	c.object = a.change(found, func(_, state values) {
-		delete(state, drifted) // the program's inputs count again
+		delete(state, drifted) // the update has put the program's inputs back
 		if !t.untagged {
 			state["tagsAll"] = anyMap(allTags(r))
 		}
@@ -355,7 +356,7 @@ func (p *awsProvider) read(r *request) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		if !there { // somebody removed the machine: its account forgets it with all that goes with it
+		if !there { // the machine was removed from outside: remove it and its dependants from the account
 			c.dissolve(t)
 			return answer{}, nil
 		}
@@ -371,7 +372,7 @@ func (c *awsCall) runs() (bool, error) {
 	return there, err
 }
 
-// shown is what the account says of the object beside its inputs.
+// shown returns the outputs of the object that are not inputs.
 func (c *awsCall) shown(t awsType) values {
 	out := values{}
 	for key := range t.outputs {
@@ -394,15 +395,15 @@ func (p *awsProvider) delete(r *request) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	found := a.find(r.typ, r.id)
-	if found == nil { // gone already is what a delete wants
+	if found == nil { // deleting a missing object succeeds
 		return nil
 	}
 	r.inputs = found.Inputs
 	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
-	if err := c.letGo(t); err != nil {
+	if err := c.canDelete(t); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
 	}
-	// The backend first: should it fail, the account still knows the thing, and the next run tries again.
+	// The backend comes first: if it fails, the account still has the object and the next run tries again.
 	if err := c.onBackend(backendDelete[r.typ]); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
 	}
@@ -410,8 +411,8 @@ func (p *awsProvider) delete(r *request) error {
 	return nil
 }
 
-// letGo says whether AWS would delete the object now.
-func (c *awsCall) letGo(t awsType) error {
+// canDelete returns the error with which AWS would refuse to delete the object now, or nil.
+func (c *awsCall) canDelete(t awsType) error {
 	var users []string
 	for _, user := range c.referrers(c.object, blocks) {
 		users = append(users, user.title())
@@ -425,7 +426,7 @@ func (c *awsCall) letGo(t awsType) error {
 	return nil
 }
 
-// dissolve removes the object and what goes with it.
+// dissolve removes the object and the objects that are deleted with it.
 func (c *awsCall) dissolve(t awsType) {
 	if t.deleted != nil {
 		t.deleted(c)

@@ -64,7 +64,7 @@ func getInstanceTypeOfferings(p *awsProvider, r *request, args values) (values, 
 	return values{"id": r.config.str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
 }
 
-// machine is what an instance type gives to its guest.
+// machine is the size of an instance type.
 type machine struct{ vcpus, memoryMiB int }
 
 // sizes are the vCPUs of the sizes of a family; burstable families have two in the small ones.

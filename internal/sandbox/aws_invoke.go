@@ -39,7 +39,7 @@ func (p *awsProvider) invoke(r *request, args values) (values, error) {
 	return f(p, r, args)
 }
 
-// imageID is the same image for the same question. Sandbox.PublishImages makes newer ones.
+// imageID returns an AMI id that depends on the text alone. Sandbox.PublishImages changes the text.
 func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
 
 func getParameter(p *awsProvider, _ *request, args values) (values, error) {
@@ -65,7 +65,7 @@ func (a *account) imageGeneration() string {
 }
 
 // getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
-// stack with a domain can be rehearsed.
+// stack with a domain can be simulated.
 func getZone(p *awsProvider, _ *request, args values) (values, error) {
 	a := p.sandbox.account
 	a.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What AWS says to the inputs of each type beyond missing references. Messages begin with AWS's error code.
+// The checks of each type beyond references. Each error begins with AWS's error code.
 
 func checkVPC(c *awsCall) error {
 	prefix, err := cidr(c.inputs.str("cidrBlock"))
@@ -85,7 +85,7 @@ func noPublicAddresses(c *awsCall) error {
 	return nil
 }
 
-// vpcOf returns the id of the VPC that a thing lives in, or "".
+// vpcOf returns the id of the VPC of an object, or "" when it is not in a VPC.
 func (a *account) vpcOf(o *object) string {
 	switch o.Type {
 	case vpcType:
@@ -223,7 +223,7 @@ func checkInstance(c *awsCall) error {
 		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.str("ami"))
 	}
 	if !machineType.MatchString(c.inputs.str("instanceType")) {
-		return fmt.Errorf("InvalidParameterValue: %q is no instance type", c.inputs.str("instanceType"))
+		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.inputs.str("instanceType"))
 	}
 	subnet := c.find(subnetType, c.inputs.str("subnetId"))
 	if subnet == nil {
@@ -239,7 +239,7 @@ func checkInstance(c *awsCall) error {
 	}
 	tags := allTags(c.request)
 	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
-		// Not AWS but its load balancer controller says this, much later and inside the cluster.
+		// AWS accepts this. Its Load Balancer Controller refuses it later, in the cluster.
 		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
 			c.inputs.strings("vpcSecurityGroupIds"))
 	}
@@ -347,7 +347,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 			return fmt.Errorf("MalformedPolicyDocument: %s: %w", field, err)
 		}
 		if doc.Version != "2012-10-17" || len(doc.Statement) == 0 {
-			return fmt.Errorf("MalformedPolicyDocument: %s: wants Version 2012-10-17 and a Statement", field)
+			return fmt.Errorf("MalformedPolicyDocument: %s: must have Version 2012-10-17 and a Statement", field)
 		}
 		for i, s := range doc.Statement {
 			if s["Effect"] != "Allow" && s["Effect"] != "Deny" {
@@ -359,7 +359,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 			}
 			for _, a := range actions {
 				if !action.MatchString(a) {
-					return fmt.Errorf("MalformedPolicyDocument: %s: statement %d: %q is no action", field, i, a)
+					return fmt.Errorf("MalformedPolicyDocument: %s: statement %d: %q is not an action", field, i, a)
 				}
 			}
 			identity := field == "policy" && strings.HasPrefix(c.typ, "aws:iam/")
@@ -377,7 +377,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 func checkJSON(field string) func(*awsCall) error {
 	return func(c *awsCall) error {
 		if !json.Valid([]byte(c.inputs.str(field))) {
-			return fmt.Errorf("InvalidParameterException: %s is no JSON", field)
+			return fmt.Errorf("InvalidParameterException: %s is not JSON", field)
 		}
 		return nil
 	}
@@ -406,7 +406,7 @@ func bucketEmpty(c *awsCall) error {
 	return nil
 }
 
-// bucketObjectsGone is what forceDestroy does before the bucket goes.
+// bucketObjectsGone removes the objects before the bucket, as forceDestroy does.
 func bucketObjectsGone(c *awsCall) {
 	for _, o := range c.objectsIn(c.object.ID) {
 		c.remove(o)
@@ -456,7 +456,7 @@ func checkRecord(c *awsCall) error {
 	zone := c.find(zoneType, c.inputs.str("zoneId"))
 	name := strings.TrimSuffix(c.inputs.str("name"), ".")
 	if name == "" || strings.Contains(name, " ") {
-		return fmt.Errorf("InvalidChangeBatch: %q is no record name", name)
+		return fmt.Errorf("InvalidChangeBatch: %q is not a record name", name)
 	}
 	alias := len(c.inputs.list("aliases")) > 0
 	list := c.inputs.strings("records")
@@ -467,11 +467,11 @@ func checkRecord(c *awsCall) error {
 		switch c.inputs.str("type") {
 		case "A":
 			if ip, err := netip.ParseAddr(v); err != nil || !ip.Is4() {
-				return fmt.Errorf("InvalidChangeBatch: %q is no IPv4 address", v)
+				return fmt.Errorf("InvalidChangeBatch: %q is not an IPv4 address", v)
 			}
 		case "CNAME":
 			if len(list) > 1 || !domainName.MatchString(strings.ToLower(v)) {
-				return fmt.Errorf("InvalidChangeBatch: %q is no host name for a CNAME", v)
+				return fmt.Errorf("InvalidChangeBatch: %q is not a host name for a CNAME", v)
 			}
 		}
 	}
@@ -497,7 +497,7 @@ func recordIn(zone *object, name string) string {
 func checkCertificate(c *awsCall) error {
 	for _, name := range append(c.inputs.strings("domainName"), c.inputs.strings("subjectAlternativeNames")...) {
 		if !domainName.MatchString(name) || len(name) > 64 {
-			return fmt.Errorf("ValidationException: %q is no domain name of at most 64 characters", name)
+			return fmt.Errorf("ValidationException: %q is not a domain name of at most 64 characters", name)
 		}
 	}
 	return nil
@@ -521,7 +521,7 @@ func checkValidation(c *awsCall) error {
 	return nil
 }
 
-// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, unseen by Pulumi.
+// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know them.
 func certificateUnused(c *awsCall) error {
 	for _, lb := range c.all(loadBalancerType) {
 		for _, arn := range lb.Inputs.strings("certificateArns") {
@@ -537,7 +537,7 @@ var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
 func checkRepository(c *awsCall) error {
 	if name := c.inputs.str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
-		return fmt.Errorf("InvalidParameterException: %q is no repository name", name)
+		return fmt.Errorf("InvalidParameterException: %q is not a repository name", name)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"
 
 // network is a VPC with everything that a host needs to be reached.
 type network struct {
-	vpc, subnet, gateway, table, route, association, group, ssh, out *thing
+	vpc, subnet, gateway, table, route, association, group, ssh, out *testResource
 }
 
 func (c *client) network() network {
@@ -38,7 +38,7 @@ func (c *client) network() network {
 	return n
 }
 
-func (c *client) instance(n network, name string, more values) *thing {
+func (c *client) instance(n network, name string, more values) *testResource {
 	c.t.Helper()
 	in := values{
 		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "associatePublicIpAddress": true,
@@ -56,7 +56,7 @@ func wantError(t *testing.T, err error, part string) {
 		t.Fatalf("no error, want %q", part)
 	}
 	if !strings.Contains(err.Error(), part) {
-		t.Fatalf("error %q does not say %q", err, part)
+		t.Fatalf("error %q does not contain %q", err, part)
 	}
 }
 
@@ -155,26 +155,26 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"duplicate rule", ingressRuleType, values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
 		{"ECDSA key pair", keyPairType, values{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
 		{"AMI", instanceType, instance(values{"ami": "ubuntu"}), "InvalidAMIID"},
-		{"instance type", instanceType, instance(values{"instanceType": "large"}), "no instance type"},
+		{"instance type", instanceType, instance(values{"instanceType": "large"}), "not an instance type"},
 		{"group of another VPC", instanceType, instance(values{"vpcSecurityGroupIds": []any{elsewhere.id}}), "different networks"},
 		{"two tagged groups", instanceType, instance(values{"vpcSecurityGroupIds": []any{n.group.id, second.id}}), "exactly one security group"},
-		{"no profile", instanceType, instance(values{"iamInstanceProfile": "nobody"}), "does not exist"},
+		{"no profile", instanceType, instance(values{"iamInstanceProfile": "missing"}), "does not exist"},
 		{"tags in metadata", instanceType, instance(values{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
 		{"user data", instanceType, instance(values{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
 		{"role name", roleType, values{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
 		{"same role", roleType, values{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
 		{"trust-is-no-JSON", roleType, values{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
 		{"trust-without-principal", roleType, values{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
-		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "wants Version"},
+		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
 		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
-		{"policy-action", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": fmt.Sprintf(policy, "describe things")}, "is no action"},
+		{"policy-action", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
 		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
 		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
 		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", values{"role": role.id, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
 		{"bucket name", bucketType, values{"bucket": "My_Bucket"}, "InvalidBucketName"},
 		{"zone name", zoneType, values{"name": "no domain"}, "InvalidDomainName"},
 		{"private zone of no VPC", zoneType, values{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
-		{"A record", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "no IPv4 address"},
+		{"A record", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
 		{"record without ttl", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
 		{"certificate name", certificateType, values{"domainName": "not a name"}, "ValidationException"},
 		{"repository name", repositoryType, values{"name": "Celery"}, "InvalidParameterException"},
@@ -223,15 +223,15 @@ func TestDeleteRules(t *testing.T) {
 	}
 
 	for _, refused := range []struct {
-		*thing
+		*testResource
 		want string
 	}{
 		{n.vpc, "DependencyViolation"}, {n.subnet, "DependencyViolation"}, {n.gateway, "mapped public address"}, {n.table, "DependencyViolation"},
 		{n.group, host.id}, {backend, refers.id}, {eip, "DependencyViolation"}, {role, "DeleteConflict"},
 		{bucket, "BucketNotEmpty"}, {zone, "HostedZoneNotEmpty"}, {repository, "RepositoryNotEmpty"},
 	} {
-		wantError(t, c.delete(refused.thing), refused.want)
-		if c.gone(refused.thing) {
+		wantError(t, c.delete(refused.testResource), refused.want)
+		if c.gone(refused.testResource) {
 			t.Errorf("%s went although it was refused", refused.typ)
 		}
 	}
@@ -242,7 +242,7 @@ func TestDeleteRules(t *testing.T) {
 	if _, err := c.update(repository, values{"name": "images", "forceDelete": true}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, th := range []*thing{
+	for _, th := range []*testResource{
 		associated, eip, host, profile, inline, role, bucket, record, zone, repository, refers, backend,
 		n.route, n.gateway, n.association, n.table, n.ssh, n.out, n.group, n.subnet, n.vpc,
 	} {
@@ -300,7 +300,7 @@ func TestReplaceOrUpdate(t *testing.T) {
 			}
 		})
 	}
-	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"somebody else"}}`})
+	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
 	if d := c.diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {
 		t.Errorf("new default tags change %v, want tagsAll", d.Diffs)
 	}
@@ -343,14 +343,14 @@ func TestInvokes(t *testing.T) {
 		t.Error("a newer image was published, and the parameter did not change")
 	}
 	if _, err := c.invoke("aws:ssm/getParameter:getParameter", values{"name": "/mine"}); err == nil {
-		t.Error("a parameter that nobody made was found")
+		t.Error("a parameter that does not exist was found")
 	}
 	zone, err := c.invoke("aws:route53/getZone:getZone", values{"name": "example.com"})
 	if err != nil || zone.str("zoneId") == "" {
 		t.Errorf("zone %v, %v", zone, err)
 	}
 	if left := c.s.Leftovers(); len(left) > 0 {
-		t.Errorf("a looked up zone is nobody's leftover: %v", left)
+		t.Errorf("a zone that was only looked up is listed as a leftover: %v", left)
 	}
 	_, err = c.invoke("aws:route53/getZone:getZone", values{"name": "mine.invalid"})
 	wantError(t, err, "mine.invalid")

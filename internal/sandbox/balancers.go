@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// settleLoadBalancers is the AWS Load Balancer Controller.
-func (a *account) settleLoadBalancers() {
+// reconcileLoadBalancers does the work of the AWS Load Balancer Controller.
+func (a *account) reconcileLoadBalancers() {
 	used := map[string]bool{}
 	for _, o := range a.where(isBalanced) {
 		if !o.State.flag("deleting") {
@@ -29,14 +29,14 @@ func (a *account) settleLoadBalancers() {
 	}
 }
 
-// isBalanced says whether an object gets a load balancer.
+// isBalanced reports whether an object gets a load balancer.
 func isBalanced(o *object) bool {
 	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.str("spec.type") == "LoadBalancer"
 }
 
 const albAnnotation = "alb.ingress.kubernetes.io/"
 
-// balance makes sure of the load balancer of an Ingress or Service, with its target group and, unless the annotation
+// balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless the annotation
 // names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
 func (a *account) balance(o *object) string {
 	annotations := o.Inputs.object("metadata").object("annotations")
@@ -121,7 +121,7 @@ func (a *account) groupOf(o *object) (group, order string) {
 	return group, fmt.Sprintf("%5s %s", note("group.order"), o.ID)
 }
 
-// balancerGroup makes the security group that the controller makes when it is not told one.
+// balancerGroup creates the security group that the controller creates when no annotation names one.
 func (a *account) balancerGroup(lb, vpc string, tags map[string]any) string {
 	id := "sg-" + a.newID(groupType, lb, 17)
 	a.put(&object{

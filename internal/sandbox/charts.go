@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// chart is what the model knows of a Helm chart. A chart that is not in the table is some pods and nothing else.
+// chart is the model of a Helm chart. A chart that is not in the table has pods only.
 type chart struct {
 	// kinds are the custom resources whose definitions it brings.
 	kinds []string
 	// guards are the kinds whose creation and update its webhook must approve: with the controller dead they fail.
 	guards []string
-	// guardsAt is the path of a value that switches the webhook off with false; empty where there is none.
+	// guardsAt is the path of a value that switches the webhook off with false; empty for a chart without one.
 	guardsAt string
-	// finalizes are the kinds that only its controller lets go of.
+	// finalizes are the kinds whose finalizer only its controller removes.
 	finalizes []string
 	// action is a permission without which its controller can do nothing in AWS; empty for those that do not call AWS.
 	action string
@@ -21,7 +21,7 @@ type chart struct {
 	podless bool
 	// aggregates marks an APIService: namespaces cannot be deleted while it is dead.
 	aggregates bool
-	// claims are the volumes that its pods want.
+	// claims are the PersistentVolumeClaims of its pods.
 	claims []claim
 }
 
@@ -128,7 +128,7 @@ func claimsOf(release *object) []claim {
 	return out
 }
 
-// goesWith says whether uninstalling the release removes the claim.
+// goesWith reports whether uninstalling the release removes the claim.
 func (c claim) goesWith(release *object) bool {
 	if c.owned {
 		return true
@@ -137,7 +137,7 @@ func (c claim) goesWith(release *object) bool {
 	return v == "Delete" || v == true
 }
 
-// monitors says whether values switch on an object of the Prometheus operator, whose definitions must be there first.
+// monitors reports whether values switch on an object of the Prometheus operator, whose definitions must be installed first.
 func monitors(v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {

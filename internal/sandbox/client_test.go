@@ -20,14 +20,14 @@ func newClient(t *testing.T) *client {
 	return &client{t: t, s: start(t, Options{})}
 }
 
-// thing is a resource in the engine's state.
-type thing struct {
+// testResource is a resource in the engine's state.
+type testResource struct {
 	typ, name, id   string
 	inputs, outputs resource.PropertyMap
 }
 
 // out is a text output, unwrapped when it is secret.
-func (th *thing) out(key string) string { return plainMap(th.outputs, false).str(key) }
+func (th *testResource) out(key string) string { return plainMap(th.outputs, false).str(key) }
 
 func (c *client) server(typ string) *server {
 	name := typ[:indexByte(typ, ':')]
@@ -78,7 +78,7 @@ func (c *client) configure(pkg string, settings values) {
 }
 
 // try checks and creates a resource.
-func (c *client) try(typ, name string, in values) (*thing, error) {
+func (c *client) try(typ, name string, in values) (*testResource, error) {
 	c.t.Helper()
 	ctx, srv := context.Background(), c.server(typ)
 	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: urn(typ, name), News: c.marshal(propertyValue(in).ObjectValue())})
@@ -92,11 +92,11 @@ func (c *client) try(typ, name string, in values) (*thing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &thing{typ: typ, name: name, id: created.Id, inputs: c.unmarshal(checked.Inputs), outputs: c.unmarshal(created.Properties)}, nil
+	return &testResource{typ: typ, name: name, id: created.Id, inputs: c.unmarshal(checked.Inputs), outputs: c.unmarshal(created.Properties)}, nil
 }
 
 // make is try where nothing may go wrong.
-func (c *client) make(typ, name string, in values) *thing {
+func (c *client) make(typ, name string, in values) *testResource {
 	c.t.Helper()
 	th, err := c.try(typ, name, in)
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *client) make(typ, name string, in values) *thing {
 	return th
 }
 
-func (c *client) diff(th *thing, in values) *pulumirpc.DiffResponse {
+func (c *client) diff(th *testResource, in values) *pulumirpc.DiffResponse {
 	c.t.Helper()
 	d, err := c.server(th.typ).Diff(context.Background(), &pulumirpc.DiffRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(propertyValue(in).ObjectValue()), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs),
@@ -116,7 +116,7 @@ func (c *client) diff(th *thing, in values) *pulumirpc.DiffResponse {
 	return d
 }
 
-func (c *client) update(th *thing, in values, preview bool) (resource.PropertyMap, error) {
+func (c *client) update(th *testResource, in values, preview bool) (resource.PropertyMap, error) {
 	c.t.Helper()
 	news := propertyValue(in).ObjectValue()
 	got, err := c.server(th.typ).Update(context.Background(), &pulumirpc.UpdateRequest{
@@ -132,7 +132,7 @@ func (c *client) update(th *thing, in values, preview bool) (resource.PropertyMa
 	return out, nil
 }
 
-func (c *client) delete(th *thing) error {
+func (c *client) delete(th *testResource) error {
 	c.t.Helper()
 	_, err := c.server(th.typ).Delete(context.Background(), &pulumirpc.DeleteRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), OldInputs: c.marshal(th.inputs),
@@ -140,8 +140,8 @@ func (c *client) delete(th *thing) error {
 	return err
 }
 
-// gone says whether a refresh would find that the thing no longer exists.
-func (c *client) gone(th *thing) bool {
+// gone reports whether a refresh would find that the resource no longer exists.
+func (c *client) gone(th *testResource) bool {
 	c.t.Helper()
 	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), Inputs: c.marshal(th.inputs),
@@ -152,8 +152,8 @@ func (c *client) gone(th *thing) bool {
 	return got.Id == ""
 }
 
-// readFresh reads a thing of which the state has only the inputs.
-func (c *client) readFresh(th *thing) resource.PropertyMap {
+// readFresh reads a resource of which the state has only the inputs.
+func (c *client) readFresh(th *testResource) resource.PropertyMap {
 	c.t.Helper()
 	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.inputs), Inputs: c.marshal(th.inputs),

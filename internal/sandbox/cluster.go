@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// The cluster as far as it matters to what is left in the account: nodes, objects, and controllers that do their work
-// while they live. Its objects are of the types "k8s/<Kind>" with ids "<namespace>/<name>". They are in etcd on the
-// control plane: when that instance goes, they go.
+// The model of the cluster, as far as it affects the account: nodes, objects, and controllers that work while their pods
+// run. Its objects have the types "k8s/<Kind>" and the ids "<namespace>/<name>". They are stored in etcd on the control
+// plane: terminating that instance removes them.
 
 const (
-	// hostType is what a machine's disk remembers, clusterType the cluster that a control plane holds.
+	// hostType is the content of a machine's disk, clusterType the cluster of a control plane.
 	hostType    = "host/machine"
 	clusterType = "host/cluster"
 	releaseKind = "Release"
@@ -44,7 +44,7 @@ func (a *account) kube(kind, namespace, name string) *object {
 	return a.find("k8s/"+kind, namespace+"/"+name)
 }
 
-// instanceTerminated is what ends with a machine: its disk, its pods' volumes' attachment, and the cluster if it held it.
+// instanceTerminated removes what ends with a machine: its disk and, for the control plane, the cluster.
 func instanceTerminated(c *awsCall) {
 	if o := c.find(hostType, c.object.ID); o != nil {
 		c.remove(o)
@@ -52,7 +52,7 @@ func instanceTerminated(c *awsCall) {
 	cluster := c.find(clusterType, "cluster")
 	switch {
 	case cluster == nil:
-		// On a backend the cluster is real; its objects come back from a snapshot as long as it has a machine left.
+		// On a backend the cluster is real: a snapshot restores its objects while another machine is left.
 		if len(c.where(func(o *object) bool { return o.Type == instanceType && o.ID != c.object.ID })) > 0 {
 			return
 		}
@@ -76,8 +76,8 @@ func (a *account) release(chart string) *object {
 	return nil
 }
 
-// alive says why the controller of a chart cannot work, or nil: it must be installed and run, on a host with a way to
-// AWS and a role that lets it.
+// alive returns the reason why the controller of a chart cannot work, or nil. It must be installed and running, on a host
+// that reaches AWS and has a role with the permission.
 func (a *account) alive(name string) error {
 	release := a.release(name)
 	if release == nil {
@@ -104,7 +104,7 @@ func (a *account) alive(name string) error {
 // setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
 const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
 
-// permits says whether the role of a machine allows an action.
+// permits reports whether the role of a machine allows an action.
 func (a *account) permits(machine *object, wanted string) bool {
 	role := ""
 	for _, profile := range a.all(profileType) {
@@ -155,7 +155,7 @@ func matches(pattern, action string) bool {
 	return rest == ""
 }
 
-// notReady says why a node is not Ready, or "".
+// notReady returns the reason why a node is not Ready, or "".
 func (a *account) notReady(name string) string {
 	node := a.kube("Node", "", name)
 	if node == nil {
@@ -186,10 +186,10 @@ func (a *account) notReady(name string) string {
 	return ""
 }
 
-// ownNetwork says whether the stack brings a CNI: with cni: none nobody installs one, and the user brings his own.
+// ownNetwork reports whether the stack installs a CNI. With cni: none users install their own.
 func (a *account) ownNetwork() bool { return a.release("crd.projectcalico.org.v1") != nil }
 
-// schedulable says why no pod can run, or nil.
+// schedulable returns the reason why no pod can run, or nil.
 func (a *account) schedulable() error {
 	var reasons []string
 	for _, node := range a.all("k8s/Node") {
@@ -206,10 +206,10 @@ func (a *account) schedulable() error {
 	return fmt.Errorf("no node takes pods: %s", strings.Join(reasons, "; "))
 }
 
-// settle lets every living controller do what it has to: the cluster's reconciliation, all at once.
-func (a *account) settle() {
+// reconcile does the work of every running controller.
+func (a *account) reconcile() {
 	if a.alive(argoChart) == nil {
-		a.settleApplications()
+		a.reconcileApplications()
 	}
 	if a.alive(rabbitChart) == nil {
 		for _, cr := range a.all("k8s/RabbitmqCluster") {
@@ -229,22 +229,22 @@ func (a *account) settle() {
 		}
 	}
 	if a.alive(csiChart) == nil {
-		a.settleVolumes()
+		a.reconcileVolumes()
 	}
 	if a.alive(loadBalancerChart) == nil {
-		a.settleLoadBalancers()
+		a.reconcileLoadBalancers()
 	}
 }
 
-func (a *account) settleApplications() {
+func (a *account) reconcileApplications() {
 	for _, app := range a.all("k8s/Application") {
 		if !app.State.flag("deleting") {
 			a.restore(app)
 			continue
 		}
 		for _, o := range a.ownedBy(app) {
-			if !o.State.flag("deleting") { // settling comes back here before the first deletion is through
-				_ = a.kubeDelete(o) // what hangs on its own finalizer keeps the Application waiting
+			if !o.State.flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
+				_ = a.kubeDelete(o) // an object that waits for its own finalizer keeps the Application waiting
 			}
 		}
 		if len(a.ownedBy(app)) == 0 {
@@ -253,7 +253,7 @@ func (a *account) settleApplications() {
 	}
 }
 
-// restore makes the Ingress of an Application anew when somebody else removed it, as Argo CD does with selfHeal.
+// restore creates the Ingress of an Application again after another client removed it, as Argo CD does with selfHeal.
 func (a *account) restore(app *object) {
 	namespace, name, found := strings.Cut(app.Inputs.str("spec.ingress"), "/")
 	if !found || !a.namespaceExists(namespace) || a.kube("Ingress", namespace, name) != nil {
@@ -272,7 +272,7 @@ func (a *account) ownedBy(owner *object) []*object {
 	return a.where(func(o *object) bool { return o.State.str("owner") == objectKey(owner.Type, owner.ID) })
 }
 
-// clusterName is what the controllers tag with: the name in the tag of the control-plane instance.
+// clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.
 func (a *account) clusterName() string {
 	if cluster := a.find(clusterType, "cluster"); cluster != nil {
 		if machine := a.find(instanceType, cluster.str("controlPlane")); machine != nil {

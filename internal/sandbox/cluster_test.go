@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testCluster is a cluster of one control plane, with every controller that lets go of something or cleans up in AWS.
+// testCluster is a cluster of one control plane, with every controller that removes finalizers or cleans up in AWS.
 type testCluster struct {
 	*client
 	*account

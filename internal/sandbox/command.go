@@ -11,8 +11,8 @@ import (
 )
 
 // commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
-// connection and text a delete uses. What a command does is the backend's business; without one the steps of the cluster
-// act on the account (steps.go).
+// connection and text a delete uses. The backend runs the command; without a backend the steps of the cluster change the
+// account (steps.go).
 type commandProvider struct{ sandbox *Sandbox }
 
 const (
@@ -48,7 +48,7 @@ func (p *commandProvider) create(r *request) (answer, error) {
 		return answer{id: id, outputs: values{"stdout": "", "stderr": ""}}, nil
 	}
 	stdout, stderr, err := p.run(r, r.inputs, "create")
-	if err != nil { // nothing is kept of a failed create: the next run starts over
+	if err != nil { // a failed create leaves nothing in the state: the next run creates again
 		return answer{}, err
 	}
 	return answer{id: id, outputs: values{"stdout": stdout, "stderr": stderr}}, nil
@@ -77,7 +77,7 @@ func (p *commandProvider) update(r *request) (answer, error) {
 	return answer{outputs: values{"stdout": stdout, "stderr": stderr}}, nil
 }
 
-// changedAmongOld says whether an input that was there before differs; only then does a preview forget the output.
+// changedAmongOld reports whether an input of the old state differs. Only then is the output unknown in a preview.
 func changedAmongOld(olds, news values) bool {
 	for k, v := range olds {
 		if containsUnknown(news[k]) || !reflect.DeepEqual(v, news[k]) {
@@ -115,7 +115,7 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 	backend := p.sandbox.options.Backend
 	switch {
 	case backend != nil && asksARelease(text):
-		// Hosts record releases and run none, so there is no service to ask.
+		// Docker hosts record releases without installing them, so the service does not run.
 	case backend != nil:
 		to.Command, to.Stdin = text, in.str("stdin")
 		if stdout, stderr, err = backend.Exec(r.ctx, to); err != nil {

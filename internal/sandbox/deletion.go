@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// finalizer names the chart whose controller must let an object go, or "".
+// finalizer returns the chart whose controller must remove the finalizer of an object, or "".
 func (a *account) finalizer(o *object) string {
 	kind := strings.TrimPrefix(o.Type, "k8s/")
 	switch {
@@ -26,8 +26,9 @@ func (a *account) finalizer(o *object) string {
 	return ""
 }
 
-// collectable says why the garbage collector cannot finish a deletion in the foreground, or nil: it has to update the
-// object, which a webhook whose server is dead refuses. The provider deletes in the foreground unless told otherwise.
+// collectable returns the reason why the garbage collector cannot finish a deletion in the foreground, or nil. The collector
+// has to update the object, which fails when the server of its webhook is dead. The provider deletes in the foreground by
+// default.
 func (a *account) collectable(o *object) error {
 	if o.Inputs.object("metadata").object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
 		return nil
@@ -38,8 +39,8 @@ func (a *account) collectable(o *object) error {
 	return nil
 }
 
-// kubeDelete deletes an object and lets the controllers work. An object whose finalizer nobody removes stays, marked,
-// and the error says what it waits for.
+// kubeDelete deletes an object and reconciles. An object whose finalizer is not removed stays, marked as deleting, and the
+// error names what it waits for.
 func (a *account) kubeDelete(o *object) error {
 	by := a.finalizer(o)
 	if by != "" {
@@ -47,7 +48,7 @@ func (a *account) kubeDelete(o *object) error {
 	} else {
 		a.removeWithClaims(o)
 	}
-	a.settle()
+	a.reconcile()
 	if by != "" && a.find(o.Type, o.ID) != nil {
 		why := a.alive(by)
 		if why == nil {
@@ -58,8 +59,8 @@ func (a *account) kubeDelete(o *object) error {
 	return nil
 }
 
-// removeWithClaims removes an object and the claims that it owns, in the order of the garbage collector: nobody makes the
-// claims anew for an owner that is gone. What an Application deployed has no owner in this sense: it stays.
+// removeWithClaims removes an object and then the claims that it owns, in the order of the garbage collector: a claim whose
+// owner is gone is not created again. Objects that an Application deployed have no owner reference and stay.
 func (a *account) removeWithClaims(o *object) {
 	a.remove(o)
 	if o.Type == "k8s/Application" {
@@ -70,8 +71,8 @@ func (a *account) removeWithClaims(o *object) {
 	}
 }
 
-// deleteNamespace deletes what is inside first, Helm's records of releases included: they are Secrets. A dead APIService
-// keeps every namespace from going away.
+// deleteNamespace deletes the objects inside first. Helm's records of releases are among them, because they are Secrets. A
+// dead APIService blocks the deletion of every namespace.
 func (a *account) deleteNamespace(namespace *object) error {
 	for _, r := range a.all("k8s/" + releaseKind) {
 		if charts[chartOf(r)].aggregates && r.State.flag("dead") {

@@ -102,7 +102,7 @@ func TestAnApplicationRestoresItsIngress(t *testing.T) {
 	if err := u.kubeDelete(u.find("k8s/Ingress", "shop/web")); err != nil {
 		t.Fatal(err)
 	}
-	u.settle() // Argo CD looks again
+	u.reconcile() // Argo CD looks again
 	u.wantLeft([]string{"Ingress", "balancer"}, "Ingress", "balancer")
 }
 

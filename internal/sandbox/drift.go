@@ -48,7 +48,7 @@ func (c *awsCall) asFound() values {
 	return found
 }
 
-// GuardDutyEndpoint is what GuardDuty Runtime Monitoring puts by itself into a VPC with instances: an endpoint with an interface in
+// GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an interface in
 // every subnet, and a security group.
 func (s *Sandbox) GuardDutyEndpoint(vpc string) error {
 	a := s.account

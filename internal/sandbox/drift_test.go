@@ -36,7 +36,7 @@ func oneRule(ctx *pulumi.Context) error {
 	return err
 }
 
-// A rule that somebody opened to the world is seen by a refresh and closed by the next up.
+// A rule that was opened to the internet from outside is found by a refresh and closed by the next up.
 func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	s := start(t, Options{Dir: t.TempDir()})
 	stack, ctx := engine(t, s, oneRule), context.Background()
@@ -71,8 +71,8 @@ func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	}
 }
 
-// refreshed is a thing as the state has it after a refresh.
-func (c *client) refreshed(th *thing) *thing {
+// refreshed is a resource in the state after a refresh.
+func (c *client) refreshed(th *testResource) *testResource {
 	c.t.Helper()
 	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), Inputs: c.marshal(th.inputs),

@@ -129,7 +129,7 @@ func TestUpAgainAndDestroyThroughTheEngine(t *testing.T) {
 		t.Fatalf("a preview made %v", left)
 	}
 	if _, err := stack.Up(ctx); err == nil {
-		t.Fatal("the group lets nobody in on port 22, so ready must fail")
+		t.Fatal("no rule of the group opens port 22, so ready must fail")
 	}
 	t.Log(s.Leftovers())
 	if _, err := stack.Up(ctx, optup.ExpectNoChanges()); err == nil {

@@ -12,7 +12,7 @@ import (
 // errNotThere is wrapped by the error of an action whose target does not exist.
 var errNotThere = errors.New("not there")
 
-// CreateIngress is a user's `kubectl apply` of an Ingress of class alb. The load balancer controller, while it lives,
+// CreateIngress is a user's `kubectl apply` of an Ingress of class alb. A running load balancer controller
 // makes a load balancer, a target group, a security group and a rule in the nodes' group.
 func (s *Sandbox) CreateIngress(namespace, name string) error {
 	return s.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}}, "")
@@ -23,7 +23,7 @@ func (s *Sandbox) CreateLoadBalancerService(namespace, name string) error {
 	return s.kubectl("Service", namespace, name, values{"spec": map[string]any{"type": "LoadBalancer"}}, "")
 }
 
-// CreatePVC is a user's claim of the default storage class. The EBS CSI driver, while it lives, makes a volume.
+// CreatePVC is a user's claim of the default storage class. A running EBS CSI driver makes a volume.
 func (s *Sandbox) CreatePVC(namespace, name string) error {
 	return s.kubectl(claimKind, namespace, name, values{}, "")
 }
@@ -44,7 +44,7 @@ func (s *Sandbox) ApplyIngressByArgo(namespace, name string) error {
 	return s.kubectl("Application", "argocd", name, app, "")
 }
 
-// kubectl applies one object as somebody with a kubeconfig would.
+// kubectl applies one object as a user with a kubeconfig would.
 func (s *Sandbox) kubectl(kind, namespace, name string, in values, owner string) error {
 	a := s.account
 	a.mu.Lock()
@@ -66,21 +66,21 @@ func (s *Sandbox) kubectl(kind, namespace, name string, in values, owner string)
 		state["owner"] = owner
 	}
 	a.put(&object{Type: "k8s/" + kind, ID: namespace + "/" + name, Inputs: in, State: state})
-	a.settle()
+	a.reconcile()
 	return nil
 }
 
 // KillController stops the pods of the release of a chart, such as "aws-load-balancer-controller", without removing it.
 func (s *Sandbox) KillController(chart string) error { return s.setRelease(chart, true) }
 
-// ReviveController starts them again; they catch up with what they missed.
+// ReviveController starts the pods again. The controller then reconciles the changes since it stopped.
 func (s *Sandbox) ReviveController(chart string) error { return s.setRelease(chart, false) }
 
 func (s *Sandbox) setRelease(chart string, dead bool) error {
 	return s.mark("a release of "+chart, func(a *account) *object { return a.release(chart) }, func(state values) { state["dead"] = dead })
 }
 
-// mark changes the state of a thing, and lets the controllers see it.
+// mark changes the state of an object and reconciles.
 func (s *Sandbox) mark(what string, find func(*account) *object, edit func(state values)) error {
 	a := s.account
 	a.mu.Lock()
@@ -90,17 +90,17 @@ func (s *Sandbox) mark(what string, find func(*account) *object, edit func(state
 		return fmt.Errorf("%s: %w", what, errNotThere)
 	}
 	a.change(found, func(_, state values) { edit(state) })
-	a.settle()
+	a.reconcile()
 	return nil
 }
 
-// CutInstall leaves the release of a chart as a helm install that was killed leaves it: Helm will not upgrade it any more.
+// CutInstall leaves the release of a chart as an interrupted helm install does: Helm refuses to upgrade it.
 func (s *Sandbox) CutInstall(chart string) error { return s.interrupt(chart, "pending-install") }
 
-// CutUpgrade leaves it as a helm upgrade that was killed leaves it.
+// CutUpgrade leaves the release as an interrupted helm upgrade does.
 func (s *Sandbox) CutUpgrade(chart string) error { return s.interrupt(chart, "pending-upgrade") }
 
-// CutUninstall leaves it as a helm uninstall that was killed leaves it: some objects are gone, the record is not.
+// CutUninstall leaves the release as an interrupted helm uninstall does: some objects are removed, the record is not.
 func (s *Sandbox) CutUninstall(chart string) error { return s.interrupt(chart, "uninstalling") }
 
 func (s *Sandbox) interrupt(chart, status string) error {
@@ -183,7 +183,7 @@ func (s *Sandbox) PushImage(repository string) error {
 	})
 }
 
-// PublishImages is the day on which the vendors publish newer machine images.
+// PublishImages makes the vendors' public parameters return newer machine images.
 func (s *Sandbox) PublishImages(generation string) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Find looks things up in the account as its owner could: by type, by tags that they must all carry, and by properties that they must
-// have, such as the range of a subnet. Which resource of a stack made them nobody can ask AWS. It returns ids, in order.
+// Find looks objects up as a client of AWS can: by type, by tags that they must all carry, and by properties that they must
+// have, such as the CIDR range of a subnet. AWS does not know URNs, so Find cannot use them. It returns ids, in order.
 func (s *Sandbox) Find(typ string, tags map[string]string, properties map[string]any) []string {
 	a := s.account
 	a.mu.Lock()

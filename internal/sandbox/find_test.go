@@ -38,7 +38,7 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 func TestReadShowsWhatCreateShows(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	for _, th := range []*thing{n.vpc, n.subnet, n.gateway, n.table, n.route, n.group, n.ssh} {
+	for _, th := range []*testResource{n.vpc, n.subnet, n.gateway, n.table, n.route, n.group, n.ssh} {
 		read := c.readFresh(th)
 		for key, value := range th.outputs {
 			if !value.DeepEquals(read[key]) {

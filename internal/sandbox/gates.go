@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// The release gates: steps whose undoing removes what users and GitOps made, while the controller that cleans up behind
-// it still lives. A controller that is dead is not waited for longer than a while; then finalizers are taken away and
-// what is in AWS is left to the sweep.
+// The release gates: steps whose delete removes what users and GitOps created, while the controller that cleans up in AWS
+// still runs. The wait for a dead controller has a time limit; then the gate removes the finalizers and leaves the
+// resources in AWS to the sweep.
 
-// hold is a gate's making: it removes nothing. That of volumes says what is to become of those that exist.
+// hold is the create of a gate and removes nothing. The gate of volumes sets the reclaim policy of existing volumes.
 func (s *step) hold() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err
@@ -24,7 +24,7 @@ func (s *step) hold() (string, error) {
 	return "holding", nil
 }
 
-// password asks a service of the add-ons for a password. The model knows no accounts.
+// password asks a service of the add-ons for a password. The model has no accounts.
 func (s *step) password() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err

@@ -116,7 +116,7 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 			u.has(claimKind, "shop/data", nil)
 			owner := &object{Type: "k8s/ConfigMap", ID: "shop/it"}
 			u.claim(owner, "archive", "slow", false)
-			u.settle()
+			u.reconcile()
 			for _, volumes := range c.hold {
 				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).hold(); err != nil {
 					t.Fatal(err)

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until things
-// are ready, and keeps what exists but is not ready for the next run.
+// kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
+// are ready, and keeps an object that exists but is not ready for the next run.
 type kubernetesProvider struct{ sandbox *Sandbox }
 
 const releaseType = "kubernetes:helm.sh/v3:Release"
 
-// kind is what the API server knows without custom resource definitions.
+// kind is a kind of object; namespaced ones need a namespace.
 type kind struct{ namespaced bool }
 
 var kinds = map[string]kind{
@@ -140,7 +140,7 @@ func (p *kubernetesProvider) connect(r *request) error {
 		return nil
 	}
 	if config == "" {
-		return errors.New("the kubernetes provider has no kubeconfig and would use the one of whoever runs it")
+		return errors.New("the kubernetes provider has no kubeconfig and would use the kubeconfig of the current user")
 	}
 	if _, err := a.api(); err != nil {
 		return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
@@ -179,7 +179,7 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 	next := *found
 	next.Inputs = r.stored
 	a.put(&next)
-	a.settle()
+	a.reconcile()
 	return a.awaited(kindName, found.ID, r)
 }
 
@@ -211,7 +211,7 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	case r.typ == releaseType:
 		return r.seen(releaseOutputs(found)), nil
 	}
-	got, _ := a.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // whether it is ready, a look does not ask
+	got, _ := a.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // a read does not wait for readiness
 	if found.State.flag("deleting") {
 		got.outputs.object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 		return got, nil
@@ -219,8 +219,8 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	return r.seen(got.outputs), nil
 }
 
-// seen is the answer to a read. What the state knows of a thing that was made to its end still holds; outputs are for one
-// that the engine did not see made.
+// seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource whose
+// create the engine did not see.
 func (r *request) seen(outputs values) answer {
 	if r.old.set("status") || r.old.object("metadata").set("uid") {
 		return answer{id: r.id}
@@ -277,7 +277,7 @@ func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
-// admit is the webhooks: a kind that a dead controller guards can be neither created nor updated.
+// admit does the work of the webhooks: a kind whose webhook is dead can be neither created nor updated.
 func (a *account) admit(kindName string) error {
 	for _, name := range sortedKeys(charts) {
 		release := a.release(name)
@@ -329,7 +329,7 @@ func (a *account) createObject(r *request) (answer, error) {
 		made.State = there.State
 	}
 	a.put(made)
-	a.settle()
+	a.reconcile()
 	return a.awaited(kindName, id, r)
 }
 
@@ -397,7 +397,7 @@ func orGone(err error) error {
 	return err
 }
 
-// podsReady says why the pods behind an object or release do not run: no node takes them, or a volume is missing.
+// podsReady returns the reason why the pods of an object or release do not run (no node, or a missing volume), or nil.
 func (a *account) podsReady(owner *object) error {
 	if err := a.schedulable(); err != nil {
 		return err
@@ -443,7 +443,7 @@ func chartRelease(in values) ChartRelease {
 	}
 }
 
-// makeReal hands an object or release to the backend and notes in the account that it exists.
+// makeReal creates or updates an object or release on the backend and records it in the account.
 func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
 	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
@@ -469,7 +469,7 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 	return got, nil
 }
 
-// liveOutputs is what the engine is shown of an object as the API has it.
+// liveOutputs returns the outputs of an object that the API returned.
 func liveOutputs(live values) values {
 	out := values{"metadata": live.object("metadata")}
 	if status := live["status"]; status != nil {

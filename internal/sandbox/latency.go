@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// How long things take in the real cloud. The simulated backend answers at once; this table is what the predicted
-// timeline is made of. Sources:
+// latency is how long a resource takes in the real cloud. The simulation answers at once; the predicted timeline is
+// computed from these tables. Sources:
 //
 //	docs     the service's documentation
 //	provider how the Terraform provider under pulumi-aws waits: it polls, so short operations take a poll's length
@@ -69,7 +69,7 @@ var latencies = map[string]latency{
 	"random:index/randomBytes:RandomBytes":          {},
 
 	// seen: the controller writes the host name a few seconds after CreateLoadBalancer; the load balancer answers one to
-	// three minutes later, for which nobody waits. Deletion waits for its network interfaces to go.
+	// three minutes later, which the provider does not wait for. Deletion waits for its network interfaces to go.
 	"kubernetes:networking.k8s.io/v1:Ingress": {8 * second, 25 * second},
 	// A volume is made and attached (docs: "typically a few seconds"; seen: 12 to 20 s), the image is 250 MB, and
 	// RabbitMQ boots in 25 to 40 s. seen: 60 to 90 s. Deletion stops the broker and its volume is detached.
@@ -133,10 +133,10 @@ var chartLatencies = map[string]latency{
 	"argo-rollouts": {25 * second, 8 * second},
 }
 
-// unknownChart is a chart that the table does not have: a pull, a start, a readiness probe.
+// unknownChart is the latency of a chart that is not in the table: a pull, a start, a readiness probe.
 const unknownChart = 30 * time.Second
 
-// sweepLatency is the sweep's deletion: it compiles for a few seconds and lists a dozen kinds of things, twice.
+// sweepLatency is the sweep's deletion: it compiles for a few seconds and lists a dozen types of resources, twice.
 const sweepLatency = 15 * time.Second
 
 // latencyOf is the time of one resource of a state.

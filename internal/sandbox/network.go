@@ -55,18 +55,18 @@ func (a *account) resolve(name, vpc string) []string {
 	return nil
 }
 
-// reachableFromOutside says why a port of a machine cannot be reached from the internet, or nil.
+// reachableFromOutside returns the reason why a port of a machine cannot be reached from the internet, or nil.
 func (a *account) reachableFromOutside(machine *object, port float64) error {
 	if err := a.hasInternet(machine); err != nil {
 		return err
 	}
 	if !a.admits(machine, "tcp", port, func(rule *object) bool { return rule.Inputs.str("cidrIpv4") != "" }) {
-		return fmt.Errorf("no security group of %s lets anybody from outside to port %v", machine.title(), port)
+		return fmt.Errorf("no security group of %s opens port %v to the internet", machine.title(), port)
 	}
 	return nil
 }
 
-// hasInternet says why a machine cannot talk to the internet, or nil.
+// hasInternet returns the reason why a machine cannot reach the internet, or nil.
 func (a *account) hasInternet(machine *object) error {
 	public := machine.str("publicIp") != ""
 	for _, association := range a.all(eipAssociationType) {
@@ -116,7 +116,7 @@ func (a *account) letsOut(machine *object) error {
 	return fmt.Errorf("no security group of %s lets it out to the internet", machine.title())
 }
 
-// reaches says whether one machine gets through to a port of another inside the VPC.
+// reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
 func (a *account) reaches(from, to *object, protocol string, port float64) error {
 	groups := from.Inputs.strings("vpcSecurityGroupIds")
 	source, err := netip.ParseAddr(from.str("privateIp"))

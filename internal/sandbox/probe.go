@@ -2,8 +2,8 @@ package sandbox
 
 import "slices"
 
-// APIAnswers reports whether a client on the internet reaches the Kubernetes API at its Elastic IP. Without a cluster there
-// is none.
+// APIAnswers reports whether a client on the internet reaches the Kubernetes API at its Elastic IP. It is false
+// without a cluster.
 func (s *Sandbox) APIAnswers() bool {
 	a := s.account
 	a.mu.Lock()

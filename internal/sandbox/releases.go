@@ -44,7 +44,7 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 	for _, c := range claimsOf(release) {
 		a.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
 	}
-	a.settle()
+	a.reconcile()
 	got := answer{id: release.ID, outputs: releaseOutputs(release)}
 	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
 		return got, nil
@@ -65,10 +65,10 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 	return got, nil
 }
 
-// releaseStatus is Helm's word for the last revision.
+// releaseStatus is Helm's status of the last revision.
 func (o *object) releaseStatus() string { return firstOf(o.State.str("status"), "deployed") }
 
-// upgradable says why Helm will not upgrade a release, or nil.
+// upgradable returns the reason why Helm refuses to upgrade a release, or nil.
 func upgradable(release *object) error {
 	switch status := release.releaseStatus(); {
 	case strings.HasPrefix(status, "pending-"):
@@ -122,6 +122,6 @@ func (a *account) uninstall(release *object) error {
 		}
 	}
 	a.removeWithClaims(release)
-	a.settle()
+	a.reconcile()
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// madeWith is what init.sh keeps on a control plane and compares at every later run: version, settings that no running
+// madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no running
 // cluster can change, and the keys and certificates of the authorities.
 func (s *step) madeWith() (values, error) {
 	packed, err := base64.StdEncoding.DecodeString(s.stdin)

@@ -1,9 +1,9 @@
-// Package sandbox is a stand-in for AWS, Kubernetes and the hosts behind the real Pulumi engine. It serves the providers
+// Package sandbox simulates AWS, Kubernetes and the hosts for the real Pulumi engine. It serves the providers
 // aws, kubernetes, command, tls and random in-process; the Pulumi CLI attaches to them through PULUMI_DEBUG_PROVIDERS,
 // so the real engine runs the real program with no account, no network and no plugin.
 //
-// account.go holds what exists, aws_table.go the resource types of AWS and their rules, cluster.go what a cluster
-// does by itself, latency.go how long things take in the real cloud.
+// account.go has the store of objects, aws_table.go the resource types of AWS and their rules, cluster.go the controllers of
+// a cluster, latency.go the times that resources take in the real cloud.
 package sandbox
 
 import (
@@ -22,26 +22,26 @@ import (
 type Options struct {
 	// Stack is named in messages only: the account belongs to Dir.
 	Stack string
-	// Dir is where the journal of the account lives; a later process continues with it. Empty keeps it in memory.
+	// Dir is the directory of the account's journal; a later process continues with it. Empty keeps the account in memory.
 	Dir string
-	// Backend makes instances, commands and objects real; nil simulates them.
+	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them.
 	Backend Backend
-	// Fault is asked before every operation; an error makes the operation fail with nothing done. May be nil.
+	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.
 	Fault func(Operation) error
-	// Done is told of every create, update and delete that took effect, before the engine is. May be nil.
+	// Done is called after every create, update and delete, before the engine gets the answer. May be nil.
 	Done func(Operation)
-	// Connected is told of every connection that the engine makes. May be nil.
+	// Connected is called with every connection that the engine opens. May be nil.
 	Connected func(*net.TCPConn)
-	// Limits are what the account allows.
+	// Limits are the quotas and permissions of the account.
 	Limits Limits
 	// Now is the clock of certificates; nil is the real one.
 	Now func() time.Time
-	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox: so that it knows what
-	// was in flight when it was killed. See Env.
+	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox. The state then
+	// lists the pending operations of a killed run. See Env.
 	Checkpoints bool
 }
 
-// Operation is one call of the engine that does something; previews do nothing and are not counted.
+// Operation is one call of the engine that has an effect. Calls of a preview are not counted.
 type Operation struct {
 	Seq int
 	// Verb is create, update, delete, read or invoke.
@@ -97,7 +97,7 @@ func Start(o Options) (*Sandbox, error) {
 	return s, nil
 }
 
-// Env is what the Pulumi CLI needs in its environment to use the sandbox.
+// Env returns the environment variables with which the Pulumi CLI uses the sandbox.
 func (s *Sandbox) Env() map[string]string {
 	var attach []string
 	for _, name := range sortedKeys(s.ports) {
@@ -105,7 +105,7 @@ func (s *Sandbox) Env() map[string]string {
 	}
 	env := map[string]string{
 		"PULUMI_DEBUG_PROVIDERS": strings.Join(attach, ","),
-		// Or every operation would try to download the plugins that the state names.
+		// Without this, every operation would try to download the plugins that the state names.
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		// Each backup would be one more copy of the whole state per resource.
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
@@ -113,13 +113,13 @@ func (s *Sandbox) Env() map[string]string {
 	if s.options.Backend == nil && !s.options.Checkpoints {
 		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes and
 		// grows with the square of the stack. With this it writes it once, at the end: also after an error or an interrupt, but not
-		// when it is killed. Where a run may be killed, ask for Checkpoints.
+		// when it is killed. Set Checkpoints for a run that may be killed.
 		env["PULUMI_SKIP_CHECKPOINTS"] = "true"
 	}
 	return env
 }
 
-// Close ends the providers and the backend's own processes. The account stays.
+// Close stops the providers and the backend's own servers. The account's journal stays on disk.
 func (s *Sandbox) Close() error {
 	var first error
 	for _, server := range s.servers {
@@ -154,8 +154,8 @@ func (s *Sandbox) record(op Operation) error {
 	return s.options.Fault(op)
 }
 
-// Leftovers describes everything that still exists in the account, in the cluster and on the backend, one line each. What
-// the account had before, such as a looked up hosted zone, is not among it.
+// Leftovers describes each object that still exists in the account, in the cluster and on the backend, one line each. It
+// omits what the account had before, such as a hosted zone that was only looked up.
 func (s *Sandbox) Leftovers() []string {
 	s.account.mu.Lock()
 	var out []string
@@ -168,7 +168,7 @@ func (s *Sandbox) Leftovers() []string {
 	if s.options.Backend != nil {
 		machines, err := s.options.Backend.Leftovers(context.Background())
 		if err != nil {
-			machines = append(machines, "the backend could not be asked: "+err.Error())
+			machines = append(machines, "cannot list the leftovers of the backend: "+err.Error())
 		}
 		out = append(out, machines...)
 	}

@@ -42,7 +42,7 @@ func readState(deployment []byte) (resources map[string]*stateResource, needs ma
 		Deployment struct{ Resources []stateResource }
 	}
 	if err := json.Unmarshal(deployment, &state); err != nil {
-		return nil, nil, fmt.Errorf("the deployment is no stack export: %w", err)
+		return nil, nil, fmt.Errorf("the deployment is not a stack export: %w", err)
 	}
 	resources = map[string]*stateResource{}
 	children := map[string][]string{}
@@ -58,7 +58,7 @@ func readState(deployment []byte) (resources map[string]*stateResource, needs ma
 	return resources, needs, nil
 }
 
-// needs are the resources without which r cannot be made. A component stands for everything in it.
+// needs are the resources that r depends on. A component means all its children.
 func (r *stateResource) needs(resources map[string]*stateResource, children map[string][]string) []string {
 	named := slices.Clone(r.Dependencies)
 	for _, list := range r.PropertyDependencies {

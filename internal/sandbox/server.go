@@ -27,7 +27,7 @@ type request struct {
 	name   string
 	id     string
 	config values
-	// inputs are the new inputs; stored is the same with secrets hashed, which is what may be kept.
+	// inputs are the new inputs; stored is the same with secrets hashed, and the only form that is written to disk.
 	inputs, stored values
 	// oldInputs and old are what the state holds: inputs and outputs.
 	oldInputs, old values
@@ -36,7 +36,7 @@ type request struct {
 	seed string
 }
 
-// answer is what a resource shows beside its inputs.
+// answer has the outputs of a resource that are not inputs.
 type answer struct {
 	id      string
 	outputs values
@@ -68,7 +68,7 @@ type provider interface {
 	check(r *request) (checked, error)
 	diff(r *request) difference
 	create(r *request) (answer, error)
-	// read returns an answer without id when the thing is gone.
+	// read returns an answer without id when the resource does not exist.
 	read(r *request) (answer, error)
 	update(r *request) (answer, error)
 	delete(r *request) error
@@ -89,7 +89,7 @@ type server struct {
 	provider provider
 }
 
-// keep is how properties travel in both directions: unknown stays unknown, secret stays secret.
+// keep marshals properties in both directions: unknown values stay unknown, secrets stay secret.
 var keep = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true}
 
 func (s *server) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
@@ -105,7 +105,7 @@ func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 }
 
 // Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
-// never names it in later calls, so the connection is what tells two of them apart.
+// never names it in later calls, so two provider resources can only be told apart by their connections.
 func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	props, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
 	if err != nil {
@@ -263,7 +263,7 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 	if got.id == "" {
 		return &pulumirpc.ReadResponse{}, nil
 	}
-	if got.outputs == nil { // nothing to compare with: what the state says still holds
+	if got.outputs == nil { // the provider has no newer values: return the state unchanged
 		return &pulumirpc.ReadResponse{Id: got.id, Properties: req.Properties, Inputs: req.Inputs}, nil
 	}
 	for k, v := range got.found {
@@ -315,7 +315,7 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 	return &pulumirpc.InvokeResponse{Return: out}, nil
 }
 
-// begin records an operation and gives the test's fault its chance, before anything happened.
+// begin records an operation and calls the test's Fault, before the operation has an effect.
 func (s *server) begin(verb string, r *request) error {
 	if r.preview {
 		return nil
@@ -323,7 +323,7 @@ func (s *server) begin(verb string, r *request) error {
 	return s.sandbox.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
 }
 
-// end tells a test that something was made, changed or removed, and that the engine does not know it yet.
+// end calls the test's Done after a create, update or delete, before the engine gets the answer.
 func (s *server) end(verb string, r *request) {
 	if s.sandbox.options.Done != nil && !r.preview {
 		s.sandbox.options.Done(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
@@ -396,7 +396,7 @@ func containsUnknown(v any) bool {
 	return false
 }
 
-// replaceWhen splits changed keys by whether they force a new resource; "*" stands for all of them.
+// replaceWhen splits changed keys by whether they force a new resource; "*" means all of them.
 func replaceWhen(changed []string, forcing ...string) []string {
 	var out []string
 	for _, k := range changed {
@@ -413,9 +413,9 @@ func replaceWhen(changed []string, forcing ...string) []string {
 // unknownType is the refusal of a type outside the tables.
 func unknownType(typ string) error {
 	pkg, _, _ := strings.Cut(typ, ":")
-	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in sandbox/", typ, pkg)
+	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in internal/sandbox", typ, pkg)
 }
 
 func unknownInvoke(tok string) error {
-	return fmt.Errorf("the sandbox does not know the function %s: add it to the invokes in sandbox/", tok)
+	return fmt.Errorf("the sandbox does not know the function %s: add it to awsInvokes in internal/sandbox/aws_invoke.go", tok)
 }

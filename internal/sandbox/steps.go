@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulated
-// backend does not run the script; it does to the model what the step does to a host, and fails where the host would.
+// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulation
+// does not run the script: it changes the model as the step changes a host, and fails where the host would.
 type step struct {
 	name, node string
 	env        map[string]string
@@ -20,7 +20,7 @@ type step struct {
 	*account
 }
 
-// steps are what the program may run. Undoing has the name with "-delete" behind it.
+// steps are the steps that the program may run, by name. The delete of a step has the suffix "-delete".
 var steps = map[string]func(s *step) (string, error){
 	"ready":               (*step).ready,
 	"prepare":             (*step).prepare,
@@ -36,7 +36,7 @@ var steps = map[string]func(s *step) (string, error){
 	"release-gate-delete": (*step).release,
 }
 
-// simulate is SSH without a network: it finds the machine, lets sshd check both keys and runs the step.
+// simulate does the work of SSH: it finds the machine, checks both keys and runs the step.
 func (s *Sandbox) simulate(to RemoteCommand, text, stdin string) (string, error) {
 	a := s.account
 	a.mu.Lock()
@@ -55,18 +55,18 @@ func (s *Sandbox) simulate(to RemoteCommand, text, stdin string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if name == "" { // a command of the user's own: the model has no opinion
+	if name == "" { // a command of the user: the model ignores it
 		return "", nil
 	}
 	run, ok := steps[name]
 	if !ok {
-		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in sandbox/steps.go", name)
+		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/steps.go", name)
 	}
 	return run(&step{name: name, node: env["NODE"], env: env, stdin: stdin, machine: machine, account: a})
 }
 
-// notDialled is what the command provider says at the end of its tries, a refused key included. Without a limit of tries
-// its context ends first, and the reason is lost.
+// notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
+// its context ends first, and the error does not contain the reason.
 func notDialled(to RemoteCommand, err error) error {
 	if to.DialErrorLimit < 0 {
 		return context.DeadlineExceeded
@@ -153,7 +153,7 @@ func shellWord(s string) (word, rest string, err error) {
 	return b.String(), "", nil
 }
 
-// host is what a machine's disk remembers between steps.
+// host is the content of a machine's disk, which later steps read.
 func (s *step) host() *object {
 	if o := s.find(hostType, s.machine.ID); o != nil {
 		return o

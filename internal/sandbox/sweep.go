@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Swept is what the sweep finds in an account, each thing in words.
+// Swept is the result of a sweep; each text describes one resource.
 type Swept struct {
-	// Found is what controllers of the cluster made; it is removed, unless only a listing was asked for.
+	// Found are the resources that controllers of the cluster made. The sweep removes them unless it only lists.
 	Found []string
 	// Kept are volumes that stay because the settings say so.
 	Kept []string
-	// Instances of the cluster run, so what was found may be in use and nothing is removed.
+	// Instances of the cluster that run. With any, the sweep removes nothing, because Found may be in use.
 	Instances []string
 }
 
-// runLocal plays the local commands of the program against the model: the sweep. Other texts do nothing.
+// runLocal simulates the local command of the program, the sweep. Other commands do nothing.
 func (p *commandProvider) runLocal(in values, which string) (stdout, stderr string, err error) {
 	if !isSweep(in.str(which)) {
 		return "", "", nil
@@ -65,8 +65,8 @@ func (s *Sandbox) Sweep(command string, dryRun bool) Swept {
 	return swept
 }
 
-// madeByControllers are the things that controllers of a cluster made, by tag. What Pulumi made has a URN and is never
-// among them; nor are things of another cluster.
+// madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN, because
+// Pulumi made them, and resources of another cluster.
 func (a *account) madeByControllers(cluster, vpc string) []*object {
 	return a.where(func(o *object) bool {
 		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Timeline is what a stack would take on AWS, by the dependencies in its state and the latency table.
+// Timeline predicts how long a stack takes on AWS from the dependencies in its state and the latency table.
 type Timeline struct {
 	Up, Destroy Schedule
 	// Ready is when all nodes are Ready during up; zero when the stack has no such step.

@@ -46,7 +46,7 @@ func TestPredictFollowsDependencies(t *testing.T) {
 		t.Errorf("critical path %v, want %s", path, want)
 	}
 	if _, err := Predict([]byte("no JSON")); err == nil {
-		t.Error("a deployment that is no JSON was predicted")
+		t.Error("a deployment that is not JSON was accepted")
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 // tlsProvider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
 type tlsProvider struct{ sandbox *Sandbox }
 
-// tlsResource is one type: the inputs it insists on, what it computes, which of that is secret.
+// tlsResource is one type: its required inputs, its outputs, and which properties are secret.
 type tlsResource struct {
 	required, computed, secret []string
 	make                       func(p *tlsProvider, in values) (values, error)
@@ -246,7 +246,7 @@ func (p *tlsProvider) newSelfSigned(in values) (values, error) {
 func (p *tlsProvider) newLocallySigned(in values) (values, error) {
 	block, _ := pem.Decode([]byte(in.str("certRequestPem")))
 	if block == nil {
-		return nil, errors.New("certRequestPem is no PEM")
+		return nil, errors.New("certRequestPem is not PEM")
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
@@ -254,7 +254,7 @@ func (p *tlsProvider) newLocallySigned(in values) (values, error) {
 	}
 	block, _ = pem.Decode([]byte(in.str("caCertPem")))
 	if block == nil {
-		return nil, errors.New("caCertPem is no PEM")
+		return nil, errors.New("caCertPem is not PEM")
 	}
 	ca, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -333,7 +333,7 @@ func sans(in values) (ips []net.IP, uris []*url.URL, err error) {
 	for _, text := range in.strings("ipAddresses") {
 		ip := net.ParseIP(text)
 		if ip == nil {
-			return nil, nil, fmt.Errorf("ipAddresses: %q is no address", text)
+			return nil, nil, fmt.Errorf("ipAddresses: %q is not an IP address", text)
 		}
 		ips = append(ips, ip)
 	}
@@ -399,7 +399,7 @@ var keyUsages = map[string]x509.KeyUsage{
 	"encipher_only": x509.KeyUsageEncipherOnly, "decipher_only": x509.KeyUsageDecipherOnly,
 }
 
-// ExtKeyUsageAny is the zero value and so cannot be in this table; nobody should want it.
+// extendedKeyUsages omits ExtKeyUsageAny, which is the zero value and would make a certificate valid for every use.
 var extendedKeyUsages = map[string]x509.ExtKeyUsage{
 	"server_auth": x509.ExtKeyUsageServerAuth, "client_auth": x509.ExtKeyUsageClientAuth,
 	"code_signing": x509.ExtKeyUsageCodeSigning, "email_protection": x509.ExtKeyUsageEmailProtection,

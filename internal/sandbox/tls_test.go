@@ -46,11 +46,11 @@ func TestPrivateKeysAreKeys(t *testing.T) {
 	}
 }
 
-func certificateOf(t *testing.T, th *thing) *x509.Certificate {
+func certificateOf(t *testing.T, th *testResource) *x509.Certificate {
 	t.Helper()
 	block, _ := pem.Decode([]byte(th.out("certPem")))
 	if block == nil {
-		t.Fatal("certPem is no PEM")
+		t.Fatal("certPem is not PEM")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 // what is not known yet is the value unknown{}.
 type values map[string]any
 
-// unknown stands for a value that only exists after an apply.
+// unknown is a value that is known only after an apply.
 type unknown struct{}
 
-// plainMap unwraps properties. With redact, a secret is replaced by a hash of it, which is what may be written to disk.
+// plainMap unwraps properties. With redact, a secret is replaced by its hash, so that the result may be written to disk.
 func plainMap(props resource.PropertyMap, redact bool) values {
 	out := values{}
 	for k, v := range props {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A claim gets a PersistentVolume and a volume in EC2 while the driver lives. The PersistentVolume knows what becomes of
-// the volume after the claim: its reclaim policy comes from the class, and the gate of volumes sets it anew.
+// A claim gets a PersistentVolume and an EBS volume while the CSI driver runs. The reclaim policy of the PersistentVolume
+// decides whether the volume is deleted with the claim: it comes from the class, and the gate of volumes changes it.
 
 const (
 	reclaim = "Delete"
@@ -26,7 +26,7 @@ func (a *account) claim(owner *object, name, class string, owned bool) {
 	a.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
 }
 
-// storageClass finds a class by name; an empty name asks for the default class. It returns nil when there is none.
+// storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does not exist.
 func (a *account) storageClass(name string) *object {
 	for _, sc := range a.all("k8s/StorageClass") {
 		annotations := sc.Inputs.object("metadata").object("annotations")
@@ -37,8 +37,8 @@ func (a *account) storageClass(name string) *object {
 	return nil
 }
 
-// settleVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
-func (a *account) settleVolumes() {
+// reconcileVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
+func (a *account) reconcileVolumes() {
 	for _, pvc := range a.all("k8s/" + claimKind) {
 		class := a.storageClass(pvc.str("class"))
 		if pvc.str("volume") != "" || class == nil {
@@ -102,7 +102,7 @@ func (a *account) volumeZone() string {
 	return zone
 }
 
-// setReclaimPolicy says what becomes of every volume whose claim goes; with a class only of those of that class.
+// setReclaimPolicy sets the reclaim policy of all volumes, or of those of one class.
 func (a *account) setReclaimPolicy(policy, class string) {
 	for _, pv := range a.all("k8s/" + volumeKind) {
 		if class == "" || pv.str("class") == class {

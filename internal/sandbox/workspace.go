@@ -14,7 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Workspace is where the engine runs a rehearsal: a copy of the project's settings with a state backend of its own, so
+// Workspace is the directory of a simulation: a copy of the project's settings with a state backend of its own, so
 // that nothing rewrites the user's files.
 type Workspace struct {
 	// Project is the directory with Pulumi.yaml and Pulumi.<stack>.yaml; Dir is where the copies and the state go.
@@ -27,7 +27,7 @@ type Workspace struct {
 	CLI auto.PulumiCommand
 }
 
-// passphrase encrypts the secrets of a rehearsal's state; they are made up, but tests look for them in plain text.
+// passphrase encrypts the secrets of a simulation's state. The secrets are made up, but tests check that they are encrypted.
 const passphrase = "rehearsal"
 
 // Open copies the settings and selects the stack, which is created when the state does not have it.
@@ -60,7 +60,7 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 	}
 	stack, err := auto.UpsertStackLocalSource(ctx, w.Stack, w.Dir, options...)
 	if err != nil {
-		return auto.Stack{}, fmt.Errorf("open the rehearsal of stack %s in %s: %w", w.Stack, w.Dir, err)
+		return auto.Stack{}, fmt.Errorf("open the simulation of stack %s in %s: %w", w.Stack, w.Dir, err)
 	}
 	return stack, nil
 }

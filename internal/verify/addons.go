@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// absent says why an add-on is not there to be checked; empty when it should be.
+// absent returns the reason why an add-on is not installed and not checked; empty when it is to be checked.
 func (r *run) absent(a config.Addon) string {
 	switch {
 	case !a.On():
@@ -54,7 +54,7 @@ func (r *run) workloads(ctx context.Context, what, query, look string) finding {
 	return ok("%s", strings.Join(fine, ", "))
 }
 
-// workloadFault says what keeps a workload from being available.
+// workloadFault returns the reason why a workload is not available; empty when it is.
 func workloadFault(kind string, w workload) string {
 	want, got := w.Status.DesiredNumberScheduled, w.Status.NumberReady
 	if kind != "daemonsets" {
@@ -138,7 +138,7 @@ func calico(ctx context.Context, r *run) finding {
 
 func cloudController(ctx context.Context, r *run) finding {
 	if r.Hosts {
-		return skipped("a stand-in removes its taint on hosts of this machine")
+		return skipped("on hosts of this machine the driver removes its taint")
 	}
 	return r.workloads(ctx, "the cloud controller manager", "?fieldSelector="+url.QueryEscape("metadata.name=aws-cloud-controller-manager"),
 		"kubectl -n kube-system logs ds/aws-cloud-controller-manager")

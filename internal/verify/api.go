@@ -24,7 +24,7 @@ func (a *API) Ready(ctx context.Context) error {
 	return a.Call(ctx, http.MethodGet, "/readyz", "", nil, nil)
 }
 
-// notFound reports whether the API said that a thing, or its kind, does not exist.
+// notFound reports whether the API answered that an object or its kind does not exist.
 func notFound(err error) bool { return kubeapi.IsStatus(err, http.StatusNotFound) }
 
 // get reads an object or a list.
@@ -42,7 +42,7 @@ func (a *API) merge(ctx context.Context, path string, piece any) error {
 	return a.Call(ctx, http.MethodPatch, path, kubeapi.MergePatch, piece, nil)
 }
 
-// remove deletes an object; one that is gone is no error.
+// remove deletes an object. It returns nil when the object does not exist.
 func (a *API) remove(ctx context.Context, path string) error {
 	err := a.Call(ctx, http.MethodDelete, path, "", nil, nil)
 	if notFound(err) {

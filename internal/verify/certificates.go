@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A certificate that ends within soon needs somebody to look at it now.
+// soon is how long before its expiry a certificate fails the check.
 const soon = 14 * 24 * time.Hour
 
 // certificates looks at the API server's certificate, the one in the kubeconfig, and those of cert-manager.

@@ -139,7 +139,7 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 	return nil
 }
 
-// resolve asks one of the pods for the address of a name and says what is wrong with the answer.
+// resolve asks one of the pods for the address of a name and returns what is wrong with the answer; empty when it is right.
 func (r *run) resolve(ctx context.Context, namespace, podName, name, want string, deadline time.Time) string {
 	if fault, err := r.podReady(ctx, namespace, podName, deadline); err != nil {
 		return err.Error()

@@ -38,14 +38,14 @@ type fakeAPI struct {
 	created, removed []string
 	// resolves is the address that the cluster's DNS answers with.
 	resolves string
-	// podStatus is what becomes of pods that checks make.
+	// podStatus is the status that pods of checks get.
 	podStatus map[string]any
-	// stored is what was written to the etcd on a volume.
+	// stored is the data on the volume.
 	stored map[string]string
-	// volume is what a claim gets; empty for none. released are the volumes that were told to end with their claim.
+	// volume is the name that a claim gets; empty for a claim that stays pending. released are the volumes with the policy Delete.
 	volume   string
 	released []string
-	// log is what a client pod says.
+	// log is the output of a client pod.
 	log string
 	// peer is the common name of the client certificate last shown.
 	peer string
@@ -200,7 +200,7 @@ func (f *fakeAPI) create(w http.ResponseWriter, path string, body []byte) {
 	_ = json.NewEncoder(w).Encode(o)
 }
 
-// refusedByPodSecurity is what a cluster whose default is the level "restricted" says of a pod.
+// refusedByPodSecurity is the error of a cluster whose default level is "restricted".
 func refusedByPodSecurity(o map[string]any) string {
 	if o["kind"] != "Pod" {
 		return ""

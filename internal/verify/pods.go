@@ -54,7 +54,7 @@ func replaced(p pod) bool {
 	})
 }
 
-// podFault says why a pod is not as it should be; empty when it is.
+// podFault returns the reason why a pod is not healthy; empty when it is.
 func podFault(p pod) string {
 	switch p.Status.Phase {
 	case "Succeeded":

@@ -19,9 +19,9 @@ const (
 const (
 	// patience is how long a pod of a check may take to be scheduled, pulled and started.
 	patience = 2 * time.Minute
-	// longestLife is when a pod of a check ends by itself, for the case that nobody is left to remove it.
+	// longestLife is when a pod of a check ends by itself, in case the run that made it was killed.
 	longestLife = 10 * time.Minute
-	// stale is how old a thing of a check is when the run that made it must be dead.
+	// stale is the age of an object of a check after which the run that made it must have ended.
 	stale = time.Hour
 )
 

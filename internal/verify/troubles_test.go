@@ -34,7 +34,7 @@ func TestTroublesNameThePodsAndTheWarnings(t *testing.T) {
 	}
 }
 
-// While a check is tried again, what is wrong with it was told already.
+// The fault of a check is reported before the check is tried again.
 func TestAFailingCheckIsToldBeforeItIsTriedAgain(t *testing.T) {
 	f := healthy(t)
 	f.objects["/api/v1/nodes/worker-1"] = nil
@@ -45,15 +45,15 @@ func TestAFailingCheckIsToldBeforeItIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var reported []string
 	tries := 0
 	at := now
 	_, _ = Run(t.Context(), api, Options{
 		Config: settings(), Wait: tryAgainAfter, Now: func() time.Time { return at },
-		Report: func(r Result) { told = append(told, r.Status+" "+r.Check) },
+		Report: func(r Result) { reported = append(reported, r.Status+" "+r.Check) },
 		pause: func(context.Context, time.Duration) error {
-			if tries++; tries == 1 && told[len(told)-1] != Waiting+" nodes" {
-				t.Errorf("before the first pause it told %q", told)
+			if tries++; tries == 1 && reported[len(reported)-1] != Waiting+" nodes" {
+				t.Errorf("before the first pause it reported %q", reported)
 			}
 			at = at.Add(tryAgainAfter)
 			return nil

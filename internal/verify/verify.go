@@ -25,7 +25,7 @@ const (
 	Waiting = "waiting"
 )
 
-// Result is what one check found.
+// Result is the outcome of one check.
 type Result struct {
 	Check  string
 	Status string
@@ -37,9 +37,9 @@ type Result struct {
 
 // Options say what to check and how patiently.
 type Options struct {
-	// Config is what the cluster should be.
+	// Config has the settings that the cluster is compared with.
 	Config *config.Config
-	// Hosts is set for a cluster on hosts of this machine, where charts are not really installed and nothing is in AWS.
+	// Hosts is set for a cluster on hosts of this machine, where charts are only recorded and no resources exist in AWS.
 	Hosts bool
 	// Wait is how long a check that fails is tried again before it counts.
 	Wait time.Duration
@@ -56,13 +56,13 @@ type Options struct {
 // tryAgainAfter is the pause between two tries of a check that failed.
 const tryAgainAfter = 5 * time.Second
 
-// check is one thing to find out.
+// check is one check by its name.
 type check struct {
 	name string
 	run  func(context.Context, *run) finding
 }
 
-// run is what checks have in common.
+// run has the inputs that all checks share.
 type run struct {
 	api *API
 	Options
@@ -126,7 +126,7 @@ func Run(ctx context.Context, api *API, o Options) ([]Result, error) {
 	for _, c := range checks {
 		f := c.run(ctx, r)
 		if f.status == Failed && o.Now().Before(deadline) {
-			// What is wrong now is told now: the tries that follow may take the whole of Options.Wait.
+			// Report the fault now: the tries that follow may take the whole of Options.Wait.
 			o.Report(Result{Check: c.name, Status: Waiting, Message: f.message, LookAt: f.lookAt})
 		}
 		for f.status == Failed && ctx.Err() == nil && o.Now().Before(deadline) {

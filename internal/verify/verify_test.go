@@ -38,7 +38,7 @@ func TestChecksRemoveWhatTheyMake(t *testing.T) {
 		}
 	}
 	if made < 5 {
-		t.Errorf("only %d things were made: %v", made, f.created)
+		t.Errorf("only %d objects were made: %v", made, f.created)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 		{"rabbitmq", "charts are not installed", func(o *Options) { o.Hosts = true }},
 		{"calico", "stand in", func(o *Options) { o.Hosts = true }},
 		{"volume", "no volumes to attach", func(o *Options) { o.Hosts = true }},
-		{"cloud controller", "stand-in", func(o *Options) { o.Hosts = true }},
+		{"cloud controller", "removes its taint", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},
 	} {
 		t.Run(tt.check+": "+tt.reason, func(t *testing.T) {

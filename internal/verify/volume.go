@@ -96,7 +96,7 @@ func (r *run) startWriter(ctx context.Context, namespace, image string) error {
 	}, more))
 }
 
-// noVolume says whether the volume was not made, or was made and did not get to the pod.
+// noVolume tells a volume that was not made from one that was made but not attached to the pod.
 func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string) finding {
 	var c claim
 	if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims/data", &c); err != nil {
