@@ -53,6 +53,21 @@ func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
 	}
 }
 
+// config compares these sizes with those of the running stack, so it has to know the program's own.
+func TestConfigKnowsTheVolumesOfCharts(t *testing.T) {
+	r := install(t, nil, everything)
+	for _, v := range config.ChartVolumes {
+		var value any = valuesOf(r.find(t, v.Release))
+		for _, step := range v.Path {
+			below, _ := value.(map[string]any)
+			value = below[step]
+		}
+		if value != v.Size {
+			t.Errorf("%s: the program's size is %v, config says %s", v.Key(), value, v.Size)
+		}
+	}
+}
+
 // lookupChart finds the pinned chart of a release.
 func lookupChart(t *testing.T, release registered) chart {
 	t.Helper()

@@ -123,6 +123,7 @@ func (c *Config) RefuseChanges(made Made) error {
 			}
 		}
 	}
+	faults = append(faults, c.smallerVolumes(made)...)
 	if len(faults) == 0 {
 		return nil
 	}

@@ -97,6 +97,46 @@ func TestRefuseChanges(t *testing.T) {
 	}
 }
 
+// TestSmallerVolumesOfChartsAreRefused: the sizes are in the values of an add-on, or the program's own.
+func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
+	for _, v := range ChartVolumes {
+		key := strings.TrimPrefix(v.Key(), "addons."+v.addon+".values.")
+		nested := func(size string) string {
+			for _, name := range slices.Backward(strings.Split(key, ".")) {
+				size = "{" + name + ": " + size + "}"
+			}
+			return "addons: {" + v.addon + ": {enabled: true, values: " + size + "}}"
+		}
+		for _, c := range []struct {
+			made    any
+			now     string
+			refused bool
+		}{
+			{"50Gi", nested("40Gi"), true}, {"50Gi", nested("50Gi"), false}, {"50Gi", nested("60Gi"), false},
+			{"50Gi", nested("50G"), true}, {"50Gi", nested("51200Mi"), false}, {"0.5Ti", nested("500Gi"), true},
+			{"1500", nested("1k"), true}, {"1e12", nested("1T"), false}, {"50Gi", nested("~"), false},
+			{"50Gi", "", true}, {v.Size, "", false},
+			{"50Gi", "addons: {" + v.addon + ": {enabled: false}}", false},
+			{"50Gi", nested("5368709120"), true},
+		} {
+			cfg, err := loadText(t, "dev", c.now)
+			if err != nil {
+				t.Fatalf("%s: %v", c.now, err)
+			}
+			if c.now == "" && !cfg.Addons.switches()[v.addon].On() {
+				continue
+			}
+			err = cfg.RefuseChanges(Made{v.Key(): c.made})
+			if (err != nil) != c.refused {
+				t.Errorf("%v, then %s: %v", c.made, c.now, err)
+			}
+			if err != nil && !strings.Contains(err.Error(), "addons."+v.addon+".enabled: false") {
+				t.Errorf("no remedy in %v", err)
+			}
+		}
+	}
+}
+
 // TestNothingMadeRefusesNothing: settings are free before what depends on them exists.
 func TestNothingMadeRefusesNothing(t *testing.T) {
 	cfg, err := loadText(t, "dev", "")

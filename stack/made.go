@@ -153,6 +153,11 @@ func (s state) madeAddons(m config.Made) {
 			m[size.key] = n
 		}
 	}
+	for _, volume := range config.ChartVolumes {
+		if size := at(s[typeRelease][volume.Release], append([]string{"values"}, volume.Path...)); size != nil {
+			m[volume.Key()] = size
+		}
+	}
 	if generation := text(s[typePostgres]["postgresql"], "metadata", "annotations", addons.GenerationAnnotation); generation != "" {
 		m["addons.postgresql.generation"] = generation
 	}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ChartVolume is a volume whose size has no setting of its own: it is in a chart's values.
+type ChartVolume struct {
+	// addon is the add-on, and part the key of addons.<addon>.values that holds the chart's values; empty for all.
+	addon, part string
+	// Release is the name of the Helm release, and Path the size in its values.
+	Release string
+	Path    []string
+	// Size is the program's own value, such as 20Gi.
+	Size string
+}
+
+// ChartVolumes are all volumes that charts make and whose sizes have no setting.
+var ChartVolumes = []ChartVolume{
+	{"monitoring", "", "kube-prometheus-stack", claimPath("prometheus.prometheusSpec.storageSpec"), "20Gi"},
+	{"monitoring", "", "kube-prometheus-stack", claimPath("alertmanager.alertmanagerSpec.storage"), "1Gi"},
+	{"monitoring", "", "kube-prometheus-stack", []string{"grafana", "persistence", "size"}, "2Gi"},
+	{"logging", "loki", "loki", []string{"singleBinary", "persistence", "size"}, "10Gi"},
+}
+
+func claimPath(at string) []string {
+	return append(strings.Split(at, "."), "volumeClaimTemplate", "spec", "resources", "requests", "storage")
+}
+
+// Key is the path of the size in Made and in the settings.
+func (v ChartVolume) Key() string {
+	key := "addons." + v.addon + ".values."
+	if v.part != "" {
+		key += v.part + "."
+	}
+	return key + strings.Join(v.Path, ".")
+}
+
+// smallerVolumes refuses sizes below those of the running stack. A size that was removed from the values becomes the
+// program's own, so it may be smaller too.
+func (c *Config) smallerVolumes(made Made) []Fault {
+	var faults []Fault
+	for _, v := range ChartVolumes {
+		addon := c.Addons.switches()[v.addon]
+		old, isMade := made[v.Key()]
+		if !isMade || !addon.On() {
+			continue
+		}
+		path := v.Path
+		if v.part != "" {
+			path = append([]string{v.part}, path...)
+		}
+		now := sizeAt(addon.Values, path, v.Size)
+		before, okBefore := bytesOf(old)
+		after, okAfter := bytesOf(now)
+		if !okBefore || !okAfter || after >= before {
+			continue
+		}
+		faults = append(faults, Fault{
+			Key: Namespace + ":" + v.Key(), Value: render(now),
+			Reason: fmt.Sprintf("is %s on the running stack: Kubernetes does not make a volume smaller", render(old)),
+			Example: fmt.Sprintf("%s; for a smaller one save what you need, bring the stack up with addons.%s.enabled: false, "+
+				"which removes the volume, and then up again with the smaller size", render(old), v.addon),
+		})
+	}
+	return faults
+}
+
+// sizeAt is the value at a path of the user's values, own where they have none, and nil where null removes it.
+func sizeAt(values map[string]any, path []string, own string) any {
+	var at any = values
+	for _, name := range path {
+		m, isMap := at.(map[string]any)
+		if !isMap {
+			return nil
+		}
+		next, set := m[name]
+		if !set {
+			return own
+		}
+		at = next
+	}
+	return at
+}
+
+var (
+	size       = regexp.MustCompile(`^([0-9]+(?:\.[0-9]*)?)(?:([kMGTPE]|[KMGTPE]i)?|[eE]([0-9]+))$`)
+	multiplier = map[string]float64{
+		"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+		"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50, "Ei": 1 << 60,
+	}
+)
+
+// bytesOf is the number of bytes of a Kubernetes quantity such as 20Gi; ok is false for any other value.
+func bytesOf(quantity any) (bytes float64, ok bool) {
+	parts := size.FindStringSubmatch(fmt.Sprint(quantity))
+	if parts == nil {
+		return 0, false
+	}
+	if parts[3] != "" {
+		n, err := strconv.ParseFloat(parts[1]+"e"+parts[3], 64)
+		return n, err == nil
+	}
+	times, known := multiplier[parts[2]]
+	n, err := strconv.ParseFloat(parts[1], 64)
+	return n * times, err == nil && known
+}
