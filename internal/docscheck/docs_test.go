@@ -75,15 +75,21 @@ func TestTheKoreanREADMEKeepsStep(t *testing.T) {
 	}
 }
 
-func TestLinksLeadToFiles(t *testing.T) {
-	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+// documents are the paths of all documents of the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"README.md", "README.ko.md", "CONTRIBUTING.md", "tools/mirror/README.md"} {
-		documents = append(documents, filepath.Join(root, name))
+		all = append(all, filepath.Join(root, name))
 	}
-	for _, document := range documents {
+	return all
+}
+
+func TestLinksLeadToFiles(t *testing.T) {
+	for _, document := range documents(t) {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
