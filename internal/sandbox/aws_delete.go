@@ -1,0 +1,90 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+)
+
+func (p *awsProvider) delete(r *request) error {
+	t, err := p.lookup(r.typ)
+	if err != nil {
+		return err
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := a.find(r.typ, r.id)
+	if found == nil { // deleting a missing object succeeds
+		return nil
+	}
+	r.inputs = found.Inputs
+	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
+	if err := c.canDelete(t); err != nil {
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+	}
+	// The backend comes first: if it fails, the account still has the object and the next run tries again.
+	if err := c.onBackend(backendDelete[r.typ]); err != nil {
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+	}
+	c.dissolve(t)
+	return nil
+}
+
+// canDelete returns the error with which AWS would refuse to delete the object now, or nil.
+func (c *awsCall) canDelete(t awsType) error {
+	var users []string
+	for _, user := range c.referrers(c.object, blocks) {
+		users = append(users, user.title())
+	}
+	if len(users) > 0 {
+		return fmt.Errorf("DependencyViolation: still used by %s", strings.Join(users, ", "))
+	}
+	if t.deletable != nil {
+		return t.deletable(c)
+	}
+	return nil
+}
+
+// dissolve removes the object and the objects that are deleted with it.
+func (c *awsCall) dissolve(t awsType) {
+	if t.deleted != nil {
+		t.deleted(c)
+	}
+	for _, user := range c.referrers(c.object, follows) {
+		c.remove(user)
+	}
+	c.remove(c.object)
+}
+
+// referrers are the objects that name target in a field with the given hold.
+func (a *account) referrers(target *object, h hold) []*object {
+	return a.where(func(o *object) bool {
+		if o.Type == target.Type && o.ID == target.ID {
+			return false
+		}
+		for _, ref := range awsTypes[o.Type].refs {
+			if ref.hold != h || !contains(strings.Split(ref.to, "|"), target.Type) {
+				continue
+			}
+			name := target.ID
+			if ref.by != "" {
+				name = target.str(ref.by)
+			}
+			for _, named := range o.Inputs.strings(ref.field) {
+				if named == name {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// shortType turns aws:ec2/vpc:Vpc into ec2/vpc.
+func shortType(typ string) string {
+	parts := strings.Split(typ, ":")
+	if len(parts) == 3 {
+		return parts[1]
+	}
+	return typ
+}

@@ -1,0 +1,99 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
+
+// checkIAMName checks a name against IAM's alphabet and the length for its kind.
+func checkIAMName(c *awsCall, limit int) error {
+	name := c.inputs.str("name")
+	if !iamName.MatchString(name) || len(name) > limit {
+		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
+	}
+	return nil
+}
+
+func checkRole(c *awsCall) error {
+	if err := checkIAMName(c, 64); err != nil {
+		return err
+	}
+	return checkPolicyDocument("assumeRolePolicy")(c)
+}
+
+func checkProfile(c *awsCall) error { return checkIAMName(c, 128) }
+
+func checkInlinePolicy(c *awsCall) error {
+	if err := checkIAMName(c, 128); err != nil {
+		return err
+	}
+	if n := len(c.inputs.str("policy")); n > 10240 {
+		return fmt.Errorf("LimitExceeded: inline policies of a role may have 10240 characters, this one has %d", n)
+	}
+	return checkPolicyDocument("policy")(c)
+}
+
+// checkAttachment refuses every policy but the one of AWS's own that the program attaches.
+func checkAttachment(c *awsCall) error {
+	if arn := c.inputs.str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
+		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
+	}
+	return nil
+}
+
+// roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
+func roleUnattached(c *awsCall) error {
+	for _, o := range c.where(func(o *object) bool {
+		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == profileType
+	}) {
+		if o.Inputs.str("role") == c.object.str("name") {
+			return fmt.Errorf("DeleteConflict: must remove %s first", o.title())
+		}
+	}
+	return nil
+}
+
+// action is "service:Operation" with wildcards, or "*".
+var action = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
+
+// checkPolicyDocument parses a policy as IAM does: a version, statements, an effect and actions in each.
+func checkPolicyDocument(field string) func(*awsCall) error {
+	return func(c *awsCall) error {
+		var doc struct {
+			Version   string
+			Statement []map[string]any
+		}
+		if err := json.Unmarshal([]byte(c.inputs.str(field)), &doc); err != nil {
+			return fmt.Errorf("MalformedPolicyDocument: %s: %w", field, err)
+		}
+		if doc.Version != "2012-10-17" || len(doc.Statement) == 0 {
+			return fmt.Errorf("MalformedPolicyDocument: %s: must have Version 2012-10-17 and a Statement", field)
+		}
+		for i, s := range doc.Statement {
+			if s["Effect"] != "Allow" && s["Effect"] != "Deny" {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Effect", field, i)
+			}
+			actions := append(values(s).strings("Action"), values(s).strings("NotAction")...)
+			if len(actions) == 0 {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Action", field, i)
+			}
+			for _, a := range actions {
+				if !action.MatchString(a) {
+					return fmt.Errorf("MalformedPolicyDocument: %s: statement %d: %q is not an action", field, i, a)
+				}
+			}
+			identity := field == "policy" && strings.HasPrefix(c.typ, "aws:iam/")
+			if identity && s["Resource"] == nil && s["NotResource"] == nil {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Resource", field, i)
+			}
+			if !identity && s["Principal"] == nil && s["NotPrincipal"] == nil {
+				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Principal", field, i)
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,70 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+func checkJSON(field string) func(*awsCall) error {
+	return func(c *awsCall) error {
+		if !json.Valid([]byte(c.inputs.str(field))) {
+			return fmt.Errorf("InvalidParameterException: %s is not JSON", field)
+		}
+		return nil
+	}
+}
+
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+func checkBucket(c *awsCall) error {
+	name := c.inputs.str("bucket")
+	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
+		return fmt.Errorf("InvalidBucketName: %q", name)
+	}
+	for _, o := range c.all(bucketType) {
+		if o.ID == name && (c.object == nil || o != c.object) {
+			return fmt.Errorf("BucketAlreadyOwnedByYou: %s", name)
+		}
+	}
+	return nil
+}
+
+func bucketEmpty(c *awsCall) error {
+	n := len(c.objectsIn(c.object.ID))
+	if n > 0 && !c.object.Inputs.flag("forceDestroy") {
+		return fmt.Errorf("BucketNotEmpty: the bucket %s holds %d objects and forceDestroy is not set", c.object.ID, n)
+	}
+	return nil
+}
+
+// bucketObjectsGone removes the objects before the bucket, as forceDestroy does.
+func bucketObjectsGone(c *awsCall) {
+	for _, o := range c.objectsIn(c.object.ID) {
+		c.remove(o)
+	}
+}
+
+func (a *account) objectsIn(bucket string) []*object {
+	return a.where(func(o *object) bool {
+		return o.Type == bucketObjectType && o.Inputs.str("bucket") == bucket
+	})
+}
+
+var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
+
+func checkRepository(c *awsCall) error {
+	if name := c.inputs.str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
+		return fmt.Errorf("InvalidParameterException: %q is not a repository name", name)
+	}
+	return nil
+}
+
+func repositoryEmpty(c *awsCall) error {
+	if c.object.State.number("images") > 0 && !c.object.Inputs.flag("forceDelete") {
+		return errors.New("RepositoryNotEmptyException: the repository holds images and forceDelete is not set")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// awaited is the provider's wait for an object to become ready.
+func (a *account) awaited(kindName, id string, r *request) (answer, error) {
+	o := a.find("k8s/"+kindName, id)
+	metadata := cloneValues(r.inputs.object("metadata"))
+	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
+	got := answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": map[string]any(metadata)}}
+	annotations := r.inputs.object("metadata").object("annotations")
+	if annotations["pulumi.com/skipAwait"] == "true" {
+		return got, nil
+	}
+	var why error
+	switch kindName {
+	case "Ingress", "Service":
+		if !isBalanced(o) {
+			break
+		}
+		if hostname := o.State.str("hostname"); hostname != "" {
+			got.outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
+			break
+		}
+		why = fmt.Errorf("its load balancer: %w", orGone(a.alive(loadBalancerChart)))
+	case "RabbitmqCluster", "Cluster":
+		chart := definedBy(kindName)
+		if why = a.alive(chart); why == nil {
+			why = a.podsReady(o)
+		}
+	case "Deployment", "StatefulSet", "DaemonSet", "Job":
+		why = a.podsReady(o)
+	}
+	if why != nil {
+		return got, &pending{fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
+	}
+	return got, nil
+}
+
+func orGone(err error) error {
+	if err == nil {
+		return errors.New("nothing is wrong")
+	}
+	return err
+}
+
+// podsReady returns the reason why the pods of an object or release do not run (no node, or a missing volume), or nil.
+func (a *account) podsReady(owner *object) error {
+	if err := a.schedulable(); err != nil {
+		return err
+	}
+	for _, pvc := range a.all("k8s/" + claimKind) {
+		if pvc.str("by") != objectKey(owner.Type, owner.ID) || pvc.str("volume") != "" {
+			continue
+		}
+		if a.storageClass(pvc.str("class")) == nil {
+			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.str("class"))
+		}
+		if err := a.alive(csiChart); err != nil {
+			return fmt.Errorf("claim %s is pending: %w", pvc.ID, err)
+		}
+	}
+	return nil
+}
+
+func releaseOutputs(release *object) values {
+	namespace, name, _ := strings.Cut(release.ID, "/")
+	return values{
+		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
+		"status": map[string]any{
+			"status": release.releaseStatus(), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+		},
+	}
+}

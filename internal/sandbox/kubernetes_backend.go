@@ -1,0 +1,78 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+)
+
+// manifest is the object as the API gets it.
+func (p *kubernetesProvider) manifest(r *request, in values) map[string]any {
+	apiVersion, kindName, _ := objectToken(r.typ)
+	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
+	for k, v := range in {
+		out[k] = v
+	}
+	return out
+}
+
+func chartRelease(in values) ChartRelease {
+	return ChartRelease{
+		Name: in.str("name"), Namespace: in.str("namespace"), Chart: in.str("chart"), Version: in.str("version"),
+		Repository: in.str("repositoryOpts.repo"), Values: in.object("values"),
+	}
+}
+
+// makeReal creates or updates an object or release on the backend and records it in the account.
+func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
+	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
+	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
+	kindName, got := releaseKind, answer{outputs: values{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
+	if r.typ == releaseType {
+		if err := backend.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
+			return answer{}, fmt.Errorf("release %s: %w", id, err)
+		}
+		got.id = id
+	} else {
+		live, err := backend.Apply(r.ctx, kubeconfig, p.manifest(r, r.inputs))
+		if err != nil {
+			return answer{}, err
+		}
+		_, kindName, _ = objectToken(r.typ)
+		id = r.inputs.str("metadata.namespace") + "/" + r.inputs.str("metadata.name")
+		got = answer{id: strings.TrimPrefix(id, "/"), outputs: liveOutputs(live)}
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	return got, nil
+}
+
+// liveOutputs returns the outputs of an object that the API returned.
+func liveOutputs(live values) values {
+	out := values{"metadata": live.object("metadata")}
+	if status := live["status"]; status != nil {
+		out["status"] = status
+	}
+	return out
+}
+
+func (p *kubernetesProvider) unmakeReal(r *request) error {
+	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
+	var err error
+	if r.typ == releaseType {
+		err = backend.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
+	} else {
+		err = backend.Delete(r.ctx, kubeconfig, p.manifest(r, r.oldInputs))
+	}
+	if err != nil {
+		return err
+	}
+	a := p.sandbox.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.found(r); o != nil {
+		a.remove(o)
+	}
+	return nil
+}
