@@ -10,7 +10,7 @@ import (
 func dataAlerts(cfg *config.Config) map[string][]alert {
 	groups := map[string][]alert{}
 	if cfg.Addons.RabbitMQ.On() {
-		groups["rabbitmq"] = rabbitmqAlerts(cfg.Addons.RabbitMQ.Replicas)
+		groups["rabbitmq"] = rabbitmqAlerts(cfg)
 	}
 	if cfg.Addons.Redis.On() {
 		groups["redis"] = redisAlerts()
@@ -21,7 +21,14 @@ func dataAlerts(cfg *config.Config) map[string][]alert {
 	return groups
 }
 
-func rabbitmqAlerts(replicas int) []alert {
+// The metrics that addons/scripts/rabbitmq-backup.sh leaves for the node exporter.
+const (
+	definitionsTime   = "kubeadm_aws_rabbitmq_backup_last_success_timestamp_seconds"
+	definitionsFailed = "kubeadm_aws_rabbitmq_backup_last_run_failed"
+)
+
+func rabbitmqAlerts(cfg *config.Config) []alert {
+	replicas := cfg.Addons.RabbitMQ.Replicas
 	return []alert{
 		{"RabbitMQDown", fmt.Sprintf(`count(rabbitmq_identity_info{namespace=%q}) < %d or absent(rabbitmq_identity_info{namespace=%[1]q})`, dataNamespace, replicas),
 			"5m", "critical", "A RabbitMQ server does not answer.", "Look at: kubectl -n data get rabbitmqcluster,pods."},
@@ -30,6 +37,12 @@ func rabbitmqAlerts(replicas int) []alert {
 			"Drain queues, or raise addons.rabbitmq.storageGiB."},
 		{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
 			"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.", "Look at the consumers."},
+		{"RabbitMQBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", definitionsTime, 2*cfg.Backup.LongestPause().Seconds()), "15m", "warning",
+			"RabbitMQ's definitions have not reached the bucket twice in a row.", "Look at: journalctl -u rabbitmq-backup on the control plane."},
+		{"RabbitMQBackupFailed", "max(" + definitionsFailed + ") > 0", "15m", "warning",
+			"The last copy of RabbitMQ's definitions failed.", "Look at: journalctl -u rabbitmq-backup on the control plane."},
+		{"RabbitMQBackupNeverReported", "absent(" + definitionsTime + ")", "24h", "warning", "No copy of RabbitMQ's definitions has been reported for a day.",
+			"Look at: systemctl list-timers rabbitmq-backup.timer on the control plane."},
 	}
 }
 

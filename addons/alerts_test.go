@@ -19,10 +19,10 @@ func TestSnapshotMetricsAreTheScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	written := map[string]bool{}
-	for _, name := range ownMetric.FindAllString(string(script), -1) {
+	for _, name := range ownMetric.FindAllString(string(script)+rabbitmqBackupScript, -1) {
 		written[name] = true
 	}
-	for _, name := range []string{backupTime, backupFailed} {
+	for _, name := range []string{backupTime, backupFailed, definitionsTime, definitionsFailed} {
 		if !written[name] {
 			t.Errorf("alerts ask for %s, which the script does not write", name)
 		}

@@ -62,6 +62,9 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err := b.applyPassword("rabbitmq", rabbitmqUser, password, servers); err != nil {
 		return err
 	}
+	if err := b.rabbitmqBackup(servers); err != nil {
+		return err
+	}
 	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && storagePlaces(b.cfg) >= n {
 		if _, err := b.object("budget-rabbitmq", rabbitmqBudget(), needs(data)); err != nil {
 			return err

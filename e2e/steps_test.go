@@ -115,7 +115,8 @@ func stepsTwice(t *testing.T, s *stack, c *cluster) {
 		if strings.Contains(step.command.Command, "STEP='release-gate'") {
 			continue // it acts when it is deleted
 		}
-		if strings.Contains(step.command.Command, "STEP='password'") || strings.Contains(step.command.Command, "STEP='backup-credentials'") {
+		if strings.Contains(step.command.Command, "STEP='password'") || strings.Contains(step.command.Command, "STEP='backup-credentials'") ||
+			strings.Contains(step.command.Command, "STEP='rabbitmq-backup'") {
 			continue // it asks a service of the add-ons, which do not run here
 		}
 		out, errs, err := b.Exec(t.Context(), step.command)

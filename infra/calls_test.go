@@ -6,7 +6,7 @@ package infra
 //   - aws-load-balancer-controller v3.5.0: pkg/aws/services, pkg/deploy/elbv2, pkg/deploy/ec2, docs/install/iam_policy.json
 //   - cloud-provider-aws v1.36.1 with the controllers cloud-node and cloud-node-lifecycle only: docs/prerequisites.md
 //   - Loki 3: storage on S3
-//   - cluster/scripts/etcd-snapshot.sh, cluster/scripts/ecr-credentials.sh
+//   - cluster/scripts/etcd-snapshot.sh, cluster/scripts/ecr-credentials.sh, addons/scripts/rabbitmq-backup.sh
 //
 // cert-manager solves HTTP-01 only and calls nothing in AWS.
 
@@ -157,8 +157,9 @@ func calls() map[string][]request {
 			"ec2:DescribeRegions", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
 		"images": append(describes("ecr:GetAuthorizationToken"), onEach(repository, nil,
 			"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")...),
-		"backups": append(objects(backupBucket+"/dev/etcd/latest",
-			"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"), list(backupBucket)),
+		// The last is addons/scripts/rabbitmq-backup.sh.
+		"backups": append(objects(backupBucket+"/dev/etcd/latest", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"),
+			list(backupBucket), objects(backupBucket+"/dev/rabbitmq/definitions.json", "s3:PutObject")[0]),
 		// addons/scripts/backup-credentials.sh
 		"postgresql-backup": {{action: "sts:AssumeRole", on: "role", arn: databaseRole}},
 		"logs":              append(objects(logBucket+"/fake/1", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), list(logBucket)),
@@ -212,6 +213,8 @@ func forbidden() []request {
 		request{action: "ec2:CreateVolume", on: "volume", adds: other},
 	)
 	calls = append(calls, objects(backupBucket+"/dev/etcd/latest", "s3:DeleteObject", "s3:DeleteObjectVersion")...)
+	calls = append(calls, objects(backupBucket+"/dev/rabbitmq/definitions.json", "s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion")...)
+	calls = append(calls, objects(backupBucket+"/other/rabbitmq/definitions.json", "s3:PutObject")...)
 	calls = append(calls, objects(backupBucket+"/other/etcd/latest", "s3:GetObject", "s3:PutObject")...)
 	return append(calls, objects("arn:aws:s3:::of-another/1", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")...)
 }

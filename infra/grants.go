@@ -73,11 +73,16 @@ func (s *site) pullImages() policy {
 // backups allows no delete: whoever takes over the control plane cannot delete the snapshots. A tag says which of them a newer
 // one has replaced; the bucket's lifecycle removes those.
 func (s *site) backups(bucket string) policy {
-	return document(
+	statements := []statement{
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
 		allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"},
 			[]string{bucket + "/" + s.cfg.Cluster.Name + "/etcd/*"}, nil),
-	)
+	}
+	if s.cfg.Addons.RabbitMQ.On() {
+		statements = append(statements, allow("RabbitMQ", []string{"s3:PutObject"},
+			[]string{bucket + "/" + s.cfg.Cluster.Name + "/rabbitmq/*"}, nil))
+	}
+	return document(statements...)
 }
 
 // logs is for Loki, which deletes what is past its retention.

@@ -38,9 +38,14 @@ const (
 	expiring    = `apiserver_client_certificate_expiration_seconds_bucket{job="apiserver",instance="10.0.0.10:6443",`
 	lastBackup  = `kubeadm_aws_etcd_backup_last_success_timestamp_seconds{job="node-exporter",instance="10.0.0.10:9100"}`
 	backupFails = `kubeadm_aws_etcd_backup_last_run_failed{job="node-exporter",instance="10.0.0.10:9100"}`
-	rabbit      = `{namespace="data",pod="rabbitmq-server-0",job="data/rabbitmq"}`
-	valkey      = `{namespace="data",pod="valkey-1",job="valkey"}`
-	fluentBit   = `{namespace="logging",pod="fluent-bit-x",name="loki.0",job="fluent-bit"}`
+	// From the same collector.
+	lastDefinitions = `kubeadm_aws_rabbitmq_backup_last_success_timestamp_seconds{job="node-exporter",instance="10.0.0.10:9100"}`
+	definitionsFail = `kubeadm_aws_rabbitmq_backup_last_run_failed{job="node-exporter",instance="10.0.0.10:9100"}`
+
+	postgres  = `{namespace="data",pod="postgresql-1",job="data/postgresql"}`
+	rabbit    = `{namespace="data",pod="rabbitmq-server-0",job="data/rabbitmq"}`
+	valkey    = `{namespace="data",pod="valkey-1",job="valkey"}`
+	fluentBit = `{namespace="logging",pod="fluent-bit-x",name="loki.0",job="fluent-bit"}`
 )
 
 var ruleCases = []ruleCase{
@@ -74,8 +79,19 @@ var ruleCases = []ruleCase{
 	{"memory is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 1x60", 10 * time.Minute, []string{"rabbitmq-server-0"}},
 	{"disk is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_free_disk_space_watermark" + rabbit + " 1x60", 10 * time.Minute, []string{"rabbitmq-server-0"}},
 	{"nothing is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 0x60\nrabbitmq_alarms_free_disk_space_watermark" + rabbit + " 0x60", 10 * time.Minute, nil},
+	{"two copies late", "RabbitMQBackupTooOld", lastDefinitions + " 0x3000", 49 * time.Hour, []string{"journalctl -u rabbitmq-backup"}},
+	{"a copy in time", "RabbitMQBackupTooOld", lastDefinitions + " 86400x3000", 49 * time.Hour, nil},
+	{"failed copy", "RabbitMQBackupFailed", definitionsFail + " 1x60", 30 * time.Minute, []string{"journalctl -u rabbitmq-backup"}},
+	{"copy that worked", "RabbitMQBackupFailed", definitionsFail + " 0x60", 30 * time.Minute, nil},
+	{"no metric of copies", "RabbitMQBackupNeverReported", "up 1x2000", 25 * time.Hour, []string{"rabbitmq-backup.timer"}},
+	{"metric of copies", "RabbitMQBackupNeverReported", lastDefinitions + " 0x2000", 25 * time.Hour, nil},
 	{"consumers are too slow", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 11000+10x90", 80 * time.Minute, []string{"consumers"}},
 	{"a long queue gets shorter", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 90000-10x90", 80 * time.Minute, nil},
+
+	{"no base backup for two days", "PostgreSQLBackupTooOld", "cnpg_collector_last_available_backup_timestamp" + postgres + " 0x3200", 52 * time.Hour, []string{"get backups"}},
+	{"a base backup each night", "PostgreSQLBackupTooOld", "cnpg_collector_last_available_backup_timestamp" + postgres + " 86400x3200", 52 * time.Hour, nil},
+	{"segments stay on the volume", "PostgreSQLLogNotArchived", "cnpg_pg_stat_archiver_last_failed_time" + postgres + " 100x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres + " 50x60", 30 * time.Minute, []string{"postgresql-backup-credentials"}},
+	{"a segment that was archived later", "PostgreSQLLogNotArchived", "cnpg_pg_stat_archiver_last_failed_time" + postgres + " 50x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres + " 100x60", 30 * time.Minute, nil},
 
 	{"the exporter cannot reach Redis", "RedisDown", "redis_up" + valkey + " 0x60", 10 * time.Minute, []string{"kubectl -n data get pods"}},
 	{"no exporter", "RedisDown", "up 1x60", 10 * time.Minute, []string{"kubectl -n data get pods"}},

@@ -132,7 +132,7 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 // asksARelease reports whether a step talks to what a Helm release runs, or serves it.
 func asksARelease(text string) bool {
 	name, _, err := parseStep(text)
-	return err == nil && (name == "password" || name == "backup-credentials")
+	return err == nil && (name == "password" || name == "backup-credentials" || strings.HasPrefix(name, "rabbitmq-backup"))
 }
 
 func connectionOf(in values) RemoteCommand {

@@ -102,6 +102,7 @@ var stepLatencies = map[string]latency{
 	"password": {6 * second, call},
 	// Two calls to the metadata service, one to STS, one to the API.
 	"backup-credentials": {3 * second, call},
+	"rabbitmq-backup":    {2 * second, 2 * second},
 	// Deletion waits for load balancers and volumes that users made; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }

@@ -22,18 +22,20 @@ type step struct {
 
 // steps are the steps that the program may run, by name. The delete of a step has the suffix "-delete".
 var steps = map[string]func(s *step) (string, error){
-	"ready":               (*step).ready,
-	"prepare":             (*step).prepare,
-	"init":                (*step).init,
-	"join":                (*step).join,
-	"node":                (*step).label,
-	"node-delete":         (*step).drain,
-	"backup":              (*step).backup,
-	"nodes-ready":         (*step).nodesReady,
-	"password":            (*step).password,
-	"backup-credentials":  (*step).backupCredentials,
-	"release-gate":        (*step).hold,
-	"release-gate-delete": (*step).release,
+	"ready":                  (*step).ready,
+	"prepare":                (*step).prepare,
+	"init":                   (*step).init,
+	"join":                   (*step).join,
+	"node":                   (*step).label,
+	"node-delete":            (*step).drain,
+	"backup":                 (*step).backup,
+	"nodes-ready":            (*step).nodesReady,
+	"password":               (*step).password,
+	"backup-credentials":     (*step).backupCredentials,
+	"rabbitmq-backup":        (*step).rabbitmqBackup,
+	"release-gate":           (*step).hold,
+	"release-gate-delete":    (*step).release,
+	"rabbitmq-backup-delete": (*step).rabbitmqBackup,
 }
 
 // simulate does the work of SSH: it finds the machine, checks both keys and runs the step.

@@ -1,0 +1,38 @@
+package addons
+
+import (
+	_ "embed"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/cluster"
+)
+
+//go:embed scripts/rabbitmq-backup.sh
+var rabbitmqBackupScript string
+
+// rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions into the backup bucket, at
+// the times of the etcd snapshots. The bucket keeps replaced copies as old versions.
+func (b *builder) rabbitmqBackup(servers pulumi.Resource) error {
+	endpoint := b.cfg.Mirrors.S3Endpoint
+	if endpoint == "" {
+		endpoint = "https://s3." + b.cfg.Region + "." + b.cfg.DNSSuffix()
+	}
+	_, err := b.args.Cluster.OnControlPlane(b.ctx, "rabbitmq-backup", cluster.Step{
+		Name: "rabbitmq-backup",
+		Run: cluster.Script{Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{
+			"BUCKET":      b.args.BackupBucket,
+			"KEY":         pulumi.String(b.cfg.Cluster.Name + "/rabbitmq/definitions.json"),
+			"AWS_REGION":  pulumi.String(b.cfg.Region),
+			"S3_ENDPOINT": pulumi.String(endpoint),
+			"SCHEDULE":    pulumi.String(b.cfg.Backup.Schedule),
+			// Another machine behind the same address gets the timer too.
+			"MACHINE": b.args.Cluster.MachineID,
+		}},
+		Delete: &cluster.Script{
+			Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{"ACTION": pulumi.String("remove")},
+		},
+		Minutes: 5,
+	}, b.options(b.outlived(servers), nil)...)
+	return err
+}
