@@ -1,14 +1,7 @@
 package addons
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,76 +26,14 @@ func withKubectl(t *testing.T) {
 	t.Setenv("PATH", filepath.Dir(testenv.NeedKubernetes(t, "kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 func startAPI(t *testing.T) *api {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts an API server")
 	}
-	etcd, server := testenv.NeedKubernetes(t, "etcd"), testenv.NeedKubernetes(t, "kube-apiserver")
 	withKubectl(t)
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyPath := write("sa.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
-	client, peer, secure := freePort(t), freePort(t), freePort(t)
-	clientURL := fmt.Sprintf("http://127.0.0.1:%d", client)
-	peerURL := fmt.Sprintf("http://127.0.0.1:%d", peer)
-	run(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", clientURL, "--advertise-client-urls", clientURL,
-		"--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL, "--initial-cluster", "default="+peerURL, "--unsafe-no-fsync")
-	run(t, server, "--etcd-servers", clientURL, "--secure-port", fmt.Sprint(secure), "--bind-address", "127.0.0.1",
-		"--cert-dir", dir, "--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
-		"--service-account-signing-key-file", keyPath, "--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"),
-		"--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount")
-	a := &api{t: t, url: fmt.Sprintf("https://127.0.0.1:%d", secure), kubeconfig: write("kubeconfig", fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters: [{name: test, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}]
-users: [{name: test, user: {token: test}}]
-contexts: [{name: test, context: {cluster: test, user: test}}]
-current-context: test
-`, secure))}
-	a.until("the API answers", func() bool {
-		_, err := a.try("", "get", "--raw", "/readyz")
-		return err == nil
-	})
-	return a
-}
-
-// run starts a program that lives as long as the test.
-func run(t *testing.T, name string, args ...string) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, name, args...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait()
-		if t.Failed() && log.Len() > 0 {
-			t.Logf("%s ended with:\n%s", filepath.Base(name), log.String()[max(0, log.Len()-1000):])
-		}
-	})
+	server := testenv.StartAPI(t)
+	return &api{t: t, url: server.URL, kubeconfig: server.Kubeconfig}
 }
 
 func (a *api) until(what string, done func() bool) {

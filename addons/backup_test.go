@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 // startMoto runs a model of AWS that is not ours and returns its address.
@@ -26,8 +27,8 @@ func startMoto(t *testing.T) string {
 		}
 		t.Skip("moto_server is not on PATH; make test installs it")
 	}
-	port := freePort(t)
-	run(t, server, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	port := testenv.FreePort(t)
+	testenv.Start(t, server, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
 	address := fmt.Sprintf("http://127.0.0.1:%d", port)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if answer, err := http.Get(address + "/moto-api/"); err == nil {

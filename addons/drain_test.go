@@ -80,10 +80,10 @@ func drainConfig(t *testing.T, stack string) *config.Config {
 // controllers starts the parts of the control plane that a drain needs.
 func (a *api) controllers() {
 	a.t.Helper()
-	run(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
-		"--secure-port", fmt.Sprint(freePort(a.t)), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,disruption-controller")
-	run(a.t, testenv.NeedKubernetes(a.t, "kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
-		"--secure-port", fmt.Sprint(freePort(a.t)))
+	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
+		"--secure-port", fmt.Sprint(testenv.FreePort(a.t)), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,disruption-controller")
+	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
+		"--secure-port", fmt.Sprint(testenv.FreePort(a.t)))
 }
 
 // workloadsOf are the Deployments and budgets of a stack: of its releases and objects, of CoreDNS and of the applications.

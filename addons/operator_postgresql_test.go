@@ -19,6 +19,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 const cloudNativePG = "github.com/cloudnative-pg/cloudnative-pg"
@@ -86,11 +87,11 @@ func startCloudNativePG(a *api) {
 	if err := os.Symlink(program, filepath.Join(dir, "operator", "manager_amd64")); err != nil {
 		a.t.Fatal(err)
 	}
-	port, authority := freePort(a.t), webhookCertificate(a.t, dir)
+	port, authority := testenv.FreePort(a.t), webhookCertificate(a.t, dir)
 	for _, hooks := range webhooksOf(a.t, sourceOf(a.t, cloudNativePG), port, authority) {
 		a.applyJSON(hooks)
 	}
-	run(a.t, "env", "-C", dir, "KUBECONFIG="+a.kubeconfig, "OPERATOR_NAMESPACE=cnpg-system", "WEBHOOK_CERT_DIR="+dir,
+	testenv.Start(a.t, "env", "-C", dir, "KUBECONFIG="+a.kubeconfig, "OPERATOR_NAMESPACE=cnpg-system", "WEBHOOK_CERT_DIR="+dir,
 		program, "controller", "--metrics-bind-address=0", fmt.Sprintf("--webhook-port=%d", port))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 // The operators' own programs run here against a real API server, with the objects of every shipped stack. There are no
@@ -130,7 +131,7 @@ func TestRealRabbitMQOperator(t *testing.T) {
 	server.applyJSON(jsonOf(t, plainMap(install(t, nil, everything).find(t, definitionOfRabbitMQ).inputs)))
 	server.kubectl("create", "namespace", "rabbitmq-system")
 	// As the chart runs it with the program's values.
-	run(t, "env", "KUBECONFIG="+server.kubeconfig, "OPERATOR_NAMESPACE=rabbitmq-system", "ENABLE_WEBHOOKS=false",
+	testenv.Start(t, "env", "KUBECONFIG="+server.kubeconfig, "OPERATOR_NAMESPACE=rabbitmq-system", "ENABLE_WEBHOOKS=false",
 		operator(t, clusterOperator+"/cmd"), "--metrics-bind-address=0", "--health-probe-bind-address=0")
 	for name, change := range shippedStacks(t) {
 		t.Run(name, func(t *testing.T) {

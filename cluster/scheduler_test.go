@@ -1,15 +1,9 @@
 package cluster
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,25 +11,8 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
-
-// compiled finds a program that the mirror has compiled, of the newest release.
-func compiled(t *testing.T, pattern string) string {
-	t.Helper()
-	root := os.Getenv("MIRROR_DIR")
-	if root == "" {
-		root = "/var/cache/kubeadm-aws-mirror"
-	}
-	found, err := filepath.Glob(filepath.Join(root, "build", pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found = slices.DeleteFunc(found, func(path string) bool { return strings.Contains(path, ".part/") })
-	if len(found) == 0 {
-		t.Skipf("needs %s, which the mirror compiles (MIRROR_DIR)", pattern)
-	}
-	return slices.Max(found)
-}
 
 // control is a real control plane: API server, scheduler, controllers of Deployments. The test plays the kubelets.
 type control struct {
@@ -45,65 +22,14 @@ type control struct {
 
 func startControl(t *testing.T) *control {
 	t.Helper()
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	start := func(path string, args ...string) {
-		cmd := exec.Command(path, args...)
-		log, err := os.Create(filepath.Join(dir, filepath.Base(path)+".log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); log.Close() })
-	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serviceAccount := write("sa.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
-	client, peer, secure := unusedPort(t), unusedPort(t), unusedPort(t)
-	clientURL, peerURL := fmt.Sprintf("http://127.0.0.1:%d", client), fmt.Sprintf("http://127.0.0.1:%d", peer)
-	start(compiled(t, "etcd-v*/bin/etcd"), "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", clientURL, "--advertise-client-urls", clientURL,
-		"--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL, "--initial-cluster", "default="+peerURL, "--unsafe-no-fsync")
-	start(compiled(t, "k8s-*/bin/kube-apiserver"), "--etcd-servers", clientURL, "--secure-port", fmt.Sprint(secure), "--bind-address", "127.0.0.1",
-		"--cert-dir", dir, "--service-account-issuer", "https://test", "--service-account-key-file", serviceAccount,
-		"--service-account-signing-key-file", serviceAccount, "--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"),
-		"--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.96.0.0/16",
-		"--service-account-extend-token-expiration=false",
-		// Nodes without a kubelet would stay tainted, and no controller makes service accounts.
-		"--disable-admission-plugins", "ServiceAccount,TaintNodesByCondition")
-	c := &control{t: t, kubectl: compiled(t, "k8s-*/bin/kubectl")}
-	c.kubeconfig = write("kubeconfig", fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters: [{name: test, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}]
-users: [{name: test, user: {token: test}}]
-contexts: [{name: test, context: {cluster: test, user: test}}]
-current-context: test
-`, secure))
-	c.until("the API answers", func() bool { _, err := c.try("", "get", "--raw", "/readyz"); return err == nil })
-	start(compiled(t, "k8s-*/bin/kube-scheduler"), "--kubeconfig", c.kubeconfig, "--leader-elect=false", "--secure-port", fmt.Sprint(unusedPort(t)))
-	start(compiled(t, "k8s-*/bin/kube-controller-manager"), "--kubeconfig", c.kubeconfig, "--leader-elect=false", "--secure-port", fmt.Sprint(unusedPort(t)),
-		"--controllers=deployment-controller,replicaset-controller")
+	// Nodes without a kubelet would stay tainted.
+	api := testenv.StartAPI(t, "--disable-admission-plugins", "TaintNodesByCondition")
+	c := &control{t: t, kubectl: testenv.NeedKubernetes(t, "kubectl"), kubeconfig: api.Kubeconfig}
+	testenv.Start(t, testenv.NeedKubernetes(t, "kube-scheduler"), "--kubeconfig", c.kubeconfig, "--leader-elect=false",
+		"--secure-port", fmt.Sprint(testenv.FreePort(t)))
+	testenv.Start(t, testenv.NeedKubernetes(t, "kube-controller-manager"), "--kubeconfig", c.kubeconfig, "--leader-elect=false",
+		"--secure-port", fmt.Sprint(testenv.FreePort(t)), "--controllers=deployment-controller,replicaset-controller")
 	return c
-}
-
-func unusedPort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (c *control) try(stdin string, args ...string) (string, error) {
@@ -203,7 +129,7 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	manifests, err := exec.Command(compiled(t, "k8s-*/bin/kubeadm"), "init", "phase", "addon", "coredns", "--print-manifest", "--kubernetes-version", "v1.36.3").Output()
+	manifests, err := exec.Command(testenv.NeedKubernetes(t, "kubeadm"), "init", "phase", "addon", "coredns", "--print-manifest", "--kubernetes-version", "v1.36.3").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +234,7 @@ func TestComponentsRefuseFlagsAsTheScriptExpects(t *testing.T) {
 		"kube-scheduler --v=3":                                   "",
 	} {
 		f := strings.Fields(line)
-		out, err := exec.Command(compiled(t, "k8s-*/bin/"+f[0]), append(f[1:], "--help")...).CombinedOutput()
+		out, err := exec.Command(testenv.NeedKubernetes(t, f[0]), append(f[1:], "--help")...).CombinedOutput()
 		if (err != nil) != (want != "") || want != "" && !strings.HasPrefix(refused.FindString(string(out)), want) {
 			t.Errorf("%s: %v, %q", line, err, refused.FindString(string(out)))
 		}

@@ -71,7 +71,7 @@ server_program() {
 # test_programs publishes the control plane of a release in the layout that KUBEBUILDER_ASSETS names.
 test_programs() {
   local p
-  for p in kube-apiserver kube-controller-manager kube-scheduler kubectl; do ln "$1/bin/$p" "$out/$p"; done
+  for p in kube-apiserver kube-controller-manager kube-scheduler kubeadm kubectl; do ln "$1/bin/$p" "$out/$p"; done
   ln "$2/bin/etcd" "$out/etcd"
 }
 

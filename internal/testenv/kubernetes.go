@@ -1,0 +1,113 @@
+package testenv
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// API is a real kube-apiserver with etcd and without controllers. The user of its kubeconfig may do everything.
+type API struct {
+	// URL is https://127.0.0.1:<port>.
+	URL string
+	// Kubeconfig is the path of a kubeconfig file.
+	Kubeconfig string
+}
+
+// StartAPI starts an API server that lives as long as the test, and returns when it answers. The flags are added to its own.
+func StartAPI(t testing.TB, flags ...string) API {
+	t.Helper()
+	etcd, server := NeedKubernetes(t, "etcd"), NeedKubernetes(t, "kube-apiserver")
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPath := write("sa.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
+	client := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
+	peer := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
+	port := FreePort(t)
+	Start(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer, "--unsafe-no-fsync")
+	Start(t, server, append([]string{
+		"--etcd-servers", client, "--secure-port", fmt.Sprint(port), "--bind-address", "127.0.0.1", "--cert-dir", dir,
+		"--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
+		"--service-account-signing-key-file", keyPath, "--service-account-extend-token-expiration=false",
+		"--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"), "--authorization-mode", "AlwaysAllow",
+		"--service-cluster-ip-range", "10.96.0.0/16",
+		// No controller makes service accounts here.
+		"--disable-admission-plugins", "ServiceAccount",
+	}, flags...)...)
+	a := API{URL: fmt.Sprintf("https://127.0.0.1:%d", port)}
+	a.Kubeconfig = write("kubeconfig", fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: %q, insecure-skip-tls-verify: true}}]
+users: [{name: test, user: {token: test}}]
+contexts: [{name: test, context: {cluster: test, user: test}}]
+current-context: test
+`, a.URL))
+	a.await(t, NeedKubernetes(t, "kubectl"))
+	return a
+}
+
+func (a API) await(t testing.TB, kubectl string) {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		out, err := exec.Command(kubectl, "--kubeconfig", a.Kubeconfig, "get", "--raw", "/readyz").CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the API server does not answer: %v: %s", err, out)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Start runs a program that lives as long as the test. The end of its output is shown when the test fails.
+func Start(t testing.TB, program string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, args...)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+		if t.Failed() && log.Len() > 0 {
+			t.Logf("%s ended with:\n%s", filepath.Base(program), log.Bytes()[max(0, log.Len()-1000):])
+		}
+	})
+}
+
+// FreePort returns a TCP port of 127.0.0.1 that nothing listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
