@@ -6,8 +6,8 @@
 //	nodes, AWS permissions, routes
 //	  Calico, cloud controller manager        nodes become Ready; dropped on destroy, they die with their nodes
 //	    nodes-ready                           the gate to everything that runs on nodes
-//	      EBS CSI driver                      deletes volumes
-//	        gate: volumes                     deletes claims of users, waits until the volumes are gone
+//	      EBS CSI driver, snapshot controller deletes volumes and snapshots
+//	        gate: volumes                     deletes snapshots and claims of users, waits until the volumes are gone
 //	          Prometheus, Grafana, Loki, Valkey, RabbitmqCluster, PostgreSQL
 //	      Load Balancer Controller, class     deletes load balancers
 //	        gate: load balancers              deletes Ingresses of users, waits until the load balancers are gone
@@ -21,7 +21,7 @@
 //	      cert-manager, metrics-server, Argo Rollouts
 //
 // Custom resource definitions of the Prometheus operator come first of all and by themselves, because half of the
-// charts bring monitors. Namespaces need the API alone, and die with it.
+// charts bring monitors. Those of VolumeSnapshots come before the driver, whose sidecar ends without them. Namespaces need the API alone, and die with it.
 //
 // Below a gate stand the program's own objects of its kind: RabbitmqCluster, Cluster, Ingresses, root Application. They
 // go with their gate, which removes them whether their controller lives or not (see builder.behind).

@@ -76,7 +76,8 @@ var pods = []pod{
 	{"aws-cloud-controller-manager", "aws-cloud-controller-manager", controlPlane, []string{"resources"}, 1},
 	{"metrics-server", "metrics-server", anyWorker, []string{"resources"}, 1},
 	{"aws-ebs-csi-driver", "ebs-csi-controller", controlPlane, []string{"controller/resources", "sidecars/provisioner/resources",
-		"sidecars/attacher/resources", "sidecars/resizer/resources", "sidecars/livenessProbe/resources"}, 1},
+		"sidecars/attacher/resources", "sidecars/resizer/resources", "sidecars/snapshotter/resources", "sidecars/livenessProbe/resources"}, 1},
+	{"snapshot-controller", "snapshot-controller", controlPlane, []string{"spec/template/spec/containers/0/resources"}, 1},
 	{"aws-ebs-csi-driver", "ebs-csi-node", everyNode, []string{"node/resources", "sidecars/nodeDriverRegistrar/resources", "sidecars/livenessProbe/resources"}, 1},
 	{"cert-manager", "cert-manager", anyWorker, []string{"resources"}, 1},
 	{"cert-manager", "webhook", anyWorker, []string{"webhook/resources"}, 1},
@@ -139,15 +140,16 @@ func TestPlatformFitsItsNodes(t *testing.T) {
 	}
 }
 
-// Every release that is installed has to be in the table, or the sum says nothing.
+// Every release and Deployment that is installed has to be in the table, or the sum says nothing.
 func TestEveryWorkloadIsCounted(t *testing.T) {
 	counted := map[string]bool{"calico-crds": true, "prometheus-operator-crds": true}
 	for _, p := range pods {
 		counted[p.source] = true
 	}
-	for name := range install(t, nil, everything).releases() {
-		if !counted[name] {
-			t.Errorf("the pods of %s are not in the table", name)
+	for _, entry := range install(t, nil, everything).resources {
+		runs := entry.kind == "kubernetes:helm.sh/v3:Release" || strings.HasPrefix(entry.kind, "kubernetes:apps/v1:")
+		if runs && !counted[entry.name] {
+			t.Errorf("the pods of %s are not in the table", entry.name)
 		}
 	}
 }

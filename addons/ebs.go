@@ -16,17 +16,21 @@ type volumes struct {
 	gate  pulumi.Resource
 }
 
-// ebs installs the driver of EBS volumes, the default storage class, and the gate that stands between the driver and
-// everything that has a volume.
+// ebs installs the driver of EBS volumes, the default storage class, snapshots, and the gate that stands between the
+// controllers of volumes and everything that has a volume.
 func (b *builder) ebs() (volumes, error) {
 	settings := b.cfg.Addons.EBSCSI
 	if !settings.On() {
 		return volumes{}, nil
 	}
+	definitions, err := b.snapshotDefinitions()
+	if err != nil {
+		return volumes{}, err
+	}
 	driver, err := b.release("aws-ebs-csi-driver", ebsChart, kube.ReleaseArgs{
 		Namespace: "kube-system",
 		Values:    ebsValues(b.cfg, b.args).Merge(settings.Values),
-	}, b.outlived())
+	}, b.outlived(definitions...))
 	if err != nil {
 		return volumes{}, err
 	}
@@ -35,7 +39,11 @@ func (b *builder) ebs() (volumes, error) {
 	if err != nil {
 		return volumes{}, err
 	}
-	gate, err := b.volumesGate(driver)
+	snapshots, err := b.snapshots(definitions)
+	if err != nil {
+		return volumes{}, err
+	}
+	gate, err := b.volumesGate(driver, snapshots)
 	return volumes{class: class, gate: gate}, err
 }
 
@@ -44,7 +52,7 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 	return kube.Values{
 		"controller": kube.Values{
 			"region": cfg.Region,
-			// Tags every volume with the cluster's name, which is how the sweep finds those that a dead cluster leaves.
+			// Tags every volume and snapshot with the cluster's name, by which the sweep finds what a dead cluster leaves.
 			"k8sTagClusterId":   cfg.Cluster.Name,
 			"extraVolumeTags":   controllerTags(cfg, args),
 			"replicaCount":      1,
@@ -56,9 +64,11 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 			"podDisruptionBudget": kube.Values{"enabled": false},
 		},
 		"sidecars": kube.Values{
-			"provisioner":         kube.Values{"resources": small},
-			"attacher":            kube.Values{"resources": small},
-			"resizer":             kube.Values{"resources": small},
+			"provisioner": kube.Values{"resources": small},
+			"attacher":    kube.Values{"resources": small},
+			"resizer":     kube.Values{"resources": small},
+			// The chart looks for the definitions of snapshots when it is rendered. A change of theirs must not remove it.
+			"snapshotter":         kube.Values{"forceEnable": true, "resources": small},
 			"livenessProbe":       kube.Values{"resources": small},
 			"nodeDriverRegistrar": kube.Values{"resources": small},
 		},

@@ -73,14 +73,15 @@ func (b *builder) loadBalancersGate(needs []pulumi.Resource) (pulumi.Resource, e
 	}, needs)
 }
 
-// volumesGate deletes persistent volume claims with the workloads that hold them, and waits for the volumes to go.
-// Where volumes are kept it turns them to Retain as soon as it exists.
-func (b *builder) volumesGate(driver pulumi.Resource) (pulumi.Resource, error) {
+// volumesGate deletes VolumeSnapshots, then persistent volume claims with the workloads that hold them, and waits for the
+// volumes to go. Where volumes are kept it turns volumes and snapshots to Retain as soon as it exists.
+func (b *builder) volumesGate(driver, snapshots pulumi.Resource) (pulumi.Resource, error) {
 	return b.gate("volumes", map[string]string{
-		"RELEASE":    "volumes",
-		"VOLUMES":    b.cfg.Protection.Volumes,
-		"CONTROLLER": "kube-system/deployment/ebs-csi-controller",
-	}, needs(driver))
+		"RELEASE":             "volumes",
+		"VOLUMES":             b.cfg.Protection.Volumes,
+		"CONTROLLER":          "kube-system/deployment/ebs-csi-controller",
+		"SNAPSHOT_CONTROLLER": "kube-system/deployment/" + snapshotController,
+	}, needs(driver, snapshots))
 }
 
 // operandsGate deletes the custom resources of an operator, whose finalizers only the operator removes. Those that come

@@ -21,7 +21,14 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"controller-policy", "loki", "without permissions Loki writes no logs"},
 	{"nodes-ready", "aws-ebs-csi-driver", "the driver runs on nodes"},
 
-	{"aws-ebs-csi-driver", "release-gate-volumes", "the driver deletes the volumes that the gate waits for"},
+	{"aws-ebs-csi-driver", "release-gate-volumes", "the driver deletes the volumes and snapshots that the gate waits for"},
+	{"snapshot-controller", "release-gate-volumes", "the controller removes the finalizers of VolumeSnapshots"},
+	{"snapshot-controller-ClusterRoleBinding", "snapshot-controller", "without permissions the controller removes no finalizer"},
+	{"snapshot-controller-RoleBinding", "snapshot-controller", "without permissions the controller elects no leader"},
+	{"nodes-ready", "snapshot-controller", "the controller runs on nodes"},
+	{"definition-volumesnapshots.snapshot.storage.k8s.io", "snapshot-controller", "the controller ends without its definitions"},
+	{"definition-volumesnapshotcontents.snapshot.storage.k8s.io", "aws-ebs-csi-driver", "the driver's sidecar ends without its definitions"},
+	{"definition-volumesnapshotclasses.snapshot.storage.k8s.io", "snapshotclass-ebs", "it is one of these custom resources"},
 	{"release-gate-volumes", "kube-prometheus-stack", "its claims have to be deleted while the driver lives"},
 	{"release-gate-volumes", "loki", "its claim has to be deleted while the driver lives"},
 	{"release-gate-volumes", "valkey", "its claim has to be deleted while the driver lives"},
@@ -105,6 +112,9 @@ func TestOnlyWhatDiesWithItsNodesIsDropped(t *testing.T) {
 	dropped := map[string]bool{
 		"namespace-tigera-operator": true, "calico-crds": true, "calico": true,
 		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true, definitionOfRabbitMQ: true,
+		"definition-volumesnapshots.snapshot.storage.k8s.io":        true,
+		"definition-volumesnapshotcontents.snapshot.storage.k8s.io": true,
+		"definition-volumesnapshotclasses.snapshot.storage.k8s.io":  true,
 	}
 	for _, entry := range install(t, nil, everything).resources {
 		if strings.HasPrefix(entry.kind, "kubernetes:") && entry.retained != dropped[entry.name] {
@@ -186,7 +196,7 @@ func TestAddonsThatAreOffLeaveNothing(t *testing.T) {
 			for _, addon := range []*config.Addon{&a.EBSCSI, &a.Monitoring, &a.RabbitMQ.Addon, &a.Redis.Addon, &a.PostgreSQL.Addon, &a.Logging} {
 				addon.Enabled = &off
 			}
-		}, []string{"aws-ebs-csi-driver", "storageclass-gp3", "release-gate-volumes", "namespace-data", "namespace-monitoring"}},
+		}, []string{"aws-ebs-csi-driver", "storageclass-gp3", "snapshotclass-ebs", "snapshot-controller", "release-gate-volumes", "namespace-data", "namespace-monitoring"}},
 		"cert-manager":  {func(c *config.Config) { c.Addons.CertManager.Enabled = &off }, []string{"cert-manager", "clusterissuer-letsencrypt"}},
 		"load balancer": {func(c *config.Config) { c.Addons.LoadBalancer.Enabled = &off }, []string{"aws-load-balancer-controller", "ingressclass-alb", "ingress-shared", "argocd.example.com", "release-gate-load-balancers"}},
 		"monitoring": {func(c *config.Config) { c.Addons.Monitoring.Enabled = &off },

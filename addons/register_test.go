@@ -83,6 +83,8 @@ func TestTypesOfObjects(t *testing.T) {
 		"secret-grafana-admin":        "kubernetes:core/v1:Secret",
 		"dashboard-platform":          "kubernetes:core/v1:ConfigMap",
 		"storageclass-gp3":            "kubernetes:storage.k8s.io/v1:StorageClass",
+		"snapshotclass-ebs":           "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass",
+		"snapshot-controller":         "kubernetes:apps/v1:Deployment",
 		"ingress-shared":              "kubernetes:networking.k8s.io/v1:Ingress",
 		"ingressclass-alb":            "kubernetes:networking.k8s.io/v1:IngressClass",
 		"ingressclassparams-alb":      "kubernetes:elbv2.k8s.aws/v1beta1:IngressClassParams",

@@ -89,6 +89,7 @@ var order = [][2]string{
 	{"release-gate-applications", "release-gate-rabbitmq"},
 	{"release-gate-load-balancers", "aws-load-balancer-controller"},
 	{"release-gate-volumes", "aws-ebs-csi-driver"},
+	{"release-gate-volumes", "snapshot-controller"},
 	{"release-gate-rabbitmq", "rabbitmq-cluster-operator"},
 	{"release-gate-rabbitmq", "release-gate-volumes"},
 	{"release-gate-postgresql", "cloudnative-pg"},

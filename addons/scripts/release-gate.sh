@@ -4,7 +4,8 @@
 #
 # ACTION      hold: nothing is removed; release: it is
 # RELEASE     applications | load-balancers | resources | volumes: what to remove
-# CONTROLLER  namespace/kind/name of the controller that does the work
+# CONTROLLER  namespace/kind/name of the controller that does the work; several are separated by blanks
+# SNAPSHOT_CONTROLLER  for "volumes": the same for snapshots, in addition to CONTROLLER
 # RESOURCES   for "resources": the custom resources, separated by blanks
 # VOLUMES     for "volumes": delete | keep
 # LIMIT       seconds to wait for a living controller, in all (default 600); DEAD_LIMIT for a dead one (default 60)
@@ -32,7 +33,7 @@ names() {
 
 # Prints the same for those that are being deleted.
 deleted_names() {
-  kube get "$1" --all-namespaces -o go-template='{{range .items}}{{if .metadata.deletionTimestamp}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
+  kube get "$1" --all-namespaces -o go-template='{{range .items}}{{if .metadata.deletionTimestamp}}{{or .metadata.namespace "default"}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
 # Prints the same for the Services that have a load balancer.
@@ -40,12 +41,14 @@ balanced_services() {
   kube get services --all-namespaces -o go-template='{{range .items}}{{if eq .spec.type "LoadBalancer"}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
-# Succeeds when the controller has a pod that is ready.
+# Succeeds when every controller has a pod that is ready.
 alive() {
-  local namespace kind name ready
-  IFS=/ read -r namespace kind name <<<"${CONTROLLER:?}"
-  ready=$(kube -n "$namespace" get "$kind" "$name" -o jsonpath='{.status.readyReplicas}' 2>/dev/null) || return 1
-  [[ ${ready:-0} -gt 0 ]]
+  local controller namespace kind name ready
+  for controller in ${CONTROLLER:?}; do
+    IFS=/ read -r namespace kind name <<<"$controller"
+    ready=$(kube -n "$namespace" get "$kind" "$name" -o jsonpath='{.status.readyReplicas}' 2>/dev/null) || return 1
+    [[ ${ready:-0} -gt 0 ]] || return 1
+  done
 }
 
 # Waits until the function $1 prints nothing. Fails when it still prints something after the limit, which is short
@@ -208,6 +211,58 @@ delete_users_of() {
   done < <(awk -v claim="$claim" '$2 == claim { print $1 }' <<<"$mounts" | sort -u)
 }
 
+snapshot_kind=volumesnapshots.snapshot.storage.k8s.io
+content_kind=volumesnapshotcontents.snapshot.storage.k8s.io
+
+# Prints "<content> <EBS snapshot> <deletion policy> <class> <VolumeSnapshot>" for every snapshot of the driver.
+snapshots() {
+  known "$content_kind" || return 0
+  kube get "$content_kind" -o go-template='{{range .items}}{{if eq .spec.driver "ebs.csi.aws.com"}}{{.metadata.name}} {{with .status}}{{or .snapshotHandle "-"}}{{else}}-{{end}} {{.spec.deletionPolicy}} {{or .spec.volumeSnapshotClassName "-"}} {{with .spec.volumeSnapshotRef}}{{.namespace}}/{{.name}}{{end}}{{"\n"}}{{end}}{{end}}'
+}
+
+# Sets what becomes of every snapshot whose VolumeSnapshot is deleted; with a second argument only of those of that class.
+set_deletion_policy() {
+  local policy=$1 only=${2:-} all name class
+  all=$(snapshots)
+  while read -r name _ _ class _; do
+    if [[ -n $name && (-z $only || $class == "$only") ]]; then
+      kube patch "$content_kind" "$name" --type=merge -p "{\"spec\":{\"deletionPolicy\":\"$policy\"}}" >/dev/null
+    fi
+  done <<<"$all"
+}
+
+# A VolumeSnapshot stays until its content is gone, and a content that is kept is not deleted.
+snapshots_left() {
+  names "$snapshot_kind" && deleted_names "$content_kind"
+}
+
+# Deletes VolumeSnapshots. They come before claims, because a claim stays while a snapshot is taken of it. A snapshot of a
+# class with the deletion policy Retain stays in EC2.
+release_snapshots() {
+  local touched left content snapshot of verb=deleted
+  known "$snapshot_kind" || return 0
+  if [[ $VOLUMES == keep ]]; then
+    set_deletion_policy Retain
+  fi
+  touched=$(snapshots)
+  delete_all "$snapshot_kind"
+  if ! CONTROLLER="$CONTROLLER ${SNAPSHOT_CONTROLLER:?}" wait_until_gone snapshots_left; then
+    strip_finalizers "$snapshot_kind"
+    strip_finalizers "$content_kind"
+    verb="not confirmed gone, named by the sweep if it is left"
+  fi
+  left=$(snapshots)
+  while read -r content snapshot _ _ of; do
+    if [[ -z $content ]]; then
+      continue
+    elif [[ $'\n'$left == *$'\n'"$content "* ]]; then
+      echo "snapshot $snapshot ($of): kept"
+    else
+      echo "snapshot $snapshot ($of): $verb"
+    fi
+  done <<<"$touched"
+}
+
 volumes_left() {
   names persistentvolumeclaims || return 1
   if [[ $VOLUMES == delete ]]; then
@@ -222,6 +277,7 @@ release_volumes() {
   if [[ $VOLUMES == keep ]]; then
     verb=kept policy=Retain
   fi
+  release_snapshots
   set_reclaim_policy "$policy"
   touched=$(volumes)
   claims=$(names persistentvolumeclaims)
@@ -246,9 +302,11 @@ case "${ACTION:?}/${RELEASE:?}" in
   hold/volumes)
     if [[ ${VOLUMES:?} == keep ]]; then
       set_reclaim_policy Retain
+      set_deletion_policy Retain
     else
-      # Volumes of the user's own classes stay as they were made.
+      # Volumes and snapshots of the user's own classes stay as they were made.
       set_reclaim_policy Delete gp3
+      set_deletion_policy Delete ebs
     fi
     echo "on destroy: $VOLUMES volumes"
     ;;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// Apply makes or changes an object by server-side apply.
+// Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of add-ons.
 func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error) {
 	c, path, err := b.at(ctx, kubeconfig, object)
 	if errors.Is(err, errUnknownKind) {
@@ -19,6 +20,9 @@ func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[strin
 	}
 	if err != nil {
 		return nil, err
+	}
+	if object["kind"] == "Deployment" {
+		object = withoutPods(object)
 	}
 	var live map[string]any
 	err = patiently(ctx, func() error {
@@ -31,6 +35,18 @@ func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[strin
 		return b.balance(ctx, c, path, live)
 	}
 	return live, nil
+}
+
+// withoutPods is a copy of a Deployment with no replicas.
+func withoutPods(deployment map[string]any) map[string]any {
+	spec, ok := deployment["spec"].(map[string]any)
+	if !ok {
+		return deployment
+	}
+	deployment, spec = maps.Clone(deployment), maps.Clone(spec)
+	spec["replicas"] = 0
+	deployment["spec"] = spec
+	return deployment
 }
 
 // Get reads an object.

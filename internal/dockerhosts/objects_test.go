@@ -13,3 +13,15 @@ func TestPropagationIsTheProviders(t *testing.T) {
 		t.Errorf("without annotations: %s", got)
 	}
 }
+
+// A pod whose image the mirror does not have would never be ready.
+func TestDeploymentsHaveNoPods(t *testing.T) {
+	asked := map[string]any{"kind": "Deployment", "spec": map[string]any{"replicas": 1.0, "selector": "kept"}}
+	got := withoutPods(asked)["spec"].(map[string]any)
+	if got["replicas"] != 0 || got["selector"] != "kept" {
+		t.Errorf("applied is %v", got)
+	}
+	if asked["spec"].(map[string]any)["replicas"] != 1.0 {
+		t.Error("the object of the program has changed")
+	}
+}

@@ -53,7 +53,7 @@ var charts = map[string]chart{
 	calicoChart:                {podless: true},
 	ccmChart:                   {podless: true, action: "ec2:DescribeInstances"},
 	"metrics-server":           {aggregates: true},
-	csiChart:                   {action: "ec2:DeleteVolume", kinds: []string{"VolumeSnapshotClass"}},
+	csiChart:                   {action: "ec2:DeleteVolume"},
 	"cert-manager": {
 		kinds:  []string{"Issuer", "ClusterIssuer", "Certificate"},
 		guards: []string{"Issuer", "ClusterIssuer", "Certificate"},

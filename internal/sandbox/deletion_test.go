@@ -185,6 +185,18 @@ func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 	}
 }
 
+// A custom resource of the program needs the definition that the program makes.
+func TestAClassOfSnapshotsNeedsItsDefinition(t *testing.T) {
+	const class = "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass"
+	in := values{"metadata": map[string]any{"name": "ebs"}, "driver": "ebs.csi.aws.com", "deletionPolicy": "Delete"}
+	u := newTestCluster(t)
+	_, err := u.try(class, "snapshotclass-ebs", in)
+	wantError(t, err, `no matches for kind "VolumeSnapshotClass"`)
+	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "definition",
+		values{"metadata": map[string]any{"name": definitions["VolumeSnapshotClass"]}})
+	u.make(class, "snapshotclass-ebs", in)
+}
+
 // An object that the state has lost is in the way, unless the provider may take it over.
 func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"

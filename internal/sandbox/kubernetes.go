@@ -25,10 +25,13 @@ var kinds = map[string]kind{
 	"PersistentVolumeClaim": {true}, "ResourceQuota": {true}, "LimitRange": {true}, "Deployment": {true}, "StatefulSet": {true},
 	"DaemonSet": {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true}, "PodDisruptionBudget": {true},
 	"HorizontalPodAutoscaler": {true}, "Role": {true}, "RoleBinding": {true},
-	// Custom resources; a chart has to bring the definition first.
+	// Custom resources; a chart or an object has to bring the definition first.
 	"ClusterIssuer": {}, "Installation": {}, "APIServer": {}, "IPPool": {}, "FelixConfiguration": {}, "IngressClassParams": {},
 	"ClusterAnalysisTemplate": {}, "VolumeSnapshotClass": {},
 }
+
+// definitions are the custom resources whose definitions are objects of the program, by the name of that object.
+var definitions = map[string]string{"VolumeSnapshotClass": "volumesnapshotclasses.snapshot.storage.k8s.io"}
 
 // objectToken splits kubernetes:networking.k8s.io/v1:Ingress into apiVersion and kind.
 func objectToken(typ string) (apiVersion, name string, ok bool) {
@@ -306,6 +309,9 @@ func (a *account) createObject(r *request) (answer, error) {
 	known, builtin := kinds[kindName]
 	if err := a.defined(kindName); err != nil {
 		return answer{}, err
+	}
+	if definition := definitions[kindName]; definition != "" && a.kube("CustomResourceDefinition", "", definition) == nil {
+		return answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
 	}
 	if known.namespaced || !builtin {
 		if namespace == "" {

@@ -50,7 +50,7 @@ func StartAPI(t testing.TB, flags ...string) API {
 		"--etcd-servers", client, "--secure-port", fmt.Sprint(port), "--bind-address", "127.0.0.1", "--cert-dir", dir,
 		"--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
 		"--service-account-signing-key-file", keyPath, "--service-account-extend-token-expiration=false",
-		"--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"), "--authorization-mode", "AlwaysAllow",
+		"--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"), "--authorization-mode", "RBAC",
 		"--service-cluster-ip-range", "10.96.0.0/16",
 		// No controller makes service accounts here.
 		"--disable-admission-plugins", "ServiceAccount",

@@ -1,0 +1,171 @@
+package addons
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/config"
+)
+
+// snapshotFiles are the custom resource definitions of snapshotVersion, without their descriptions. A test compares them
+// with those of the module and writes them with -update.
+//
+//go:embed definitions/*.json
+var snapshotFiles embed.FS
+
+// snapshotVersion is the version of the snapshot controller, of its definitions and of the sidecar in the chart of the
+// EBS driver. snapshotImage is what runs of it.
+const (
+	snapshotVersion = "v8.6.0"
+	snapshotImage   = "registry.k8s.io/sig-storage/snapshot-controller:" + snapshotVersion
+)
+
+// snapshotClass is the default class of snapshots, snapshotController the name of the controller and of its account.
+const (
+	snapshotClass      = "ebs"
+	snapshotController = "snapshot-controller"
+)
+
+// snapshotDefinitions installs the custom resource definitions of VolumeSnapshots.
+func (b *builder) snapshotDefinitions() ([]pulumi.Resource, error) {
+	files, err := snapshotFiles.ReadDir("definitions")
+	if err != nil {
+		return nil, err
+	}
+	var definitions []pulumi.Resource
+	for _, file := range files {
+		text, err := snapshotFiles.ReadFile(path.Join("definitions", file.Name()))
+		if err != nil {
+			return nil, err
+		}
+		definition, err := b.definition(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Name(), err)
+		}
+		definitions = append(definitions, definition)
+	}
+	return definitions, nil
+}
+
+// snapshots installs the controller that binds a VolumeSnapshot to its content, and the default class. The sidecar of the
+// EBS driver then takes the snapshot in EC2.
+func (b *builder) snapshots(definitions []pulumi.Resource) (controller pulumi.Resource, err error) {
+	if _, err := b.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(b.cfg), definitions,
+		pulumi.ReplaceOnChanges([]string{"deletionPolicy"}), pulumi.DeleteBeforeReplace(true)); err != nil {
+		return nil, err
+	}
+	var account []pulumi.Resource
+	for _, args := range snapshotAccount() {
+		object, err := b.object(snapshotController+"-"+args.Kind, args, needs(b.args.Cluster.APIReady))
+		if err != nil {
+			return nil, err
+		}
+		account = append(account, object)
+	}
+	return b.object(snapshotController, snapshotDeployment(), slices.Concat(needs(b.root.NodesReady), definitions, account))
+}
+
+// ebsSnapshotClass needs no tags: the driver puts the tags of volumes on snapshots too, and the sweep finds them by these.
+func ebsSnapshotClass(cfg *config.Config) kube.ObjectArgs {
+	policy := "Delete"
+	if cfg.Protection.Volumes == keepVolumes {
+		policy = "Retain"
+	}
+	return kube.ObjectArgs{
+		APIVersion:  "snapshot.storage.k8s.io/v1",
+		Kind:        "VolumeSnapshotClass",
+		Name:        snapshotClass,
+		Annotations: map[string]string{"snapshot.storage.kubernetes.io/is-default-class": "true"},
+		Fields:      kube.Values{"driver": "ebs.csi.aws.com", "deletionPolicy": policy},
+	}
+}
+
+// snapshotAccount is the service account of the controller with its permissions: those of its release, without the rules
+// for group snapshots, which are switched off.
+func snapshotAccount() []kube.ObjectArgs {
+	const rbac = "rbac.authorization.k8s.io/v1"
+	rule := func(group, resource string, verbs ...string) kube.Values {
+		return kube.Values{"apiGroups": []string{group}, "resources": []string{resource}, "verbs": verbs}
+	}
+	subjects := []kube.Values{{"kind": "ServiceAccount", "name": snapshotController, "namespace": "kube-system"}}
+	role := func(kind, name string) kube.Values {
+		return kube.Values{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+	}
+	const own, runner, lease = "snapshot.storage.k8s.io", "snapshot-controller-runner", "snapshot-controller-leaderelection"
+	return []kube.ObjectArgs{
+		{APIVersion: "v1", Kind: "ServiceAccount", Name: snapshotController, Namespace: "kube-system"},
+		{APIVersion: rbac, Kind: "ClusterRole", Name: runner, Fields: kube.Values{"rules": []kube.Values{
+			rule("", "persistentvolumes", "get", "list", "watch"),
+			rule("", "persistentvolumeclaims", "get", "list", "watch", "update"),
+			rule("", "events", "list", "watch", "create", "update", "patch"),
+			rule(own, "volumesnapshotclasses", "get", "list", "watch"),
+			rule(own, "volumesnapshotcontents", "create", "get", "list", "watch", "update", "delete", "patch"),
+			rule(own, "volumesnapshotcontents/status", "patch"),
+			rule(own, "volumesnapshots", "create", "get", "list", "watch", "update", "patch", "delete"),
+			rule(own, "volumesnapshots/status", "update", "patch"),
+		}}},
+		{APIVersion: rbac, Kind: "ClusterRoleBinding", Name: "snapshot-controller-role",
+			Fields: kube.Values{"subjects": subjects, "roleRef": role("ClusterRole", runner)}},
+		{APIVersion: rbac, Kind: "Role", Name: lease, Namespace: "kube-system", Fields: kube.Values{"rules": []kube.Values{
+			rule("coordination.k8s.io", "leases", "get", "watch", "list", "delete", "update", "create"),
+		}}},
+		{APIVersion: rbac, Kind: "RoleBinding", Name: lease, Namespace: "kube-system",
+			Fields: kube.Values{"subjects": subjects, "roleRef": role("Role", lease)}},
+	}
+}
+
+// snapshotDeployment runs the controller on the control plane, where the driver's controller runs: neither makes a
+// snapshot without the other. It elects a leader because two of them run during an update.
+func snapshotDeployment() kube.ObjectArgs {
+	labels := map[string]string{"app.kubernetes.io/name": snapshotController}
+	probe := kube.Values{"httpGet": kube.Values{"path": "/healthz/leader-election", "port": "http"}}
+	container := kube.Values{
+		"name":  snapshotController,
+		"image": snapshotImage,
+		"args": []string{
+			"--v=2",
+			"--leader-election=true",
+			"--leader-election-namespace=kube-system",
+			"--http-endpoint=:8080",
+		},
+		"ports":          []kube.Values{{"name": "http", "containerPort": 8080}},
+		"readinessProbe": probe,
+		"livenessProbe":  probe,
+		"resources":      requests("5m", "24Mi"),
+		"securityContext": kube.Values{
+			"allowPrivilegeEscalation": false,
+			"readOnlyRootFilesystem":   true,
+			"capabilities":             kube.Values{"drop": []string{"ALL"}},
+		},
+	}
+	return kube.ObjectArgs{
+		APIVersion: "apps/v1",
+		Kind:       "Deployment",
+		Name:       snapshotController,
+		Namespace:  "kube-system",
+		Fields: kube.Values{"spec": kube.Values{
+			"replicas": 1,
+			"selector": kube.Values{"matchLabels": labels},
+			"template": kube.Values{
+				"metadata": kube.Values{"labels": labels},
+				"spec": kube.Values{
+					"serviceAccountName": snapshotController,
+					"priorityClassName":  "system-cluster-critical",
+					"nodeSelector":       controlPlaneSelector,
+					"tolerations":        controlPlaneTolerations,
+					"securityContext": kube.Values{
+						"runAsNonRoot":   true,
+						"runAsUser":      65532,
+						"seccompProfile": kube.Values{"type": "RuntimeDefault"},
+					},
+					"containers": []kube.Values{container},
+				},
+			},
+		}},
+	}
+}
