@@ -168,7 +168,7 @@ func calls() map[string][]request {
 	}
 }
 
-// forbidden are calls of somebody who took over a control plane.
+// forbidden are calls that an attacker on a control plane might make.
 func forbidden() []request {
 	other := tags{"kubernetes.io/cluster/other": "owned", elbTag: "other"}
 	namesake := tags{ebsTag: "owned", elbTag: "dev", vpcTag: "vpc-of-the-namesake"}

@@ -77,7 +77,7 @@ func moreQuota(service, code, what string) string {
 		"--region {region} --service-code " + service + " --quota-code " + code + " --desired-value N"
 }
 
-// causeOf finds the known reason in what was said; nil when there is none.
+// causeOf finds the known reason in what was said; nil when no known reason matches.
 func causeOf(said string) *cause {
 	for i := range causes {
 		if causes[i].text.MatchString(said) {
