@@ -16,14 +16,14 @@ func TestDestroyAfterAccidents(t *testing.T) {
 	base.users()
 	t.Run("the Kubernetes API is dead", func(t *testing.T) {
 		r := base.twin(t)
-		if err := r.box.KillAPI(); err != nil {
+		if err := r.box.Cluster.KillAPI(); err != nil {
 			t.Fatal(err)
 		}
 		o := r.destroy()
 		if o.err == nil || !strings.Contains(o.printed, "the Kubernetes API does not answer") {
 			t.Fatalf("destroy says nothing of the dead API:\n%s", tail(o.printed, 2000))
 		}
-		if err := r.box.ReviveAPI(); err != nil {
+		if err := r.box.Cluster.ReviveAPI(); err != nil {
 			t.Fatal(err)
 		}
 		r.destroy().must(t)
@@ -31,7 +31,7 @@ func TestDestroyAfterAccidents(t *testing.T) {
 	})
 	t.Run("a worker was terminated by hand", func(t *testing.T) {
 		r := base.twin(t)
-		if err := r.box.TerminateInstance("worker-1"); err != nil {
+		if err := r.box.AWS.TerminateInstance("worker-1"); err != nil {
 			t.Fatal(err)
 		}
 		r.destroy().must(t)

@@ -22,7 +22,7 @@ var controllers = []string{
 func (r *rehearsal) kill(charts ...string) {
 	r.t.Helper()
 	for _, chart := range charts {
-		if err := r.box.KillController(chart); err != nil {
+		if err := r.box.Cluster.KillController(chart); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -52,10 +52,10 @@ func (r *rehearsal) twin(t *testing.T) *rehearsal {
 func (r *rehearsal) users() {
 	r.t.Helper()
 	for _, err := range []error{
-		r.box.CreateIngress("shop", "web"),
-		r.box.CreateLoadBalancerService("shop", "mail"),
-		r.box.CreatePVC("shop", "data"),
-		r.box.ApplyIngressByArgo("blog", "front"),
+		r.box.Cluster.CreateIngress("shop", "web"),
+		r.box.Cluster.CreateLoadBalancerService("shop", "mail"),
+		r.box.Cluster.CreatePVC("shop", "data"),
+		r.box.Cluster.ApplyIngressByArgo("blog", "front"),
 	} {
 		if err != nil {
 			r.t.Fatal(err)

@@ -80,12 +80,12 @@ func TestWithoutPermissionToAsk(t *testing.T) {
 // TestANamesake is refused before the first resource of a new stack, and beside a stack that runs.
 func TestANamesake(t *testing.T) {
 	r := rehearse(t, "dev", nil)
-	r.box.CreateNamesake("platform-dev", "vpc-other", "i-other")
+	r.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
 	r.mustSay(t, r.up(), "kubeadm-aws:cluster.name = \"platform-dev\"", "is the name of a cluster in vpc-other (i-other)", "the VPC of this stack does not exist yet", "nothing was created")
 	r.with(map[string]any{"kubeadm-aws:cluster": map[string]any{"name": "platform-dev2"}}).preview().must(t)
 
 	running := madeBefore(t, "made-by-3fdc37a", "dev")
-	running.box.CreateNamesake("platform-dev", "vpc-other", "i-other")
+	running.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
 	running.mustSay(t, running.up(), "is the name of a cluster in vpc-other (i-other)", "this stack is in vpc-", "nothing was changed")
 }
 

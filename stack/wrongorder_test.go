@@ -90,7 +90,7 @@ func TestAWrongOrderLeaks(t *testing.T) {
 	})
 	t.Run("network before the sweep", func(t *testing.T) {
 		r := noSweep.twin(t)
-		if err := r.box.KillController("aws-load-balancer-controller"); err != nil {
+		if err := r.box.Cluster.KillController("aws-load-balancer-controller"); err != nil {
 			t.Fatal(err)
 		}
 		r.mustLeak()

@@ -96,7 +96,7 @@ type swept struct{ Removed, Kept, Left, Foreign, Instances []string }
 // runSweep lists what the cluster left and, unless dryRun is set, removes it. With an error there may be a receipt too.
 func (s *session) runSweep(ctx context.Context, p *place, command sweepCommand, dryRun bool) (swept, error) {
 	if p.sandbox != nil {
-		model := p.sandbox.Sweep(command.text, dryRun)
+		model := p.sandbox.AWS.Sweep(command.text, dryRun)
 		if dryRun || len(model.Instances) > 0 {
 			return swept{Left: model.Found, Kept: model.Kept, Instances: model.Instances}, nil
 		}

@@ -60,9 +60,9 @@ func contactOf(err error) contact {
 func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, err error) {
 	if s.op.cloud == cloudSandbox {
 		switch {
-		case p.sandbox.APIAnswers():
+		case p.sandbox.Cluster.APIAnswers():
 			return answers, "", nil
-		case p.sandbox.APIRefuses():
+		case p.sandbox.Cluster.APIRefuses():
 			return refuses, "connection refused, in the model", nil
 		}
 		return silent, "time-out, in the model", nil

@@ -41,22 +41,22 @@ func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 		// refused is what destroy says when it refuses; empty when the cluster counts as dead.
 		refused string
 	}{
-		{"its API is dead", (*sandbox.Sandbox).KillAPI, "journalctl -u kubelet"},
-		{"its address is gone", func(s *sandbox.Sandbox) error { return s.DisassociateAddress("master") }, "access.adminCidrs"},
+		{"its API is dead", func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() }, "journalctl -u kubelet"},
+		{"its address is gone", func(s *sandbox.Sandbox) error { return s.AWS.DisassociateAddress("master") }, "access.adminCidrs"},
 		{"its address and its API are gone, and a worker", func(s *sandbox.Sandbox) error {
-			return errors.Join(s.DisassociateAddress("master"), s.KillAPI(), s.TerminateInstance("worker-1"))
+			return errors.Join(s.AWS.DisassociateAddress("master"), s.Cluster.KillAPI(), s.AWS.TerminateInstance("worker-1"))
 		}, "access.adminCidrs"},
-		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.StopInstance("master") }, "aws ec2 start-instances"},
-		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") }, ""},
+		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("master") }, "aws ec2 start-instances"},
+		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") }, ""},
 		{"all instances are gone", func(s *sandbox.Sandbox) error {
-			return errors.Join(s.TerminateInstance("master"), s.TerminateInstance("worker-1"), s.TerminateInstance("worker-2"), s.TerminateInstance("storage"))
+			return errors.Join(s.AWS.TerminateInstance("master"), s.AWS.TerminateInstance("worker-1"), s.AWS.TerminateInstance("worker-2"), s.AWS.TerminateInstance("storage"))
 		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			copyTree(t, running, dir)
 			world(t, dir, func(s *sandbox.Sandbox) error {
-				return errors.Join(s.CreateIngress("default", "web"), s.CreatePVC("default", "data"), tt.accident(s))
+				return errors.Join(s.Cluster.CreateIngress("default", "web"), s.Cluster.CreatePVC("default", "data"), tt.accident(s))
 			})
 			file := filepath.Join(t.TempDir(), "receipt.json")
 			args := []string{"destroy", "--stack", "dev", "--dir", dir, "--yes", "--receipt", file}

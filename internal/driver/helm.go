@@ -54,7 +54,7 @@ func (s *session) takeOver(ctx context.Context, p *place, installs []helmRelease
 // when there is one. The objects of the release stay. found says that there were any.
 func (s *session) deleteHelmRecords(ctx context.Context, p *place, r helmRelease, selector string) (found bool, err error) {
 	if s.op.cloud == cloudSandbox {
-		return p.sandbox.DeleteHelmRecords(r.namespace, r.name, selector != ""), nil
+		return p.sandbox.Cluster.DeleteHelmRecords(r.namespace, r.name, selector != ""), nil
 	}
 	kubeconfig, err := s.kubeconfig(ctx, p)
 	if err != nil || kubeconfig == "" {

@@ -43,7 +43,7 @@ func (s *session) machines(ctx context.Context, p *place, d deployment, outputs 
 		return nil, "", nil
 	}
 	if p.sandbox != nil {
-		states, err := p.sandbox.InstanceStates(ctx, ids)
+		states, err := p.sandbox.AWS.InstanceStates(ctx, ids)
 		for i := range all {
 			all[i].state = orGone(states[all[i].id])
 		}

@@ -74,7 +74,7 @@ func (s *session) read(ctx context.Context, p *place, options ...optrefresh.Opti
 // apiSilent says whether the stack has a cluster whose API cannot be connected to.
 func (s *session) apiSilent(ctx context.Context, p *place) (bool, error) {
 	model := s.op.cloud == cloudSandbox
-	if model && p.sandbox.APIAnswers() {
+	if model && p.sandbox.Cluster.APIAnswers() {
 		return false, nil
 	}
 	all, err := p.Outputs(ctx)

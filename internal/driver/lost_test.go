@@ -14,7 +14,7 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.TerminateInstance("master") })
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != exitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
 		!strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
@@ -43,7 +43,7 @@ func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 			return nil
 		})
 	}
-	each((*sandbox.Sandbox).StopInstance)
+	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StopInstance(name) })
 	for _, command := range []string{"preview", "up", "refresh", "destroy"} {
 		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
 		if code != exitUnreachable || !strings.Contains(stdout, "aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
@@ -51,7 +51,7 @@ func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 			t.Errorf("%s of a stopped fleet exits %d:\n%s", command, code, stdout)
 		}
 	}
-	each((*sandbox.Sandbox).StartInstance)
+	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StartInstance(name) })
 	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
 		t.Errorf("preview of the fleet after its start exits %d:\n%s", code, stdout)
 	}

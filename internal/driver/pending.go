@@ -170,7 +170,7 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 	}
 	if !silent {
 		err := s.read(ctx, p, optrefresh.Target(urns))
-		if err == nil || s.cli.Stopped() || s.op.cloud == cloudSandbox && p.sandbox.APIAnswers() {
+		if err == nil || s.cli.Stopped() || s.op.cloud == cloudSandbox && p.sandbox.Cluster.APIAnswers() {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 	}
 	if p.sandbox != nil {
 		for _, w := range things {
-			found[w.URN] = p.sandbox.Find(w.Type, w.Tags, w.Properties)
+			found[w.URN] = p.sandbox.AWS.Find(w.Type, w.Tags, w.Properties)
 		}
 		return found, nil
 	}

@@ -35,7 +35,7 @@ func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
 	cutUp(t, dir, "create after v1:Namespace::namespace-data")
-	world(t, dir, (*sandbox.Sandbox).KillAPI)
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() })
 	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitUnreachable {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
@@ -50,7 +50,7 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
 	cutUp(t, dir, "create after Release::rabbitmq-cluster-operator")
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.CutInstall("rabbitmq-cluster-operator") })
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CutInstall("rabbitmq-cluster-operator") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != exitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
@@ -75,9 +75,9 @@ func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 		cut  func(*sandbox.Sandbox, string) error
 		says string
 	}{
-		{"uninstall", (*sandbox.Sandbox).CutUninstall, "Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
-		{"upgrade", (*sandbox.Sandbox).CutUpgrade, "Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
-		{"install", (*sandbox.Sandbox).CutInstall, "Removing what was installed half: argo-rollouts (Release)"},
+		{"uninstall", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUninstall(chart) }, "Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
+		{"upgrade", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUpgrade(chart) }, "Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
+		{"install", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutInstall(chart) }, "Removing what was installed half: argo-rollouts (Release)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -64,7 +64,7 @@ func TestEverythingLeavesATrace(t *testing.T) {
 					t.Errorf("%s is looked for as %s, and is %s", readable(r.URN), w.ID, r.ID)
 				}
 			default:
-				if ids := s.Find(w.Type, w.Tags, w.Properties); !slices.Equal(ids, []string{r.ID}) {
+				if ids := s.AWS.Find(w.Type, w.Tags, w.Properties); !slices.Equal(ids, []string{r.ID}) {
 					t.Errorf("looking for %s (%s) finds %v", readable(r.URN), r.ID, ids)
 				}
 			}

@@ -30,7 +30,7 @@ func (s *session) tellNotReady(ctx context.Context, p *place) {
 // notReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: ...".
 func (s *session) notReady(ctx context.Context, p *place) ([]string, error) {
 	if s.op.cloud == cloudSandbox {
-		return p.sandbox.NotReady(), nil
+		return p.sandbox.Cluster.NotReady(), nil
 	}
 	api, err := s.api(ctx, p)
 	if err != nil || api == nil {

@@ -17,7 +17,7 @@ func TestUpSaysWhichNodeIsNotReady(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK || strings.Contains(stdout, "is not Ready") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.StopInstance("worker-1") })
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != exitOK || !strings.Contains(stdout, "worker-1 is not Ready: its instance is stopped") ||
 		!strings.Contains(stdout, "aws ec2 start-instances") {

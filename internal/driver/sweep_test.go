@@ -37,7 +37,7 @@ func TestSweepListsBeforeItRemoves(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.CreateIngress("default", "web") })
+	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CreateIngress("default", "web") })
 	code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
 	listed := sweepEvent(t, stdout, "found").Found
 	if code != exitCannotStart || len(listed) == 0 || !strings.Contains(stdout, "instances of the cluster run") {
@@ -45,7 +45,7 @@ func TestSweepListsBeforeItRemoves(t *testing.T) {
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error {
 		for _, name := range []string{"master", "worker-1", "worker-2", "storage"} {
-			if err := s.TerminateInstance(name); err != nil {
+			if err := s.AWS.TerminateInstance(name); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"sync"
 )
 
@@ -59,13 +60,11 @@ func (o *object) title() string {
 	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
 }
 
-// account holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
-// of a killed process is complete.
-type account struct {
-	// number is the account's id.
-	number string
-
-	mu      sync.Mutex
+// store holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
+// of a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads and changes
+// belong together.
+type store struct {
+	sync.Mutex
 	objects map[string]*object
 	// births counts the objects ever made per key, so that ids repeat from run to run but never within one.
 	births  map[string]int
@@ -80,11 +79,11 @@ type entry struct {
 	Birth string `json:"birth,omitempty"`
 }
 
-// openAccount reads the journal in dir, or starts an empty one. An empty dir keeps the account in memory.
-func openAccount(dir string) (*account, error) {
-	a := &account{objects: map[string]*object{}, births: map[string]int{}}
+// openStore reads the journal in dir, or starts an empty one. An empty dir keeps the account in memory.
+func openStore(dir string) (*store, error) {
+	s := &store{objects: map[string]*object{}, births: map[string]int{}}
 	if dir == "" {
-		return a, nil
+		return s, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
@@ -95,24 +94,24 @@ func openAccount(dir string) (*account, error) {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
-	if err := a.replay(data[:whole]); err != nil {
+	if err := s.replay(data[:whole]); err != nil {
 		return nil, fmt.Errorf("sandbox account %s: %w", path, err)
 	}
-	a.journal, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	s.journal, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
 	// A process that was killed while it wrote leaves an incomplete last line. Its change was never reported to the engine.
-	if err := a.journal.Truncate(int64(whole)); err != nil {
+	if err := s.journal.Truncate(int64(whole)); err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
-	if _, err := a.journal.Seek(int64(whole), 0); err != nil {
+	if _, err := s.journal.Seek(int64(whole), 0); err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
-	return a, nil
+	return s, nil
 }
 
-func (a *account) replay(data []byte) error {
+func (s *store) replay(data []byte) error {
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, 16<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -120,72 +119,72 @@ func (a *account) replay(data []byte) error {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Object == nil {
 			return fmt.Errorf("line %d is not an entry: %w", n, err)
 		}
-		a.apply(e)
+		s.apply(e)
 	}
 	return lines.Err()
 }
 
-func (a *account) apply(e entry) {
+func (s *store) apply(e entry) {
 	if e.Birth != "" {
-		a.births[e.Birth]++
+		s.births[e.Birth]++
 	}
 	switch key := objectKey(e.Object.Type, e.Object.ID); {
 	case e.Object.Type == "":
 	case e.Gone:
-		delete(a.objects, key)
+		delete(s.objects, key)
 	default:
-		a.objects[key] = e.Object
+		s.objects[key] = e.Object
 	}
 }
 
-func (a *account) commit(e entry) {
-	a.apply(e)
-	if a.journal == nil {
+func (s *store) commit(e entry) {
+	s.apply(e)
+	if s.journal == nil {
 		return
 	}
 	line, err := json.Marshal(e)
 	if err != nil {
 		panic(fmt.Sprintf("sandbox account: %v", err)) // values hold nothing that JSON cannot
 	}
-	if _, err := a.journal.Write(append(line, '\n')); err != nil {
+	if _, err := s.journal.Write(append(line, '\n')); err != nil {
 		panic(fmt.Sprintf("sandbox account: write the journal: %v", err)) // continuing would leave the journal incomplete
 	}
 }
 
-func (a *account) close() error {
-	if a.journal == nil {
+func (s *store) close() error {
+	if s.journal == nil {
 		return nil
 	}
-	return a.journal.Close()
+	return s.journal.Close()
 }
 
 func objectKey(typ, id string) string { return typ + " " + id }
 
 // newID returns n hexadecimal digits that depend on the type, the requester and how often it has asked before.
-func (a *account) newID(typ, who string, n int) string {
+func (s *store) newID(typ, who string, n int) string {
 	birth := typ + " " + who
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", birth, a.births[birth]))
-	a.commit(entry{Birth: birth, Object: &object{}})
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", birth, s.births[birth]))
+	s.commit(entry{Birth: birth, Object: &object{}})
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-func (a *account) put(o *object) { a.commit(entry{Object: o}) }
+func (s *store) put(o *object) { s.commit(entry{Object: o}) }
 
-func (a *account) remove(o *object) {
-	a.commit(entry{Gone: true, Object: &object{Type: o.Type, ID: o.ID}})
+func (s *store) remove(o *object) {
+	s.commit(entry{Gone: true, Object: &object{Type: o.Type, ID: o.ID}})
 }
 
 // find returns an object by type and id, or nil.
-func (a *account) find(typ, id string) *object { return a.objects[objectKey(typ, id)] }
+func (s *store) find(typ, id string) *object { return s.objects[objectKey(typ, id)] }
 
 // all returns the objects of a type, ordered by id.
-func (a *account) all(typ string) []*object {
-	return a.where(func(o *object) bool { return o.Type == typ })
+func (s *store) all(typ string) []*object {
+	return s.where(func(o *object) bool { return o.Type == typ })
 }
 
-func (a *account) where(match func(*object) bool) []*object {
+func (s *store) where(match func(*object) bool) []*object {
 	var out []*object
-	for _, o := range a.objects {
+	for _, o := range s.objects {
 		if match(o) {
 			out = append(out, o)
 		}
@@ -197,11 +196,11 @@ func (a *account) where(match func(*object) bool) []*object {
 }
 
 // change puts a copy of an object with a new state.
-func (a *account) change(o *object, edit func(inputs, state values)) *object {
+func (s *store) change(o *object, edit func(inputs, state values)) *object {
 	next := *o
 	next.Inputs, next.State = cloneValues(o.Inputs), cloneValues(o.State)
 	edit(next.Inputs, next.State)
-	a.put(&next)
+	s.put(&next)
 	return &next
 }
 
@@ -214,4 +213,28 @@ func cloneValues(v values) values {
 		out[k] = e
 	}
 	return out
+}
+
+// leftovers describes each object that still exists, one line each. It omits what the account had before, such as a hosted
+// zone that was only looked up.
+func (s *store) leftovers() []string {
+	var out []string
+	for _, o := range s.where(func(o *object) bool {
+		return !strings.HasPrefix(o.Type, "host/") && !o.State.flag("before")
+	}) {
+		out = append(out, o.title())
+	}
+	return out
+}
+
+// Made is a resource that the engine made and that exists.
+type Made struct{ URN, Type, ID string }
+
+// made lists what the engine made and still exists, in AWS and in the cluster.
+func (s *store) made() []Made {
+	var all []Made
+	for _, o := range s.where(func(o *object) bool { return o.URN != "" && !o.State.flag("recordless") && !o.State.flag("deleting") }) {
+		all = append(all, Made{URN: o.URN, Type: o.Type, ID: strings.TrimPrefix(o.ID, "/")})
+	}
+	return all
 }

@@ -8,8 +8,21 @@ import (
 	"strings"
 )
 
+// awsAccount answers questions about the AWS resources of a store: who reaches whom, what a role allows.
+type awsAccount struct {
+	*store
+	// number is the account's id.
+	number string
+	// terminated is called when an instance ends, before it is removed. May be nil.
+	terminated func(instance *object)
+}
+
 // awsProvider serves the resource types of aws_table.go from the account.
-type awsProvider struct{ sandbox *Sandbox }
+type awsProvider struct {
+	account *awsAccount
+	backend Backend
+	limits  Limits
+}
 
 // defaultAccountID is the number in every ARN; see Limits.
 const defaultAccountID = "123456789012"
@@ -66,7 +79,7 @@ type ref struct {
 
 // awsCall is one operation on one object. object is nil while a creation is checked.
 type awsCall struct {
-	*account
+	*awsAccount
 	*request
 	object  *object
 	backend Backend
@@ -143,10 +156,10 @@ func (p *awsProvider) create(r *request) (answer, error) {
 		}
 		return answer{outputs: out}, nil
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	c := &awsCall{account: a, request: r, backend: p.sandbox.options.Backend}
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
+	c := &awsCall{awsAccount: a, request: r, backend: p.backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
@@ -277,15 +290,15 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 }
 
 // target finds what a reference names.
-func (a *account) target(r ref, name string) *object {
+func (c *awsCall) target(r ref, name string) *object {
 	for _, typ := range strings.Split(r.to, "|") {
 		if r.by == "" {
-			if o := a.find(typ, name); o != nil {
+			if o := c.find(typ, name); o != nil {
 				return o
 			}
 			continue
 		}
-		for _, o := range a.all(typ) {
+		for _, o := range c.all(typ) {
 			if o.str(r.by) == name {
 				return o
 			}
@@ -308,14 +321,14 @@ func (p *awsProvider) update(r *request) (answer, error) {
 		}
 		return answer{outputs: out}, nil
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	found := a.find(r.typ, r.id)
 	if found == nil {
 		return answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.typ), r.id)
 	}
-	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
+	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
@@ -338,14 +351,14 @@ func (p *awsProvider) read(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	found := a.find(r.typ, r.id)
 	if found == nil {
 		return answer{}, nil
 	}
-	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
+	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
 	if found.State.flag("unfinished") {
 		if err := c.finish(); err != nil {
 			return answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.typ), r.id, err)
@@ -366,8 +379,8 @@ func (p *awsProvider) read(r *request) (answer, error) {
 
 // runs asks the backend for the machine, without the account's lock.
 func (c *awsCall) runs() (bool, error) {
-	c.mu.Unlock()
-	defer c.mu.Lock()
+	c.Unlock()
+	defer c.Lock()
 	_, there, err := c.backend.Find(c.ctx, c.id)
 	return there, err
 }

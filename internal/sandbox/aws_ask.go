@@ -29,7 +29,7 @@ var zonesOf = map[string]string{
 
 func (p *awsProvider) zoneNames(r *request) []string {
 	region := r.config.str("region")
-	letters := p.sandbox.options.Limits.Zones
+	letters := p.limits.Zones
 	if letters == nil {
 		letters = strings.Split(firstOf(zonesOf[region], "abc"), "")
 	}
@@ -56,7 +56,7 @@ func getInstanceTypeOfferings(p *awsProvider, r *request, args values) (values, 
 			continue
 		}
 		for _, zone := range p.zoneNames(r) {
-			if !slices.Contains(p.sandbox.options.Limits.NotOffered[name], strings.TrimPrefix(zone, r.config.str("region"))) {
+			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.config.str("region"))) {
 				types, locations, kinds = append(types, name), append(locations, zone), append(kinds, "availability-zone")
 			}
 		}
@@ -103,7 +103,7 @@ func getInstanceType(_ *awsProvider, _ *request, args values) (values, error) {
 }
 
 func getInstances(p *awsProvider, r *request, args values) (values, error) {
-	a := p.sandbox.account
+	a := p.account
 	ids := a.idsOf(instanceType, args, func(o *object, filter string) []string {
 		if filter == "vpc-id" {
 			return []string{a.vpcOf(o)}
@@ -114,9 +114,9 @@ func getInstances(p *awsProvider, r *request, args values) (values, error) {
 }
 
 func getInstance(p *awsProvider, _ *request, args values) (values, error) {
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	o := a.find(instanceType, args.str("instanceId"))
 	if o == nil {
 		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.str("instanceId"))
@@ -125,9 +125,9 @@ func getInstance(p *awsProvider, _ *request, args values) (values, error) {
 }
 
 func getSubnet(p *awsProvider, _ *request, args values) (values, error) {
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	o := a.find(subnetType, args.str("id"))
 	if o == nil {
 		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.str("id"))
@@ -136,15 +136,15 @@ func getSubnet(p *awsProvider, _ *request, args values) (values, error) {
 }
 
 func getVpcs(p *awsProvider, r *request, args values) (values, error) {
-	return values{"id": r.config.str("region"), "ids": p.sandbox.account.idsOf(vpcType, args, nil)}, nil
+	return values{"id": r.config.str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
 }
 
 func getEips(p *awsProvider, r *request, args values) (values, error) {
-	return values{"id": r.config.str("region"), "allocationIds": p.sandbox.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
+	return values{"id": r.config.str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
 }
 
 func getEbsVolumes(p *awsProvider, r *request, args values) (values, error) {
-	ids := p.sandbox.account.idsOf(volumeType, args, func(o *object, filter string) []string {
+	ids := p.account.idsOf(volumeType, args, func(o *object, filter string) []string {
 		if filter == "availability-zone" {
 			return []string{o.str("availabilityZone")}
 		}
@@ -158,7 +158,7 @@ var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F6
 
 func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
 	code := args.str("quotaCode")
-	value, ok := p.sandbox.options.Limits.Quotas[code]
+	value, ok := p.limits.Quotas[code]
 	if !ok {
 		value, ok = defaultQuotas[code]
 	}
@@ -169,9 +169,9 @@ func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
 }
 
 // idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
-func (a *account) idsOf(typ string, args values, attribute func(o *object, filter string) []string) []any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (a *awsAccount) idsOf(typ string, args values, attribute func(o *object, filter string) []string) []any {
+	a.Lock()
+	defer a.Unlock()
 	ids := []any{}
 	for _, o := range a.all(typ) {
 		matches := true

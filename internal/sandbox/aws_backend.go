@@ -30,14 +30,14 @@ func (c *awsCall) onBackend(f func(*awsCall) error) error {
 	if f == nil || c.backend == nil {
 		return nil
 	}
-	c.mu.Unlock()
-	defer c.mu.Lock()
+	c.Unlock()
+	defer c.Lock()
 	return f(c)
 }
 
 func (c *awsCall) show(state values) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	c.object = c.change(c.object, func(_, s values) {
 		for k, v := range state {
 			s[k] = v
@@ -46,7 +46,7 @@ func (c *awsCall) show(state values) {
 }
 
 func launch(c *awsCall) error {
-	c.mu.Lock()
+	c.Lock()
 	machine := Machine{ID: c.object.ID, Name: c.object.tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.str("iamInstanceProfile")}
 	if key := c.find(keyPairType, c.inputs.str("keyName")); key != nil {
 		machine.AuthorizedKey = key.str("publicKey")
@@ -56,7 +56,7 @@ func launch(c *awsCall) error {
 			machine.Role = profile.str("role")
 		}
 	}
-	c.mu.Unlock()
+	c.Unlock()
 	got, err := c.backend.Launch(c.ctx, machine)
 	if err != nil {
 		return fmt.Errorf("launch a machine: %w", err)

@@ -10,15 +10,15 @@ func (p *awsProvider) delete(r *request) error {
 	if err != nil {
 		return err
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	found := a.find(r.typ, r.id)
 	if found == nil { // deleting a missing object succeeds
 		return nil
 	}
 	r.inputs = found.Inputs
-	c := &awsCall{account: a, request: r, object: found, backend: p.sandbox.options.Backend}
+	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
 	if err := c.canDelete(t); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
 	}
@@ -57,8 +57,8 @@ func (c *awsCall) dissolve(t awsType) {
 }
 
 // referrers are the objects that name target in a field with the given hold.
-func (a *account) referrers(target *object, h hold) []*object {
-	return a.where(func(o *object) bool {
+func (c *awsCall) referrers(target *object, h hold) []*object {
+	return c.where(func(o *object) bool {
 		if o.Type == target.Type && o.ID == target.ID {
 			return false
 		}

@@ -11,7 +11,7 @@ import (
 // awsInvokes are the functions of the provider.
 var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (values, error){
 	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *request, _ values) (values, error) {
-		id := p.sandbox.account.number
+		id := p.account.number
 		return values{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
@@ -33,7 +33,7 @@ func (p *awsProvider) invoke(r *request, args values) (values, error) {
 	if !ok {
 		return nil, unknownInvoke(r.typ)
 	}
-	if slices.Contains(p.sandbox.options.Limits.Denied, r.typ) {
+	if slices.Contains(p.limits.Denied, r.typ) {
 		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.typ)
 	}
 	return f(p, r, args)
@@ -44,12 +44,12 @@ func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.Checks
 
 func getParameter(p *awsProvider, _ *request, args values) (values, error) {
 	name := args.str("name")
-	p.sandbox.account.mu.Lock()
-	defer p.sandbox.account.mu.Unlock()
+	p.account.Lock()
+	defer p.account.Unlock()
 	if !strings.HasPrefix(name, "/aws/service/") {
 		return nil, fmt.Errorf("ParameterNotFound: %s", name)
 	}
-	value := imageID(name + p.sandbox.account.imageGeneration())
+	value := imageID(name + p.account.imageGeneration())
 	return values{
 		"id": name, "name": name, "value": value, "insecureValue": value, "type": "String", "version": 1,
 		"arn": "arn:aws:ssm:::parameter" + name, "withDecryption": true,
@@ -57,7 +57,7 @@ func getParameter(p *awsProvider, _ *request, args values) (values, error) {
 }
 
 // imageGeneration changes when the vendors publish new images.
-func (a *account) imageGeneration() string {
+func (a *awsAccount) imageGeneration() string {
 	if o := a.find("host/images", "generation"); o != nil {
 		return o.str("value")
 	}
@@ -67,9 +67,9 @@ func (a *account) imageGeneration() string {
 // getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
 // stack with a domain can be simulated.
 func getZone(p *awsProvider, _ *request, args values) (values, error) {
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := p.account
+	a.Lock()
+	defer a.Unlock()
 	name := strings.TrimSuffix(args.str("name"), ".")
 	var zone *object
 	for _, z := range a.all(zoneType) {
@@ -101,7 +101,7 @@ func getZone(p *awsProvider, _ *request, args values) (values, error) {
 
 // configure refuses an account that the provider's settings exclude, in the words of the provider.
 func (p *awsProvider) configure(config values) error {
-	id := p.sandbox.account.number
+	id := p.account.number
 	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")
 	if slices.Contains(forbidden, id) || len(allowed) > 0 && !slices.Contains(allowed, id) {
 		return fmt.Errorf("AWS account ID not allowed: %s", id)

@@ -37,9 +37,9 @@ func spread(base netip.Addr, size int, who string, taken func(string) bool) stri
 	return ""
 }
 
-func (c *awsCall) inUse(typ, field string) func(string) bool {
+func (a *awsAccount) inUse(typ, field string) func(string) bool {
 	used := map[string]bool{}
-	for _, o := range c.all(typ) {
+	for _, o := range a.all(typ) {
 		used[o.str(field)] = true
 	}
 	return func(text string) bool { return used[text] }

@@ -85,7 +85,7 @@ func noPublicAddresses(c *awsCall) error {
 }
 
 // vpcOf returns the id of the VPC of an object, or "" when it is not in a VPC.
-func (a *account) vpcOf(o *object) string {
+func (a *awsAccount) vpcOf(o *object) string {
 	switch o.Type {
 	case vpcType:
 		return o.ID
@@ -263,6 +263,13 @@ func clusterTags(tags map[string]string) []string {
 		}
 	}
 	return out
+}
+
+// endInstance tells the cluster that a machine has ended.
+func endInstance(c *awsCall) {
+	if c.terminated != nil {
+		c.terminated(c.object)
+	}
 }
 
 // elasticIPs is the default quota of a region.

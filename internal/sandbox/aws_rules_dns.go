@@ -37,8 +37,8 @@ func zoneRecordsGone(c *awsCall) {
 	}
 }
 
-func (a *account) recordsIn(zone string) []*object {
-	return a.where(func(o *object) bool { return o.Type == recordType && o.Inputs.str("zoneId") == zone })
+func (c *awsCall) recordsIn(zone string) []*object {
+	return c.where(func(o *object) bool { return o.Type == recordType && o.Inputs.str("zoneId") == zone })
 }
 
 func checkRecord(c *awsCall) error {

@@ -47,8 +47,8 @@ func bucketObjectsGone(c *awsCall) {
 	}
 }
 
-func (a *account) objectsIn(bucket string) []*object {
-	return a.where(func(o *object) bool {
+func (c *awsCall) objectsIn(bucket string) []*object {
+	return c.where(func(o *object) bool {
 		return o.Type == bucketObjectType && o.Inputs.str("bucket") == bucket
 	})
 }

@@ -112,7 +112,7 @@ var awsTypes = map[string]awsType{
 			"ami", "availabilityZone", "subnetId", "keyName", "privateIp", "associatePublicIpAddress", "placementGroup",
 			"rootBlockDevice.encrypted", "rootBlockDevice.kmsKeyId", "ebsBlockDevices", "cpuOptions", "tenancy", "hibernation",
 		},
-		check: checkInstance, created: drawHostKey, deleted: instanceTerminated,
+		check: checkInstance, created: drawHostKey, deleted: endInstance,
 		outputs: map[string]any{
 			"arn": "arn:aws:ec2:{region}:{account}:instance/{id}", "instanceState": constant("running"),
 			"primaryNetworkInterfaceId": "eni-{hex}",

@@ -215,10 +215,10 @@ func TestDeleteRules(t *testing.T) {
 	zone := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.vpc.id}}})
 	record := c.make(recordType, "api", values{"zoneId": zone.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
 	repository := c.make(repositoryType, "images", values{"name": "images"})
-	if err := c.s.PutObject(bucket.id, "etcd/1.db"); err != nil {
+	if err := c.s.AWS.PutObject(bucket.id, "etcd/1.db"); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.s.PushImage("images"); err != nil {
+	if err := c.s.AWS.PushImage("images"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -313,7 +313,7 @@ func TestRefreshFindsWhatWasTerminated(t *testing.T) {
 	if c.gone(host) {
 		t.Fatal("it was just made")
 	}
-	if err := c.s.TerminateInstance("host"); err != nil {
+	if err := c.s.AWS.TerminateInstance("host"); err != nil {
 		t.Fatal(err)
 	}
 	if !c.gone(host) {
@@ -338,7 +338,7 @@ func TestInvokes(t *testing.T) {
 	if !amiID.MatchString(first) || image() != first {
 		t.Errorf("image %q, want the same AMI id each time", first)
 	}
-	c.s.PublishImages("2")
+	c.s.AWS.PublishImages("2")
 	if image() == first {
 		t.Error("a newer image was published, and the parameter did not change")
 	}

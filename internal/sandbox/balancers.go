@@ -5,26 +5,29 @@ import (
 	"strings"
 )
 
-// reconcileLoadBalancers does the work of the AWS Load Balancer Controller.
-func (a *account) reconcileLoadBalancers() {
+// balancers is the AWS Load Balancer Controller.
+type balancers struct{ *kubeCluster }
+
+// reconcile does the work of the AWS Load Balancer Controller.
+func (b balancers) reconcile() {
 	used := map[string]bool{}
-	for _, o := range a.where(isBalanced) {
+	for _, o := range b.where(isBalanced) {
 		if !o.State.flag("deleting") {
-			used[a.balance(o)] = true
+			used[b.balance(o)] = true
 		}
 	}
-	for _, lb := range a.all(loadBalancerType) {
+	for _, lb := range b.all(loadBalancerType) {
 		if used[lb.ID] {
 			continue
 		}
-		for _, o := range a.where(func(o *object) bool { return o.State.str("madeFor") == lb.ID }) {
-			a.remove(o)
+		for _, o := range b.where(func(o *object) bool { return o.State.str("madeFor") == lb.ID }) {
+			b.remove(o)
 		}
-		a.remove(lb)
+		b.remove(lb)
 	}
-	for _, o := range a.where(isBalanced) {
+	for _, o := range b.where(isBalanced) {
 		if o.State.flag("deleting") {
-			a.remove(o)
+			b.remove(o)
 		}
 	}
 }
@@ -38,26 +41,26 @@ const albAnnotation = "alb.ingress.kubernetes.io/"
 
 // balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless the annotation
 // names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
-func (a *account) balance(o *object) string {
+func (b balancers) balance(o *object) string {
 	annotations := o.Inputs.object("metadata").object("annotations")
 	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
 	name := strings.ReplaceAll(o.ID, "/", "-")
 	if group := note("group.name"); group != "" {
 		name = group
 	}
-	tags := map[string]any{"elbv2.k8s.aws/cluster": a.clusterName(), "ingress.k8s.aws/stack": name}
-	for k, v := range a.release(loadBalancerChart).Inputs.object("values").stringMap("defaultTags") {
+	tags := map[string]any{"elbv2.k8s.aws/cluster": b.clusterName(), "ingress.k8s.aws/stack": name}
+	for k, v := range b.release(loadBalancerChart).Inputs.object("values").stringMap("defaultTags") {
 		tags[k] = v
 	}
-	machine, err := a.api()
+	machine, err := b.api()
 	if err != nil {
 		return ""
 	}
 	id := "k8s-" + name
-	if a.find(loadBalancerType, id) == nil {
+	if b.find(loadBalancerType, id) == nil {
 		in := values{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
-		for _, s := range a.all(subnetType) {
-			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.str("vpcId") == a.vpcOf(machine) {
+		for _, s := range b.all(subnetType) {
+			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.str("vpcId") == b.vpcOf(machine) {
 				in["subnets"] = append(in.list("subnets"), s.ID)
 			}
 		}
@@ -68,52 +71,52 @@ func (a *account) balance(o *object) string {
 			in["certificateArns"] = append(in.list("certificateArns"), arn)
 		}
 		if len(in.list("securityGroups")) == 0 {
-			in["securityGroups"] = []any{a.balancerGroup(id, a.vpcOf(machine), tags)}
+			in["securityGroups"] = []any{b.balancerGroup(id, b.vpcOf(machine), tags)}
 		}
 		region := strings.TrimRight(machine.str("availabilityZone"), "abcdef")
-		a.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: values{
-			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, a.newID(loadBalancerType, id, 9), region),
+		b.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: values{
+			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.newID(loadBalancerType, id, 9), region),
 		}})
 	}
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
-	if a.find(targetGroupType, target) == nil {
-		a.put(&object{
-			Type: targetGroupType, ID: target, Inputs: values{"vpcId": a.vpcOf(machine), "loadBalancer": id, "tags": tags},
+	if b.find(targetGroupType, target) == nil {
+		b.put(&object{
+			Type: targetGroupType, ID: target, Inputs: values{"vpcId": b.vpcOf(machine), "loadBalancer": id, "tags": tags},
 			State: values{"madeFor": id},
 		})
 	}
-	hostname := a.find(loadBalancerType, id).str("dnsName")
-	if a.movesOthers(o) && !a.permits(machine, setRulePriorities) {
+	hostname := b.find(loadBalancerType, id).str("dnsName")
+	if b.movesOthers(o) && !b.permits(machine, setRulePriorities) {
 		return id // the controller's work on the listener ends here (FailedDeployModel)
 	}
 	if o.State.str("hostname") != hostname {
-		a.change(o, func(_, state values) { state["hostname"] = hostname })
+		b.change(o, func(_, state values) { state["hostname"] = hostname })
 	}
 	return id
 }
 
 // movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules already. The
 // controller sorts by group.order, then by namespace and name, and has to give the others new priorities.
-func (a *account) movesOthers(o *object) bool {
-	group, order := a.groupOf(o)
+func (b balancers) movesOthers(o *object) bool {
+	group, order := b.groupOf(o)
 	if group == "" || o.State.str("hostname") != "" {
 		return false
 	}
-	return len(a.where(func(other *object) bool {
-		itsGroup, itsOrder := a.groupOf(other)
+	return len(b.where(func(other *object) bool {
+		itsGroup, itsOrder := b.groupOf(other)
 		return isBalanced(other) && itsGroup == group && other.State.str("hostname") != "" && order < itsOrder
 	})) > 0
 }
 
 // groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that sorts as its
 // place in it.
-func (a *account) groupOf(o *object) (group, order string) {
+func (b balancers) groupOf(o *object) (group, order string) {
 	note := func(key string) string {
 		s, _ := o.Inputs.object("metadata").object("annotations")[albAnnotation+key].(string)
 		return s
 	}
 	group = note("group.name")
-	for _, params := range a.all("k8s/IngressClassParams") {
+	for _, params := range b.all("k8s/IngressClassParams") {
 		if group == "" && params.Inputs.str("metadata.name") == o.Inputs.str("spec.ingressClassName") {
 			group = params.Inputs.str("spec.group.name")
 		}
@@ -122,15 +125,15 @@ func (a *account) groupOf(o *object) (group, order string) {
 }
 
 // balancerGroup creates the security group that the controller creates when no annotation names one.
-func (a *account) balancerGroup(lb, vpc string, tags map[string]any) string {
-	id := "sg-" + a.newID(groupType, lb, 17)
-	a.put(&object{
+func (b balancers) balancerGroup(lb, vpc string, tags map[string]any) string {
+	id := "sg-" + b.newID(groupType, lb, 17)
+	b.put(&object{
 		Type: groupType, ID: id, Inputs: values{"vpcId": vpc, "name": lb, "tags": tags}, State: values{"madeFor": lb},
 	})
-	for _, g := range a.all(groupType) {
+	for _, g := range b.all(groupType) {
 		if g.Inputs.str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
-			a.put(&object{
-				Type: ingressRuleType, ID: "sgr-" + a.newID(ingressRuleType, lb, 17), State: values{"madeFor": lb},
+			b.put(&object{
+				Type: ingressRuleType, ID: "sgr-" + b.newID(ingressRuleType, lb, 17), State: values{"madeFor": lb},
 				Inputs: values{
 					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
 				},

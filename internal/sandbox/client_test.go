@@ -30,12 +30,7 @@ type testResource struct {
 func (th *testResource) out(key string) string { return plainMap(th.outputs, false).str(key) }
 
 func (c *client) server(typ string) *server {
-	name := typ[:indexByte(typ, ':')]
-	providers := map[string]provider{
-		"aws": &awsProvider{c.s}, "kubernetes": &kubernetesProvider{c.s}, "command": &commandProvider{c.s},
-		"tls": &tlsProvider{c.s}, "random": &randomProvider{},
-	}
-	return &server{sandbox: c.s, name: name, provider: providers[name]}
+	return c.s.servers.providers[typ[:indexByte(typ, ':')]]
 }
 
 func indexByte(s string, b byte) int {

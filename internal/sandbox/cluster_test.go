@@ -10,7 +10,7 @@ import (
 // testCluster is a cluster of one control plane, with every controller that removes finalizers or cleans up in AWS.
 type testCluster struct {
 	*client
-	*account
+	*kubeCluster
 }
 
 const controlPlane = "i-master"
@@ -20,7 +20,7 @@ func newTestCluster(t *testing.T) testCluster {
 	c := newClient(t)
 	n := c.network()
 	c.configure("kubernetes", values{"kubeconfig": "the cluster's"})
-	u := testCluster{c, c.s.account}
+	u := testCluster{c, c.s.Cluster.kubeCluster}
 	u.put(&object{
 		Type: instanceType, ID: controlPlane, State: values{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: values{
@@ -59,7 +59,7 @@ func (u testCluster) has(kind, id string, in values, finalizers ...any) *object 
 		in = values{}
 	}
 	in["metadata"] = map[string]any{"name": name, "namespace": namespace, "finalizers": finalizers}
-	if err := u.s.kubectl(kind, namespace, name, in, ""); err != nil {
+	if err := u.s.Cluster.kubectl(kind, namespace, name, in, ""); err != nil {
 		u.t.Fatal(err)
 	}
 	return u.find("k8s/"+kind, id)
@@ -68,7 +68,7 @@ func (u testCluster) has(kind, id string, in values, finalizers ...any) *object 
 func (u testCluster) kill(charts ...string) {
 	u.t.Helper()
 	for _, chart := range charts {
-		if err := u.s.KillController(chart); err != nil {
+		if err := u.s.Cluster.KillController(chart); err != nil {
 			u.t.Fatal(err)
 		}
 	}
@@ -76,7 +76,7 @@ func (u testCluster) kill(charts ...string) {
 
 func (u testCluster) revive(chart string) {
 	u.t.Helper()
-	if err := u.s.ReviveController(chart); err != nil {
+	if err := u.s.Cluster.ReviveController(chart); err != nil {
 		u.t.Fatal(err)
 	}
 }

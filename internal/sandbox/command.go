@@ -13,7 +13,11 @@ import (
 // commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
 // connection and text a delete uses. The backend runs the command; without a backend the steps of the cluster change the
 // account (steps.go).
-type commandProvider struct{ sandbox *Sandbox }
+type commandProvider struct {
+	backend Backend
+	shell   kubeShell
+	console awsConsole
+}
 
 const (
 	remoteType = "command:remote:Command"
@@ -112,7 +116,7 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 	}
 	text := in.str(which)
 	to := connectionOf(in.object("connection"))
-	backend := p.sandbox.options.Backend
+	backend := p.backend
 	switch {
 	case backend != nil && asksARelease(text):
 		// Docker hosts record releases without installing them, so the service does not run.
@@ -122,7 +126,7 @@ func (p *commandProvider) run(r *request, in values, which string) (stdout, stde
 			return "", "", err
 		}
 	default:
-		if stdout, err = p.sandbox.simulate(to, text, in.str("stdin")); err != nil {
+		if stdout, err = p.shell.run(to, text, in.str("stdin")); err != nil {
 			return "", "", fmt.Errorf("%w: running %q", err, text)
 		}
 	}
@@ -155,3 +159,22 @@ func connectionOf(in values) RemoteCommand {
 	}
 	return c
 }
+
+// runLocal simulates the local command of the program, the sweep. Other commands do nothing.
+func (p *commandProvider) runLocal(in values, which string) (stdout, stderr string, err error) {
+	if !isSweep(in.str(which)) {
+		return "", "", nil
+	}
+	swept := p.console.Sweep(in.str(which), false)
+	if len(swept.Found) > 0 && len(swept.Instances) > 0 {
+		return "", "", fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated: %s",
+			len(swept.Instances), strings.Join(swept.Instances, ", "))
+	}
+	lines := []string{fmt.Sprintf("swept: %d found, %d removed, 0 left", len(swept.Found), len(swept.Found))}
+	for _, title := range swept.Found {
+		lines = append(lines, "removed "+title)
+	}
+	return strings.Join(lines, "\n"), "", nil
+}
+
+func isSweep(text string) bool { return contains(strings.Fields(text), "./sweep") }

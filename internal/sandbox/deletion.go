@@ -7,7 +7,7 @@ import (
 )
 
 // finalizer returns the chart whose controller must remove the finalizer of an object, or "".
-func (a *account) finalizer(o *object) string {
+func (c *kubeCluster) finalizer(o *object) string {
 	kind := strings.TrimPrefix(o.Type, "k8s/")
 	switch {
 	case kind == "Ingress" || kind == "Service":
@@ -29,11 +29,11 @@ func (a *account) finalizer(o *object) string {
 // collectable returns the reason why the garbage collector cannot finish a deletion in the foreground, or nil. The collector
 // has to update the object, which fails when the server of its webhook is dead. The provider deletes in the foreground by
 // default.
-func (a *account) collectable(o *object) error {
+func (c *kubeCluster) collectable(o *object) error {
 	if o.Inputs.object("metadata").object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
 		return nil
 	}
-	if err := a.admit(strings.TrimPrefix(o.Type, "k8s/")); err != nil {
+	if err := c.admit(strings.TrimPrefix(o.Type, "k8s/")); err != nil {
 		return fmt.Errorf("timed out waiting for %s to be gone: the finalizer foregroundDeletion stays: %w", o.title(), err)
 	}
 	return nil
@@ -41,16 +41,16 @@ func (a *account) collectable(o *object) error {
 
 // kubeDelete deletes an object and reconciles. An object whose finalizer is not removed stays, marked as deleting, and the
 // error names what it waits for.
-func (a *account) kubeDelete(o *object) error {
-	by := a.finalizer(o)
+func (c *kubeCluster) kubeDelete(o *object) error {
+	by := c.finalizer(o)
 	if by != "" {
-		a.change(o, func(_, state values) { state["deleting"] = true })
+		c.change(o, func(_, state values) { state["deleting"] = true })
 	} else {
-		a.removeWithClaims(o)
+		c.removeWithClaims(o)
 	}
-	a.reconcile()
-	if by != "" && a.find(o.Type, o.ID) != nil {
-		why := a.alive(by)
+	c.reconcile()
+	if by != "" && c.find(o.Type, o.ID) != nil {
+		why := c.alive(by)
 		if why == nil {
 			why = errors.New("what it owns is still there")
 		}
@@ -61,39 +61,39 @@ func (a *account) kubeDelete(o *object) error {
 
 // removeWithClaims removes an object and then the claims that it owns, in the order of the garbage collector: a claim whose
 // owner is gone is not created again. Objects that an Application deployed have no owner reference and stay.
-func (a *account) removeWithClaims(o *object) {
-	a.remove(o)
+func (c *kubeCluster) removeWithClaims(o *object) {
+	c.remove(o)
 	if o.Type == "k8s/Application" {
 		return
 	}
-	for _, owned := range a.ownedBy(o) {
-		_ = a.kubeDelete(owned) // claims have no finalizer that outlives their pods
+	for _, owned := range c.ownedBy(o) {
+		_ = c.kubeDelete(owned) // claims have no finalizer that outlives their pods
 	}
 }
 
 // deleteNamespace deletes the objects inside first. Helm's records of releases are among them, because they are Secrets. A
 // dead APIService blocks the deletion of every namespace.
-func (a *account) deleteNamespace(namespace *object) error {
-	for _, r := range a.all("k8s/" + releaseKind) {
+func (c *kubeCluster) deleteNamespace(namespace *object) error {
+	for _, r := range c.all("k8s/" + releaseKind) {
 		if charts[chartOf(r)].aggregates && r.State.flag("dead") {
 			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.title(), chartOf(r))
 		}
 	}
 	name := strings.TrimPrefix(namespace.ID, "/")
-	for _, o := range a.where(func(o *object) bool {
+	for _, o := range c.where(func(o *object) bool {
 		return strings.HasPrefix(o.Type, "k8s/") && strings.HasPrefix(o.ID, name+"/")
 	}) {
-		if a.find(o.Type, o.ID) == nil {
+		if c.find(o.Type, o.ID) == nil {
 			continue
 		}
 		if o.Type == "k8s/"+releaseKind {
-			a.remove(o)
+			c.remove(o)
 			continue
 		}
-		if err := a.kubeDelete(o); err != nil {
+		if err := c.kubeDelete(o); err != nil {
 			return fmt.Errorf("timed out waiting for %s to be gone: %w", namespace.title(), err)
 		}
 	}
-	a.remove(namespace)
+	c.remove(namespace)
 	return nil
 }

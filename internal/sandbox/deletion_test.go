@@ -79,7 +79,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
 			app := u.has("Application", "argocd/shop", values{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
-			if err := u.s.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
+			if err := u.s.Cluster.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
 				t.Fatal(err)
 			}
 			if c.dead {
@@ -96,7 +96,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 // Argo CD makes again what others delete, as long as the Application is there.
 func TestAnApplicationRestoresItsIngress(t *testing.T) {
 	u := newTestCluster(t)
-	if err := u.s.ApplyIngressByArgo("shop", "web"); err != nil {
+	if err := u.s.Cluster.ApplyIngressByArgo("shop", "web"); err != nil {
 		t.Fatal(err)
 	}
 	if err := u.kubeDelete(u.find("k8s/Ingress", "shop/web")); err != nil {
@@ -123,7 +123,7 @@ func TestWhatKeepsANamespace(t *testing.T) {
 			u.has(claimKind, "shop/data", nil)
 			u.kill(c.dead...)
 			if c.off {
-				if err := u.uninstall(u.release("metrics-server")); err != nil {
+				if err := (helm{u.kubeCluster}).uninstall(u.release("metrics-server")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -206,7 +206,7 @@ func TestAnObjectThatExists(t *testing.T) {
 	wantError(t, err, "already exists")
 	u.configure("kubernetes", values{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
 	u.make(class, "lost", in)
-	if got := u.storageClass("gp3").Inputs.str("reclaimPolicy"); got != retain {
+	if got := (volumes{u.kubeCluster}).storageClass("gp3").Inputs.str("reclaimPolicy"); got != retain {
 		t.Errorf("the object was not taken over: its policy is %s", got)
 	}
 }

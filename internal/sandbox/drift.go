@@ -11,10 +11,10 @@ import (
 
 // ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
 // named by its type and its logical name.
-func (s *Sandbox) ChangeInput(typ, name, property string, value any) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
+	a := u.awsAccount
+	a.Lock()
+	defer a.Unlock()
 	for _, o := range a.all(typ) {
 		if strings.HasSuffix(o.URN, "::"+name) {
 			a.change(o, func(inputs, state values) {
@@ -38,7 +38,7 @@ const drifted = "changedByOthers"
 // asFound are the inputs that differ in the account from those that the program gave.
 func (c *awsCall) asFound() values {
 	found := maps.Clone(c.object.State.object(drifted))
-	if c.typ == instanceType && c.object.stopped() && c.object.str("publicIp") == "" {
+	if c.typ == instanceType && isStopped(c.object) && c.object.str("publicIp") == "" {
 		if found == nil {
 			found = values{}
 		}
@@ -50,10 +50,10 @@ func (c *awsCall) asFound() values {
 
 // GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an interface in
 // every subnet, and a security group.
-func (s *Sandbox) GuardDutyEndpoint(vpc string) error {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (u awsConsole) GuardDutyEndpoint(vpc string) error {
+	a := u.awsAccount
+	a.Lock()
+	defer a.Unlock()
 	if a.find(vpcType, vpc) == nil {
 		return fmt.Errorf("a VPC %s: %w", vpc, errNotThere)
 	}
@@ -66,13 +66,13 @@ func (s *Sandbox) GuardDutyEndpoint(vpc string) error {
 }
 
 // ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
-func (s *Sandbox) ForeignEndpoint(vpc, service string) error {
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	return s.account.foreignEndpoint(vpc, service, values{})
+func (u awsConsole) ForeignEndpoint(vpc, service string) error {
+	u.Lock()
+	defer u.Unlock()
+	return u.foreignEndpoint(vpc, service, values{})
 }
 
-func (a *account) foreignEndpoint(vpc, service string, in values) error {
+func (a *awsAccount) foreignEndpoint(vpc, service string, in values) error {
 	var subnets []any
 	for _, subnet := range a.all(subnetType) {
 		if subnet.Inputs.str("vpcId") == vpc {

@@ -49,7 +49,7 @@ func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	if _, err := stack.Preview(ctx, optpreview.ExpectNoChanges()); err != nil {
 		t.Errorf("a refresh without a change in the account leaves a plan: %v", err)
 	}
-	if err := s.ChangeInput(ingressRuleType, "ssh", "cidrIpv4", "0.0.0.0/0"); err != nil {
+	if err := s.AWS.ChangeInput(ingressRuleType, "ssh", "cidrIpv4", "0.0.0.0/0"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stack.Refresh(ctx); err != nil {
@@ -90,7 +90,7 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
 	worker := c.instance(n, "worker", values{"associatePublicIpAddress": true})
-	if err := c.s.StopInstance("worker"); err != nil {
+	if err := c.s.AWS.StopInstance("worker"); err != nil {
 		t.Fatal(err)
 	}
 	stopped := c.refreshed(worker)
@@ -108,7 +108,7 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	if err != nil || len(ignoring.Replaces) > 0 {
 		t.Errorf("replaces %v although the change is ignored (%v)", ignoring.Replaces, err)
 	}
-	if err := c.s.StartInstance("worker"); err != nil {
+	if err := c.s.AWS.StartInstance("worker"); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.refreshed(worker).inputs["associatePublicIpAddress"]; !got.DeepEquals(resource.NewProperty(true)) {
@@ -120,7 +120,7 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	if err := c.s.GuardDutyEndpoint(n.vpc.id); err != nil {
+	if err := c.s.AWS.GuardDutyEndpoint(n.vpc.id); err != nil {
 		t.Fatal(err)
 	}
 	blocked := func() bool {
@@ -131,13 +131,13 @@ func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 		t.Error("the subnet went although an endpoint has an interface in it")
 	}
 	command := "go run ./sweep --cluster dev --vpc " + n.vpc.id + " --volumes delete"
-	if swept := c.s.Sweep(command, false); len(swept.Found) != 2 {
+	if swept := c.s.AWS.Sweep(command, false); len(swept.Found) != 2 {
 		t.Errorf("swept %v, want the endpoint and its group", swept.Found)
 	}
-	if err := c.s.ForeignEndpoint(n.vpc.id, "ssm"); err != nil {
+	if err := c.s.AWS.ForeignEndpoint(n.vpc.id, "ssm"); err != nil {
 		t.Fatal(err)
 	}
-	if swept := c.s.Sweep(command, false); len(swept.Found) != 0 || !blocked() {
+	if swept := c.s.AWS.Sweep(command, false); len(swept.Found) != 0 || !blocked() {
 		t.Errorf("swept %v: that endpoint is not ours", swept.Found)
 	}
 }
@@ -162,7 +162,7 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 				in := values{"spec": shared["spec"], "metadata": map[string]any{
 					"name": ingress, "namespace": namespace, "annotations": map[string]any{albAnnotation + "group.name": "platform"},
 				}}
-				if err := u.s.kubectl("Ingress", namespace, ingress, in, ""); err != nil {
+				if err := u.s.Cluster.kubectl("Ingress", namespace, ingress, in, ""); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -25,11 +25,11 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 		{"one tag too many", map[string]string{"stack": "one", "owner": "me"}, nil, nil},
 		{"a property that it has not", map[string]string{"stack": "two"}, map[string]any{"instanceTenancy": "dedicated"}, nil},
 	} {
-		if got := c.s.Find(vpcType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
+		if got := c.s.AWS.Find(vpcType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: found %v, want %v", tt.name, got, tt.want)
 		}
 	}
-	if got := c.s.Find(subnetType, nil, nil); got != nil {
+	if got := c.s.AWS.Find(subnetType, nil, nil); got != nil {
 		t.Errorf("found subnets %v", got)
 	}
 }

@@ -16,9 +16,9 @@ func (s *step) hold() (string, error) {
 	}
 	if s.env["RELEASE"] == "volumes" {
 		if s.env["VOLUMES"] == "keep" {
-			s.setReclaimPolicy(retain, "")
+			volumes{s.kubeCluster}.setReclaimPolicy(retain, "")
 		} else {
-			s.setReclaimPolicy(reclaim, "gp3")
+			volumes{s.kubeCluster}.setReclaimPolicy(reclaim, "gp3")
 		}
 	}
 	return "holding", nil
@@ -65,7 +65,7 @@ func (s *step) release() (string, error) {
 		if s.env["VOLUMES"] == "keep" {
 			policy = retain
 		}
-		s.setReclaimPolicy(policy, "")
+		volumes{s.kubeCluster}.setReclaimPolicy(policy, "")
 		s.clear(func(o *object) bool { return o.Type == "k8s/"+claimKind })
 	default:
 		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to sandbox/gates.go", subject)

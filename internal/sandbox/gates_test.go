@@ -6,7 +6,9 @@ import (
 	"testing"
 )
 
-func (u testCluster) step(env map[string]string) *step { return &step{env: env, account: u.account} }
+func (u testCluster) step(env map[string]string) *step {
+	return &step{env: env, kubeCluster: u.kubeCluster}
+}
 
 // Every gate with its controller alive and dead. Whoever is dead, the cluster is free of what the gate removes; what is
 // left is in AWS.
@@ -37,7 +39,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 					case "Service":
 						u.has(kind, "shop/it", balanced)
 					case "Application":
-						if err := u.s.ApplyIngressByArgo("shop", "it"); err != nil {
+						if err := u.s.Cluster.ApplyIngressByArgo("shop", "it"); err != nil {
 							t.Fatal(err)
 						}
 					default:
@@ -84,7 +86,7 @@ func TestWhatAGateRefuses(t *testing.T) {
 		wantError(t, err, want)
 	}
 	u := newTestCluster(t)
-	if err := u.s.KillAPI(); err != nil {
+	if err := u.s.Cluster.KillAPI(); err != nil {
 		t.Fatal(err)
 	}
 	s := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": "delete"})
@@ -115,7 +117,7 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 			u.class("slow", false, retain)
 			u.has(claimKind, "shop/data", nil)
 			owner := &object{Type: "k8s/ConfigMap", ID: "shop/it"}
-			u.claim(owner, "archive", "slow", false)
+			volumes{u.kubeCluster}.claim(owner, "archive", "slow", false)
 			u.reconcile()
 			for _, volumes := range c.hold {
 				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).hold(); err != nil {

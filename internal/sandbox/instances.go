@@ -10,38 +10,38 @@ const (
 
 // StopInstance stops an instance in the console, by its Name tag or the name of its node. Its disk stays. Its public
 // address goes, unless it is an Elastic IP.
-func (s *Sandbox) StopInstance(name string) error {
-	return s.onMachine(name, func(a *account, machine *object) error {
+func (u awsConsole) StopInstance(name string) error {
+	return u.onMachine(name, func(a *awsAccount, machine *object) error {
 		a.change(machine, func(_, state values) { state["instanceState"], state["publicIp"] = stateStopped, "" })
 		return nil
 	})
 }
 
 // StartInstance undoes StopInstance. Without an Elastic IP the instance gets another public address.
-func (s *Sandbox) StartInstance(name string) error {
-	return s.onMachine(name, func(a *account, machine *object) error {
-		address := spread(benchmarkRange, 1<<16, machine.URN+" started", (&awsCall{account: a}).inUse(instanceType, "publicIp"))
+func (u awsConsole) StartInstance(name string) error {
+	return u.onMachine(name, func(a *awsAccount, machine *object) error {
+		address := spread(benchmarkRange, 1<<16, machine.URN+" started", a.inUse(instanceType, "publicIp"))
 		a.change(machine, func(_, state values) { state["instanceState"], state["publicIp"] = stateRunning, address })
 		return nil
 	})
 }
 
 // InstanceStates are the states of instances by id. An id that the account does not have is absent.
-func (s *Sandbox) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
-	a := s.account
+func (u awsConsole) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
+	a := u.awsAccount
 	states := map[string]string{}
-	a.mu.Lock()
+	a.Lock()
 	for _, id := range ids {
 		if o := a.find(instanceType, id); o != nil {
 			states[id] = o.str("instanceState")
 		}
 	}
-	a.mu.Unlock()
-	if s.options.Backend == nil {
+	a.Unlock()
+	if u.backend == nil {
 		return states, nil
 	}
 	for id := range states {
-		_, exists, err := s.options.Backend.Find(ctx, id)
+		_, exists, err := u.backend.Find(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -53,22 +53,4 @@ func (s *Sandbox) InstanceStates(ctx context.Context, ids []string) (map[string]
 }
 
 // stopped reports whether an instance does not run.
-func (o *object) stopped() bool { return o.str("instanceState") == stateStopped }
-
-// NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is
-// stopped". Nil when the API does not answer.
-func (s *Sandbox) NotReady() []string {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if _, err := a.api(); err != nil {
-		return nil
-	}
-	var all []string
-	for _, node := range a.all("k8s/Node") {
-		if why := a.notReady(node.str("name")); why != "" {
-			all = append(all, node.str("name")+" is not Ready: "+why)
-		}
-	}
-	return all
-}
+func isStopped(o *object) bool { return o.str("instanceState") == stateStopped }

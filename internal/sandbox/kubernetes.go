@@ -10,7 +10,10 @@ import (
 
 // kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
 // are ready, and keeps an object that exists but is not ready for the next run.
-type kubernetesProvider struct{ sandbox *Sandbox }
+type kubernetesProvider struct {
+	cluster *kubeCluster
+	backend Backend
+}
 
 const releaseType = "kubernetes:helm.sh/v3:Release"
 
@@ -103,19 +106,19 @@ func (p *kubernetesProvider) create(r *request) (answer, error) {
 	if r.preview {
 		return answer{outputs: values{"status": unknown{}}}, nil
 	}
-	if backend := p.sandbox.options.Backend; backend != nil {
+	if backend := p.backend; backend != nil {
 		return p.makeReal(r)
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	c := p.cluster
+	c.Lock()
+	defer c.Unlock()
 	if err := p.connect(r); err != nil {
 		return answer{}, err
 	}
 	if r.typ == releaseType {
-		return a.install(r, nil)
+		return helm{c}.install(r, nil)
 	}
-	return a.createObject(r)
+	return p.createObject(r)
 }
 
 // serverAddress is the API's address in a kubeconfig.
@@ -123,17 +126,17 @@ var serverAddress = regexp.MustCompile(`server"?: *"?https?://([^\s":/]+)`)
 
 // connect checks what every call needs: an API that answers at the address of the kubeconfig.
 func (p *kubernetesProvider) connect(r *request) error {
-	a := p.sandbox.account
+	c := p.cluster
 	config := r.config.str("kubeconfig")
 	if m := serverAddress.FindStringSubmatch(config); m != nil {
-		machine := a.machineAt(m[1])
+		machine := c.machineAt(m[1])
 		if machine == nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: dial tcp: no machine answers at %s", m[1])
 		}
-		if err := a.reachableFromOutside(machine, 6443); err != nil {
+		if err := c.reachableFromOutside(machine, 6443); err != nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
-		api, err := a.api()
+		api, err := c.api()
 		if err != nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
@@ -145,7 +148,7 @@ func (p *kubernetesProvider) connect(r *request) error {
 	if config == "" {
 		return errors.New("the kubernetes provider has no kubeconfig and would use the kubeconfig of the current user")
 	}
-	if _, err := a.api(); err != nil {
+	if _, err := c.api(); err != nil {
 		return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 	}
 	return nil
@@ -155,49 +158,49 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 	if r.preview {
 		return answer{outputs: values{"status": unknown{}}}, nil
 	}
-	if p.sandbox.options.Backend != nil {
+	if p.backend != nil {
 		return p.makeReal(r)
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	c := p.cluster
+	c.Lock()
+	defer c.Unlock()
 	if err := p.connect(r); err != nil {
 		return answer{}, err
 	}
 	if r.typ == releaseType {
-		found := a.found(r)
+		found := p.found(r)
 		if found == nil {
 			return answer{}, fmt.Errorf("%q has no deployed releases", r.id)
 		}
-		return a.install(r, found)
+		return helm{c}.install(r, found)
 	}
 	_, kindName, _ := objectToken(r.typ)
-	found := a.found(r)
+	found := p.found(r)
 	if found == nil {
 		return answer{}, fmt.Errorf("%s %q not found", kindName, r.id)
 	}
-	if err := a.admit(kindName); err != nil {
+	if err := c.admit(kindName); err != nil {
 		return answer{}, err
 	}
 	next := *found
 	next.Inputs = r.stored
-	a.put(&next)
-	a.reconcile()
-	return a.awaited(kindName, found.ID, r)
+	c.put(&next)
+	c.reconcile()
+	return p.awaited(kindName, found.ID, r)
 }
 
 func (p *kubernetesProvider) read(r *request) (answer, error) {
-	a := p.sandbox.account
-	if backend := p.sandbox.options.Backend; backend != nil && r.typ != releaseType {
-		live, found, err := backend.Get(r.ctx, r.config.str("kubeconfig"), p.manifest(r, r.inputs))
+	c := p.cluster
+	if backend := p.backend; backend != nil && r.typ != releaseType {
+		live, found, err := backend.Get(r.ctx, r.config.str("kubeconfig"), manifest(r, r.inputs))
 		if err != nil || !found {
 			return answer{}, err
 		}
-		return r.seen(liveOutputs(live)), nil
+		return seen(r, liveOutputs(live)), nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if p.sandbox.options.Backend == nil {
+	c.Lock()
+	defer c.Unlock()
+	if p.backend == nil {
 		if err := p.connect(r); err != nil {
 			if r.config.flag("deleteUnreachable") {
 				return answer{}, nil
@@ -205,26 +208,26 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 			return answer{}, err
 		}
 	}
-	found := a.found(r)
+	found := p.found(r)
 	switch {
 	case found == nil:
 		return answer{}, nil
-	case r.typ == releaseType && r.old.str("status.status") != found.releaseStatus():
+	case r.typ == releaseType && r.old.str("status.status") != releaseStatus(found):
 		return answer{id: r.id, outputs: releaseOutputs(found)}, nil
 	case r.typ == releaseType:
-		return r.seen(releaseOutputs(found)), nil
+		return seen(r, releaseOutputs(found)), nil
 	}
-	got, _ := a.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // a read does not wait for readiness
+	got, _ := p.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // a read does not wait for readiness
 	if found.State.flag("deleting") {
 		got.outputs.object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 		return got, nil
 	}
-	return r.seen(got.outputs), nil
+	return seen(r, got.outputs), nil
 }
 
 // seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource whose
 // create the engine did not see.
-func (r *request) seen(outputs values) answer {
+func seen(r *request, outputs values) answer {
 	if r.old.set("status") || r.old.object("metadata").set("uid") {
 		return answer{id: r.id}
 	}
@@ -232,28 +235,29 @@ func (r *request) seen(outputs values) answer {
 }
 
 // found is the object or release that a request is about.
-func (a *account) found(r *request) *object {
+func (p *kubernetesProvider) found(r *request) *object {
+	c := p.cluster
 	if r.typ == releaseType {
-		release := a.find("k8s/"+releaseKind, r.id)
+		release := c.find("k8s/"+releaseKind, r.id)
 		if release != nil && release.State.flag("recordless") {
 			return nil
 		}
 		return release
 	}
 	_, kindName, _ := objectToken(r.typ)
-	if o := a.find("k8s/"+kindName, r.id); o != nil {
+	if o := c.find("k8s/"+kindName, r.id); o != nil {
 		return o
 	}
-	return a.find("k8s/"+kindName, "/"+r.id)
+	return c.find("k8s/"+kindName, "/"+r.id)
 }
 
 func (p *kubernetesProvider) delete(r *request) error {
-	if p.sandbox.options.Backend != nil {
+	if p.backend != nil {
 		return p.unmakeReal(r)
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	c := p.cluster
+	c.Lock()
+	defer c.Unlock()
 	if err := p.connect(r); err != nil {
 		// The provider's setting does not help a release: pulumi-kubernetes#2675.
 		if r.config.flag("deleteUnreachable") && r.typ != releaseType {
@@ -261,19 +265,19 @@ func (p *kubernetesProvider) delete(r *request) error {
 		}
 		return err
 	}
-	found := a.found(r)
+	found := p.found(r)
 	switch {
 	case found == nil: // pulumi-kubernetes fails here for a release: "uninstall: Release not loaded"
 		return nil
 	case r.typ == releaseType:
-		return a.uninstall(found)
+		return helm{c}.uninstall(found)
 	case found.Type == "k8s/Namespace":
-		return a.deleteNamespace(found)
+		return c.deleteNamespace(found)
 	}
-	if err := a.collectable(found); err != nil {
+	if err := c.collectable(found); err != nil {
 		return err
 	}
-	return a.kubeDelete(found)
+	return c.kubeDelete(found)
 }
 
 func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
@@ -281,79 +285,80 @@ func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
 }
 
 // admit does the work of the webhooks: a kind whose webhook is dead can be neither created nor updated.
-func (a *account) admit(kindName string) error {
+func (c *kubeCluster) admit(kindName string) error {
 	for _, name := range sortedKeys(charts) {
-		release := a.release(name)
+		release := c.release(name)
 		if release == nil || !contains(charts[name].guards, kindName) ||
 			release.Inputs.object("values").at(charts[name].guardsAt) == false {
 			continue
 		}
-		if err := a.alive(name); err != nil {
+		if err := c.alive(name); err != nil {
 			return fmt.Errorf("internal error occurred: failed calling webhook of %s: no endpoints available: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (a *account) namespaceExists(name string) bool {
+func (c *kubeCluster) namespaceExists(name string) bool {
 	switch name {
 	case "default", "kube-system", "kube-public", "kube-node-lease":
 		return true
 	}
-	return a.kube("Namespace", "", name) != nil
+	return c.kube("Namespace", "", name) != nil
 }
 
-func (a *account) createObject(r *request) (answer, error) {
+func (p *kubernetesProvider) createObject(r *request) (answer, error) {
+	c := p.cluster
 	_, kindName, _ := objectToken(r.typ)
 	name, namespace := r.inputs.str("metadata.name"), r.inputs.str("metadata.namespace")
 	known, builtin := kinds[kindName]
-	if err := a.defined(kindName); err != nil {
+	if err := c.defined(kindName); err != nil {
 		return answer{}, err
 	}
-	if definition := definitions[kindName]; definition != "" && a.kube("CustomResourceDefinition", "", definition) == nil {
+	if definition := definitions[kindName]; definition != "" && c.kube("CustomResourceDefinition", "", definition) == nil {
 		return answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
 	}
 	if known.namespaced || !builtin {
 		if namespace == "" {
 			namespace = "default"
 		}
-		if !a.namespaceExists(namespace) {
+		if !c.namespaceExists(namespace) {
 			return answer{}, fmt.Errorf("namespaces %q not found", namespace)
 		}
 	} else {
 		namespace = ""
 	}
-	if err := a.admit(kindName); err != nil {
+	if err := c.admit(kindName); err != nil {
 		return answer{}, err
 	}
 	id := namespace + "/" + name
 	made := &object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}}
-	if there := a.find(made.Type, id); there != nil {
+	if there := c.find(made.Type, id); there != nil {
 		if !r.config.flag("upsertExistingObjects") {
 			return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
 		}
 		made.State = there.State
 	}
-	a.put(made)
-	a.reconcile()
-	return a.awaited(kindName, id, r)
+	c.put(made)
+	c.reconcile()
+	return p.awaited(kindName, id, r)
 }
 
 // defined says why the API server does not know a kind: its chart is not installed, or came without definitions and the
 // program has made none.
-func (a *account) defined(kindName string) error {
+func (c *kubeCluster) defined(kindName string) error {
 	owner := definedBy(kindName)
 	if owner == "" {
 		return nil
 	}
-	release := a.release(owner)
+	release := c.release(owner)
 	switch {
 	case release == nil:
 		return fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
 	case !release.Inputs.flag("skipCrds"):
 		return nil
 	}
-	for _, definition := range a.all("k8s/CustomResourceDefinition") {
+	for _, definition := range c.all("k8s/CustomResourceDefinition") {
 		if definition.Inputs.str("spec.names.kind") == kindName {
 			return nil
 		}

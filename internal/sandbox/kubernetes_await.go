@@ -8,8 +8,9 @@ import (
 )
 
 // awaited is the provider's wait for an object to become ready.
-func (a *account) awaited(kindName, id string, r *request) (answer, error) {
-	o := a.find("k8s/"+kindName, id)
+func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, error) {
+	c := p.cluster
+	o := c.find("k8s/"+kindName, id)
 	metadata := cloneValues(r.inputs.object("metadata"))
 	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
 	got := answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": map[string]any(metadata)}}
@@ -27,14 +28,14 @@ func (a *account) awaited(kindName, id string, r *request) (answer, error) {
 			got.outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
 			break
 		}
-		why = fmt.Errorf("its load balancer: %w", orGone(a.alive(loadBalancerChart)))
+		why = fmt.Errorf("its load balancer: %w", orGone(c.alive(loadBalancerChart)))
 	case "RabbitmqCluster", "Cluster":
 		chart := definedBy(kindName)
-		if why = a.alive(chart); why == nil {
-			why = a.podsReady(o)
+		if why = c.alive(chart); why == nil {
+			why = c.podsReady(o)
 		}
 	case "Deployment", "StatefulSet", "DaemonSet", "Job":
-		why = a.podsReady(o)
+		why = c.podsReady(o)
 	}
 	if why != nil {
 		return got, &pending{fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
@@ -50,18 +51,18 @@ func orGone(err error) error {
 }
 
 // podsReady returns the reason why the pods of an object or release do not run (no node, or a missing volume), or nil.
-func (a *account) podsReady(owner *object) error {
-	if err := a.schedulable(); err != nil {
+func (c *kubeCluster) podsReady(owner *object) error {
+	if err := c.schedulable(); err != nil {
 		return err
 	}
-	for _, pvc := range a.all("k8s/" + claimKind) {
+	for _, pvc := range c.all("k8s/" + claimKind) {
 		if pvc.str("by") != objectKey(owner.Type, owner.ID) || pvc.str("volume") != "" {
 			continue
 		}
-		if a.storageClass(pvc.str("class")) == nil {
+		if (volumes{c}).storageClass(pvc.str("class")) == nil {
 			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.str("class"))
 		}
-		if err := a.alive(csiChart); err != nil {
+		if err := c.alive(csiChart); err != nil {
 			return fmt.Errorf("claim %s is pending: %w", pvc.ID, err)
 		}
 	}
@@ -73,7 +74,7 @@ func releaseOutputs(release *object) values {
 	return values{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
 		"status": map[string]any{
-			"status": release.releaseStatus(), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+			"status": releaseStatus(release), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
 		},
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // manifest is the object as the API gets it.
-func (p *kubernetesProvider) manifest(r *request, in values) map[string]any {
+func manifest(r *request, in values) map[string]any {
 	apiVersion, kindName, _ := objectToken(r.typ)
 	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
 	for k, v := range in {
@@ -24,7 +24,7 @@ func chartRelease(in values) ChartRelease {
 
 // makeReal creates or updates an object or release on the backend and records it in the account.
 func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
-	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
+	backend, kubeconfig := p.backend, r.config.str("kubeconfig")
 	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
 	kindName, got := releaseKind, answer{outputs: values{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
 	if r.typ == releaseType {
@@ -33,7 +33,7 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 		}
 		got.id = id
 	} else {
-		live, err := backend.Apply(r.ctx, kubeconfig, p.manifest(r, r.inputs))
+		live, err := backend.Apply(r.ctx, kubeconfig, manifest(r, r.inputs))
 		if err != nil {
 			return answer{}, err
 		}
@@ -41,10 +41,10 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 		id = r.inputs.str("metadata.namespace") + "/" + r.inputs.str("metadata.name")
 		got = answer{id: strings.TrimPrefix(id, "/"), outputs: liveOutputs(live)}
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	c := p.cluster
+	c.Lock()
+	defer c.Unlock()
+	c.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
 	return got, nil
 }
 
@@ -58,21 +58,21 @@ func liveOutputs(live values) values {
 }
 
 func (p *kubernetesProvider) unmakeReal(r *request) error {
-	backend, kubeconfig := p.sandbox.options.Backend, r.config.str("kubeconfig")
+	backend, kubeconfig := p.backend, r.config.str("kubeconfig")
 	var err error
 	if r.typ == releaseType {
 		err = backend.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
 	} else {
-		err = backend.Delete(r.ctx, kubeconfig, p.manifest(r, r.oldInputs))
+		err = backend.Delete(r.ctx, kubeconfig, manifest(r, r.oldInputs))
 	}
 	if err != nil {
 		return err
 	}
-	a := p.sandbox.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if o := a.found(r); o != nil {
-		a.remove(o)
+	c := p.cluster
+	c.Lock()
+	defer c.Unlock()
+	if o := p.found(r); o != nil {
+		c.remove(o)
 	}
 	return nil
 }

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 // Who reaches whom: routes, addresses and security groups decide, as they do in a VPC.
 
 // machineAt finds the instance that answers on an address or on the name of a public record.
-func (a *account) machineAt(host string) *object {
+func (a *awsAccount) machineAt(host string) *object {
 	for _, association := range a.all(eipAssociationType) {
 		eip := a.find(eipType, association.Inputs.str("allocationId"))
 		if eip != nil && eip.str("publicIp") == host {
@@ -36,7 +37,7 @@ func (a *account) machineAt(host string) *object {
 }
 
 // resolve looks a name up in the public zones, or in the private zones of a VPC.
-func (a *account) resolve(name, vpc string) []string {
+func (a *awsAccount) resolve(name, vpc string) []string {
 	for _, r := range a.all(recordType) {
 		zone := a.find(zoneType, r.Inputs.str("zoneId"))
 		if zone == nil || recordIn(zone, r.Inputs.str("name")) != name {
@@ -56,7 +57,7 @@ func (a *account) resolve(name, vpc string) []string {
 }
 
 // reachableFromOutside returns the reason why a port of a machine cannot be reached from the internet, or nil.
-func (a *account) reachableFromOutside(machine *object, port float64) error {
+func (a *awsAccount) reachableFromOutside(machine *object, port float64) error {
 	if err := a.hasInternet(machine); err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (a *account) reachableFromOutside(machine *object, port float64) error {
 }
 
 // hasInternet returns the reason why a machine cannot reach the internet, or nil.
-func (a *account) hasInternet(machine *object) error {
+func (a *awsAccount) hasInternet(machine *object) error {
 	public := machine.str("publicIp") != ""
 	for _, association := range a.all(eipAssociationType) {
 		public = public || association.Inputs.str("instanceId") == machine.ID
@@ -102,7 +103,7 @@ func (a *account) hasInternet(machine *object) error {
 	return fmt.Errorf("%s has no route to an internet gateway", subnet.title())
 }
 
-func (a *account) letsOut(machine *object) error {
+func (a *awsAccount) letsOut(machine *object) error {
 	for _, rule := range a.all(egressRuleType) {
 		if contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) && rule.Inputs.str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
@@ -117,7 +118,7 @@ func (a *account) letsOut(machine *object) error {
 }
 
 // reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
-func (a *account) reaches(from, to *object, protocol string, port float64) error {
+func (a *awsAccount) reaches(from, to *object, protocol string, port float64) error {
 	groups := from.Inputs.strings("vpcSecurityGroupIds")
 	source, err := netip.ParseAddr(from.str("privateIp"))
 	if err != nil {
@@ -137,7 +138,7 @@ func (a *account) reaches(from, to *object, protocol string, port float64) error
 }
 
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
-func (a *account) admits(machine *object, protocol string, port float64, source func(rule *object) bool) bool {
+func (a *awsAccount) admits(machine *object, protocol string, port float64, source func(rule *object) bool) bool {
 	for _, rule := range a.all(ingressRuleType) {
 		if !contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) || !source(rule) {
 			continue
@@ -148,6 +149,10 @@ func (a *account) admits(machine *object, protocol string, port float64, source 
 		}
 	}
 	return false
+}
+
+func (a *awsAccount) hasElasticIP(machine *object) bool {
+	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
 }
 
 func contains(list []string, s string) bool {

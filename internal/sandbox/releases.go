@@ -7,8 +7,11 @@ import (
 	"strings"
 )
 
+// helm installs and uninstalls releases.
+type helm struct{ *kubeCluster }
+
 // install is helm install, or upgrade of an existing release.
-func (a *account) install(r *request, existing *object) (answer, error) {
+func (h helm) install(r *request, existing *object) (answer, error) {
 	namespace, name := r.inputs.str("namespace"), r.inputs.str("name")
 	if name == "" {
 		name = firstOf(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
@@ -23,40 +26,40 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 		}
 		release.State = cloneValues(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods
-	} else if objects := a.find(release.Type, release.ID); objects != nil {
+	} else if objects := h.find(release.Type, release.ID); objects != nil {
 		if !objects.State.flag("recordless") {
 			return answer{}, errors.New("cannot re-use a name that is still in use")
 		}
 		release.State = cloneValues(objects.State)
 		delete(release.State, "recordless")
 	}
-	if !a.namespaceExists(namespace) {
+	if !h.namespaceExists(namespace) {
 		if !r.inputs.flag("createNamespace") {
 			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
 		}
-		a.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}})
+		h.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}})
 	}
 	vals := map[string]any(r.inputs.object("values"))
-	if monitors(vals) && a.release("prometheus-operator-crds") == nil && a.release("kube-prometheus-stack") == nil {
+	if monitors(vals) && h.release("prometheus-operator-crds") == nil && h.release("kube-prometheus-stack") == nil {
 		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
 	}
-	a.put(release)
+	h.put(release)
 	for _, c := range claimsOf(release) {
-		a.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
+		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
 	}
-	a.reconcile()
+	h.reconcile()
 	got := answer{id: release.ID, outputs: releaseOutputs(release)}
 	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
 		return got, nil
 	}
-	why := a.podsReady(release)
+	why := h.podsReady(release)
 	for _, secret := range secretsNamed(vals) {
-		if why == nil && a.kube("Secret", namespace, secret) == nil {
+		if why == nil && h.kube("Secret", namespace, secret) == nil {
 			why = fmt.Errorf("the Secret %s/%s does not exist", namespace, secret)
 		}
 	}
 	if action := charts[chartOf(release)].action; why == nil && action != "" {
-		why = a.alive(chartOf(release))
+		why = h.alive(chartOf(release))
 	}
 	if why != nil {
 		got.outputs["status"].(map[string]any)["status"] = "failed"
@@ -66,40 +69,17 @@ func (a *account) install(r *request, existing *object) (answer, error) {
 }
 
 // releaseStatus is Helm's status of the last revision.
-func (o *object) releaseStatus() string { return firstOf(o.State.str("status"), "deployed") }
+func releaseStatus(o *object) string { return firstOf(o.State.str("status"), "deployed") }
 
 // upgradable returns the reason why Helm refuses to upgrade a release, or nil.
 func upgradable(release *object) error {
-	switch status := release.releaseStatus(); {
+	switch status := releaseStatus(release); {
 	case strings.HasPrefix(status, "pending-"):
 		return errors.New("another operation (install/upgrade/rollback) is in progress")
 	case status == "uninstalling":
 		return fmt.Errorf("%q has no deployed releases", release.ID)
 	}
 	return nil
-}
-
-// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
-// whether there was one.
-func (s *Sandbox) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	release := a.find("k8s/"+releaseKind, namespace+"/"+name)
-	if release == nil || release.State.flag("recordless") {
-		return false
-	}
-	pending := release.releaseStatus() == "pending-upgrade"
-	if pendingUpgrade && !pending {
-		return false
-	}
-	a.change(release, func(_, state values) {
-		delete(state, "status")
-		if !pendingUpgrade {
-			state["recordless"] = true
-		}
-	})
-	return true
 }
 
 func firstOf(a, b string) string {
@@ -110,18 +90,18 @@ func firstOf(a, b string) string {
 }
 
 // uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.
-func (a *account) uninstall(release *object) error {
+func (h helm) uninstall(release *object) error {
 	claims := claimsOf(release)
 	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
 	namespace, _, _ := strings.Cut(release.ID, "/")
 	for _, c := range claims {
-		if pvc := a.kube(claimKind, namespace, name+"-"+c.name); pvc != nil && c.goesWith(release) {
-			if err := a.kubeDelete(pvc); err != nil {
+		if pvc := h.kube(claimKind, namespace, name+"-"+c.name); pvc != nil && c.goesWith(release) {
+			if err := h.kubeDelete(pvc); err != nil {
 				return err
 			}
 		}
 	}
-	a.removeWithClaims(release)
-	a.reconcile()
+	h.removeWithClaims(release)
+	h.reconcile()
 	return nil
 }

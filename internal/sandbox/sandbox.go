@@ -10,12 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 )
 
 // Options of a sandbox.
@@ -41,29 +36,15 @@ type Options struct {
 	Checkpoints bool
 }
 
-// Operation is one call of the engine that has an effect. Calls of a preview are not counted.
-type Operation struct {
-	Seq int
-	// Verb is create, update, delete, read or invoke.
-	Verb string
-	// URN is empty for an invoke, whose Type is the function's token.
-	URN, Type, ID string
-	// Inputs have hashes in place of secrets.
-	Inputs map[string]any
-}
-
 // Sandbox is a running set of providers. Close it when the engine is done.
 type Sandbox struct {
+	// AWS and Cluster make the changes from outside Pulumi, and answer what a client of AWS or of the cluster can ask.
+	AWS     awsConsole
+	Cluster kubeAdmin
+
 	options Options
-	account *account
-	// configs are the settings of provider resources by package and connection.
-	configs sync.Map
-
-	mu         sync.Mutex
-	operations []Operation
-
-	servers []*grpc.Server
-	ports   map[string]int
+	store   *store
+	servers *servers
 }
 
 // versions are those of the SDKs in go.mod: the engine warns when an attached provider is older than its SDK.
@@ -74,22 +55,27 @@ func Start(o Options) (*Sandbox, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	acct, err := openAccount(o.Dir)
+	objects, err := openStore(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	acct.number = firstOf(o.Limits.AccountID, defaultAccountID)
-	s := &Sandbox{options: o, account: acct, ports: map[string]int{}}
+	account := &awsAccount{store: objects, number: firstOf(o.Limits.AccountID, defaultAccountID)}
+	cluster := &kubeCluster{account}
+	account.terminated = cluster.instanceTerminated
+	s := &Sandbox{
+		AWS: awsConsole{account, o.Backend}, Cluster: kubeAdmin{cluster},
+		options: o, store: objects,
+		servers: &servers{options: serverOptions{Fault: o.Fault, Done: o.Done, Connected: o.Connected}, providers: map[string]*server{}, ports: map[string]int{}},
+	}
 	providers := map[string]provider{
-		"aws":        &awsProvider{s},
-		"kubernetes": &kubernetesProvider{s},
-		"command":    &commandProvider{s},
-		"tls":        &tlsProvider{s},
+		"aws":        &awsProvider{account, o.Backend, o.Limits},
+		"kubernetes": &kubernetesProvider{cluster, o.Backend},
+		"command":    &commandProvider{o.Backend, kubeShell{cluster}, s.AWS},
+		"tls":        &tlsProvider{o.Now},
 		"random":     &randomProvider{},
 	}
 	for _, name := range sortedKeys(providers) {
-		srv := &server{sandbox: s, name: name, version: versions[name], provider: providers[name]}
-		if err := s.serve(name, srv); err != nil {
+		if err := s.servers.serve(name, versions[name], providers[name]); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)
 		}
@@ -99,12 +85,8 @@ func Start(o Options) (*Sandbox, error) {
 
 // Env returns the environment variables with which the Pulumi CLI uses the sandbox.
 func (s *Sandbox) Env() map[string]string {
-	var attach []string
-	for _, name := range sortedKeys(s.ports) {
-		attach = append(attach, fmt.Sprintf("%s:%d", name, s.ports[name]))
-	}
 	env := map[string]string{
-		"PULUMI_DEBUG_PROVIDERS": strings.Join(attach, ","),
+		"PULUMI_DEBUG_PROVIDERS": s.servers.addresses(),
 		// Without this, every operation would try to download the plugins that the state names.
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		// Each backup would be one more copy of the whole state per resource.
@@ -122,55 +104,53 @@ func (s *Sandbox) Env() map[string]string {
 // Close stops the providers and the backend's own servers. The account's journal stays on disk.
 func (s *Sandbox) Close() error {
 	var first error
-	for _, server := range s.servers {
-		server.GracefulStop()
-	}
+	s.servers.stop()
 	if s.options.Backend != nil {
 		if err := s.options.Backend.Close(); err != nil && first == nil {
 			first = err
 		}
 	}
-	if err := s.account.close(); err != nil && first == nil {
+	if err := s.store.close(); err != nil && first == nil {
 		first = err
 	}
 	return first
 }
 
 // Operations returns what happened since Start, in order.
-func (s *Sandbox) Operations() []Operation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.operations)
-}
-
-func (s *Sandbox) record(op Operation) error {
-	s.mu.Lock()
-	op.Seq = len(s.operations) + 1
-	s.operations = append(s.operations, op)
-	s.mu.Unlock()
-	if s.options.Fault == nil {
-		return nil
-	}
-	return s.options.Fault(op)
-}
+func (s *Sandbox) Operations() []Operation { return s.servers.recorded() }
 
 // Leftovers describes each object that still exists in the account, in the cluster and on the backend, one line each. It
 // omits what the account had before, such as a hosted zone that was only looked up.
 func (s *Sandbox) Leftovers() []string {
-	s.account.mu.Lock()
-	var out []string
-	for _, o := range s.account.where(func(o *object) bool {
-		return !strings.HasPrefix(o.Type, "host/") && !o.State.flag("before")
-	}) {
-		out = append(out, o.title())
-	}
-	s.account.mu.Unlock()
+	s.store.Lock()
+	out := s.store.leftovers()
+	s.store.Unlock()
 	if s.options.Backend != nil {
 		machines, err := s.options.Backend.Leftovers(context.Background())
 		if err != nil {
 			machines = append(machines, "cannot list the leftovers of the backend: "+err.Error())
 		}
 		out = append(out, machines...)
+	}
+	return out
+}
+
+// Made lists what the engine made and still exists, in AWS and in the cluster. What controllers, users and Helm made by
+// themselves is not among it.
+func (s *Sandbox) Made() []Made {
+	s.store.Lock()
+	defer s.store.Unlock()
+	return s.store.made()
+}
+
+// Account describes what exists of a resource type ("aws:lb/loadBalancer:LoadBalancer") or of a kind in the cluster
+// ("k8s/PersistentVolumeClaim"), one line each.
+func (s *Sandbox) Account(typ string) []string {
+	s.store.Lock()
+	defer s.store.Unlock()
+	var out []string
+	for _, o := range s.store.all(typ) {
+		out = append(out, o.title())
 	}
 	return out
 }

@@ -1,7 +1,11 @@
 package sandbox
 
 import (
+	"fmt"
 	"net"
+	"slices"
+	"strings"
+	"sync"
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
@@ -10,19 +14,87 @@ import (
 // messageSize bounds one call: a release's values hold whole dashboards.
 const messageSize = 400 << 20
 
-// serve runs a provider on a port of the loopback interface until the sandbox is closed.
-func (s *Sandbox) serve(name string, provider *server) error {
+// Operation is one call of the engine that has an effect. Calls of a preview are not counted.
+type Operation struct {
+	Seq int
+	// Verb is create, update, delete, read or invoke.
+	Verb string
+	// URN is empty for an invoke, whose Type is the function's token.
+	URN, Type, ID string
+	// Inputs have hashes in place of secrets.
+	Inputs map[string]any
+}
+
+// serverOptions are callbacks for tests and for the owner of the engine's process; each may be nil.
+type serverOptions struct {
+	// Fault is called before every operation; its error makes the operation fail without effect.
+	Fault func(Operation) error
+	// Done is called after every create, update and delete, before the engine gets the answer.
+	Done func(Operation)
+	// Connected is called with every connection that the engine opens.
+	Connected func(*net.TCPConn)
+}
+
+// servers are providers that listen for the engine, and the operations that they were asked for.
+type servers struct {
+	options serverOptions
+
+	mu         sync.Mutex
+	operations []Operation
+
+	running   []*grpc.Server
+	providers map[string]*server
+	ports     map[string]int
+}
+
+// serve runs a provider on a port of the loopback interface until stop is called.
+func (s *servers) serve(name, version string, p provider) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return err
 	}
 	g := grpc.NewServer(grpc.MaxRecvMsgSize(messageSize))
-	pulumirpc.RegisterResourceProviderServer(g, provider)
-	s.servers = append(s.servers, g)
+	s.providers[name] = &server{calls: s, version: version, provider: p}
+	pulumirpc.RegisterResourceProviderServer(g, s.providers[name])
+	s.running = append(s.running, g)
 	s.ports[name] = listener.Addr().(*net.TCPAddr).Port
-	// It ends with an error only when the sandbox is closed.
+	// It ends with an error only when the servers are stopped.
 	go func() { _ = g.Serve(watched{listener, s.options.Connected}) }()
 	return nil
+}
+
+// addresses is the value of PULUMI_DEBUG_PROVIDERS: "aws:41001,command:41002".
+func (s *servers) addresses() string {
+	var out []string
+	for _, name := range sortedKeys(s.ports) {
+		out = append(out, fmt.Sprintf("%s:%d", name, s.ports[name]))
+	}
+	return strings.Join(out, ",")
+}
+
+// stop waits for the calls that run and stops the providers.
+func (s *servers) stop() {
+	for _, g := range s.running {
+		g.GracefulStop()
+	}
+}
+
+// recorded are the operations since the start, in order.
+func (s *servers) recorded() []Operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.operations)
+}
+
+func (s *servers) record(op Operation) error {
+	s.mu.Lock()
+	op.Seq = len(s.operations) + 1
+	s.operations = append(s.operations, op)
+	s.mu.Unlock()
+	if s.options.Fault == nil {
+		return nil
+	}
+	return s.options.Fault(op)
 }
 
 // watched tells of each connection that it accepts.

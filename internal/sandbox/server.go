@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
@@ -81,10 +82,12 @@ func (p *pending) Error() string { return p.reason }
 // server speaks the engine's protocol for one provider.
 type server struct {
 	pulumirpc.UnimplementedResourceProviderServer
-	sandbox  *Sandbox
-	name     string
+	// calls gets every operation.
+	calls    *servers
 	version  string
 	provider provider
+	// configs are the settings of provider resources by connection.
+	configs sync.Map
 }
 
 // keep marshals properties in both directions: unknown values stay unknown, secrets stay secret.
@@ -115,12 +118,12 @@ func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest)
 			return nil, err
 		}
 	}
-	s.sandbox.configs.Store(s.name+connection(ctx), settings)
+	s.configs.Store(connection(ctx), settings)
 	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, AcceptResources: true, SupportsPreview: true}, nil
 }
 
 func (s *server) config(ctx context.Context) values {
-	if v, ok := s.sandbox.configs.Load(s.name + connection(ctx)); ok {
+	if v, ok := s.configs.Load(connection(ctx)); ok {
 		return v.(values)
 	}
 	return values{}
@@ -318,13 +321,13 @@ func (s *server) begin(verb string, r *request) error {
 	if r.preview {
 		return nil
 	}
-	return s.sandbox.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+	return s.calls.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
 }
 
 // end calls the test's Done after a create, update or delete, before the engine gets the answer.
 func (s *server) end(verb string, r *request) {
-	if s.sandbox.options.Done != nil && !r.preview {
-		s.sandbox.options.Done(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+	if s.calls.options.Done != nil && !r.preview {
+		s.calls.options.Done(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
 	}
 }
 
@@ -365,4 +368,24 @@ func unknownType(typ string) error {
 
 func unknownInvoke(tok string) error {
 	return fmt.Errorf("the sandbox does not know the function %s: add it to awsInvokes in internal/sandbox/aws_invoke.go", tok)
+}
+
+// missing reports the required inputs that have no value.
+func missing(in values, required []string) []failure {
+	var out []failure
+	for _, key := range required {
+		if !in.set(key) {
+			out = append(out, failure{key, fmt.Sprintf("missing required property '%s'", key)})
+		}
+	}
+	return out
+}
+
+// pendingOutputs are outputs that a preview cannot know.
+func pendingOutputs(keys []string) values {
+	out := values{}
+	for _, k := range keys {
+		out[k] = unknown{}
+	}
+	return out
 }

@@ -17,7 +17,7 @@ type step struct {
 	env        map[string]string
 	stdin      string
 	machine    *object
-	*account
+	*kubeCluster
 }
 
 // steps are the steps that the program may run, by name. The delete of a step has the suffix "-delete".
@@ -38,19 +38,22 @@ var steps = map[string]func(s *step) (string, error){
 	"rabbitmq-backup-delete": (*step).rabbitmqBackup,
 }
 
-// simulate does the work of SSH: it finds the machine, checks both keys and runs the step.
-func (s *Sandbox) simulate(to RemoteCommand, text, stdin string) (string, error) {
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	machine := a.machineAt(to.Host)
-	if machine == nil || machine.stopped() {
+// kubeShell runs the steps of the program on the machines of the model, as SSH does on real ones.
+type kubeShell struct{ *kubeCluster }
+
+// run does the work of SSH: it finds the machine, checks both keys and runs the step.
+func (s kubeShell) run(to RemoteCommand, text, stdin string) (string, error) {
+	c := s.kubeCluster
+	c.Lock()
+	defer c.Unlock()
+	machine := c.machineAt(to.Host)
+	if machine == nil || isStopped(machine) {
 		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout", to.Host, to.Port))
 	}
-	if err := a.reachableFromOutside(machine, float64(to.Port)); err != nil {
+	if err := c.reachableFromOutside(machine, float64(to.Port)); err != nil {
 		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout: %w", to.Host, to.Port, err))
 	}
-	if err := a.login(machine, to); err != nil {
+	if err := s.login(machine, to); err != nil {
 		return "", notDialled(to, err)
 	}
 	name, env, err := parseStep(text)
@@ -64,7 +67,7 @@ func (s *Sandbox) simulate(to RemoteCommand, text, stdin string) (string, error)
 	if !ok {
 		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/steps.go", name)
 	}
-	return run(&step{name: name, node: env["NODE"], env: env, stdin: stdin, machine: machine, account: a})
+	return run(&step{name: name, node: env["NODE"], env: env, stdin: stdin, machine: machine, kubeCluster: c})
 }
 
 // notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
@@ -77,11 +80,11 @@ func notDialled(to RemoteCommand, err error) error {
 }
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
-func (a *account) login(machine *object, to RemoteCommand) error {
+func (s kubeShell) login(machine *object, to RemoteCommand) error {
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}
-	pair := a.find(keyPairType, machine.Inputs.str("keyName"))
+	pair := s.find(keyPairType, machine.Inputs.str("keyName"))
 	if pair == nil {
 		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
 	}

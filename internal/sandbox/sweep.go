@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -15,27 +14,8 @@ type Swept struct {
 	Instances []string
 }
 
-// runLocal simulates the local command of the program, the sweep. Other commands do nothing.
-func (p *commandProvider) runLocal(in values, which string) (stdout, stderr string, err error) {
-	if !isSweep(in.str(which)) {
-		return "", "", nil
-	}
-	swept := p.sandbox.Sweep(in.str(which), false)
-	if len(swept.Found) > 0 && len(swept.Instances) > 0 {
-		return "", "", fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated: %s",
-			len(swept.Instances), strings.Join(swept.Instances, ", "))
-	}
-	lines := []string{fmt.Sprintf("swept: %d found, %d removed, 0 left", len(swept.Found), len(swept.Found))}
-	for _, title := range swept.Found {
-		lines = append(lines, "removed "+title)
-	}
-	return strings.Join(lines, "\n"), "", nil
-}
-
-func isSweep(text string) bool { return contains(strings.Fields(text), "./sweep") }
-
 // Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
-func (s *Sandbox) Sweep(command string, dryRun bool) Swept {
+func (u awsConsole) Sweep(command string, dryRun bool) Swept {
 	words := strings.Fields(command)
 	options := map[string]string{}
 	for i, w := range words {
@@ -43,16 +23,16 @@ func (s *Sandbox) Sweep(command string, dryRun bool) Swept {
 			options[w[2:]] = words[i+1]
 		}
 	}
-	a := s.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a := u.awsAccount
+	a.Lock()
+	defer a.Unlock()
 	var swept Swept
 	for _, o := range a.all(instanceType) {
 		if a.vpcOf(o) == options["vpc"] {
 			swept.Instances = append(swept.Instances, o.title())
 		}
 	}
-	for _, o := range a.madeByControllers(options["cluster"], options["vpc"]) {
+	for _, o := range u.madeByControllers(options["cluster"], options["vpc"]) {
 		if options["volumes"] == "keep" && o.Type == volumeType {
 			swept.Kept = append(swept.Kept, o.title())
 			continue
@@ -67,23 +47,23 @@ func (s *Sandbox) Sweep(command string, dryRun bool) Swept {
 
 // madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN, because
 // Pulumi made them, and resources of another cluster.
-func (a *account) madeByControllers(cluster, vpc string) []*object {
-	return a.where(func(o *object) bool {
+func (u awsConsole) madeByControllers(cluster, vpc string) []*object {
+	return u.where(func(o *object) bool {
 		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {
 			return false
 		}
 		tags := o.tags()
 		if tags["GuardDutyManaged"] == "true" {
-			return a.vpcOf(o) == vpc
+			return u.vpcOf(o) == vpc
 		}
 		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
-		if lb := a.find(loadBalancerType, o.State.str("madeFor")); lb != nil {
+		if lb := u.find(loadBalancerType, o.State.str("madeFor")); lb != nil {
 			mine = mine || lb.tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
 		if o.Type == volumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
-			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !a.hasNamesake(cluster, vpc))
+			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !u.hasNamesake(cluster, vpc))
 		}
-		return mine && a.vpcOf(o) == vpc
+		return mine && u.vpcOf(o) == vpc
 	})
 }
 
@@ -91,8 +71,8 @@ func (a *account) madeByControllers(cluster, vpc string) []*object {
 const vpcTag = "kubeadm-aws/vpc"
 
 // hasNamesake reports whether another VPC holds a cluster of this name.
-func (a *account) hasNamesake(cluster, vpc string) bool {
-	return len(a.where(func(o *object) bool {
+func (u awsConsole) hasNamesake(cluster, vpc string) bool {
+	return len(u.where(func(o *object) bool {
 		return o.Type == vpcType && o.ID != vpc && o.tags()[clusterTag+cluster] != ""
 	})) > 0
 }

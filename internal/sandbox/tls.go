@@ -22,7 +22,7 @@ import (
 )
 
 // tlsProvider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
-type tlsProvider struct{ sandbox *Sandbox }
+type tlsProvider struct{ now func() time.Time }
 
 // tlsResource is one type: its required inputs, its outputs, and which properties are secret.
 type tlsResource struct {
@@ -68,17 +68,6 @@ func (p *tlsProvider) check(r *request) (checked, error) {
 	return checked{failures: missing(r.inputs, res.required)}, nil
 }
 
-// missing reports the required inputs that have no value.
-func missing(in values, required []string) []failure {
-	var out []failure
-	for _, key := range required {
-		if !in.set(key) {
-			out = append(out, failure{key, fmt.Sprintf("missing required property '%s'", key)})
-		}
-	}
-	return out
-}
-
 // diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
 func (p *tlsProvider) diff(r *request) difference {
 	d := difference{changed: changedKeys(r.oldInputs, r.inputs)}
@@ -89,7 +78,7 @@ func (p *tlsProvider) diff(r *request) difference {
 	}
 	if end, err := time.Parse(time.RFC3339, r.old.str("validityEndTime")); err == nil {
 		early := time.Duration(r.inputs.number("earlyRenewalHours")) * time.Hour
-		if !p.sandbox.options.Now().Before(end.Add(-early)) {
+		if !p.now().Before(end.Add(-early)) {
 			d.changed = append(d.changed, "readyForRenewal")
 			d.replace = append(d.replace, "readyForRenewal")
 		}
@@ -108,15 +97,6 @@ func (p *tlsProvider) create(r *request) (answer, error) {
 	}
 	id := sha1.Sum([]byte(out.str("publicKeyPem") + out.str("certPem") + out.str("certRequestPem")))
 	return answer{id: hex.EncodeToString(id[:]), outputs: out, secret: res.secret}, nil
-}
-
-// pendingOutputs are outputs that a preview cannot know.
-func pendingOutputs(keys []string) values {
-	out := values{}
-	for _, k := range keys {
-		out[k] = unknown{}
-	}
-	return out
 }
 
 // update only ever changes earlyRenewalHours: the material stays.
@@ -217,7 +197,7 @@ func (p *tlsProvider) template(in values) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := p.sandbox.options.Now()
+	now := p.now()
 	cert := &x509.Certificate{
 		SerialNumber:          serial,
 		NotBefore:             now,

@@ -13,22 +13,25 @@ const (
 	retain  = "Retain"
 )
 
+// volumes is the EBS CSI driver with the claims and classes that it works for.
+type volumes struct{ *kubeCluster }
+
 // claim makes a PersistentVolumeClaim on behalf of an owner.
-func (a *account) claim(owner *object, name, class string, owned bool) {
+func (v volumes) claim(owner *object, name, class string, owned bool) {
 	namespace, _, _ := strings.Cut(owner.ID, "/")
-	if a.kube(claimKind, namespace, name) != nil {
+	if v.kube(claimKind, namespace, name) != nil {
 		return
 	}
 	state := values{"class": class, "by": objectKey(owner.Type, owner.ID)}
 	if owned {
 		state["owner"] = objectKey(owner.Type, owner.ID)
 	}
-	a.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
+	v.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
 }
 
 // storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does not exist.
-func (a *account) storageClass(name string) *object {
-	for _, sc := range a.all("k8s/StorageClass") {
+func (v volumes) storageClass(name string) *object {
+	for _, sc := range v.all("k8s/StorageClass") {
 		annotations := sc.Inputs.object("metadata").object("annotations")
 		if sc.Inputs.str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
 			return sc
@@ -37,46 +40,46 @@ func (a *account) storageClass(name string) *object {
 	return nil
 }
 
-// reconcileVolumes is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
-func (a *account) reconcileVolumes() {
-	for _, pvc := range a.all("k8s/" + claimKind) {
-		class := a.storageClass(pvc.str("class"))
+// reconcile is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
+func (v volumes) reconcile() {
+	for _, pvc := range v.all("k8s/" + claimKind) {
+		class := v.storageClass(pvc.str("class"))
 		if pvc.str("volume") != "" || class == nil {
 			continue
 		}
-		id := "vol-" + a.newID(volumeType, pvc.ID, 17)
+		id := "vol-" + v.newID(volumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		a.put(&object{Type: volumeType, ID: id, Inputs: values{"availabilityZone": a.volumeZone(), "tags": map[string]any{
-			"ebs.csi.aws.com/cluster": "true", clusterTag + a.clusterName(): "owned", "KubernetesCluster": a.clusterName(),
+		v.put(&object{Type: volumeType, ID: id, Inputs: values{"availabilityZone": v.volumeZone(), "tags": map[string]any{
+			"ebs.csi.aws.com/cluster": "true", clusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
-			"Name": a.clusterName() + "-dynamic-" + name,
+			"Name": v.clusterName() + "-dynamic-" + name,
 		}}})
-		a.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{
+		v.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{
 			"volume": id, "claim": pvc.ID, "class": class.Inputs.str("metadata.name"),
 			"policy": firstOf(class.Inputs.str("reclaimPolicy"), reclaim),
 		}})
-		a.change(pvc, func(_, state values) { state["volume"] = id })
-		a.tagVolume(a.find(volumeType, id))
+		v.change(pvc, func(_, state values) { state["volume"] = id })
+		v.tagVolume(v.find(volumeType, id))
 	}
-	for _, pv := range a.all("k8s/" + volumeKind) {
-		claim := a.find("k8s/"+claimKind, pv.str("claim"))
+	for _, pv := range v.all("k8s/" + volumeKind) {
+		claim := v.find("k8s/"+claimKind, pv.str("claim"))
 		if pv.str("policy") == retain || claim != nil && claim.str("volume") == pv.str("volume") {
 			continue
 		}
-		if volume := a.find(volumeType, pv.str("volume")); volume != nil {
-			a.remove(volume)
+		if volume := v.find(volumeType, pv.str("volume")); volume != nil {
+			v.remove(volume)
 		}
-		a.remove(pv)
+		v.remove(pv)
 	}
 }
 
 // tagVolume adds the tags that the driver's settings ask for on every volume.
-func (a *account) tagVolume(volume *object) {
-	driver := a.release(csiChart)
+func (v volumes) tagVolume(volume *object) {
+	driver := v.release(csiChart)
 	if driver == nil {
 		return
 	}
-	a.change(volume, func(inputs, _ values) {
+	v.change(volume, func(inputs, _ values) {
 		tags := map[string]any{}
 		maps.Copy(tags, inputs.object("tags"))
 		for key, value := range driver.Inputs.object("values").object("controller").stringMap("extraVolumeTags") {
@@ -87,10 +90,10 @@ func (a *account) tagVolume(volume *object) {
 }
 
 // volumeZone is the zone of a new volume: that of the first node labelled workload=storage, or of any other worker.
-func (a *account) volumeZone() string {
+func (v volumes) volumeZone() string {
 	zone := ""
-	for _, node := range a.all("k8s/Node") {
-		machine := a.find(instanceType, node.str("instance"))
+	for _, node := range v.all("k8s/Node") {
+		machine := v.find(instanceType, node.str("instance"))
 		if machine == nil {
 			continue
 		}
@@ -103,10 +106,10 @@ func (a *account) volumeZone() string {
 }
 
 // setReclaimPolicy sets the reclaim policy of all volumes, or of those of one class.
-func (a *account) setReclaimPolicy(policy, class string) {
-	for _, pv := range a.all("k8s/" + volumeKind) {
+func (v volumes) setReclaimPolicy(policy, class string) {
+	for _, pv := range v.all("k8s/" + volumeKind) {
 		if class == "" || pv.str("class") == class {
-			a.change(pv, func(_, state values) { state["policy"] = policy })
+			v.change(pv, func(_, state values) { state["policy"] = policy })
 		}
 	}
 }

@@ -1,0 +1,36 @@
+package sandbox
+
+import "strings"
+
+// reconcileApplications does the work of Argo CD.
+func reconcileApplications(c *kubeCluster) {
+	for _, app := range c.all("k8s/Application") {
+		if !app.State.flag("deleting") {
+			restore(c, app)
+			continue
+		}
+		for _, o := range c.ownedBy(app) {
+			if !o.State.flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
+				_ = c.kubeDelete(o) // an object that waits for its own finalizer keeps the Application waiting
+			}
+		}
+		if len(c.ownedBy(app)) == 0 {
+			c.remove(app)
+		}
+	}
+}
+
+// restore creates the Ingress of an Application again after another client removed it, as Argo CD does with selfHeal.
+func restore(c *kubeCluster, app *object) {
+	namespace, name, found := strings.Cut(app.Inputs.str("spec.ingress"), "/")
+	if !found || !c.namespaceExists(namespace) || c.kube("Ingress", namespace, name) != nil {
+		return
+	}
+	c.put(&object{
+		Type: "k8s/Ingress", ID: namespace + "/" + name, State: values{"owner": objectKey(app.Type, app.ID)},
+		Inputs: values{
+			"metadata": map[string]any{"name": name, "namespace": namespace},
+			"spec":     map[string]any{"ingressClassName": "alb"},
+		},
+	})
+}

@@ -1,0 +1,60 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
+const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
+
+// permits reports whether the role of a machine allows an action.
+func (a *awsAccount) permits(machine *object, wanted string) bool {
+	role := ""
+	for _, profile := range a.all(profileType) {
+		if profile.str("name") == machine.Inputs.str("iamInstanceProfile") {
+			role = profile.str("role")
+		}
+	}
+	var documents []string
+	for _, o := range a.where(func(o *object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
+		if role == "" || o.Inputs.str("role") != role {
+			continue
+		}
+		documents = append(documents, o.Inputs.str("policy"))
+	}
+	for _, text := range documents {
+		var doc struct{ Statement []map[string]any }
+		if json.Unmarshal([]byte(text), &doc) != nil {
+			continue
+		}
+		for _, s := range doc.Statement {
+			for _, pattern := range values(s).strings("Action") {
+				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != setRulePriorities) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// matches compares an IAM action pattern with * in it.
+func matches(pattern, action string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(action, parts[0]) {
+		return false
+	}
+	rest := action[len(parts[0]):]
+	for i, part := range parts[1:] {
+		if i == len(parts)-2 {
+			return strings.HasSuffix(rest, part)
+		}
+		at := strings.Index(rest, part)
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+len(part):]
+	}
+	return rest == ""
+}
