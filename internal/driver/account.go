@@ -10,14 +10,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/state"
 )
 
 // listAccount looks into the AWS account after a destroy: once more at everything with the cluster's tags, with the same
 // program that swept it. before is the state that there was.
-func (s *session) listAccount(ctx context.Context, p *place, before deployment, r *receipt) error {
+func (s *session) listAccount(ctx context.Context, p *place, before state.State, r *receipt) error {
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.Custom {
-			r.Kept = append(r.Kept, readable(resource.URN)+" "+resource.ID)
+			r.Kept = append(r.Kept, state.Readable(resource.URN)+" "+resource.ID)
 		}
 	}
 	command, there := sweepOf(before)
@@ -50,7 +52,7 @@ type sweepCommand struct {
 	text string
 }
 
-func sweepOf(d deployment) (sweepCommand, bool) {
+func sweepOf(d state.State) (sweepCommand, bool) {
 	for _, r := range d.Resources {
 		text, _ := r.Inputs["delete"].(string)
 		if r.Type != "command:local:Command" || !strings.HasPrefix(text, "go run ./sweep ") {

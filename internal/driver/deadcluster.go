@@ -2,16 +2,17 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/state"
 )
 
 // findDead decides whether destroy has to go on without the cluster: because its machines have ended, or because a person
 // said so by name. A cluster that only cannot be reached from here is not dead, and destroy is refused: what controllers
 // made would never be released in order. --yes does not answer this question.
-func (s *session) findDead(ctx context.Context, p *place, state deployment) (dead bool, err error) {
+func (s *session) findDead(ctx context.Context, p *place, st state.State) (dead bool, err error) {
 	outputs, err := p.Outputs(ctx)
 	if err != nil {
 		return false, s.engine(err, newWatcher(s.log, nil, false))
@@ -24,7 +25,7 @@ func (s *session) findDead(ctx context.Context, p *place, state deployment) (dea
 		return false, fail(exitUsage, "To go on without the cluster: --without-cluster "+name,
 			"--without-cluster %s: the cluster of stack %s is %s; nothing was touched", s.op.without, s.op.stack, name)
 	}
-	if !reachedIntoCluster(state) {
+	if !state.ReachedIntoCluster(st) {
 		return false, nil
 	}
 	contact, why, err := s.reach(ctx, p)
@@ -40,7 +41,7 @@ func (s *session) findDead(ctx context.Context, p *place, state deployment) (dea
 		return false, fail(exitUnreachable, "Run up first, it renews the certificate: go run ./cmd/kubeadm-aws up --stack "+s.op.stack+" --cloud "+s.op.cloud+". "+by,
 			"the Kubernetes API is alive and refuses the kubeconfig of the stack (%s); nothing was touched", why)
 	}
-	machines, address, err := s.machines(ctx, p, state, outputs)
+	machines, address, err := s.machines(ctx, p, st, outputs)
 	if err != nil {
 		return false, fail(exitUnreachable, "With credentials that may list instances, run this again. "+by,
 			"the Kubernetes API does not answer (%s), and the account could not be asked whether its machine exists: %w; nothing was touched", why, err)
@@ -93,105 +94,13 @@ func (s *session) dropCluster(ctx context.Context, p *place) error {
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	state, err := parseDeployment(exported)
+	st, err := state.Parse(exported)
 	if err != nil {
 		return err
 	}
-	without, err := withoutResources(exported, insideCluster(state))
+	without, err := state.WithoutResources(exported, state.InsideCluster(st))
 	if err != nil {
 		return fail(exitFailed, "", "%w", err)
 	}
 	return s.replaceState(ctx, p, without)
-}
-
-// reachedIntoCluster reports whether the state has anything inside the cluster, made or in the making.
-func reachedIntoCluster(d deployment) bool {
-	inside := insideCluster(d)
-	for _, op := range d.Pending {
-		if isInside(op.Resource) {
-			inside[op.Resource.URN] = true
-		}
-	}
-	return len(inside) > 0
-}
-
-// insideCluster are the resources that only a living API can delete: objects and releases, and steps that act when they are
-// removed and are not excused by the end of their machine.
-func insideCluster(d deployment) map[string]bool {
-	inside := map[string]bool{}
-	for _, r := range d.Resources {
-		if isInside(r) {
-			inside[r.URN] = true
-		}
-	}
-	return inside
-}
-
-func isInside(r stateResource) bool {
-	object := strings.HasPrefix(r.Type, "kubernetes:") && r.Custom
-	step := r.Type == "command:remote:Command" && r.DeletedWith == "" && r.Inputs["delete"] != nil
-	return object || step
-}
-
-// withoutResources removes resources from an exported state, and every reference to them.
-func withoutResources(exported []byte, gone map[string]bool) ([]byte, error) {
-	state, err := decodeState(exported)
-	if err != nil {
-		return nil, err
-	}
-	deployment, _ := state["deployment"].(map[string]any)
-	resources, _ := deployment["resources"].([]any)
-	var kept []any
-	for _, entry := range resources {
-		r, _ := entry.(map[string]any)
-		if urn, _ := r["urn"].(string); gone[urn] {
-			continue
-		}
-		dropReferences(r, gone)
-		kept = append(kept, r)
-	}
-	if deployment != nil {
-		deployment["resources"] = kept
-	}
-	pending, _ := deployment["pending_operations"].([]any)
-	var still []any
-	for _, entry := range pending {
-		operation, _ := entry.(map[string]any)
-		r, _ := operation["resource"].(map[string]any)
-		if urn, _ := r["urn"].(string); !gone[urn] {
-			still = append(still, operation)
-		}
-	}
-	if pending != nil {
-		deployment["pending_operations"] = still
-	}
-	return json.Marshal(state)
-}
-
-// dropReferences removes URNs from the lists in which a resource names others.
-func dropReferences(r map[string]any, gone map[string]bool) {
-	without := func(list []any) []any {
-		kept := []any{}
-		for _, urn := range list {
-			if text, _ := urn.(string); !gone[text] {
-				kept = append(kept, urn)
-			}
-		}
-		return kept
-	}
-	if list, ok := r["dependencies"].([]any); ok {
-		r["dependencies"] = without(list)
-	}
-	if by, ok := r["propertyDependencies"].(map[string]any); ok {
-		for property, urns := range by {
-			if list, ok := urns.([]any); ok {
-				by[property] = without(list)
-			}
-		}
-	}
-	for _, key := range []string{"deletedWith", "parent"} {
-		if urn, _ := r[key].(string); gone[urn] {
-			delete(r, key)
-		}
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/state"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 )
@@ -23,14 +25,14 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	state, err := s.state(ctx, p)
+	st, err := s.state(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := refuseProtected(s.op, state); err != nil {
+	if err := refuseProtected(s.op, st); err != nil {
 		return err
 	}
-	dead, err := s.findDead(ctx, p, state)
+	dead, err := s.findDead(ctx, p, st)
 	if err != nil {
 		return err
 	}
@@ -41,10 +43,10 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	if state, err = parseDeployment(before); err != nil {
+	if st, err = state.Parse(before); err != nil {
 		return err
 	}
-	planned := existing(state)
+	planned := existing(st)
 	s.log.emit(event{Kind: kindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
 	if err := s.confirm(fmt.Sprintf(question, s.op.stack, sum(planned))); err != nil {
 		return err
@@ -65,15 +67,15 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	if err := s.timeline(before, w, true); err != nil {
 		return err
 	}
-	return s.receipt(ctx, p, state, w)
+	return s.receipt(ctx, p, st, w)
 }
 
 // existing counts the resources in the state, by phase.
-func existing(d deployment) map[string]int {
+func existing(d state.State) map[string]int {
 	count := map[string]int{}
 	for _, r := range d.Resources {
-		if counted(r.Type, r.Custom) && !r.External {
-			count[phaseOf(r.URN)]++
+		if state.Counted(r.Type, r.Custom) && !r.External {
+			count[state.PhaseOf(r.URN)]++
 		}
 	}
 	return count
@@ -81,7 +83,7 @@ func existing(d deployment) map[string]int {
 
 func deletions(planned map[string]int) []phaseChanges {
 	var all []phaseChanges
-	for _, phase := range phases {
+	for _, phase := range state.Phases {
 		if n := planned[phase]; n > 0 {
 			all = append(all, phaseChanges{Phase: phase, Changes: map[string]int{"delete": n}})
 		}
@@ -99,11 +101,11 @@ func sum(by map[string]int) int {
 
 // refuseProtected explains protection before anything is deleted; the engine would stop at the first protected resource,
 // with half of the stack gone.
-func refuseProtected(op operation, d deployment) error {
+func refuseProtected(op operation, d state.State) error {
 	var names []string
 	for _, r := range d.Resources {
 		if r.Protect && !r.External {
-			names = append(names, readable(r.URN))
+			names = append(names, state.Readable(r.URN))
 		}
 	}
 	if len(names) == 0 {

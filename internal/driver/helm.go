@@ -9,24 +9,13 @@ import (
 	"strings"
 
 	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/state"
 )
-
-// helmRelease names a Helm release.
-type helmRelease struct{ namespace, name string }
-
-func (r helmRelease) String() string { return r.namespace + "/" + r.name }
-
-// release is the name of a release in the state.
-func (r stateResource) release() helmRelease {
-	name, _ := r.Inputs["name"].(string)
-	namespace, _ := r.Inputs["namespace"].(string)
-	return helmRelease{namespace, name}
-}
 
 // takeOver prepares the install of releases that the cluster has and the state has not: those that an interrupted destroy
 // dropped from the state and left to die with their nodes. Helm refuses to install over its own record of a release, and
 // pulumi-kubernetes has no option for it. Without the record the install adopts the objects, which carry the release's name.
-func (s *session) takeOver(ctx context.Context, p *place, installs []helmRelease) error {
+func (s *session) takeOver(ctx context.Context, p *place, installs []state.Release) error {
 	if len(installs) == 0 {
 		return nil
 	}
@@ -52,9 +41,9 @@ func (s *session) takeOver(ctx context.Context, p *place, installs []helmRelease
 
 // deleteHelmRecords deletes the Secrets in which Helm keeps the revisions of a release, those that fit the label selector
 // when there is one. The objects of the release stay. found says that there were any.
-func (s *session) deleteHelmRecords(ctx context.Context, p *place, r helmRelease, selector string) (found bool, err error) {
+func (s *session) deleteHelmRecords(ctx context.Context, p *place, r state.Release, selector string) (found bool, err error) {
 	if s.op.cloud == cloudSandbox {
-		return p.sandbox.Cluster.DeleteHelmRecords(r.namespace, r.name, selector != ""), nil
+		return p.sandbox.Cluster.DeleteHelmRecords(r.Namespace, r.Name, selector != ""), nil
 	}
 	kubeconfig, err := s.kubeconfig(ctx, p)
 	if err != nil || kubeconfig == "" {
@@ -64,11 +53,11 @@ func (s *session) deleteHelmRecords(ctx context.Context, p *place, r helmRelease
 	if err != nil {
 		return false, err
 	}
-	labels := "owner=helm,name=" + r.name
+	labels := "owner=helm,name=" + r.Name
 	if selector != "" {
 		labels += "," + selector
 	}
-	secrets := "/api/v1/namespaces/" + r.namespace + "/secrets"
+	secrets := "/api/v1/namespaces/" + r.Namespace + "/secrets"
 	var list struct {
 		Items []struct {
 			Metadata struct{ Name string }
@@ -100,11 +89,11 @@ func (s *session) kubeconfig(ctx context.Context, p *place) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the state: %w", err)
 	}
-	state, err := parseDeployment([]byte(exported))
+	st, err := state.Parse([]byte(exported))
 	if err != nil {
 		return "", err
 	}
-	for _, r := range state.Resources {
+	for _, r := range st.Resources {
 		if r.Type == "pulumi:providers:kubernetes" {
 			return plainText(r.Inputs["kubeconfig"])
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/state"
 )
 
 const instanceType = "aws:ec2/instance:Instance"
@@ -28,14 +29,14 @@ type machine struct {
 
 // machines asks the account what became of the instances in the state. address is where this machine's requests come
 // from; empty when that is not known.
-func (s *session) machines(ctx context.Context, p *place, d deployment, outputs auto.OutputMap) (all []machine, address string, err error) {
+func (s *session) machines(ctx context.Context, p *place, d state.State, outputs auto.OutputMap) (all []machine, address string, err error) {
 	roles, _ := outputs["nodes"].Value.(map[string]any)
 	var ids []string
 	for _, r := range d.Resources {
 		if r.Type != instanceType || r.ID == "" {
 			continue
 		}
-		_, name := splitURN(r.URN)
+		_, name := state.SplitURN(r.URN)
 		all = append(all, machine{name: name, id: r.ID, controlPlane: s.isControlPlane(name, roles)})
 		ids = append(ids, r.ID)
 	}

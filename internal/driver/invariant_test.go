@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // mustMatch compares the state with the account and the cluster, both ways: what the state has must exist, and what the
 // engine made and exists must be in the state. Nothing may be left over from a run that was interrupted.
 func mustMatch(t *testing.T, dir string) {
 	t.Helper()
-	state := stateOf(t, dir)
+	st := stateOf(t, dir)
 	var exists []string
 	world(t, dir, func(s *sandbox.Sandbox) error {
 		for _, m := range s.Made() {
@@ -22,21 +23,21 @@ func mustMatch(t *testing.T, dir string) {
 		return nil
 	})
 	var known []string
-	for _, r := range state.Resources {
+	for _, r := range st.Resources {
 		if pkg, _, _ := strings.Cut(r.Type, ":"); r.Custom && (pkg == "aws" || pkg == "kubernetes") {
 			known = append(known, r.URN+" "+r.ID)
 		}
 		if r.Delete || len(r.InitErrors) > 0 {
-			t.Errorf("the state says of %s: to be deleted %v, faults %v", readable(r.URN), r.Delete, r.InitErrors)
+			t.Errorf("the state says of %s: to be deleted %v, faults %v", state.Readable(r.URN), r.Delete, r.InitErrors)
 		}
-		if status := r.status(); r.Type == releaseType && status != "deployed" {
-			t.Errorf("%s is %s", readable(r.URN), status)
+		if status := r.Status(); r.Type == state.ReleaseType && status != "deployed" {
+			t.Errorf("%s is %s", state.Readable(r.URN), status)
 		}
 	}
 	differ(t, "is in the state and does not exist", known, exists)
 	differ(t, "exists and is not in the state", exists, known)
-	if len(state.Pending) > 0 {
-		t.Errorf("the state has %d pending operations", len(state.Pending))
+	if len(st.Pending) > 0 {
+		t.Errorf("the state has %d pending operations", len(st.Pending))
 	}
 }
 
@@ -47,7 +48,7 @@ func differ(t *testing.T, what string, in, other []string) {
 	for _, entry := range in {
 		if !slices.Contains(other, entry) {
 			urn, id, _ := strings.Cut(entry, " ")
-			only = append(only, fmt.Sprintf("%s %s", readable(urn), id))
+			only = append(only, fmt.Sprintf("%s %s", state.Readable(urn), id))
 		}
 	}
 	if len(only) > 0 {

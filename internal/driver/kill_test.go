@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 var everywhere = flag.Bool("everywhere", false, "TestAKilledRunConverges: kill a run at every resource, before and after it is made or removed (half an hour)")
@@ -200,10 +201,10 @@ func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 	if *everywhere {
 		endings = nil
 		for _, r := range stateOf(t, running).Resources {
-			types, name := splitURN(r.URN)
+			types, name := state.SplitURN(r.URN)
 			for _, when := range []string{"before", "after"} {
 				for _, by := range []string{"KILL", "CLI", "INT", "INT TERM", "TERM"} {
-					if r.Custom && counted(r.Type, true) {
+					if r.Custom && state.Counted(r.Type, true) {
 						endings = append(endings, ending{by, "delete " + when + " " + types[len(types)-1] + "::" + name})
 					}
 				}

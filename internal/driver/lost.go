@@ -26,8 +26,8 @@ func (s *session) findLost(ctx context.Context, p *place) error {
 // findStopped refuses to go on with a cluster that is silent because machines of it were stopped: they only have to be
 // started. It reports whether the cluster is silent for another reason.
 func (s *session) findStopped(ctx context.Context, p *place) (silent bool, err error) {
-	state, err := s.state(ctx, p)
-	if err != nil || len(state.Resources) == 0 {
+	st, err := s.state(ctx, p)
+	if err != nil || len(st.Resources) == 0 {
 		return false, err
 	}
 	silent, err = s.apiSilent(ctx, p)
@@ -38,7 +38,7 @@ func (s *session) findStopped(ctx context.Context, p *place) (silent bool, err e
 	if err != nil {
 		return true, s.engine(err, newWatcher(s.log, nil, false))
 	}
-	machines, _, err := s.machines(ctx, p, state, outputs)
+	machines, _, err := s.machines(ctx, p, st, outputs)
 	if err != nil {
 		return true, fail(exitUnreachable, "With credentials that may list instances, run this again.",
 			"the API of the cluster does not answer, and the account could not be asked about its machines: %w", err)

@@ -1,10 +1,13 @@
 package driver
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/state"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
@@ -16,27 +19,27 @@ import (
 // settle finds out what became of such things before anything else is done. What exists is taken over into the state, the rest is
 // dropped from it, so that it is made again. It returns the state as it is then. dead says that the cluster is known to be
 // gone, and with it everything in it.
-func (s *session) settle(ctx context.Context, p *place, dead bool) (deployment, error) {
+func (s *session) settle(ctx context.Context, p *place, dead bool) (state.State, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return deployment{}, s.engine(err, newWatcher(s.log, nil, false))
+		return state.State{}, s.engine(err, newWatcher(s.log, nil, false))
 	}
-	state, err := parseDeployment(exported)
+	st, err := state.Parse(exported)
 	if err != nil {
-		return deployment{}, err
+		return state.State{}, err
 	}
-	cut, adopted := state.creating(), state.unread()
-	if again := slices.Concat(state.changing(), state.begunSteps(), state.unregistered()); len(state.Pending)+len(again) > 0 {
-		ids, err := s.search(ctx, p, state, cut)
+	cut, adopted := st.Creating(), st.Unread()
+	if again := slices.Concat(st.Changing(), st.BegunSteps(), st.Unregistered()); len(st.Pending)+len(again) > 0 {
+		ids, err := s.search(ctx, p, st, cut)
 		if err != nil {
-			return deployment{}, err
+			return state.State{}, err
 		}
-		changed, err := adopt(exported, ids, again)
+		changed, err := state.Adopt(exported, ids, again)
 		if err != nil {
-			return deployment{}, err
+			return state.State{}, err
 		}
 		if err := s.replaceState(ctx, p, changed); err != nil {
-			return deployment{}, err
+			return state.State{}, err
 		}
 		for _, r := range cut {
 			if ids[r.URN] != "" {
@@ -44,27 +47,27 @@ func (s *session) settle(ctx context.Context, p *place, dead bool) (deployment, 
 			}
 		}
 	}
-	if urns := slices.Concat(adopted, state.changing()); len(urns) > 0 {
+	if urns := slices.Concat(adopted, st.Changing()); len(urns) > 0 {
 		if err := s.readAgain(ctx, p, urns, dead); err != nil {
-			return deployment{}, err
+			return state.State{}, err
 		}
-		if state, err = s.state(ctx, p); err != nil {
-			return deployment{}, err
+		if st, err = s.state(ctx, p); err != nil {
+			return state.State{}, err
 		}
 		if len(adopted) > 0 {
-			s.tellAdopted(state, adopted)
+			s.tellAdopted(st, adopted)
 		}
 	}
-	return state, nil
+	return st, nil
 }
 
 // search returns the ids of those things that exist, or may, by URN. Whether a thing exists of which the id is known shows when it is read.
-func (s *session) search(ctx context.Context, p *place, state deployment, cut []stateResource) (map[string]string, error) {
-	if len(state.Pending) == 0 {
+func (s *session) search(ctx context.Context, p *place, st state.State, cut []state.Resource) (map[string]string, error) {
+	if len(st.Pending) == 0 {
 		return nil, nil
 	}
 	message := "An earlier run was killed."
-	things := slices.DeleteFunc(slices.Clone(cut), func(r stateResource) bool { return !counted(r.Type, r.Custom) })
+	things := slices.DeleteFunc(slices.Clone(cut), func(r state.Resource) bool { return !state.Counted(r.Type, r.Custom) })
 	if n := len(things); n > 0 {
 		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(things), plural(n, "it", "them"))
 	}
@@ -76,7 +79,7 @@ func (s *session) search(ctx context.Context, p *place, state deployment, cut []
 		switch {
 		case err != nil:
 			return nil, s.unsettled(r, err)
-		case !there, w.ID != "" && state.knows(r.Type, w.ID):
+		case !there, w.ID != "" && st.Knows(r.Type, w.ID):
 		case w.ID != "":
 			ids[r.URN] = w.ID
 		default:
@@ -88,14 +91,14 @@ func (s *session) search(ctx context.Context, p *place, state deployment, cut []
 		return nil, err
 	}
 	for _, w := range ask {
-		strange := slices.DeleteFunc(found[w.URN], func(id string) bool { return state.knows(w.Type, id) })
+		strange := slices.DeleteFunc(found[w.URN], func(id string) bool { return st.Knows(w.Type, id) })
 		switch len(strange) {
 		case 0:
 		case 1:
 			ids[w.URN] = strange[0]
 		default:
 			return nil, fail(exitCannotStart, "Find out which one nothing uses, delete it in the console, and run this again.",
-				"a run was killed while it made %s, and the account has %d that it could be: %s", readable(w.URN), len(strange), strings.Join(strange, ", "))
+				"a run was killed while it made %s, and the account has %d that it could be: %s", state.Readable(w.URN), len(strange), strings.Join(strange, ", "))
 		}
 	}
 	return ids, nil
@@ -103,11 +106,11 @@ func (s *session) search(ctx context.Context, p *place, state deployment, cut []
 
 // tellCut says what a plan does not know: of what a run that was killed was making, some may exist.
 func (s *session) tellCut(ctx context.Context, p *place) error {
-	state, err := s.state(ctx, p)
+	st, err := s.state(ctx, p)
 	if err != nil {
 		return err
 	}
-	if len(state.creating()) > 0 {
+	if len(st.Creating()) > 0 {
 		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "An earlier run was killed. Some of what this plan creates may exist; " +
 			"up, destroy and refresh find that out first."})
 	}
@@ -115,16 +118,16 @@ func (s *session) tellCut(ctx context.Context, p *place) error {
 }
 
 // unsettled is for what the driver cannot decide.
-func (s *session) unsettled(r stateResource, err error) error {
+func (s *session) unsettled(r state.Resource, err error) error {
 	return fail(exitCannotStart, fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", s.op.stack),
-		"a run was killed while it made %s, and what became of it is not known: %w", readable(r.URN), err)
+		"a run was killed while it made %s, and what became of it is not known: %w", state.Readable(r.URN), err)
 }
 
 // readAgain fills in what the account shows of resources that were taken over or were being changed, and drops those that do not exist.
 func (s *session) readAgain(ctx context.Context, p *place, urns []string, dead bool) error {
 	var outside, cluster []string
 	for _, urn := range urns {
-		types, _ := splitURN(urn)
+		types, _ := state.SplitURN(urn)
 		if strings.HasPrefix(types[len(types)-1], "kubernetes:") {
 			cluster = append(cluster, urn)
 		} else {
@@ -143,9 +146,9 @@ func (s *session) readAgain(ctx context.Context, p *place, urns []string, dead b
 }
 
 // tellAdopted says what was taken over.
-func (s *session) tellAdopted(state deployment, urns []string) {
-	var exist []stateResource
-	for _, r := range state.Resources {
+func (s *session) tellAdopted(st state.State, urns []string) {
+	var exist []state.Resource
+	for _, r := range st.Resources {
 		if slices.Contains(urns, r.URN) {
 			exist = append(exist, r)
 		}
@@ -178,13 +181,13 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	state, err := parseDeployment(exported)
+	st, err := state.Parse(exported)
 	if err != nil {
 		return err
 	}
 	gone := map[string]bool{}
-	for _, r := range state.Resources {
-		if slices.Contains(urns, r.URN) && (dead || slices.Contains(r.InitErrors, interruptedCreate)) {
+	for _, r := range st.Resources {
+		if slices.Contains(urns, r.URN) && (dead || slices.Contains(r.InitErrors, state.InterruptedCreate)) {
 			gone[r.URN] = true
 		}
 	}
@@ -193,7 +196,7 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 	}
 	s.log.emit(event{Kind: kindLog, Severity: "warning",
 		Message: "The API of the cluster does not answer, so what was being made in the cluster is forgotten."})
-	without, err := withoutResources(exported, gone)
+	without, err := state.WithoutResources(exported, gone)
 	if err != nil {
 		return err
 	}
@@ -201,18 +204,26 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 }
 
 // state reads the state.
-func (s *session) state(ctx context.Context, p *place) (deployment, error) {
+func (s *session) state(ctx context.Context, p *place) (state.State, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return deployment{}, s.engine(err, newWatcher(s.log, nil, false))
+		return state.State{}, s.engine(err, newWatcher(s.log, nil, false))
 	}
-	return parseDeployment(exported)
+	return state.Parse(exported)
+}
+
+// replaceState writes a changed export back.
+func (s *session) replaceState(ctx context.Context, p *place, state []byte) error {
+	if _, err := p.pulumiWithInput(ctx, bytes.NewReader(state), "stack", "import"); err != nil {
+		return s.engine(err, newWatcher(s.log, nil, false))
+	}
+	return nil
 }
 
 // listed names resources for a person.
-func listed(resources []stateResource) string {
+func listed(resources []state.Resource) string {
 	const most = 8
-	names := mapped(resources, func(r stateResource) string { return readable(r.URN) })
+	names := mapped(resources, func(r state.Resource) string { return state.Readable(r.URN) })
 	if more := len(names) - most; more > 0 {
 		names = append(names[:most], fmt.Sprintf("%d more", more))
 	}

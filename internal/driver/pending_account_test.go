@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/state"
 )
 
 // On AWS what became of a VPC is asked of the account, by the tags of the stack, and the one that it names goes into the state.
@@ -38,8 +40,8 @@ func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := parseDeployment(text)
-	if err != nil || len(state.Resources) != 1 || state.Resources[0].ID != "vpc-1" || !slices.Equal(state.unread(), []string{urn}) {
+	st, err := state.Parse(text)
+	if err != nil || len(st.Resources) != 1 || st.Resources[0].ID != "vpc-1" || !slices.Equal(st.Unread(), []string{urn}) {
 		t.Errorf("the state became %s (%v)", text, err)
 	}
 	filters := map[string]string{}

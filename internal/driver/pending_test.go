@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // cutUp brings a stack up to a point where the driver is killed.
@@ -57,8 +58,8 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	}
 	for _, r := range stateOf(t, dir).Resources {
 		status, _ := r.Outputs["status"].(map[string]any)
-		if r.Type == releaseType && status["status"] != "deployed" {
-			t.Errorf("%s is %v", readable(r.URN), status["status"])
+		if r.Type == state.ReleaseType && status["status"] != "deployed" {
+			t.Errorf("%s is %v", state.Readable(r.URN), status["status"])
 		}
 	}
 }

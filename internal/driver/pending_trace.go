@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/state"
 )
 
 // trace is how a thing in AWS is found by what the program asked for, when nobody heard the answer.
@@ -78,7 +79,7 @@ type wanted struct {
 }
 
 // follow says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
-func follow(r stateResource, cfg *config.Config) (w wanted, found bool, err error) {
+func follow(r state.Resource, cfg *config.Config) (w wanted, found bool, err error) {
 	w = wanted{URN: r.URN, Type: r.Type}
 	switch pkg, _, _ := strings.Cut(r.Type, ":"); {
 	case !r.Custom, pkg == "command", pkg == "tls", pkg == "random", pkg == "pulumi":
@@ -115,7 +116,7 @@ func follow(r stateResource, cfg *config.Config) (w wanted, found bool, err erro
 }
 
 // tagsOf are the tags that a thing of the stack was made with: its own, and of the default tags those that no setting changes.
-func tagsOf(r stateResource, cfg *config.Config) map[string]string {
+func tagsOf(r state.Resource, cfg *config.Config) map[string]string {
 	tags := map[string]string{}
 	own, _ := r.Inputs["tags"].(map[string]any)
 	for key, value := range own {
@@ -130,9 +131,9 @@ func tagsOf(r stateResource, cfg *config.Config) map[string]string {
 }
 
 // kubernetesID is what pulumi-kubernetes calls an object or release: namespace/name, or name outside of namespaces.
-func kubernetesID(r stateResource) string {
+func kubernetesID(r state.Resource) string {
 	of := r.Inputs
-	if r.Type != releaseType {
+	if r.Type != state.ReleaseType {
 		of, _ = r.Inputs["metadata"].(map[string]any)
 	}
 	name, _ := of["name"].(string)
@@ -141,8 +142,6 @@ func kubernetesID(r stateResource) string {
 	}
 	return name
 }
-
-const releaseType = "kubernetes:helm.sh/v3:Release"
 
 var blank = regexp.MustCompile(`\{(#?)(\w+)\}`)
 

@@ -10,26 +10,27 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // stateOf reads the state of a rehearsal as it lies on the disk.
-func stateOf(t *testing.T, dir string) deployment {
+func stateOf(t *testing.T, dir string) state.State {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi", "stacks", "kubeadm-aws", "dev.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
-		Checkpoint struct{ Latest deployment }
+		Checkpoint struct{ Latest state.State }
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	state := file.Checkpoint.Latest
-	if len(state.Resources) == 0 {
+	st := file.Checkpoint.Latest
+	if len(st.Resources) == 0 {
 		t.Fatal("the state is empty")
 	}
-	return state
+	return st
 }
 
 // Everything that the program makes, with every option on, can be found again by its inputs, and nothing else is found.
@@ -45,27 +46,27 @@ func TestEverythingLeavesATrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := stateOf(t, dir)
+	st := stateOf(t, dir)
 	used := map[string]bool{}
 	world(t, dir, func(s *sandbox.Sandbox) error {
-		for _, r := range state.Resources {
+		for _, r := range st.Resources {
 			used[r.Type] = true
 			w, there, err := follow(r, cfg)
 			if err != nil {
-				t.Errorf("%s: %v", readable(r.URN), err)
+				t.Errorf("%s: %v", state.Readable(r.URN), err)
 			}
 			switch {
 			case !there:
 				if outside := strings.HasPrefix(r.Type, "aws:") || strings.HasPrefix(r.Type, "kubernetes:"); outside && !traces[r.Type].nothing {
-					t.Errorf("%s is not looked for", readable(r.URN))
+					t.Errorf("%s is not looked for", state.Readable(r.URN))
 				}
 			case w.ID != "":
 				if w.ID != r.ID {
-					t.Errorf("%s is looked for as %s, and is %s", readable(r.URN), w.ID, r.ID)
+					t.Errorf("%s is looked for as %s, and is %s", state.Readable(r.URN), w.ID, r.ID)
 				}
 			default:
 				if ids := s.AWS.Find(w.Type, w.Tags, w.Properties); !slices.Equal(ids, []string{r.ID}) {
-					t.Errorf("looking for %s (%s) finds %v", readable(r.URN), r.ID, ids)
+					t.Errorf("looking for %s (%s) finds %v", state.Readable(r.URN), r.ID, ids)
 				}
 			}
 		}

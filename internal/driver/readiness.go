@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/state"
 	check "kubeadm-aws/internal/verify"
 )
 
@@ -54,17 +55,17 @@ func (s *session) machinesOf(ctx context.Context, p *place) ([]machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.state(ctx, p)
+	st, err := s.state(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	machines, _, err := s.machines(ctx, p, state, outputs)
+	machines, _, err := s.machines(ctx, p, st, outputs)
 	return machines, err
 }
 
 // tellTroubles shows for releases that did not become ready what their pods wait for: Helm does not say it.
 func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
-	state, err := s.state(ctx, p)
+	st, err := s.state(ctx, p)
 	if err != nil || len(urns) == 0 || s.cli.Stopped() {
 		return
 	}
@@ -74,11 +75,11 @@ func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
 			return
 		}
 	}
-	for _, r := range state.Resources {
+	for _, r := range st.Resources {
 		if !slices.Contains(urns, r.URN) {
 			continue
 		}
-		namespace := r.release().namespace
+		namespace := r.Release().Namespace
 		lines := []string{"What runs in the namespace " + namespace + ":"}
 		if api != nil {
 			troubles, err := check.Troubles(ctx, api, namespace)
@@ -89,6 +90,6 @@ func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
 		}
 		lines = append(lines, fmt.Sprintf("Look at: kubectl -n %s get pods,events; everything at once: go run ./cmd/kubeadm-aws verify --stack %s --cloud %s",
 			namespace, s.op.stack, s.op.cloud))
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Resource: readable(r.URN), Message: strings.Join(lines, "\n")})
+		s.log.emit(event{Kind: kindLog, Severity: "warning", Resource: state.Readable(r.URN), Message: strings.Join(lines, "\n")})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"kubeadm-aws/internal/state"
 )
 
 // receipt is what a destroy leaves on paper.
@@ -27,7 +29,7 @@ type receipt struct {
 }
 
 // receipt proves that nothing is left, or names what is.
-func (s *session) receipt(ctx context.Context, p *place, before deployment, w *watcher) error {
+func (s *session) receipt(ctx context.Context, p *place, before state.State, w *watcher) error {
 	r := receipt{
 		Stack: s.op.stack, Cloud: s.op.cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
 		Removed: w.changes["delete"], Swept: []string{}, Kept: []string{}, Left: []string{},
@@ -52,7 +54,7 @@ func (s *session) receipt(ctx context.Context, p *place, before deployment, w *w
 	return nil
 }
 
-func (s *session) whatNextWithLeftovers(p *place, before deployment) string {
+func (s *session) whatNextWithLeftovers(p *place, before state.State) string {
 	if p.sandbox != nil {
 		return "On AWS this would cost money for ever: the order of the destroy is wrong. To start the rehearsal anew: rm -r " + relative(p.dir)
 	}
@@ -61,7 +63,7 @@ func (s *session) whatNextWithLeftovers(p *place, before deployment) string {
 }
 
 // listSandbox asks the account of a rehearsal. When it is empty, the rehearsal goes too.
-func (s *session) listSandbox(p *place, before deployment, r *receipt) {
+func (s *session) listSandbox(p *place, before state.State, r *receipt) {
 	retained := map[string]bool{}
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.ID != "" {

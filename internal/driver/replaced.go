@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/state"
 )
 
 // refuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
@@ -14,7 +15,7 @@ import (
 func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []plannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {
-		types, name := splitURN(change.URN)
+		types, name := state.SplitURN(change.URN)
 		if types[len(types)-1] == "aws:ec2/instance:Instance" && slices.Contains([]string{"replace", "delete"}, change.Op) {
 			ended[name] = change.Op
 		}

@@ -56,13 +56,13 @@ func TestAFullDiskIsRefused(t *testing.T) {
 	if err := refuseFullDisk(dir); codeOf(err) != exitBlocked || !strings.Contains(err.(*failure).next, "df -h") {
 		t.Errorf("a disk of 256 KiB: %v", err)
 	}
-	state := filepath.Join(t.TempDir(), "dev.json")
-	c := stateCopy{file: state, dir: dir}
-	write(t, state, `{"version":3}`)
+	file := filepath.Join(t.TempDir(), "dev.json")
+	c := stateCopy{file: file, dir: dir}
+	write(t, file, `{"version":3}`)
 	if err := c.save(); err != nil {
 		t.Fatal(err)
 	}
-	write(t, state, `["`+string(bytes.Repeat([]byte("x"), 1<<20))+`"]`)
+	write(t, file, `["`+string(bytes.Repeat([]byte("x"), 1<<20))+`"]`)
 	if err := c.save(); err == nil {
 		t.Error("a copy of 1 MiB fits into 256 KiB")
 	}

@@ -16,11 +16,11 @@ func sweep(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	state, err := s.state(ctx, p)
+	st, err := s.state(ctx, p)
 	if err != nil {
 		return err
 	}
-	command, there := sweepOf(state)
+	command, there := sweepOf(st)
 	if !there {
 		return fail(exitCannotStart, "Left by an earlier stack, with the id of its VPC: "+s.sweepByHand("ID"),
 			"the state of stack %s holds no network that could be swept", s.op.stack)

@@ -15,6 +15,7 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // found returns the event of a sweep with a status.
@@ -107,8 +108,8 @@ func blue(t *testing.T) *session {
 
 const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
 
-func blueState() deployment {
-	return deployment{Resources: []stateResource{
+func blueState() state.State {
+	return state.State{Resources: []state.Resource{
 		{URN: prefix + "aws:s3/bucketV2:BucketV2::backups", Type: "aws:s3/bucketV2:BucketV2", ID: "blue-backups", Custom: true, RetainOnDelete: true},
 		{URN: prefix + "command:local:Command::sweep", Type: "command:local:Command", Inputs: map[string]any{
 			"delete": sweepText, "environment": map[string]any{"AWS_REGION": "eu-west-1"},
@@ -186,11 +187,11 @@ func TestTheDriverActsAsTheRole(t *testing.T) {
 // With volumes deleted, the same volume is left, and an earlier receipt is of another stack.
 func TestWhatTheLastLookFindsIsLeft(t *testing.T) {
 	pointToAWS(t, fakeAWS)
-	s, dir, state := blue(t), t.TempDir(), blueState()
-	state.Resources[1].Inputs["delete"] = strings.Replace(sweepText, "keep", "delete", 1)
+	s, dir, st := blue(t), t.TempDir(), blueState()
+	st.Resources[1].Inputs["delete"] = strings.Replace(sweepText, "keep", "delete", 1)
 	write(t, filepath.Join(dir, "receipt-dev.json"), `{"vpc":"vpc-0","removed":[{"kind":"volume","id":"vol-0"}]}`)
 	var r receipt
-	if err := s.listAccount(t.Context(), &place{dir: dir}, state, &r); err != nil {
+	if err := s.listAccount(t.Context(), &place{dir: dir}, st, &r); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Swept) != 0 || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "volume vol-1 (8 GiB") {
@@ -211,7 +212,7 @@ func TestALastLookThatFailsIsNoSuccess(t *testing.T) {
 
 func TestAStackThatNeverHadInstancesIsNotListed(t *testing.T) {
 	var r receipt
-	if err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, deployment{}, &r); err != nil || len(r.Left) != 0 {
+	if err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, state.State{}, &r); err != nil || len(r.Left) != 0 {
 		t.Errorf("got %v, left %q", err, r.Left)
 	}
 }

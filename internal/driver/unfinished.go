@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/state"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
@@ -16,18 +18,18 @@ type unfinished struct {
 	// deletions are releases and objects that are being deleted. They would vanish after an up that found them.
 	deletions []string
 	// upgrades are releases whose upgrade was interrupted: their last revision blocks every other one.
-	upgrades []stateResource
+	upgrades []state.Resource
 	// ending are instances that are being terminated.
 	ending map[string]bool
 }
 
-func (d deployment) unfinished() unfinished {
+func unfinishedIn(d state.State) unfinished {
 	u := unfinished{ending: map[string]bool{}}
 	for _, r := range d.Resources {
-		switch status := r.status(); {
+		switch status := r.Status(); {
 		case status == "pending-install":
 			u.installs = append(u.installs, r.URN)
-		case status == "uninstalling", r.terminating():
+		case status == "uninstalling", r.Terminating():
 			u.deletions = append(u.deletions, r.URN)
 		case status == "pending-upgrade", status == "pending-rollback":
 			u.upgrades = append(u.upgrades, r)
@@ -38,42 +40,26 @@ func (d deployment) unfinished() unfinished {
 	return u
 }
 
-// status is that of a Helm release, in Helm's words.
-func (r stateResource) status() string {
-	if r.Type != releaseType {
-		return ""
-	}
-	status, _ := r.Outputs["status"].(map[string]any)
-	text, _ := status["status"].(string)
-	return text
-}
-
-// terminating reports whether the cluster is deleting an object.
-func (r stateResource) terminating() bool {
-	metadata, _ := r.Outputs["metadata"].(map[string]any)
-	return strings.HasPrefix(r.Type, "kubernetes:") && metadata["deletionTimestamp"] != nil
-}
-
 // finishUnfinished ends what an earlier run has begun, so that up makes it again from the beginning.
-func (s *session) finishUnfinished(ctx context.Context, p *place, state deployment) error {
-	u := state.unfinished()
+func (s *session) finishUnfinished(ctx context.Context, p *place, st state.State) error {
+	u := unfinishedIn(st)
 	for _, r := range u.upgrades {
-		s.info("Giving up an upgrade that was interrupted: " + r.release().String())
-		if _, err := s.deleteHelmRecords(ctx, p, r.release(), "status in (pending-upgrade,pending-rollback)"); err != nil {
-			return fail(exitFailed, "", "give up the interrupted upgrade of %s: %w", r.release(), err)
+		s.info("Giving up an upgrade that was interrupted: " + r.Release().String())
+		if _, err := s.deleteHelmRecords(ctx, p, r.Release(), "status in (pending-upgrade,pending-rollback)"); err != nil {
+			return fail(exitFailed, "", "give up the interrupted upgrade of %s: %w", r.Release(), err)
 		}
 	}
 	if len(u.upgrades) > 0 {
-		urns := mapped(u.upgrades, func(r stateResource) string { return r.URN })
+		urns := mapped(u.upgrades, func(r state.Resource) string { return r.URN })
 		if err := s.read(ctx, p, optrefresh.Target(urns)); err != nil {
 			return err
 		}
 	}
 	if len(u.installs) > 0 {
-		s.info("Removing what was installed half: " + strings.Join(mapped(u.installs, readable), ", "))
+		s.info("Removing what was installed half: " + strings.Join(mapped(u.installs, state.Readable), ", "))
 	}
 	if len(u.deletions) > 0 {
-		s.info("Deleting to the end what an earlier run began to delete: " + strings.Join(mapped(u.deletions, readable), ", "))
+		s.info("Deleting to the end what an earlier run began to delete: " + strings.Join(mapped(u.deletions, state.Readable), ", "))
 	}
 	if remove := slices.Concat(u.installs, u.deletions); len(remove) > 0 {
 		if _, err := p.Destroy(ctx, optdestroy.Target(remove), optdestroy.SuppressProgress()); err != nil {
@@ -87,7 +73,7 @@ func (s *session) finishUnfinished(ctx context.Context, p *place, state deployme
 	if err != nil {
 		return s.engine(err, newWatcher(s.log, nil, false))
 	}
-	without, err := withoutResources(exported, u.ending)
+	without, err := state.WithoutResources(exported, u.ending)
 	if err != nil {
 		return err
 	}

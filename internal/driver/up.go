@@ -20,11 +20,11 @@ func up(ctx context.Context, s *session) error {
 	}
 	defer s.close(p)
 	s.start(p)
-	state, err := s.settle(ctx, p, false)
+	st, err := s.settle(ctx, p, false)
 	if err != nil {
 		return err
 	}
-	if err := s.finishUnfinished(ctx, p, state); err != nil {
+	if err := s.finishUnfinished(ctx, p, st); err != nil {
 		return err
 	}
 	if err := s.findLost(ctx, p); err != nil {

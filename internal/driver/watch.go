@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"kubeadm-aws/internal/state"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
@@ -34,7 +36,7 @@ type watcher struct {
 	perPhase map[string]map[string]int
 	plan     []plannedChange
 	// installs are the Helm releases that the plan makes.
-	installs []helmRelease
+	installs []state.Release
 	// unready are the Helm releases that did not become ready.
 	unready []string
 	// notKnown counts the resources whose inputs are not known in a preview. The engine warns of each.
@@ -114,7 +116,7 @@ func (w *watcher) begin(m apitype.StepEventMetadata) {
 	}
 	now := w.log.now()
 	w.running[m.URN+string(m.Op)] = running{op: string(m.Op), since: now}
-	phase := phaseOf(m.URN)
+	phase := state.PhaseOf(m.URN)
 	if _, ok := w.started[phase]; !ok && isCounted(m) {
 		w.started[phase] = now
 		w.log.emit(event{Kind: kindPhase, Phase: phase, Status: "started", Total: w.planned[phase]})
@@ -134,7 +136,7 @@ func (w *watcher) end(m apitype.StepEventMetadata, status string) {
 		seconds = now.Sub(run.since).Seconds()
 		w.spans[m.URN] = span{run.since, now}
 	}
-	phase := phaseOf(m.URN)
+	phase := state.PhaseOf(m.URN)
 	if isCounted(m) && status == "done" && m.Op != apitype.OpReplace {
 		w.count(phase, m)
 	}
@@ -147,10 +149,10 @@ func (w *watcher) end(m apitype.StepEventMetadata, status string) {
 	} else if m.Old != nil {
 		inputs = m.Old.Inputs
 	}
-	if host, step, ok := hostStep(m.URN, inputs); ok {
+	if host, step, ok := state.HostStep(m.URN, inputs); ok {
 		w.log.emit(event{Kind: kindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
 	} else if isCounted(m) {
-		w.log.emit(event{Kind: kindResource, Phase: phase, Op: string(m.Op), Resource: readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.emit(event{Kind: kindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
 	}
 	if total := w.planned[phase]; total > 0 && w.done[phase] == total && isCounted(m) && status == "done" {
 		w.log.emit(event{Kind: kindPhase, Phase: phase, Status: "done", Done: total, Total: total, Seconds: now.Sub(w.started[phase]).Seconds()})
@@ -167,12 +169,12 @@ func (w *watcher) count(phase string, m apitype.StepEventMetadata) {
 	w.perPhase[phase][op]++
 	keys := append([]string(nil), m.Diffs...)
 	sort.Strings(keys)
-	if m.New != nil && m.Type == releaseType && op == string(apitype.OpCreate) {
+	if m.New != nil && m.Type == state.ReleaseType && op == string(apitype.OpCreate) {
 		name, _ := m.New.Inputs["name"].(string)
 		namespace, _ := m.New.Inputs["namespace"].(string)
-		w.installs = append(w.installs, helmRelease{namespace: namespace, name: name})
+		w.installs = append(w.installs, state.Release{Namespace: namespace, Name: name})
 	}
-	w.plan = append(w.plan, plannedChange{Op: op, Resource: readable(m.URN), URN: m.URN, Keys: keys})
+	w.plan = append(w.plan, plannedChange{Op: op, Resource: state.Readable(m.URN), URN: m.URN, Keys: keys})
 }
 
 // changes says whether an operation changes something; reading and leaving alone do not.
@@ -185,11 +187,11 @@ func changes(op apitype.OpType) bool {
 }
 
 func isCounted(m apitype.StepEventMetadata) bool {
-	state := m.New
-	if state == nil {
-		state = m.Old
+	st := m.New
+	if st == nil {
+		st = m.Old
 	}
-	return state != nil && counted(m.Type, state.Custom)
+	return st != nil && state.Counted(m.Type, st.Custom)
 }
 
 // shortOp folds the steps of a replacement into what a person calls them.
@@ -224,11 +226,11 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 	}
 	resource := ""
 	if d.URN != "" {
-		resource = readable(d.URN)
+		resource = state.Readable(d.URN)
 	}
 	if severity == "error" {
 		w.said = append(w.said, message)
-		if types, _ := splitURN(d.URN); types[len(types)-1] == releaseType {
+		if types, _ := state.SplitURN(d.URN); types[len(types)-1] == state.ReleaseType {
 			w.unready = append(w.unready, d.URN)
 		}
 	}
@@ -251,11 +253,11 @@ func (w *watcher) inFlight(now time.Time) []inFlight {
 	var all []inFlight
 	for key, r := range w.running {
 		urn := strings.TrimSuffix(key, r.op)
-		types, _ := splitURN(urn)
+		types, _ := state.SplitURN(urn)
 		if last := types[len(types)-1]; strings.HasPrefix(last, "kubeadm-aws:") || last == "pulumi:pulumi:Stack" {
 			continue // what holds others is in flight as long as any of them
 		}
-		all = append(all, inFlight{Op: r.op, Resource: readable(urn), Seconds: now.Sub(r.since).Seconds()})
+		all = append(all, inFlight{Op: r.op, Resource: state.Readable(urn), Seconds: now.Sub(r.since).Seconds()})
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Seconds > all[j].Seconds })
 	return all
@@ -274,7 +276,7 @@ func (w *watcher) planEvent() event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := event{Kind: kindPlan, Changes: w.changes, Plan: w.plan}
-	for _, phase := range phases {
+	for _, phase := range state.Phases {
 		if c := w.perPhase[phase]; len(c) > 0 {
 			e.Phases = append(e.Phases, phaseChanges{Phase: phase, Changes: c})
 		}

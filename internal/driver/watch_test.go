@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"kubeadm-aws/internal/state"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
@@ -27,11 +29,11 @@ func newTestLog(to reporter) (*log, *clock) {
 }
 
 func metadata(op apitype.OpType, urn string, inputs map[string]any) apitype.StepEventMetadata {
-	types, _ := splitURN(urn)
-	state := &apitype.StepEventStateMetadata{URN: urn, Inputs: inputs, Custom: !strings.HasPrefix(types[len(types)-1], "kubeadm-aws:")}
-	m := apitype.StepEventMetadata{Op: op, URN: urn, Type: types[len(types)-1], New: state}
+	types, _ := state.SplitURN(urn)
+	st := &apitype.StepEventStateMetadata{URN: urn, Inputs: inputs, Custom: !strings.HasPrefix(types[len(types)-1], "kubeadm-aws:")}
+	m := apitype.StepEventMetadata{Op: op, URN: urn, Type: types[len(types)-1], New: st}
 	if op == apitype.OpDelete {
-		m.New, m.Old = nil, state
+		m.New, m.Old = nil, st
 	}
 	return m
 }
@@ -59,7 +61,7 @@ const (
 func TestWatcherTellsPhasesAndHosts(t *testing.T) {
 	var r recorder
 	l, clock := newTestLog(&r)
-	w := newWatcher(l, map[string]int{phaseInfra: 2, phaseCluster: 1}, false)
+	w := newWatcher(l, map[string]int{state.PhaseInfra: 2, state.PhaseCluster: 1}, false)
 	step := func(e events.EngineEvent) { clock.at = clock.at.Add(time.Second); w.take(e) }
 	step(began(apitype.OpCreate, network))
 	step(began(apitype.OpCreate, vpc))
@@ -111,7 +113,7 @@ func TestPreviewBecomesAPlan(t *testing.T) {
 	if plan.Changes["create"] != 1 || plan.Changes["replace"] != 1 || len(plan.Plan) != 2 || strings.Join(plan.Plan[1].Keys, " ") != "ami userData" {
 		t.Errorf("plan is %+v", plan)
 	}
-	if len(plan.Phases) != 1 || plan.Phases[0].Phase != phaseInfra {
+	if len(plan.Phases) != 1 || plan.Phases[0].Phase != state.PhaseInfra {
 		t.Errorf("phases are %+v", plan.Phases)
 	}
 }
@@ -142,7 +144,7 @@ func TestWarningsAreToldOnceAndErrorsCounted(t *testing.T) {
 func TestWatcherSaysWhatTakesLong(t *testing.T) {
 	var r recorder
 	l, clock := newTestLog(&r)
-	w := newWatcher(l, map[string]int{phaseCluster: 3}, false)
+	w := newWatcher(l, map[string]int{state.PhaseCluster: 3}, false)
 	w.take(began(apitype.OpCreate, join))
 	w.take(began(apitype.OpCreate, network))
 	clock.at = clock.at.Add(quiet - time.Second)
@@ -182,12 +184,12 @@ func TestTextIsReadable(t *testing.T) {
 	code := exitFailed
 	for _, e := range []event{
 		{Kind: kindStart, Command: "up", Stack: "dev", Cloud: cloudSandbox, State: ".sandbox/dev/state"},
-		{Kind: kindPlan, Changes: map[string]int{"create": 1, "update": 1}, Phases: []phaseChanges{{phaseInfra, map[string]int{"create": 1}}, {phaseCluster, map[string]int{"update": 1}}},
+		{Kind: kindPlan, Changes: map[string]int{"create": 1, "update": 1}, Phases: []phaseChanges{{state.PhaseInfra, map[string]int{"create": 1}}, {state.PhaseCluster, map[string]int{"update": 1}}},
 			Plan: []plannedChange{{Op: "create", Resource: "dev (Vpc)"}, {Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
-		{Kind: kindPhase, Phase: phaseInfra, Status: "started", Total: 1},
+		{Kind: kindPhase, Phase: state.PhaseInfra, Status: "started", Total: 1},
 		{Kind: kindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4, Time: at.Add(75 * time.Second)},
 		{Kind: kindHost, Host: "worker-1", Step: "prepare", Status: "done", Op: "delete", Time: at.Add(75 * time.Second)},
-		{Kind: kindPhase, Phase: phaseInfra, Status: "done", Total: 1, Seconds: 61},
+		{Kind: kindPhase, Phase: state.PhaseInfra, Status: "done", Total: 1, Seconds: 61},
 		{Kind: kindWaiting, Seconds: 130, InFlight: []inFlight{{"create", "master-init (Command)", 42}}},
 		{Kind: kindLog, Severity: "error", Resource: "worker-1-join (Command)", Message: "no route\nto host"},
 		{Kind: kindResource, Op: "create", Resource: "dev (Vpc)", Status: "failed", Time: at.Add(time.Second)},
@@ -228,18 +230,5 @@ Run it again.
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}
-
-func TestPhasesComeFromTheComponents(t *testing.T) {
-	for urn, want := range map[string]string{
-		vpc: phaseInfra, join: phaseCluster, release: phaseAddons,
-		prefix + "aws:s3/bucket:Bucket::loose":           phaseInfra,
-		prefix + "random:index/randomId:RandomId::loose": phaseOther,
-		"not a urn": phaseOther,
-	} {
-		if got := phaseOf(urn); got != want {
-			t.Errorf("phase of %s is %s, want %s", urn, got, want)
-		}
 	}
 }

@@ -1,22 +1,22 @@
-package driver
+// Package state is the model of a stack's state: what the driver reads from it and changes in it.
+package state
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 )
 
-// deployment is what the driver needs to know of a state.
-type deployment struct {
-	Resources []stateResource `json:"resources"`
+// State is what the driver needs to know of a state.
+type State struct {
+	Resources []Resource `json:"resources"`
 	Pending   []struct {
-		Type     string        `json:"type"`
-		Resource stateResource `json:"resource"`
+		Type     string   `json:"type"`
+		Resource Resource `json:"resource"`
 	} `json:"pending_operations"`
 }
 
-type stateResource struct {
+type Resource struct {
 	URN                  string              `json:"urn"`
 	Type                 string              `json:"type"`
 	ID                   string              `json:"id"`
@@ -36,19 +36,19 @@ type stateResource struct {
 	InitErrors           []string            `json:"initErrors"`
 }
 
-// parseDeployment reads a stack export.
-func parseDeployment(text []byte) (deployment, error) {
+// Parse reads a stack export.
+func Parse(text []byte) (State, error) {
 	var exported struct {
-		Deployment deployment `json:"deployment"`
+		Deployment State `json:"deployment"`
 	}
 	if err := json.Unmarshal(text, &exported); err != nil {
-		return deployment{}, fmt.Errorf("read the state: %w", err)
+		return State{}, fmt.Errorf("read the state: %w", err)
 	}
 	return exported.Deployment, nil
 }
 
-// decodeState reads a stack export so that it can be changed and written back.
-func decodeState(exported []byte) (map[string]any, error) {
+// decode reads a stack export so that it can be changed and written back.
+func decode(exported []byte) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(exported))
 	decoder.UseNumber() // numbers go back as they were
 	var state map[string]any
@@ -56,12 +56,4 @@ func decodeState(exported []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("read the state: %w", err)
 	}
 	return state, nil
-}
-
-// replaceState writes a changed export back.
-func (s *session) replaceState(ctx context.Context, p *place, state []byte) error {
-	if _, err := p.pulumiWithInput(ctx, bytes.NewReader(state), "stack", "import"); err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package driver
+package state
 
 import (
 	"encoding/json"
@@ -10,50 +10,50 @@ import (
 
 // Marks of resources in the state that have not been read since a run was killed. The engine updates what is marked.
 const (
-	// interruptedCreate marks a resource that was taken over into the state.
-	interruptedCreate = "its making was cut off"
+	// InterruptedCreate marks a resource that was taken over into the state.
+	InterruptedCreate = "its making was cut off"
 	// interruptedChange marks a resource that a run had begun to change or to delete.
 	interruptedChange = "a change of it was cut off"
 )
 
-// creating are the resources that a run which was killed had begun to make, each once.
-func (d deployment) creating() []stateResource {
-	var all []stateResource
+// Creating are the resources that a run which was killed had begun to make, each once.
+func (d State) Creating() []Resource {
+	var all []Resource
 	for _, op := range d.Pending {
-		if op.Type == "creating" && !slices.ContainsFunc(all, func(r stateResource) bool { return r.URN == op.Resource.URN }) {
+		if op.Type == "creating" && !slices.ContainsFunc(all, func(r Resource) bool { return r.URN == op.Resource.URN }) {
 			all = append(all, op.Resource)
 		}
 	}
 	return all
 }
 
-// changing are the resources that such a run had begun to change or to delete, and that a provider can read: whether it did
+// Changing are the resources that such a run had begun to change or to delete, and that a provider can read: whether it did
 // is not known.
-func (d deployment) changing() []string {
-	return d.begun(func(r stateResource) bool {
+func (d State) Changing() []string {
+	return d.begun(func(r Resource) bool {
 		return strings.HasPrefix(r.Type, "aws:") || strings.HasPrefix(r.Type, "kubernetes:")
 	})
 }
 
-// begunSteps are the steps on hosts that such a run had begun to change or to take back. Running them again is how to find out.
-func (d deployment) begunSteps() []string {
-	return d.begun(func(r stateResource) bool { return strings.HasPrefix(r.Type, "command:") })
+// BegunSteps are the steps on hosts that such a run had begun to change or to take back. Running them again is how to find out.
+func (d State) BegunSteps() []string {
+	return d.begun(func(r Resource) bool { return strings.HasPrefix(r.Type, "command:") })
 }
 
-// unregistered are the join steps of workers whose node step was deleted, or may be. That delete takes the Node out of the
+// Unregistered are the join steps of workers whose node step was deleted, or may be. That delete takes the Node out of the
 // cluster, and a kubelet that goes on running registers its Node only when it starts. The join step restarts it.
-func (d deployment) unregistered() []string {
+func (d State) Unregistered() []string {
 	registered := map[string]bool{}
-	begun := d.begunSteps()
+	begun := d.BegunSteps()
 	for _, r := range d.Resources {
-		node, step, ok := hostStep(r.URN, r.Inputs)
+		node, step, ok := HostStep(r.URN, r.Inputs)
 		if ok && step == "node" && !r.Delete && !r.PendingReplacement && !slices.Contains(begun, r.URN) {
 			registered[node] = true
 		}
 	}
 	var urns []string
 	for _, r := range d.Resources {
-		node, step, ok := hostStep(r.URN, r.Inputs)
+		node, step, ok := HostStep(r.URN, r.Inputs)
 		if ok && step == "join" && !r.Delete && !registered[node] {
 			urns = append(urns, r.URN)
 		}
@@ -61,10 +61,10 @@ func (d deployment) unregistered() []string {
 	return urns
 }
 
-func (d deployment) begun(of func(stateResource) bool) []string {
+func (d State) begun(of func(Resource) bool) []string {
 	var urns []string
 	for _, op := range d.Pending {
-		exists := slices.ContainsFunc(d.Resources, func(r stateResource) bool { return r.URN == op.Resource.URN })
+		exists := slices.ContainsFunc(d.Resources, func(r Resource) bool { return r.URN == op.Resource.URN })
 		if op.Type != "creating" && exists && of(op.Resource) && !slices.Contains(urns, op.Resource.URN) {
 			urns = append(urns, op.Resource.URN)
 		}
@@ -72,11 +72,11 @@ func (d deployment) begun(of func(stateResource) bool) []string {
 	return urns
 }
 
-// unread are the resources that an earlier run took over and did not get to read.
-func (d deployment) unread() []string {
+// Unread are the resources that an earlier run took over and did not get to read.
+func (d State) Unread() []string {
 	var urns []string
 	for _, r := range d.Resources {
-		interrupted := slices.Contains(r.InitErrors, interruptedCreate) || slices.Contains(r.InitErrors, interruptedChange)
+		interrupted := slices.Contains(r.InitErrors, InterruptedCreate) || slices.Contains(r.InitErrors, interruptedChange)
 		if interrupted && !strings.HasPrefix(r.Type, "command:") {
 			urns = append(urns, r.URN)
 		}
@@ -84,22 +84,22 @@ func (d deployment) unread() []string {
 	return urns
 }
 
-// knows reports whether the state has a thing of this type and id.
-func (d deployment) knows(typ, id string) bool {
-	return slices.ContainsFunc(d.Resources, func(r stateResource) bool { return r.Type == typ && r.ID == id })
+// Knows reports whether the state has a thing of this type and id.
+func (d State) Knows(typ, id string) bool {
+	return slices.ContainsFunc(d.Resources, func(r Resource) bool { return r.Type == typ && r.ID == id })
 }
 
-// adopt makes resources in the state of creates that were cut off and have an id in ids, by URN, and drops all such creates.
+// Adopt makes resources in the state of creates that were cut off and have an id in ids, by URN, and drops all such creates.
 // What the account shows of the resources has to be read afterwards; until then they are marked, and so are the resources in
 // again, of which it is not known what a run made of them: the engine updates what is marked. The notes of the run go.
-func adopt(exported []byte, ids map[string]string, again []string) ([]byte, error) {
-	state, err := decodeState(exported)
+func Adopt(exported []byte, ids map[string]string, again []string) ([]byte, error) {
+	state, err := decode(exported)
 	if err != nil {
 		return nil, err
 	}
-	deployment, _ := state["deployment"].(map[string]any)
-	resources, _ := deployment["resources"].([]any)
-	pending, _ := deployment["pending_operations"].([]any)
+	State, _ := state["deployment"].(map[string]any)
+	resources, _ := State["resources"].([]any)
+	pending, _ := State["pending_operations"].([]any)
 	for _, entry := range resources {
 		if r, _ := entry.(map[string]any); slices.Contains(again, fmt.Sprint(r["urn"])) {
 			r["initErrors"] = []any{interruptedChange}
@@ -115,8 +115,8 @@ func adopt(exported []byte, ids map[string]string, again []string) ([]byte, erro
 			resources = insert(resources, made(r, id))
 		}
 	}
-	deployment["resources"] = resources
-	delete(deployment, "pending_operations")
+	State["resources"] = resources
+	delete(State, "pending_operations")
 	return json.Marshal(state)
 }
 
@@ -127,7 +127,7 @@ func made(r map[string]any, id string) map[string]any {
 	if typ, _ := r["type"].(string); strings.HasPrefix(typ, "kubernetes:") {
 		outputs["__inputs"] = inputs // pulumi-kubernetes takes a release without them for one that it is to import
 	}
-	r["id"], r["outputs"], r["initErrors"] = id, outputs, []any{interruptedCreate}
+	r["id"], r["outputs"], r["initErrors"] = id, outputs, []any{InterruptedCreate}
 	return r
 }
 

@@ -1,4 +1,4 @@
-package driver
+package state
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 func TestAdopt(t *testing.T) {
 	const vpcURN, subnet, object = prefix + "aws:ec2/vpc:Vpc::v", prefix + "aws:ec2/subnet:Subnet::s", prefix + "kubernetes:core/v1:Namespace::n"
 	resource := func(urn, rest string) string {
-		types, _ := splitURN(urn)
+		types, _ := SplitURN(urn)
 		return fmt.Sprintf(`{"urn":%q,"type":%q,"custom":true%s}`, urn, types[len(types)-1], rest)
 	}
 	creating := func(urn, rest string) string { return `{"type":"creating","resource":` + resource(urn, rest) + `}` }
@@ -37,17 +37,17 @@ func TestAdopt(t *testing.T) {
 			creating(vpcURN, secret("def")), map[string]string{vpcURN: "vpc-1"}, []string{"v vpc-2 false", "s subnet-1 false", "v vpc-1 true"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			text, err := adopt([]byte(`{"version":3,"deployment":{"resources":[`+tt.resources+`],"pending_operations":[`+tt.pending+`]}}`), tt.ids, nil)
+			text, err := Adopt([]byte(`{"version":3,"deployment":{"resources":[`+tt.resources+`],"pending_operations":[`+tt.pending+`]}}`), tt.ids, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			after, err := parseDeployment(text)
+			after, err := Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
 			for _, r := range after.Resources {
-				_, name := splitURN(r.URN)
+				_, name := SplitURN(r.URN)
 				got = append(got, fmt.Sprintf("%s %s %v", name, r.ID, r.Delete))
 			}
 			if !slices.Equal(got, tt.want) || len(after.Pending) > 0 {
@@ -57,18 +57,18 @@ func TestAdopt(t *testing.T) {
 	}
 
 	// What it becomes is known from its inputs only, and marked as such.
-	text, err := adopt([]byte(`{"deployment":{"resources":[],"pending_operations":[`+creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`)+`]}}`),
+	text, err := Adopt([]byte(`{"deployment":{"resources":[],"pending_operations":[`+creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`)+`]}}`),
 		map[string]string{object: "n"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := parseDeployment(text)
+	after, err := Parse(text)
 	if err != nil || len(after.Resources) != 1 {
 		t.Fatalf("the state is %s (%v)", text, err)
 	}
 	r := after.Resources[0]
 	metadata, _ := r.Outputs["metadata"].(map[string]any)
-	if r.Outputs["__inputs"] == nil || metadata["name"] != "n" || metadata["__defaults"] != nil || !slices.Equal(after.unread(), []string{object}) {
+	if r.Outputs["__inputs"] == nil || metadata["name"] != "n" || metadata["__defaults"] != nil || !slices.Equal(after.Unread(), []string{object}) {
 		t.Errorf("it became %+v", r)
 	}
 	if !strings.Contains(string(text), "12345678901234567890") {

@@ -1,4 +1,4 @@
-package driver
+package state
 
 import (
 	"regexp"
@@ -7,16 +7,16 @@ import (
 
 // The phases of a run, in the order of the layers. A resource belongs to the one whose component it is a child of.
 const (
-	phaseInfra   = "infra"
-	phaseCluster = "cluster"
-	phaseAddons  = "add-ons"
-	phaseOther   = "other"
+	PhaseInfra   = "infra"
+	PhaseCluster = "cluster"
+	PhaseAddons  = "add-ons"
+	PhaseOther   = "other"
 )
 
-var phases = []string{phaseInfra, phaseCluster, phaseAddons, phaseOther}
+var Phases = []string{PhaseInfra, PhaseCluster, PhaseAddons, PhaseOther}
 
-// splitURN returns the type chain (outermost component first, never empty) and the name of a URN.
-func splitURN(urn string) (types []string, name string) {
+// SplitURN returns the type chain (outermost component first, never empty) and the name of a URN.
+func SplitURN(urn string) (types []string, name string) {
 	// urn:pulumi:<stack>::<project>::<type$type$type>::<name>; the name may itself hold "::".
 	parts := strings.SplitN(urn, "::", 4)
 	if len(parts) < 4 {
@@ -25,9 +25,9 @@ func splitURN(urn string) (types []string, name string) {
 	return strings.Split(parts[2], "$"), parts[3]
 }
 
-// phaseOf is the phase of a resource, from the components around it.
-func phaseOf(urn string) string {
-	types, _ := splitURN(urn)
+// PhaseOf is the phase of a resource, from the components around it.
+func PhaseOf(urn string) string {
+	types, _ := SplitURN(urn)
 	for _, t := range types {
 		layer, ours := strings.CutPrefix(t, "kubeadm-aws:")
 		if !ours {
@@ -35,37 +35,37 @@ func phaseOf(urn string) string {
 		}
 		switch layer, _, _ := strings.Cut(layer, ":"); layer {
 		case "infra":
-			return phaseInfra
+			return PhaseInfra
 		case "cluster":
-			return phaseCluster
+			return PhaseCluster
 		case "addons":
-			return phaseAddons
+			return PhaseAddons
 		}
 	}
 	if strings.HasPrefix(types[len(types)-1], "aws:") {
-		return phaseInfra
+		return PhaseInfra
 	}
-	return phaseOther
+	return PhaseOther
 }
 
-// readable is a resource as a person names it: its name and the last word of its type.
-func readable(urn string) string {
-	types, name := splitURN(urn)
+// Readable is a resource as a person names it: its name and the last word of its type.
+func Readable(urn string) string {
+	types, name := SplitURN(urn)
 	t := types[len(types)-1]
 	return name + " (" + t[strings.LastIndex(t, ":")+1:] + ")"
 }
 
-// counted says whether a resource is one that a person would count: not a component, a provider or the stack itself.
-func counted(typ string, custom bool) bool {
+// Counted says whether a resource is one that a person would count: not a component, a provider or the stack itself.
+func Counted(typ string, custom bool) bool {
 	return custom && !strings.HasPrefix(typ, "pulumi:")
 }
 
 var stepWords = regexp.MustCompile(`\bSTEP='?([\w-]+)'?\s+NODE='?([\w.-]+)'?`)
 
-// hostStep finds which step on which host a resource is: an instance, which is named after its node, or a
+// HostStep finds which step on which host a resource is: an instance, which is named after its node, or a
 // command whose text names them.
-func hostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
-	types, name := splitURN(urn)
+func HostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
+	types, name := SplitURN(urn)
 	switch types[len(types)-1] {
 	case "aws:ec2/instance:Instance":
 		return name, "instance", true
