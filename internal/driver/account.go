@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -33,11 +34,11 @@ func (s *session) listAccount(ctx context.Context, p *place, before state.State,
 	case err == nil && earlier.vpc == command.flag("vpc"):
 		r.Swept = earlier.Removed
 	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return fail(exitFailed, "", "%w", err)
+		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	found, err := s.runSweep(ctx, p, command, true)
 	if err != nil {
-		return fail(exitFailed, "Look by hand: "+s.sweepByHand(command.flag("vpc")),
+		return report.Fail(report.ExitFailed, "Look by hand: "+s.sweepByHand(command.flag("vpc")),
 			"everything in the state is destroyed, but the last look into the account failed: %w", err)
 	}
 	r.Kept = append(r.Kept, found.Kept...)

@@ -1,6 +1,10 @@
 package driver
 
-import "context"
+import (
+	"context"
+
+	"kubeadm-aws/internal/report"
+)
 
 // cancel removes the lock that a dead run left in the backend. Opening a rehearsal does that by itself.
 func cancel(ctx context.Context, s *session) error {
@@ -16,7 +20,7 @@ func cancel(ctx context.Context, s *session) error {
 		return err
 	}
 	if err := p.Cancel(ctx); err != nil {
-		return fail(exitFailed, "", "%s", shortened(err))
+		return report.Fail(report.ExitFailed, "", "%s", report.Shortened(err))
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 
+	"kubeadm-aws/internal/report"
+
 	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3"
 )
@@ -55,7 +57,7 @@ func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
 		if _, err := os.Stat(path); err != nil {
 			path, err = exec.LookPath("pulumi")
 			if err != nil {
-				return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
+				return nil, report.Fail(report.ExitCannotStart, "Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
 					"no pulumi CLI on PATH")
 			}
 		}
@@ -64,11 +66,11 @@ func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
 	cmd.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true")
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fail(exitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w", path, err)
+		return nil, report.Fail(report.ExitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w", path, err)
 	}
 	version, err := semver.ParseTolerant(strings.TrimSpace(string(out)))
 	if err != nil || version.LT(sdk.Version) {
-		return nil, fail(exitCannotStart, "Run tools/pulumi.sh: it finds or builds a CLI that is new enough.",
+		return nil, report.Fail(report.ExitCannotStart, "Run tools/pulumi.sh: it finds or builds a CLI that is new enough.",
 			"%s is version %s, and v%s is needed", path, strings.TrimSpace(string(out)), sdk.Version)
 	}
 	return &pulumiCLI{path: path, version: version, keep: func(string) bool { return true }}, nil

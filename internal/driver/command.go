@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kubeadm-aws/internal/report"
 )
 
 // operation is what the command line asks for.
 type operation struct {
-	command, stack, cloud string
+	report.Subject
 	// dir is the project's directory, absolute.
 	dir  string
 	json bool
@@ -82,8 +84,8 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	var op operation
 	flags := flag.NewFlagSet("kubeadm-aws", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&op.stack, "stack", "", "the `name` of the stack: Pulumi.<name>.yaml")
-	flags.StringVar(&op.cloud, "cloud", cloudSandbox, "`where`: sandbox (simulated), hosts (docker on this machine) or aws")
+	flags.StringVar(&op.Stack, "stack", "", "the `name` of the stack: Pulumi.<name>.yaml")
+	flags.StringVar(&op.Cloud, "cloud", report.CloudSandbox, "`where`: sandbox (simulated), hosts (docker on this machine) or aws")
 	flags.StringVar(&op.dir, "dir", ".", "the project's `directory`")
 	flags.BoolVar(&op.json, "json", false, "print one JSON event per line")
 	flags.StringVar(new(string), "o", "", "`text` or json")
@@ -111,7 +113,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	if err := flags.Parse(args[1:]); err != nil {
 		return op, nil, flags, err
 	}
-	op.command = commands[i].name
+	op.Command = commands[i].name
 	if flags.NArg() > 0 {
 		return op, nil, flags, fmt.Errorf("%q is not a flag; flags start with --", flags.Arg(0))
 	}
@@ -122,14 +124,14 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	default:
 		return op, nil, flags, fmt.Errorf("-o %s: text or json", format)
 	}
-	if op.stack == "" {
+	if op.Stack == "" {
 		return op, nil, flags, fmt.Errorf("--stack is missing%s", knownStacks(op.dir))
 	}
-	if strings.ContainsAny(op.stack, "/\\") || op.stack == "." || op.stack == ".." {
-		return op, nil, flags, fmt.Errorf("--stack %s: the plain name, without organisation or project", op.stack)
+	if strings.ContainsAny(op.Stack, "/\\") || op.Stack == "." || op.Stack == ".." {
+		return op, nil, flags, fmt.Errorf("--stack %s: the plain name, without organisation or project", op.Stack)
 	}
-	if !slices.Contains([]string{cloudSandbox, cloudHosts, cloudAWS}, op.cloud) {
-		return op, nil, flags, fmt.Errorf("--cloud %s: sandbox, hosts or aws", op.cloud)
+	if !slices.Contains([]string{report.CloudSandbox, report.CloudHosts, report.CloudAWS}, op.Cloud) {
+		return op, nil, flags, fmt.Errorf("--cloud %s: sandbox, hosts or aws", op.Cloud)
 	}
 	dir, err := filepath.Abs(op.dir)
 	if err != nil {

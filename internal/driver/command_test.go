@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"kubeadm-aws/internal/report"
 )
 
 // project is a directory with the settings of this repository's dev stack, changed by edits ("old", "new", ...).
@@ -48,11 +51,11 @@ func drive(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 // events parses the lines of --json.
-func parseEvents(t *testing.T, text string) []event {
+func parseEvents(t *testing.T, text string) []report.Event {
 	t.Helper()
-	var all []event
+	var all []report.Event
 	for line := range strings.Lines(text) {
-		var e event
+		var e report.Event
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("not a JSON event: %q: %v", line, err)
 		}
@@ -76,15 +79,15 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		{"verify --stack dev --wait soon", "invalid value"},
 	} {
 		code, stdout, stderr := drive(t, strings.Fields(tt.args)...)
-		if code != exitUsage || !strings.Contains(stderr, tt.says) || stdout != "" {
-			t.Errorf("kubeadm-aws %s: exit %d, %q; want exit %d with %q", tt.args, code, stderr, exitUsage, tt.says)
+		if code != report.ExitUsage || !strings.Contains(stderr, tt.says) || stdout != "" {
+			t.Errorf("kubeadm-aws %s: exit %d, %q; want exit %d with %q", tt.args, code, stderr, report.ExitUsage, tt.says)
 		}
 	}
 }
 
 func TestHelpNamesEveryCommandAndCode(t *testing.T) {
 	code, stdout, _ := drive(t, "help")
-	if code != exitOK {
+	if code != report.ExitOK {
 		t.Errorf("help exits %d", code)
 	}
 	for _, c := range commands {
@@ -103,8 +106,8 @@ func TestBadSettingsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	t.Setenv("PULUMI", "/nowhere/pulumi") // would fail if it were started
 	dir := project(t, "name: platform-dev", "name: Platform_Dev", "region: eu-central-1", "region: nowhere")
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitInvalid {
-		t.Fatalf("exit %d, want %d:\n%s", code, exitInvalid, stdout)
+	if code != report.ExitInvalid {
+		t.Fatalf("exit %d, want %d:\n%s", code, report.ExitInvalid, stdout)
 	}
 	for _, want := range []string{"kubeadm-aws:cluster.name", "aws:region", "Platform_Dev", "instead:", "2 settings are refused", "Mend Pulumi.dev.yaml"} {
 		if !strings.Contains(stdout, want) {
@@ -113,7 +116,7 @@ func TestBadSettingsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir, "--json")
 	events := parseEvents(t, stdout)
-	if code != exitInvalid || len(events) != 3 || events[0].Kind != kindInvalid || events[2].Kind != kindResult || *events[2].Code != exitInvalid {
+	if code != report.ExitInvalid || len(events) != 3 || events[0].Kind != report.KindInvalid || events[2].Kind != report.KindResult || *events[2].Code != report.ExitInvalid {
 		t.Errorf("exit %d, events %+v", code, events)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".sandbox")); !os.IsNotExist(err) {
@@ -129,7 +132,7 @@ func TestPlaceholdersAreRefusedOnAWS(t *testing.T) {
 		refused bool
 	}{{"up", true}, {"preview", true}, {"rebuild", true}, {"outputs", false}} {
 		code, stdout, _ := drive(t, tt.command, "--stack", "dev", "--cloud", "aws", "--yes", "--dir", dir)
-		if (code == exitInvalid) != tt.refused {
+		if (code == report.ExitInvalid) != tt.refused {
 			t.Errorf("%s with addresses for documentation exits %d:\n%s", tt.command, code, stdout)
 		}
 		if tt.refused && !(strings.Contains(stdout, "kubeadm-aws:access.adminCidrs") && strings.Contains(stdout, "checkip")) {
@@ -143,7 +146,7 @@ var reachable = []string{"adminCidrs: [203.0.113.0/24]", "adminCidrs: [9.9.9.9/3
 
 func TestStackWithoutSettingsIsRefused(t *testing.T) {
 	code, stdout, _ := drive(t, "up", "--stack", "qa", "--dir", project(t))
-	if code != exitInvalid || !strings.Contains(stdout, "Pulumi.qa.yaml does not exist") {
+	if code != report.ExitInvalid || !strings.Contains(stdout, "Pulumi.qa.yaml does not exist") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -155,7 +158,7 @@ func TestCLIThatIsTooOldIsNamed(t *testing.T) {
 	}
 	t.Setenv("PULUMI", path)
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", project(t))
-	if code != exitCannotStart || !strings.Contains(stdout, "v3.100.0") || !strings.Contains(stdout, "tools/pulumi.sh") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "v3.100.0") || !strings.Contains(stdout, "tools/pulumi.sh") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -163,7 +166,7 @@ func TestCLIThatIsTooOldIsNamed(t *testing.T) {
 func TestMissingStackOnAWSSaysHowToMakeIt(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) echo "error: no stack named 'dev' found" >&2; exit 255;;`)
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t, reachable...))
-	if code != exitCannotStart || !strings.Contains(stdout, "pulumi stack init dev") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "pulumi stack init dev") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -175,8 +178,8 @@ func TestLockOfAnotherRunIsNamed(t *testing.T) {
 *preview*) echo "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with pulumi cancel." >&2
   echo "  s3://state/.pulumi/locks/organization/kubeadm-aws/dev/1.json: created by ci@runner-7 (pid 42) at 2026-06-01T10:00:00Z" >&2; exit 255;;`)
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", project(t, reachable...))
-	if code != exitLocked {
-		t.Fatalf("exit %d, want %d: %s", code, exitLocked, stdout)
+	if code != report.ExitLocked {
+		t.Fatalf("exit %d, want %d: %s", code, report.ExitLocked, stdout)
 	}
 	for _, want := range []string{"another run holds the stack dev", "ci@runner-7 (pid 42)", "kubeadm-aws cancel --stack dev --cloud aws"} {
 		if !strings.Contains(stdout, want) {
@@ -190,7 +193,7 @@ func TestEngineFailureIsShownOnce(t *testing.T) {
 *"stack export"*) echo "{}";;
 *preview*) echo "noise"; echo "error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE" >&2; exit 255;;`)
 	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--cloud", "aws", "--dir", project(t, reachable...))
-	if code != exitCannotStart || strings.Count(stdout, "passphrase must be set") != 1 || strings.Contains(stdout, "noise") ||
+	if code != report.ExitCannotStart || strings.Count(stdout, "passphrase must be set") != 1 || strings.Contains(stdout, "noise") ||
 		!strings.Contains(stdout, "Set PULUMI_CONFIG_PASSPHRASE") || strings.Contains(stdout, "Run the same command again") {
 		t.Errorf("exit %d:\n%s", code, stdout)
 	}
@@ -199,7 +202,7 @@ func TestEngineFailureIsShownOnce(t *testing.T) {
 func TestJSONNeedsYesOnAWS(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) ;;`)
 	code, stdout, _ := drive(t, "refresh", "--stack", "dev", "--cloud", "aws", "--json", "--dir", project(t))
-	if code != exitUsage || !strings.Contains(stdout, "--yes") {
+	if code != report.ExitUsage || !strings.Contains(stdout, "--yes") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -207,7 +210,7 @@ func TestJSONNeedsYesOnAWS(t *testing.T) {
 func TestVerifyOfAModelIsRefused(t *testing.T) {
 	fakeCLI(t, "")
 	code, stdout, _ := drive(t, "verify", "--stack", "dev", "--dir", project(t))
-	if code != exitUsage || !strings.Contains(stdout, "--cloud hosts") {
+	if code != report.ExitUsage || !strings.Contains(stdout, "--cloud hosts") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -221,12 +224,12 @@ func write(t *testing.T, path, text string) {
 
 func TestNextStepsAreThoseOfThePlace(t *testing.T) {
 	for cloud, want := range map[string]string{
-		cloudSandbox: "go run ./cmd/kubeadm-aws destroy --stack dev ",
-		cloudHosts:   "go run ./cmd/kubeadm-aws verify --stack dev --cloud hosts",
-		cloudAWS:     "go run ./cmd/kubeadm-aws outputs --stack dev --cloud aws --output kubeconfig --show-secrets > kubeconfig",
+		report.CloudSandbox: "go run ./cmd/kubeadm-aws destroy --stack dev ",
+		report.CloudHosts:   "go run ./cmd/kubeadm-aws verify --stack dev --cloud hosts",
+		report.CloudAWS:     "go run ./cmd/kubeadm-aws outputs --stack dev --cloud aws --output kubeconfig --show-secrets > kubeconfig",
 	} {
-		text := fmt.Sprint(nextSteps(operation{stack: "dev", cloud: cloud}, "blue"))
-		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") || strings.Contains(text, "kubectl") != (cloud != cloudSandbox) {
+		text := fmt.Sprint(nextSteps(operation{Subject: report.Subject{Stack: "dev", Cloud: cloud}}, "blue"))
+		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") || strings.Contains(text, "kubectl") != (cloud != report.CloudSandbox) {
 			t.Errorf("%s: next is %s, want %q", cloud, text, want)
 		}
 	}
@@ -235,8 +238,8 @@ func TestNextStepsAreThoseOfThePlace(t *testing.T) {
 func TestQuestionsAreAnsweredOneByOne(t *testing.T) {
 	s := blue(t)
 	s.in, s.out = bufio.NewReader(strings.NewReader("yes\nyes \nno\n")), io.Discard
-	for i, want := range []int{exitOK, exitOK, exitCannotStart, exitCannotStart} {
-		if err := s.confirm("Really?"); codeOf(err) != want {
+	for i, want := range []int{report.ExitOK, report.ExitOK, report.ExitCannotStart, report.ExitCannotStart} {
+		if err := s.confirm("Really?"); report.CodeOf(err) != want {
 			t.Errorf("answer %d: %v, want exit code %d", i, err, want)
 		}
 	}
@@ -245,3 +248,12 @@ func TestQuestionsAreAnsweredOneByOne(t *testing.T) {
 		t.Errorf("with --yes: %v", err)
 	}
 }
+
+const prefix = "urn:pulumi:dev::kubeadm-aws::"
+
+// recorder keeps events.
+type recorder struct{ events []report.Event }
+
+func (r *recorder) Report(e report.Event) { r.events = append(r.events, e) }
+
+func newTestLog(to report.Reporter) *report.Log { return &report.Log{To: to, Now: time.Now} }

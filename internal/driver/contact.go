@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/report"
 	check "kubeadm-aws/internal/verify"
 )
 
@@ -58,7 +59,7 @@ func contactOf(err error) contact {
 
 // reach asks the API of the stack's cluster until it answers or counts as silent. why is the last error.
 func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, err error) {
-	if s.op.cloud == cloudSandbox {
+	if s.op.Cloud == report.CloudSandbox {
 		switch {
 		case p.sandbox.Cluster.APIAnswers():
 			return answers, "", nil
@@ -83,7 +84,7 @@ func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, e
 	for try := 1; ; try++ {
 		err := api.Ready(ctx)
 		if s.cli.Stopped() {
-			return silent, "", fail(exitInterrupted, "", "%s was interrupted; nothing was touched", s.op.command)
+			return silent, "", report.Fail(report.ExitInterrupted, "", "%s was interrupted; nothing was touched", s.op.Command)
 		}
 		switch c := contactOf(err); {
 		case c == answers:

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/report"
 )
 
 // Only silence can mean that a cluster is gone. Every answer, also a refusal, comes from something that lives.
@@ -101,13 +102,13 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		says  []string
 		code  int
 	}{
-		{"running", []string{"its machine runs: master (i-1) is running", "access.adminCidrs", "--without-cluster blue"}, exitUnreachable},
-		{"pending", []string{"master (i-1) is pending", "--without-cluster blue"}, exitUnreachable},
-		{"stopped", []string{"aws ec2 start-instances --region eu-central-1 --instance-ids i-1"}, exitUnreachable},
-		{"stopping", []string{"aws ec2 start-instances"}, exitUnreachable},
-		{"shutting-down", []string{"the machine of the control plane is gone"}, exitFailed},
-		{"terminated", []string{"the machine of the control plane is gone"}, exitFailed},
-		{"", []string{"the machine of the control plane is gone: master (i-1) is gone"}, exitFailed},
+		{"running", []string{"its machine runs: master (i-1) is running", "access.adminCidrs", "--without-cluster blue"}, report.ExitUnreachable},
+		{"pending", []string{"master (i-1) is pending", "--without-cluster blue"}, report.ExitUnreachable},
+		{"stopped", []string{"aws ec2 start-instances --region eu-central-1 --instance-ids i-1"}, report.ExitUnreachable},
+		{"stopping", []string{"aws ec2 start-instances"}, report.ExitUnreachable},
+		{"shutting-down", []string{"the machine of the control plane is gone"}, report.ExitFailed},
+		{"terminated", []string{"the machine of the control plane is gone"}, report.ExitFailed},
+		{"", []string{"the machine of the control plane is gone: master (i-1) is gone"}, report.ExitFailed},
 	} {
 		t.Run(tt.state, func(t *testing.T) {
 			pointToAWS(t, account(tt.state))
@@ -118,7 +119,7 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 					t.Errorf("destroy exits %d and does not say %q:\n%s", code, want, stdout)
 				}
 			}
-			if touched := strings.Contains(stdout, "imported"); touched != (tt.code == exitFailed) {
+			if touched := strings.Contains(stdout, "imported"); touched != (tt.code == report.ExitFailed) {
 				t.Errorf("the state was written: %v:\n%s", touched, stdout)
 			}
 		})
@@ -127,7 +128,7 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		pointToAWS(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 		stateOnAWS(t, "https://api.invalid:6443")
 		code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
-		if code != exitUnreachable || !strings.Contains(stdout, "could not be asked") {
+		if code != report.ExitUnreachable || !strings.Contains(stdout, "could not be asked") {
 			t.Errorf("destroy exits %d:\n%s", code, stdout)
 		}
 	})
@@ -140,7 +141,7 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		listener.Close()
 		stateOnAWS(t, "https://"+listener.Addr().String())
 		code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
-		if code != exitUnreachable || !strings.Contains(stdout, "journalctl -u kubelet") {
+		if code != report.ExitUnreachable || !strings.Contains(stdout, "journalctl -u kubelet") {
 			t.Errorf("destroy exits %d:\n%s", code, stdout)
 		}
 	})

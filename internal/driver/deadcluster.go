@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -15,15 +16,15 @@ import (
 func (s *session) findDead(ctx context.Context, p *place, st state.State) (dead bool, err error) {
 	outputs, err := p.Outputs(ctx)
 	if err != nil {
-		return false, s.engine(err, newWatcher(s.log, nil, false))
+		return false, s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	name, _ := outputs["cluster"].Value.(string)
 	if name == "" {
 		name = s.cfg.Cluster.Name
 	}
 	if s.op.without != "" && s.op.without != name {
-		return false, fail(exitUsage, "To go on without the cluster: --without-cluster "+name,
-			"--without-cluster %s: the cluster of stack %s is %s; nothing was touched", s.op.without, s.op.stack, name)
+		return false, report.Fail(report.ExitUsage, "To go on without the cluster: --without-cluster "+name,
+			"--without-cluster %s: the cluster of stack %s is %s; nothing was touched", s.op.without, s.op.Stack, name)
 	}
 	if !state.ReachedIntoCluster(st) {
 		return false, nil
@@ -38,12 +39,12 @@ func (s *session) findDead(ctx context.Context, p *place, st state.State) (dead 
 	}
 	by := "If the cluster is lost and nothing in it can be cleaned up: --without-cluster " + name
 	if contact == forbids {
-		return false, fail(exitUnreachable, "Run up first, it renews the certificate: go run ./cmd/kubeadm-aws up --stack "+s.op.stack+" --cloud "+s.op.cloud+". "+by,
+		return false, report.Fail(report.ExitUnreachable, "Run up first, it renews the certificate: go run ./cmd/kubeadm-aws up --stack "+s.op.Stack+" --cloud "+s.op.Cloud+". "+by,
 			"the Kubernetes API is alive and refuses the kubeconfig of the stack (%s); nothing was touched", why)
 	}
 	machines, address, err := s.machines(ctx, p, st, outputs)
 	if err != nil {
-		return false, fail(exitUnreachable, "With credentials that may list instances, run this again. "+by,
+		return false, report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again. "+by,
 			"the Kubernetes API does not answer (%s), and the account could not be asked whether its machine exists: %w; nothing was touched", why, err)
 	}
 	machines = slices.DeleteFunc(machines, func(m machine) bool { return !m.controlPlane })
@@ -53,10 +54,10 @@ func (s *session) findDead(ctx context.Context, p *place, st state.State) (dead 
 		return true, nil
 	}
 	if err := s.refuseStopped(living); err != nil {
-		err.(*failure).next += " " + by
+		err.(*report.Failure).Next += " " + by
 		return false, err
 	}
-	return false, fail(exitUnreachable, s.lookAt(contact, living, address)+"\n"+by,
+	return false, report.Fail(report.ExitUnreachable, s.lookAt(contact, living, address)+"\n"+by,
 		"the Kubernetes API does not answer (%s), and its machine runs: %s. A cluster that cannot be reached from here is not dead; nothing was touched",
 		why, listedMachines(living))
 }
@@ -77,7 +78,7 @@ func (s *session) lookAt(c contact, living []machine, address string) string {
 }
 
 func (s *session) tellWithout(why string) {
-	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: why + " What is inside the cluster is taken out of the state; " +
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: why + " What is inside the cluster is taken out of the state; " +
 		"it ends with the nodes. Load balancers, volumes and records that controllers made are left to the sweep."})
 }
 
@@ -92,7 +93,7 @@ func listedMachines(machines []machine) string {
 func (s *session) dropCluster(ctx context.Context, p *place) error {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	st, err := state.Parse(exported)
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *session) dropCluster(ctx context.Context, p *place) error {
 	}
 	without, err := state.WithoutResources(exported, state.InsideCluster(st))
 	if err != nil {
-		return fail(exitFailed, "", "%w", err)
+		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	return s.replaceState(ctx, p, without)
 }

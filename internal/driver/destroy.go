@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -41,14 +42,14 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 	}
 	before, err := p.export(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	if st, err = state.Parse(before); err != nil {
 		return err
 	}
 	planned := existing(st)
-	s.log.emit(event{Kind: kindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
-	if err := s.confirm(fmt.Sprintf(question, s.op.stack, sum(planned))); err != nil {
+	s.log.Emit(report.Event{Kind: report.KindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
+	if err := s.confirm(fmt.Sprintf(question, s.op.Stack, sum(planned))); err != nil {
 		return err
 	}
 	if dead {
@@ -56,8 +57,8 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 			return err
 		}
 	}
-	w := newWatcher(s.log, planned, false)
-	err = w.follow(func(stream chan<- events.EngineEvent) error {
+	w := report.NewWatcher(s.log, planned, false)
+	err = w.Follow(func(stream chan<- events.EngineEvent) error {
 		_, err := p.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
 		return err
 	})
@@ -81,11 +82,11 @@ func existing(d state.State) map[string]int {
 	return count
 }
 
-func deletions(planned map[string]int) []phaseChanges {
-	var all []phaseChanges
+func deletions(planned map[string]int) []report.PhaseChanges {
+	var all []report.PhaseChanges
 	for _, phase := range state.Phases {
 		if n := planned[phase]; n > 0 {
-			all = append(all, phaseChanges{Phase: phase, Changes: map[string]int{"delete": n}})
+			all = append(all, report.PhaseChanges{Phase: phase, Changes: map[string]int{"delete": n}})
 		}
 	}
 	return all
@@ -113,6 +114,6 @@ func refuseProtected(op operation, d state.State) error {
 	}
 	lift := fmt.Sprintf(`To lift the protection, then destroy:
   pulumi config set --stack %[1]s --path kubeadm-aws:protection.protect false
-  go run ./cmd/kubeadm-aws up --stack %[1]s --cloud %[2]s`, op.stack, op.cloud)
-	return fail(exitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.stack, strings.Join(names, ", "))
+  go run ./cmd/kubeadm-aws up --stack %[1]s --cloud %[2]s`, op.Stack, op.Cloud)
+	return report.Fail(report.ExitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.Stack, strings.Join(names, ", "))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 )
 
@@ -31,7 +32,7 @@ func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
 func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 	needCLI(t)
 	running := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	for _, tt := range []struct {
@@ -64,7 +65,7 @@ func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 				args = append(args, "--without-cluster", "platform-dev")
 			}
 			code, stdout, _ := drive(t, args...)
-			if code != exitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
+			if code != report.ExitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
 				t.Fatalf("destroy exits %d:\n%s", code, stdout)
 			}
 			text, err := os.ReadFile(file)
@@ -84,10 +85,10 @@ func mustRefuse(t *testing.T, dir string, args []string, says string) {
 	t.Helper()
 	before := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account"))
 	code, stdout, _ := drive(t, args...)
-	if code != exitUnreachable || !strings.Contains(stdout, says) || !strings.Contains(stdout, "--without-cluster platform-dev") {
+	if code != report.ExitUnreachable || !strings.Contains(stdout, says) || !strings.Contains(stdout, "--without-cluster platform-dev") {
 		t.Fatalf("destroy exits %d and does not say %q:\n%s", code, says, stdout)
 	}
-	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != exitUsage || !strings.Contains(stdout, "platform-dev") {
+	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != report.ExitUsage || !strings.Contains(stdout, "platform-dev") {
 		t.Fatalf("destroy without another cluster exits %d:\n%s", code, stdout)
 	}
 	if after := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account")); after != before {
@@ -100,19 +101,19 @@ func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 	needCLI(t)
 	const owner = "kubeadm-aws:owner: platform"
 	dir := project(t, owner, owner+"\n  kubeadm-aws:protection:\n    protect: true")
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != exitCannotStart || !strings.Contains(stdout, "nothing was touched") {
+	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart || !strings.Contains(stdout, "nothing was touched") {
 		t.Fatalf("rebuild of a protected stack exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("lifting the protection exits %d:\n%s", code, stdout)
 	}
 	_, before, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
 	code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "left      0") || strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
+	if code != report.ExitOK || !strings.Contains(stdout, "left      0") || strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
 		t.Fatalf("rebuild exits %d:\n%s", code, stdout)
 	}
 	_, after, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
@@ -125,17 +126,17 @@ func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 func TestDestroyNamesWhatIsLeft(t *testing.T) {
 	needCLI(t)
 	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:backup:\n    keepBucket: true")
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--json")
-	var told event
+	var told report.Event
 	for _, e := range parseEvents(t, stdout) {
-		if e.Kind == kindReceipt {
+		if e.Kind == report.KindReceipt {
 			told = e
 		}
 	}
-	if code != exitOK || len(told.Kept) == 0 || !strings.Contains(strings.Join(told.Kept, "\n"), "backups") || len(told.Left) != 0 {
+	if code != report.ExitOK || len(told.Kept) == 0 || !strings.Contains(strings.Join(told.Kept, "\n"), "backups") || len(told.Left) != 0 {
 		t.Errorf("destroy that keeps the bucket exits %d with %+v", code, told)
 	}
 }
@@ -143,22 +144,22 @@ func TestDestroyNamesWhatIsLeft(t *testing.T) {
 func TestProtectedStackIsNotTouched(t *testing.T) {
 	needCLI(t)
 	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:protection:\n    protect: true")
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir)
-	if code != exitCannotStart || !strings.Contains(stdout, "nothing was touched") || !strings.Contains(stdout, "kubeadm-aws:protection.protect false") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "nothing was touched") || !strings.Contains(stdout, "kubeadm-aws:protection.protect false") {
 		t.Fatalf("destroy of a protected stack exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
-	if code != exitOK {
+	if code != report.ExitOK {
 		t.Errorf("something was touched: preview exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
-	if code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("lifting the protection exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -27,7 +28,7 @@ func (s *session) takeOver(ctx context.Context, p *place, installs []state.Relea
 	for _, r := range installs {
 		found, err := s.deleteHelmRecords(ctx, p, r, "")
 		if err != nil {
-			return fail(exitFailed, "", "look for an earlier install of %s: %w", r, err)
+			return report.Fail(report.ExitFailed, "", "look for an earlier install of %s: %w", r, err)
 		}
 		if found {
 			taken = append(taken, r.String())
@@ -42,7 +43,7 @@ func (s *session) takeOver(ctx context.Context, p *place, installs []state.Relea
 // deleteHelmRecords deletes the Secrets in which Helm keeps the revisions of a release, those that fit the label selector
 // when there is one. The objects of the release stay. found says that there were any.
 func (s *session) deleteHelmRecords(ctx context.Context, p *place, r state.Release, selector string) (found bool, err error) {
-	if s.op.cloud == cloudSandbox {
+	if s.op.Cloud == report.CloudSandbox {
 		return p.sandbox.Cluster.DeleteHelmRecords(r.Namespace, r.Name, selector != ""), nil
 	}
 	kubeconfig, err := s.kubeconfig(ctx, p)
@@ -80,7 +81,7 @@ func (s *session) deleteHelmRecords(ctx context.Context, p *place, r state.Relea
 func (s *session) kubeconfig(ctx context.Context, p *place) (string, error) {
 	outputs, err := p.Outputs(ctx)
 	if err != nil {
-		return "", s.engine(err, newWatcher(s.log, nil, false))
+		return "", s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	if text, _ := outputs["kubeconfig"].Value.(string); text != "" {
 		return text, nil

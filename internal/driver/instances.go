@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -111,7 +112,7 @@ func (m machine) admitted(address string) bool {
 
 // startCommand is what a person types to start instances.
 func (s *session) startCommand(machines []machine) string {
-	if s.op.cloud == cloudHosts {
+	if s.op.Cloud == report.CloudHosts {
 		return "docker start, then docker ps -a to look"
 	}
 	ids := mapped(machines, func(m machine) string { return m.id })
@@ -129,8 +130,8 @@ func (s *session) refuseStopped(machines []machine) error {
 	if len(stopped) == 0 {
 		return nil
 	}
-	return fail(exitUnreachable, fmt.Sprintf("Start %s: %s. Then run this again.",
-		plural(len(stopped), "it", "them"), s.startCommand(stopped)),
-		"%s stopped: %s. Nothing was changed", plural(len(stopped), "an instance is", "instances are"),
+	return report.Fail(report.ExitUnreachable, fmt.Sprintf("Start %s: %s. Then run this again.",
+		report.Plural(len(stopped), "it", "them"), s.startCommand(stopped)),
+		"%s stopped: %s. Nothing was changed", report.Plural(len(stopped), "an instance is", "instances are"),
 		strings.Join(mapped(stopped, machine.String), ", "))
 }

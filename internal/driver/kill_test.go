@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 )
@@ -113,8 +114,8 @@ func killed(t *testing.T, dir, command string, at ...string) []string {
 		code, said := p.all()
 		after, _ := os.ReadFile(log)
 		switch {
-		case code == exitLocked: // the engine of the last run is not quite dead
-		case code == exitOK:
+		case code == report.ExitLocked: // the engine of the last run is not quite dead
+		case code == report.ExitOK:
 			t.Setenv(killAt, "")
 			return strings.Split(strings.TrimSpace(string(after)), "\n")
 		case code != -1 || len(after) == len(before):
@@ -159,7 +160,7 @@ func TestAKilledRunConverges(t *testing.T) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(ups), strings.Join(at, "\n"))
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
 	}
 	gone := killed(t, dir, "destroy", downs...)
@@ -186,7 +187,7 @@ func TestAKilledRunConverges(t *testing.T) {
 func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 	needCLI(t)
 	running := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	type ending struct{ by, at string }
@@ -231,7 +232,7 @@ func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 		endAt(t, dir, "destroy", e.by, e.at)
 		endAt(t, dir, "up", "INT TERM", "create after Release::calico")
 	}
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }
@@ -244,8 +245,8 @@ func endAt(t *testing.T, dir, command, by, at string) bool {
 	t.Setenv(killLog, filepath.Join(t.TempDir(), "ended"))
 	defer os.Unsetenv(killAt)
 	code, said := startDriver(t, dir, command, "--parallel", "16").all()
-	if want := map[string][]int{"KILL": {-1}, "CLI": {exitFailed}}[by]; code != exitOK && want != nil && !slices.Contains(want, code) ||
-		code != exitOK && want == nil && code != exitInterrupted {
+	if want := map[string][]int{"KILL": {-1}, "CLI": {report.ExitFailed}}[by]; code != report.ExitOK && want != nil && !slices.Contains(want, code) ||
+		code != report.ExitOK && want == nil && code != report.ExitInterrupted {
 		t.Fatalf("%s that ended by %s at %s exits %d:\n%s", command, by, at, code, said)
 	}
 	_, err := os.Stat(os.Getenv(killLog))
@@ -256,14 +257,14 @@ func endAt(t *testing.T, dir, command, by, at string) bool {
 func bringUp(t *testing.T, dir string) {
 	t.Helper()
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	for code == exitLocked { // the engine of a run that was killed is not quite dead
+	for code == report.ExitLocked { // the engine of a run that was killed is not quite dead
 		code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
 	}
-	if code != exitOK {
+	if code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"time"
 
+	"kubeadm-aws/internal/report"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
@@ -36,11 +38,11 @@ func (s *session) findStopped(ctx context.Context, p *place) (silent bool, err e
 	}
 	outputs, err := p.Outputs(ctx)
 	if err != nil {
-		return true, s.engine(err, newWatcher(s.log, nil, false))
+		return true, s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	machines, _, err := s.machines(ctx, p, st, outputs)
 	if err != nil {
-		return true, fail(exitUnreachable, "With credentials that may list instances, run this again.",
+		return true, report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again.",
 			"the API of the cluster does not answer, and the account could not be asked about its machines: %w", err)
 	}
 	return true, s.refuseStopped(machines)
@@ -50,7 +52,7 @@ func (s *session) findStopped(ctx context.Context, p *place) (silent bool, err e
 func (s *session) refreshAll(ctx context.Context, p *place, silent bool) error {
 	var options []optrefresh.Option
 	if silent {
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "The API of the cluster does not answer. " +
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "The API of the cluster does not answer. " +
 			"Looking what became of the machines; what is in the cluster is taken to be as it was."})
 		options = append(options, optrefresh.Exclude([]string{inCluster}))
 	}
@@ -59,8 +61,8 @@ func (s *session) refreshAll(ctx context.Context, p *place, silent bool) error {
 
 // read takes over what differs in the resources that the options choose.
 func (s *session) read(ctx context.Context, p *place, options ...optrefresh.Option) error {
-	w := newWatcher(s.log, nil, false)
-	err := w.follow(func(stream chan<- events.EngineEvent) error {
+	w := report.NewWatcher(s.log, nil, false)
+	err := w.Follow(func(stream chan<- events.EngineEvent) error {
 		_, err := p.Refresh(ctx, append(options, optrefresh.Parallel(s.op.parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false),
 			optrefresh.EventStreams(stream))...)
 		return err
@@ -73,13 +75,13 @@ func (s *session) read(ctx context.Context, p *place, options ...optrefresh.Opti
 
 // apiSilent says whether the stack has a cluster whose API cannot be connected to.
 func (s *session) apiSilent(ctx context.Context, p *place) (bool, error) {
-	model := s.op.cloud == cloudSandbox
+	model := s.op.Cloud == report.CloudSandbox
 	if model && p.sandbox.Cluster.APIAnswers() {
 		return false, nil
 	}
 	all, err := p.Outputs(ctx)
 	if err != nil {
-		return false, s.engine(err, newWatcher(s.log, nil, false))
+		return false, s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	text, _ := all["apiUrl"].Value.(string)
 	if model {

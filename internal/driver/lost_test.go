@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 )
 
@@ -11,16 +12,16 @@ import (
 func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
+	if code != report.ExitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
 		!strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("up after the control plane was lost exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }
@@ -29,7 +30,7 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	fleet := []string{"master", "worker-1", "worker-2", "storage"}
@@ -46,13 +47,13 @@ func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StopInstance(name) })
 	for _, command := range []string{"preview", "up", "refresh", "destroy"} {
 		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-		if code != exitUnreachable || !strings.Contains(stdout, "aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
+		if code != report.ExitUnreachable || !strings.Contains(stdout, "aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
 			!strings.Contains(stdout, "master (i-") {
 			t.Errorf("%s of a stopped fleet exits %d:\n%s", command, code, stdout)
 		}
 	}
 	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StartInstance(name) })
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview of the fleet after its start exits %d:\n%s", code, stdout)
 	}
 }

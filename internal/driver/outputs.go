@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
@@ -20,7 +22,7 @@ func outputs(ctx context.Context, s *session) error {
 	defer s.close(p)
 	all, err := p.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	if s.op.output == "" {
 		s.report(all, s.op.showSecrets)
@@ -32,9 +34,9 @@ func outputs(ctx context.Context, s *session) error {
 	}
 	switch {
 	case !ok:
-		return fail(exitUsage, "Outputs: "+strings.Join(slices.Sorted(maps.Keys(all)), ", "), "stack %s has no output %q", s.op.stack, s.op.output)
+		return report.Fail(report.ExitUsage, "Outputs: "+strings.Join(slices.Sorted(maps.Keys(all)), ", "), "stack %s has no output %q", s.op.Stack, s.op.output)
 	case one.Secret && !s.op.showSecrets:
-		return fail(exitUsage, "Add --show-secrets.", "output %q is a secret", s.op.output)
+		return report.Fail(report.ExitUsage, "Add --show-secrets.", "output %q is a secret", s.op.output)
 	}
 	if text, ok := one.Value.(string); ok {
 		fmt.Fprintln(s.out, text)
@@ -50,17 +52,17 @@ func outputs(ctx context.Context, s *session) error {
 
 // report tells the outputs of the stack.
 func (s *session) report(all auto.OutputMap, secrets bool) {
-	shown := map[string]output{}
+	shown := map[string]report.Output{}
 	for name, o := range all {
-		shown[name] = output{Secret: o.Secret}
+		shown[name] = report.Output{Secret: o.Secret}
 		if !o.Secret || secrets {
-			shown[name] = output{Value: o.Value, Secret: o.Secret}
+			shown[name] = report.Output{Value: o.Value, Secret: o.Secret}
 		}
 	}
 	if _, up := all[nextOutput]; up {
-		shown[nextOutput] = output{Value: nextSteps(s.op, s.cfg.Cluster.Name)}
+		shown[nextOutput] = report.Output{Value: nextSteps(s.op, s.cfg.Cluster.Name)}
 	}
-	s.log.emit(event{Kind: kindOutputs, Stack: s.op.stack, Cloud: s.op.cloud, Outputs: shown})
+	s.log.Emit(report.Event{Kind: report.KindOutputs, Stack: s.op.Stack, Cloud: s.op.Cloud, Outputs: shown})
 }
 
 // nextOutput is the output that says what to do next. The program writes it for `pulumi up` by hand.
@@ -69,13 +71,13 @@ const nextOutput = "next"
 // nextSteps are the same steps by way of the driver, where the stack is.
 func nextSteps(op operation, cluster string) []any {
 	command := func(name, rest string) string {
-		text := "go run ./cmd/kubeadm-aws " + name + " --stack " + op.stack
-		if op.cloud != cloudSandbox {
-			text += " --cloud " + op.cloud
+		text := "go run ./cmd/kubeadm-aws " + name + " --stack " + op.Stack
+		if op.Cloud != report.CloudSandbox {
+			text += " --cloud " + op.Cloud
 		}
 		return text + rest
 	}
-	if op.cloud == cloudSandbox {
+	if op.Cloud == report.CloudSandbox {
 		return []any{
 			command("up", "         # again: nothing changes"),
 			command("destroy", "    # takes the rehearsal away and counts what is left"),

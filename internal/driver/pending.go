@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
@@ -22,7 +23,7 @@ import (
 func (s *session) settle(ctx context.Context, p *place, dead bool) (state.State, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return state.State{}, s.engine(err, newWatcher(s.log, nil, false))
+		return state.State{}, s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	st, err := state.Parse(exported)
 	if err != nil {
@@ -69,9 +70,9 @@ func (s *session) search(ctx context.Context, p *place, st state.State, cut []st
 	message := "An earlier run was killed."
 	things := slices.DeleteFunc(slices.Clone(cut), func(r state.Resource) bool { return !state.Counted(r.Type, r.Custom) })
 	if n := len(things); n > 0 {
-		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(things), plural(n, "it", "them"))
+		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(things), report.Plural(n, "it", "them"))
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: message})
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: message})
 	ids := map[string]string{}
 	var ask []wanted
 	for _, r := range cut {
@@ -97,7 +98,7 @@ func (s *session) search(ctx context.Context, p *place, st state.State, cut []st
 		case 1:
 			ids[w.URN] = strange[0]
 		default:
-			return nil, fail(exitCannotStart, "Find out which one nothing uses, delete it in the console, and run this again.",
+			return nil, report.Fail(report.ExitCannotStart, "Find out which one nothing uses, delete it in the console, and run this again.",
 				"a run was killed while it made %s, and the account has %d that it could be: %s", state.Readable(w.URN), len(strange), strings.Join(strange, ", "))
 		}
 	}
@@ -111,7 +112,7 @@ func (s *session) tellCut(ctx context.Context, p *place) error {
 		return err
 	}
 	if len(st.Creating()) > 0 {
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "An earlier run was killed. Some of what this plan creates may exist; " +
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "An earlier run was killed. Some of what this plan creates may exist; " +
 			"up, destroy and refresh find that out first."})
 	}
 	return nil
@@ -119,7 +120,7 @@ func (s *session) tellCut(ctx context.Context, p *place) error {
 
 // unsettled is for what the driver cannot decide.
 func (s *session) unsettled(r state.Resource, err error) error {
-	return fail(exitCannotStart, fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", s.op.stack),
+	return report.Fail(report.ExitCannotStart, fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", s.op.Stack),
 		"a run was killed while it made %s, and what became of it is not known: %w", state.Readable(r.URN), err)
 }
 
@@ -157,7 +158,7 @@ func (s *session) tellAdopted(st state.State, urns []string) {
 	if len(exist) > 0 {
 		message = fmt.Sprintf("Taken over, because it exists: %s.", listed(exist))
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "info", Message: message})
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "info", Message: message})
 }
 
 // readInCluster reads objects and releases. With the cluster dead they are dropped. While it does not answer, what was
@@ -173,13 +174,13 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 	}
 	if !silent {
 		err := s.read(ctx, p, optrefresh.Target(urns))
-		if err == nil || s.cli.Stopped() || s.op.cloud == cloudSandbox && p.sandbox.Cluster.APIAnswers() {
+		if err == nil || s.cli.Stopped() || s.op.Cloud == report.CloudSandbox && p.sandbox.Cluster.APIAnswers() {
 			return err
 		}
 	}
 	exported, err := p.export(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	st, err := state.Parse(exported)
 	if err != nil {
@@ -194,7 +195,7 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 	if len(gone) == 0 {
 		return nil
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "warning",
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning",
 		Message: "The API of the cluster does not answer, so what was being made in the cluster is forgotten."})
 	without, err := state.WithoutResources(exported, gone)
 	if err != nil {
@@ -207,7 +208,7 @@ func (s *session) readInCluster(ctx context.Context, p *place, urns []string, de
 func (s *session) state(ctx context.Context, p *place) (state.State, error) {
 	exported, err := p.export(ctx)
 	if err != nil {
-		return state.State{}, s.engine(err, newWatcher(s.log, nil, false))
+		return state.State{}, s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	return state.Parse(exported)
 }
@@ -215,7 +216,7 @@ func (s *session) state(ctx context.Context, p *place) (state.State, error) {
 // replaceState writes a changed export back.
 func (s *session) replaceState(ctx context.Context, p *place, state []byte) error {
 	if _, err := p.pulumiWithInput(ctx, bytes.NewReader(state), "stack", "import"); err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"kubeadm-aws/internal/report"
 )
 
 // askAccount looks for things in the account and returns the ids of all that fit, by URN. On AWS the sweep does it, which has the SDK.
@@ -32,7 +34,7 @@ func (s *session) askAccount(ctx context.Context, p *place, things []wanted) (ma
 		err = json.Unmarshal(answer, &found)
 	}
 	if err != nil {
-		return nil, fail(exitCannotStart, "With credentials that may list what the stack is made of, run this again.",
+		return nil, report.Fail(report.ExitCannotStart, "With credentials that may list what the stack is made of, run this again.",
 			"a run was killed, and the account could not be asked what became of what it made: %w", err)
 	}
 	return found, nil

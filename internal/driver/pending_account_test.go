@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -69,7 +70,7 @@ func TestAnUnknownTypeIsLeftToAPerson(t *testing.T) {
   "urn":"`+prefix+`aws:eks/cluster:Cluster::c","type":"aws:eks/cluster:Cluster","custom":true,"inputs":{}}}]}}';;`)
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
 	for _, want := range []string{"c (Cluster)", "internal/driver/pending_trace.go", "pulumi refresh --stack dev --clear-pending-creates"} {
-		if code != exitCannotStart || !strings.Contains(stdout, want) {
+		if code != report.ExitCannotStart || !strings.Contains(stdout, want) {
 			t.Errorf("destroy exits %d and does not say %q:\n%s", code, want, stdout)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 )
@@ -22,8 +23,8 @@ func cutUp(t *testing.T, dir, at string) {
 	t.Setenv(killAt, "")
 	// The engine dies with its driver, and holds the stack until it has.
 	for {
-		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != exitLocked {
-			if code != exitOK {
+		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != report.ExitLocked {
+			if code != report.ExitOK {
 				t.Fatalf("outputs exits %d:\n%s", code, stdout)
 			}
 			return
@@ -37,11 +38,11 @@ func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
 	dir := project(t)
 	cutUp(t, dir, "create after v1:Namespace::namespace-data")
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() })
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitUnreachable {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitUnreachable {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir, "--without-cluster", "platform-dev")
-	if code != exitOK || !strings.Contains(stdout, "left      0") {
+	if code != report.ExitOK || !strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }
@@ -53,7 +54,7 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	cutUp(t, dir, "create after Release::rabbitmq-cluster-operator")
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CutInstall("rabbitmq-cluster-operator") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
+	if code != report.ExitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	for _, r := range stateOf(t, dir).Resources {
@@ -68,7 +69,7 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 	needCLI(t)
 	running := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", running); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	for _, tt := range []struct {
@@ -86,10 +87,10 @@ func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 			endAt(t, dir, "destroy", "KILL", "delete before Release::argo-rollouts")
 			world(t, dir, func(s *sandbox.Sandbox) error { return tt.cut(s, "argo-rollouts") })
 			code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-			for code == exitLocked {
+			for code == report.ExitLocked {
 				code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
 			}
-			if code != exitOK || !strings.Contains(stdout, tt.says) {
+			if code != report.ExitOK || !strings.Contains(stdout, tt.says) {
 				t.Fatalf("up exits %d and does not say %q:\n%s", code, tt.says, stdout)
 			}
 			mustMatch(t, dir)
@@ -107,7 +108,7 @@ func TestAnAddonIsSwitchedOffAndOnAgain(t *testing.T) {
 		if edits[0] != "" {
 			edit(t, settings, edits[0], edits[1])
 		}
-		if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+		if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 			t.Fatalf("up exits %d:\n%s", code, stdout)
 		}
 		mustMatch(t, dir)
@@ -137,7 +138,7 @@ func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	}
 	for _, command := range []string{"up", "destroy", "refresh"} {
 		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-		if code != exitCannotStart || !strings.Contains(stdout, id) || !strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
+		if code != report.ExitCannotStart || !strings.Contains(stdout, id) || !strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
 			t.Errorf("%s exits %d:\n%s", command, code, stdout)
 		}
 	}
@@ -154,7 +155,7 @@ func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
   kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
   kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
 		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	running := dir
@@ -183,7 +184,7 @@ func TestAKilledReplacementConverges(t *testing.T) {
   kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
   kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
 		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 1", "zone: 2")
@@ -192,7 +193,7 @@ func TestAKilledReplacementConverges(t *testing.T) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 )
@@ -39,7 +40,7 @@ func TestEverythingLeavesATrace(t *testing.T) {
 	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
   kubeadm-aws:dns: {domain: example.org, createZone: true}
   kubeadm-aws:addons: {acme: {email: a@example.org}, logging: {enabled: true}, postgresql: {enabled: true}}`)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	cfg, err := config.LoadFile("dev", dir)

@@ -15,15 +15,9 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/dockerhosts"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/stack"
-)
-
-// The clouds that a stack can be brought up in.
-const (
-	cloudAWS     = "aws"     // the real one
-	cloudSandbox = "sandbox" // simulated: AWS and the cluster are models
-	cloudHosts   = "hosts"   // simulated AWS, real Linux hosts in docker, a real kubeadm
 )
 
 // checkpointNodes is up to how many nodes a rehearsal's engine writes its state at every step, as it does on AWS, so that a run
@@ -52,40 +46,40 @@ type place struct {
 }
 
 // open makes the stack ready for operations.
-func open(ctx context.Context, op operation, cli *pulumiCLI, cfg *config.Config, l *log) (*place, error) {
-	if op.cloud == cloudAWS {
+func open(ctx context.Context, op operation, cli *pulumiCLI, cfg *config.Config, l *report.Log) (*place, error) {
+	if op.Cloud == report.CloudAWS {
 		return openAWS(ctx, op, cli, l)
 	}
 	return openRehearsal(ctx, op, cli, cfg, l)
 }
 
 // openAWS selects a stack that the user has made; how its state and secrets are kept is the user's choice.
-func openAWS(ctx context.Context, op operation, cli *pulumiCLI, l *log) (*place, error) {
-	p := &place{cli: cli, dir: op.dir, state: "your Pulumi backend: pulumi stack --stack " + op.stack}
+func openAWS(ctx context.Context, op operation, cli *pulumiCLI, l *report.Log) (*place, error) {
+	p := &place{cli: cli, dir: op.dir, state: "your Pulumi backend: pulumi stack --stack " + op.Stack}
 	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" && filepath.IsAbs(backend.Path) {
-		c := stateCopyIn(backend.Path, backend.Path, op.stack)
+		c := stateCopyIn(backend.Path, backend.Path, op.Stack)
 		c.real = true
 		if err := p.keepState(c, l); err != nil {
 			return nil, err
 		}
 	}
-	s, err := auto.SelectStackLocalSource(ctx, op.stack, op.dir, auto.Program(stack.Deploy), auto.Pulumi(cli))
+	s, err := auto.SelectStackLocalSource(ctx, op.Stack, op.dir, auto.Program(stack.Deploy), auto.Pulumi(cli))
 	if auto.IsSelectStack404Error(err) {
-		return nil, fail(exitCannotStart, fmt.Sprintf("pulumi stack init %s", op.stack), "there is no stack %s yet", op.stack)
+		return nil, report.Fail(report.ExitCannotStart, fmt.Sprintf("pulumi stack init %s", op.Stack), "there is no stack %s yet", op.Stack)
 	}
 	if err != nil {
 		next := "Is the backend reachable (pulumi whoami -v), and is the passphrase or the key there?"
-		if c := causeOf(err.Error()); c != nil {
-			next = c.advice(op, "")
+		if c := report.CauseOf(err.Error()); c != nil {
+			next = c.Advice(op.Subject, "")
 		}
-		return nil, fail(exitCannotStart, next, "open stack %s: %s", op.stack, shortened(err))
+		return nil, report.Fail(report.ExitCannotStart, next, "open stack %s: %s", op.Stack, report.Shortened(err))
 	}
 	p.Stack = s
 	return p, nil
 }
 
 // openRehearsal starts the sandbox and selects the stack in a copy of the project, made when it is new.
-func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *config.Config, l *log) (_ *place, err error) {
+func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *config.Config, l *report.Log) (_ *place, err error) {
 	dir := rehearsalDir(op)
 	p := &place{cli: cli, dir: dir, state: relative(filepath.Join(dir, "state"))}
 	defer func() {
@@ -94,18 +88,18 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fail(exitCannotStart, noWriting(dir), "make the rehearsal's directory: %w", err)
+		return nil, report.Fail(report.ExitCannotStart, noWriting(dir), "make the rehearsal's directory: %w", err)
 	}
 	if err := p.hold(filepath.Join(dir, "lock"), op); err != nil {
 		return nil, err
 	}
-	if err := p.keepState(stateCopyIn(filepath.Join(dir, "state"), dir, op.stack), l); err != nil {
+	if err := p.keepState(stateCopyIn(filepath.Join(dir, "state"), dir, op.Stack), l); err != nil {
 		return nil, err
 	}
 	cli.mortal = &hostage{}
-	options := sandbox.Options{Connected: cli.mortal.hold, Stack: op.stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
+	options := sandbox.Options{Connected: cli.mortal.hold, Stack: op.Stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(cfg.Nodes) <= checkpointNodes}
 	settings := map[string]any{}
-	if op.cloud == cloudHosts {
+	if op.Cloud == report.CloudHosts {
 		backend, err := openHosts(ctx, op, dir, cfg, l)
 		if err != nil {
 			return nil, err
@@ -122,35 +116,35 @@ func openRehearsal(ctx context.Context, op operation, cli *pulumiCLI, cfg *confi
 		if options.Backend != nil {
 			err = errors.Join(err, options.Backend.Close())
 		}
-		return nil, fail(exitCannotStart, "", "start the sandbox: %w", err)
+		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
 	}
 	p.closers = append(p.closers, p.sandbox.Close)
 	cli.keep = hermetic
 	workspace := sandbox.Workspace{
-		Project: op.dir, Dir: dir, Stack: op.stack, Program: stack.Deploy, Settings: settings, CLI: cli,
+		Project: op.dir, Dir: dir, Stack: op.Stack, Program: stack.Deploy, Settings: settings, CLI: cli,
 	}
 	if p.Stack, err = workspace.Open(ctx, p.sandbox); err != nil {
 		next := ""
-		if c := causeOf(err.Error()); c != nil {
-			next = c.advice(op, cfg.Region)
+		if c := report.CauseOf(err.Error()); c != nil {
+			next = c.Advice(op.Subject, cfg.Region)
 		}
-		return nil, fail(exitCannotStart, next, "%w", err)
+		return nil, report.Fail(report.ExitCannotStart, next, "%w", err)
 	}
 	return p, nil
 }
 
-func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config, l *log) (*dockerhosts.Backend, error) {
+func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config, l *report.Log) (*dockerhosts.Backend, error) {
 	backend, err := dockerhosts.New(ctx, dockerhosts.Options{
-		Stack:  op.stack,
+		Stack:  op.Stack,
 		Dir:    filepath.Join(dir, "hosts"),
 		Avoid:  []string{cfg.Network.PodCIDR, cfg.Network.ServiceCIDR},
 		Domain: cfg.DNS.Domain,
 		Log: func(format string, args ...any) {
-			l.emit(event{Kind: kindLog, Severity: "info", Message: fmt.Sprintf(format, args...)})
+			l.Emit(report.Event{Kind: report.KindLog, Severity: "info", Message: fmt.Sprintf(format, args...)})
 		},
 	})
 	if err != nil {
-		return nil, fail(exitCannotStart, "Hosts need root, a docker daemon that answers, and the root of the repository as current directory.",
+		return nil, report.Fail(report.ExitCannotStart, "Hosts need root, a docker daemon that answers, and the root of the repository as current directory.",
 			"open the hosts: %w", err)
 	}
 	return backend, nil
@@ -162,16 +156,16 @@ func openHosts(ctx context.Context, op operation, dir string, cfg *config.Config
 func (p *place) hold(path string, op operation) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fail(exitCannotStart, noWriting(filepath.Dir(path)), "open the rehearsal's lock: %w", err)
+		return report.Fail(report.ExitCannotStart, noWriting(filepath.Dir(path)), "open the rehearsal's lock: %w", err)
 	}
 	p.closers = append(p.closers, f.Close)
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(path)
-		return fail(exitLocked, "Wait for it to end, or stop it with Ctrl-C in its terminal.",
-			"another run holds the stack %s%s", op.stack, strings.TrimSpace(string(holder)))
+		return report.Fail(report.ExitLocked, "Wait for it to end, or stop it with Ctrl-C in its terminal.",
+			"another run holds the stack %s%s", op.Stack, strings.TrimSpace(string(holder)))
 	}
 	if err := f.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(f, ": process %d, %s", os.Getpid(), op.command)
+		_, _ = fmt.Fprintf(f, ": process %d, %s", os.Getpid(), op.Command)
 	}
 	p.cli.held = f
 	return os.RemoveAll(filepath.Join(filepath.Dir(path), "state", ".pulumi", "locks"))
@@ -224,8 +218,8 @@ func hermetic(name string) bool {
 
 // rehearsalDir holds the copies, the account and the state of one rehearsed stack.
 func rehearsalDir(op operation) string {
-	name := op.stack
-	if op.cloud == cloudHosts {
+	name := op.Stack
+	if op.Cloud == report.CloudHosts {
 		name += "-hosts"
 	}
 	return filepath.Join(op.dir, ".sandbox", name)

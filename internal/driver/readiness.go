@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	check "kubeadm-aws/internal/verify"
 )
@@ -24,13 +25,13 @@ func (s *session) tellNotReady(ctx context.Context, p *place) {
 		if i := slices.IndexFunc(machines, func(m machine) bool { return m.name == name && m.stopped() }); i >= 0 {
 			look = "its instance is stopped, so start it: " + s.startCommand(machines[i:i+1])
 		}
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: n + "\nLook at: " + look})
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: n + "\nLook at: " + look})
 	}
 }
 
 // notReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: ...".
 func (s *session) notReady(ctx context.Context, p *place) ([]string, error) {
-	if s.op.cloud == cloudSandbox {
+	if s.op.Cloud == report.CloudSandbox {
 		return p.sandbox.Cluster.NotReady(), nil
 	}
 	api, err := s.api(ctx, p)
@@ -70,7 +71,7 @@ func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
 		return
 	}
 	var api *check.API
-	if s.op.cloud != cloudSandbox {
+	if s.op.Cloud != report.CloudSandbox {
 		if api, err = s.api(ctx, p); err != nil {
 			return
 		}
@@ -89,7 +90,7 @@ func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
 			lines = append(lines, troubles...)
 		}
 		lines = append(lines, fmt.Sprintf("Look at: kubectl -n %s get pods,events; everything at once: go run ./cmd/kubeadm-aws verify --stack %s --cloud %s",
-			namespace, s.op.stack, s.op.cloud))
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Resource: state.Readable(r.URN), Message: strings.Join(lines, "\n")})
+			namespace, s.op.Stack, s.op.Cloud))
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Resource: state.Readable(r.URN), Message: strings.Join(lines, "\n")})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 )
 
@@ -14,12 +15,12 @@ import (
 func TestUpSaysWhichNodeIsNotReady(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK || strings.Contains(stdout, "is not Ready") {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK || strings.Contains(stdout, "is not Ready") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "worker-1 is not Ready: its instance is stopped") ||
+	if code != report.ExitOK || !strings.Contains(stdout, "worker-1 is not Ready: its instance is stopped") ||
 		!strings.Contains(stdout, "aws ec2 start-instances") {
 		t.Errorf("up with a stopped worker exits %d:\n%s", code, stdout)
 	}
@@ -28,17 +29,17 @@ func TestUpSaysWhichNodeIsNotReady(t *testing.T) {
 // The engine warns of every resource behind a renewed certificate. One line says it.
 func TestWarningsOfARenewalAreFolded(t *testing.T) {
 	to := &recorder{}
-	l, _ := newTestLog(to)
-	w := newWatcher(l, nil, true)
+	l := newTestLog(to)
+	w := report.NewWatcher(l, nil, true)
 	for _, name := range []string{"a", "b", "c"} {
-		w.take(events.EngineEvent{EngineEvent: apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{
+		w.Take(events.EngineEvent{EngineEvent: apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{
 			URN: prefix + "kubernetes:core/v1:Namespace::" + name, Severity: "warning",
 			Message: "The provider for this resource has inputs that are not known during preview.\n" +
 				"This preview may not correctly represent the changes that will be applied during an update.",
 		}}})
 	}
 	for _, name := range []string{"admin", "join"} {
-		w.plan = append(w.plan, plannedChange{Op: "replace", URN: prefix + "tls:index/locallySignedCert:LocallySignedCert::" + name})
+		w.Plan = append(w.Plan, report.PlannedChange{Op: "replace", URN: prefix + "tls:index/locallySignedCert:LocallySignedCert::" + name})
 	}
 	s := blue(t)
 	s.log = l

@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+
+	"kubeadm-aws/internal/report"
 )
 
 // rebuild takes the stack down and, when that has left nothing, brings it up again. It asks once, before the first.
@@ -12,8 +14,8 @@ func rebuild(ctx context.Context, s *session) error {
 	}
 	s.op.yes = true // the question was about both
 	err := up(ctx, s)
-	if f := (*failure)(nil); errors.As(err, &f) {
-		f.next = "The stack was destroyed. This goes on with making it: go run ./cmd/kubeadm-aws up --stack " + s.op.stack + " --cloud " + s.op.cloud
+	if f := (*report.Failure)(nil); errors.As(err, &f) {
+		f.Next = "The stack was destroyed. This goes on with making it: go run ./cmd/kubeadm-aws up --stack " + s.op.Stack + " --cloud " + s.op.Cloud
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
@@ -29,10 +30,10 @@ type receipt struct {
 }
 
 // receipt proves that nothing is left, or names what is.
-func (s *session) receipt(ctx context.Context, p *place, before state.State, w *watcher) error {
+func (s *session) receipt(ctx context.Context, p *place, before state.State, w *report.Watcher) error {
 	r := receipt{
-		Stack: s.op.stack, Cloud: s.op.cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
-		Removed: w.changes["delete"], Swept: []string{}, Kept: []string{}, Left: []string{},
+		Stack: s.op.Stack, Cloud: s.op.Cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
+		Removed: w.Changes["delete"], Swept: []string{}, Kept: []string{}, Left: []string{},
 	}
 	var err error
 	if p.sandbox != nil {
@@ -42,14 +43,14 @@ func (s *session) receipt(ctx context.Context, p *place, before state.State, w *
 	}
 	file, writeErr := s.writeReceipt(p, r)
 	if writeErr != nil {
-		return fail(exitFailed, "", "%w", writeErr)
+		return report.Fail(report.ExitFailed, "", "%w", writeErr)
 	}
-	s.log.emit(event{Kind: kindReceipt, Changes: map[string]int{"delete": r.Removed}, Swept: r.Swept, Kept: r.Kept, Left: r.Left, State: file})
+	s.log.Emit(report.Event{Kind: report.KindReceipt, Changes: map[string]int{"delete": r.Removed}, Swept: r.Swept, Kept: r.Kept, Left: r.Left, State: file})
 	switch {
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return fail(exitLeftovers, s.whatNextWithLeftovers(p, before), "%d %s left", len(r.Left), plural(len(r.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, s.whatNextWithLeftovers(p, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (s *session) writeReceipt(p *place, r receipt) (string, error) {
 		if p.sandbox != nil {
 			return "", nil
 		}
-		file = filepath.Join(s.op.dir, "receipt-"+s.op.stack+"-destroy.json")
+		file = filepath.Join(s.op.dir, "receipt-"+s.op.Stack+"-destroy.json")
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

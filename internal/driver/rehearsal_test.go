@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/testenv"
 )
 
@@ -33,14 +34,14 @@ func needCLI(t *testing.T) {
 // process is a driver that runs as a process of its own and tells events.
 type process struct {
 	*exec.Cmd
-	events chan event
+	events chan report.Event
 }
 
 // startDriver runs the command in a process of its own. It does one thing at a time, so that a test which acts on an event knows how far it came.
 func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	t.Helper()
 	args := append([]string{command, "--stack", "dev", "--dir", dir, "--json", "--parallel", "1"}, flags...)
-	p := &process{Cmd: exec.Command(os.Args[0], args...), events: make(chan event, 1000)}
+	p := &process{Cmd: exec.Command(os.Args[0], args...), events: make(chan report.Event, 1000)}
 	p.Env = append(os.Environ(), asDriver+"=1")
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
@@ -53,7 +54,7 @@ func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	go func() {
 		defer close(p.events)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			var e event
+			var e report.Event
 			if json.Unmarshal(lines.Bytes(), &e) == nil {
 				p.events <- e
 			}
@@ -63,7 +64,7 @@ func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 }
 
 // until waits for an event.
-func (p *process) until(t *testing.T, what string, is func(event) bool) {
+func (p *process) until(t *testing.T, what string, is func(report.Event) bool) {
 	t.Helper()
 	var seen []string
 	for e := range p.events {
@@ -76,8 +77,8 @@ func (p *process) until(t *testing.T, what string, is func(event) bool) {
 }
 
 // code waits for the end and returns the exit code and the last event.
-func (p *process) code() (int, event) {
-	var last event
+func (p *process) code() (int, report.Event) {
+	var last report.Event
 	for e := range p.events {
 		last = e
 	}
@@ -90,9 +91,9 @@ func changed(t *testing.T, stdout string) (plan map[string]int, hosts int) {
 	t.Helper()
 	for _, e := range parseEvents(t, stdout) {
 		switch e.Kind {
-		case kindPlan:
+		case report.KindPlan:
 			plan = e.Changes
-		case kindHost:
+		case report.KindHost:
 			hosts++
 		}
 	}
@@ -106,20 +107,20 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	before := snapshot(t, dir)
 
 	up := startDriver(t, dir, "up")
-	up.until(t, "the first phase began", func(e event) bool { return e.Kind == kindPhase })
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitLocked || !strings.Contains(stdout, "another run holds the stack dev: process ") {
+	up.until(t, "the first phase began", func(e report.Event) bool { return e.Kind == report.KindPhase })
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitLocked || !strings.Contains(stdout, "another run holds the stack dev: process ") {
 		t.Errorf("a second run at the same time exits %d:\n%s", code, stdout)
 	}
 	if err := up.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	code, last := up.code()
-	if code != exitInterrupted || last.Kind != kindResult || !strings.Contains(last.Message, "state is saved") {
+	if code != report.ExitInterrupted || last.Kind != report.KindResult || !strings.Contains(last.Message, "state is saved") {
 		t.Fatalf("interrupted up exits %d with %+v", code, last)
 	}
 
 	up = startDriver(t, dir, "up")
-	up.until(t, "a phase began", func(e event) bool { return e.Kind == kindPhase })
+	up.until(t, "a phase began", func(e report.Event) bool { return e.Kind == report.KindPhase })
 	if err := up.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -128,32 +129,32 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	}
 
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir, "--json")
-	for code == exitLocked {
+	for code == report.ExitLocked {
 		// The engine dies with its driver, and holds the stack until it has.
 		code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir, "--json")
 	}
-	if plan, _ := changed(t, stdout); code != exitOK || plan["create"] == 0 {
+	if plan, _ := changed(t, stdout); code != report.ExitOK || plan["create"] == 0 {
 		t.Fatalf("up after a kill exits %d with plan %v:\n%s", code, plan, stdout)
 	}
 
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "nothing changes") {
+	if code != report.ExitOK || !strings.Contains(stdout, "nothing changes") {
 		t.Errorf("a second up exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
-	if code != exitOK {
+	if code != report.ExitOK {
 		t.Errorf("preview exits %d:\n%s", code, stdout)
 	}
 	checkOutputs(t, dir)
 
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
-	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitChanges {
-		t.Errorf("preview of a change exits %d, want %d:\n%s", code, exitChanges, stdout)
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
+		t.Errorf("preview of a change exits %d, want %d:\n%s", code, report.ExitChanges, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
 
 	code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "left      0") {
+	if code != report.ExitOK || !strings.Contains(stdout, "left      0") {
 		t.Fatalf("destroy exits %d:\n%s", code, stdout)
 	}
 	if after := snapshot(t, dir); after != before {
@@ -164,18 +165,18 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 func checkOutputs(t *testing.T, dir string) {
 	t.Helper()
 	code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "apiUrl") || !strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
+	if code != report.ExitOK || !strings.Contains(stdout, "apiUrl") || !strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
 		t.Errorf("outputs exits %d:\n%s", code, stdout)
 	}
 	if strings.Contains(stdout, "pulumi stack output") || !strings.Contains(stdout, "go run ./cmd/kubeadm-aws destroy --stack dev ") {
 		t.Errorf("next is not about a rehearsal:\n%s", stdout)
 	}
 	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey")
-	if code != exitUsage || strings.Contains(stdout, "PRIVATE KEY") {
+	if code != report.ExitUsage || strings.Contains(stdout, "PRIVATE KEY") {
 		t.Errorf("a secret output without --show-secrets exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
-	if code != exitOK || !strings.HasPrefix(stdout, "-----BEGIN") {
+	if code != report.ExitOK || !strings.HasPrefix(stdout, "-----BEGIN") {
 		t.Errorf("a secret output with --show-secrets exits %d:\n%s", code, stdout)
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
 // refuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
 // the other nodes leave the cluster through it.
-func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []plannedChange) error {
+func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []report.PlannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {
 		types, name := state.SplitURN(change.URN)
@@ -25,7 +26,7 @@ func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []p
 	}
 	exported, err := p.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	nodes, _ := exported["nodes"].Value.(map[string]any)
 	for name, op := range ended {
@@ -37,11 +38,11 @@ func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []p
 		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
 		switch {
 		case op == "delete":
-			return fail(exitInvalid, how, "this would delete the control plane %s; another name is another machine, and the cluster would not survive it. Nothing was changed", name)
+			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another machine, and the cluster would not survive it. Nothing was changed", name)
 		case len(others) > 0:
-			return fail(exitInvalid, how, "this would replace the control plane %s together with %s, which leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
+			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
 		case s.cfg.Backup.RestoreFrom == "":
-			return fail(exitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and backup.restoreFrom is not set. Nothing was changed", name)
+			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and backup.restoreFrom is not set. Nothing was changed", name)
 		}
 	}
 	return nil

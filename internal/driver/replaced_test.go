@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/report"
 )
 
 // nodesOf writes a list of nodes into the settings of dev, where there is none.
@@ -24,14 +26,14 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	)
 	again := strings.NewReplacer("}", ", generation: '2'}")
 	nodesOf(t, dir, master, worker, store)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	settings := filepath.Join(dir, "Pulumi.dev.yaml")
 
 	edit(t, settings, worker, again.Replace(worker))
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "worker-1       is drained and out of the cluster") || !strings.Contains(stdout, "worker-1       has joined") {
+	if code != report.ExitOK || !strings.Contains(stdout, "worker-1       is drained and out of the cluster") || !strings.Contains(stdout, "worker-1       has joined") {
 		t.Errorf("a new generation of one worker exits %d:\n%s", code, stdout)
 	}
 
@@ -48,7 +50,7 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 		}
 		for _, command := range []string{"preview", "up"} {
 			code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-			if code != exitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "othing was changed") {
+			if code != report.ExitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "othing was changed") {
 				t.Errorf("%s of a control plane %s exits %d:\n%s", command, c.name, code, stdout)
 			}
 		}
@@ -56,10 +58,10 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	edit(t, settings, "  kubeadm-aws:image: {os: debian-12}\n", "  kubeadm-aws:backup: {restoreFrom: latest}\n")
 	edit(t, settings, master, again.Replace(master))
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
+	if code != report.ExitOK || !strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("a new control plane exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != exitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 )
 
 // rollback brings the stack to what an earlier commit says: its settings and its program, carried out by its own driver in
@@ -30,11 +31,11 @@ func rollback(ctx context.Context, s *session) error {
 	s.close(p) // the earlier driver opens the same stack
 	switch {
 	case err != nil:
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	case s.op.to == "":
-		return fail(exitUsage, states, "--to is missing: a commit, a tag or a branch")
+		return report.Fail(report.ExitUsage, states, "--to is missing: a commit, a tag or a branch")
 	case len(exported) == 0:
-		return fail(exitCannotStart, "", "stack %s was never up, so there is nothing to roll back", s.op.stack)
+		return report.Fail(report.ExitCannotStart, "", "stack %s was never up, so there is nothing to roll back", s.op.Stack)
 	}
 	to, err := s.checkout(ctx)
 	if err != nil {
@@ -46,10 +47,10 @@ func rollback(ctx context.Context, s *session) error {
 	if err := s.refuseRollback(to, cluster, version); err != nil {
 		return err
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "info", Message: "to commit " + to.title + "; building its driver."})
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "info", Message: "to commit " + to.title + "; building its driver."})
 	driver := filepath.Join(to.root, ".bin", "driver")
 	if err := s.build(ctx, to.dir, "./"+to.driver(), driver); err != nil {
-		return fail(exitCannotStart, "", "commit %s: %w", s.op.to, err)
+		return report.Fail(report.ExitCannotStart, "", "commit %s: %w", s.op.to, err)
 	}
 	if s.asks() {
 		if err := s.earlier(to, driver, "preview"); err != nil {
@@ -62,7 +63,7 @@ func rollback(ctx context.Context, s *session) error {
 	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
 		return err
 	}
-	s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "Stack " + s.op.stack + " is what commit " + to.title + " says. " +
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "Stack " + s.op.Stack + " is what commit " + to.title + " says. " +
 		"Revert the later commits as well (git revert), or the next up brings back what they say."})
 	return nil
 }
@@ -78,7 +79,7 @@ type checkedOut struct {
 func (s *session) checkout(ctx context.Context) (checkedOut, error) {
 	commit, err := s.git(ctx, "rev-parse", "--verify", "--quiet", s.op.to+"^{commit}")
 	if err != nil {
-		return checkedOut{}, fail(exitUsage, "git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
+		return checkedOut{}, report.Fail(report.ExitUsage, "git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
 			"--to %s is no commit of the repository in %s", s.op.to, s.op.dir)
 	}
 	title, err := s.git(ctx, "log", "-1", "--format=%h %s", commit)
@@ -128,24 +129,24 @@ func (c checkedOut) driver() string {
 // stack was brought up by a program that did not say.
 func (s *session) refuseRollback(to checkedOut, cluster, version string) error {
 	if to.driver() == "" {
-		return fail(exitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
+		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
 	}
-	settings := "Pulumi." + s.op.stack + ".yaml"
+	settings := "Pulumi." + s.op.Stack + ".yaml"
 	if _, err := os.Stat(filepath.Join(to.dir, settings)); err != nil {
-		return fail(exitCannotStart, "Choose a later commit.", "commit %s has no %s", to.title, settings)
+		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no %s", to.title, settings)
 	}
-	then, err := config.LoadFile(s.op.stack, to.dir)
+	then, err := config.LoadFile(s.op.Stack, to.dir)
 	var faults config.Errors
 	switch {
 	case errors.As(err, &faults):
 		return nil // rules of today; its own driver has its own
 	case err != nil:
-		return fail(exitInvalid, "", "commit %s: %w", to.title, err)
+		return report.Fail(report.ExitInvalid, "", "commit %s: %w", to.title, err)
 	case then.Cluster.Name != cluster || then.Region != s.cfg.Region:
-		return fail(exitInvalid, "Make a stack of its own for it, or use rebuild.",
+		return report.Fail(report.ExitInvalid, "Make a stack of its own for it, or use rebuild.",
 			"commit %s is about another cluster, %s in %s; %s in %s runs", to.title, then.Cluster.Name, then.Region, cluster, s.cfg.Region)
 	case version != "" && then.Cluster.KubernetesVersion != version:
-		return fail(exitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit it on a branch, and roll back to the branch.",
+		return report.Fail(report.ExitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit it on a branch, and roll back to the branch.",
 			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects in it cannot go back",
 			to.title, then.Cluster.KubernetesVersion, version)
 	}
@@ -154,7 +155,7 @@ func (s *session) refuseRollback(to checkedOut, cluster, version string) error {
 
 // earlier runs a command of the driver of that commit.
 func (s *session) earlier(to checkedOut, driver string, command ...string) error {
-	args := append(command, "--stack", s.op.stack, "--cloud", s.op.cloud, "--dir", to.dir)
+	args := append(command, "--stack", s.op.Stack, "--cloud", s.op.Cloud, "--dir", to.dir)
 	if s.op.json {
 		args = append(args, "--json")
 	}
@@ -166,9 +167,9 @@ func (s *session) earlier(to checkedOut, driver string, command ...string) error
 	var exit *exec.ExitError
 	switch {
 	case s.cli.Stopped():
-		return fail(exitInterrupted, "Run the same command again: it goes on from the saved state.", "rollback was interrupted; the state is saved")
+		return report.Fail(report.ExitInterrupted, "Run the same command again: it goes on from the saved state.", "rollback was interrupted; the state is saved")
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], to.title)
+		return report.Fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], to.title)
 	}
 	return err
 }
@@ -217,7 +218,7 @@ func (s *session) git(ctx context.Context, args ...string) (string, error) {
 		if errors.As(err, &exit) {
 			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
 		}
-		return "", fail(exitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w", args[0], err)
+		return "", report.Fail(report.ExitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w", args[0], err)
 	}
 	return strings.TrimSpace(string(output)), nil
 }

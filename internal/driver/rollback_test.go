@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/report"
 )
 
 // repository is a git repository with the sources of this project in a folder of it, one commit for each change to the settings of
@@ -78,32 +80,32 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 		code, stdout, _ := drive(t, append([]string{"rollback", "--stack", "dev", "--dir", dir}, args...)...)
 		return code, stdout
 	}
-	if code, stdout := rollback("--to", "HEAD"); code != exitCannotStart || !strings.Contains(stdout, "was never up") {
+	if code, stdout := rollback("--to", "HEAD"); code != report.ExitCannotStart || !strings.Contains(stdout, "was never up") {
 		t.Errorf("rollback of nothing exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback(); code != exitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: somebody") {
+	if code, stdout := rollback(); code != report.ExitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: somebody") {
 		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "nowhere"); code != exitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
+	if code, stdout := rollback("--to", "nowhere"); code != report.ExitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
 		t.Errorf("rollback to an unknown commit exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~4"); code != exitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
+	if code, stdout := rollback("--to", "HEAD~4"); code != report.ExitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
 		t.Errorf("rollback to another cluster exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~2"); code != exitInvalid || !strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
+	if code, stdout := rollback("--to", "HEAD~2"); code != report.ExitInvalid || !strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
 		t.Errorf("rollback to another Kubernetes exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~1"); code != exitOK || !strings.Contains(stdout, "git revert") {
+	if code, stdout := rollback("--to", "HEAD~1"); code != report.ExitOK || !strings.Contains(stdout, "git revert") {
 		t.Fatalf("rollback exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitChanges {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
 		t.Errorf("nothing was rolled back: preview of the newest commit exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != exitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("the stack is not what the earlier commit says: preview exits %d:\n%s", code, stdout)
 	}
 	worktrees, err := exec.Command("git", "-C", dir, "worktree", "list").Output()

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 )
 
 // session is one run of the command.
 type session struct {
 	op  operation
-	log *log
+	log *report.Log
 	cli *pulumiCLI
 	cfg *config.Config
 	// begun is when the command started, so that the figures include what came before the engine.
@@ -33,33 +34,33 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	op, cmd, flags, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		usage(stdout, flags)
-		return exitOK
+		return report.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "kubeadm-aws: %v\n`kubeadm-aws help` lists commands and flags.\n", err)
-		return exitUsage
+		return report.ExitUsage
 	}
 	s := &session{op: op, begun: time.Now(), in: bufio.NewReader(os.Stdin), out: stdout}
 	events := stdout
 	if op.output != "" {
 		events = stderr // standard output is for the one value
 	}
-	s.log = &log{now: time.Now, to: &textReporter{w: events, begun: s.begun}}
+	s.log = &report.Log{Now: time.Now, To: &report.Text{Out: events, Begun: s.begun}}
 	if op.json {
-		s.log.to = jsonReporter{events}
+		s.log.To = report.JSON{Out: events}
 	}
 	err = s.execute(ctx, cmd)
 	s.finish(err)
-	return codeOf(err)
+	return report.CodeOf(err)
 }
 
 func (s *session) execute(ctx context.Context, cmd *command) error {
-	cfg, err := config.LoadFile(s.op.stack, s.op.dir)
+	cfg, err := config.LoadFile(s.op.Stack, s.op.dir)
 	if err != nil {
 		return s.refused(err)
 	}
 	s.cfg = cfg
-	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.cloud == cloudAWS && len(faults) > 0 {
+	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.Cloud == report.CloudAWS && len(faults) > 0 {
 		return s.refused(faults)
 	}
 	cli, err := findCLI(ctx, s.op.dir)
@@ -76,12 +77,12 @@ func (s *session) refused(err error) error {
 	var faults config.Errors
 	if errors.As(err, &faults) {
 		for _, f := range faults {
-			s.log.emit(event{Kind: kindInvalid, Message: f.Error()})
+			s.log.Emit(report.Event{Kind: report.KindInvalid, Message: f.Error()})
 		}
-		return fail(exitInvalid, "Mend Pulumi."+s.op.stack+".yaml, or use: pulumi config set --path --stack "+s.op.stack+" KEY VALUE",
-			"%d %s refused; nothing was attempted", len(faults), plural(len(faults), "setting is", "settings are"))
+		return report.Fail(report.ExitInvalid, "Mend Pulumi."+s.op.Stack+".yaml, or use: pulumi config set --path --stack "+s.op.Stack+" KEY VALUE",
+			"%d %s refused; nothing was attempted", len(faults), report.Plural(len(faults), "setting is", "settings are"))
 	}
-	return fail(exitInvalid, "", "%w", err)
+	return report.Fail(report.ExitInvalid, "", "%w", err)
 }
 
 // handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and says what happens.
@@ -93,7 +94,7 @@ func (s *session) handleSignals() (stop func()) {
 		for count := 1; ; count++ {
 			select {
 			case <-signals:
-				s.log.emit(event{Kind: kindLog, Severity: "warning", Message: stopping(count)})
+				s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: stopping(count)})
 				s.cli.Interrupt()
 			case <-done:
 				return
@@ -114,34 +115,34 @@ func stopping(n int) string {
 
 // finish reports how the run ended.
 func (s *session) finish(err error) {
-	code := codeOf(err)
-	e := event{Kind: kindResult, Command: s.op.command, Stack: s.op.stack, Cloud: s.op.cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
+	code := report.CodeOf(err)
+	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
 	if err == nil {
 		e.Status = "done"
-		s.log.emit(e)
+		s.log.Emit(e)
 		return
 	}
 	e.Status = "failed"
 	e.Message = err.Error()
-	var f *failure
+	var f *report.Failure
 	if errors.As(err, &f) {
-		e.Next = f.next
+		e.Next = f.Next
 	}
-	s.log.emit(e)
+	s.log.Emit(e)
 }
 
 // open makes the stack of the session ready.
 func (s *session) open(ctx context.Context) (*place, error) {
 	p, err := open(ctx, s.op, s.cli, s.cfg, s.log)
 	if err != nil && s.cli.Stopped() {
-		return nil, fail(exitInterrupted, "", "%s was interrupted before anything was attempted", s.op.command)
+		return nil, report.Fail(report.ExitInterrupted, "", "%s was interrupted before anything was attempted", s.op.Command)
 	}
 	return p, err
 }
 
 // start tells what is about to happen, to what, and where.
 func (s *session) start(p *place) {
-	s.log.emit(event{Kind: kindStart, Command: s.op.command, Stack: s.op.stack, Cloud: s.op.cloud, State: p.state})
+	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, State: p.state})
 	var names []string
 	for _, n := range s.cfg.Nodes {
 		names = append(names, n.Name)
@@ -149,13 +150,6 @@ func (s *session) start(p *place) {
 	if len(names) > 8 {
 		names = append(names[:8], "...")
 	}
-	s.log.emit(event{Kind: kindSettings, Message: fmt.Sprintf("Pulumi.%s.yaml: cluster %s, Kubernetes %s, %s, %d nodes (%s)",
-		s.op.stack, s.cfg.Cluster.Name, s.cfg.Cluster.KubernetesVersion, s.cfg.Region, len(s.cfg.Nodes), strings.Join(names, ", "))})
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
+	s.log.Emit(report.Event{Kind: report.KindSettings, Message: fmt.Sprintf("Pulumi.%s.yaml: cluster %s, Kubernetes %s, %s, %d nodes (%s)",
+		s.op.Stack, s.cfg.Cluster.Name, s.cfg.Cluster.KubernetesVersion, s.cfg.Region, len(s.cfg.Nodes), strings.Join(names, ", "))})
 }

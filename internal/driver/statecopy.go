@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 )
 
 // leastSpace is what a rehearsal needs on its disk. The state of four nodes is about 1 MB; the engine keeps a second copy
@@ -32,7 +33,7 @@ func stateCopyIn(backend, dir, stack string) stateCopy {
 func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
 
 // keepState refuses a disk that is full, brings back a state that was cut off, and keeps a copy when the place is closed.
-func (p *place) keepState(c stateCopy, l *log) error {
+func (p *place) keepState(c stateCopy, l *report.Log) error {
 	if err := refuseFullDisk(c.dir); err != nil {
 		return err
 	}
@@ -62,28 +63,28 @@ func (c stateCopy) save() error {
 }
 
 // restore brings the copy back when the state cannot be read. What happened after it was made is found out like after a kill.
-func (c stateCopy) restore(l *log) error {
+func (c stateCopy) restore(l *report.Log) error {
 	text, err := os.ReadFile(c.file)
 	if err != nil || json.Valid(text) {
 		return nil // no state yet, or a good one
 	}
 	good, err := os.ReadFile(c.path())
 	if err == nil && c.real {
-		return fail(exitCannotStart, fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.", c.path(), c.file),
+		return report.Fail(report.ExitCannotStart, fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.", c.path(), c.file),
 			"the state %s cannot be read: a full disk cuts it off", c.file)
 	}
 	if err != nil && c.real {
-		return fail(exitCannotStart, "Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
+		return report.Fail(report.ExitCannotStart, "Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
 			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", c.file)
 	}
 	if err != nil {
-		return fail(exitCannotStart, "To begin the rehearsal again from nothing: rm -r "+relative(c.dir),
+		return report.Fail(report.ExitCannotStart, "To begin the rehearsal again from nothing: rm -r "+relative(c.dir),
 			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", relative(c.file))
 	}
 	if err := os.WriteFile(c.file, good, 0o600); err != nil {
-		return fail(exitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+relative(c.dir), "bring back the state: %w", err)
+		return report.Fail(report.ExitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+relative(c.dir), "bring back the state: %w", err)
 	}
-	l.emit(event{Kind: kindLog, Severity: "warning", Message: "The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
+	l.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
 		"If the run now fails on what exists already: rm -r " + relative(c.dir)})
 	return nil
 }
@@ -94,7 +95,7 @@ func refuseFullDisk(dir string) error {
 	if err != nil || free >= leastSpace {
 		return nil // a file system that does not tell is not refused
 	}
-	return fail(exitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", relative(dir)),
+	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", relative(dir)),
 		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", relative(dir), free>>20, leastSpace>>20)
 }
 

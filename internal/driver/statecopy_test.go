@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"kubeadm-aws/internal/report"
 )
 
 // A full disk cuts off the state and the engine's backup of it. The driver's copy brings it back, and without a copy the
@@ -14,7 +16,7 @@ import (
 func TestAStateThatWasCutOffComesBack(t *testing.T) {
 	dir := t.TempDir()
 	c := stateCopy{file: filepath.Join(dir, "dev.json"), dir: dir}
-	l, _ := newTestLog(&recorder{})
+	l := newTestLog(&recorder{})
 	write(t, c.file, `{"version":3}`)
 	if err := c.save(); err != nil {
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func TestAStateThatWasCutOffComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := c.restore(l)
-	if f, is := err.(*failure); !is || f.code != exitCannotStart || !strings.Contains(f.next, "rm -r ") {
+	if f, is := err.(*report.Failure); !is || f.Code != report.ExitCannotStart || !strings.Contains(f.Next, "rm -r ") {
 		t.Errorf("without a copy: %v", err)
 	}
 }
@@ -53,7 +55,7 @@ func TestAFullDiskIsRefused(t *testing.T) {
 		t.Fatalf("mount a small file system: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
-	if err := refuseFullDisk(dir); codeOf(err) != exitBlocked || !strings.Contains(err.(*failure).next, "df -h") {
+	if err := refuseFullDisk(dir); report.CodeOf(err) != report.ExitBlocked || !strings.Contains(err.(*report.Failure).Next, "df -h") {
 		t.Errorf("a disk of 256 KiB: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "dev.json")
@@ -77,7 +79,7 @@ func TestOddCharactersInThePathOfTheCheckout(t *testing.T) {
 	for _, name := range []string{"a#b", "a?b", "a%b", "a%20b", "a b+c"} {
 		dir := filepath.Join(t.TempDir(), name)
 		copyTree(t, project(t), dir)
-		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != exitOK {
+		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 			t.Errorf("%s: outputs exits %d:\n%s", name, code, stdout)
 		}
 		if _, err := os.Stat(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi")); err != nil {
@@ -92,7 +94,7 @@ func TestASandboxThatIsAFileIsExplained(t *testing.T) {
 	dir := project(t)
 	write(t, filepath.Join(dir, ".sandbox"), "")
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != exitCannotStart || !strings.Contains(stdout, "--dir DIRECTORY") || !strings.Contains(stdout, "rm -r ") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "--dir DIRECTORY") || !strings.Contains(stdout, "rm -r ") {
 		t.Errorf("up exits %d:\n%s", code, stdout)
 	}
 }

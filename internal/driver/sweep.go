@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/report"
 )
 
 // sweep removes, by tag, what controllers of the cluster left in the account: the step that destroy makes between the
@@ -22,34 +24,34 @@ func sweep(ctx context.Context, s *session) error {
 	}
 	command, there := sweepOf(st)
 	if !there {
-		return fail(exitCannotStart, "Left by an earlier stack, with the id of its VPC: "+s.sweepByHand("ID"),
-			"the state of stack %s holds no network that could be swept", s.op.stack)
+		return report.Fail(report.ExitCannotStart, "Left by an earlier stack, with the id of its VPC: "+s.sweepByHand("ID"),
+			"the state of stack %s holds no network that could be swept", s.op.Stack)
 	}
 	found, err := s.runSweep(ctx, p, command, true)
 	if err != nil {
-		return fail(exitFailed, "", "the account could not be listed: %w", err)
+		return report.Fail(report.ExitFailed, "", "the account could not be listed: %w", err)
 	}
-	s.log.emit(event{Kind: kindSweep, Status: "found", Found: found.Left, Kept: found.Kept, Left: found.Foreign})
+	s.log.Emit(report.Event{Kind: report.KindSweep, Status: "found", Found: found.Left, Kept: found.Kept, Left: found.Foreign})
 	if len(found.Left) == 0 || s.op.dryRun {
 		return nil
 	}
 	if len(found.Instances) > 0 {
-		return fail(exitCannotStart, "destroy takes it along. With strays that no state knows: aws ec2 terminate-instances",
+		return report.Fail(report.ExitCannotStart, "destroy takes it along. With strays that no state knows: aws ec2 terminate-instances",
 			"nothing was removed: what is listed may be in use, because instances of the cluster run: %s", strings.Join(found.Instances, ", "))
 	}
-	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), plural(len(found.Left), "thing", "things"))); err != nil {
+	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), report.Plural(len(found.Left), "thing", "things"))); err != nil {
 		return err
 	}
 	after, err := s.runSweep(ctx, p, command, false)
 	if s.cli.Stopped() {
-		return fail(exitInterrupted, "Run it again: it lists anew.", "the sweep was interrupted")
+		return report.Fail(report.ExitInterrupted, "Run it again: it lists anew.", "the sweep was interrupted")
 	}
 	if err != nil && len(after.Left) == 0 {
-		return fail(exitFailed, "", "%w", err)
+		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
-	s.log.emit(event{Kind: kindSweep, Status: "done", Swept: after.Removed, Kept: after.Kept, Left: slices.Concat(after.Left, after.Foreign)})
+	s.log.Emit(report.Event{Kind: report.KindSweep, Status: "done", Swept: after.Removed, Kept: after.Kept, Left: slices.Concat(after.Left, after.Foreign)})
 	if len(after.Left) > 0 {
-		return fail(exitLeftovers, "Run it again when the cause is gone.", "%d %s left", len(after.Left), plural(len(after.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, "Run it again when the cause is gone.", "%d %s left", len(after.Left), report.Plural(len(after.Left), "thing is", "things are"))
 	}
 	return nil
 }

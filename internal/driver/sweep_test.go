@@ -14,34 +14,35 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 )
 
 // found returns the event of a sweep with a status.
-func sweepEvent(t *testing.T, stdout, status string) event {
+func sweepEvent(t *testing.T, stdout, status string) report.Event {
 	t.Helper()
 	for _, e := range parseEvents(t, stdout) {
-		if e.Kind == kindSweep && e.Status == status {
+		if e.Kind == report.KindSweep && e.Status == status {
 			return e
 		}
 	}
-	return event{}
+	return report.Event{}
 }
 
 func TestSweepListsBeforeItRemoves(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir); code != exitCannotStart || !strings.Contains(stdout, "go run ./sweep --cluster platform-dev") {
+	if code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart || !strings.Contains(stdout, "go run ./sweep --cluster platform-dev") {
 		t.Errorf("sweep of nothing exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != exitOK {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CreateIngress("default", "web") })
 	code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
 	listed := sweepEvent(t, stdout, "found").Found
-	if code != exitCannotStart || len(listed) == 0 || !strings.Contains(stdout, "instances of the cluster run") {
+	if code != report.ExitCannotStart || len(listed) == 0 || !strings.Contains(stdout, "instances of the cluster run") {
 		t.Errorf("sweep of a cluster that runs exits %d:\n%s", code, stdout)
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error {
@@ -53,15 +54,15 @@ func TestSweepListsBeforeItRemoves(t *testing.T) {
 		return nil
 	})
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--dry-run", "--json")
-	if again := sweepEvent(t, stdout, "found").Found; code != exitOK || !slices.Equal(again, listed) || sweepEvent(t, stdout, "done").Kind != "" {
+	if again := sweepEvent(t, stdout, "found").Found; code != report.ExitOK || !slices.Equal(again, listed) || sweepEvent(t, stdout, "done").Kind != "" {
 		t.Errorf("dry run exits %d and lists %v, want %v", code, again, listed)
 	}
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
-	if done := sweepEvent(t, stdout, "done"); code != exitOK || !slices.Equal(done.Swept, listed) || len(done.Left) != 0 {
+	if done := sweepEvent(t, stdout, "done"); code != report.ExitOK || !slices.Equal(done.Swept, listed) || len(done.Left) != 0 {
 		t.Errorf("sweep exits %d and removes %v, want %v", code, done.Swept, listed)
 	}
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir)
-	if code != exitOK || !strings.Contains(stdout, "sweep     0 found") {
+	if code != report.ExitOK || !strings.Contains(stdout, "sweep     0 found") {
 		t.Errorf("another sweep exits %d:\n%s", code, stdout)
 	}
 }
@@ -102,8 +103,8 @@ func blue(t *testing.T) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, _ := newTestLog(&recorder{})
-	return &session{op: operation{stack: "dev", dir: dir, cloud: cloudAWS}, log: l, cli: &pulumiCLI{}, cfg: &config.Config{Region: "eu-west-1"}}
+	l := newTestLog(&recorder{})
+	return &session{op: operation{Subject: report.Subject{Stack: "dev", Cloud: report.CloudAWS}, dir: dir}, log: l, cli: &pulumiCLI{}, cfg: &config.Config{Region: "eu-west-1"}}
 }
 
 const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
@@ -205,7 +206,7 @@ func TestALastLookThatFailsIsNoSuccess(t *testing.T) {
 		_, _ = io.WriteString(w, `<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>you may not</Message></Error></Errors></Response>`)
 	})
 	err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, blueState(), &receipt{})
-	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "UnauthorizedOperation") {
+	if report.CodeOf(err) != report.ExitFailed || !strings.Contains(err.Error(), "UnauthorizedOperation") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -46,7 +47,7 @@ func (s *session) finishUnfinished(ctx context.Context, p *place, st state.State
 	for _, r := range u.upgrades {
 		s.info("Giving up an upgrade that was interrupted: " + r.Release().String())
 		if _, err := s.deleteHelmRecords(ctx, p, r.Release(), "status in (pending-upgrade,pending-rollback)"); err != nil {
-			return fail(exitFailed, "", "give up the interrupted upgrade of %s: %w", r.Release(), err)
+			return report.Fail(report.ExitFailed, "", "give up the interrupted upgrade of %s: %w", r.Release(), err)
 		}
 	}
 	if len(u.upgrades) > 0 {
@@ -63,7 +64,7 @@ func (s *session) finishUnfinished(ctx context.Context, p *place, st state.State
 	}
 	if remove := slices.Concat(u.installs, u.deletions); len(remove) > 0 {
 		if _, err := p.Destroy(ctx, optdestroy.Target(remove), optdestroy.SuppressProgress()); err != nil {
-			return s.engine(err, newWatcher(s.log, nil, false))
+			return s.engine(err, report.NewWatcher(s.log, nil, false))
 		}
 	}
 	if len(u.ending) == 0 {
@@ -71,7 +72,7 @@ func (s *session) finishUnfinished(ctx context.Context, p *place, st state.State
 	}
 	exported, err := p.export(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	without, err := state.WithoutResources(exported, u.ending)
 	if err != nil {
@@ -81,5 +82,5 @@ func (s *session) finishUnfinished(ctx context.Context, p *place, st state.State
 }
 
 func (s *session) info(message string) {
-	s.log.emit(event{Kind: kindLog, Severity: "info", Message: message})
+	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "info", Message: message})
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/internal/report"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
@@ -34,23 +36,23 @@ func up(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if len(plan.done) > 0 {
+	if len(plan.Done) > 0 {
 		if err := s.confirm("Make these changes?"); err != nil {
 			return err
 		}
 	}
-	if err := s.takeOver(ctx, p, plan.installs); err != nil {
+	if err := s.takeOver(ctx, p, plan.Installs); err != nil {
 		return err
 	}
-	w := newWatcher(s.log, plan.done, false)
+	w := report.NewWatcher(s.log, plan.Done, false)
 	var exported auto.OutputMap
-	err = w.follow(func(stream chan<- events.EngineEvent) error {
+	err = w.Follow(func(stream chan<- events.EngineEvent) error {
 		result, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
 		exported = result.Outputs
 		return err
 	})
 	if err != nil {
-		s.tellTroubles(ctx, p, w.unready)
+		s.tellTroubles(ctx, p, w.Unready)
 		return s.engine(err, w)
 	}
 	if err := s.upTimeline(ctx, p, w); err != nil {
@@ -61,8 +63,8 @@ func up(ctx context.Context, s *session) error {
 	return nil
 }
 
-func (s *session) upTimeline(ctx context.Context, p *place, w *watcher) error {
-	if len(w.spans) == 0 {
+func (s *session) upTimeline(ctx context.Context, p *place, w *report.Watcher) error {
+	if len(w.Spans) == 0 {
 		return nil
 	}
 	deployment, err := p.export(ctx)
@@ -90,8 +92,8 @@ func preview(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if s.op.expectNoChanges && len(plan.done) > 0 {
-		return fail(exitChanges, "Look at the plan above; up carries it out.", "stack %s is not what its settings say", s.op.stack)
+	if s.op.expectNoChanges && len(plan.Done) > 0 {
+		return report.Fail(report.ExitChanges, "Look at the plan above; up carries it out.", "stack %s is not what its settings say", s.op.Stack)
 	}
 	return nil
 }
@@ -118,25 +120,25 @@ func refresh(ctx context.Context, s *session) error {
 }
 
 // plan previews, reports the plan and refuses one that cannot end well.
-func (s *session) plan(ctx context.Context, p *place) (*watcher, error) {
-	w := newWatcher(s.log, nil, true)
-	err := w.follow(func(stream chan<- events.EngineEvent) error {
+func (s *session) plan(ctx context.Context, p *place) (*report.Watcher, error) {
+	w := report.NewWatcher(s.log, nil, true)
+	err := w.Follow(func(stream chan<- events.EngineEvent) error {
 		_, err := p.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
 		return err
 	})
 	if err != nil {
 		return nil, s.engine(err, w)
 	}
-	s.log.emit(w.planEvent())
+	s.log.Emit(w.PlanEvent())
 	s.tellFolded(w)
-	return w, s.refuseLostControlPlane(ctx, p, w.plan)
+	return w, s.refuseLostControlPlane(ctx, p, w.Plan)
 }
 
 // engine turns an engine's error into a failure.
-func (s *session) engine(err error, w *watcher) error {
+func (s *session) engine(err error, w *report.Watcher) error {
 	killed, _ := s.cli.Killed()
-	return engineFailure(err, s.op, outcome{
-		said: w.said, begun: !w.preview && len(w.spans) > 0, region: s.cfg.Region, interrupted: s.cli.Stopped(), killed: killed,
+	return report.EngineFailure(err, s.op.Subject, report.Outcome{
+		Said: w.Said, Begun: !w.Preview && len(w.Spans) > 0, Region: s.cfg.Region, Interrupted: s.cli.Stopped(), Killed: killed,
 	})
 }
 
@@ -146,18 +148,18 @@ func (s *session) confirm(question string) error {
 		return nil
 	}
 	if s.op.json {
-		return fail(exitUsage, "", "with --json nobody can be asked; give --yes")
+		return report.Fail(report.ExitUsage, "", "with --json nobody can be asked; give --yes")
 	}
 	fmt.Fprintf(s.out, "\n%s Type yes: ", question)
 	answer, _ := s.in.ReadString('\n')
 	if strings.TrimSpace(answer) != "yes" {
-		return fail(exitCannotStart, "", "not confirmed; nothing was changed")
+		return report.Fail(report.ExitCannotStart, "", "not confirmed; nothing was changed")
 	}
 	return nil
 }
 
 // asks says whether changes have to be confirmed.
-func (s *session) asks() bool { return s.op.cloud == cloudAWS && !s.op.yes }
+func (s *session) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
 
 // close ends what runs beside the stack.
 func (s *session) close(p *place) {
@@ -165,7 +167,7 @@ func (s *session) close(p *place) {
 		s.unlock(p)
 	}
 	if err := p.Close(); err != nil {
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: "closing: " + err.Error()})
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "closing: " + err.Error()})
 	}
 }
 
@@ -175,24 +177,24 @@ func (s *session) unlock(p *place) {
 	defer cancel()
 	s.cli.resume()
 	if err := p.Cancel(ctx); err != nil {
-		s.log.emit(event{Kind: kindLog, Severity: "warning", Message: fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
-			"go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s", shortened(err), s.op.stack, s.op.cloud)})
+		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
+			"go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s", report.Shortened(err), s.op.Stack, s.op.Cloud)})
 	}
 }
 
 // tellFolded says once what the engine says of each resource, and names renewed certificates as such.
-func (s *session) tellFolded(w *watcher) {
+func (s *session) tellFolded(w *report.Watcher) {
 	renewed := 0
-	for _, c := range w.plan {
+	for _, c := range w.Plan {
 		if c.Op == "replace" && strings.Contains(c.URN, "tls:index/locallySignedCert:LocallySignedCert::") {
 			renewed++
 		}
 	}
 	if renewed > 0 {
-		s.info(fmt.Sprintf("%d %s renewed.", renewed, plural(renewed, "certificate is", "certificates are")))
+		s.info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
 	}
-	if w.notKnown > 0 {
+	if w.NotKnown > 0 {
 		s.info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
-			w.notKnown, plural(w.notKnown, "resource", "resources")))
+			w.NotKnown, report.Plural(w.NotKnown, "resource", "resources")))
 	}
 }

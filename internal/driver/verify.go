@@ -3,13 +3,14 @@ package driver
 import (
 	"context"
 
+	"kubeadm-aws/internal/report"
 	check "kubeadm-aws/internal/verify"
 )
 
 // verify checks the live cluster of a stack through the kubeconfig among its outputs.
 func verify(ctx context.Context, s *session) error {
-	if s.op.cloud == cloudSandbox {
-		return fail(exitUsage, "Use --cloud hosts or --cloud aws.", "the cluster of the simulated sandbox is a model and has no API to ask")
+	if s.op.Cloud == report.CloudSandbox {
+		return report.Fail(report.ExitUsage, "Use --cloud hosts or --cloud aws.", "the cluster of the simulated sandbox is a model and has no API to ask")
 	}
 	p, err := s.open(ctx)
 	if err != nil {
@@ -19,31 +20,31 @@ func verify(ctx context.Context, s *session) error {
 	s.start(p)
 	exported, err := p.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, newWatcher(s.log, nil, false))
+		return s.engine(err, report.NewWatcher(s.log, nil, false))
 	}
 	kubeconfig, _ := exported["kubeconfig"].Value.(string)
 	if kubeconfig == "" {
-		return fail(exitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+s.op.stack+" --cloud "+s.op.cloud, "stack %s has no cluster yet", s.op.stack)
+		return report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+s.op.Stack+" --cloud "+s.op.Cloud, "stack %s has no cluster yet", s.op.Stack)
 	}
 	api, err := check.Open([]byte(kubeconfig))
 	if err != nil {
-		return fail(exitFailed, "", "%w", err)
+		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	ctx, stop := s.cli.until(ctx)
 	defer stop()
 	results, err := check.Run(ctx, api, check.Options{
 		Config: s.cfg,
-		Hosts:  s.op.cloud == cloudHosts,
+		Hosts:  s.op.Cloud == report.CloudHosts,
 		Wait:   s.op.wait,
 		Report: func(r check.Result) {
-			s.log.emit(event{Kind: kindCheck, Check: r.Check, Status: r.Status, Message: r.Message, Next: r.LookAt})
+			s.log.Emit(report.Event{Kind: report.KindCheck, Check: r.Check, Status: r.Status, Message: r.Message, Next: r.LookAt})
 		},
 	})
 	if s.cli.Stopped() {
-		return fail(exitInterrupted, "", "verify was interrupted")
+		return report.Fail(report.ExitInterrupted, "", "verify was interrupted")
 	}
 	if err != nil {
-		return fail(exitFailed, "", "%w", err)
+		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	faults := 0
 	for _, r := range results {
@@ -52,7 +53,7 @@ func verify(ctx context.Context, s *session) error {
 		}
 	}
 	if faults > 0 {
-		return fail(exitUnverified, "", "%d of %d checks failed", faults, len(results))
+		return report.Fail(report.ExitUnverified, "", "%d of %d checks failed", faults, len(results))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package driver
+package report
 
 import (
 	"sort"
@@ -16,33 +16,33 @@ import (
 // quiet is how long nothing may end before the watcher says what is still going on.
 const quiet = 30 * time.Second
 
-// span is when an operation on a resource began and ended, as seen from here.
-type span struct{ start, end time.Time }
+// Span is when an operation on a resource began and ended, as seen from here.
+type Span struct{ Start, End time.Time }
 
-// watcher turns the engine's events of one operation into events for people and machines, and keeps the account of it.
-type watcher struct {
-	log     *log
+// Watcher turns the engine's events of one operation into events for people and machines, and keeps the account of it.
+type Watcher struct {
+	log     *Log
 	planned map[string]int // resources to change, by phase; nil when unknown
-	preview bool
+	Preview bool
 
 	mu       sync.Mutex
-	begun    time.Time
+	Begun    time.Time
 	last     time.Time
 	running  map[string]running
-	spans    map[string]span
+	Spans    map[string]Span
 	started  map[string]time.Time // phases
-	done     map[string]int       // by phase
-	changes  map[string]int
+	Done     map[string]int       // by phase
+	Changes  map[string]int
 	perPhase map[string]map[string]int
-	plan     []plannedChange
+	Plan     []PlannedChange
 	// installs are the Helm releases that the plan makes.
-	installs []state.Release
+	Installs []state.Release
 	// unready are the Helm releases that did not become ready.
-	unready []string
+	Unready []string
 	// notKnown counts the resources whose inputs are not known in a preview. The engine warns of each.
-	notKnown int
+	NotKnown int
 	// said are the errors that were reported.
-	said []string
+	Said []string
 }
 
 type running struct {
@@ -50,18 +50,18 @@ type running struct {
 	since time.Time
 }
 
-func newWatcher(l *log, planned map[string]int, preview bool) *watcher {
-	now := l.now()
-	return &watcher{
-		log: l, planned: planned, preview: preview, begun: now, last: now,
-		running: map[string]running{}, spans: map[string]span{}, started: map[string]time.Time{}, done: map[string]int{},
-		changes: map[string]int{}, perPhase: map[string]map[string]int{},
+func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
+	now := l.Now()
+	return &Watcher{
+		log: l, planned: planned, Preview: preview, Begun: now, last: now,
+		running: map[string]running{}, Spans: map[string]Span{}, started: map[string]time.Time{}, Done: map[string]int{},
+		Changes: map[string]int{}, perPhase: map[string]map[string]int{},
 	}
 }
 
-// follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream only
+// Follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream only
 // when it got as far as opening it, so the end of the operation counts as well.
-func (w *watcher) follow(operation func(stream chan<- events.EngineEvent) error) error {
+func (w *Watcher) Follow(operation func(stream chan<- events.EngineEvent) error) error {
 	stream := make(chan events.EngineEvent, 256)
 	ended := make(chan error, 1)
 	go func() { ended <- operation(stream) }()
@@ -73,7 +73,7 @@ func (w *watcher) follow(operation func(stream chan<- events.EngineEvent) error)
 			if !open {
 				return <-ended
 			}
-			w.take(e)
+			w.Take(e)
 		case err := <-ended:
 			for {
 				select {
@@ -81,7 +81,7 @@ func (w *watcher) follow(operation func(stream chan<- events.EngineEvent) error)
 					if !open {
 						return err
 					}
-					w.take(e)
+					w.Take(e)
 				default:
 					return err
 				}
@@ -92,7 +92,7 @@ func (w *watcher) follow(operation func(stream chan<- events.EngineEvent) error)
 	}
 }
 
-func (w *watcher) take(e events.EngineEvent) {
+func (w *Watcher) Take(e events.EngineEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -107,40 +107,40 @@ func (w *watcher) take(e events.EngineEvent) {
 	}
 }
 
-func (w *watcher) begin(m apitype.StepEventMetadata) {
+func (w *Watcher) begin(m apitype.StepEventMetadata) {
 	if !changes(m.Op) {
 		return
 	}
-	if w.preview {
+	if w.Preview {
 		return
 	}
-	now := w.log.now()
+	now := w.log.Now()
 	w.running[m.URN+string(m.Op)] = running{op: string(m.Op), since: now}
 	phase := state.PhaseOf(m.URN)
 	if _, ok := w.started[phase]; !ok && isCounted(m) {
 		w.started[phase] = now
-		w.log.emit(event{Kind: kindPhase, Phase: phase, Status: "started", Total: w.planned[phase]})
+		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "started", Total: w.planned[phase]})
 	}
 }
 
-func (w *watcher) end(m apitype.StepEventMetadata, status string) {
+func (w *Watcher) end(m apitype.StepEventMetadata, status string) {
 	if !changes(m.Op) {
 		return
 	}
-	now := w.log.now()
+	now := w.log.Now()
 	w.last = now
 	run, known := w.running[m.URN+string(m.Op)]
 	delete(w.running, m.URN+string(m.Op))
 	seconds := 0.0
 	if known {
 		seconds = now.Sub(run.since).Seconds()
-		w.spans[m.URN] = span{run.since, now}
+		w.Spans[m.URN] = Span{run.since, now}
 	}
 	phase := state.PhaseOf(m.URN)
 	if isCounted(m) && status == "done" && m.Op != apitype.OpReplace {
 		w.count(phase, m)
 	}
-	if w.preview {
+	if w.Preview {
 		return
 	}
 	inputs := map[string]any{}
@@ -150,19 +150,19 @@ func (w *watcher) end(m apitype.StepEventMetadata, status string) {
 		inputs = m.Old.Inputs
 	}
 	if host, step, ok := state.HostStep(m.URN, inputs); ok {
-		w.log.emit(event{Kind: kindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.Emit(Event{Kind: KindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
 	} else if isCounted(m) {
-		w.log.emit(event{Kind: kindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.Emit(Event{Kind: KindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
 	}
-	if total := w.planned[phase]; total > 0 && w.done[phase] == total && isCounted(m) && status == "done" {
-		w.log.emit(event{Kind: kindPhase, Phase: phase, Status: "done", Done: total, Total: total, Seconds: now.Sub(w.started[phase]).Seconds()})
+	if total := w.planned[phase]; total > 0 && w.Done[phase] == total && isCounted(m) && status == "done" {
+		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "done", Done: total, Total: total, Seconds: now.Sub(w.started[phase]).Seconds()})
 	}
 }
 
-func (w *watcher) count(phase string, m apitype.StepEventMetadata) {
+func (w *Watcher) count(phase string, m apitype.StepEventMetadata) {
 	op := shortOp(m.Op)
-	w.done[phase]++
-	w.changes[op]++
+	w.Done[phase]++
+	w.Changes[op]++
 	if w.perPhase[phase] == nil {
 		w.perPhase[phase] = map[string]int{}
 	}
@@ -172,9 +172,9 @@ func (w *watcher) count(phase string, m apitype.StepEventMetadata) {
 	if m.New != nil && m.Type == state.ReleaseType && op == string(apitype.OpCreate) {
 		name, _ := m.New.Inputs["name"].(string)
 		namespace, _ := m.New.Inputs["namespace"].(string)
-		w.installs = append(w.installs, state.Release{Namespace: namespace, Name: name})
+		w.Installs = append(w.Installs, state.Release{Namespace: namespace, Name: name})
 	}
-	w.plan = append(w.plan, plannedChange{Op: op, Resource: state.Readable(m.URN), URN: m.URN, Keys: keys})
+	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(m.URN), URN: m.URN, Keys: keys})
 }
 
 // changes says whether an operation changes something; reading and leaving alone do not.
@@ -207,7 +207,7 @@ func shortOp(op apitype.OpType) string {
 	return string(op)
 }
 
-func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
+func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	if d.Ephemeral {
 		return
 	}
@@ -217,11 +217,11 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 	if message == "" || message == "update failed" || severity == "debug" {
 		return
 	}
-	if severity != "error" && !w.log.first(d.URN+message) {
+	if severity != "error" && !w.log.First(d.URN+message) {
 		return
 	}
 	if severity == "warning" && strings.Contains(message, "inputs that are not known during preview") {
-		w.notKnown++
+		w.NotKnown++
 		return
 	}
 	resource := ""
@@ -229,41 +229,41 @@ func (w *watcher) diagnose(d apitype.DiagnosticEvent) {
 		resource = state.Readable(d.URN)
 	}
 	if severity == "error" {
-		w.said = append(w.said, message)
+		w.Said = append(w.Said, message)
 		if types, _ := state.SplitURN(d.URN); types[len(types)-1] == state.ReleaseType {
-			w.unready = append(w.unready, d.URN)
+			w.Unready = append(w.Unready, d.URN)
 		}
 	}
-	w.log.emit(event{Kind: kindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
+	w.log.Emit(Event{Kind: KindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
 }
 
 // remind says what is going on when nothing has ended for a while.
-func (w *watcher) remind() {
+func (w *Watcher) remind() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.log.now()
+	now := w.log.Now()
 	if now.Sub(w.last) < quiet || len(w.running) == 0 {
 		return
 	}
 	w.last = now
-	w.log.emit(event{Kind: kindWaiting, Seconds: now.Sub(w.begun).Seconds(), InFlight: w.inFlight(now), Done: w.total(w.done), Total: w.total(w.planned)})
+	w.log.Emit(Event{Kind: KindWaiting, Seconds: now.Sub(w.Begun).Seconds(), InFlight: w.inFlight(now), Done: w.total(w.Done), Total: w.total(w.planned)})
 }
 
-func (w *watcher) inFlight(now time.Time) []inFlight {
-	var all []inFlight
+func (w *Watcher) inFlight(now time.Time) []InFlight {
+	var all []InFlight
 	for key, r := range w.running {
 		urn := strings.TrimSuffix(key, r.op)
 		types, _ := state.SplitURN(urn)
 		if last := types[len(types)-1]; strings.HasPrefix(last, "kubeadm-aws:") || last == "pulumi:pulumi:Stack" {
 			continue // what holds others is in flight as long as any of them
 		}
-		all = append(all, inFlight{Op: r.op, Resource: state.Readable(urn), Seconds: now.Sub(r.since).Seconds()})
+		all = append(all, InFlight{Op: r.op, Resource: state.Readable(urn), Seconds: now.Sub(r.since).Seconds()})
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Seconds > all[j].Seconds })
 	return all
 }
 
-func (w *watcher) total(by map[string]int) int {
+func (w *Watcher) total(by map[string]int) int {
 	sum := 0
 	for _, n := range by {
 		sum += n
@@ -271,14 +271,14 @@ func (w *watcher) total(by map[string]int) int {
 	return sum
 }
 
-// planEvent describes what a preview found.
-func (w *watcher) planEvent() event {
+// PlanEvent describes what a preview found.
+func (w *Watcher) PlanEvent() Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := event{Kind: kindPlan, Changes: w.changes, Plan: w.plan}
+	e := Event{Kind: KindPlan, Changes: w.Changes, Plan: w.Plan}
 	for _, phase := range state.Phases {
 		if c := w.perPhase[phase]; len(c) > 0 {
-			e.Phases = append(e.Phases, phaseChanges{Phase: phase, Changes: c})
+			e.Phases = append(e.Phases, PhaseChanges{Phase: phase, Changes: c})
 		}
 	}
 	return e

@@ -1,4 +1,4 @@
-package driver
+package report
 
 import (
 	"bytes"
@@ -16,16 +16,16 @@ import (
 const prefix = "urn:pulumi:dev::kubeadm-aws::"
 
 // recorder keeps events.
-type recorder struct{ events []event }
+type recorder struct{ events []Event }
 
-func (r *recorder) report(e event) { r.events = append(r.events, e) }
+func (r *recorder) Report(e Event) { r.events = append(r.events, e) }
 
 // clock is a log whose time the test moves.
 type clock struct{ at time.Time }
 
-func newTestLog(to reporter) (*log, *clock) {
+func newTestLog(to Reporter) (*Log, *clock) {
 	c := &clock{time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}
-	return &log{to: to, now: func() time.Time { return c.at }}, c
+	return &Log{To: to, Now: func() time.Time { return c.at }}, c
 }
 
 func metadata(op apitype.OpType, urn string, inputs map[string]any) apitype.StepEventMetadata {
@@ -61,8 +61,8 @@ const (
 func TestWatcherTellsPhasesAndHosts(t *testing.T) {
 	var r recorder
 	l, clock := newTestLog(&r)
-	w := newWatcher(l, map[string]int{state.PhaseInfra: 2, state.PhaseCluster: 1}, false)
-	step := func(e events.EngineEvent) { clock.at = clock.at.Add(time.Second); w.take(e) }
+	w := NewWatcher(l, map[string]int{state.PhaseInfra: 2, state.PhaseCluster: 1}, false)
+	step := func(e events.EngineEvent) { clock.at = clock.at.Add(time.Second); w.Take(e) }
 	step(began(apitype.OpCreate, network))
 	step(began(apitype.OpCreate, vpc))
 	step(ended(apitype.OpCreate, vpc, nil))
@@ -88,25 +88,25 @@ func TestWatcherTellsPhasesAndHosts(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if w.changes["create"] != 3 {
-		t.Errorf("changes are %v, want 3 creations: components and what stays do not count", w.changes)
+	if w.Changes["create"] != 3 {
+		t.Errorf("changes are %v, want 3 creations: components and what stays do not count", w.Changes)
 	}
-	if s := w.spans[join]; s.end.Sub(s.start) != time.Second {
-		t.Errorf("the join took %s, want 1s", s.end.Sub(s.start))
+	if s := w.Spans[join]; s.End.Sub(s.Start) != time.Second {
+		t.Errorf("the join took %s, want 1s", s.End.Sub(s.Start))
 	}
 }
 
 func TestPreviewBecomesAPlan(t *testing.T) {
 	var r recorder
 	l, _ := newTestLog(&r)
-	w := newWatcher(l, nil, true)
+	w := NewWatcher(l, nil, true)
 	replaced := ended(apitype.OpReplace, instance, nil)
 	created := ended(apitype.OpCreateReplacement, instance, nil)
 	created.ResOutputsEvent.Metadata.Diffs = []string{"userData", "ami"}
 	for _, e := range []events.EngineEvent{began(apitype.OpCreate, vpc), ended(apitype.OpCreate, vpc, nil), replaced, created, ended(apitype.OpSame, release, nil)} {
-		w.take(e)
+		w.Take(e)
 	}
-	plan := w.planEvent()
+	plan := w.PlanEvent()
 	if len(r.events) != 0 {
 		t.Errorf("a preview told %v", r.events)
 	}
@@ -122,13 +122,13 @@ func TestWarningsAreToldOnceAndErrorsCounted(t *testing.T) {
 	var r recorder
 	l, _ := newTestLog(&r)
 	for range 2 { // a plan and its execution
-		w := newWatcher(l, nil, false)
-		w.take(said("warning", "", "<{%fg 3%}>take care<{%reset%}>"))
-		w.take(said("error", join, "it broke"))
-		w.take(said("error", "", "update failed"))
-		w.take(said("debug", "", "noise"))
-		if len(w.said) != 1 {
-			t.Errorf("%d errors counted, want 1", len(w.said))
+		w := NewWatcher(l, nil, false)
+		w.Take(said("warning", "", "<{%fg 3%}>take care<{%reset%}>"))
+		w.Take(said("error", join, "it broke"))
+		w.Take(said("error", "", "update failed"))
+		w.Take(said("debug", "", "noise"))
+		if len(w.Said) != 1 {
+			t.Errorf("%d errors counted, want 1", len(w.Said))
 		}
 	}
 	var got []string
@@ -144,9 +144,9 @@ func TestWarningsAreToldOnceAndErrorsCounted(t *testing.T) {
 func TestWatcherSaysWhatTakesLong(t *testing.T) {
 	var r recorder
 	l, clock := newTestLog(&r)
-	w := newWatcher(l, map[string]int{state.PhaseCluster: 3}, false)
-	w.take(began(apitype.OpCreate, join))
-	w.take(began(apitype.OpCreate, network))
+	w := NewWatcher(l, map[string]int{state.PhaseCluster: 3}, false)
+	w.Take(began(apitype.OpCreate, join))
+	w.Take(began(apitype.OpCreate, network))
 	clock.at = clock.at.Add(quiet - time.Second)
 	w.remind()
 	if len(r.events) != 1 {
@@ -159,7 +159,7 @@ func TestWatcherSaysWhatTakesLong(t *testing.T) {
 		t.Fatalf("%d events, want one reminder", len(r.events)-1)
 	}
 	e := r.events[1]
-	if e.Kind != kindWaiting || len(e.InFlight) != 1 || e.InFlight[0].Resource != "worker-1-join (Command)" || e.InFlight[0].Seconds != quiet.Seconds() {
+	if e.Kind != KindWaiting || len(e.InFlight) != 1 || e.InFlight[0].Resource != "worker-1-join (Command)" || e.InFlight[0].Seconds != quiet.Seconds() {
 		t.Errorf("reminder is %+v", e)
 	}
 }
@@ -168,10 +168,10 @@ func TestWatcherSaysWhatTakesLong(t *testing.T) {
 func TestFollowEndsWithTheOperation(t *testing.T) {
 	l, _ := newTestLog(&recorder{})
 	failed := errors.New("the stack is locked")
-	if err := newWatcher(l, nil, false).follow(func(chan<- events.EngineEvent) error { return failed }); !errors.Is(err, failed) {
+	if err := NewWatcher(l, nil, false).Follow(func(chan<- events.EngineEvent) error { return failed }); !errors.Is(err, failed) {
 		t.Errorf("got %v", err)
 	}
-	err := newWatcher(l, nil, false).follow(func(stream chan<- events.EngineEvent) error { close(stream); return failed })
+	err := NewWatcher(l, nil, false).Follow(func(stream chan<- events.EngineEvent) error { close(stream); return failed })
 	if !errors.Is(err, failed) {
 		t.Errorf("with a closed stream: got %v", err)
 	}
@@ -180,24 +180,24 @@ func TestFollowEndsWithTheOperation(t *testing.T) {
 func TestTextIsReadable(t *testing.T) {
 	var out bytes.Buffer
 	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	text := &textReporter{w: &out, begun: at}
-	code := exitFailed
-	for _, e := range []event{
-		{Kind: kindStart, Command: "up", Stack: "dev", Cloud: cloudSandbox, State: ".sandbox/dev/state"},
-		{Kind: kindPlan, Changes: map[string]int{"create": 1, "update": 1}, Phases: []phaseChanges{{state.PhaseInfra, map[string]int{"create": 1}}, {state.PhaseCluster, map[string]int{"update": 1}}},
-			Plan: []plannedChange{{Op: "create", Resource: "dev (Vpc)"}, {Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
-		{Kind: kindPhase, Phase: state.PhaseInfra, Status: "started", Total: 1},
-		{Kind: kindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4, Time: at.Add(75 * time.Second)},
-		{Kind: kindHost, Host: "worker-1", Step: "prepare", Status: "done", Op: "delete", Time: at.Add(75 * time.Second)},
-		{Kind: kindPhase, Phase: state.PhaseInfra, Status: "done", Total: 1, Seconds: 61},
-		{Kind: kindWaiting, Seconds: 130, InFlight: []inFlight{{"create", "master-init (Command)", 42}}},
-		{Kind: kindLog, Severity: "error", Resource: "worker-1-join (Command)", Message: "no route\nto host"},
-		{Kind: kindResource, Op: "create", Resource: "dev (Vpc)", Status: "failed", Time: at.Add(time.Second)},
-		{Kind: kindOutputs, Outputs: map[string]output{"apiUrl": {Value: "https://x"}, "kubeconfig": {Secret: true}, "ssh": {Value: map[string]any{"master": "ssh x"}}}},
-		{Kind: kindReceipt, Changes: map[string]int{"delete": 3}, Swept: []string{"balancer lb-1"}, Left: []string{"volume vol-1"}, State: "receipt-dev.json"},
-		{Kind: kindResult, Command: "up", Stack: "dev", Status: "failed", Message: "up failed", Next: "Run it again.", Code: &code, Seconds: 80},
+	text := &Text{Out: &out, Begun: at}
+	code := ExitFailed
+	for _, e := range []Event{
+		{Kind: KindStart, Command: "up", Stack: "dev", Cloud: CloudSandbox, State: ".sandbox/dev/state"},
+		{Kind: KindPlan, Changes: map[string]int{"create": 1, "update": 1}, Phases: []PhaseChanges{{state.PhaseInfra, map[string]int{"create": 1}}, {state.PhaseCluster, map[string]int{"update": 1}}},
+			Plan: []PlannedChange{{Op: "create", Resource: "dev (Vpc)"}, {Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
+		{Kind: KindPhase, Phase: state.PhaseInfra, Status: "started", Total: 1},
+		{Kind: KindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4, Time: at.Add(75 * time.Second)},
+		{Kind: KindHost, Host: "worker-1", Step: "prepare", Status: "done", Op: "delete", Time: at.Add(75 * time.Second)},
+		{Kind: KindPhase, Phase: state.PhaseInfra, Status: "done", Total: 1, Seconds: 61},
+		{Kind: KindWaiting, Seconds: 130, InFlight: []InFlight{{"create", "master-init (Command)", 42}}},
+		{Kind: KindLog, Severity: "error", Resource: "worker-1-join (Command)", Message: "no route\nto host"},
+		{Kind: KindResource, Op: "create", Resource: "dev (Vpc)", Status: "failed", Time: at.Add(time.Second)},
+		{Kind: KindOutputs, Outputs: map[string]Output{"apiUrl": {Value: "https://x"}, "kubeconfig": {Secret: true}, "ssh": {Value: map[string]any{"master": "ssh x"}}}},
+		{Kind: KindReceipt, Changes: map[string]int{"delete": 3}, Swept: []string{"balancer lb-1"}, Left: []string{"volume vol-1"}, State: "receipt-dev.json"},
+		{Kind: KindResult, Command: "up", Stack: "dev", Status: "failed", Message: "up failed", Next: "Run it again.", Code: &code, Seconds: 80},
 	} {
-		text.report(e)
+		text.Report(e)
 	}
 	want := `up        dev in the sandbox: a rehearsal against a model of AWS, on this machine only
 state     .sandbox/dev/state

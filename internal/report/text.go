@@ -1,4 +1,4 @@
-package driver
+package report
 
 import (
 	"fmt"
@@ -9,76 +9,76 @@ import (
 	"time"
 )
 
-// textReporter renders events for a person, one line after another, so that it reads the same in a terminal and in the
-// log of a pipeline.
-type textReporter struct {
-	w     io.Writer
-	begun time.Time
+// Text renders events for a person, one line after another, so that it reads the same in a terminal and in the
+// Log of a pipeline.
+type Text struct {
+	Out   io.Writer
+	Begun time.Time
 }
 
 // The longest list of changes that is worth reading one by one.
 const fewChanges = 25
 
-func (t *textReporter) report(e event) {
+func (t *Text) Report(e Event) {
 	switch e.Kind {
-	case kindStart:
+	case KindStart:
 		t.start(e)
-	case kindSettings:
+	case KindSettings:
 		t.line("settings", "%s", e.Message)
-	case kindInvalid:
+	case KindInvalid:
 		t.printf("  %s\n\n", strings.ReplaceAll(e.Message, "\n", "\n  "))
-	case kindPlan:
+	case KindPlan:
 		t.plan(e)
-	case kindPhase:
+	case KindPhase:
 		t.phase(e)
-	case kindHost:
+	case KindHost:
 		if text := stepText(e); text != "" {
 			t.printf("  %7s  %-14s %s%s\n", t.clock(e.Time), e.Host, text, took(e.Seconds))
 		}
-	case kindResource:
+	case KindResource:
 		if e.Status == "failed" {
 			t.printf("  %7s  FAILED %s %s%s\n", t.clock(e.Time), e.Op, e.Resource, took(e.Seconds))
 		}
-	case kindWaiting:
+	case KindWaiting:
 		t.waiting(e)
-	case kindLog:
+	case KindLog:
 		t.logLine(e)
-	case kindTimeline:
+	case KindTimeline:
 		t.printf("\n%s\n", strings.TrimRight(e.Message, "\n"))
-	case kindOutputs:
+	case KindOutputs:
 		t.outputs(e)
-	case kindReceipt:
+	case KindReceipt:
 		t.receipt(e)
-	case kindSweep:
+	case KindSweep:
 		t.sweep(e)
-	case kindCheck:
+	case KindCheck:
 		t.check(e)
-	case kindResult:
+	case KindResult:
 		t.result(e)
 	}
 }
 
-func (t *textReporter) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }
+func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.Out, format, args...) }
 
 // line prints a labelled line; the labels make a column.
-func (t *textReporter) line(label, format string, args ...any) {
+func (t *Text) line(label, format string, args ...any) {
 	t.printf("%-9s %s\n", label, fmt.Sprintf(format, args...))
 }
 
 // clock is the time since the command was started.
-func (t *textReporter) clock(at time.Time) string { return seconds(at.Sub(t.begun).Seconds()) }
+func (t *Text) clock(at time.Time) string { return Seconds(at.Sub(t.Begun).Seconds()) }
 
-func (t *textReporter) start(e event) {
+func (t *Text) start(e Event) {
 	where := map[string]string{
-		cloudSandbox: "in the sandbox: a rehearsal against a model of AWS, on this machine only",
-		cloudHosts:   "on hosts of this machine: a model of AWS, real Linux hosts in docker, a real kubeadm",
-		cloudAWS:     "on AWS",
+		CloudSandbox: "in the sandbox: a rehearsal against a model of AWS, on this machine only",
+		CloudHosts:   "on hosts of this machine: a model of AWS, real Linux hosts in docker, a real kubeadm",
+		CloudAWS:     "on AWS",
 	}[e.Cloud]
 	t.line(e.Command, "%s %s", e.Stack, where)
 	t.line("state", "%s", e.State)
 }
 
-func (t *textReporter) plan(e event) {
+func (t *Text) plan(e Event) {
 	if len(e.Changes) == 0 {
 		t.line("plan", "nothing changes")
 		return
@@ -100,7 +100,7 @@ func (t *textReporter) plan(e event) {
 	}
 }
 
-func (t *textReporter) phase(e event) {
+func (t *Text) phase(e Event) {
 	of := ""
 	if e.Total > 0 {
 		of = fmt.Sprintf(", %d resources", e.Total)
@@ -122,7 +122,7 @@ var (
 	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}
 )
 
-func stepText(e event) string {
+func stepText(e Event) string {
 	switch {
 	case e.Status == "failed":
 		return "FAILED: " + e.Step
@@ -134,19 +134,19 @@ func stepText(e event) string {
 	return stepDone[e.Step]
 }
 
-func (t *textReporter) waiting(e event) {
+func (t *Text) waiting(e Event) {
 	var what []string
 	for i, f := range e.InFlight {
 		if i == 4 {
 			what = append(what, fmt.Sprintf("and %d more", len(e.InFlight)-i))
 			break
 		}
-		what = append(what, fmt.Sprintf("%s (%s)", f.Resource, seconds(f.Seconds)))
+		what = append(what, fmt.Sprintf("%s (%s)", f.Resource, Seconds(f.Seconds)))
 	}
-	t.printf("  %7s  still at it: %s\n", seconds(e.Seconds), strings.Join(what, ", "))
+	t.printf("  %7s  still at it: %s\n", Seconds(e.Seconds), strings.Join(what, ", "))
 }
 
-func (t *textReporter) logLine(e event) {
+func (t *Text) logLine(e Event) {
 	about := ""
 	if e.Resource != "" {
 		about = e.Resource + ": "
@@ -158,7 +158,7 @@ func (t *textReporter) logLine(e event) {
 	t.line(label, "%s%s", about, strings.ReplaceAll(e.Message, "\n", "\n          "))
 }
 
-func (t *textReporter) outputs(e event) {
+func (t *Text) outputs(e Event) {
 	t.printf("\noutputs\n")
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
 		o := e.Outputs[name]
@@ -201,7 +201,7 @@ func flat(value any) string {
 	return strings.Join(parts, ", ")
 }
 
-func (t *textReporter) receipt(e event) {
+func (t *Text) receipt(e Event) {
 	t.printf("\nreceipt\n  %-9s %d resources\n", "removed", e.Changes["delete"])
 	t.items("swept", e.Swept)
 	t.items("kept", e.Kept)
@@ -212,7 +212,7 @@ func (t *textReporter) receipt(e event) {
 	}
 }
 
-func (t *textReporter) sweep(e event) {
+func (t *Text) sweep(e Event) {
 	if e.Status == "found" {
 		t.line("sweep", "%d found that controllers of the cluster made", len(e.Found))
 		t.items("found", e.Found)
@@ -225,22 +225,22 @@ func (t *textReporter) sweep(e event) {
 	t.items("kept", e.Kept)
 }
 
-func (t *textReporter) items(title string, items []string) {
+func (t *Text) items(title string, items []string) {
 	for _, item := range items {
 		t.printf("  %-9s %s\n", title, item)
 	}
 }
 
-func (t *textReporter) check(e event) {
+func (t *Text) check(e Event) {
 	t.printf("  %-8s %-28s %s\n", e.Status, e.Check, e.Message)
 	if e.Next != "" {
 		t.printf("  %-8s %-28s look at: %s\n", "", "", e.Next)
 	}
 }
 
-func (t *textReporter) result(e event) {
+func (t *Text) result(e Event) {
 	if e.Status == "done" {
-		t.printf("\n%s %s: done in %s\n", e.Command, e.Stack, seconds(e.Seconds))
+		t.printf("\n%s %s: done in %s\n", e.Command, e.Stack, Seconds(e.Seconds))
 		return
 	}
 	t.printf("\n%s %s: %s\n", e.Command, e.Stack, e.Message)
@@ -265,11 +265,11 @@ func took(s float64) string {
 	if s < 0.05 {
 		return ""
 	}
-	return " (" + seconds(s) + ")"
+	return " (" + Seconds(s) + ")"
 }
 
-// seconds renders a duration the way a person says it: 0.4s, 42s, 3m05s.
-func seconds(s float64) string {
+// Seconds renders a duration the way a person says it: 0.4s, 42s, 3m05s.
+func Seconds(s float64) string {
 	switch {
 	case s < 10:
 		return fmt.Sprintf("%.1fs", s)
@@ -278,4 +278,12 @@ func seconds(s float64) string {
 	}
 	whole := int(s + 0.5)
 	return fmt.Sprintf("%dm%02ds", whole/60, whole%60)
+}
+
+// Plural chooses the word for n of a thing.
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
