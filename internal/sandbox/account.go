@@ -204,17 +204,6 @@ func (s *store) change(o *object, edit func(inputs, state values)) *object {
 	return &next
 }
 
-func cloneValues(v values) values {
-	out := make(values, len(v))
-	for k, e := range v {
-		if m, ok := e.(map[string]any); ok {
-			e = map[string]any(cloneValues(m))
-		}
-		out[k] = e
-	}
-	return out
-}
-
 // leftovers describes each object that still exists, one line each. It omits what the account had before, such as a hosted
 // zone that was only looked up.
 func (s *store) leftovers() []string {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -192,7 +194,7 @@ func (c *awsCall) finish() error {
 
 // refreshOutputs computes the outputs of the object from the table.
 func (c *awsCall) refreshOutputs(t awsType) {
-	for _, key := range sortedKeys(t.outputs) {
+	for _, key := range slices.Sorted(maps.Keys(t.outputs)) {
 		switch v := t.outputs[key].(type) {
 		case string:
 			c.object.State[key] = c.expand(v)

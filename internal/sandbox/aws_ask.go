@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -31,7 +33,7 @@ func (p *awsProvider) zoneNames(r *request) []string {
 	region := r.config.str("region")
 	letters := p.limits.Zones
 	if letters == nil {
-		letters = strings.Split(firstOf(zonesOf[region], "abc"), "")
+		letters = strings.Split(cmp.Or(zonesOf[region], "abc"), "")
 	}
 	var names []string
 	for _, letter := range letters {
@@ -183,7 +185,7 @@ func (a *awsAccount) idsOf(typ string, args values, attribute func(o *object, fi
 			case isTag:
 				has = []string{o.tags()[tag]}
 			case filter.str("name") == "tag-key":
-				has = sortedKeys(o.tags())
+				has = slices.Sorted(maps.Keys(o.tags()))
 			default:
 				has = attribute(o, filter.str("name"))
 			}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -63,7 +64,7 @@ func (c *awsCall) referrers(target *object, h hold) []*object {
 			return false
 		}
 		for _, ref := range awsTypes[o.Type].refs {
-			if ref.hold != h || !contains(strings.Split(ref.to, "|"), target.Type) {
+			if ref.hold != h || !slices.Contains(strings.Split(ref.to, "|"), target.Type) {
 				continue
 			}
 			name := target.ID

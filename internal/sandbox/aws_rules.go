@@ -3,8 +3,10 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -257,7 +259,7 @@ func checkInstance(c *awsCall) error {
 
 func clusterTags(tags map[string]string) []string {
 	var out []string
-	for _, key := range sortedKeys(tags) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		if strings.HasPrefix(key, clusterTag) {
 			out = append(out, key)
 		}

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -168,7 +170,7 @@ func secretsNamed(v any) []string {
 	if !ok {
 		return nil
 	}
-	for _, key := range sortedKeys(m) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if name, ok := m[key].(string); ok && name != "" && strings.HasSuffix(strings.ToLower(key), "existingsecret") {
 			out = append(out, name)
 		}

@@ -81,7 +81,7 @@ func (c *client) try(typ, name string, in values) (*testResource, error) {
 		return nil, err
 	}
 	if len(checked.Failures) > 0 {
-		return nil, &pending{checked.Failures[0].Reason}
+		return nil, &pending{reason: checked.Failures[0].Reason}
 	}
 	created, err := srv.Create(ctx, &pulumirpc.CreateRequest{Urn: urn(typ, name), Properties: checked.Inputs})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,4 +178,4 @@ func (p *commandProvider) runLocal(in values, which string) (stdout, stderr stri
 	return strings.Join(lines, "\n"), "", nil
 }
 
-func isSweep(text string) bool { return contains(strings.Fields(text), "./sweep") }
+func isSweep(text string) bool { return slices.Contains(strings.Fields(text), "./sweep") }

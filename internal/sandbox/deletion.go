@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -18,8 +20,8 @@ func (c *kubeCluster) finalizer(o *object) string {
 	case kind == "Application" && len(o.Inputs.object("metadata").list("finalizers")) == 0:
 		return ""
 	}
-	for _, name := range sortedKeys(charts) {
-		if contains(charts[name].finalizes, kind) {
+	for _, name := range slices.Sorted(maps.Keys(charts)) {
+		if slices.Contains(charts[name].finalizes, kind) {
 			return name
 		}
 	}

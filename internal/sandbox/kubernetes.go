@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -47,8 +49,8 @@ func objectToken(typ string) (apiVersion, name string, ok bool) {
 
 // definedBy is the chart that brings a custom resource, or "".
 func definedBy(name string) string {
-	for _, c := range sortedKeys(charts) {
-		if contains(charts[c].kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {
+	for _, c := range slices.Sorted(maps.Keys(charts)) {
+		if slices.Contains(charts[c].kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {
 			return c
 		}
 	}
@@ -286,9 +288,9 @@ func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
 
 // admit does the work of the webhooks: a kind whose webhook is dead can be neither created nor updated.
 func (c *kubeCluster) admit(kindName string) error {
-	for _, name := range sortedKeys(charts) {
+	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		release := c.release(name)
-		if release == nil || !contains(charts[name].guards, kindName) ||
+		if release == nil || !slices.Contains(charts[name].guards, kindName) ||
 			release.Inputs.object("values").at(charts[name].guardsAt) == false {
 			continue
 		}

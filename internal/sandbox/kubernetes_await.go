@@ -38,7 +38,7 @@ func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, e
 		why = c.podsReady(o)
 	}
 	if why != nil {
-		return got, &pending{fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
+		return got, &pending{reason: fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
 	}
 	return got, nil
 }

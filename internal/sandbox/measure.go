@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, er
 	}
 	spans = maps.Clone(spans)
 	out := drawing{resources: resources}
-	for _, urn := range sortedKeys(spans) {
+	for _, urn := range slices.Sorted(maps.Keys(spans)) {
 		r := resources[urn]
 		if r == nil || !r.Custom || strings.HasPrefix(r.Type, "pulumi:") {
 			delete(spans, urn)
@@ -31,7 +32,7 @@ func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, er
 		out.critical(resources[urn], spans[urn].Start, spans[urn].End)
 		candidates := needs[urn]
 		if down {
-			candidates = sortedKeys(spans)
+			candidates = slices.Sorted(maps.Keys(spans))
 		}
 		urn = latest(candidates, spans, spans[urn].Start)
 	}

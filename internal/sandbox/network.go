@@ -105,7 +105,7 @@ func (a *awsAccount) hasInternet(machine *object) error {
 
 func (a *awsAccount) letsOut(machine *object) error {
 	for _, rule := range a.all(egressRuleType) {
-		if contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) && rule.Inputs.str("cidrIpv4") == "0.0.0.0/0" {
+		if slices.Contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) && rule.Inputs.str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
 		}
 	}
@@ -126,7 +126,7 @@ func (a *awsAccount) reaches(from, to *object, protocol string, port float64) er
 	}
 	ok := a.admits(to, protocol, port, func(rule *object) bool {
 		if id := rule.Inputs.str("referencedSecurityGroupId"); id != "" {
-			return contains(groups, id)
+			return slices.Contains(groups, id)
 		}
 		p, err := netip.ParsePrefix(rule.Inputs.str("cidrIpv4"))
 		return err == nil && p.Contains(source)
@@ -140,7 +140,7 @@ func (a *awsAccount) reaches(from, to *object, protocol string, port float64) er
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
 func (a *awsAccount) admits(machine *object, protocol string, port float64, source func(rule *object) bool) bool {
 	for _, rule := range a.all(ingressRuleType) {
-		if !contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) || !source(rule) {
+		if !slices.Contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) || !source(rule) {
 			continue
 		}
 		in := rule.Inputs
@@ -153,15 +153,6 @@ func (a *awsAccount) admits(machine *object, protocol string, port float64, sour
 
 func (a *awsAccount) hasElasticIP(machine *object) bool {
 	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
-}
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }
 
 // hostOf cuts scheme, port and path off a URL or a host:port.

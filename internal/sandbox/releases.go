@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -14,7 +15,7 @@ type helm struct{ *kubeCluster }
 func (h helm) install(r *request, existing *object) (answer, error) {
 	namespace, name := r.inputs.str("namespace"), r.inputs.str("name")
 	if name == "" {
-		name = firstOf(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
+		name = cmp.Or(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
 	}
 	if namespace == "" {
 		namespace = "default"
@@ -63,13 +64,13 @@ func (h helm) install(r *request, existing *object) (answer, error) {
 	}
 	if why != nil {
 		got.outputs["status"].(map[string]any)["status"] = "failed"
-		return got, &pending{fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
+		return got, &pending{reason: fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
 	}
 	return got, nil
 }
 
 // releaseStatus is Helm's status of the last revision.
-func releaseStatus(o *object) string { return firstOf(o.State.str("status"), "deployed") }
+func releaseStatus(o *object) string { return cmp.Or(o.State.str("status"), "deployed") }
 
 // upgradable returns the reason why Helm refuses to upgrade a release, or nil.
 func upgradable(release *object) error {
@@ -80,13 +81,6 @@ func upgradable(release *object) error {
 		return fmt.Errorf("%q has no deployed releases", release.ID)
 	}
 	return nil
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.

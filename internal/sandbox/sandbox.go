@@ -7,9 +7,12 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -59,22 +62,22 @@ func Start(o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	account := &awsAccount{store: objects, number: firstOf(o.Limits.AccountID, defaultAccountID)}
-	cluster := &kubeCluster{account}
+	account := &awsAccount{store: objects, number: cmp.Or(o.Limits.AccountID, defaultAccountID)}
+	cluster := &kubeCluster{awsAccount: account}
 	account.terminated = cluster.instanceTerminated
 	s := &Sandbox{
-		AWS: awsConsole{account, o.Backend}, Cluster: kubeAdmin{cluster},
+		AWS: awsConsole{awsAccount: account, backend: o.Backend}, Cluster: kubeAdmin{kubeCluster: cluster},
 		options: o, store: objects,
 		servers: &servers{options: serverOptions{Fault: o.Fault, Done: o.Done, Connected: o.Connected}, providers: map[string]*server{}, ports: map[string]int{}},
 	}
 	providers := map[string]provider{
-		"aws":        &awsProvider{account, o.Backend, o.Limits},
-		"kubernetes": &kubernetesProvider{cluster, o.Backend},
-		"command":    &commandProvider{o.Backend, kubeShell{cluster}, s.AWS},
-		"tls":        &tlsProvider{o.Now},
+		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
+		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
+		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{kubeCluster: cluster}, console: s.AWS},
+		"tls":        &tlsProvider{now: o.Now},
 		"random":     &randomProvider{},
 	}
-	for _, name := range sortedKeys(providers) {
+	for _, name := range slices.Sorted(maps.Keys(providers)) {
 		if err := s.servers.serve(name, versions[name], providers[name]); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,7 +120,7 @@ func (d *drawing) finish() Schedule {
 	byStart := func(a, b Span) int { return cmp.Compare(a.Start, b.Start) }
 	slices.SortStableFunc(out.Spans, byStart)
 	slices.Reverse(out.Critical)
-	for _, name := range sortedKeys(d.phases) {
+	for _, name := range slices.Sorted(maps.Keys(d.phases)) {
 		out.Phases = append(out.Phases, *d.phases[name])
 	}
 	slices.SortStableFunc(out.Phases, byStart)

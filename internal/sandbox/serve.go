@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (s *servers) serve(name, version string, p provider) error {
 // addresses is the value of PULUMI_DEBUG_PROVIDERS: "aws:41001,command:41002".
 func (s *servers) addresses() string {
 	var out []string
-	for _, name := range sortedKeys(s.ports) {
+	for _, name := range slices.Sorted(maps.Keys(s.ports)) {
 		out = append(out, fmt.Sprintf("%s:%d", name, s.ports[name]))
 	}
 	return strings.Join(out, ",")

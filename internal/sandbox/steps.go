@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -206,7 +207,7 @@ func (s *step) init() (string, error) {
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.resolve(m[1], s.vpcOf(s.machine))
-		if !contains(found, s.machine.str("privateIp")) {
+		if !slices.Contains(found, s.machine.str("privateIp")) {
 			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.str("privateIp"))
 		}
 	}

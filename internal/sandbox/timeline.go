@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,7 +79,7 @@ func schedule(resources map[string]*stateResource, needs map[string][]string, ta
 		return ends[urn]
 	}
 	out := drawing{resources: resources}
-	for _, urn := range sortedKeys(resources) {
+	for _, urn := range slices.Sorted(maps.Keys(resources)) {
 		if r := resources[urn]; r.Custom && takes(r) > 0 {
 			out.add(r, end(urn)-takes(r), end(urn))
 		}

@@ -31,7 +31,7 @@ func TestModelHasUsers(t *testing.T) {
 			t.Errorf("%s is modelled and the program does not use it: remove it from the model", token)
 		}
 	}
-	for _, token := range sortedKeys(used) {
+	for _, token := range slices.Sorted(maps.Keys(used)) {
 		if !slices.Contains(modelled, token) {
 			t.Errorf("%s is used by the program and not modelled: add it to the model", token)
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -188,11 +187,14 @@ func (v values) at(path string) any {
 // set reports whether a key has a value, known or not.
 func (v values) set(key string) bool { return v[key] != nil }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// cloneValues copies a map and the maps inside it. Lists are shared.
+func cloneValues(v values) values {
+	out := make(values, len(v))
+	for k, e := range v {
+		if m, ok := e.(map[string]any); ok {
+			e = map[string]any(cloneValues(m))
+		}
+		out[k] = e
 	}
-	sort.Strings(keys)
-	return keys
+	return out
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 )
@@ -56,7 +57,7 @@ func (v volumes) reconcile() {
 		}}})
 		v.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{
 			"volume": id, "claim": pvc.ID, "class": class.Inputs.str("metadata.name"),
-			"policy": firstOf(class.Inputs.str("reclaimPolicy"), reclaim),
+			"policy": cmp.Or(class.Inputs.str("reclaimPolicy"), reclaim),
 		}})
 		v.change(pvc, func(_, state values) { state["volume"] = id })
 		v.tagVolume(v.find(volumeType, id))
