@@ -14,6 +14,8 @@ import (
 	"sort"
 	"strings"
 	"sync"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers, volumes)
@@ -23,16 +25,16 @@ type object struct {
 	ID   string `json:"id"`
 	URN  string `json:"urn,omitempty"`
 	// Inputs are what the program asked for; State adds the attributes that AWS would return. Secrets are hashes in both.
-	Inputs values `json:"inputs,omitempty"`
-	State  values `json:"state,omitempty"`
+	Inputs props.Map `json:"inputs,omitempty"`
+	State  props.Map `json:"state,omitempty"`
 }
 
 // get looks in the state first, then in the inputs, as `aws describe` would show it.
 func (o *object) get(path string) any {
-	if v := o.State.at(path); v != nil {
+	if v := o.State.At(path); v != nil {
 		return v
 	}
-	return o.Inputs.at(path)
+	return o.Inputs.At(path)
 }
 
 func (o *object) str(path string) string {
@@ -42,10 +44,10 @@ func (o *object) str(path string) string {
 
 // tags are the tags as the account shows them, default tags included.
 func (o *object) tags() map[string]string {
-	if all := o.State.stringMap("tagsAll"); len(all) > 0 {
+	if all := o.State.StringMap("tagsAll"); len(all) > 0 {
 		return all
 	}
-	return o.Inputs.stringMap("tags")
+	return o.Inputs.StringMap("tags")
 }
 
 // title is how messages name an object: type, id and the Name tag or name.
@@ -196,9 +198,9 @@ func (s *store) where(match func(*object) bool) []*object {
 }
 
 // change puts a copy of an object with a new state.
-func (s *store) change(o *object, edit func(inputs, state values)) *object {
+func (s *store) change(o *object, edit func(inputs, state props.Map)) *object {
 	next := *o
-	next.Inputs, next.State = cloneValues(o.Inputs), cloneValues(o.State)
+	next.Inputs, next.State = props.Clone(o.Inputs), props.Clone(o.State)
 	edit(next.Inputs, next.State)
 	s.put(&next)
 	return &next
@@ -209,7 +211,7 @@ func (s *store) change(o *object, edit func(inputs, state values)) *object {
 func (s *store) leftovers() []string {
 	var out []string
 	for _, o := range s.where(func(o *object) bool {
-		return !strings.HasPrefix(o.Type, "host/") && !o.State.flag("before")
+		return !strings.HasPrefix(o.Type, "host/") && !o.State.Flag("before")
 	}) {
 		out = append(out, o.title())
 	}
@@ -222,7 +224,7 @@ type Made struct{ URN, Type, ID string }
 // made lists what the engine made and still exists, in AWS and in the cluster.
 func (s *store) made() []Made {
 	var all []Made
-	for _, o := range s.where(func(o *object) bool { return o.URN != "" && !o.State.flag("recordless") && !o.State.flag("deleting") }) {
+	for _, o := range s.where(func(o *object) bool { return o.URN != "" && !o.State.Flag("recordless") && !o.State.Flag("deleting") }) {
 		all = append(all, Made{URN: o.URN, Type: o.Type, ID: strings.TrimPrefix(o.ID, "/")})
 	}
 	return all

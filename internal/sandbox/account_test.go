@@ -9,6 +9,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // A killed process leaves a journal that may end in half a line; the next one finds exactly what was answered for.
@@ -37,7 +39,7 @@ func TestJournalSurvivesAKill(t *testing.T) {
 		if got := next.s.Leftovers(); !slices.Equal(got, want) {
 			t.Errorf("after a restart\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		again := next.make(vpcType, "vpc", values{"cidrBlock": "10.1.0.0/16"})
+		again := next.make(vpcType, "vpc", props.Map{"cidrBlock": "10.1.0.0/16"})
 		if again.id == n.vpc.id {
 			t.Error("an id was given twice")
 		}
@@ -51,8 +53,8 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	dir := t.TempDir()
 	c := &client{t: t, s: start(t, Options{Dir: dir})}
 	n := c.network()
-	key := c.make("tls:index/privateKey:PrivateKey", "host", values{"algorithm": "ED25519"})
-	in := propertyValue(values{
+	key := c.make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
+	in := props.ToSDK(props.Map{
 		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
 	}).ObjectValue()
 	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.out("privateKeyOpenssh")))

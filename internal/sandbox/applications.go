@@ -1,16 +1,20 @@
 package sandbox
 
-import "strings"
+import (
+	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
+)
 
 // reconcileApplications does the work of Argo CD.
 func reconcileApplications(c *kubeCluster) {
 	for _, app := range c.all("k8s/Application") {
-		if !app.State.flag("deleting") {
+		if !app.State.Flag("deleting") {
 			restore(c, app)
 			continue
 		}
 		for _, o := range c.ownedBy(app) {
-			if !o.State.flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
+			if !o.State.Flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
 				_ = c.kubeDelete(o) // an object that waits for its own finalizer keeps the Application waiting
 			}
 		}
@@ -22,13 +26,13 @@ func reconcileApplications(c *kubeCluster) {
 
 // restore creates the Ingress of an Application again after another client removed it, as Argo CD does with selfHeal.
 func restore(c *kubeCluster, app *object) {
-	namespace, name, found := strings.Cut(app.Inputs.str("spec.ingress"), "/")
+	namespace, name, found := strings.Cut(app.Inputs.Str("spec.ingress"), "/")
 	if !found || !c.namespaceExists(namespace) || c.kube("Ingress", namespace, name) != nil {
 		return
 	}
 	c.put(&object{
-		Type: "k8s/Ingress", ID: namespace + "/" + name, State: values{"owner": objectKey(app.Type, app.ID)},
-		Inputs: values{
+		Type: "k8s/Ingress", ID: namespace + "/" + name, State: props.Map{"owner": objectKey(app.Type, app.ID)},
+		Inputs: props.Map{
 			"metadata": map[string]any{"name": name, "namespace": namespace},
 			"spec":     map[string]any{"ingressClassName": "alb"},
 		},

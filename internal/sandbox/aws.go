@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // awsAccount answers questions about the AWS resources of a store: who reaches whom, what a role allows.
@@ -101,31 +103,31 @@ func (p *awsProvider) check(r *request) (checked, error) {
 		return checked{}, err
 	}
 	out := checked{failures: missing(r.inputs, t.required)}
-	if t.autoname != "" && !r.inputs.set(t.autoname) && !r.inputs.set(t.autoname+"Prefix") {
-		name := r.oldInputs.str(t.autoname)
+	if t.autoname != "" && !r.inputs.Has(t.autoname) && !r.inputs.Has(t.autoname+"Prefix") {
+		name := r.oldInputs.Str(t.autoname)
 		if name == "" {
 			name = fmt.Sprintf("%s-%07x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed))&0xfffffff)
 		}
-		out.defaults = values{t.autoname: name}
+		out.defaults = props.Map{t.autoname: name}
 	}
 	return out, nil
 }
 
 func (p *awsProvider) diff(r *request) difference {
 	t := awsTypes[r.typ]
-	d := difference{changed: changedKeys(r.oldInputs, r.inputs), deleteFirst: t.deleteFirst}
+	d := difference{changed: props.Changed(r.oldInputs, r.inputs), deleteFirst: t.deleteFirst}
 	for _, path := range t.replace {
 		key, _, _ := strings.Cut(path, ".")
 		for _, c := range d.changed {
-			if path == "*" || (c == key && !reflect.DeepEqual(r.oldInputs.at(path), r.inputs.at(path))) {
+			if path == "*" || (c == key && !reflect.DeepEqual(r.oldInputs.At(path), r.inputs.At(path))) {
 				d.replace = append(d.replace, c)
 			}
 		}
 	}
-	if r.typ == instanceType && r.inputs.flag("userDataReplaceOnChange") {
-		d.replace = append(d.replace, replaceWhen(d.changed, "userData", "userDataBase64")...)
+	if r.typ == instanceType && r.inputs.Flag("userDataReplaceOnChange") {
+		d.replace = append(d.replace, props.Among(d.changed, "userData", "userDataBase64")...)
 	}
-	if !t.untagged && !reflect.DeepEqual(r.old.stringMap("tagsAll"), allTags(r)) {
+	if !t.untagged && !reflect.DeepEqual(r.old.StringMap("tagsAll"), allTags(r)) {
 		d.changed = append(d.changed, "tagsAll")
 	}
 	return d
@@ -133,12 +135,12 @@ func (p *awsProvider) diff(r *request) difference {
 
 // allTags are the resource's tags over the provider's default tags.
 func allTags(r *request) map[string]string {
-	defaults := r.config.object("defaultTags")
-	if text := r.config.str("defaultTags"); text != "" { // nested provider settings arrive as JSON
+	defaults := r.config.Object("defaultTags")
+	if text := r.config.Str("defaultTags"); text != "" { // nested provider settings arrive as JSON
 		_ = json.Unmarshal([]byte(text), &defaults)
 	}
-	all := defaults.stringMap("tags")
-	for k, v := range r.inputs.stringMap("tags") {
+	all := defaults.StringMap("tags")
+	for k, v := range r.inputs.StringMap("tags") {
 		all[k] = v
 	}
 	return all
@@ -147,10 +149,10 @@ func allTags(r *request) map[string]string {
 func (p *awsProvider) create(r *request) (answer, error) {
 	t := awsTypes[r.typ]
 	if r.preview {
-		out := values{}
+		out := props.Map{}
 		for key := range t.outputs {
-			if !r.inputs.set(key) {
-				out[key] = unknown{}
+			if !r.inputs.Has(key) {
+				out[key] = props.Unknown{}
 			}
 		}
 		if !t.untagged {
@@ -165,7 +167,7 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
-	c.object = &object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: values{}}
+	c.object = &object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: props.Map{}}
 	c.object.ID = c.makeID(t.id)
 	c.refreshOutputs(t)
 	if t.created != nil {
@@ -184,11 +186,11 @@ func (c *awsCall) finish() error {
 	if backendCreate[c.typ] == nil || c.backend == nil {
 		return nil
 	}
-	c.object = c.change(c.object, func(_, state values) { state["unfinished"] = true })
+	c.object = c.change(c.object, func(_, state props.Map) { state["unfinished"] = true })
 	if err := c.onBackend(backendCreate[c.typ]); err != nil {
 		return err
 	}
-	c.object = c.change(c.object, func(_, state values) { delete(state, "unfinished") })
+	c.object = c.change(c.object, func(_, state props.Map) { delete(state, "unfinished") })
 	return nil
 }
 
@@ -216,7 +218,7 @@ func anyMap(m map[string]string) map[string]any {
 }
 
 func (c *awsCall) region() string {
-	if region := c.config.str("region"); region != "" {
+	if region := c.config.Str("region"); region != "" {
 		return region
 	}
 	return "us-east-1"
@@ -254,9 +256,9 @@ func (c *awsCall) expand(template string) string {
 		case "hex":
 			value = c.newID(c.typ+template, c.urn, 17)
 		case "destination": // as the provider does: a route has no id of its own
-			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.inputs.str("destinationCidrBlock") + c.inputs.str("destinationIpv6CidrBlock"))))
+			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.inputs.Str("destinationCidrBlock") + c.inputs.Str("destinationIpv6CidrBlock"))))
 		default:
-			value = c.inputs.str(key)
+			value = c.inputs.Str(key)
 		}
 		out = out[:start] + value + out[end+1:]
 	}
@@ -265,7 +267,7 @@ func (c *awsCall) expand(template string) string {
 // checkAgainstAccount returns the error that AWS would return for the inputs.
 func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 	for _, ref := range t.refs {
-		for _, name := range c.inputs.strings(ref.field) {
+		for _, name := range c.inputs.Strings(ref.field) {
 			if name != "" && c.target(ref, name) == nil {
 				return fmt.Errorf("%s: the %s %q does not exist", ref.field, shortType(ref.to), name)
 			}
@@ -278,7 +280,7 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 			}
 			same := true
 			for _, field := range t.unique {
-				same = same && reflect.DeepEqual(other.Inputs.at(field), c.stored.at(field))
+				same = same && reflect.DeepEqual(other.Inputs.At(field), c.stored.At(field))
 			}
 			if same {
 				return fmt.Errorf("EntityAlreadyExists: %s has the same %s", other.title(), strings.Join(t.unique, " and "))
@@ -312,9 +314,9 @@ func (c *awsCall) target(r ref, name string) *object {
 func (p *awsProvider) update(r *request) (answer, error) {
 	t := awsTypes[r.typ]
 	if r.preview {
-		out := values{}
+		out := props.Map{}
 		for k := range t.outputs {
-			if v, ok := r.old[k]; ok && !r.inputs.set(k) {
+			if v, ok := r.old[k]; ok && !r.inputs.Has(k) {
 				out[k] = v
 			}
 		}
@@ -334,7 +336,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
-	c.object = a.change(found, func(_, state values) {
+	c.object = a.change(found, func(_, state props.Map) {
 		delete(state, drifted) // the update has put the program's inputs back
 		if !t.untagged {
 			state["tagsAll"] = anyMap(allTags(r))
@@ -361,7 +363,7 @@ func (p *awsProvider) read(r *request) (answer, error) {
 		return answer{}, nil
 	}
 	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
-	if found.State.flag("unfinished") {
+	if found.State.Flag("unfinished") {
 		if err := c.finish(); err != nil {
 			return answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.typ), r.id, err)
 		}
@@ -388,8 +390,8 @@ func (c *awsCall) runs() (bool, error) {
 }
 
 // shown returns the outputs of the object that are not inputs.
-func (c *awsCall) shown(t awsType) values {
-	out := values{}
+func (c *awsCall) shown(t awsType) props.Map {
+	out := props.Map{}
 	for key := range t.outputs {
 		if v := c.object.State[key]; v != nil {
 			out[key] = v

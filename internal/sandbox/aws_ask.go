@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Limits are what an account allows, for tests of the questions that the program asks before the first resource. The
@@ -30,7 +32,7 @@ var zonesOf = map[string]string{
 }
 
 func (p *awsProvider) zoneNames(r *request) []string {
-	region := r.config.str("region")
+	region := r.config.Str("region")
 	letters := p.limits.Zones
 	if letters == nil {
 		letters = strings.Split(cmp.Or(zonesOf[region], "abc"), "")
@@ -42,28 +44,28 @@ func (p *awsProvider) zoneNames(r *request) []string {
 	return names
 }
 
-func getAvailabilityZones(p *awsProvider, r *request, _ values) (values, error) {
-	region := r.config.str("region")
+func getAvailabilityZones(p *awsProvider, r *request, _ props.Map) (props.Map, error) {
+	region := r.config.Str("region")
 	var names, ids []any
 	for i, name := range p.zoneNames(r) {
 		names, ids = append(names, name), append(ids, fmt.Sprintf("%s-az%d", region, i+1))
 	}
-	return values{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
+	return props.Map{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
 }
 
-func getInstanceTypeOfferings(p *awsProvider, r *request, args values) (values, error) {
+func getInstanceTypeOfferings(p *awsProvider, r *request, args props.Map) (props.Map, error) {
 	var types, locations, kinds []any
 	for _, name := range filterValues(args, "instance-type") {
 		if _, known := machineOf(name); !known {
 			continue
 		}
 		for _, zone := range p.zoneNames(r) {
-			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.config.str("region"))) {
+			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.config.Str("region"))) {
 				types, locations, kinds = append(types, name), append(locations, zone), append(kinds, "availability-zone")
 			}
 		}
 	}
-	return values{"id": r.config.str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
+	return props.Map{"id": r.config.Str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
 }
 
 // machine is the size of an instance type.
@@ -94,17 +96,17 @@ func machineOf(name string) (m machine, known bool) {
 	return machine{vcpus, vcpus * gib << 10}, vcpus*gib > 0
 }
 
-func getInstanceType(_ *awsProvider, _ *request, args values) (values, error) {
-	name := args.str("instanceType")
+func getInstanceType(_ *awsProvider, _ *request, args props.Map) (props.Map, error) {
+	name := args.Str("instanceType")
 	m, known := machineOf(name)
 	if !known {
 		return nil, fmt.Errorf("no EC2 Instance Type found: %s", name)
 	}
-	return values{"id": name, "instanceType": name, "defaultVcpus": m.vcpus, "memorySize": m.memoryMiB,
+	return props.Map{"id": name, "instanceType": name, "defaultVcpus": m.vcpus, "memorySize": m.memoryMiB,
 		"supportedArchitectures": []any{"x86_64"}, "currentGeneration": true}, nil
 }
 
-func getInstances(p *awsProvider, r *request, args values) (values, error) {
+func getInstances(p *awsProvider, r *request, args props.Map) (props.Map, error) {
 	a := p.account
 	ids := a.idsOf(instanceType, args, func(o *object, filter string) []string {
 		if filter == "vpc-id" {
@@ -112,54 +114,54 @@ func getInstances(p *awsProvider, r *request, args values) (values, error) {
 		}
 		return nil
 	})
-	return values{"id": r.config.str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
+	return props.Map{"id": r.config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
 }
 
-func getInstance(p *awsProvider, _ *request, args values) (values, error) {
+func getInstance(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	o := a.find(instanceType, args.str("instanceId"))
+	o := a.find(instanceType, args.Str("instanceId"))
 	if o == nil {
-		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.str("instanceId"))
+		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.Str("instanceId"))
 	}
-	return values{"id": o.ID, "subnetId": o.str("subnetId"), "instanceType": o.str("instanceType"), "instanceState": "running"}, nil
+	return props.Map{"id": o.ID, "subnetId": o.str("subnetId"), "instanceType": o.str("instanceType"), "instanceState": "running"}, nil
 }
 
-func getSubnet(p *awsProvider, _ *request, args values) (values, error) {
+func getSubnet(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	o := a.find(subnetType, args.str("id"))
+	o := a.find(subnetType, args.Str("id"))
 	if o == nil {
-		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.str("id"))
+		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.Str("id"))
 	}
-	return values{"id": o.ID, "vpcId": o.str("vpcId"), "cidrBlock": o.str("cidrBlock")}, nil
+	return props.Map{"id": o.ID, "vpcId": o.str("vpcId"), "cidrBlock": o.str("cidrBlock")}, nil
 }
 
-func getVpcs(p *awsProvider, r *request, args values) (values, error) {
-	return values{"id": r.config.str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
+func getVpcs(p *awsProvider, r *request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.config.Str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
 }
 
-func getEips(p *awsProvider, r *request, args values) (values, error) {
-	return values{"id": r.config.str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
+func getEips(p *awsProvider, r *request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.config.Str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
 }
 
-func getEbsVolumes(p *awsProvider, r *request, args values) (values, error) {
+func getEbsVolumes(p *awsProvider, r *request, args props.Map) (props.Map, error) {
 	ids := p.account.idsOf(volumeType, args, func(o *object, filter string) []string {
 		if filter == "availability-zone" {
 			return []string{o.str("availabilityZone")}
 		}
 		return nil
 	})
-	return values{"id": r.config.str("region"), "ids": ids}, nil
+	return props.Map{"id": r.config.Str("region"), "ids": ids}, nil
 }
 
 // defaultQuotas are what AWS gives, by code. New accounts have fewer vCPUs until they have been used for a while.
 var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
 
-func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
-	code := args.str("quotaCode")
+func getServiceQuota(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+	code := args.Str("quotaCode")
 	value, ok := p.limits.Quotas[code]
 	if !ok {
 		value, ok = defaultQuotas[code]
@@ -167,29 +169,29 @@ func getServiceQuota(p *awsProvider, _ *request, args values) (values, error) {
 	if !ok {
 		return nil, fmt.Errorf("NoSuchResourceException: the sandbox does not know the quota %s", code)
 	}
-	return values{"id": code, "quotaCode": code, "serviceCode": args.str("serviceCode"), "value": value, "defaultValue": value, "adjustable": true}, nil
+	return props.Map{"id": code, "quotaCode": code, "serviceCode": args.Str("serviceCode"), "value": value, "defaultValue": value, "adjustable": true}, nil
 }
 
 // idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
-func (a *awsAccount) idsOf(typ string, args values, attribute func(o *object, filter string) []string) []any {
+func (a *awsAccount) idsOf(typ string, args props.Map, attribute func(o *object, filter string) []string) []any {
 	a.Lock()
 	defer a.Unlock()
 	ids := []any{}
 	for _, o := range a.all(typ) {
 		matches := true
-		for _, v := range args.list("filters") {
-			filter := values(v.(map[string]any))
+		for _, v := range args.List("filters") {
+			filter := props.Map(v.(map[string]any))
 			var has []string
-			tag, isTag := strings.CutPrefix(filter.str("name"), "tag:")
+			tag, isTag := strings.CutPrefix(filter.Str("name"), "tag:")
 			switch {
 			case isTag:
 				has = []string{o.tags()[tag]}
-			case filter.str("name") == "tag-key":
+			case filter.Str("name") == "tag-key":
 				has = slices.Sorted(maps.Keys(o.tags()))
 			default:
-				has = attribute(o, filter.str("name"))
+				has = attribute(o, filter.Str("name"))
 			}
-			matches = matches && slices.ContainsFunc(filter.strings("values"), func(want string) bool { return slices.Contains(has, want) })
+			matches = matches && slices.ContainsFunc(filter.Strings("values"), func(want string) bool { return slices.Contains(has, want) })
 		}
 		if matches {
 			ids = append(ids, o.ID)
@@ -199,10 +201,10 @@ func (a *awsAccount) idsOf(typ string, args values, attribute func(o *object, fi
 }
 
 // filterValues are the values of one filter.
-func filterValues(args values, name string) []string {
-	for _, v := range args.list("filters") {
-		if filter := values(v.(map[string]any)); filter.str("name") == name {
-			return filter.strings("values")
+func filterValues(args props.Map, name string) []string {
+	for _, v := range args.List("filters") {
+		if filter := props.Map(v.(map[string]any)); filter.Str("name") == name {
+			return filter.Strings("values")
 		}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package sandbox
 
-import "fmt"
+import (
+	"fmt"
+
+	"kubeadm-aws/internal/sandbox/props"
+)
 
 // backendCreate, backendUpdate and backendDelete are the calls to the backend by resource type. A type that is missing
 // exists in the account only.
@@ -19,7 +23,7 @@ var (
 		instanceType: func(c *awsCall) error { return c.backend.Terminate(c.ctx, c.object.ID) },
 		eipType:      func(c *awsCall) error { return c.backend.ReleaseAddress(c.ctx, c.object.ID) },
 		eipAssociationType: func(c *awsCall) error {
-			return c.backend.DisassociateAddress(c.ctx, c.object.Inputs.str("allocationId"))
+			return c.backend.DisassociateAddress(c.ctx, c.object.Inputs.Str("allocationId"))
 		},
 		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.ctx, c.object.str("fqdn")) },
 	}
@@ -35,10 +39,10 @@ func (c *awsCall) onBackend(f func(*awsCall) error) error {
 	return f(c)
 }
 
-func (c *awsCall) show(state values) {
+func (c *awsCall) show(state props.Map) {
 	c.Lock()
 	defer c.Unlock()
-	c.object = c.change(c.object, func(_, s values) {
+	c.object = c.change(c.object, func(_, s props.Map) {
 		for k, v := range state {
 			s[k] = v
 		}
@@ -47,8 +51,8 @@ func (c *awsCall) show(state values) {
 
 func launch(c *awsCall) error {
 	c.Lock()
-	machine := Machine{ID: c.object.ID, Name: c.object.tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.str("iamInstanceProfile")}
-	if key := c.find(keyPairType, c.inputs.str("keyName")); key != nil {
+	machine := Machine{ID: c.object.ID, Name: c.object.tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
+	if key := c.find(keyPairType, c.inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.str("publicKey")
 	}
 	for _, profile := range c.all(profileType) {
@@ -61,7 +65,7 @@ func launch(c *awsCall) error {
 	if err != nil {
 		return fmt.Errorf("launch a machine: %w", err)
 	}
-	c.show(values{"privateIp": got.PrivateIP, "publicIp": got.PublicIP})
+	c.show(props.Map{"privateIp": got.PrivateIP, "publicIp": got.PublicIP})
 	return nil
 }
 
@@ -70,17 +74,17 @@ func allocate(c *awsCall) error {
 	if err != nil {
 		return fmt.Errorf("allocate an address: %w", err)
 	}
-	c.show(values{"publicIp": ip})
+	c.show(props.Map{"publicIp": ip})
 	return nil
 }
 
 func associate(c *awsCall) error {
-	return c.backend.AssociateAddress(c.ctx, c.inputs.str("allocationId"), c.inputs.str("instanceId"))
+	return c.backend.AssociateAddress(c.ctx, c.inputs.Str("allocationId"), c.inputs.Str("instanceId"))
 }
 
 func setRecord(c *awsCall) error {
-	if c.inputs.str("type") != "A" {
+	if c.inputs.Str("type") != "A" {
 		return nil
 	}
-	return c.backend.SetRecord(c.ctx, c.object.str("fqdn"), c.inputs.strings("records"))
+	return c.backend.SetRecord(c.ctx, c.object.str("fqdn"), c.inputs.Strings("records"))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"testing"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // zone is a backend that only keeps records.
@@ -23,10 +25,10 @@ func (z *zone) Close() error                                { return nil }
 func TestHostsSeeRecordsThatChange(t *testing.T) {
 	backend := &zone{records: map[string][]string{}}
 	c := &client{t: t, s: start(t, Options{Backend: backend})}
-	vpc := c.make(vpcType, "vpc", values{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
-	private := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.id}}})
-	in := func(address string) values {
-		return values{"zoneId": private.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}
+	vpc := c.make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
+	private := c.make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.id}}})
+	in := func(address string) props.Map {
+		return props.Map{"zoneId": private.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}
 	}
 	record := c.make(recordType, "api", in("10.0.1.10"))
 	for _, address := range []string{"10.0.1.10", "10.0.1.11"} {

@@ -71,7 +71,7 @@ func (c *awsCall) referrers(target *object, h hold) []*object {
 			if ref.by != "" {
 				name = target.str(ref.by)
 			}
-			for _, named := range o.Inputs.strings(ref.field) {
+			for _, named := range o.Inputs.Strings(ref.field) {
 				if named == name {
 					return true
 				}

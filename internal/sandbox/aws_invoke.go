@@ -6,13 +6,15 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // awsInvokes are the functions of the provider.
-var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (values, error){
-	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *request, _ values) (values, error) {
+var awsInvokes = map[string]func(p *awsProvider, r *request, args props.Map) (props.Map, error){
+	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *request, _ props.Map) (props.Map, error) {
 		id := p.account.number
-		return values{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
+		return props.Map{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
 	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
@@ -28,7 +30,7 @@ var awsInvokes = map[string]func(p *awsProvider, r *request, args values) (value
 	"aws:route53/getZone:getZone":                               getZone,
 }
 
-func (p *awsProvider) invoke(r *request, args values) (values, error) {
+func (p *awsProvider) invoke(r *request, args props.Map) (props.Map, error) {
 	f, ok := awsInvokes[r.typ]
 	if !ok {
 		return nil, unknownInvoke(r.typ)
@@ -42,15 +44,15 @@ func (p *awsProvider) invoke(r *request, args values) (values, error) {
 // imageID returns an AMI id that depends on the text alone. Sandbox.PublishImages changes the text.
 func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
 
-func getParameter(p *awsProvider, _ *request, args values) (values, error) {
-	name := args.str("name")
+func getParameter(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+	name := args.Str("name")
 	p.account.Lock()
 	defer p.account.Unlock()
 	if !strings.HasPrefix(name, "/aws/service/") {
 		return nil, fmt.Errorf("ParameterNotFound: %s", name)
 	}
 	value := imageID(name + p.account.imageGeneration())
-	return values{
+	return props.Map{
 		"id": name, "name": name, "value": value, "insecureValue": value, "type": "String", "version": 1,
 		"arn": "arn:aws:ssm:::parameter" + name, "withDecryption": true,
 	}, nil
@@ -66,15 +68,15 @@ func (a *awsAccount) imageGeneration() string {
 
 // getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
 // stack with a domain can be simulated.
-func getZone(p *awsProvider, _ *request, args values) (values, error) {
+func getZone(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	name := strings.TrimSuffix(args.str("name"), ".")
+	name := strings.TrimSuffix(args.Str("name"), ".")
 	var zone *object
 	for _, z := range a.all(zoneType) {
-		private := len(z.Inputs.list("vpcs")) > 0
-		if (z.ID == args.str("zoneId") || strings.TrimSuffix(z.str("name"), ".") == name) && private == args.flag("privateZone") {
+		private := len(z.Inputs.List("vpcs")) > 0
+		if (z.ID == args.Str("zoneId") || strings.TrimSuffix(z.str("name"), ".") == name) && private == args.Flag("privateZone") {
 			if zone != nil {
 				return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched %q", name)
 			}
@@ -82,17 +84,17 @@ func getZone(p *awsProvider, _ *request, args values) (values, error) {
 		}
 	}
 	if zone == nil {
-		if name == "" || strings.HasSuffix(name, ".invalid") || args.flag("privateZone") {
+		if name == "" || strings.HasSuffix(name, ".invalid") || args.Flag("privateZone") {
 			return nil, fmt.Errorf("no matching Route 53 Hosted Zone found for %q", name)
 		}
 		zone = &object{
-			Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: values{"name": name},
-			State: values{"before": true},
+			Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: props.Map{"name": name},
+			State: props.Map{"before": true},
 		}
 		a.put(zone)
 	}
-	return values{
-		"id": zone.ID, "zoneId": zone.ID, "name": zone.str("name"), "privateZone": args.flag("privateZone"), "comment": "",
+	return props.Map{
+		"id": zone.ID, "zoneId": zone.ID, "name": zone.str("name"), "privateZone": args.Flag("privateZone"), "comment": "",
 		"arn": "arn:aws:route53:::hostedzone/" + zone.ID, "nameServers": nameServers(nil), "resourceRecordSetCount": 2,
 		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "", "linkedServiceDescription": "",
 		"tags": map[string]any{}, "vpcId": "",
@@ -100,7 +102,7 @@ func getZone(p *awsProvider, _ *request, args values) (values, error) {
 }
 
 // configure refuses an account that the provider's settings exclude, in the words of the provider.
-func (p *awsProvider) configure(config values) error {
+func (p *awsProvider) configure(config props.Map) error {
 	id := p.account.number
 	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")
 	if slices.Contains(forbidden, id) || len(allowed) > 0 && !slices.Contains(allowed, id) {
@@ -110,9 +112,9 @@ func (p *awsProvider) configure(config values) error {
 }
 
 // nested reads a list in the settings of a provider resource, where it arrives as JSON.
-func nested(config values, key string) []string {
-	list := config.strings(key)
-	if text := config.str(key); text != "" {
+func nested(config props.Map, key string) []string {
+	list := config.Strings(key)
+	if text := config.Str(key); text != "" {
 		list = nil
 		_ = json.Unmarshal([]byte(text), &list)
 	}

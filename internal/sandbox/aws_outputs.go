@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Outputs that a template cannot make.
 
 func fingerprintOfKeyPair(c *awsCall) any {
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.inputs.str("publicKey")))
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.inputs.Str("publicKey")))
 	if err != nil {
 		return ""
 	}
@@ -46,10 +48,10 @@ func (a *awsAccount) inUse(typ, field string) func(string) bool {
 }
 
 func drawPrivateIP(c *awsCall) any {
-	if ip := c.inputs.str("privateIp"); ip != "" {
+	if ip := c.inputs.Str("privateIp"); ip != "" {
 		return ip
 	}
-	subnet := c.find(subnetType, c.inputs.str("subnetId"))
+	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
 	p, err := cidr(subnet.str("cidrBlock"))
 	if err != nil {
 		return ""
@@ -66,10 +68,10 @@ func drawPrivateIP(c *awsCall) any {
 var benchmarkRange = netip.MustParseAddr("198.18.0.1")
 
 func drawPublicIP(c *awsCall) any {
-	subnet := c.find(subnetType, c.inputs.str("subnetId"))
-	wanted := subnet.Inputs.flag("mapPublicIpOnLaunch")
-	if c.inputs.set("associatePublicIpAddress") {
-		wanted = c.inputs.flag("associatePublicIpAddress")
+	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
+	wanted := subnet.Inputs.Flag("mapPublicIpOnLaunch")
+	if c.inputs.Has("associatePublicIpAddress") {
+		wanted = c.inputs.Flag("associatePublicIpAddress")
 	}
 	if !wanted {
 		return ""
@@ -82,7 +84,7 @@ func drawElasticIP(c *awsCall) any {
 }
 
 func zoneOfInstance(c *awsCall) any {
-	return c.find(subnetType, c.inputs.str("subnetId")).str("availabilityZone")
+	return c.find(subnetType, c.inputs.Str("subnetId")).str("availabilityZone")
 }
 
 func privateDNS(c *awsCall) any {
@@ -91,7 +93,7 @@ func privateDNS(c *awsCall) any {
 }
 
 func addressOfAssociation(c *awsCall) any {
-	return c.find(eipType, c.inputs.str("allocationId")).str("publicIp")
+	return c.find(eipType, c.inputs.Str("allocationId")).str("publicIp")
 }
 
 // hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
@@ -105,9 +107,9 @@ func drawHostKey(c *awsCall) {
 }
 
 // userDataOf is the plain cloud-init document.
-func userDataOf(in values) string {
-	text := in.str("userData")
-	if encoded := in.str("userDataBase64"); encoded != "" {
+func userDataOf(in props.Map) string {
+	text := in.Str("userData")
+	if encoded := in.Str("userDataBase64"); encoded != "" {
 		text = encoded
 	}
 	if plain, err := base64.StdEncoding.DecodeString(text); err == nil && len(plain) > 0 {
@@ -142,14 +144,14 @@ func nameServers(c *awsCall) any {
 }
 
 func recordName(c *awsCall) any {
-	return recordIn(c.find(zoneType, c.inputs.str("zoneId")), c.inputs.str("name"))
+	return recordIn(c.find(zoneType, c.inputs.Str("zoneId")), c.inputs.Str("name"))
 }
 
 // validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.
 func validationOptions(c *awsCall) any {
 	var out []any
-	for _, name := range append(c.inputs.strings("domainName"), c.inputs.strings("subjectAlternativeNames")...) {
-		if name == c.inputs.str("domainName") && len(out) > 0 {
+	for _, name := range append(c.inputs.Strings("domainName"), c.inputs.Strings("subjectAlternativeNames")...) {
+		if name == c.inputs.Str("domainName") && len(out) > 0 {
 			continue
 		}
 		parent := strings.TrimPrefix(name, "*.")

@@ -13,7 +13,7 @@ import (
 // The checks of each type beyond references. Each error begins with AWS's error code.
 
 func checkVPC(c *awsCall) error {
-	prefix, err := cidr(c.inputs.str("cidrBlock"))
+	prefix, err := cidr(c.inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
@@ -36,11 +36,11 @@ func cidr(text string) (netip.Prefix, error) {
 }
 
 func checkSubnet(c *awsCall) error {
-	own, err := cidr(c.inputs.str("cidrBlock"))
+	own, err := cidr(c.inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
-	vpc := c.find(vpcType, c.inputs.str("vpcId"))
+	vpc := c.find(vpcType, c.inputs.Str("vpcId"))
 	whole, err := cidr(vpc.str("cidrBlock"))
 	if err != nil {
 		return err
@@ -49,14 +49,14 @@ func checkSubnet(c *awsCall) error {
 		return fmt.Errorf("InvalidSubnet.Range: the CIDR %s is not inside that of its VPC, %s", own, whole)
 	}
 	for _, other := range c.all(subnetType) {
-		if other.Inputs.str("vpcId") != vpc.ID || (c.object != nil && c.object.ID == other.ID) {
+		if other.Inputs.Str("vpcId") != vpc.ID || (c.object != nil && c.object.ID == other.ID) {
 			continue
 		}
 		if p, err := cidr(other.str("cidrBlock")); err == nil && p.Overlaps(own) {
 			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.title())
 		}
 	}
-	if zone := c.inputs.str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
+	if zone := c.inputs.Str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
 		return fmt.Errorf("InvalidParameterValue: there is no availability zone %s in %s", zone, c.region())
 	}
 	return nil
@@ -67,7 +67,7 @@ func checkGateway(c *awsCall) error {
 		if c.object != nil && c.object.ID == other.ID {
 			continue
 		}
-		if vpc := c.inputs.str("vpcId"); vpc != "" && other.Inputs.str("vpcId") == vpc {
+		if vpc := c.inputs.Str("vpcId"); vpc != "" && other.Inputs.Str("vpcId") == vpc {
 			return fmt.Errorf("InvalidParameterValue: the VPC %s has an internet gateway already: %s", vpc, other.ID)
 		}
 	}
@@ -75,7 +75,7 @@ func checkGateway(c *awsCall) error {
 }
 
 func noPublicAddresses(c *awsCall) error {
-	vpc := c.object.Inputs.str("vpcId")
+	vpc := c.object.Inputs.Str("vpcId")
 	for _, o := range c.where(func(o *object) bool {
 		return o.Type == instanceType && o.str("publicIp") != "" || o.Type == eipAssociationType || o.Type == loadBalancerType
 	}) {
@@ -92,51 +92,51 @@ func (a *awsAccount) vpcOf(o *object) string {
 	case vpcType:
 		return o.ID
 	case eipAssociationType:
-		if i := a.find(instanceType, o.Inputs.str("instanceId")); i != nil {
+		if i := a.find(instanceType, o.Inputs.Str("instanceId")); i != nil {
 			return a.vpcOf(i)
 		}
 	case loadBalancerType:
-		for _, id := range o.Inputs.strings("subnets") {
+		for _, id := range o.Inputs.Strings("subnets") {
 			if s := a.find(subnetType, id); s != nil {
-				return s.Inputs.str("vpcId")
+				return s.Inputs.Str("vpcId")
 			}
 		}
 	case instanceType:
-		if s := a.find(subnetType, o.Inputs.str("subnetId")); s != nil {
-			return s.Inputs.str("vpcId")
+		if s := a.find(subnetType, o.Inputs.Str("subnetId")); s != nil {
+			return s.Inputs.Str("vpcId")
 		}
 	}
-	return o.Inputs.str("vpcId")
+	return o.Inputs.Str("vpcId")
 }
 
 func checkRoute(c *awsCall) error {
-	if to := c.inputs.str("destinationCidrBlock"); to != "" {
+	if to := c.inputs.Str("destinationCidrBlock"); to != "" {
 		if _, err := cidr(to); err != nil {
 			return fmt.Errorf("InvalidParameterValue: destinationCidrBlock: %w", err)
 		}
 	}
-	gateway := c.find(gatewayType, c.inputs.str("gatewayId"))
-	if table := c.find(routeTableType, c.inputs.str("routeTableId")); gateway != nil && gateway.Inputs.str("vpcId") != table.Inputs.str("vpcId") {
+	gateway := c.find(gatewayType, c.inputs.Str("gatewayId"))
+	if table := c.find(routeTableType, c.inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, gateway.ID)
 	}
 	return nil
 }
 
 func checkRouteTableAssociation(c *awsCall) error {
-	subnet, table := c.find(subnetType, c.inputs.str("subnetId")), c.find(routeTableType, c.inputs.str("routeTableId"))
-	if subnet != nil && subnet.Inputs.str("vpcId") != table.Inputs.str("vpcId") {
+	subnet, table := c.find(subnetType, c.inputs.Str("subnetId")), c.find(routeTableType, c.inputs.Str("routeTableId"))
+	if subnet != nil && subnet.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, subnet.ID)
 	}
 	return nil
 }
 
 func checkEndpoint(c *awsCall) error {
-	if name := c.inputs.str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
+	if name := c.inputs.Str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
 		return fmt.Errorf("InvalidServiceName: the endpoint service %s does not exist in %s", name, c.region())
 	}
-	for _, id := range c.inputs.strings("routeTableIds") {
-		if table := c.find(routeTableType, id); table.Inputs.str("vpcId") != c.inputs.str("vpcId") {
-			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.inputs.str("vpcId"))
+	for _, id := range c.inputs.Strings("routeTableIds") {
+		if table := c.find(routeTableType, id); table.Inputs.Str("vpcId") != c.inputs.Str("vpcId") {
+			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.inputs.Str("vpcId"))
 		}
 	}
 	return nil
@@ -145,14 +145,14 @@ func checkEndpoint(c *awsCall) error {
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 
 func checkGroup(c *awsCall) error {
-	name := c.inputs.str("name")
+	name := c.inputs.Str("name")
 	switch {
 	case strings.HasPrefix(name, "sg-"):
 		return fmt.Errorf("InvalidParameterValue: the group name %q may not begin with sg-", name)
 	case !groupText.MatchString(name) || name == "":
 		return fmt.Errorf("InvalidParameterValue: %q is not a valid group name", name)
-	case !groupText.MatchString(c.inputs.str("description")):
-		return fmt.Errorf("InvalidParameterValue: invalid characters in the description %q", c.inputs.str("description"))
+	case !groupText.MatchString(c.inputs.Str("description")):
+		return fmt.Errorf("InvalidParameterValue: invalid characters in the description %q", c.inputs.Str("description"))
 	}
 	return nil
 }
@@ -160,8 +160,8 @@ func checkGroup(c *awsCall) error {
 // groupUnreferenced is the DependencyViolation that a rule in another group causes.
 func groupUnreferenced(c *awsCall) error {
 	for _, rule := range c.where(func(o *object) bool { return o.Type == ingressRuleType || o.Type == egressRuleType }) {
-		if rule.Inputs.str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.str("securityGroupId") != c.object.ID {
-			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.title(), rule.Inputs.str("securityGroupId"))
+		if rule.Inputs.Str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.Str("securityGroupId") != c.object.ID {
+			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.title(), rule.Inputs.Str("securityGroupId"))
 		}
 	}
 	return nil
@@ -170,26 +170,26 @@ func groupUnreferenced(c *awsCall) error {
 func checkGroupRule(c *awsCall) error {
 	var sources []string
 	for _, key := range []string{"cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId"} {
-		if c.inputs.set(key) {
+		if c.inputs.Has(key) {
 			sources = append(sources, key)
 		}
 	}
 	if len(sources) != 1 {
 		return fmt.Errorf("InvalidParameterCombination: exactly one source is needed, got %v", sources)
 	}
-	if text := c.inputs.str("cidrIpv4"); text != "" {
+	if text := c.inputs.Str("cidrIpv4"); text != "" {
 		if _, err := cidr(text); err != nil {
 			return fmt.Errorf("InvalidParameterValue: cidrIpv4: %w", err)
 		}
 	}
-	switch protocol := c.inputs.str("ipProtocol"); protocol {
+	switch protocol := c.inputs.Str("ipProtocol"); protocol {
 	case "-1":
-		if c.inputs.set("fromPort") || c.inputs.set("toPort") {
+		if c.inputs.Has("fromPort") || c.inputs.Has("toPort") {
 			return errors.New("InvalidParameterCombination: protocol -1 takes no ports")
 		}
 	case "tcp", "udp":
-		from, to := c.inputs.number("fromPort"), c.inputs.number("toPort")
-		if !c.inputs.set("fromPort") || !c.inputs.set("toPort") || from > to || from < 0 || to > 65535 {
+		from, to := c.inputs.Number("fromPort"), c.inputs.Number("toPort")
+		if !c.inputs.Has("fromPort") || !c.inputs.Has("toPort") || from > to || from < 0 || to > 65535 {
 			return fmt.Errorf("InvalidParameterValue: invalid port range %v to %v", c.inputs["fromPort"], c.inputs["toPort"])
 		}
 	case "icmp", "icmpv6":
@@ -199,7 +199,7 @@ func checkGroupRule(c *awsCall) error {
 		}
 	}
 	for _, key := range []string{"referencedSecurityGroupId", "securityGroupId"} {
-		if id := c.inputs.str(key); id != "" && c.find(groupType, id) == nil {
+		if id := c.inputs.Str(key); id != "" && c.find(groupType, id) == nil {
 			return fmt.Errorf("InvalidGroup.NotFound: the security group %s does not exist", id)
 		}
 	}
@@ -215,25 +215,25 @@ var (
 
 func checkInstance(c *awsCall) error {
 	if c.object != nil {
-		old, now := c.object.Inputs.number("rootBlockDevice.volumeSize"), c.inputs.number("rootBlockDevice.volumeSize")
+		old, now := c.object.Inputs.Number("rootBlockDevice.volumeSize"), c.inputs.Number("rootBlockDevice.volumeSize")
 		if now < old {
 			return fmt.Errorf("InvalidParameterValue: New size cannot be smaller than existing size (%v GiB, not %v)", old, now)
 		}
 	}
-	if !amiID.MatchString(c.inputs.str("ami")) {
-		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.str("ami"))
+	if !amiID.MatchString(c.inputs.Str("ami")) {
+		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.Str("ami"))
 	}
-	if !machineType.MatchString(c.inputs.str("instanceType")) {
-		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.inputs.str("instanceType"))
+	if !machineType.MatchString(c.inputs.Str("instanceType")) {
+		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.inputs.Str("instanceType"))
 	}
-	subnet := c.find(subnetType, c.inputs.str("subnetId"))
+	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("MissingParameter: subnetId: this account has no default VPC")
 	}
 	tagged := 0
-	for _, id := range c.inputs.strings("vpcSecurityGroupIds") {
+	for _, id := range c.inputs.Strings("vpcSecurityGroupIds") {
 		group := c.find(groupType, id)
-		if group.Inputs.str("vpcId") != subnet.Inputs.str("vpcId") {
+		if group.Inputs.Str("vpcId") != subnet.Inputs.Str("vpcId") {
 			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.title())
 		}
 		tagged += len(clusterTags(group.tags()))
@@ -242,16 +242,16 @@ func checkInstance(c *awsCall) error {
 	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
 		// AWS accepts this. Its Load Balancer Controller refuses it later, in the cluster.
 		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
-			c.inputs.strings("vpcSecurityGroupIds"))
+			c.inputs.Strings("vpcSecurityGroupIds"))
 	}
-	if c.inputs.str("metadataOptions.instanceMetadataTags") == "enabled" {
+	if c.inputs.Str("metadataOptions.instanceMetadataTags") == "enabled" {
 		for key := range tags {
 			if strings.Contains(key, "/") {
 				return fmt.Errorf("InvalidParameterValue: the tag key %s may not be used with instance metadata tags", key)
 			}
 		}
 	}
-	if n := len(c.inputs.str("userData")); n > userDataSize {
+	if n := len(c.inputs.Str("userData")); n > userDataSize {
 		return fmt.Errorf("InvalidParameterValue: user data of %d bytes is limited to %d", n, userDataSize)
 	}
 	return nil
@@ -285,7 +285,7 @@ func checkEIP(c *awsCall) error {
 }
 
 func checkKeyPair(c *awsCall) error {
-	if f := strings.Fields(c.inputs.str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
+	if f := strings.Fields(c.inputs.Str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
 		return errors.New("InvalidKey.Format: EC2 takes OpenSSH public keys of the kinds ssh-ed25519 and ssh-rsa")
 	}
 	return nil

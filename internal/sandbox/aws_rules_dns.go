@@ -6,18 +6,20 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 var domainName = regexp.MustCompile(`^(\*\.|_)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})+\.?$`)
 
 func checkZone(c *awsCall) error {
-	if !domainName.MatchString(c.inputs.str("name")) {
-		return fmt.Errorf("InvalidDomainName: %q", c.inputs.str("name"))
+	if !domainName.MatchString(c.inputs.Str("name")) {
+		return fmt.Errorf("InvalidDomainName: %q", c.inputs.Str("name"))
 	}
-	for _, v := range c.inputs.list("vpcs") {
+	for _, v := range c.inputs.List("vpcs") {
 		vpc, _ := v.(map[string]any)
-		if c.find(vpcType, values(vpc).str("vpcId")) == nil {
-			return fmt.Errorf("InvalidVPCId: %s does not exist", values(vpc).str("vpcId"))
+		if c.find(vpcType, props.Map(vpc).Str("vpcId")) == nil {
+			return fmt.Errorf("InvalidVPCId: %s does not exist", props.Map(vpc).Str("vpcId"))
 		}
 	}
 	return nil
@@ -25,7 +27,7 @@ func checkZone(c *awsCall) error {
 
 func zoneEmpty(c *awsCall) error {
 	records := c.recordsIn(c.object.ID)
-	if len(records) > 0 && !c.object.Inputs.flag("forceDestroy") {
+	if len(records) > 0 && !c.object.Inputs.Flag("forceDestroy") {
 		return fmt.Errorf("HostedZoneNotEmpty: the zone still holds %s", records[0].title())
 	}
 	return nil
@@ -38,22 +40,22 @@ func zoneRecordsGone(c *awsCall) {
 }
 
 func (c *awsCall) recordsIn(zone string) []*object {
-	return c.where(func(o *object) bool { return o.Type == recordType && o.Inputs.str("zoneId") == zone })
+	return c.where(func(o *object) bool { return o.Type == recordType && o.Inputs.Str("zoneId") == zone })
 }
 
 func checkRecord(c *awsCall) error {
-	zone := c.find(zoneType, c.inputs.str("zoneId"))
-	name := strings.TrimSuffix(c.inputs.str("name"), ".")
+	zone := c.find(zoneType, c.inputs.Str("zoneId"))
+	name := strings.TrimSuffix(c.inputs.Str("name"), ".")
 	if name == "" || strings.Contains(name, " ") {
 		return fmt.Errorf("InvalidChangeBatch: %q is not a record name", name)
 	}
-	alias := len(c.inputs.list("aliases")) > 0
-	list := c.inputs.strings("records")
-	if !alias && (len(list) == 0 || !c.inputs.set("ttl")) {
+	alias := len(c.inputs.List("aliases")) > 0
+	list := c.inputs.Strings("records")
+	if !alias && (len(list) == 0 || !c.inputs.Has("ttl")) {
 		return errors.New("InvalidChangeBatch: a record needs records and a ttl, or an alias")
 	}
 	for _, v := range list {
-		switch c.inputs.str("type") {
+		switch c.inputs.Str("type") {
 		case "A":
 			if ip, err := netip.ParseAddr(v); err != nil || !ip.Is4() {
 				return fmt.Errorf("InvalidChangeBatch: %q is not an IPv4 address", v)
@@ -64,10 +66,10 @@ func checkRecord(c *awsCall) error {
 			}
 		}
 	}
-	if c.object == nil && !c.inputs.flag("allowOverwrite") {
+	if c.object == nil && !c.inputs.Flag("allowOverwrite") {
 		for _, other := range c.recordsIn(zone.ID) {
-			if recordIn(zone, other.Inputs.str("name")) == recordIn(zone, name) && other.Inputs.str("type") == c.inputs.str("type") {
-				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.inputs.str("type"), recordIn(zone, name))
+			if recordIn(zone, other.Inputs.Str("name")) == recordIn(zone, name) && other.Inputs.Str("type") == c.inputs.Str("type") {
+				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.inputs.Str("type"), recordIn(zone, name))
 			}
 		}
 	}
@@ -84,7 +86,7 @@ func recordIn(zone *object, name string) string {
 }
 
 func checkCertificate(c *awsCall) error {
-	for _, name := range append(c.inputs.strings("domainName"), c.inputs.strings("subjectAlternativeNames")...) {
+	for _, name := range append(c.inputs.Strings("domainName"), c.inputs.Strings("subjectAlternativeNames")...) {
 		if !domainName.MatchString(name) || len(name) > 64 {
 			return fmt.Errorf("ValidationException: %q is not a domain name of at most 64 characters", name)
 		}
@@ -94,17 +96,17 @@ func checkCertificate(c *awsCall) error {
 
 // checkValidation finds the records that prove each name of the certificate.
 func checkValidation(c *awsCall) error {
-	cert := c.find(certificateType, c.inputs.str("certificateArn"))
-	for _, v := range cert.State.list("domainValidationOptions") {
-		option := values(v.(map[string]any))
+	cert := c.find(certificateType, c.inputs.Str("certificateArn"))
+	for _, v := range cert.State.List("domainValidationOptions") {
+		option := props.Map(v.(map[string]any))
 		proven := false
 		for _, r := range c.all(recordType) {
-			zone := c.find(zoneType, r.Inputs.str("zoneId"))
-			proven = proven || zone != nil && recordIn(zone, r.Inputs.str("name")) == strings.TrimSuffix(option.str("resourceRecordName"), ".")
+			zone := c.find(zoneType, r.Inputs.Str("zoneId"))
+			proven = proven || zone != nil && recordIn(zone, r.Inputs.Str("name")) == strings.TrimSuffix(option.Str("resourceRecordName"), ".")
 		}
 		if !proven {
 			return fmt.Errorf("timeout while waiting for the certificate to be issued: no record %s proves %s",
-				option.str("resourceRecordName"), option.str("domainName"))
+				option.Str("resourceRecordName"), option.Str("domainName"))
 		}
 	}
 	return nil
@@ -113,7 +115,7 @@ func checkValidation(c *awsCall) error {
 // certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know them.
 func certificateUnused(c *awsCall) error {
 	for _, lb := range c.all(loadBalancerType) {
-		for _, arn := range lb.Inputs.strings("certificateArns") {
+		for _, arn := range lb.Inputs.Strings("certificateArns") {
 			if arn == c.object.ID {
 				return fmt.Errorf("ResourceInUseException: the certificate is in use by %s", lb.title())
 			}

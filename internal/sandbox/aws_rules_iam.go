@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
 
 // checkIAMName checks a name against IAM's alphabet and the length for its kind.
 func checkIAMName(c *awsCall, limit int) error {
-	name := c.inputs.str("name")
+	name := c.inputs.Str("name")
 	if !iamName.MatchString(name) || len(name) > limit {
 		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
 	}
@@ -31,7 +33,7 @@ func checkInlinePolicy(c *awsCall) error {
 	if err := checkIAMName(c, 128); err != nil {
 		return err
 	}
-	if n := len(c.inputs.str("policy")); n > 10240 {
+	if n := len(c.inputs.Str("policy")); n > 10240 {
 		return fmt.Errorf("LimitExceeded: inline policies of a role may have 10240 characters, this one has %d", n)
 	}
 	return checkPolicyDocument("policy")(c)
@@ -39,7 +41,7 @@ func checkInlinePolicy(c *awsCall) error {
 
 // checkAttachment refuses every policy but the one of AWS's own that the program attaches.
 func checkAttachment(c *awsCall) error {
-	if arn := c.inputs.str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
+	if arn := c.inputs.Str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
 		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 	}
 	return nil
@@ -50,7 +52,7 @@ func roleUnattached(c *awsCall) error {
 	for _, o := range c.where(func(o *object) bool {
 		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == profileType
 	}) {
-		if o.Inputs.str("role") == c.object.str("name") {
+		if o.Inputs.Str("role") == c.object.str("name") {
 			return fmt.Errorf("DeleteConflict: must remove %s first", o.title())
 		}
 	}
@@ -67,7 +69,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 			Version   string
 			Statement []map[string]any
 		}
-		if err := json.Unmarshal([]byte(c.inputs.str(field)), &doc); err != nil {
+		if err := json.Unmarshal([]byte(c.inputs.Str(field)), &doc); err != nil {
 			return fmt.Errorf("MalformedPolicyDocument: %s: %w", field, err)
 		}
 		if doc.Version != "2012-10-17" || len(doc.Statement) == 0 {
@@ -77,7 +79,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 			if s["Effect"] != "Allow" && s["Effect"] != "Deny" {
 				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Effect", field, i)
 			}
-			actions := append(values(s).strings("Action"), values(s).strings("NotAction")...)
+			actions := append(props.Map(s).Strings("Action"), props.Map(s).Strings("NotAction")...)
 			if len(actions) == 0 {
 				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Action", field, i)
 			}

@@ -10,7 +10,7 @@ import (
 
 func checkJSON(field string) func(*awsCall) error {
 	return func(c *awsCall) error {
-		if !json.Valid([]byte(c.inputs.str(field))) {
+		if !json.Valid([]byte(c.inputs.Str(field))) {
 			return fmt.Errorf("InvalidParameterException: %s is not JSON", field)
 		}
 		return nil
@@ -20,7 +20,7 @@ func checkJSON(field string) func(*awsCall) error {
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 func checkBucket(c *awsCall) error {
-	name := c.inputs.str("bucket")
+	name := c.inputs.Str("bucket")
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
 		return fmt.Errorf("InvalidBucketName: %q", name)
 	}
@@ -34,7 +34,7 @@ func checkBucket(c *awsCall) error {
 
 func bucketEmpty(c *awsCall) error {
 	n := len(c.objectsIn(c.object.ID))
-	if n > 0 && !c.object.Inputs.flag("forceDestroy") {
+	if n > 0 && !c.object.Inputs.Flag("forceDestroy") {
 		return fmt.Errorf("BucketNotEmpty: the bucket %s holds %d objects and forceDestroy is not set", c.object.ID, n)
 	}
 	return nil
@@ -49,21 +49,21 @@ func bucketObjectsGone(c *awsCall) {
 
 func (c *awsCall) objectsIn(bucket string) []*object {
 	return c.where(func(o *object) bool {
-		return o.Type == bucketObjectType && o.Inputs.str("bucket") == bucket
+		return o.Type == bucketObjectType && o.Inputs.Str("bucket") == bucket
 	})
 }
 
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
 func checkRepository(c *awsCall) error {
-	if name := c.inputs.str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
+	if name := c.inputs.Str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
 		return fmt.Errorf("InvalidParameterException: %q is not a repository name", name)
 	}
 	return nil
 }
 
 func repositoryEmpty(c *awsCall) error {
-	if c.object.State.number("images") > 0 && !c.object.Inputs.flag("forceDelete") {
+	if c.object.State.Number("images") > 0 && !c.object.Inputs.Flag("forceDelete") {
 		return errors.New("RepositoryNotEmptyException: the repository holds images and forceDelete is not set")
 	}
 	return nil

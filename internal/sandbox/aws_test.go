@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 func token(typ string) tokens.Type { return tokens.Type(typ) }
@@ -22,25 +24,25 @@ type network struct {
 
 func (c *client) network() network {
 	c.t.Helper()
-	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"me"}}`})
+	c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"me"}}`})
 	var n network
-	n.vpc = c.make(vpcType, "vpc", values{"cidrBlock": "10.0.0.0/16"})
-	n.subnet = c.make(subnetType, "a", values{
+	n.vpc = c.make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16"})
+	n.subnet = c.make(subnetType, "a", props.Map{
 		"vpcId": n.vpc.id, "cidrBlock": "10.0.1.0/24", "availabilityZone": "eu-central-1a", "tags": map[string]any{"kubernetes.io/role/elb": "1"},
 	})
-	n.gateway = c.make(gatewayType, "gateway", values{"vpcId": n.vpc.id})
-	n.table = c.make(routeTableType, "table", values{"vpcId": n.vpc.id})
-	n.route = c.make(routeType, "route", values{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"})
-	n.association = c.make(routeTableAssocType, "association", values{"routeTableId": n.table.id, "subnetId": n.subnet.id})
-	n.group = c.make(groupType, "nodes", values{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
-	n.ssh = c.make(ingressRuleType, "ssh", values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"})
-	n.out = c.make(egressRuleType, "out", values{"securityGroupId": n.group.id, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
+	n.gateway = c.make(gatewayType, "gateway", props.Map{"vpcId": n.vpc.id})
+	n.table = c.make(routeTableType, "table", props.Map{"vpcId": n.vpc.id})
+	n.route = c.make(routeType, "route", props.Map{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"})
+	n.association = c.make(routeTableAssocType, "association", props.Map{"routeTableId": n.table.id, "subnetId": n.subnet.id})
+	n.group = c.make(groupType, "nodes", props.Map{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	n.ssh = c.make(ingressRuleType, "ssh", props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"})
+	n.out = c.make(egressRuleType, "out", props.Map{"securityGroupId": n.group.id, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
 	return n
 }
 
-func (c *client) instance(n network, name string, more values) *testResource {
+func (c *client) instance(n network, name string, more props.Map) *testResource {
 	c.t.Helper()
-	in := values{
+	in := props.Map{
 		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "associatePublicIpAddress": true,
 		"vpcSecurityGroupIds": []any{n.group.id}, "tags": map[string]any{"Name": name, "kubernetes.io/cluster/dev": "owned"},
 	}
@@ -65,11 +67,11 @@ func TestUnknownTypesAndFunctionsAreNamed(t *testing.T) {
 	for _, typ := range []string{
 		"aws:eks/cluster:Cluster", "kubernetes:example.com/v1:Widget", "command:remote:Elsewhere", "tls:index/oddity:Oddity", "random:index/dice:Dice",
 	} {
-		_, err := c.try(typ, "x", values{"metadata": map[string]any{"name": "x"}})
+		_, err := c.try(typ, "x", props.Map{"metadata": map[string]any{"name": "x"}})
 		wantError(t, err, typ)
 	}
 	for _, tok := range []string{"aws:eks/getCluster:getCluster", "kubernetes:x:y", "tls:index/z:z", "random:index/z:z", "command:local:z"} {
-		_, err := c.invoke(tok, values{})
+		_, err := c.invoke(tok, props.Map{})
 		wantError(t, err, tok)
 	}
 }
@@ -99,7 +101,7 @@ func TestRequiredInputs(t *testing.T) {
 		if len(row.required) == 0 {
 			continue
 		}
-		_, err := c.try(typ, "x", values{})
+		_, err := c.try(typ, "x", props.Map{})
 		wantError(t, err, row.required[0])
 	}
 }
@@ -107,11 +109,11 @@ func TestRequiredInputs(t *testing.T) {
 func TestWhatAWSRefuses(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	other := c.make(vpcType, "other", values{"cidrBlock": "10.9.0.0/16"})
-	elsewhere := c.make(groupType, "elsewhere", values{"vpcId": other.id})
-	second := c.make(groupType, "second", values{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
-	instance := func(change values) values {
-		in := values{
+	other := c.make(vpcType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
+	elsewhere := c.make(groupType, "elsewhere", props.Map{"vpcId": other.id})
+	second := c.make(groupType, "second", props.Map{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	instance := func(change props.Map) props.Map {
+		in := props.Map{
 			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
 			"tags": map[string]any{"kubernetes.io/cluster/dev": "owned"},
 		}
@@ -120,65 +122,65 @@ func TestWhatAWSRefuses(t *testing.T) {
 		}
 		return in
 	}
-	rule := func(change values) values {
-		in := values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
+	rule := func(change props.Map) props.Map {
+		in := props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
 		for k, v := range change {
 			in[k] = v
 		}
 		return in
 	}
-	zone := c.make(zoneType, "zone", values{"name": "example.com"})
-	role := c.make(roleType, "role", values{"assumeRolePolicy": trust, "name": "role"})
+	zone := c.make(zoneType, "zone", props.Map{"name": "example.com"})
+	role := c.make(roleType, "role", props.Map{"assumeRolePolicy": trust, "name": "role"})
 	for _, test := range []struct {
 		name, typ string
-		in        values
+		in        props.Map
 		want      string
 	}{
-		{"VPC too big", vpcType, values{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
-		{"VPC with host bits", vpcType, values{"cidrBlock": "10.0.0.1/16"}, "host bits"},
-		{"subnet outside", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
-		{"subnet overlaps", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
-		{"zone of another region", subnetType, values{"vpcId": n.vpc.id, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
-		{"VPC that is not there", subnetType, values{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
-		{"second gateway", gatewayType, values{"vpcId": n.vpc.id}, "internet gateway already"},
-		{"same route", routeType, values{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
-		{"second table of a subnet", routeTableAssocType, values{"routeTableId": n.table.id, "subnetId": n.subnet.id}, "EntityAlreadyExists"},
-		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", values{"vpcId": n.vpc.id, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
-		{"group name", groupType, values{"vpcId": n.vpc.id, "name": "sg-mine"}, "may not begin with sg-"},
-		{"group description", groupType, values{"vpcId": n.vpc.id, "description": "who's there?"}, "invalid characters"},
-		{"rule without source", ingressRuleType, rule(values{"cidrIpv4": nil}), "exactly one source"},
-		{"rule with two", ingressRuleType, rule(values{"referencedSecurityGroupId": n.group.id}), "exactly one source"},
-		{"ports swapped", ingressRuleType, rule(values{"fromPort": 3}), "invalid port range"},
-		{"all protocols with ports", ingressRuleType, rule(values{"ipProtocol": "-1"}), "takes no ports"},
-		{"rule CIDR", ingressRuleType, rule(values{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
-		{"rule of a group that is not there", ingressRuleType, rule(values{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
-		{"duplicate rule", ingressRuleType, values{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
-		{"ECDSA key pair", keyPairType, values{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
-		{"AMI", instanceType, instance(values{"ami": "ubuntu"}), "InvalidAMIID"},
-		{"instance type", instanceType, instance(values{"instanceType": "large"}), "not an instance type"},
-		{"group of another VPC", instanceType, instance(values{"vpcSecurityGroupIds": []any{elsewhere.id}}), "different networks"},
-		{"two tagged groups", instanceType, instance(values{"vpcSecurityGroupIds": []any{n.group.id, second.id}}), "exactly one security group"},
-		{"no profile", instanceType, instance(values{"iamInstanceProfile": "missing"}), "does not exist"},
-		{"tags in metadata", instanceType, instance(values{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
-		{"user data", instanceType, instance(values{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
-		{"role name", roleType, values{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
-		{"same role", roleType, values{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
-		{"trust-is-no-JSON", roleType, values{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
-		{"trust-without-principal", roleType, values{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
-		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
-		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
-		{"policy-action", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
-		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
-		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", values{"role": role.id, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
-		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", values{"role": role.id, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
-		{"bucket name", bucketType, values{"bucket": "My_Bucket"}, "InvalidBucketName"},
-		{"zone name", zoneType, values{"name": "no domain"}, "InvalidDomainName"},
-		{"private zone of no VPC", zoneType, values{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
-		{"A record", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
-		{"record without ttl", recordType, values{"zoneId": zone.id, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
-		{"certificate name", certificateType, values{"domainName": "not a name"}, "ValidationException"},
-		{"repository name", repositoryType, values{"name": "Celery"}, "InvalidParameterException"},
-		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", values{"repository": "x", "policy": "{"}, "does not exist"},
+		{"VPC too big", vpcType, props.Map{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
+		{"VPC with host bits", vpcType, props.Map{"cidrBlock": "10.0.0.1/16"}, "host bits"},
+		{"subnet outside", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
+		{"subnet overlaps", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
+		{"zone of another region", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
+		{"VPC that is not there", subnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
+		{"second gateway", gatewayType, props.Map{"vpcId": n.vpc.id}, "internet gateway already"},
+		{"same route", routeType, props.Map{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
+		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.table.id, "subnetId": n.subnet.id}, "EntityAlreadyExists"},
+		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", props.Map{"vpcId": n.vpc.id, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
+		{"group name", groupType, props.Map{"vpcId": n.vpc.id, "name": "sg-mine"}, "may not begin with sg-"},
+		{"group description", groupType, props.Map{"vpcId": n.vpc.id, "description": "who's there?"}, "invalid characters"},
+		{"rule without source", ingressRuleType, rule(props.Map{"cidrIpv4": nil}), "exactly one source"},
+		{"rule with two", ingressRuleType, rule(props.Map{"referencedSecurityGroupId": n.group.id}), "exactly one source"},
+		{"ports swapped", ingressRuleType, rule(props.Map{"fromPort": 3}), "invalid port range"},
+		{"all protocols with ports", ingressRuleType, rule(props.Map{"ipProtocol": "-1"}), "takes no ports"},
+		{"rule CIDR", ingressRuleType, rule(props.Map{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
+		{"rule of a group that is not there", ingressRuleType, rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
+		{"duplicate rule", ingressRuleType, props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
+		{"ECDSA key pair", keyPairType, props.Map{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
+		{"AMI", instanceType, instance(props.Map{"ami": "ubuntu"}), "InvalidAMIID"},
+		{"instance type", instanceType, instance(props.Map{"instanceType": "large"}), "not an instance type"},
+		{"group of another VPC", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.id}}), "different networks"},
+		{"two tagged groups", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.group.id, second.id}}), "exactly one security group"},
+		{"no profile", instanceType, instance(props.Map{"iamInstanceProfile": "missing"}), "does not exist"},
+		{"tags in metadata", instanceType, instance(props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
+		{"user data", instanceType, instance(props.Map{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
+		{"role name", roleType, props.Map{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
+		{"same role", roleType, props.Map{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
+		{"trust-is-no-JSON", roleType, props.Map{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
+		{"trust-without-principal", roleType, props.Map{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
+		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
+		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
+		{"policy-action", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
+		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
+		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
+		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", props.Map{"role": role.id, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
+		{"bucket name", bucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
+		{"zone name", zoneType, props.Map{"name": "no domain"}, "InvalidDomainName"},
+		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
+		{"A record", recordType, props.Map{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
+		{"record without ttl", recordType, props.Map{"zoneId": zone.id, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
+		{"certificate name", certificateType, props.Map{"domainName": "not a name"}, "ValidationException"},
+		{"repository name", repositoryType, props.Map{"name": "Celery"}, "InvalidParameterException"},
+		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", props.Map{"repository": "x", "policy": "{"}, "does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := c.try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
@@ -190,9 +192,9 @@ func TestWhatAWSRefuses(t *testing.T) {
 func TestElasticIPQuota(t *testing.T) {
 	c := newClient(t)
 	for i := range elasticIPs {
-		c.make(eipType, fmt.Sprint("ip-", i), values{"domain": "vpc"})
+		c.make(eipType, fmt.Sprint("ip-", i), props.Map{"domain": "vpc"})
 	}
-	_, err := c.try(eipType, "one more", values{"domain": "vpc"})
+	_, err := c.try(eipType, "one more", props.Map{"domain": "vpc"})
 	wantError(t, err, "AddressLimitExceeded")
 }
 
@@ -200,21 +202,21 @@ func TestElasticIPQuota(t *testing.T) {
 func TestDeleteRules(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	backend := c.make(groupType, "backend", values{"vpcId": n.vpc.id})
-	refers := c.make(ingressRuleType, "from backend", values{
+	backend := c.make(groupType, "backend", props.Map{"vpcId": n.vpc.id})
+	refers := c.make(ingressRuleType, "from backend", props.Map{
 		"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.id,
 	})
-	role := c.make(roleType, "role", values{"assumeRolePolicy": trust})
-	inline := c.make("aws:iam/rolePolicy:RolePolicy", "inline", values{"role": role.id, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
-	profile := c.make(profileType, "profile", values{"role": role.id})
-	host := c.instance(n, "host", values{"iamInstanceProfile": profile.id})
-	eip := c.make(eipType, "ip", values{"domain": "vpc"})
-	associated := c.make(eipAssociationType, "ip", values{"allocationId": eip.id, "instanceId": host.id})
-	bucket := c.make(bucketType, "backups", values{})
-	versioning := c.make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", values{"bucket": bucket.id, "versioningConfiguration": map[string]any{"status": "Enabled"}})
-	zone := c.make(zoneType, "zone", values{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.vpc.id}}})
-	record := c.make(recordType, "api", values{"zoneId": zone.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
-	repository := c.make(repositoryType, "images", values{"name": "images"})
+	role := c.make(roleType, "role", props.Map{"assumeRolePolicy": trust})
+	inline := c.make("aws:iam/rolePolicy:RolePolicy", "inline", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
+	profile := c.make(profileType, "profile", props.Map{"role": role.id})
+	host := c.instance(n, "host", props.Map{"iamInstanceProfile": profile.id})
+	eip := c.make(eipType, "ip", props.Map{"domain": "vpc"})
+	associated := c.make(eipAssociationType, "ip", props.Map{"allocationId": eip.id, "instanceId": host.id})
+	bucket := c.make(bucketType, "backups", props.Map{})
+	versioning := c.make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", props.Map{"bucket": bucket.id, "versioningConfiguration": map[string]any{"status": "Enabled"}})
+	zone := c.make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.vpc.id}}})
+	record := c.make(recordType, "api", props.Map{"zoneId": zone.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
+	repository := c.make(repositoryType, "images", props.Map{"name": "images"})
 	if err := c.s.AWS.PutObject(bucket.id, "etcd/1.db"); err != nil {
 		t.Fatal(err)
 	}
@@ -236,10 +238,10 @@ func TestDeleteRules(t *testing.T) {
 		}
 	}
 
-	if _, err := c.update(bucket, values{"bucket": bucket.id, "forceDestroy": true}, false); err != nil {
+	if _, err := c.update(bucket, props.Map{"bucket": bucket.id, "forceDestroy": true}, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.update(repository, values{"name": "images", "forceDelete": true}, false); err != nil {
+	if _, err := c.update(repository, props.Map{"name": "images", "forceDelete": true}, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, th := range []*testResource{
@@ -267,8 +269,8 @@ func TestDeleteRules(t *testing.T) {
 func TestReplaceOrUpdate(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	base := func(change values) values {
-		in := values{
+	base := func(change props.Map) props.Map {
+		in := props.Map{
 			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
 			"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 20.0}, "userData": "#cloud-config",
 			"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned"},
@@ -281,17 +283,17 @@ func TestReplaceOrUpdate(t *testing.T) {
 	host := c.make(instanceType, "host", base(nil))
 	for _, test := range []struct {
 		name            string
-		change          values
+		change          props.Map
 		changed, forced []string
 	}{
 		{"nothing", nil, nil, nil},
-		{"image", values{"ami": "ami-0123456789abcdef1"}, []string{"ami"}, []string{"ami"}},
-		{"size", values{"instanceType": "t3.xlarge"}, []string{"instanceType"}, nil},
-		{"disk grows", values{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}}, []string{"rootBlockDevice"}, nil},
-		{"disk encryption", values{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}}, []string{"rootBlockDevice"}, []string{"rootBlockDevice"}},
-		{"user data", values{"userData": "#other"}, []string{"userData"}, nil},
-		{"user data, wanted", values{"userData": "#other", "userDataReplaceOnChange": true}, []string{"userData", "userDataReplaceOnChange"}, []string{"userData"}},
-		{"tag", values{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}}, []string{"tags", "tagsAll"}, nil},
+		{"image", props.Map{"ami": "ami-0123456789abcdef1"}, []string{"ami"}, []string{"ami"}},
+		{"size", props.Map{"instanceType": "t3.xlarge"}, []string{"instanceType"}, nil},
+		{"disk grows", props.Map{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}}, []string{"rootBlockDevice"}, nil},
+		{"disk encryption", props.Map{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}}, []string{"rootBlockDevice"}, []string{"rootBlockDevice"}},
+		{"user data", props.Map{"userData": "#other"}, []string{"userData"}, nil},
+		{"user data, wanted", props.Map{"userData": "#other", "userDataReplaceOnChange": true}, []string{"userData", "userDataReplaceOnChange"}, []string{"userData"}},
+		{"tag", props.Map{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}}, []string{"tags", "tagsAll"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := c.diff(host, base(test.change))
@@ -300,7 +302,7 @@ func TestReplaceOrUpdate(t *testing.T) {
 			}
 		})
 	}
-	c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
+	c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
 	if d := c.diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {
 		t.Errorf("new default tags change %v, want tagsAll", d.Diffs)
 	}
@@ -326,13 +328,13 @@ func TestRefreshFindsWhatWasTerminated(t *testing.T) {
 
 func TestInvokes(t *testing.T) {
 	c := newClient(t)
-	c.configure("aws", values{"region": "eu-central-1"})
+	c.configure("aws", props.Map{"region": "eu-central-1"})
 	image := func() string {
-		got, err := c.invoke("aws:ssm/getParameter:getParameter", values{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
+		got, err := c.invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got.str("insecureValue")
+		return got.Str("insecureValue")
 	}
 	first := image()
 	if !amiID.MatchString(first) || image() != first {
@@ -342,33 +344,33 @@ func TestInvokes(t *testing.T) {
 	if image() == first {
 		t.Error("a newer image was published, and the parameter did not change")
 	}
-	if _, err := c.invoke("aws:ssm/getParameter:getParameter", values{"name": "/mine"}); err == nil {
+	if _, err := c.invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/mine"}); err == nil {
 		t.Error("a parameter that does not exist was found")
 	}
-	zone, err := c.invoke("aws:route53/getZone:getZone", values{"name": "example.com"})
-	if err != nil || zone.str("zoneId") == "" {
+	zone, err := c.invoke("aws:route53/getZone:getZone", props.Map{"name": "example.com"})
+	if err != nil || zone.Str("zoneId") == "" {
 		t.Errorf("zone %v, %v", zone, err)
 	}
 	if left := c.s.Leftovers(); len(left) > 0 {
 		t.Errorf("a zone that was only looked up is listed as a leftover: %v", left)
 	}
-	_, err = c.invoke("aws:route53/getZone:getZone", values{"name": "mine.invalid"})
+	_, err = c.invoke("aws:route53/getZone:getZone", props.Map{"name": "mine.invalid"})
 	wantError(t, err, "mine.invalid")
 }
 
 func TestCertificateNeedsItsRecords(t *testing.T) {
 	c := newClient(t)
-	c.configure("aws", values{"region": "eu-central-1"})
-	zone := c.make(zoneType, "zone", values{"name": "example.com"})
-	cert := c.make(certificateType, "cert", values{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
-	validation := values{"certificateArn": cert.id}
+	c.configure("aws", props.Map{"region": "eu-central-1"})
+	zone := c.make(zoneType, "zone", props.Map{"name": "example.com"})
+	cert := c.make(certificateType, "cert", props.Map{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
+	validation := props.Map{"certificateArn": cert.id}
 	_, err := c.try("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
 	wantError(t, err, "timeout while waiting")
-	for _, v := range plainMap(cert.outputs, false).list("domainValidationOptions") {
-		option := values(v.(map[string]any))
-		c.make(recordType, "prove-"+option.str("domainName"), values{
-			"zoneId": zone.id, "name": option.str("resourceRecordName"), "type": option.str("resourceRecordType"), "ttl": 60,
-			"records": []any{option.str("resourceRecordValue")},
+	for _, v := range props.FromSDK(cert.outputs, false).List("domainValidationOptions") {
+		option := props.Map(v.(map[string]any))
+		c.make(recordType, "prove-"+option.Str("domainName"), props.Map{
+			"zoneId": zone.id, "name": option.Str("resourceRecordName"), "type": option.Str("resourceRecordType"), "ttl": 60,
+			"records": []any{option.Str("resourceRecordValue")},
 		})
 	}
 	c.make("aws:acm/certificateValidation:CertificateValidation", "cert", validation)

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"fmt"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // balancers is the AWS Load Balancer Controller.
@@ -12,7 +14,7 @@ type balancers struct{ *kubeCluster }
 func (b balancers) reconcile() {
 	used := map[string]bool{}
 	for _, o := range b.where(isBalanced) {
-		if !o.State.flag("deleting") {
+		if !o.State.Flag("deleting") {
 			used[b.balance(o)] = true
 		}
 	}
@@ -20,13 +22,13 @@ func (b balancers) reconcile() {
 		if used[lb.ID] {
 			continue
 		}
-		for _, o := range b.where(func(o *object) bool { return o.State.str("madeFor") == lb.ID }) {
+		for _, o := range b.where(func(o *object) bool { return o.State.Str("madeFor") == lb.ID }) {
 			b.remove(o)
 		}
 		b.remove(lb)
 	}
 	for _, o := range b.where(isBalanced) {
-		if o.State.flag("deleting") {
+		if o.State.Flag("deleting") {
 			b.remove(o)
 		}
 	}
@@ -34,7 +36,7 @@ func (b balancers) reconcile() {
 
 // isBalanced reports whether an object gets a load balancer.
 func isBalanced(o *object) bool {
-	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.str("spec.type") == "LoadBalancer"
+	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.Str("spec.type") == "LoadBalancer"
 }
 
 const albAnnotation = "alb.ingress.kubernetes.io/"
@@ -42,14 +44,14 @@ const albAnnotation = "alb.ingress.kubernetes.io/"
 // balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless the annotation
 // names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
 func (b balancers) balance(o *object) string {
-	annotations := o.Inputs.object("metadata").object("annotations")
+	annotations := o.Inputs.Object("metadata").Object("annotations")
 	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
 	name := strings.ReplaceAll(o.ID, "/", "-")
 	if group := note("group.name"); group != "" {
 		name = group
 	}
 	tags := map[string]any{"elbv2.k8s.aws/cluster": b.clusterName(), "ingress.k8s.aws/stack": name}
-	for k, v := range b.release(loadBalancerChart).Inputs.object("values").stringMap("defaultTags") {
+	for k, v := range b.release(loadBalancerChart).Inputs.Object("values").StringMap("defaultTags") {
 		tags[k] = v
 	}
 	machine, err := b.api()
@@ -58,39 +60,39 @@ func (b balancers) balance(o *object) string {
 	}
 	id := "k8s-" + name
 	if b.find(loadBalancerType, id) == nil {
-		in := values{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
+		in := props.Map{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
 		for _, s := range b.all(subnetType) {
-			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.str("vpcId") == b.vpcOf(machine) {
-				in["subnets"] = append(in.list("subnets"), s.ID)
+			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.vpcOf(machine) {
+				in["subnets"] = append(in.List("subnets"), s.ID)
 			}
 		}
 		for _, g := range splitList(note("security-groups")) {
-			in["securityGroups"] = append(in.list("securityGroups"), g)
+			in["securityGroups"] = append(in.List("securityGroups"), g)
 		}
 		for _, arn := range splitList(note("certificate-arn")) {
-			in["certificateArns"] = append(in.list("certificateArns"), arn)
+			in["certificateArns"] = append(in.List("certificateArns"), arn)
 		}
-		if len(in.list("securityGroups")) == 0 {
+		if len(in.List("securityGroups")) == 0 {
 			in["securityGroups"] = []any{b.balancerGroup(id, b.vpcOf(machine), tags)}
 		}
 		region := strings.TrimRight(machine.str("availabilityZone"), "abcdef")
-		b.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: values{
+		b.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: props.Map{
 			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.newID(loadBalancerType, id, 9), region),
 		}})
 	}
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
 	if b.find(targetGroupType, target) == nil {
 		b.put(&object{
-			Type: targetGroupType, ID: target, Inputs: values{"vpcId": b.vpcOf(machine), "loadBalancer": id, "tags": tags},
-			State: values{"madeFor": id},
+			Type: targetGroupType, ID: target, Inputs: props.Map{"vpcId": b.vpcOf(machine), "loadBalancer": id, "tags": tags},
+			State: props.Map{"madeFor": id},
 		})
 	}
 	hostname := b.find(loadBalancerType, id).str("dnsName")
 	if b.movesOthers(o) && !b.permits(machine, setRulePriorities) {
 		return id // the controller's work on the listener ends here (FailedDeployModel)
 	}
-	if o.State.str("hostname") != hostname {
-		b.change(o, func(_, state values) { state["hostname"] = hostname })
+	if o.State.Str("hostname") != hostname {
+		b.change(o, func(_, state props.Map) { state["hostname"] = hostname })
 	}
 	return id
 }
@@ -99,12 +101,12 @@ func (b balancers) balance(o *object) string {
 // controller sorts by group.order, then by namespace and name, and has to give the others new priorities.
 func (b balancers) movesOthers(o *object) bool {
 	group, order := b.groupOf(o)
-	if group == "" || o.State.str("hostname") != "" {
+	if group == "" || o.State.Str("hostname") != "" {
 		return false
 	}
 	return len(b.where(func(other *object) bool {
 		itsGroup, itsOrder := b.groupOf(other)
-		return isBalanced(other) && itsGroup == group && other.State.str("hostname") != "" && order < itsOrder
+		return isBalanced(other) && itsGroup == group && other.State.Str("hostname") != "" && order < itsOrder
 	})) > 0
 }
 
@@ -112,13 +114,13 @@ func (b balancers) movesOthers(o *object) bool {
 // place in it.
 func (b balancers) groupOf(o *object) (group, order string) {
 	note := func(key string) string {
-		s, _ := o.Inputs.object("metadata").object("annotations")[albAnnotation+key].(string)
+		s, _ := o.Inputs.Object("metadata").Object("annotations")[albAnnotation+key].(string)
 		return s
 	}
 	group = note("group.name")
 	for _, params := range b.all("k8s/IngressClassParams") {
-		if group == "" && params.Inputs.str("metadata.name") == o.Inputs.str("spec.ingressClassName") {
-			group = params.Inputs.str("spec.group.name")
+		if group == "" && params.Inputs.Str("metadata.name") == o.Inputs.Str("spec.ingressClassName") {
+			group = params.Inputs.Str("spec.group.name")
 		}
 	}
 	return group, fmt.Sprintf("%5s %s", note("group.order"), o.ID)
@@ -128,13 +130,13 @@ func (b balancers) groupOf(o *object) (group, order string) {
 func (b balancers) balancerGroup(lb, vpc string, tags map[string]any) string {
 	id := "sg-" + b.newID(groupType, lb, 17)
 	b.put(&object{
-		Type: groupType, ID: id, Inputs: values{"vpcId": vpc, "name": lb, "tags": tags}, State: values{"madeFor": lb},
+		Type: groupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags}, State: props.Map{"madeFor": lb},
 	})
 	for _, g := range b.all(groupType) {
-		if g.Inputs.str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
+		if g.Inputs.Str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
 			b.put(&object{
-				Type: ingressRuleType, ID: "sgr-" + b.newID(ingressRuleType, lb, 17), State: values{"madeFor": lb},
-				Inputs: values{
+				Type: ingressRuleType, ID: "sgr-" + b.newID(ingressRuleType, lb, 17), State: props.Map{"madeFor": lb},
+				Inputs: props.Map{
 					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
 				},
 			})

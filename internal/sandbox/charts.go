@@ -109,14 +109,14 @@ var prometheusKinds = []string{"ServiceMonitor", "PodMonitor", "PrometheusRule",
 
 // chartOf is the chart's name without repository: the last part of an oci:// reference or of a path.
 func chartOf(release *object) string {
-	return strings.TrimSuffix(path.Base(release.Inputs.str("chart")), ".tgz")
+	return strings.TrimSuffix(path.Base(release.Inputs.Str("chart")), ".tgz")
 }
 
 // claimsOf are the claims that a release makes with its values.
 func claimsOf(release *object) []claim {
 	var out []claim
 	for _, c := range charts[chartOf(release)].claims {
-		switch v := release.Inputs.object("values").at(c.when).(type) {
+		switch v := release.Inputs.Object("values").At(c.when).(type) {
 		case bool:
 			if v {
 				out = append(out, c)
@@ -135,7 +135,7 @@ func (c claim) goesWith(release *object) bool {
 	if c.owned {
 		return true
 	}
-	v := release.Inputs.object("values").at(c.policyAt)
+	v := release.Inputs.Object("values").At(c.policyAt)
 	return v == "Delete" || v == true
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // client is the engine's side of the protocol, without the engine.
@@ -27,7 +29,7 @@ type testResource struct {
 }
 
 // out is a text output, unwrapped when it is secret.
-func (th *testResource) out(key string) string { return plainMap(th.outputs, false).str(key) }
+func (th *testResource) out(key string) string { return props.FromSDK(th.outputs, false).Str(key) }
 
 func (c *client) server(typ string) *server {
 	return c.s.servers.providers[typ[:indexByte(typ, ':')]]
@@ -65,18 +67,18 @@ func (c *client) unmarshal(s *structpb.Struct) resource.PropertyMap {
 }
 
 // configure sets the provider's settings.
-func (c *client) configure(pkg string, settings values) {
+func (c *client) configure(pkg string, settings props.Map) {
 	c.t.Helper()
-	if _, err := c.server(pkg+":").Configure(context.Background(), &pulumirpc.ConfigureRequest{Args: c.marshal(propertyValue(settings).ObjectValue())}); err != nil {
+	if _, err := c.server(pkg+":").Configure(context.Background(), &pulumirpc.ConfigureRequest{Args: c.marshal(props.ToSDK(settings).ObjectValue())}); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
 // try checks and creates a resource.
-func (c *client) try(typ, name string, in values) (*testResource, error) {
+func (c *client) try(typ, name string, in props.Map) (*testResource, error) {
 	c.t.Helper()
 	ctx, srv := context.Background(), c.server(typ)
-	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: urn(typ, name), News: c.marshal(propertyValue(in).ObjectValue())})
+	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: urn(typ, name), News: c.marshal(props.ToSDK(in).ObjectValue())})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (c *client) try(typ, name string, in values) (*testResource, error) {
 }
 
 // make is try where nothing may go wrong.
-func (c *client) make(typ, name string, in values) *testResource {
+func (c *client) make(typ, name string, in props.Map) *testResource {
 	c.t.Helper()
 	th, err := c.try(typ, name, in)
 	if err != nil {
@@ -100,10 +102,10 @@ func (c *client) make(typ, name string, in values) *testResource {
 	return th
 }
 
-func (c *client) diff(th *testResource, in values) *pulumirpc.DiffResponse {
+func (c *client) diff(th *testResource, in props.Map) *pulumirpc.DiffResponse {
 	c.t.Helper()
 	d, err := c.server(th.typ).Diff(context.Background(), &pulumirpc.DiffRequest{
-		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(propertyValue(in).ObjectValue()), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs),
+		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(props.ToSDK(in).ObjectValue()), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs),
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -111,9 +113,9 @@ func (c *client) diff(th *testResource, in values) *pulumirpc.DiffResponse {
 	return d
 }
 
-func (c *client) update(th *testResource, in values, preview bool) (resource.PropertyMap, error) {
+func (c *client) update(th *testResource, in props.Map, preview bool) (resource.PropertyMap, error) {
 	c.t.Helper()
-	news := propertyValue(in).ObjectValue()
+	news := props.ToSDK(in).ObjectValue()
 	got, err := c.server(th.typ).Update(context.Background(), &pulumirpc.UpdateRequest{
 		Urn: urn(th.typ, th.name), Id: th.id, News: c.marshal(news), OldInputs: c.marshal(th.inputs), Olds: c.marshal(th.outputs), Preview: preview,
 	})
@@ -159,11 +161,11 @@ func (c *client) readFresh(th *testResource) resource.PropertyMap {
 	return c.unmarshal(got.Properties)
 }
 
-func (c *client) invoke(tok string, args values) (values, error) {
+func (c *client) invoke(tok string, args props.Map) (props.Map, error) {
 	c.t.Helper()
-	got, err := c.server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.marshal(propertyValue(args).ObjectValue())})
+	got, err := c.server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.marshal(props.ToSDK(args).ObjectValue())})
 	if err != nil {
 		return nil, err
 	}
-	return plainMap(c.unmarshal(got.Return), false), nil
+	return props.FromSDK(c.unmarshal(got.Return), false), nil
 }

@@ -35,7 +35,7 @@ func (c *kubeCluster) api() (*object, error) {
 	if isStopped(machine) {
 		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is stopped")
 	}
-	if cluster.State.flag("dead") {
+	if cluster.State.Flag("dead") {
 		return nil, errors.New("the Kubernetes API does not answer: connection refused")
 	}
 	return machine, nil
@@ -85,7 +85,7 @@ func (c *kubeCluster) alive(name string) error {
 	if release == nil {
 		return fmt.Errorf("%s is not installed", name)
 	}
-	if release.State.flag("dead") {
+	if release.State.Flag("dead") {
 		return fmt.Errorf("the pods of %s are not running", name)
 	}
 	machine, err := c.api()
@@ -143,7 +143,7 @@ func (c *kubeCluster) schedulable() error {
 	for _, node := range c.all("k8s/Node") {
 		name := node.str("name")
 		why := c.notReady(name)
-		if why == "" && node.State.flag("unconfigured") {
+		if why == "" && node.State.Flag("unconfigured") {
 			why = "taint kubeadm-aws/unconfigured"
 		}
 		if why == "" {
@@ -161,7 +161,7 @@ func (c *kubeCluster) reconcile() {
 	}
 	if c.alive(rabbitChart) == nil {
 		for _, cr := range c.all("k8s/RabbitmqCluster") {
-			if cr.State.flag("deleting") {
+			if cr.State.Flag("deleting") {
 				c.removeWithClaims(cr)
 			} else {
 				volumes{c}.claim(cr, "persistence-"+cr.str("metadata.name")+"-server-0", cr.str("spec.persistence.storageClassName"), true)
@@ -172,7 +172,7 @@ func (c *kubeCluster) reconcile() {
 		for _, cr := range c.all("k8s/Cluster") {
 			volumes{c}.claim(cr, cr.str("metadata.name")+"-1", cr.str("spec.storage.storageClass"), true)
 		}
-		for _, o := range c.where(func(o *object) bool { return o.State.flag("deleting") && c.finalizer(o) == postgresChart }) {
+		for _, o := range c.where(func(o *object) bool { return o.State.Flag("deleting") && c.finalizer(o) == postgresChart }) {
 			c.remove(o)
 		}
 	}
@@ -185,7 +185,7 @@ func (c *kubeCluster) reconcile() {
 }
 
 func (c *kubeCluster) ownedBy(owner *object) []*object {
-	return c.where(func(o *object) bool { return o.State.str("owner") == objectKey(owner.Type, owner.ID) })
+	return c.where(func(o *object) bool { return o.State.Str("owner") == objectKey(owner.Type, owner.ID) })
 }
 
 // clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.

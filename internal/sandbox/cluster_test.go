@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // testCluster is a cluster of one control plane, with every controller that removes finalizers or cleans up in AWS.
@@ -19,22 +21,22 @@ func newTestCluster(t *testing.T) testCluster {
 	t.Helper()
 	c := newClient(t)
 	n := c.network()
-	c.configure("kubernetes", values{"kubeconfig": "the cluster's"})
+	c.configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
 	u := testCluster{c, c.s.Cluster.kubeCluster}
 	u.put(&object{
-		Type: instanceType, ID: controlPlane, State: values{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
-		Inputs: values{
+		Type: instanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
+		Inputs: props.Map{
 			"subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id}, "iamInstanceProfile": "profile",
 			"tags": map[string]any{clusterTag + "dev": "owned"},
 		},
 	})
-	u.put(&object{Type: profileType, ID: "profile", Inputs: values{"name": "profile", "role": "role"}})
-	u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: values{
+	u.put(&object{Type: profileType, ID: "profile", Inputs: props.Map{"name": "profile", "role": "role"}})
+	u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
 		"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]}]}`,
 	}})
-	u.put(&object{Type: clusterType, ID: "cluster", State: values{"controlPlane": controlPlane}})
+	u.put(&object{Type: clusterType, ID: "cluster", State: props.Map{"controlPlane": controlPlane}})
 	for _, chart := range []string{csiChart, loadBalancerChart, rabbitChart, postgresChart, argoChart, "cert-manager", "metrics-server"} {
-		u.put(&object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: values{"chart": chart}, State: values{}})
+		u.put(&object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: props.Map{"chart": chart}, State: props.Map{}})
 	}
 	u.class("gp3", true, reclaim)
 	return u
@@ -45,18 +47,18 @@ func (u testCluster) class(name string, isDefault bool, policy string) {
 	if isDefault {
 		annotations["storageclass.kubernetes.io/is-default-class"] = "true"
 	}
-	u.put(&object{Type: "k8s/StorageClass", ID: "/" + name, Inputs: values{
+	u.put(&object{Type: "k8s/StorageClass", ID: "/" + name, Inputs: props.Map{
 		"metadata": map[string]any{"name": name, "annotations": annotations}, "reclaimPolicy": policy,
-	}, State: values{}})
+	}, State: props.Map{}})
 }
 
 // has makes an object as a user would, with the finalizers that are named.
-func (u testCluster) has(kind, id string, in values, finalizers ...any) *object {
+func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *object {
 	u.t.Helper()
 	namespace, name, _ := strings.Cut(id, "/")
 	in = maps.Clone(in)
 	if in == nil {
-		in = values{}
+		in = props.Map{}
 	}
 	in["metadata"] = map[string]any{"name": name, "namespace": namespace, "finalizers": finalizers}
 	if err := u.s.Cluster.kubectl(kind, namespace, name, in, ""); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
@@ -40,52 +42,52 @@ func (p *commandProvider) check(r *request) (checked, error) {
 
 // diff updates on any change; triggers replace.
 func (p *commandProvider) diff(r *request) difference {
-	changed := changedKeys(r.oldInputs, r.inputs)
-	return difference{changed: changed, replace: replaceWhen(changed, "triggers")}
+	changed := props.Changed(r.oldInputs, r.inputs)
+	return difference{changed: changed, replace: props.Among(changed, "triggers")}
 }
 
 func (p *commandProvider) create(r *request) (answer, error) {
 	if r.preview {
-		return answer{outputs: values{"stdout": unknown{}, "stderr": unknown{}}}, nil
+		return answer{outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
 	}
 	id := uuid.NewString()
-	if r.inputs.str("create") == "" {
-		return answer{id: id, outputs: values{"stdout": "", "stderr": ""}}, nil
+	if r.inputs.Str("create") == "" {
+		return answer{id: id, outputs: props.Map{"stdout": "", "stderr": ""}}, nil
 	}
 	stdout, stderr, err := p.run(r, r.inputs, "create")
 	if err != nil { // a failed create leaves nothing in the state: the next run creates again
 		return answer{}, err
 	}
-	return answer{id: id, outputs: values{"stdout": stdout, "stderr": stderr}}, nil
+	return answer{id: id, outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
 }
 
 // update runs update, or create in its absence, whatever input changed.
 func (p *commandProvider) update(r *request) (answer, error) {
-	before := values{"stdout": r.old["stdout"], "stderr": r.old["stderr"]}
+	before := props.Map{"stdout": r.old["stdout"], "stderr": r.old["stderr"]}
 	which := "update"
-	if r.inputs.str("update") == "" {
+	if r.inputs.Str("update") == "" {
 		which = "create"
 	}
 	if r.preview {
 		if changedAmongOld(r.oldInputs, r.inputs) {
-			return answer{outputs: values{"stdout": unknown{}, "stderr": unknown{}}}, nil
+			return answer{outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
 		}
 		return answer{outputs: before}, nil
 	}
-	if r.inputs.str(which) == "" {
+	if r.inputs.Str(which) == "" {
 		return answer{outputs: before}, nil
 	}
 	stdout, stderr, err := p.run(r, r.inputs, which)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{outputs: values{"stdout": stdout, "stderr": stderr}}, nil
+	return answer{outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
 }
 
 // changedAmongOld reports whether an input of the old state differs. Only then is the output unknown in a preview.
-func changedAmongOld(olds, news values) bool {
+func changedAmongOld(olds, news props.Map) bool {
 	for k, v := range olds {
-		if containsUnknown(news[k]) || !reflect.DeepEqual(v, news[k]) {
+		if props.HasUnknown(news[k]) || !reflect.DeepEqual(v, news[k]) {
 			return true
 		}
 	}
@@ -96,38 +98,38 @@ func (p *commandProvider) read(r *request) (answer, error) { return answer{id: r
 
 // delete runs the old text over the old connection.
 func (p *commandProvider) delete(r *request) error {
-	if r.old.str("delete") == "" {
+	if r.old.Str("delete") == "" {
 		return nil
 	}
 	_, _, err := p.run(r, r.old, "delete")
 	return err
 }
 
-func (p *commandProvider) invoke(r *request, _ values) (values, error) {
+func (p *commandProvider) invoke(r *request, _ props.Map) (props.Map, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
 // run executes one of a command's texts.
-func (p *commandProvider) run(r *request, in values, which string) (stdout, stderr string, err error) {
+func (p *commandProvider) run(r *request, in props.Map, which string) (stdout, stderr string, err error) {
 	if r.typ == localType {
 		return p.runLocal(in, which)
 	}
-	if len(in.object("environment")) > 0 {
+	if len(in.Object("environment")) > 0 {
 		return "", "", errors.New("sshd refuses to set environment variables: put them into the command")
 	}
-	text := in.str(which)
-	to := connectionOf(in.object("connection"))
+	text := in.Str(which)
+	to := connectionOf(in.Object("connection"))
 	backend := p.backend
 	switch {
 	case backend != nil && asksARelease(text):
 		// Docker hosts record releases without installing them, so the service does not run.
 	case backend != nil:
-		to.Command, to.Stdin = text, in.str("stdin")
+		to.Command, to.Stdin = text, in.Str("stdin")
 		if stdout, stderr, err = backend.Exec(r.ctx, to); err != nil {
 			return "", "", err
 		}
 	default:
-		if stdout, err = p.shell.run(to, text, in.str("stdin")); err != nil {
+		if stdout, err = p.shell.run(to, text, in.Str("stdin")); err != nil {
 			return "", "", fmt.Errorf("%w: running %q", err, text)
 		}
 	}
@@ -140,11 +142,11 @@ func asksARelease(text string) bool {
 	return err == nil && (name == "password" || name == "backup-credentials" || strings.HasPrefix(name, "rabbitmq-backup"))
 }
 
-func connectionOf(in values) RemoteCommand {
+func connectionOf(in props.Map) RemoteCommand {
 	c := RemoteCommand{
-		Host: in.str("host"), Port: int(in.number("port")), User: in.str("user"),
-		PrivateKey: in.str("privateKey"), HostKey: in.str("hostKey"),
-		DialErrorLimit: int(in.number("dialErrorLimit")), PerDialTimeout: time.Duration(in.number("perDialTimeout")) * time.Second,
+		Host: in.Str("host"), Port: int(in.Number("port")), User: in.Str("user"),
+		PrivateKey: in.Str("privateKey"), HostKey: in.Str("hostKey"),
+		DialErrorLimit: int(in.Number("dialErrorLimit")), PerDialTimeout: time.Duration(in.Number("perDialTimeout")) * time.Second,
 	}
 	if c.Port == 0 {
 		c.Port = 22
@@ -152,7 +154,7 @@ func connectionOf(in values) RemoteCommand {
 	if c.User == "" {
 		c.User = "root"
 	}
-	if !in.set("dialErrorLimit") {
+	if !in.Has("dialErrorLimit") {
 		c.DialErrorLimit = 10
 	}
 	if c.PerDialTimeout == 0 {
@@ -162,11 +164,11 @@ func connectionOf(in values) RemoteCommand {
 }
 
 // runLocal simulates the local command of the program, the sweep. Other commands do nothing.
-func (p *commandProvider) runLocal(in values, which string) (stdout, stderr string, err error) {
-	if !isSweep(in.str(which)) {
+func (p *commandProvider) runLocal(in props.Map, which string) (stdout, stderr string, err error) {
+	if !isSweep(in.Str(which)) {
 		return "", "", nil
 	}
-	swept := p.console.Sweep(in.str(which), false)
+	swept := p.console.Sweep(in.Str(which), false)
 	if len(swept.Found) > 0 && len(swept.Instances) > 0 {
 		return "", "", fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated: %s",
 			len(swept.Instances), strings.Join(swept.Instances, ", "))

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"fmt"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // awsConsole makes the changes that people, controllers and AWS itself make in the account, outside Pulumi, and answers
@@ -37,7 +39,7 @@ func (u awsConsole) onMachine(name string, do func(a *awsAccount, machine *objec
 func (u awsConsole) DisassociateAddress(name string) error {
 	return u.onMachine(name, func(a *awsAccount, machine *object) error {
 		for _, o := range a.all(eipAssociationType) {
-			if o.Inputs.str("instanceId") == machine.ID {
+			if o.Inputs.Str("instanceId") == machine.ID {
 				a.remove(o)
 				return nil
 			}
@@ -64,7 +66,7 @@ func (u awsConsole) PutObject(bucket, key string) error {
 	if a.find(bucketType, bucket) == nil {
 		return fmt.Errorf("a bucket %s: %w", bucket, errNotThere)
 	}
-	a.put(&object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: values{"bucket": bucket, "key": key}, State: values{}})
+	a.put(&object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: props.Map{"bucket": bucket, "key": key}, State: props.Map{}})
 	return nil
 }
 
@@ -76,7 +78,7 @@ func (u awsConsole) PushImage(repository string) error {
 	if found == nil {
 		return fmt.Errorf("a repository %s: %w", repository, errNotThere)
 	}
-	u.change(found, func(_, state values) { state["images"] = state.number("images") + 1 })
+	u.change(found, func(_, state props.Map) { state["images"] = state.Number("images") + 1 })
 	return nil
 }
 
@@ -84,16 +86,16 @@ func (u awsConsole) PushImage(repository string) error {
 func (u awsConsole) PublishImages(generation string) {
 	u.Lock()
 	defer u.Unlock()
-	u.put(&object{Type: "host/images", ID: "generation", State: values{"value": generation}})
+	u.put(&object{Type: "host/images", ID: "generation", State: props.Map{"value": generation}})
 }
 
 // CreateNamesake makes a VPC with a machine of another cluster that has the same name. It is not among the leftovers.
 func (u awsConsole) CreateNamesake(cluster, vpc, instance string) {
 	u.Lock()
 	defer u.Unlock()
-	before := values{"before": true}
+	before := props.Map{"before": true}
 	tags := map[string]any{clusterTag + cluster: "owned"}
-	u.put(&object{Type: vpcType, ID: vpc, Inputs: values{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
-	u.put(&object{Type: subnetType, ID: "subnet-of-" + vpc, Inputs: values{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
-	u.put(&object{Type: instanceType, ID: instance, Inputs: values{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
+	u.put(&object{Type: vpcType, ID: vpc, Inputs: props.Map{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
+	u.put(&object{Type: subnetType, ID: "subnet-of-" + vpc, Inputs: props.Map{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
+	u.put(&object{Type: instanceType, ID: instance, Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // finalizer returns the chart whose controller must remove the finalizer of an object, or "".
@@ -13,11 +15,11 @@ func (c *kubeCluster) finalizer(o *object) string {
 	kind := strings.TrimPrefix(o.Type, "k8s/")
 	switch {
 	case kind == "Ingress" || kind == "Service":
-		if o.State.str("hostname") != "" { // the controller adds its finalizer when it takes the object up
+		if o.State.Str("hostname") != "" { // the controller adds its finalizer when it takes the object up
 			return loadBalancerChart
 		}
 		return ""
-	case kind == "Application" && len(o.Inputs.object("metadata").list("finalizers")) == 0:
+	case kind == "Application" && len(o.Inputs.Object("metadata").List("finalizers")) == 0:
 		return ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
@@ -32,7 +34,7 @@ func (c *kubeCluster) finalizer(o *object) string {
 // has to update the object, which fails when the server of its webhook is dead. The provider deletes in the foreground by
 // default.
 func (c *kubeCluster) collectable(o *object) error {
-	if o.Inputs.object("metadata").object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
+	if o.Inputs.Object("metadata").Object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
 		return nil
 	}
 	if err := c.admit(strings.TrimPrefix(o.Type, "k8s/")); err != nil {
@@ -46,7 +48,7 @@ func (c *kubeCluster) collectable(o *object) error {
 func (c *kubeCluster) kubeDelete(o *object) error {
 	by := c.finalizer(o)
 	if by != "" {
-		c.change(o, func(_, state values) { state["deleting"] = true })
+		c.change(o, func(_, state props.Map) { state["deleting"] = true })
 	} else {
 		c.removeWithClaims(o)
 	}
@@ -77,7 +79,7 @@ func (c *kubeCluster) removeWithClaims(o *object) {
 // dead APIService blocks the deletion of every namespace.
 func (c *kubeCluster) deleteNamespace(namespace *object) error {
 	for _, r := range c.all("k8s/" + releaseKind) {
-		if charts[chartOf(r)].aggregates && r.State.flag("dead") {
+		if charts[chartOf(r)].aggregates && r.State.Flag("dead") {
 			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.title(), chartOf(r))
 		}
 	}

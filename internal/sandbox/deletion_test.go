@@ -1,17 +1,21 @@
 package sandbox
 
-import "testing"
+import (
+	"testing"
+
+	"kubeadm-aws/internal/sandbox/props"
+)
 
 var (
-	alb      = values{"spec": map[string]any{"ingressClassName": "alb"}}
-	balanced = values{"spec": map[string]any{"type": "LoadBalancer"}}
+	alb      = props.Map{"spec": map[string]any{"ingressClassName": "alb"}}
+	balanced = props.Map{"spec": map[string]any{"type": "LoadBalancer"}}
 )
 
 // What is deleted, who is dead, and what is then left of it in the cluster and in AWS.
 func TestWhatADeletionLeaves(t *testing.T) {
 	for _, c := range []struct {
 		kind string
-		in   values
+		in   props.Map
 		dead string
 		left []string
 		wait string
@@ -78,7 +82,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
-			app := u.has("Application", "argocd/shop", values{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
+			app := u.has("Application", "argocd/shop", props.Map{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
 			if err := u.s.Cluster.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
 				t.Fatal(err)
 			}
@@ -147,12 +151,12 @@ func TestWhatKeepsANamespace(t *testing.T) {
 // object has to be changed; in the background it has not.
 func TestAWebhookWithoutItsServer(t *testing.T) {
 	const issuer = "kubernetes:cert-manager.io/v1:ClusterIssuer"
-	metadata := func(policy string) values {
+	metadata := func(policy string) props.Map {
 		annotations := map[string]any{}
 		if policy != "" {
 			annotations["pulumi.com/deletionPropagationPolicy"] = policy
 		}
-		return values{"metadata": map[string]any{"name": "it" + policy, "annotations": annotations}}
+		return props.Map{"metadata": map[string]any{"name": "it" + policy, "annotations": annotations}}
 	}
 	u := newTestCluster(t)
 	foreground, background := u.make(issuer, "a", metadata("")), u.make(issuer, "b", metadata("background"))
@@ -177,7 +181,7 @@ func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 	u := newTestCluster(t)
 	u.kill(rabbitChart)
 	wantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
-	u.change(u.release(rabbitChart), func(in, _ values) {
+	u.change(u.release(rabbitChart), func(in, _ props.Map) {
 		in["values"] = map[string]any{"clusterOperator": map[string]any{"webhook": map[string]any{"enabled": false}}}
 	})
 	if err := u.admit("RabbitmqCluster"); err != nil {
@@ -188,25 +192,25 @@ func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 // A custom resource of the program needs the definition that the program makes.
 func TestAClassOfSnapshotsNeedsItsDefinition(t *testing.T) {
 	const class = "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass"
-	in := values{"metadata": map[string]any{"name": "ebs"}, "driver": "ebs.csi.aws.com", "deletionPolicy": "Delete"}
+	in := props.Map{"metadata": map[string]any{"name": "ebs"}, "driver": "ebs.csi.aws.com", "deletionPolicy": "Delete"}
 	u := newTestCluster(t)
 	_, err := u.try(class, "snapshotclass-ebs", in)
 	wantError(t, err, `no matches for kind "VolumeSnapshotClass"`)
 	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "definition",
-		values{"metadata": map[string]any{"name": definitions["VolumeSnapshotClass"]}})
+		props.Map{"metadata": map[string]any{"name": definitions["VolumeSnapshotClass"]}})
 	u.make(class, "snapshotclass-ebs", in)
 }
 
 // An object that the state has lost is in the way, unless the provider may take it over.
 func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
-	in := values{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
+	in := props.Map{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
 	u := newTestCluster(t)
 	_, err := u.try(class, "lost", in)
 	wantError(t, err, "already exists")
-	u.configure("kubernetes", values{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
+	u.configure("kubernetes", props.Map{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
 	u.make(class, "lost", in)
-	if got := (volumes{u.kubeCluster}).storageClass("gp3").Inputs.str("reclaimPolicy"); got != retain {
+	if got := (volumes{u.kubeCluster}).storageClass("gp3").Inputs.Str("reclaimPolicy"); got != retain {
 		t.Errorf("the object was not taken over: its policy is %s", got)
 	}
 }
@@ -214,9 +218,9 @@ func TestAnObjectThatExists(t *testing.T) {
 // A chart that is installed without its definitions leaves them to the program.
 func TestAChartWithoutItsDefinitions(t *testing.T) {
 	u := newTestCluster(t)
-	u.change(u.release(rabbitChart), func(in, _ values) { in["skipCrds"] = true })
+	u.change(u.release(rabbitChart), func(in, _ props.Map) { in["skipCrds"] = true })
 	wantError(t, u.defined("RabbitmqCluster"), "installed without its definitions")
-	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", values{
+	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", props.Map{
 		"metadata": map[string]any{"name": "rabbitmqclusters.rabbitmq.com"},
 		"spec":     map[string]any{"names": map[string]any{"kind": "RabbitmqCluster"}},
 	})

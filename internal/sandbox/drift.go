@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // What others change in the account behind the program's back. A read shows it as the real provider does: from what exists,
@@ -17,11 +19,11 @@ func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
 	defer a.Unlock()
 	for _, o := range a.all(typ) {
 		if strings.HasSuffix(o.URN, "::"+name) {
-			a.change(o, func(inputs, state values) {
+			a.change(o, func(inputs, state props.Map) {
 				inputs[property] = value
-				changed := maps.Clone(state.object(drifted))
+				changed := maps.Clone(state.Object(drifted))
 				if changed == nil {
-					changed = values{}
+					changed = props.Map{}
 				}
 				changed[property] = value
 				state[drifted] = map[string]any(changed)
@@ -36,11 +38,11 @@ func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
 const drifted = "changedByOthers"
 
 // asFound are the inputs that differ in the account from those that the program gave.
-func (c *awsCall) asFound() values {
-	found := maps.Clone(c.object.State.object(drifted))
+func (c *awsCall) asFound() props.Map {
+	found := maps.Clone(c.object.State.Object(drifted))
 	if c.typ == instanceType && isStopped(c.object) && c.object.str("publicIp") == "" {
 		if found == nil {
-			found = values{}
+			found = props.Map{}
 		}
 		// The provider reads it from the address that the instance has now, and a change of it replaces the instance.
 		found["associatePublicIpAddress"] = false
@@ -59,28 +61,28 @@ func (u awsConsole) GuardDutyEndpoint(vpc string) error {
 	}
 	tags := map[string]any{"GuardDutyManaged": "true"}
 	group := "sg-" + a.newID(groupType, "guardduty", 17)
-	a.put(&object{Type: groupType, ID: group, State: values{}, Inputs: values{
+	a.put(&object{Type: groupType, ID: group, State: props.Map{}, Inputs: props.Map{
 		"vpcId": vpc, "name": "GuardDutyManagedSecurityGroup-" + vpc, "tags": tags,
 	}})
-	return a.foreignEndpoint(vpc, "guardduty-data", values{"tags": tags, "securityGroupIds": []any{group}})
+	return a.foreignEndpoint(vpc, "guardduty-data", props.Map{"tags": tags, "securityGroupIds": []any{group}})
 }
 
 // ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
 func (u awsConsole) ForeignEndpoint(vpc, service string) error {
 	u.Lock()
 	defer u.Unlock()
-	return u.foreignEndpoint(vpc, service, values{})
+	return u.foreignEndpoint(vpc, service, props.Map{})
 }
 
-func (a *awsAccount) foreignEndpoint(vpc, service string, in values) error {
+func (a *awsAccount) foreignEndpoint(vpc, service string, in props.Map) error {
 	var subnets []any
 	for _, subnet := range a.all(subnetType) {
-		if subnet.Inputs.str("vpcId") == vpc {
+		if subnet.Inputs.Str("vpcId") == vpc {
 			subnets = append(subnets, subnet.ID)
 		}
 	}
 	in["vpcId"], in["subnetIds"], in["vpcEndpointType"] = vpc, subnets, "Interface"
 	in["serviceName"] = "com.amazonaws.eu-central-1." + service
-	a.put(&object{Type: endpointType, ID: "vpce-" + a.newID(endpointType, service, 17), Inputs: in, State: values{}})
+	a.put(&object{Type: endpointType, ID: "vpce-" + a.newID(endpointType, service, 17), Inputs: in, State: props.Map{}})
 	return nil
 }

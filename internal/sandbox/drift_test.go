@@ -13,6 +13,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // oneRule is a security group that one office may reach.
@@ -89,15 +91,15 @@ func (c *client) refreshed(th *testResource) *testResource {
 func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	c := newClient(t)
 	n := c.network()
-	worker := c.instance(n, "worker", values{"associatePublicIpAddress": true})
+	worker := c.instance(n, "worker", props.Map{"associatePublicIpAddress": true})
 	if err := c.s.AWS.StopInstance("worker"); err != nil {
 		t.Fatal(err)
 	}
 	stopped := c.refreshed(worker)
-	if got := plainMap(stopped.outputs, false); got.str("publicIp") != "" || got.str("instanceState") != "stopped" {
+	if got := props.FromSDK(stopped.outputs, false); got.Str("publicIp") != "" || got.Str("instanceState") != "stopped" {
 		t.Errorf("a stopped instance is read with %v, %v", got["publicIp"], got["instanceState"])
 	}
-	d := c.diff(stopped, plainMap(worker.inputs, false))
+	d := c.diff(stopped, props.FromSDK(worker.inputs, false))
 	if !slices.Contains(d.Replaces, "associatePublicIpAddress") {
 		t.Errorf("replaces %v: the provider would replace the instance", d.Replaces)
 	}
@@ -153,13 +155,13 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
-			u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: values{
+			u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
 				"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]` + condition.text + `}]}`,
 			}})
-			shared := values{"spec": map[string]any{"ingressClassName": "alb"}}
+			shared := props.Map{"spec": map[string]any{"ingressClassName": "alb"}}
 			for _, id := range []string{"monitoring/grafana", "apps/api"} {
 				namespace, ingress, _ := strings.Cut(id, "/")
-				in := values{"spec": shared["spec"], "metadata": map[string]any{
+				in := props.Map{"spec": shared["spec"], "metadata": map[string]any{
 					"name": ingress, "namespace": namespace, "annotations": map[string]any{albAnnotation + "group.name": "platform"},
 				}}
 				if err := u.s.Cluster.kubectl("Ingress", namespace, ingress, in, ""); err != nil {

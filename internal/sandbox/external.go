@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // kubeAdmin makes the changes that users, GitOps and failures make in the cluster, outside Pulumi. They act on the
@@ -15,29 +17,29 @@ var errNotThere = errors.New("not there")
 // CreateIngress is a user's `kubectl apply` of an Ingress of class alb. A running load balancer controller
 // makes a load balancer, a target group, a security group and a rule in the nodes' group.
 func (u kubeAdmin) CreateIngress(namespace, name string) error {
-	return u.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}}, "")
+	return u.kubectl("Ingress", namespace, name, props.Map{"spec": map[string]any{"ingressClassName": "alb"}}, "")
 }
 
 // CreateLoadBalancerService is a user's Service of type LoadBalancer.
 func (u kubeAdmin) CreateLoadBalancerService(namespace, name string) error {
-	return u.kubectl("Service", namespace, name, values{"spec": map[string]any{"type": "LoadBalancer"}}, "")
+	return u.kubectl("Service", namespace, name, props.Map{"spec": map[string]any{"type": "LoadBalancer"}}, "")
 }
 
 // CreatePVC is a user's claim of the default storage class. A running EBS CSI driver makes a volume.
 func (u kubeAdmin) CreatePVC(namespace, name string) error {
-	return u.kubectl(claimKind, namespace, name, values{}, "")
+	return u.kubectl(claimKind, namespace, name, props.Map{}, "")
 }
 
 // ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages and
 // restores.
 func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
-	app := values{
+	app := props.Map{
 		"metadata": map[string]any{
 			"name": name, "namespace": "argocd", "finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
 		},
 		"spec": map[string]any{"ingress": namespace + "/" + name},
 	}
-	if err := u.kubectl("Ingress", namespace, name, values{"spec": map[string]any{"ingressClassName": "alb"}},
+	if err := u.kubectl("Ingress", namespace, name, props.Map{"spec": map[string]any{"ingressClassName": "alb"}},
 		objectKey("k8s/Application", "argocd/"+name)); err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
 }
 
 // kubectl applies one object as a user with a kubeconfig would.
-func (u kubeAdmin) kubectl(kind, namespace, name string, in values, owner string) error {
+func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner string) error {
 	c := u.kubeCluster
 	c.Lock()
 	defer c.Unlock()
@@ -56,12 +58,12 @@ func (u kubeAdmin) kubectl(kind, namespace, name string, in values, owner string
 		return err
 	}
 	if !c.namespaceExists(namespace) {
-		c.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}, State: values{}})
+		c.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}, State: props.Map{}})
 	}
-	if !in.set("metadata") {
+	if !in.Has("metadata") {
 		in["metadata"] = map[string]any{"name": name, "namespace": namespace}
 	}
-	state := values{}
+	state := props.Map{}
 	if owner != "" {
 		state["owner"] = owner
 	}
@@ -77,11 +79,11 @@ func (u kubeAdmin) KillController(chart string) error { return u.setRelease(char
 func (u kubeAdmin) ReviveController(chart string) error { return u.setRelease(chart, false) }
 
 func (u kubeAdmin) setRelease(chart string, dead bool) error {
-	return u.mark("a release of "+chart, func(c *kubeCluster) *object { return c.release(chart) }, func(state values) { state["dead"] = dead })
+	return u.mark("a release of "+chart, func(c *kubeCluster) *object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
 }
 
 // mark changes the state of an object and reconciles.
-func (u kubeAdmin) mark(what string, find func(*kubeCluster) *object, edit func(state values)) error {
+func (u kubeAdmin) mark(what string, find func(*kubeCluster) *object, edit func(state props.Map)) error {
 	c := u.kubeCluster
 	c.Lock()
 	defer c.Unlock()
@@ -89,7 +91,7 @@ func (u kubeAdmin) mark(what string, find func(*kubeCluster) *object, edit func(
 	if found == nil {
 		return fmt.Errorf("%s: %w", what, errNotThere)
 	}
-	c.change(found, func(_, state values) { edit(state) })
+	c.change(found, func(_, state props.Map) { edit(state) })
 	c.reconcile()
 	return nil
 }
@@ -105,7 +107,7 @@ func (u kubeAdmin) CutUninstall(chart string) error { return u.interrupt(chart, 
 
 func (u kubeAdmin) interrupt(chart, status string) error {
 	return u.mark("a release of "+chart, func(c *kubeCluster) *object { return c.release(chart) },
-		func(state values) { state["status"] = status })
+		func(state props.Map) { state["status"] = status })
 }
 
 // KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.
@@ -115,7 +117,7 @@ func (u kubeAdmin) KillAPI() error { return u.setAPI(true) }
 func (u kubeAdmin) ReviveAPI() error { return u.setAPI(false) }
 
 func (u kubeAdmin) setAPI(dead bool) error {
-	return u.mark("a cluster", func(c *kubeCluster) *object { return c.find(clusterType, "cluster") }, func(state values) { state["dead"] = dead })
+	return u.mark("a cluster", func(c *kubeCluster) *object { return c.find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
 }
 
 // DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
@@ -125,14 +127,14 @@ func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool
 	c.Lock()
 	defer c.Unlock()
 	release := c.find("k8s/"+releaseKind, namespace+"/"+name)
-	if release == nil || release.State.flag("recordless") {
+	if release == nil || release.State.Flag("recordless") {
 		return false
 	}
 	pending := releaseStatus(release) == "pending-upgrade"
 	if pendingUpgrade && !pending {
 		return false
 	}
-	c.change(release, func(_, state values) {
+	c.change(release, func(_, state props.Map) {
 		delete(state, "status")
 		if !pendingUpgrade {
 			state["recordless"] = true
@@ -165,7 +167,7 @@ func (u kubeAdmin) APIRefuses() bool {
 	}
 	machine := c.find(instanceType, cluster.str("controlPlane"))
 	return machine != nil && !isStopped(machine) && c.hasElasticIP(machine) && c.reachableFromOutside(machine, 6443) == nil &&
-		cluster.State.flag("dead")
+		cluster.State.Flag("dead")
 }
 
 // NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is

@@ -31,7 +31,7 @@ func carries(o *object, tags map[string]string) bool {
 
 func has(o *object, properties map[string]any) bool {
 	for key, value := range properties {
-		if !reflect.DeepEqual(o.Inputs.at(key), value) {
+		if !reflect.DeepEqual(o.Inputs.At(key), value) {
 			return false
 		}
 	}

@@ -3,14 +3,16 @@ package sandbox
 import (
 	"slices"
 	"testing"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Two stacks with networks that are alike: only the tags tell whose is whose.
 func TestFindGoesByTagsAndProperties(t *testing.T) {
 	c := newClient(t)
 	vpc := func(stack, cidr string) string {
-		c.configure("aws", values{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
-		return c.make(vpcType, stack+cidr, values{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).id
+		c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
+		return c.make(vpcType, stack+cidr, props.Map{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).id
 	}
 	one, two, wide := vpc("one", "10.0.0.0/16"), vpc("two", "10.0.0.0/16"), vpc("one", "10.1.0.0/16")
 	for _, tt := range []struct {

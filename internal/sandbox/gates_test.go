@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 func (u testCluster) step(env map[string]string) *step {
@@ -67,7 +69,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 func TestAGateTouchesNothingElse(t *testing.T) {
 	u := newTestCluster(t)
 	u.has("Ingress", "shop/web", alb)
-	u.has("Service", "shop/web", values{"spec": map[string]any{"type": "ClusterIP"}})
+	u.has("Service", "shop/web", props.Map{"spec": map[string]any{"type": "ClusterIP"}})
 	u.has(claimKind, "shop/data", nil)
 	u.has("RabbitmqCluster", "shop/queue", nil)
 	if _, err := u.step(map[string]string{"RELEASE": "load-balancers"}).release(); err != nil {
@@ -149,18 +151,18 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 // A release takes along the claims that belong to it, and leaves those of its StatefulSets unless told otherwise. A kept
 // volume outlives both.
 func TestClaimsOfReleases(t *testing.T) {
-	valkey := func(more map[string]any) values {
+	valkey := func(more map[string]any) props.Map {
 		replica := map[string]any{"enabled": true}
 		for k, v := range more {
 			replica[k] = v
 		}
-		return values{"name": "valkey", "namespace": "default", "chart": "valkey", "skipAwait": true, "values": map[string]any{
+		return props.Map{"name": "valkey", "namespace": "default", "chart": "valkey", "skipAwait": true, "values": map[string]any{
 			"dataStorage": map[string]any{"enabled": true}, "replica": replica,
 		}}
 	}
 	goes := map[string]any{"persistentVolumeClaimRetentionPolicy": map[string]any{"whenDeleted": "Delete"}}
 	for name, c := range map[string]struct {
-		in     values
+		in     props.Map
 		policy string
 		left   []string
 	}{

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"encoding/json"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
@@ -12,16 +14,16 @@ const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
 func (a *awsAccount) permits(machine *object, wanted string) bool {
 	role := ""
 	for _, profile := range a.all(profileType) {
-		if profile.str("name") == machine.Inputs.str("iamInstanceProfile") {
+		if profile.str("name") == machine.Inputs.Str("iamInstanceProfile") {
 			role = profile.str("role")
 		}
 	}
 	var documents []string
 	for _, o := range a.where(func(o *object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
-		if role == "" || o.Inputs.str("role") != role {
+		if role == "" || o.Inputs.Str("role") != role {
 			continue
 		}
-		documents = append(documents, o.Inputs.str("policy"))
+		documents = append(documents, o.Inputs.Str("policy"))
 	}
 	for _, text := range documents {
 		var doc struct{ Statement []map[string]any }
@@ -29,7 +31,7 @@ func (a *awsAccount) permits(machine *object, wanted string) bool {
 			continue
 		}
 		for _, s := range doc.Statement {
-			for _, pattern := range values(s).strings("Action") {
+			for _, pattern := range props.Map(s).Strings("Action") {
 				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != setRulePriorities) {
 					return true
 				}

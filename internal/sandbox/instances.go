@@ -1,6 +1,10 @@
 package sandbox
 
-import "context"
+import (
+	"context"
+
+	"kubeadm-aws/internal/sandbox/props"
+)
 
 // stateRunning and stateStopped are states of an instance, in EC2's words. A terminated instance is not in the account.
 const (
@@ -12,7 +16,7 @@ const (
 // address goes, unless it is an Elastic IP.
 func (u awsConsole) StopInstance(name string) error {
 	return u.onMachine(name, func(a *awsAccount, machine *object) error {
-		a.change(machine, func(_, state values) { state["instanceState"], state["publicIp"] = stateStopped, "" })
+		a.change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateStopped, "" })
 		return nil
 	})
 }
@@ -21,7 +25,7 @@ func (u awsConsole) StopInstance(name string) error {
 func (u awsConsole) StartInstance(name string) error {
 	return u.onMachine(name, func(a *awsAccount, machine *object) error {
 		address := spread(benchmarkRange, 1<<16, machine.URN+" started", a.inUse(instanceType, "publicIp"))
-		a.change(machine, func(_, state values) { state["instanceState"], state["publicIp"] = stateRunning, address })
+		a.change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateRunning, address })
 		return nil
 	})
 }

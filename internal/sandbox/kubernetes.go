@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
@@ -66,16 +68,16 @@ func (p *kubernetesProvider) check(r *request) (checked, error) {
 		return checked{}, unknownType(r.typ)
 	}
 	var out checked
-	if r.inputs.str("metadata.name") == "" && !containsUnknown(r.inputs["metadata"]) {
-		metadata := cloneValues(r.inputs.object("metadata"))
+	if r.inputs.Str("metadata.name") == "" && !props.HasUnknown(r.inputs["metadata"]) {
+		metadata := props.Clone(r.inputs.Object("metadata"))
 		metadata["name"] = p.autoname(r)
-		out.defaults = values{"metadata": map[string]any(metadata)}
+		out.defaults = props.Map{"metadata": map[string]any(metadata)}
 	}
 	return out, nil
 }
 
 func (p *kubernetesProvider) autoname(r *request) string {
-	if name := r.oldInputs.str("metadata.name"); name != "" {
+	if name := r.oldInputs.Str("metadata.name"); name != "" {
 		return name
 	}
 	return fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed)))
@@ -83,22 +85,22 @@ func (p *kubernetesProvider) autoname(r *request) string {
 
 // diff replaces when the identity changes and when a field is one that the API server never changes.
 func (p *kubernetesProvider) diff(r *request) difference {
-	d := difference{changed: changedKeys(r.oldInputs, r.inputs), deleteFirst: true}
+	d := difference{changed: props.Changed(r.oldInputs, r.inputs), deleteFirst: true}
 	if r.typ == releaseType {
-		d.replace = replaceWhen(d.changed, "name", "namespace")
+		d.replace = props.Among(d.changed, "name", "namespace")
 		return d
 	}
 	for _, path := range []string{"metadata.name", "metadata.namespace"} {
-		if r.oldInputs.str(path) != r.inputs.str(path) {
+		if r.oldInputs.Str(path) != r.inputs.Str(path) {
 			d.replace = append(d.replace, "metadata")
 		}
 	}
 	if strings.HasSuffix(r.typ, ":StorageClass") {
-		d.replace = append(d.replace, replaceWhen(d.changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
+		d.replace = append(d.replace, props.Among(d.changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
 	}
 	if strings.HasSuffix(r.typ, ":Secret") || strings.HasSuffix(r.typ, ":ConfigMap") {
-		if r.oldInputs.flag("immutable") {
-			d.replace = append(d.replace, replaceWhen(d.changed, "data", "stringData")...)
+		if r.oldInputs.Flag("immutable") {
+			d.replace = append(d.replace, props.Among(d.changed, "data", "stringData")...)
 		}
 	}
 	return d
@@ -106,7 +108,7 @@ func (p *kubernetesProvider) diff(r *request) difference {
 
 func (p *kubernetesProvider) create(r *request) (answer, error) {
 	if r.preview {
-		return answer{outputs: values{"status": unknown{}}}, nil
+		return answer{outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
 	if backend := p.backend; backend != nil {
 		return p.makeReal(r)
@@ -129,7 +131,7 @@ var serverAddress = regexp.MustCompile(`server"?: *"?https?://([^\s":/]+)`)
 // connect checks what every call needs: an API that answers at the address of the kubeconfig.
 func (p *kubernetesProvider) connect(r *request) error {
 	c := p.cluster
-	config := r.config.str("kubeconfig")
+	config := r.config.Str("kubeconfig")
 	if m := serverAddress.FindStringSubmatch(config); m != nil {
 		machine := c.machineAt(m[1])
 		if machine == nil {
@@ -158,7 +160,7 @@ func (p *kubernetesProvider) connect(r *request) error {
 
 func (p *kubernetesProvider) update(r *request) (answer, error) {
 	if r.preview {
-		return answer{outputs: values{"status": unknown{}}}, nil
+		return answer{outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
 	if p.backend != nil {
 		return p.makeReal(r)
@@ -194,7 +196,7 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 func (p *kubernetesProvider) read(r *request) (answer, error) {
 	c := p.cluster
 	if backend := p.backend; backend != nil && r.typ != releaseType {
-		live, found, err := backend.Get(r.ctx, r.config.str("kubeconfig"), manifest(r, r.inputs))
+		live, found, err := backend.Get(r.ctx, r.config.Str("kubeconfig"), manifest(r, r.inputs))
 		if err != nil || !found {
 			return answer{}, err
 		}
@@ -204,7 +206,7 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	defer c.Unlock()
 	if p.backend == nil {
 		if err := p.connect(r); err != nil {
-			if r.config.flag("deleteUnreachable") {
+			if r.config.Flag("deleteUnreachable") {
 				return answer{}, nil
 			}
 			return answer{}, err
@@ -214,14 +216,14 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	switch {
 	case found == nil:
 		return answer{}, nil
-	case r.typ == releaseType && r.old.str("status.status") != releaseStatus(found):
+	case r.typ == releaseType && r.old.Str("status.status") != releaseStatus(found):
 		return answer{id: r.id, outputs: releaseOutputs(found)}, nil
 	case r.typ == releaseType:
 		return seen(r, releaseOutputs(found)), nil
 	}
 	got, _ := p.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // a read does not wait for readiness
-	if found.State.flag("deleting") {
-		got.outputs.object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+	if found.State.Flag("deleting") {
+		got.outputs.Object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 		return got, nil
 	}
 	return seen(r, got.outputs), nil
@@ -229,8 +231,8 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 
 // seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource whose
 // create the engine did not see.
-func seen(r *request, outputs values) answer {
-	if r.old.set("status") || r.old.object("metadata").set("uid") {
+func seen(r *request, outputs props.Map) answer {
+	if r.old.Has("status") || r.old.Object("metadata").Has("uid") {
 		return answer{id: r.id}
 	}
 	return answer{id: r.id, outputs: outputs}
@@ -241,7 +243,7 @@ func (p *kubernetesProvider) found(r *request) *object {
 	c := p.cluster
 	if r.typ == releaseType {
 		release := c.find("k8s/"+releaseKind, r.id)
-		if release != nil && release.State.flag("recordless") {
+		if release != nil && release.State.Flag("recordless") {
 			return nil
 		}
 		return release
@@ -262,7 +264,7 @@ func (p *kubernetesProvider) delete(r *request) error {
 	defer c.Unlock()
 	if err := p.connect(r); err != nil {
 		// The provider's setting does not help a release: pulumi-kubernetes#2675.
-		if r.config.flag("deleteUnreachable") && r.typ != releaseType {
+		if r.config.Flag("deleteUnreachable") && r.typ != releaseType {
 			return nil
 		}
 		return err
@@ -282,7 +284,7 @@ func (p *kubernetesProvider) delete(r *request) error {
 	return c.kubeDelete(found)
 }
 
-func (p *kubernetesProvider) invoke(r *request, _ values) (values, error) {
+func (p *kubernetesProvider) invoke(r *request, _ props.Map) (props.Map, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
@@ -291,7 +293,7 @@ func (c *kubeCluster) admit(kindName string) error {
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		release := c.release(name)
 		if release == nil || !slices.Contains(charts[name].guards, kindName) ||
-			release.Inputs.object("values").at(charts[name].guardsAt) == false {
+			release.Inputs.Object("values").At(charts[name].guardsAt) == false {
 			continue
 		}
 		if err := c.alive(name); err != nil {
@@ -312,7 +314,7 @@ func (c *kubeCluster) namespaceExists(name string) bool {
 func (p *kubernetesProvider) createObject(r *request) (answer, error) {
 	c := p.cluster
 	_, kindName, _ := objectToken(r.typ)
-	name, namespace := r.inputs.str("metadata.name"), r.inputs.str("metadata.namespace")
+	name, namespace := r.inputs.Str("metadata.name"), r.inputs.Str("metadata.namespace")
 	known, builtin := kinds[kindName]
 	if err := c.defined(kindName); err != nil {
 		return answer{}, err
@@ -334,9 +336,9 @@ func (p *kubernetesProvider) createObject(r *request) (answer, error) {
 		return answer{}, err
 	}
 	id := namespace + "/" + name
-	made := &object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}}
+	made := &object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}}
 	if there := c.find(made.Type, id); there != nil {
-		if !r.config.flag("upsertExistingObjects") {
+		if !r.config.Flag("upsertExistingObjects") {
 			return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
 		}
 		made.State = there.State
@@ -357,11 +359,11 @@ func (c *kubeCluster) defined(kindName string) error {
 	switch {
 	case release == nil:
 		return fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
-	case !release.Inputs.flag("skipCrds"):
+	case !release.Inputs.Flag("skipCrds"):
 		return nil
 	}
 	for _, definition := range c.all("k8s/CustomResourceDefinition") {
-		if definition.Inputs.str("spec.names.kind") == kindName {
+		if definition.Inputs.Str("spec.names.kind") == kindName {
 			return nil
 		}
 	}

@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // awaited is the provider's wait for an object to become ready.
 func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, error) {
 	c := p.cluster
 	o := c.find("k8s/"+kindName, id)
-	metadata := cloneValues(r.inputs.object("metadata"))
+	metadata := props.Clone(r.inputs.Object("metadata"))
 	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
-	got := answer{id: strings.TrimPrefix(id, "/"), outputs: values{"metadata": map[string]any(metadata)}}
-	annotations := r.inputs.object("metadata").object("annotations")
+	got := answer{id: strings.TrimPrefix(id, "/"), outputs: props.Map{"metadata": map[string]any(metadata)}}
+	annotations := r.inputs.Object("metadata").Object("annotations")
 	if annotations["pulumi.com/skipAwait"] == "true" {
 		return got, nil
 	}
@@ -24,7 +26,7 @@ func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, e
 		if !isBalanced(o) {
 			break
 		}
-		if hostname := o.State.str("hostname"); hostname != "" {
+		if hostname := o.State.Str("hostname"); hostname != "" {
 			got.outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
 			break
 		}
@@ -69,12 +71,12 @@ func (c *kubeCluster) podsReady(owner *object) error {
 	return nil
 }
 
-func releaseOutputs(release *object) values {
+func releaseOutputs(release *object) props.Map {
 	namespace, name, _ := strings.Cut(release.ID, "/")
-	return values{
+	return props.Map{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
 		"status": map[string]any{
-			"status": releaseStatus(release), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.str("version"),
+			"status": releaseStatus(release), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.Str("version"),
 		},
 	}
 }

@@ -3,10 +3,12 @@ package sandbox
 import (
 	"fmt"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // manifest is the object as the API gets it.
-func manifest(r *request, in values) map[string]any {
+func manifest(r *request, in props.Map) map[string]any {
 	apiVersion, kindName, _ := objectToken(r.typ)
 	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
 	for k, v := range in {
@@ -15,18 +17,18 @@ func manifest(r *request, in values) map[string]any {
 	return out
 }
 
-func chartRelease(in values) ChartRelease {
+func chartRelease(in props.Map) ChartRelease {
 	return ChartRelease{
-		Name: in.str("name"), Namespace: in.str("namespace"), Chart: in.str("chart"), Version: in.str("version"),
-		Repository: in.str("repositoryOpts.repo"), Values: in.object("values"),
+		Name: in.Str("name"), Namespace: in.Str("namespace"), Chart: in.Str("chart"), Version: in.Str("version"),
+		Repository: in.Str("repositoryOpts.repo"), Values: in.Object("values"),
 	}
 }
 
 // makeReal creates or updates an object or release on the backend and records it in the account.
 func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
-	backend, kubeconfig := p.backend, r.config.str("kubeconfig")
-	id := r.inputs.str("namespace") + "/" + r.inputs.str("name")
-	kindName, got := releaseKind, answer{outputs: values{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
+	backend, kubeconfig := p.backend, r.config.Str("kubeconfig")
+	id := r.inputs.Str("namespace") + "/" + r.inputs.Str("name")
+	kindName, got := releaseKind, answer{outputs: props.Map{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
 	if r.typ == releaseType {
 		if err := backend.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
 			return answer{}, fmt.Errorf("release %s: %w", id, err)
@@ -38,19 +40,19 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 			return answer{}, err
 		}
 		_, kindName, _ = objectToken(r.typ)
-		id = r.inputs.str("metadata.namespace") + "/" + r.inputs.str("metadata.name")
+		id = r.inputs.Str("metadata.namespace") + "/" + r.inputs.Str("metadata.name")
 		got = answer{id: strings.TrimPrefix(id, "/"), outputs: liveOutputs(live)}
 	}
 	c := p.cluster
 	c.Lock()
 	defer c.Unlock()
-	c.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: values{}})
+	c.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}})
 	return got, nil
 }
 
 // liveOutputs returns the outputs of an object that the API returned.
-func liveOutputs(live values) values {
-	out := values{"metadata": live.object("metadata")}
+func liveOutputs(live props.Map) props.Map {
+	out := props.Map{"metadata": live.Object("metadata")}
 	if status := live["status"]; status != nil {
 		out["status"] = status
 	}
@@ -58,7 +60,7 @@ func liveOutputs(live values) values {
 }
 
 func (p *kubernetesProvider) unmakeReal(r *request) error {
-	backend, kubeconfig := p.backend, r.config.str("kubeconfig")
+	backend, kubeconfig := p.backend, r.config.Str("kubeconfig")
 	var err error
 	if r.typ == releaseType {
 		err = backend.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))

@@ -4,6 +4,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // latency is how long a resource takes in the real cloud. The simulation answers at once; the predicted timeline is
@@ -141,10 +143,10 @@ const unknownChart = 30 * time.Second
 const sweepLatency = 15 * time.Second
 
 // latencyOf is the time of one resource of a state.
-func latencyOf(typ string, inputs values) latency {
+func latencyOf(typ string, inputs props.Map) latency {
 	switch typ {
 	case remoteType:
-		name, _, err := parseStep(inputs.str("create"))
+		name, _, err := parseStep(inputs.Str("create"))
 		if l, ok := stepLatencies[name]; ok && err == nil {
 			return l
 		}
@@ -152,7 +154,7 @@ func latencyOf(typ string, inputs values) latency {
 	case localType:
 		return latency{delete: sweepLatency}
 	case releaseType:
-		if l, ok := chartLatencies[strings.TrimSuffix(path.Base(inputs.str("chart")), ".tgz")]; ok {
+		if l, ok := chartLatencies[strings.TrimSuffix(path.Base(inputs.Str("chart")), ".tgz")]; ok {
 			return l
 		}
 		return latency{unknownChart, 10 * second}

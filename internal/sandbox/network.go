@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Who reaches whom: routes, addresses and security groups decide, as they do in a VPC.
@@ -13,13 +15,13 @@ import (
 // machineAt finds the instance that answers on an address or on the name of a public record.
 func (a *awsAccount) machineAt(host string) *object {
 	for _, association := range a.all(eipAssociationType) {
-		eip := a.find(eipType, association.Inputs.str("allocationId"))
+		eip := a.find(eipType, association.Inputs.Str("allocationId"))
 		if eip != nil && eip.str("publicIp") == host {
-			return a.find(instanceType, association.Inputs.str("instanceId"))
+			return a.find(instanceType, association.Inputs.Str("instanceId"))
 		}
 	}
 	for _, eip := range a.all(eipType) {
-		if id := eip.Inputs.str("instance"); id != "" && eip.str("publicIp") == host {
+		if id := eip.Inputs.Str("instance"); id != "" && eip.str("publicIp") == host {
 			return a.find(instanceType, id)
 		}
 	}
@@ -39,17 +41,17 @@ func (a *awsAccount) machineAt(host string) *object {
 // resolve looks a name up in the public zones, or in the private zones of a VPC.
 func (a *awsAccount) resolve(name, vpc string) []string {
 	for _, r := range a.all(recordType) {
-		zone := a.find(zoneType, r.Inputs.str("zoneId"))
-		if zone == nil || recordIn(zone, r.Inputs.str("name")) != name {
+		zone := a.find(zoneType, r.Inputs.Str("zoneId"))
+		if zone == nil || recordIn(zone, r.Inputs.Str("name")) != name {
 			continue
 		}
-		private := zone.Inputs.list("vpcs")
+		private := zone.Inputs.List("vpcs")
 		if len(private) == 0 && vpc == "" {
-			return r.Inputs.strings("records")
+			return r.Inputs.Strings("records")
 		}
 		for _, v := range private {
 			if m, ok := v.(map[string]any); ok && vpc != "" && m["vpcId"] == vpc {
-				return r.Inputs.strings("records")
+				return r.Inputs.Strings("records")
 			}
 		}
 	}
@@ -61,7 +63,7 @@ func (a *awsAccount) reachableFromOutside(machine *object, port float64) error {
 	if err := a.hasInternet(machine); err != nil {
 		return err
 	}
-	if !a.admits(machine, "tcp", port, func(rule *object) bool { return rule.Inputs.str("cidrIpv4") != "" }) {
+	if !a.admits(machine, "tcp", port, func(rule *object) bool { return rule.Inputs.Str("cidrIpv4") != "" }) {
 		return fmt.Errorf("no security group of %s opens port %v to the internet", machine.title(), port)
 	}
 	return nil
@@ -71,31 +73,31 @@ func (a *awsAccount) reachableFromOutside(machine *object, port float64) error {
 func (a *awsAccount) hasInternet(machine *object) error {
 	public := machine.str("publicIp") != ""
 	for _, association := range a.all(eipAssociationType) {
-		public = public || association.Inputs.str("instanceId") == machine.ID
+		public = public || association.Inputs.Str("instanceId") == machine.ID
 	}
 	for _, eip := range a.all(eipType) {
-		public = public || eip.Inputs.str("instance") == machine.ID
+		public = public || eip.Inputs.Str("instance") == machine.ID
 	}
 	if !public {
 		return fmt.Errorf("%s has no public address", machine.title())
 	}
-	subnet := a.find(subnetType, machine.Inputs.str("subnetId"))
+	subnet := a.find(subnetType, machine.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("its subnet is gone")
 	}
 	for _, association := range a.all(routeTableAssocType) {
-		if association.Inputs.str("subnetId") != subnet.ID {
+		if association.Inputs.Str("subnetId") != subnet.ID {
 			continue
 		}
 		for _, route := range a.all(routeType) {
-			if route.Inputs.str("routeTableId") == association.Inputs.str("routeTableId") &&
-				route.Inputs.str("destinationCidrBlock") == "0.0.0.0/0" && a.find(gatewayType, route.Inputs.str("gatewayId")) != nil {
+			if route.Inputs.Str("routeTableId") == association.Inputs.Str("routeTableId") &&
+				route.Inputs.Str("destinationCidrBlock") == "0.0.0.0/0" && a.find(gatewayType, route.Inputs.Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
-		table := a.find(routeTableType, association.Inputs.str("routeTableId"))
-		for _, v := range table.Inputs.list("routes") {
-			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" && a.find(gatewayType, values(r).str("gatewayId")) != nil {
+		table := a.find(routeTableType, association.Inputs.Str("routeTableId"))
+		for _, v := range table.Inputs.List("routes") {
+			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" && a.find(gatewayType, props.Map(r).Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
@@ -105,12 +107,12 @@ func (a *awsAccount) hasInternet(machine *object) error {
 
 func (a *awsAccount) letsOut(machine *object) error {
 	for _, rule := range a.all(egressRuleType) {
-		if slices.Contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) && rule.Inputs.str("cidrIpv4") == "0.0.0.0/0" {
+		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) && rule.Inputs.Str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
 		}
 	}
-	for _, id := range machine.Inputs.strings("vpcSecurityGroupIds") {
-		if group := a.find(groupType, id); group != nil && len(group.Inputs.list("egress")) > 0 {
+	for _, id := range machine.Inputs.Strings("vpcSecurityGroupIds") {
+		if group := a.find(groupType, id); group != nil && len(group.Inputs.List("egress")) > 0 {
 			return nil
 		}
 	}
@@ -119,16 +121,16 @@ func (a *awsAccount) letsOut(machine *object) error {
 
 // reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
 func (a *awsAccount) reaches(from, to *object, protocol string, port float64) error {
-	groups := from.Inputs.strings("vpcSecurityGroupIds")
+	groups := from.Inputs.Strings("vpcSecurityGroupIds")
 	source, err := netip.ParseAddr(from.str("privateIp"))
 	if err != nil {
 		return err
 	}
 	ok := a.admits(to, protocol, port, func(rule *object) bool {
-		if id := rule.Inputs.str("referencedSecurityGroupId"); id != "" {
+		if id := rule.Inputs.Str("referencedSecurityGroupId"); id != "" {
 			return slices.Contains(groups, id)
 		}
-		p, err := netip.ParsePrefix(rule.Inputs.str("cidrIpv4"))
+		p, err := netip.ParsePrefix(rule.Inputs.Str("cidrIpv4"))
 		return err == nil && p.Contains(source)
 	})
 	if !ok {
@@ -140,11 +142,11 @@ func (a *awsAccount) reaches(from, to *object, protocol string, port float64) er
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
 func (a *awsAccount) admits(machine *object, protocol string, port float64, source func(rule *object) bool) bool {
 	for _, rule := range a.all(ingressRuleType) {
-		if !slices.Contains(machine.Inputs.strings("vpcSecurityGroupIds"), rule.Inputs.str("securityGroupId")) || !source(rule) {
+		if !slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) || !source(rule) {
 			continue
 		}
 		in := rule.Inputs
-		if p := in.str("ipProtocol"); p == "-1" || p == protocol && in.number("fromPort") <= port && port <= in.number("toPort") {
+		if p := in.Str("ipProtocol"); p == "-1" || p == protocol && in.Number("fromPort") <= port && port <= in.Number("toPort") {
 			return true
 		}
 	}
@@ -152,7 +154,7 @@ func (a *awsAccount) admits(machine *object, protocol string, port float64, sour
 }
 
 func (a *awsAccount) hasElasticIP(machine *object) bool {
-	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.str("instanceId") == machine.ID })
+	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.Str("instanceId") == machine.ID })
 }
 
 // hostOf cuts scheme, port and path off a URL or a host:port.

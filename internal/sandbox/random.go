@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/crypto/bcrypt"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // randomProvider makes real random values, which exist in the state only.
@@ -17,34 +19,34 @@ type randomProvider struct{}
 
 type randomResource struct {
 	required, computed, secret []string
-	make                       func(in values) (id string, out values, err error)
+	make                       func(in props.Map) (id string, out props.Map, err error)
 }
 
 var randomResources = map[string]randomResource{
 	"random:index/randomPassword:RandomPassword": {
 		required: []string{"length"}, computed: []string{"result", "bcryptHash"}, secret: []string{"result", "bcryptHash"},
-		make: func(in values) (string, values, error) {
+		make: func(in props.Map) (string, props.Map, error) {
 			text, err := randomText(in)
 			if err != nil {
 				return "", nil, err
 			}
 			hash, err := bcrypt.GenerateFromPassword([]byte(text)[:min(len(text), 72)], bcrypt.DefaultCost)
-			return "none", values{"result": text, "bcryptHash": string(hash)}, err
+			return "none", props.Map{"result": text, "bcryptHash": string(hash)}, err
 		},
 	},
 	"random:index/randomBytes:RandomBytes": {
 		required: []string{"length"}, computed: []string{"base64", "hex"}, secret: []string{"base64", "hex"},
-		make: func(in values) (string, values, error) {
-			b := make([]byte, int(in.number("length")))
+		make: func(in props.Map) (string, props.Map, error) {
+			b := make([]byte, int(in.Number("length")))
 			_, err := rand.Read(b)
-			return "none", values{"base64": base64.StdEncoding.EncodeToString(b), "hex": hex.EncodeToString(b)}, err
+			return "none", props.Map{"base64": base64.StdEncoding.EncodeToString(b), "hex": hex.EncodeToString(b)}, err
 		},
 	},
 	"random:index/randomUuid7:RandomUuid7": {
 		computed: []string{"result"},
-		make: func(values) (string, values, error) {
+		make: func(props.Map) (string, props.Map, error) {
 			id, err := uuid.NewV7()
-			return id.String(), values{"result": id.String()}, err
+			return id.String(), props.Map{"result": id.String()}, err
 		},
 	},
 }
@@ -58,7 +60,7 @@ func (randomProvider) check(r *request) (checked, error) {
 }
 
 func (randomProvider) diff(r *request) difference {
-	changed := changedKeys(r.oldInputs, r.inputs)
+	changed := props.Changed(r.oldInputs, r.inputs)
 	return difference{changed: changed, replace: changed}
 }
 
@@ -79,15 +81,15 @@ func (randomProvider) update(r *request) (answer, error) {
 	return answer{}, fmt.Errorf("%s is never updated", r.typ)
 }
 func (randomProvider) delete(*request) error { return nil }
-func (randomProvider) invoke(r *request, _ values) (values, error) {
+func (randomProvider) invoke(r *request, _ props.Map) (props.Map, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
 // randomText makes a text by the inputs of RandomPassword. Each class of characters is on unless its input is false.
-func randomText(in values) (string, error) {
+func randomText(in props.Map) (string, error) {
 	special := "!@#$%&*()-_=+[]{}<>:?"
-	if in.set("overrideSpecial") {
-		special = in.str("overrideSpecial")
+	if in.Has("overrideSpecial") {
+		special = in.Str("overrideSpecial")
 	}
 	classes := []struct{ on, min, letters string }{
 		{"lower", "minLower", "abcdefghijklmnopqrstuvwxyz"}, {"upper", "minUpper", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
@@ -96,11 +98,11 @@ func randomText(in values) (string, error) {
 	var alphabet string
 	var out []byte
 	for _, c := range classes {
-		if in.set(c.on) && !in.flag(c.on) {
+		if in.Has(c.on) && !in.Flag(c.on) {
 			continue
 		}
 		alphabet += c.letters
-		for range int(in.number(c.min)) {
+		for range int(in.Number(c.min)) {
 			letter, err := pick(c.letters)
 			if err != nil {
 				return "", err
@@ -111,7 +113,7 @@ func randomText(in values) (string, error) {
 	if strings.TrimSpace(alphabet) == "" {
 		return "", fmt.Errorf("every class of characters is switched off")
 	}
-	for len(out) < int(in.number("length")) {
+	for len(out) < int(in.Number("length")) {
 		letter, err := pick(alphabet)
 		if err != nil {
 			return "", err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // helm installs and uninstalls releases.
@@ -13,44 +15,44 @@ type helm struct{ *kubeCluster }
 
 // install is helm install, or upgrade of an existing release.
 func (h helm) install(r *request, existing *object) (answer, error) {
-	namespace, name := r.inputs.str("namespace"), r.inputs.str("name")
+	namespace, name := r.inputs.Str("namespace"), r.inputs.Str("name")
 	if name == "" {
-		name = cmp.Or(r.old.str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
+		name = cmp.Or(r.old.Str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
 	}
 	if namespace == "" {
 		namespace = "default"
 	}
-	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: values{}}
+	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: props.Map{}}
 	if existing != nil {
 		if err := upgradable(existing); err != nil {
 			return answer{}, err
 		}
-		release.State = cloneValues(existing.State)
+		release.State = props.Clone(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods
 	} else if objects := h.find(release.Type, release.ID); objects != nil {
-		if !objects.State.flag("recordless") {
+		if !objects.State.Flag("recordless") {
 			return answer{}, errors.New("cannot re-use a name that is still in use")
 		}
-		release.State = cloneValues(objects.State)
+		release.State = props.Clone(objects.State)
 		delete(release.State, "recordless")
 	}
 	if !h.namespaceExists(namespace) {
-		if !r.inputs.flag("createNamespace") {
+		if !r.inputs.Flag("createNamespace") {
 			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
 		}
-		h.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: values{"metadata": map[string]any{"name": namespace}}})
+		h.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
 	}
-	vals := map[string]any(r.inputs.object("values"))
+	vals := map[string]any(r.inputs.Object("values"))
 	if monitors(vals) && h.release("prometheus-operator-crds") == nil && h.release("kube-prometheus-stack") == nil {
 		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
 	}
 	h.put(release)
 	for _, c := range claimsOf(release) {
-		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.object("values").str(c.classAt), false)
+		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.Object("values").Str(c.classAt), false)
 	}
 	h.reconcile()
 	got := answer{id: release.ID, outputs: releaseOutputs(release)}
-	if r.inputs.flag("skipAwait") || charts[chartOf(release)].podless {
+	if r.inputs.Flag("skipAwait") || charts[chartOf(release)].podless {
 		return got, nil
 	}
 	why := h.podsReady(release)
@@ -70,7 +72,7 @@ func (h helm) install(r *request, existing *object) (answer, error) {
 }
 
 // releaseStatus is Helm's status of the last revision.
-func releaseStatus(o *object) string { return cmp.Or(o.State.str("status"), "deployed") }
+func releaseStatus(o *object) string { return cmp.Or(o.State.Str("status"), "deployed") }
 
 // upgradable returns the reason why Helm refuses to upgrade a release, or nil.
 func upgradable(release *object) error {

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no running
 // cluster can change, and the keys and certificates of the authorities.
-func (s *step) madeWith() (values, error) {
+func (s *step) madeWith() (props.Map, error) {
 	packed, err := base64.StdEncoding.DecodeString(s.stdin)
 	if err != nil {
 		return nil, errors.New("init: standard input is not base64 of a tar archive")
@@ -36,24 +38,24 @@ func (s *step) madeWith() (values, error) {
 			fmt.Fprintf(authorities, "%s %x\n", header.Name, sha256.Sum256(content))
 		}
 	}
-	return values{
+	return props.Map{
 		"version": s.env["KUBERNETES_VERSION"], "identity": s.env["IDENTITY"], "authorities": hex.EncodeToString(authorities.Sum(nil)),
 	}, nil
 }
 
 // sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older accounts remember nothing.
-func (s *step) sameCluster(wanted values) error {
+func (s *step) sameCluster(wanted props.Map) error {
 	has := s.host().State
-	if !has.set("identity") {
+	if !has.Has("identity") {
 		s.remember(wanted)
 		return nil
 	}
 	switch {
-	case has.str("version") != wanted.str("version"):
-		return fmt.Errorf("init: the control plane runs Kubernetes %s, and %s is asked for. Upgrades in place are not supported yet", has.str("version"), wanted.str("version"))
-	case has.str("identity") != wanted.str("identity"):
-		return fmt.Errorf("init: these settings cannot be changed on a running cluster: it has %q, and %q is asked for", has.str("identity"), wanted.str("identity"))
-	case has.str("authorities") != wanted.str("authorities"):
+	case has.Str("version") != wanted.Str("version"):
+		return fmt.Errorf("init: the control plane runs Kubernetes %s, and %s is asked for. Upgrades in place are not supported yet", has.Str("version"), wanted.Str("version"))
+	case has.Str("identity") != wanted.Str("identity"):
+		return fmt.Errorf("init: these settings cannot be changed on a running cluster: it has %q, and %q is asked for", has.Str("identity"), wanted.Str("identity"))
+	case has.Str("authorities") != wanted.Str("authorities"):
 		return errors.New("init: /etc/kubernetes/pki on this machine is not the one of this stack: it is another cluster's control plane")
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Schedule is one run: every resource as early as its dependencies let it be.
@@ -34,7 +36,7 @@ type stateResource struct {
 	Custom, RetainOnDelete                   bool
 	Dependencies                             []string
 	PropertyDependencies                     map[string][]string
-	Inputs                                   values
+	Inputs                                   props.Map
 }
 
 // readState reads `pulumi stack export`: the resources, and what each needs to be made, by URN.
@@ -144,7 +146,7 @@ func phaseOf(r *stateResource, resources map[string]*stateResource) string {
 func spanName(r *stateResource) string {
 	name := r.URN[strings.LastIndex(r.URN, "::")+2:]
 	if r.Type == remoteType {
-		if step, env, err := parseStep(r.Inputs.str("create")); err == nil && step != "" {
+		if step, env, err := parseStep(r.Inputs.Str("create")); err == nil && step != "" {
 			return strings.TrimSpace(env["NODE"] + " " + strings.TrimPrefix(name, env["NODE"]+"-"))
 		}
 	}

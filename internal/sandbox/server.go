@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // request is one call of the engine in plain terms.
@@ -25,11 +27,11 @@ type request struct {
 	typ    string
 	name   string
 	id     string
-	config values
+	config props.Map
 	// inputs are the new inputs; stored is the same with secrets hashed, and the only form that is written to disk.
-	inputs, stored values
+	inputs, stored props.Map
 	// oldInputs and old are what the state holds: inputs and outputs.
-	oldInputs, old values
+	oldInputs, old props.Map
 	preview        bool
 	// seed is for names that the provider invents.
 	seed string
@@ -38,11 +40,11 @@ type request struct {
 // answer has the outputs of a resource that are not inputs.
 type answer struct {
 	id      string
-	outputs values
+	outputs props.Map
 	// secret names the outputs that the real provider marks.
 	secret []string
 	// found are inputs that a read finds with another value than the state has.
-	found values
+	found props.Map
 }
 
 // failure refuses one input.
@@ -51,7 +53,7 @@ type failure struct{ property, reason string }
 // checked is the outcome of a check: refusals, and inputs that the provider adds by itself.
 type checked struct {
 	failures []failure
-	defaults values
+	defaults props.Map
 }
 
 // difference is the outcome of comparing inputs.
@@ -71,7 +73,7 @@ type provider interface {
 	read(r *request) (answer, error)
 	update(r *request) (answer, error)
 	delete(r *request) error
-	invoke(r *request, args values) (values, error)
+	invoke(r *request, args props.Map) (props.Map, error)
 }
 
 // pending is a resource that exists but did not become ready: the engine keeps it and tries an update next time.
@@ -108,12 +110,12 @@ func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 // Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
 // never names it in later calls, so two provider resources can only be told apart by their connections.
 func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
-	props, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
+	args, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
 	if err != nil {
 		return nil, err
 	}
-	settings := plainMap(props, false)
-	if p, ok := s.provider.(interface{ configure(values) error }); ok {
+	settings := props.FromSDK(args, false)
+	if p, ok := s.provider.(interface{ configure(props.Map) error }); ok {
 		if err := p.configure(settings); err != nil {
 			return nil, err
 		}
@@ -122,11 +124,11 @@ func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest)
 	return &pulumirpc.ConfigureResponse{AcceptSecrets: true, AcceptResources: true, SupportsPreview: true}, nil
 }
 
-func (s *server) config(ctx context.Context) values {
+func (s *server) config(ctx context.Context) props.Map {
 	if v, ok := s.configs.Load(connection(ctx)); ok {
-		return v.(values)
+		return v.(props.Map)
 	}
-	return values{}
+	return props.Map{}
 }
 
 func connection(ctx context.Context) string {
@@ -145,17 +147,17 @@ func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, o
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: inputs: %w", urn, err)
 	}
-	r.inputs, r.stored = plainMap(inputs, false), plainMap(inputs, true)
+	r.inputs, r.stored = props.FromSDK(inputs, false), props.FromSDK(inputs, true)
 	before, err := plugin.UnmarshalProperties(oldInputs, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: old inputs: %w", urn, err)
 	}
-	r.oldInputs = plainMap(before, false)
+	r.oldInputs = props.FromSDK(before, false)
 	state, err := plugin.UnmarshalProperties(olds, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: old state: %w", urn, err)
 	}
-	r.old = plainMap(state, false)
+	r.old = props.FromSDK(state, false)
 	return r, inputs, nil
 }
 
@@ -170,7 +172,7 @@ func (s *server) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulum
 		return nil, err
 	}
 	for k, v := range got.defaults {
-		inputs[resource.PropertyKey(k)] = propertyValue(v)
+		inputs[resource.PropertyKey(k)] = props.ToSDK(v)
 	}
 	checkedInputs, err := plugin.MarshalProperties(inputs, keep)
 	if err != nil {
@@ -268,7 +270,7 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 		return &pulumirpc.ReadResponse{Id: got.id, Properties: req.Properties, Inputs: req.Inputs}, nil
 	}
 	for k, v := range got.found {
-		inputs[resource.PropertyKey(k)] = propertyValue(v)
+		inputs[resource.PropertyKey(k)] = props.ToSDK(v)
 	}
 	outputs, err := s.outputs(inputs, got)
 	if err != nil {
@@ -301,7 +303,7 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	r := &request{ctx: ctx, typ: req.Tok, config: s.config(ctx), inputs: plainMap(args, false), stored: plainMap(args, true)}
+	r := &request{ctx: ctx, typ: req.Tok, config: s.config(ctx), inputs: props.FromSDK(args, false), stored: props.FromSDK(args, true)}
 	if err := s.begin("invoke", r); err != nil {
 		return nil, err
 	}
@@ -309,7 +311,7 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	out, err := plugin.MarshalProperties(propertyValue(result).ObjectValue(), plugin.MarshalOptions{KeepUnknowns: true})
+	out, err := plugin.MarshalProperties(props.ToSDK(result).ObjectValue(), plugin.MarshalOptions{KeepUnknowns: true})
 	if err != nil {
 		return nil, err
 	}
@@ -333,21 +335,21 @@ func (s *server) end(verb string, r *request) {
 
 // outputs lays the answer over the inputs. Inputs keep their secrecy.
 func (s *server) outputs(inputs resource.PropertyMap, got answer) (*structpb.Struct, error) {
-	props := inputs.Copy()
+	all := inputs.Copy()
 	for k, v := range got.outputs {
-		value := propertyValue(v)
+		value := props.ToSDK(v)
 		key := resource.PropertyKey(k)
-		if was, ok := props[key]; ok && was.IsSecret() {
+		if was, ok := all[key]; ok && was.IsSecret() {
 			value = resource.MakeSecret(value)
 		}
-		props[key] = value
+		all[key] = value
 	}
 	for _, k := range got.secret {
-		if v, ok := props[resource.PropertyKey(k)]; ok && !v.IsSecret() {
-			props[resource.PropertyKey(k)] = resource.MakeSecret(v)
+		if v, ok := all[resource.PropertyKey(k)]; ok && !v.IsSecret() {
+			all[resource.PropertyKey(k)] = resource.MakeSecret(v)
 		}
 	}
-	return plugin.MarshalProperties(props, keep)
+	return plugin.MarshalProperties(all, keep)
 }
 
 func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
@@ -371,10 +373,10 @@ func unknownInvoke(tok string) error {
 }
 
 // missing reports the required inputs that have no value.
-func missing(in values, required []string) []failure {
+func missing(in props.Map, required []string) []failure {
 	var out []failure
 	for _, key := range required {
-		if !in.set(key) {
+		if !in.Has(key) {
 			out = append(out, failure{key, fmt.Sprintf("missing required property '%s'", key)})
 		}
 	}
@@ -382,10 +384,10 @@ func missing(in values, required []string) []failure {
 }
 
 // pendingOutputs are outputs that a preview cannot know.
-func pendingOutputs(keys []string) values {
-	out := values{}
+func pendingOutputs(keys []string) props.Map {
+	out := props.Map{}
 	for _, k := range keys {
-		out[k] = unknown{}
+		out[k] = props.Unknown{}
 	}
 	return out
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulation
@@ -82,10 +84,10 @@ func notDialled(to RemoteCommand, err error) error {
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
 func (s kubeShell) login(machine *object, to RemoteCommand) error {
-	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.str("hostKey")) {
+	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}
-	pair := s.find(keyPairType, machine.Inputs.str("keyName"))
+	pair := s.find(keyPairType, machine.Inputs.Str("keyName"))
 	if pair == nil {
 		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
 	}
@@ -97,7 +99,7 @@ func (s kubeShell) login(machine *object, to RemoteCommand) error {
 	if err != nil {
 		return err
 	}
-	if fields2(string(ssh.MarshalAuthorizedKey(public))) != fields2(pair.Inputs.str("publicKey")) {
+	if fields2(string(ssh.MarshalAuthorizedKey(public))) != fields2(pair.Inputs.Str("publicKey")) {
 		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")
 	}
 	return nil
@@ -164,13 +166,13 @@ func (s *step) host() *object {
 	if o := s.find(hostType, s.machine.ID); o != nil {
 		return o
 	}
-	o := &object{Type: hostType, ID: s.machine.ID, State: values{}}
+	o := &object{Type: hostType, ID: s.machine.ID, State: props.Map{}}
 	s.put(o)
 	return o
 }
 
-func (s *step) remember(facts values) {
-	s.change(s.host(), func(_, state values) {
+func (s *step) remember(facts props.Map) {
+	s.change(s.host(), func(_, state props.Map) {
 		for k, v := range facts {
 			state[k] = v
 		}
@@ -178,7 +180,7 @@ func (s *step) remember(facts values) {
 }
 
 func (s *step) ready() (string, error) {
-	s.remember(values{"booted": true})
+	s.remember(props.Map{"booted": true})
 	return "ready", nil
 }
 
@@ -186,7 +188,7 @@ func (s *step) prepare() (string, error) {
 	if err := s.hasInternet(s.machine); err != nil {
 		return "", fmt.Errorf("apt-get update: cannot reach the package repository: %w", err)
 	}
-	s.remember(values{"prepared": s.env["KUBERNETES_VERSION"]})
+	s.remember(props.Map{"prepared": s.env["KUBERNETES_VERSION"]})
 	return "prepared", nil
 }
 
@@ -211,7 +213,7 @@ func (s *step) init() (string, error) {
 			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.str("privateIp"))
 		}
 	}
-	s.put(&object{Type: clusterType, ID: "cluster", State: values{
+	s.put(&object{Type: clusterType, ID: "cluster", State: props.Map{
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
 	s.remember(made)
@@ -246,7 +248,7 @@ func (s *step) join() (string, error) {
 }
 
 func (s *step) putNode(name, instance string, controlPlane bool) {
-	s.put(&object{Type: "k8s/Node", ID: "/" + name, State: values{
+	s.put(&object{Type: "k8s/Node", ID: "/" + name, State: props.Map{
 		"name": name, "instance": instance, "controlPlane": controlPlane, "unconfigured": !controlPlane,
 	}})
 }
@@ -256,7 +258,7 @@ func (s *step) label() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.change(node, func(_, state values) {
+	s.change(node, func(_, state props.Map) {
 		state["unconfigured"] = false
 		state["labels"], state["taints"] = s.env["LABELS"], s.env["TAINTS"]
 	})

@@ -57,7 +57,7 @@ func (u awsConsole) madeByControllers(cluster, vpc string) []*object {
 			return u.vpcOf(o) == vpc
 		}
 		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
-		if lb := u.find(loadBalancerType, o.State.str("madeFor")); lb != nil {
+		if lb := u.find(loadBalancerType, o.State.Str("madeFor")); lb != nil {
 			mine = mine || lb.tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
 		if o.Type == volumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed

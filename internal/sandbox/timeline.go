@@ -34,14 +34,14 @@ func Predict(deployment []byte) (Timeline, error) {
 			return 0
 		case r.Type != remoteType:
 			return alone
-		case r.Inputs.str("delete") == "":
+		case r.Inputs.Str("delete") == "":
 			return 0
 		}
 		return max(alone, with[r.URN]) // a release gate deletes what goes with it; with a machine it just ends
 	})
 	for _, s := range t.Up.Spans {
 		if r := resources[s.URN]; r.Type == remoteType {
-			if name, _, _ := parseStep(r.Inputs.str("create")); name == "nodes-ready" {
+			if name, _, _ := parseStep(r.Inputs.Str("create")); name == "nodes-ready" {
 				t.Ready = s.End
 			}
 		}

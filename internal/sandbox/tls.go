@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // tlsProvider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
@@ -27,7 +29,7 @@ type tlsProvider struct{ now func() time.Time }
 // tlsResource is one type: its required inputs, its outputs, and which properties are secret.
 type tlsResource struct {
 	required, computed, secret []string
-	make                       func(p *tlsProvider, in values) (values, error)
+	make                       func(p *tlsProvider, in props.Map) (props.Map, error)
 }
 
 var tlsResources = map[string]tlsResource{
@@ -38,13 +40,13 @@ var tlsResources = map[string]tlsResource{
 			"publicKeyFingerprintSha256", "publicKeyOpenssh", "publicKeyPem",
 		},
 		secret: []string{"privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8"},
-		make:   func(_ *tlsProvider, in values) (values, error) { return newPrivateKey(in) },
+		make:   func(_ *tlsProvider, in props.Map) (props.Map, error) { return newPrivateKey(in) },
 	},
 	"tls:index/certRequest:CertRequest": {
 		required: []string{"privateKeyPem"},
 		computed: []string{"certRequestPem", "keyAlgorithm"},
 		secret:   []string{"privateKeyPem"},
-		make:     func(_ *tlsProvider, in values) (values, error) { return newCertRequest(in) },
+		make:     func(_ *tlsProvider, in props.Map) (props.Map, error) { return newCertRequest(in) },
 	},
 	"tls:index/selfSignedCert:SelfSignedCert": {
 		required: []string{"allowedUses", "privateKeyPem", "validityPeriodHours"},
@@ -70,14 +72,14 @@ func (p *tlsProvider) check(r *request) (checked, error) {
 
 // diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
 func (p *tlsProvider) diff(r *request) difference {
-	d := difference{changed: changedKeys(r.oldInputs, r.inputs)}
+	d := difference{changed: props.Changed(r.oldInputs, r.inputs)}
 	for _, key := range d.changed {
 		if key != "earlyRenewalHours" {
 			d.replace = append(d.replace, key)
 		}
 	}
-	if end, err := time.Parse(time.RFC3339, r.old.str("validityEndTime")); err == nil {
-		early := time.Duration(r.inputs.number("earlyRenewalHours")) * time.Hour
+	if end, err := time.Parse(time.RFC3339, r.old.Str("validityEndTime")); err == nil {
+		early := time.Duration(r.inputs.Number("earlyRenewalHours")) * time.Hour
 		if !p.now().Before(end.Add(-early)) {
 			d.changed = append(d.changed, "readyForRenewal")
 			d.replace = append(d.replace, "readyForRenewal")
@@ -95,15 +97,15 @@ func (p *tlsProvider) create(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s %s: %w", r.typ, r.name, err)
 	}
-	id := sha1.Sum([]byte(out.str("publicKeyPem") + out.str("certPem") + out.str("certRequestPem")))
+	id := sha1.Sum([]byte(out.Str("publicKeyPem") + out.Str("certPem") + out.Str("certRequestPem")))
 	return answer{id: hex.EncodeToString(id[:]), outputs: out, secret: res.secret}, nil
 }
 
 // update only ever changes earlyRenewalHours: the material stays.
 func (p *tlsProvider) update(r *request) (answer, error) {
-	res, out := tlsResources[r.typ], values{}
+	res, out := tlsResources[r.typ], props.Map{}
 	for _, k := range res.computed {
-		if r.old.set(k) {
+		if r.old.Has(k) {
 			out[k] = r.old[k]
 		}
 	}
@@ -112,12 +114,12 @@ func (p *tlsProvider) update(r *request) (answer, error) {
 
 func (p *tlsProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
 func (p *tlsProvider) delete(*request) error           { return nil }
-func (p *tlsProvider) invoke(r *request, _ values) (values, error) {
+func (p *tlsProvider) invoke(r *request, _ props.Map) (props.Map, error) {
 	return nil, unknownInvoke(r.typ)
 }
 
-func newCertRequest(in values) (values, error) {
-	key, err := parseKey(in.str("privateKeyPem"))
+func newCertRequest(in props.Map) (props.Map, error) {
+	key, err := parseKey(in.Str("privateKeyPem"))
 	if err != nil {
 		return nil, err
 	}
@@ -126,17 +128,17 @@ func newCertRequest(in values) (values, error) {
 		return nil, err
 	}
 	template := &x509.CertificateRequest{
-		Subject: subject(in.object("subject")), DNSNames: in.strings("dnsNames"), IPAddresses: ips, URIs: uris,
+		Subject: subject(in.Object("subject")), DNSNames: in.Strings("dnsNames"), IPAddresses: ips, URIs: uris,
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return nil, err
 	}
-	return values{"certRequestPem": pemText("CERTIFICATE REQUEST", der), "keyAlgorithm": algorithmOf(key.Public())}, nil
+	return props.Map{"certRequestPem": pemText("CERTIFICATE REQUEST", der), "keyAlgorithm": algorithmOf(key.Public())}, nil
 }
 
-func (p *tlsProvider) newSelfSigned(in values) (values, error) {
-	key, err := parseKey(in.str("privateKeyPem"))
+func (p *tlsProvider) newSelfSigned(in props.Map) (props.Map, error) {
+	key, err := parseKey(in.Str("privateKeyPem"))
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (p *tlsProvider) newSelfSigned(in values) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = subject(in.object("subject")), in.strings("dnsNames"), ips, uris
+	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = subject(in.Object("subject")), in.Strings("dnsNames"), ips, uris
 	out, err := p.sign(in, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -157,8 +159,8 @@ func (p *tlsProvider) newSelfSigned(in values) (values, error) {
 	return out, nil
 }
 
-func (p *tlsProvider) newLocallySigned(in values) (values, error) {
-	block, _ := pem.Decode([]byte(in.str("certRequestPem")))
+func (p *tlsProvider) newLocallySigned(in props.Map) (props.Map, error) {
+	block, _ := pem.Decode([]byte(in.Str("certRequestPem")))
 	if block == nil {
 		return nil, errors.New("certRequestPem is not PEM")
 	}
@@ -166,7 +168,7 @@ func (p *tlsProvider) newLocallySigned(in values) (values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certRequestPem: %w", err)
 	}
-	block, _ = pem.Decode([]byte(in.str("caCertPem")))
+	block, _ = pem.Decode([]byte(in.Str("caCertPem")))
 	if block == nil {
 		return nil, errors.New("caCertPem is not PEM")
 	}
@@ -174,7 +176,7 @@ func (p *tlsProvider) newLocallySigned(in values) (values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("caCertPem: %w", err)
 	}
-	caKey, err := parseKey(in.str("caPrivateKeyPem"))
+	caKey, err := parseKey(in.Str("caPrivateKeyPem"))
 	if err != nil {
 		return nil, fmt.Errorf("caPrivateKeyPem: %w", err)
 	}
@@ -192,7 +194,7 @@ func (p *tlsProvider) newLocallySigned(in values) (values, error) {
 }
 
 // template holds what both kinds of certificate have in common.
-func (p *tlsProvider) template(in values) (*x509.Certificate, error) {
+func (p *tlsProvider) template(in props.Map) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
 	if err != nil {
 		return nil, err
@@ -201,15 +203,15 @@ func (p *tlsProvider) template(in values) (*x509.Certificate, error) {
 	cert := &x509.Certificate{
 		SerialNumber:          serial,
 		NotBefore:             now,
-		NotAfter:              now.Add(time.Duration(in.number("validityPeriodHours")) * time.Hour),
+		NotAfter:              now.Add(time.Duration(in.Number("validityPeriodHours")) * time.Hour),
 		BasicConstraintsValid: true,
-		IsCA:                  in.flag("isCaCertificate"),
+		IsCA:                  in.Flag("isCaCertificate"),
 	}
-	if n := in.at("maxPathLength"); n != nil {
-		cert.MaxPathLen = int(in.number("maxPathLength"))
+	if n := in.At("maxPathLength"); n != nil {
+		cert.MaxPathLen = int(in.Number("maxPathLength"))
 		cert.MaxPathLenZero = cert.MaxPathLen == 0
 	}
-	for _, use := range in.strings("allowedUses") {
+	for _, use := range in.Strings("allowedUses") {
 		switch usage, extended := keyUsages[use], extendedKeyUsages[use]; {
 		case usage != 0:
 			cert.KeyUsage |= usage
@@ -222,8 +224,8 @@ func (p *tlsProvider) template(in values) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-func (p *tlsProvider) sign(in values, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (values, error) {
-	if template.IsCA || in.flag("setSubjectKeyId") {
+func (p *tlsProvider) sign(in props.Map, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (props.Map, error) {
+	if template.IsCA || in.Flag("setSubjectKeyId") {
 		der, err := x509.MarshalPKIXPublicKey(public)
 		if err != nil {
 			return nil, err
@@ -235,7 +237,7 @@ func (p *tlsProvider) sign(in values, template, parent *x509.Certificate, public
 	if err != nil {
 		return nil, err
 	}
-	return values{
+	return props.Map{
 		"certPem":           pemText("CERTIFICATE", der),
 		"readyForRenewal":   false,
 		"validityStartTime": template.NotBefore.Format(time.RFC3339),
@@ -243,15 +245,15 @@ func (p *tlsProvider) sign(in values, template, parent *x509.Certificate, public
 	}, nil
 }
 
-func sans(in values) (ips []net.IP, uris []*url.URL, err error) {
-	for _, text := range in.strings("ipAddresses") {
+func sans(in props.Map) (ips []net.IP, uris []*url.URL, err error) {
+	for _, text := range in.Strings("ipAddresses") {
 		ip := net.ParseIP(text)
 		if ip == nil {
 			return nil, nil, fmt.Errorf("ipAddresses: %q is not an IP address", text)
 		}
 		ips = append(ips, ip)
 	}
-	for _, text := range in.strings("uris") {
+	for _, text := range in.Strings("uris") {
 		uri, err := url.Parse(text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("uris: %w", err)
@@ -261,18 +263,18 @@ func sans(in values) (ips []net.IP, uris []*url.URL, err error) {
 	return ips, uris, nil
 }
 
-func subject(in values) pkix.Name {
+func subject(in props.Map) pkix.Name {
 	one := func(key string) []string {
-		if in.str(key) == "" {
+		if in.Str(key) == "" {
 			return nil
 		}
-		return []string{in.str(key)}
+		return []string{in.Str(key)}
 	}
 	return pkix.Name{
-		CommonName: in.str("commonName"), SerialNumber: in.str("serialNumber"),
+		CommonName: in.Str("commonName"), SerialNumber: in.Str("serialNumber"),
 		Organization: one("organization"), OrganizationalUnit: one("organizationalUnit"),
 		Country: one("country"), Locality: one("locality"), Province: one("province"), PostalCode: one("postalCode"),
-		StreetAddress: in.strings("streetAddresses"),
+		StreetAddress: in.Strings("streetAddresses"),
 	}
 }
 

@@ -12,21 +12,23 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
-func newPrivateKey(in values) (values, error) {
+func newPrivateKey(in props.Map) (props.Map, error) {
 	var key crypto.Signer
 	var err error
-	switch algorithm := in.str("algorithm"); algorithm {
+	switch algorithm := in.Str("algorithm"); algorithm {
 	case "ED25519":
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 	case "ECDSA":
-		if curve := in.str("ecdsaCurve"); curve != "P256" {
+		if curve := in.Str("ecdsaCurve"); curve != "P256" {
 			return nil, fmt.Errorf("ecdsaCurve %q: the model has P256 only", curve)
 		}
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "RSA":
-		key, err = rsa.GenerateKey(rand.Reader, int(in.number("rsaBits")))
+		key, err = rsa.GenerateKey(rand.Reader, int(in.Number("rsaBits")))
 	default:
 		return nil, fmt.Errorf("algorithm %q: the model has RSA, ECDSA and ED25519", algorithm)
 	}
@@ -62,7 +64,7 @@ func newPrivateKey(in values) (values, error) {
 	return out, nil
 }
 
-func publicForms(key crypto.Signer) (values, error) {
+func publicForms(key crypto.Signer) (props.Map, error) {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func publicForms(key crypto.Signer) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return values{
+	return props.Map{
 		"publicKeyPem":               pemText("PUBLIC KEY", der),
 		"publicKeyOpenssh":           string(ssh.MarshalAuthorizedKey(public)),
 		"publicKeyFingerprintMd5":    ssh.FingerprintLegacyMD5(public),

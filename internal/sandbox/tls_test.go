@@ -12,11 +12,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 func TestPrivateKeysAreKeys(t *testing.T) {
 	c := newClient(t)
-	for _, in := range []values{
+	for _, in := range []props.Map{
 		{"algorithm": "ED25519"}, {"algorithm": "ECDSA", "ecdsaCurve": "P256"}, {"algorithm": "RSA", "rsaBits": 2048},
 	} {
 		key := c.make("tls:index/privateKey:PrivateKey", "key", in)
@@ -62,17 +64,17 @@ func certificateOf(t *testing.T, th *testResource) *x509.Certificate {
 func TestCertificatesVerifyAndRenew(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := &client{t: t, s: start(t, Options{Now: func() time.Time { return now }})}
-	caKey := c.make("tls:index/privateKey:PrivateKey", "ca", values{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
-	ca := c.make("tls:index/selfSignedCert:SelfSignedCert", "ca", values{
+	caKey := c.make("tls:index/privateKey:PrivateKey", "ca", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	ca := c.make("tls:index/selfSignedCert:SelfSignedCert", "ca", props.Map{
 		"privateKeyPem": caKey.out("privateKeyPem"), "isCaCertificate": true, "validityPeriodHours": 1000,
 		"allowedUses": []any{"cert_signing"}, "subject": map[string]any{"commonName": "kubernetes"},
 	})
-	key := c.make("tls:index/privateKey:PrivateKey", "admin", values{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
-	request := c.make("tls:index/certRequest:CertRequest", "admin", values{
+	key := c.make("tls:index/privateKey:PrivateKey", "admin", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	request := c.make("tls:index/certRequest:CertRequest", "admin", props.Map{
 		"privateKeyPem": key.out("privateKeyPem"), "dnsNames": []any{"api.dev.internal"}, "ipAddresses": []any{"10.0.0.1"},
 		"subject": map[string]any{"commonName": "admin", "organization": "system:masters"},
 	})
-	in := values{
+	in := props.Map{
 		"caCertPem": ca.out("certPem"), "caPrivateKeyPem": caKey.out("privateKeyPem"), "certRequestPem": request.out("certRequestPem"),
 		"validityPeriodHours": 100.0, "earlyRenewalHours": 10.0, "allowedUses": []any{"client_auth", "digital_signature"},
 	}
@@ -100,7 +102,7 @@ func TestCertificatesVerifyAndRenew(t *testing.T) {
 
 func TestRandomValues(t *testing.T) {
 	c := newClient(t)
-	password := c.make("random:index/randomPassword:RandomPassword", "p", values{"length": 24, "special": false, "minNumeric": 3})
+	password := c.make("random:index/randomPassword:RandomPassword", "p", props.Map{"length": 24, "special": false, "minNumeric": 3})
 	if !password.outputs["result"].IsSecret() || !password.outputs["bcryptHash"].IsSecret() {
 		t.Error("a password must be secret")
 	}
@@ -116,7 +118,7 @@ func TestRandomValues(t *testing.T) {
 	if err := bcrypt.CompareHashAndPassword([]byte(password.out("bcryptHash")), []byte(password.out("result"))); err != nil {
 		t.Error(err)
 	}
-	bytes := c.make("random:index/randomBytes:RandomBytes", "b", values{"length": 32})
+	bytes := c.make("random:index/randomBytes:RandomBytes", "b", props.Map{"length": 32})
 	raw, err := base64.StdEncoding.DecodeString(bytes.out("base64"))
 	if err != nil || len(raw) != 32 || !bytes.outputs["base64"].IsSecret() {
 		t.Errorf("%d bytes, secret %v, %v", len(raw), bytes.outputs["base64"].IsSecret(), err)

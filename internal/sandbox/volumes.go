@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
 )
 
 // A claim gets a PersistentVolume and an EBS volume while the CSI driver runs. The reclaim policy of the PersistentVolume
@@ -23,7 +25,7 @@ func (v volumes) claim(owner *object, name, class string, owned bool) {
 	if v.kube(claimKind, namespace, name) != nil {
 		return
 	}
-	state := values{"class": class, "by": objectKey(owner.Type, owner.ID)}
+	state := props.Map{"class": class, "by": objectKey(owner.Type, owner.ID)}
 	if owned {
 		state["owner"] = objectKey(owner.Type, owner.ID)
 	}
@@ -33,8 +35,8 @@ func (v volumes) claim(owner *object, name, class string, owned bool) {
 // storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does not exist.
 func (v volumes) storageClass(name string) *object {
 	for _, sc := range v.all("k8s/StorageClass") {
-		annotations := sc.Inputs.object("metadata").object("annotations")
-		if sc.Inputs.str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
+		annotations := sc.Inputs.Object("metadata").Object("annotations")
+		if sc.Inputs.Str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
 			return sc
 		}
 	}
@@ -50,16 +52,16 @@ func (v volumes) reconcile() {
 		}
 		id := "vol-" + v.newID(volumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		v.put(&object{Type: volumeType, ID: id, Inputs: values{"availabilityZone": v.volumeZone(), "tags": map[string]any{
+		v.put(&object{Type: volumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
 			"ebs.csi.aws.com/cluster": "true", clusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
 			"Name": v.clusterName() + "-dynamic-" + name,
 		}}})
-		v.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: values{
-			"volume": id, "claim": pvc.ID, "class": class.Inputs.str("metadata.name"),
-			"policy": cmp.Or(class.Inputs.str("reclaimPolicy"), reclaim),
+		v.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: props.Map{
+			"volume": id, "claim": pvc.ID, "class": class.Inputs.Str("metadata.name"),
+			"policy": cmp.Or(class.Inputs.Str("reclaimPolicy"), reclaim),
 		}})
-		v.change(pvc, func(_, state values) { state["volume"] = id })
+		v.change(pvc, func(_, state props.Map) { state["volume"] = id })
 		v.tagVolume(v.find(volumeType, id))
 	}
 	for _, pv := range v.all("k8s/" + volumeKind) {
@@ -80,10 +82,10 @@ func (v volumes) tagVolume(volume *object) {
 	if driver == nil {
 		return
 	}
-	v.change(volume, func(inputs, _ values) {
+	v.change(volume, func(inputs, _ props.Map) {
 		tags := map[string]any{}
-		maps.Copy(tags, inputs.object("tags"))
-		for key, value := range driver.Inputs.object("values").object("controller").stringMap("extraVolumeTags") {
+		maps.Copy(tags, inputs.Object("tags"))
+		for key, value := range driver.Inputs.Object("values").Object("controller").StringMap("extraVolumeTags") {
 			tags[key] = value
 		}
 		inputs["tags"] = tags
@@ -110,7 +112,7 @@ func (v volumes) volumeZone() string {
 func (v volumes) setReclaimPolicy(policy, class string) {
 	for _, pv := range v.all("k8s/" + volumeKind) {
 		if class == "" || pv.str("class") == class {
-			v.change(pv, func(_, state values) { state["policy"] = policy })
+			v.change(pv, func(_, state props.Map) { state["policy"] = policy })
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package sandbox
+// Package props has the properties of resources in plain Go, as the models of the sandbox read and compare them.
+package props
 
 import (
 	"crypto/sha256"
@@ -9,40 +10,40 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// values are a resource's properties in plain Go: map[string]any, []any, string, float64, bool. Secrets are unwrapped;
+// Map are a resource's properties in plain Go: map[string]any, []any, string, float64, bool. Secrets are unwrapped;
 // what is not known yet is the value unknown{}.
-type values map[string]any
+type Map map[string]any
 
-// unknown is a value that is known only after an apply.
-type unknown struct{}
+// Unknown is a value that is known only after an apply.
+type Unknown struct{}
 
-// plainMap unwraps properties. With redact, a secret is replaced by its hash, so that the result may be written to disk.
-func plainMap(props resource.PropertyMap, redact bool) values {
-	out := values{}
+// FromSDK unwraps properties. With redact, a secret is replaced by its hash, so that the result may be written to disk.
+func FromSDK(props resource.PropertyMap, redact bool) Map {
+	out := Map{}
 	for k, v := range props {
 		if strings.HasPrefix(string(k), "__") || v.IsNull() {
 			continue
 		}
-		out[string(k)] = plainValue(v, redact)
+		out[string(k)] = plain(v, redact)
 	}
 	return out
 }
 
-func plainValue(v resource.PropertyValue, redact bool) any {
+func plain(v resource.PropertyValue, redact bool) any {
 	switch {
 	case v.IsSecret():
-		inner := plainValue(v.SecretValue().Element, redact)
-		if _, pending := inner.(unknown); pending || !redact {
+		inner := plain(v.SecretValue().Element, redact)
+		if _, pending := inner.(Unknown); pending || !redact {
 			return inner
 		}
 		return secretMark(inner)
 	case v.IsComputed():
-		return unknown{}
+		return Unknown{}
 	case v.IsOutput():
 		if !v.OutputValue().Known {
-			return unknown{}
+			return Unknown{}
 		}
-		inner := plainValue(v.OutputValue().Element, redact)
+		inner := plain(v.OutputValue().Element, redact)
 		if redact && v.OutputValue().Secret {
 			return secretMark(inner)
 		}
@@ -50,11 +51,11 @@ func plainValue(v resource.PropertyValue, redact bool) any {
 	case v.IsArray():
 		list := make([]any, 0, len(v.ArrayValue()))
 		for _, e := range v.ArrayValue() {
-			list = append(list, plainValue(e, redact))
+			list = append(list, plain(e, redact))
 		}
 		return list
 	case v.IsObject():
-		return map[string]any(plainMap(v.ObjectValue(), redact))
+		return map[string]any(FromSDK(v.ObjectValue(), redact))
 	case v.IsAsset():
 		return "asset:" + v.AssetValue().Hash
 	case v.IsArchive():
@@ -71,17 +72,17 @@ func secretMark(v any) string {
 	return "secret:" + hex.EncodeToString(sum[:8])
 }
 
-// propertyValue is the way back.
-func propertyValue(v any) resource.PropertyValue {
+// ToSDK is the way back.
+func ToSDK(v any) resource.PropertyValue {
 	switch v := v.(type) {
-	case unknown:
+	case Unknown:
 		return resource.MakeComputed(resource.NewStringProperty(""))
-	case values:
-		return propertyValue(map[string]any(v))
+	case Map:
+		return ToSDK(map[string]any(v))
 	case map[string]any:
 		m := resource.PropertyMap{}
 		for k, e := range v {
-			m[resource.PropertyKey(k)] = propertyValue(e)
+			m[resource.PropertyKey(k)] = ToSDK(e)
 		}
 		return resource.NewObjectProperty(m)
 	case map[string]string:
@@ -93,7 +94,7 @@ func propertyValue(v any) resource.PropertyValue {
 	case []any:
 		list := make([]resource.PropertyValue, 0, len(v))
 		for _, e := range v {
-			list = append(list, propertyValue(e))
+			list = append(list, ToSDK(e))
 		}
 		return resource.NewArrayProperty(list)
 	case []string:
@@ -108,41 +109,41 @@ func propertyValue(v any) resource.PropertyValue {
 	return resource.NewPropertyValue(v)
 }
 
-// str returns the text at a dotted path, or "" when it is absent, unknown or something else.
-func (v values) str(path string) string {
-	s, _ := v.at(path).(string)
+// Str returns the text at a dotted path, or "" when it is absent, unknown or something else.
+func (v Map) Str(path string) string {
+	s, _ := v.At(path).(string)
 	return s
 }
 
-func (v values) number(path string) float64 {
-	n, _ := v.at(path).(float64)
+func (v Map) Number(path string) float64 {
+	n, _ := v.At(path).(float64)
 	return n
 }
 
-func (v values) flag(path string) bool {
-	b, _ := v.at(path).(bool)
+func (v Map) Flag(path string) bool {
+	b, _ := v.At(path).(bool)
 	return b
 }
 
-// object returns the map at a dotted path; never nil, so that lookups can be chained.
-func (v values) object(path string) values {
-	switch m := v.at(path).(type) {
+// Object returns the map at a dotted path; never nil, so that lookups can be chained.
+func (v Map) Object(path string) Map {
+	switch m := v.At(path).(type) {
 	case map[string]any:
 		return m
-	case values:
+	case Map:
 		return m
 	}
-	return values{}
+	return Map{}
 }
 
-func (v values) list(path string) []any {
-	l, _ := v.at(path).([]any)
+func (v Map) List(path string) []any {
+	l, _ := v.At(path).([]any)
 	return l
 }
 
-// strings returns the texts of a list or of a single value.
-func (v values) strings(path string) []string {
-	switch x := v.at(path).(type) {
+// Strings returns the texts of a list or of a single value.
+func (v Map) Strings(path string) []string {
+	switch x := v.At(path).(type) {
 	case string:
 		return []string{x}
 	case []any:
@@ -159,9 +160,9 @@ func (v values) strings(path string) []string {
 	return nil
 }
 
-func (v values) stringMap(path string) map[string]string {
+func (v Map) StringMap(path string) map[string]string {
 	out := map[string]string{}
-	for k, e := range v.object(path) {
+	for k, e := range v.Object(path) {
 		if s, ok := e.(string); ok {
 			out[k] = s
 		}
@@ -169,13 +170,13 @@ func (v values) stringMap(path string) map[string]string {
 	return out
 }
 
-func (v values) at(path string) any {
+func (v Map) At(path string) any {
 	var current any = map[string]any(v)
 	for _, key := range strings.Split(path, ".") {
 		switch m := current.(type) {
 		case map[string]any:
 			current = m[key]
-		case values:
+		case Map:
 			current = m[key]
 		default:
 			return nil
@@ -184,15 +185,15 @@ func (v values) at(path string) any {
 	return current
 }
 
-// set reports whether a key has a value, known or not.
-func (v values) set(key string) bool { return v[key] != nil }
+// Has reports whether a key has a value, known or not.
+func (v Map) Has(key string) bool { return v[key] != nil }
 
-// cloneValues copies a map and the maps inside it. Lists are shared.
-func cloneValues(v values) values {
-	out := make(values, len(v))
+// Clone copies a map and the maps inside it. Lists are shared.
+func Clone(v Map) Map {
+	out := make(Map, len(v))
 	for k, e := range v {
 		if m, ok := e.(map[string]any); ok {
-			e = map[string]any(cloneValues(m))
+			e = map[string]any(Clone(m))
 		}
 		out[k] = e
 	}

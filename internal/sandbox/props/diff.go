@@ -1,15 +1,15 @@
-package sandbox
+package props
 
 import (
 	"reflect"
 	"sort"
 )
 
-// changedKeys lists the top-level inputs that differ. What is not known yet counts as changed.
-func changedKeys(olds, news values) []string {
+// Changed lists the top-level inputs that differ. What is not known yet counts as changed.
+func Changed(olds, news Map) []string {
 	var keys []string
 	for k, v := range news {
-		if containsUnknown(v) || !reflect.DeepEqual(v, olds[k]) {
+		if HasUnknown(v) || !reflect.DeepEqual(v, olds[k]) {
 			keys = append(keys, k)
 		}
 	}
@@ -22,19 +22,19 @@ func changedKeys(olds, news values) []string {
 	return keys
 }
 
-func containsUnknown(v any) bool {
+func HasUnknown(v any) bool {
 	switch v := v.(type) {
-	case unknown:
+	case Unknown:
 		return true
 	case map[string]any:
 		for _, e := range v {
-			if containsUnknown(e) {
+			if HasUnknown(e) {
 				return true
 			}
 		}
 	case []any:
 		for _, e := range v {
-			if containsUnknown(e) {
+			if HasUnknown(e) {
 				return true
 			}
 		}
@@ -42,8 +42,8 @@ func containsUnknown(v any) bool {
 	return false
 }
 
-// replaceWhen splits changed keys by whether they force a new resource; "*" means all of them.
-func replaceWhen(changed []string, forcing ...string) []string {
+// Among splits changed keys by whether they force a new resource; "*" means all of them.
+func Among(changed []string, forcing ...string) []string {
 	var out []string
 	for _, k := range changed {
 		for _, f := range forcing {
