@@ -4,11 +4,12 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // reconcileApplications does the work of Argo CD.
 func reconcileApplications(c *kubeCluster) {
-	for _, app := range c.all("k8s/Application") {
+	for _, app := range c.All("k8s/Application") {
 		if !app.State.Flag("deleting") {
 			restore(c, app)
 			continue
@@ -19,19 +20,19 @@ func reconcileApplications(c *kubeCluster) {
 			}
 		}
 		if len(c.ownedBy(app)) == 0 {
-			c.remove(app)
+			c.Remove(app)
 		}
 	}
 }
 
 // restore creates the Ingress of an Application again after another client removed it, as Argo CD does with selfHeal.
-func restore(c *kubeCluster, app *object) {
+func restore(c *kubeCluster, app *store.Object) {
 	namespace, name, found := strings.Cut(app.Inputs.Str("spec.ingress"), "/")
 	if !found || !c.namespaceExists(namespace) || c.kube("Ingress", namespace, name) != nil {
 		return
 	}
-	c.put(&object{
-		Type: "k8s/Ingress", ID: namespace + "/" + name, State: props.Map{"owner": objectKey(app.Type, app.ID)},
+	c.Put(&store.Object{
+		Type: "k8s/Ingress", ID: namespace + "/" + name, State: props.Map{"owner": store.Key(app.Type, app.ID)},
 		Inputs: props.Map{
 			"metadata": map[string]any{"name": name, "namespace": namespace},
 			"spec":     map[string]any{"ingressClassName": "alb"},

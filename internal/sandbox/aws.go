@@ -10,15 +10,16 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awsAccount answers questions about the AWS resources of a store: who reaches whom, what a role allows.
 type awsAccount struct {
-	*store
+	*store.Store
 	// number is the account's id.
 	number string
 	// terminated is called when an instance ends, before it is removed. May be nil.
-	terminated func(instance *object)
+	terminated func(instance *store.Object)
 }
 
 // awsProvider serves the resource types of aws_table.go from the account.
@@ -85,7 +86,7 @@ type ref struct {
 type awsCall struct {
 	*awsAccount
 	*request
-	object  *object
+	object  *store.Object
 	backend Backend
 }
 
@@ -167,13 +168,13 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
-	c.object = &object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	c.object = &store.Object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: props.Map{}}
 	c.object.ID = c.makeID(t.id)
 	c.refreshOutputs(t)
 	if t.created != nil {
 		t.created(c)
 	}
-	a.put(c.object)
+	a.Put(c.object)
 	if err := c.finish(); err != nil {
 		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
 	}
@@ -186,11 +187,11 @@ func (c *awsCall) finish() error {
 	if backendCreate[c.typ] == nil || c.backend == nil {
 		return nil
 	}
-	c.object = c.change(c.object, func(_, state props.Map) { state["unfinished"] = true })
+	c.object = c.Change(c.object, func(_, state props.Map) { state["unfinished"] = true })
 	if err := c.onBackend(backendCreate[c.typ]); err != nil {
 		return err
 	}
-	c.object = c.change(c.object, func(_, state props.Map) { delete(state, "unfinished") })
+	c.object = c.Change(c.object, func(_, state props.Map) { delete(state, "unfinished") })
 	return nil
 }
 
@@ -231,9 +232,9 @@ func (c *awsCall) makeID(shape string) string {
 	}
 	digits := 17
 	if strings.HasPrefix(shape, "Z") {
-		return shape + strings.ToUpper(c.newID(c.typ, c.urn, 20))
+		return shape + strings.ToUpper(c.NewID(c.typ, c.urn, 20))
 	}
-	return shape + c.newID(c.typ, c.urn, digits)
+	return shape + c.NewID(c.typ, c.urn, digits)
 }
 
 // expand fills a template: {id}, {region}, {account}, {hex}, {destination} or the name of an input.
@@ -254,7 +255,7 @@ func (c *awsCall) expand(template string) string {
 		case "account":
 			value = c.number
 		case "hex":
-			value = c.newID(c.typ+template, c.urn, 17)
+			value = c.NewID(c.typ+template, c.urn, 17)
 		case "destination": // as the provider does: a route has no id of its own
 			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.inputs.Str("destinationCidrBlock") + c.inputs.Str("destinationIpv6CidrBlock"))))
 		default:
@@ -274,7 +275,7 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 		}
 	}
 	if len(t.unique) > 0 {
-		for _, other := range c.all(c.typ) {
+		for _, other := range c.All(c.typ) {
 			if c.object != nil && other.ID == c.object.ID {
 				continue
 			}
@@ -283,7 +284,7 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 				same = same && reflect.DeepEqual(other.Inputs.At(field), c.stored.At(field))
 			}
 			if same {
-				return fmt.Errorf("EntityAlreadyExists: %s has the same %s", other.title(), strings.Join(t.unique, " and "))
+				return fmt.Errorf("EntityAlreadyExists: %s has the same %s", other.Title(), strings.Join(t.unique, " and "))
 			}
 		}
 	}
@@ -294,16 +295,16 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 }
 
 // target finds what a reference names.
-func (c *awsCall) target(r ref, name string) *object {
+func (c *awsCall) target(r ref, name string) *store.Object {
 	for _, typ := range strings.Split(r.to, "|") {
 		if r.by == "" {
-			if o := c.find(typ, name); o != nil {
+			if o := c.Find(typ, name); o != nil {
 				return o
 			}
 			continue
 		}
-		for _, o := range c.all(typ) {
-			if o.str(r.by) == name {
+		for _, o := range c.All(typ) {
+			if o.Str(r.by) == name {
 				return o
 			}
 		}
@@ -328,7 +329,7 @@ func (p *awsProvider) update(r *request) (answer, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.find(r.typ, r.id)
+	found := a.Find(r.typ, r.id)
 	if found == nil {
 		return answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.typ), r.id)
 	}
@@ -336,14 +337,14 @@ func (p *awsProvider) update(r *request) (answer, error) {
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
-	c.object = a.change(found, func(_, state props.Map) {
+	c.object = a.Change(found, func(_, state props.Map) {
 		delete(state, drifted) // the update has put the program's inputs back
 		if !t.untagged {
 			state["tagsAll"] = anyMap(allTags(r))
 		}
 	})
 	c.object.Inputs = r.stored
-	a.put(c.object)
+	a.Put(c.object)
 	if err := c.onBackend(backendUpdate[r.typ]); err != nil {
 		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
 	}
@@ -358,7 +359,7 @@ func (p *awsProvider) read(r *request) (answer, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.find(r.typ, r.id)
+	found := a.Find(r.typ, r.id)
 	if found == nil {
 		return answer{}, nil
 	}
@@ -398,7 +399,7 @@ func (c *awsCall) shown(t awsType) props.Map {
 		}
 	}
 	if !t.untagged {
-		out["tagsAll"] = anyMap(c.object.tags())
+		out["tagsAll"] = anyMap(c.object.Tags())
 	}
 	return out
 }

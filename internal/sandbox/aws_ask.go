@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // Limits are what an account allows, for tests of the questions that the program asks before the first resource. The
@@ -108,7 +109,7 @@ func getInstanceType(_ *awsProvider, _ *request, args props.Map) (props.Map, err
 
 func getInstances(p *awsProvider, r *request, args props.Map) (props.Map, error) {
 	a := p.account
-	ids := a.idsOf(instanceType, args, func(o *object, filter string) []string {
+	ids := a.idsOf(instanceType, args, func(o *store.Object, filter string) []string {
 		if filter == "vpc-id" {
 			return []string{a.vpcOf(o)}
 		}
@@ -121,22 +122,22 @@ func getInstance(p *awsProvider, _ *request, args props.Map) (props.Map, error) 
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	o := a.find(instanceType, args.Str("instanceId"))
+	o := a.Find(instanceType, args.Str("instanceId"))
 	if o == nil {
 		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.Str("instanceId"))
 	}
-	return props.Map{"id": o.ID, "subnetId": o.str("subnetId"), "instanceType": o.str("instanceType"), "instanceState": "running"}, nil
+	return props.Map{"id": o.ID, "subnetId": o.Str("subnetId"), "instanceType": o.Str("instanceType"), "instanceState": "running"}, nil
 }
 
 func getSubnet(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	o := a.find(subnetType, args.Str("id"))
+	o := a.Find(subnetType, args.Str("id"))
 	if o == nil {
 		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.Str("id"))
 	}
-	return props.Map{"id": o.ID, "vpcId": o.str("vpcId"), "cidrBlock": o.str("cidrBlock")}, nil
+	return props.Map{"id": o.ID, "vpcId": o.Str("vpcId"), "cidrBlock": o.Str("cidrBlock")}, nil
 }
 
 func getVpcs(p *awsProvider, r *request, args props.Map) (props.Map, error) {
@@ -148,9 +149,9 @@ func getEips(p *awsProvider, r *request, args props.Map) (props.Map, error) {
 }
 
 func getEbsVolumes(p *awsProvider, r *request, args props.Map) (props.Map, error) {
-	ids := p.account.idsOf(volumeType, args, func(o *object, filter string) []string {
+	ids := p.account.idsOf(volumeType, args, func(o *store.Object, filter string) []string {
 		if filter == "availability-zone" {
-			return []string{o.str("availabilityZone")}
+			return []string{o.Str("availabilityZone")}
 		}
 		return nil
 	})
@@ -173,11 +174,11 @@ func getServiceQuota(p *awsProvider, _ *request, args props.Map) (props.Map, err
 }
 
 // idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
-func (a *awsAccount) idsOf(typ string, args props.Map, attribute func(o *object, filter string) []string) []any {
+func (a *awsAccount) idsOf(typ string, args props.Map, attribute func(o *store.Object, filter string) []string) []any {
 	a.Lock()
 	defer a.Unlock()
 	ids := []any{}
-	for _, o := range a.all(typ) {
+	for _, o := range a.All(typ) {
 		matches := true
 		for _, v := range args.List("filters") {
 			filter := props.Map(v.(map[string]any))
@@ -185,9 +186,9 @@ func (a *awsAccount) idsOf(typ string, args props.Map, attribute func(o *object,
 			tag, isTag := strings.CutPrefix(filter.Str("name"), "tag:")
 			switch {
 			case isTag:
-				has = []string{o.tags()[tag]}
+				has = []string{o.Tags()[tag]}
 			case filter.Str("name") == "tag-key":
-				has = slices.Sorted(maps.Keys(o.tags()))
+				has = slices.Sorted(maps.Keys(o.Tags()))
 			default:
 				has = attribute(o, filter.Str("name"))
 			}

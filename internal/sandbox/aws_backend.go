@@ -25,7 +25,7 @@ var (
 		eipAssociationType: func(c *awsCall) error {
 			return c.backend.DisassociateAddress(c.ctx, c.object.Inputs.Str("allocationId"))
 		},
-		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.ctx, c.object.str("fqdn")) },
+		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.ctx, c.object.Str("fqdn")) },
 	}
 )
 
@@ -42,7 +42,7 @@ func (c *awsCall) onBackend(f func(*awsCall) error) error {
 func (c *awsCall) show(state props.Map) {
 	c.Lock()
 	defer c.Unlock()
-	c.object = c.change(c.object, func(_, s props.Map) {
+	c.object = c.Change(c.object, func(_, s props.Map) {
 		for k, v := range state {
 			s[k] = v
 		}
@@ -51,13 +51,13 @@ func (c *awsCall) show(state props.Map) {
 
 func launch(c *awsCall) error {
 	c.Lock()
-	machine := Machine{ID: c.object.ID, Name: c.object.tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
-	if key := c.find(keyPairType, c.inputs.Str("keyName")); key != nil {
-		machine.AuthorizedKey = key.str("publicKey")
+	machine := Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
+	if key := c.Find(keyPairType, c.inputs.Str("keyName")); key != nil {
+		machine.AuthorizedKey = key.Str("publicKey")
 	}
-	for _, profile := range c.all(profileType) {
-		if profile.str("name") == machine.Profile {
-			machine.Role = profile.str("role")
+	for _, profile := range c.All(profileType) {
+		if profile.Str("name") == machine.Profile {
+			machine.Role = profile.Str("role")
 		}
 	}
 	c.Unlock()
@@ -86,5 +86,5 @@ func setRecord(c *awsCall) error {
 	if c.inputs.Str("type") != "A" {
 		return nil
 	}
-	return c.backend.SetRecord(c.ctx, c.object.str("fqdn"), c.inputs.Strings("records"))
+	return c.backend.SetRecord(c.ctx, c.object.Str("fqdn"), c.inputs.Strings("records"))
 }

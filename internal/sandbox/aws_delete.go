@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 func (p *awsProvider) delete(r *request) error {
@@ -14,7 +16,7 @@ func (p *awsProvider) delete(r *request) error {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.find(r.typ, r.id)
+	found := a.Find(r.typ, r.id)
 	if found == nil { // deleting a missing object succeeds
 		return nil
 	}
@@ -35,7 +37,7 @@ func (p *awsProvider) delete(r *request) error {
 func (c *awsCall) canDelete(t awsType) error {
 	var users []string
 	for _, user := range c.referrers(c.object, blocks) {
-		users = append(users, user.title())
+		users = append(users, user.Title())
 	}
 	if len(users) > 0 {
 		return fmt.Errorf("DependencyViolation: still used by %s", strings.Join(users, ", "))
@@ -52,14 +54,14 @@ func (c *awsCall) dissolve(t awsType) {
 		t.deleted(c)
 	}
 	for _, user := range c.referrers(c.object, follows) {
-		c.remove(user)
+		c.Remove(user)
 	}
-	c.remove(c.object)
+	c.Remove(c.object)
 }
 
 // referrers are the objects that name target in a field with the given hold.
-func (c *awsCall) referrers(target *object, h hold) []*object {
-	return c.where(func(o *object) bool {
+func (c *awsCall) referrers(target *store.Object, h hold) []*store.Object {
+	return c.Where(func(o *store.Object) bool {
 		if o.Type == target.Type && o.ID == target.ID {
 			return false
 		}
@@ -69,7 +71,7 @@ func (c *awsCall) referrers(target *object, h hold) []*object {
 			}
 			name := target.ID
 			if ref.by != "" {
-				name = target.str(ref.by)
+				name = target.Str(ref.by)
 			}
 			for _, named := range o.Inputs.Strings(ref.field) {
 				if named == name {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awsInvokes are the functions of the provider.
@@ -60,8 +61,8 @@ func getParameter(p *awsProvider, _ *request, args props.Map) (props.Map, error)
 
 // imageGeneration changes when the vendors publish new images.
 func (a *awsAccount) imageGeneration() string {
-	if o := a.find("host/images", "generation"); o != nil {
-		return o.str("value")
+	if o := a.Find("host/images", "generation"); o != nil {
+		return o.Str("value")
 	}
 	return ""
 }
@@ -73,10 +74,10 @@ func getZone(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	a.Lock()
 	defer a.Unlock()
 	name := strings.TrimSuffix(args.Str("name"), ".")
-	var zone *object
-	for _, z := range a.all(zoneType) {
+	var zone *store.Object
+	for _, z := range a.All(zoneType) {
 		private := len(z.Inputs.List("vpcs")) > 0
-		if (z.ID == args.Str("zoneId") || strings.TrimSuffix(z.str("name"), ".") == name) && private == args.Flag("privateZone") {
+		if (z.ID == args.Str("zoneId") || strings.TrimSuffix(z.Str("name"), ".") == name) && private == args.Flag("privateZone") {
 			if zone != nil {
 				return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched %q", name)
 			}
@@ -87,14 +88,14 @@ func getZone(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 		if name == "" || strings.HasSuffix(name, ".invalid") || args.Flag("privateZone") {
 			return nil, fmt.Errorf("no matching Route 53 Hosted Zone found for %q", name)
 		}
-		zone = &object{
+		zone = &store.Object{
 			Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: props.Map{"name": name},
 			State: props.Map{"before": true},
 		}
-		a.put(zone)
+		a.Put(zone)
 	}
 	return props.Map{
-		"id": zone.ID, "zoneId": zone.ID, "name": zone.str("name"), "privateZone": args.Flag("privateZone"), "comment": "",
+		"id": zone.ID, "zoneId": zone.ID, "name": zone.Str("name"), "privateZone": args.Flag("privateZone"), "comment": "",
 		"arn": "arn:aws:route53:::hostedzone/" + zone.ID, "nameServers": nameServers(nil), "resourceRecordSetCount": 2,
 		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "", "linkedServiceDescription": "",
 		"tags": map[string]any{}, "vpcId": "",

@@ -41,8 +41,8 @@ func spread(base netip.Addr, size int, who string, taken func(string) bool) stri
 
 func (a *awsAccount) inUse(typ, field string) func(string) bool {
 	used := map[string]bool{}
-	for _, o := range a.all(typ) {
-		used[o.str(field)] = true
+	for _, o := range a.All(typ) {
+		used[o.Str(field)] = true
 	}
 	return func(text string) bool { return used[text] }
 }
@@ -51,8 +51,8 @@ func drawPrivateIP(c *awsCall) any {
 	if ip := c.inputs.Str("privateIp"); ip != "" {
 		return ip
 	}
-	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
-	p, err := cidr(subnet.str("cidrBlock"))
+	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
+	p, err := cidr(subnet.Str("cidrBlock"))
 	if err != nil {
 		return ""
 	}
@@ -68,7 +68,7 @@ func drawPrivateIP(c *awsCall) any {
 var benchmarkRange = netip.MustParseAddr("198.18.0.1")
 
 func drawPublicIP(c *awsCall) any {
-	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
+	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
 	wanted := subnet.Inputs.Flag("mapPublicIpOnLaunch")
 	if c.inputs.Has("associatePublicIpAddress") {
 		wanted = c.inputs.Flag("associatePublicIpAddress")
@@ -84,7 +84,7 @@ func drawElasticIP(c *awsCall) any {
 }
 
 func zoneOfInstance(c *awsCall) any {
-	return c.find(subnetType, c.inputs.Str("subnetId")).str("availabilityZone")
+	return c.Find(subnetType, c.inputs.Str("subnetId")).Str("availabilityZone")
 }
 
 func privateDNS(c *awsCall) any {
@@ -93,7 +93,7 @@ func privateDNS(c *awsCall) any {
 }
 
 func addressOfAssociation(c *awsCall) any {
-	return c.find(eipType, c.inputs.Str("allocationId")).str("publicIp")
+	return c.Find(eipType, c.inputs.Str("allocationId")).Str("publicIp")
 }
 
 // hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
@@ -144,7 +144,7 @@ func nameServers(c *awsCall) any {
 }
 
 func recordName(c *awsCall) any {
-	return recordIn(c.find(zoneType, c.inputs.Str("zoneId")), c.inputs.Str("name"))
+	return recordIn(c.Find(zoneType, c.inputs.Str("zoneId")), c.inputs.Str("name"))
 }
 
 // validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.

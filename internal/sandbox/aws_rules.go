@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // The checks of each type beyond references. Each error begins with AWS's error code.
@@ -40,20 +42,20 @@ func checkSubnet(c *awsCall) error {
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
-	vpc := c.find(vpcType, c.inputs.Str("vpcId"))
-	whole, err := cidr(vpc.str("cidrBlock"))
+	vpc := c.Find(vpcType, c.inputs.Str("vpcId"))
+	whole, err := cidr(vpc.Str("cidrBlock"))
 	if err != nil {
 		return err
 	}
 	if own.Bits() < whole.Bits() || !whole.Contains(own.Addr()) || own.Bits() > 28 {
 		return fmt.Errorf("InvalidSubnet.Range: the CIDR %s is not inside that of its VPC, %s", own, whole)
 	}
-	for _, other := range c.all(subnetType) {
+	for _, other := range c.All(subnetType) {
 		if other.Inputs.Str("vpcId") != vpc.ID || (c.object != nil && c.object.ID == other.ID) {
 			continue
 		}
-		if p, err := cidr(other.str("cidrBlock")); err == nil && p.Overlaps(own) {
-			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.title())
+		if p, err := cidr(other.Str("cidrBlock")); err == nil && p.Overlaps(own) {
+			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.Title())
 		}
 	}
 	if zone := c.inputs.Str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
@@ -63,7 +65,7 @@ func checkSubnet(c *awsCall) error {
 }
 
 func checkGateway(c *awsCall) error {
-	for _, other := range c.all(gatewayType) {
+	for _, other := range c.All(gatewayType) {
 		if c.object != nil && c.object.ID == other.ID {
 			continue
 		}
@@ -76,33 +78,33 @@ func checkGateway(c *awsCall) error {
 
 func noPublicAddresses(c *awsCall) error {
 	vpc := c.object.Inputs.Str("vpcId")
-	for _, o := range c.where(func(o *object) bool {
-		return o.Type == instanceType && o.str("publicIp") != "" || o.Type == eipAssociationType || o.Type == loadBalancerType
+	for _, o := range c.Where(func(o *store.Object) bool {
+		return o.Type == instanceType && o.Str("publicIp") != "" || o.Type == eipAssociationType || o.Type == loadBalancerType
 	}) {
 		if c.vpcOf(o) == vpc {
-			return fmt.Errorf("DependencyViolation: the network %s has some mapped public address(es): %s", vpc, o.title())
+			return fmt.Errorf("DependencyViolation: the network %s has some mapped public address(es): %s", vpc, o.Title())
 		}
 	}
 	return nil
 }
 
 // vpcOf returns the id of the VPC of an object, or "" when it is not in a VPC.
-func (a *awsAccount) vpcOf(o *object) string {
+func (a *awsAccount) vpcOf(o *store.Object) string {
 	switch o.Type {
 	case vpcType:
 		return o.ID
 	case eipAssociationType:
-		if i := a.find(instanceType, o.Inputs.Str("instanceId")); i != nil {
+		if i := a.Find(instanceType, o.Inputs.Str("instanceId")); i != nil {
 			return a.vpcOf(i)
 		}
 	case loadBalancerType:
 		for _, id := range o.Inputs.Strings("subnets") {
-			if s := a.find(subnetType, id); s != nil {
+			if s := a.Find(subnetType, id); s != nil {
 				return s.Inputs.Str("vpcId")
 			}
 		}
 	case instanceType:
-		if s := a.find(subnetType, o.Inputs.Str("subnetId")); s != nil {
+		if s := a.Find(subnetType, o.Inputs.Str("subnetId")); s != nil {
 			return s.Inputs.Str("vpcId")
 		}
 	}
@@ -115,15 +117,15 @@ func checkRoute(c *awsCall) error {
 			return fmt.Errorf("InvalidParameterValue: destinationCidrBlock: %w", err)
 		}
 	}
-	gateway := c.find(gatewayType, c.inputs.Str("gatewayId"))
-	if table := c.find(routeTableType, c.inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
+	gateway := c.Find(gatewayType, c.inputs.Str("gatewayId"))
+	if table := c.Find(routeTableType, c.inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, gateway.ID)
 	}
 	return nil
 }
 
 func checkRouteTableAssociation(c *awsCall) error {
-	subnet, table := c.find(subnetType, c.inputs.Str("subnetId")), c.find(routeTableType, c.inputs.Str("routeTableId"))
+	subnet, table := c.Find(subnetType, c.inputs.Str("subnetId")), c.Find(routeTableType, c.inputs.Str("routeTableId"))
 	if subnet != nil && subnet.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, subnet.ID)
 	}
@@ -135,7 +137,7 @@ func checkEndpoint(c *awsCall) error {
 		return fmt.Errorf("InvalidServiceName: the endpoint service %s does not exist in %s", name, c.region())
 	}
 	for _, id := range c.inputs.Strings("routeTableIds") {
-		if table := c.find(routeTableType, id); table.Inputs.Str("vpcId") != c.inputs.Str("vpcId") {
+		if table := c.Find(routeTableType, id); table.Inputs.Str("vpcId") != c.inputs.Str("vpcId") {
 			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.inputs.Str("vpcId"))
 		}
 	}
@@ -159,9 +161,9 @@ func checkGroup(c *awsCall) error {
 
 // groupUnreferenced is the DependencyViolation that a rule in another group causes.
 func groupUnreferenced(c *awsCall) error {
-	for _, rule := range c.where(func(o *object) bool { return o.Type == ingressRuleType || o.Type == egressRuleType }) {
+	for _, rule := range c.Where(func(o *store.Object) bool { return o.Type == ingressRuleType || o.Type == egressRuleType }) {
 		if rule.Inputs.Str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.Str("securityGroupId") != c.object.ID {
-			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.title(), rule.Inputs.Str("securityGroupId"))
+			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.Title(), rule.Inputs.Str("securityGroupId"))
 		}
 	}
 	return nil
@@ -199,7 +201,7 @@ func checkGroupRule(c *awsCall) error {
 		}
 	}
 	for _, key := range []string{"referencedSecurityGroupId", "securityGroupId"} {
-		if id := c.inputs.Str(key); id != "" && c.find(groupType, id) == nil {
+		if id := c.inputs.Str(key); id != "" && c.Find(groupType, id) == nil {
 			return fmt.Errorf("InvalidGroup.NotFound: the security group %s does not exist", id)
 		}
 	}
@@ -226,17 +228,17 @@ func checkInstance(c *awsCall) error {
 	if !machineType.MatchString(c.inputs.Str("instanceType")) {
 		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.inputs.Str("instanceType"))
 	}
-	subnet := c.find(subnetType, c.inputs.Str("subnetId"))
+	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("MissingParameter: subnetId: this account has no default VPC")
 	}
 	tagged := 0
 	for _, id := range c.inputs.Strings("vpcSecurityGroupIds") {
-		group := c.find(groupType, id)
+		group := c.Find(groupType, id)
 		if group.Inputs.Str("vpcId") != subnet.Inputs.Str("vpcId") {
-			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.title())
+			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.Title())
 		}
-		tagged += len(clusterTags(group.tags()))
+		tagged += len(clusterTags(group.Tags()))
 	}
 	tags := allTags(c.request)
 	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
@@ -278,7 +280,7 @@ func endInstance(c *awsCall) {
 const elasticIPs = 5
 
 func checkEIP(c *awsCall) error {
-	if c.object == nil && len(c.all(eipType)) >= elasticIPs {
+	if c.object == nil && len(c.All(eipType)) >= elasticIPs {
 		return fmt.Errorf("AddressLimitExceeded: the account has %d Elastic IPs already", elasticIPs)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 var domainName = regexp.MustCompile(`^(\*\.|_)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})+\.?$`)
@@ -18,7 +19,7 @@ func checkZone(c *awsCall) error {
 	}
 	for _, v := range c.inputs.List("vpcs") {
 		vpc, _ := v.(map[string]any)
-		if c.find(vpcType, props.Map(vpc).Str("vpcId")) == nil {
+		if c.Find(vpcType, props.Map(vpc).Str("vpcId")) == nil {
 			return fmt.Errorf("InvalidVPCId: %s does not exist", props.Map(vpc).Str("vpcId"))
 		}
 	}
@@ -28,23 +29,23 @@ func checkZone(c *awsCall) error {
 func zoneEmpty(c *awsCall) error {
 	records := c.recordsIn(c.object.ID)
 	if len(records) > 0 && !c.object.Inputs.Flag("forceDestroy") {
-		return fmt.Errorf("HostedZoneNotEmpty: the zone still holds %s", records[0].title())
+		return fmt.Errorf("HostedZoneNotEmpty: the zone still holds %s", records[0].Title())
 	}
 	return nil
 }
 
 func zoneRecordsGone(c *awsCall) {
 	for _, o := range c.recordsIn(c.object.ID) {
-		c.remove(o)
+		c.Remove(o)
 	}
 }
 
-func (c *awsCall) recordsIn(zone string) []*object {
-	return c.where(func(o *object) bool { return o.Type == recordType && o.Inputs.Str("zoneId") == zone })
+func (c *awsCall) recordsIn(zone string) []*store.Object {
+	return c.Where(func(o *store.Object) bool { return o.Type == recordType && o.Inputs.Str("zoneId") == zone })
 }
 
 func checkRecord(c *awsCall) error {
-	zone := c.find(zoneType, c.inputs.Str("zoneId"))
+	zone := c.Find(zoneType, c.inputs.Str("zoneId"))
 	name := strings.TrimSuffix(c.inputs.Str("name"), ".")
 	if name == "" || strings.Contains(name, " ") {
 		return fmt.Errorf("InvalidChangeBatch: %q is not a record name", name)
@@ -77,8 +78,8 @@ func checkRecord(c *awsCall) error {
 }
 
 // recordIn is the full name of a record; Route53 appends the zone's name when it is not there.
-func recordIn(zone *object, name string) string {
-	name, apex := strings.TrimSuffix(name, "."), strings.TrimSuffix(zone.str("name"), ".")
+func recordIn(zone *store.Object, name string) string {
+	name, apex := strings.TrimSuffix(name, "."), strings.TrimSuffix(zone.Str("name"), ".")
 	if name == apex || strings.HasSuffix(name, "."+apex) {
 		return name
 	}
@@ -96,12 +97,12 @@ func checkCertificate(c *awsCall) error {
 
 // checkValidation finds the records that prove each name of the certificate.
 func checkValidation(c *awsCall) error {
-	cert := c.find(certificateType, c.inputs.Str("certificateArn"))
+	cert := c.Find(certificateType, c.inputs.Str("certificateArn"))
 	for _, v := range cert.State.List("domainValidationOptions") {
 		option := props.Map(v.(map[string]any))
 		proven := false
-		for _, r := range c.all(recordType) {
-			zone := c.find(zoneType, r.Inputs.Str("zoneId"))
+		for _, r := range c.All(recordType) {
+			zone := c.Find(zoneType, r.Inputs.Str("zoneId"))
 			proven = proven || zone != nil && recordIn(zone, r.Inputs.Str("name")) == strings.TrimSuffix(option.Str("resourceRecordName"), ".")
 		}
 		if !proven {
@@ -114,10 +115,10 @@ func checkValidation(c *awsCall) error {
 
 // certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know them.
 func certificateUnused(c *awsCall) error {
-	for _, lb := range c.all(loadBalancerType) {
+	for _, lb := range c.All(loadBalancerType) {
 		for _, arn := range lb.Inputs.Strings("certificateArns") {
 			if arn == c.object.ID {
-				return fmt.Errorf("ResourceInUseException: the certificate is in use by %s", lb.title())
+				return fmt.Errorf("ResourceInUseException: the certificate is in use by %s", lb.Title())
 			}
 		}
 	}

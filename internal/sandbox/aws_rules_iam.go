@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
@@ -49,11 +50,11 @@ func checkAttachment(c *awsCall) error {
 
 // roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
 func roleUnattached(c *awsCall) error {
-	for _, o := range c.where(func(o *object) bool {
+	for _, o := range c.Where(func(o *store.Object) bool {
 		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == profileType
 	}) {
-		if o.Inputs.Str("role") == c.object.str("name") {
-			return fmt.Errorf("DeleteConflict: must remove %s first", o.title())
+		if o.Inputs.Str("role") == c.object.Str("name") {
+			return fmt.Errorf("DeleteConflict: must remove %s first", o.Title())
 		}
 	}
 	return nil

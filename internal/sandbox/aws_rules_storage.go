@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 func checkJSON(field string) func(*awsCall) error {
@@ -24,7 +26,7 @@ func checkBucket(c *awsCall) error {
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
 		return fmt.Errorf("InvalidBucketName: %q", name)
 	}
-	for _, o := range c.all(bucketType) {
+	for _, o := range c.All(bucketType) {
 		if o.ID == name && (c.object == nil || o != c.object) {
 			return fmt.Errorf("BucketAlreadyOwnedByYou: %s", name)
 		}
@@ -43,12 +45,12 @@ func bucketEmpty(c *awsCall) error {
 // bucketObjectsGone removes the objects before the bucket, as forceDestroy does.
 func bucketObjectsGone(c *awsCall) {
 	for _, o := range c.objectsIn(c.object.ID) {
-		c.remove(o)
+		c.Remove(o)
 	}
 }
 
-func (c *awsCall) objectsIn(bucket string) []*object {
-	return c.where(func(o *object) bool {
+func (c *awsCall) objectsIn(bucket string) []*store.Object {
+	return c.Where(func(o *store.Object) bool {
 		return o.Type == bucketObjectType && o.Inputs.Str("bucket") == bucket
 	})
 }

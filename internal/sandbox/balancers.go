@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // balancers is the AWS Load Balancer Controller.
@@ -13,29 +14,29 @@ type balancers struct{ *kubeCluster }
 // reconcile does the work of the AWS Load Balancer Controller.
 func (b balancers) reconcile() {
 	used := map[string]bool{}
-	for _, o := range b.where(isBalanced) {
+	for _, o := range b.Where(isBalanced) {
 		if !o.State.Flag("deleting") {
 			used[b.balance(o)] = true
 		}
 	}
-	for _, lb := range b.all(loadBalancerType) {
+	for _, lb := range b.All(loadBalancerType) {
 		if used[lb.ID] {
 			continue
 		}
-		for _, o := range b.where(func(o *object) bool { return o.State.Str("madeFor") == lb.ID }) {
-			b.remove(o)
+		for _, o := range b.Where(func(o *store.Object) bool { return o.State.Str("madeFor") == lb.ID }) {
+			b.Remove(o)
 		}
-		b.remove(lb)
+		b.Remove(lb)
 	}
-	for _, o := range b.where(isBalanced) {
+	for _, o := range b.Where(isBalanced) {
 		if o.State.Flag("deleting") {
-			b.remove(o)
+			b.Remove(o)
 		}
 	}
 }
 
 // isBalanced reports whether an object gets a load balancer.
-func isBalanced(o *object) bool {
+func isBalanced(o *store.Object) bool {
 	return o.Type == "k8s/Ingress" || o.Type == "k8s/Service" && o.Inputs.Str("spec.type") == "LoadBalancer"
 }
 
@@ -43,7 +44,7 @@ const albAnnotation = "alb.ingress.kubernetes.io/"
 
 // balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless the annotation
 // names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
-func (b balancers) balance(o *object) string {
+func (b balancers) balance(o *store.Object) string {
 	annotations := o.Inputs.Object("metadata").Object("annotations")
 	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
 	name := strings.ReplaceAll(o.ID, "/", "-")
@@ -59,10 +60,10 @@ func (b balancers) balance(o *object) string {
 		return ""
 	}
 	id := "k8s-" + name
-	if b.find(loadBalancerType, id) == nil {
+	if b.Find(loadBalancerType, id) == nil {
 		in := props.Map{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
-		for _, s := range b.all(subnetType) {
-			if _, ok := s.tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.vpcOf(machine) {
+		for _, s := range b.All(subnetType) {
+			if _, ok := s.Tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.vpcOf(machine) {
 				in["subnets"] = append(in.List("subnets"), s.ID)
 			}
 		}
@@ -75,36 +76,36 @@ func (b balancers) balance(o *object) string {
 		if len(in.List("securityGroups")) == 0 {
 			in["securityGroups"] = []any{b.balancerGroup(id, b.vpcOf(machine), tags)}
 		}
-		region := strings.TrimRight(machine.str("availabilityZone"), "abcdef")
-		b.put(&object{Type: loadBalancerType, ID: id, Inputs: in, State: props.Map{
-			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.newID(loadBalancerType, id, 9), region),
+		region := strings.TrimRight(machine.Str("availabilityZone"), "abcdef")
+		b.Put(&store.Object{Type: loadBalancerType, ID: id, Inputs: in, State: props.Map{
+			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.NewID(loadBalancerType, id, 9), region),
 		}})
 	}
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
-	if b.find(targetGroupType, target) == nil {
-		b.put(&object{
+	if b.Find(targetGroupType, target) == nil {
+		b.Put(&store.Object{
 			Type: targetGroupType, ID: target, Inputs: props.Map{"vpcId": b.vpcOf(machine), "loadBalancer": id, "tags": tags},
 			State: props.Map{"madeFor": id},
 		})
 	}
-	hostname := b.find(loadBalancerType, id).str("dnsName")
+	hostname := b.Find(loadBalancerType, id).Str("dnsName")
 	if b.movesOthers(o) && !b.permits(machine, setRulePriorities) {
 		return id // the controller's work on the listener ends here (FailedDeployModel)
 	}
 	if o.State.Str("hostname") != hostname {
-		b.change(o, func(_, state props.Map) { state["hostname"] = hostname })
+		b.Change(o, func(_, state props.Map) { state["hostname"] = hostname })
 	}
 	return id
 }
 
 // movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules already. The
 // controller sorts by group.order, then by namespace and name, and has to give the others new priorities.
-func (b balancers) movesOthers(o *object) bool {
+func (b balancers) movesOthers(o *store.Object) bool {
 	group, order := b.groupOf(o)
 	if group == "" || o.State.Str("hostname") != "" {
 		return false
 	}
-	return len(b.where(func(other *object) bool {
+	return len(b.Where(func(other *store.Object) bool {
 		itsGroup, itsOrder := b.groupOf(other)
 		return isBalanced(other) && itsGroup == group && other.State.Str("hostname") != "" && order < itsOrder
 	})) > 0
@@ -112,13 +113,13 @@ func (b balancers) movesOthers(o *object) bool {
 
 // groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that sorts as its
 // place in it.
-func (b balancers) groupOf(o *object) (group, order string) {
+func (b balancers) groupOf(o *store.Object) (group, order string) {
 	note := func(key string) string {
 		s, _ := o.Inputs.Object("metadata").Object("annotations")[albAnnotation+key].(string)
 		return s
 	}
 	group = note("group.name")
-	for _, params := range b.all("k8s/IngressClassParams") {
+	for _, params := range b.All("k8s/IngressClassParams") {
 		if group == "" && params.Inputs.Str("metadata.name") == o.Inputs.Str("spec.ingressClassName") {
 			group = params.Inputs.Str("spec.group.name")
 		}
@@ -128,14 +129,14 @@ func (b balancers) groupOf(o *object) (group, order string) {
 
 // balancerGroup creates the security group that the controller creates when no annotation names one.
 func (b balancers) balancerGroup(lb, vpc string, tags map[string]any) string {
-	id := "sg-" + b.newID(groupType, lb, 17)
-	b.put(&object{
+	id := "sg-" + b.NewID(groupType, lb, 17)
+	b.Put(&store.Object{
 		Type: groupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags}, State: props.Map{"madeFor": lb},
 	})
-	for _, g := range b.all(groupType) {
-		if g.Inputs.Str("vpcId") == vpc && len(clusterTags(g.tags())) > 0 {
-			b.put(&object{
-				Type: ingressRuleType, ID: "sgr-" + b.newID(ingressRuleType, lb, 17), State: props.Map{"madeFor": lb},
+	for _, g := range b.All(groupType) {
+		if g.Inputs.Str("vpcId") == vpc && len(clusterTags(g.Tags())) > 0 {
+			b.Put(&store.Object{
+				Type: ingressRuleType, ID: "sgr-" + b.NewID(ingressRuleType, lb, 17), State: props.Map{"madeFor": lb},
 				Inputs: props.Map{
 					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
 				},

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // chart is the model of a Helm chart. A chart that is not in the table has pods only.
@@ -108,12 +110,12 @@ var charts = map[string]chart{
 var prometheusKinds = []string{"ServiceMonitor", "PodMonitor", "PrometheusRule", "Prometheus", "Alertmanager", "Probe", "AlertmanagerConfig"}
 
 // chartOf is the chart's name without repository: the last part of an oci:// reference or of a path.
-func chartOf(release *object) string {
+func chartOf(release *store.Object) string {
 	return strings.TrimSuffix(path.Base(release.Inputs.Str("chart")), ".tgz")
 }
 
 // claimsOf are the claims that a release makes with its values.
-func claimsOf(release *object) []claim {
+func claimsOf(release *store.Object) []claim {
 	var out []claim
 	for _, c := range charts[chartOf(release)].claims {
 		switch v := release.Inputs.Object("values").At(c.when).(type) {
@@ -131,7 +133,7 @@ func claimsOf(release *object) []claim {
 }
 
 // goesWith reports whether uninstalling the release removes the claim.
-func (c claim) goesWith(release *object) bool {
+func (c claim) goesWith(release *store.Object) bool {
 	if c.owned {
 		return true
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // The model of the cluster, as far as it affects the account: nodes, objects, and controllers that work while their pods
@@ -23,12 +25,12 @@ const (
 type kubeCluster struct{ *awsAccount }
 
 // api returns the control-plane machine when the API answers.
-func (c *kubeCluster) api() (*object, error) {
-	cluster := c.find(clusterType, "cluster")
+func (c *kubeCluster) api() (*store.Object, error) {
+	cluster := c.Find(clusterType, "cluster")
 	if cluster == nil {
 		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
 	}
-	machine := c.find(instanceType, cluster.str("controlPlane"))
+	machine := c.Find(instanceType, cluster.Str("controlPlane"))
 	if machine == nil {
 		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is gone")
 	}
@@ -42,35 +44,35 @@ func (c *kubeCluster) api() (*object, error) {
 }
 
 // kube finds an object of the cluster.
-func (c *kubeCluster) kube(kind, namespace, name string) *object {
-	return c.find("k8s/"+kind, namespace+"/"+name)
+func (c *kubeCluster) kube(kind, namespace, name string) *store.Object {
+	return c.Find("k8s/"+kind, namespace+"/"+name)
 }
 
 // instanceTerminated removes what ends with a machine: its disk and, for the control plane, the cluster.
-func (c *kubeCluster) instanceTerminated(instance *object) {
-	if o := c.find(hostType, instance.ID); o != nil {
-		c.remove(o)
+func (c *kubeCluster) instanceTerminated(instance *store.Object) {
+	if o := c.Find(hostType, instance.ID); o != nil {
+		c.Remove(o)
 	}
-	cluster := c.find(clusterType, "cluster")
+	cluster := c.Find(clusterType, "cluster")
 	switch {
 	case cluster == nil:
 		// On a backend the cluster is real: a snapshot restores its objects while another machine is left.
-		if len(c.where(func(o *object) bool { return o.Type == instanceType && o.ID != instance.ID })) > 0 {
+		if len(c.Where(func(o *store.Object) bool { return o.Type == instanceType && o.ID != instance.ID })) > 0 {
 			return
 		}
-	case cluster.str("controlPlane") != instance.ID:
+	case cluster.Str("controlPlane") != instance.ID:
 		return
 	default:
-		c.remove(cluster)
+		c.Remove(cluster)
 	}
-	for _, o := range c.where(func(o *object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
-		c.remove(o)
+	for _, o := range c.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
+		c.Remove(o)
 	}
 }
 
 // release returns an installed release of a chart, or nil.
-func (c *kubeCluster) release(chart string) *object {
-	for _, r := range c.all("k8s/" + releaseKind) {
+func (c *kubeCluster) release(chart string) *store.Object {
+	for _, r := range c.All("k8s/" + releaseKind) {
 		if chartOf(r) == chart {
 			return r
 		}
@@ -109,7 +111,7 @@ func (c *kubeCluster) notReady(name string) string {
 	if node == nil {
 		return "it did not join"
 	}
-	machine := c.find(instanceType, node.str("instance"))
+	machine := c.Find(instanceType, node.Str("instance"))
 	if machine == nil {
 		return "its instance is gone"
 	}
@@ -119,8 +121,8 @@ func (c *kubeCluster) notReady(name string) string {
 	if c.release(calicoChart) == nil && c.ownNetwork() {
 		return "container runtime network not ready: cni plugin not initialized"
 	}
-	for _, other := range c.all("k8s/Node") {
-		peer := c.find(instanceType, other.str("instance"))
+	for _, other := range c.All("k8s/Node") {
+		peer := c.Find(instanceType, other.Str("instance"))
 		if peer == nil || peer.ID == machine.ID {
 			continue
 		}
@@ -140,8 +142,8 @@ func (c *kubeCluster) ownNetwork() bool { return c.release("crd.projectcalico.or
 // schedulable returns the reason why no pod can run, or nil.
 func (c *kubeCluster) schedulable() error {
 	var reasons []string
-	for _, node := range c.all("k8s/Node") {
-		name := node.str("name")
+	for _, node := range c.All("k8s/Node") {
+		name := node.Str("name")
 		why := c.notReady(name)
 		if why == "" && node.State.Flag("unconfigured") {
 			why = "taint kubeadm-aws/unconfigured"
@@ -160,20 +162,20 @@ func (c *kubeCluster) reconcile() {
 		reconcileApplications(c)
 	}
 	if c.alive(rabbitChart) == nil {
-		for _, cr := range c.all("k8s/RabbitmqCluster") {
+		for _, cr := range c.All("k8s/RabbitmqCluster") {
 			if cr.State.Flag("deleting") {
 				c.removeWithClaims(cr)
 			} else {
-				volumes{c}.claim(cr, "persistence-"+cr.str("metadata.name")+"-server-0", cr.str("spec.persistence.storageClassName"), true)
+				volumes{c}.claim(cr, "persistence-"+cr.Str("metadata.name")+"-server-0", cr.Str("spec.persistence.storageClassName"), true)
 			}
 		}
 	}
 	if c.alive(postgresChart) == nil {
-		for _, cr := range c.all("k8s/Cluster") {
-			volumes{c}.claim(cr, cr.str("metadata.name")+"-1", cr.str("spec.storage.storageClass"), true)
+		for _, cr := range c.All("k8s/Cluster") {
+			volumes{c}.claim(cr, cr.Str("metadata.name")+"-1", cr.Str("spec.storage.storageClass"), true)
 		}
-		for _, o := range c.where(func(o *object) bool { return o.State.Flag("deleting") && c.finalizer(o) == postgresChart }) {
-			c.remove(o)
+		for _, o := range c.Where(func(o *store.Object) bool { return o.State.Flag("deleting") && c.finalizer(o) == postgresChart }) {
+			c.Remove(o)
 		}
 	}
 	if c.alive(csiChart) == nil {
@@ -184,15 +186,15 @@ func (c *kubeCluster) reconcile() {
 	}
 }
 
-func (c *kubeCluster) ownedBy(owner *object) []*object {
-	return c.where(func(o *object) bool { return o.State.Str("owner") == objectKey(owner.Type, owner.ID) })
+func (c *kubeCluster) ownedBy(owner *store.Object) []*store.Object {
+	return c.Where(func(o *store.Object) bool { return o.State.Str("owner") == store.Key(owner.Type, owner.ID) })
 }
 
 // clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.
 func (c *kubeCluster) clusterName() string {
-	if cluster := c.find(clusterType, "cluster"); cluster != nil {
-		if machine := c.find(instanceType, cluster.str("controlPlane")); machine != nil {
-			for _, key := range clusterTags(machine.tags()) {
+	if cluster := c.Find(clusterType, "cluster"); cluster != nil {
+		if machine := c.Find(instanceType, cluster.Str("controlPlane")); machine != nil {
+			for _, key := range clusterTags(machine.Tags()) {
 				return strings.TrimPrefix(key, clusterTag)
 			}
 		}

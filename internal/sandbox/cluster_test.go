@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // testCluster is a cluster of one control plane, with every controller that removes finalizers or cleans up in AWS.
@@ -22,21 +23,21 @@ func newTestCluster(t *testing.T) testCluster {
 	c := newClient(t)
 	n := c.network()
 	c.configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
-	u := testCluster{c, c.s.Cluster.kubeCluster}
-	u.put(&object{
+	u := testCluster{c, c.s.Cluster.cluster}
+	u.Put(&store.Object{
 		Type: instanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: props.Map{
 			"subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id}, "iamInstanceProfile": "profile",
 			"tags": map[string]any{clusterTag + "dev": "owned"},
 		},
 	})
-	u.put(&object{Type: profileType, ID: "profile", Inputs: props.Map{"name": "profile", "role": "role"}})
-	u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
+	u.Put(&store.Object{Type: profileType, ID: "profile", Inputs: props.Map{"name": "profile", "role": "role"}})
+	u.Put(&store.Object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
 		"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]}]}`,
 	}})
-	u.put(&object{Type: clusterType, ID: "cluster", State: props.Map{"controlPlane": controlPlane}})
+	u.Put(&store.Object{Type: clusterType, ID: "cluster", State: props.Map{"controlPlane": controlPlane}})
 	for _, chart := range []string{csiChart, loadBalancerChart, rabbitChart, postgresChart, argoChart, "cert-manager", "metrics-server"} {
-		u.put(&object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: props.Map{"chart": chart}, State: props.Map{}})
+		u.Put(&store.Object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: props.Map{"chart": chart}, State: props.Map{}})
 	}
 	u.class("gp3", true, reclaim)
 	return u
@@ -47,13 +48,13 @@ func (u testCluster) class(name string, isDefault bool, policy string) {
 	if isDefault {
 		annotations["storageclass.kubernetes.io/is-default-class"] = "true"
 	}
-	u.put(&object{Type: "k8s/StorageClass", ID: "/" + name, Inputs: props.Map{
+	u.Put(&store.Object{Type: "k8s/StorageClass", ID: "/" + name, Inputs: props.Map{
 		"metadata": map[string]any{"name": name, "annotations": annotations}, "reclaimPolicy": policy,
 	}, State: props.Map{}})
 }
 
 // has makes an object as a user would, with the finalizers that are named.
-func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *object {
+func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *store.Object {
 	u.t.Helper()
 	namespace, name, _ := strings.Cut(id, "/")
 	in = maps.Clone(in)
@@ -64,7 +65,7 @@ func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *obje
 	if err := u.s.Cluster.kubectl(kind, namespace, name, in, ""); err != nil {
 		u.t.Fatal(err)
 	}
-	return u.find("k8s/"+kind, id)
+	return u.Find("k8s/"+kind, id)
 }
 
 func (u testCluster) kill(charts ...string) {
@@ -95,13 +96,13 @@ func (u testCluster) left(kinds ...string) []string {
 			list = []string{"k8s/" + kind}
 		}
 		for _, typ := range list {
-			for range u.all(typ) {
+			for range u.All(typ) {
 				out = append(out, kind)
 			}
 		}
 	}
 	// Groups and rules that a controller made have no URN.
-	for range u.where(func(o *object) bool { return o.URN == "" && (o.Type == groupType || o.Type == ingressRuleType) }) {
+	for range u.Where(func(o *store.Object) bool { return o.URN == "" && (o.Type == groupType || o.Type == ingressRuleType) }) {
 		if slices.Contains(kinds, "balancer") {
 			out = append(out, "balancer")
 		}

@@ -5,18 +5,19 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awsConsole makes the changes that people, controllers and AWS itself make in the account, outside Pulumi, and answers
 // what a client of AWS can ask. The changes act on the simulation only, not on a Backend.
 type awsConsole struct {
-	*awsAccount
+	account *awsAccount
 	backend Backend
 }
 
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
 func (u awsConsole) TerminateInstance(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *object) error {
+	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
 		c := &awsCall{awsAccount: a, request: &request{}, object: machine}
 		c.dissolve(awsTypes[instanceType])
 		return nil
@@ -24,8 +25,8 @@ func (u awsConsole) TerminateInstance(name string) error {
 }
 
 // onMachine does something to an instance, by its Name tag or the name of its node.
-func (u awsConsole) onMachine(name string, do func(a *awsAccount, machine *object) error) error {
-	a := u.awsAccount
+func (u awsConsole) onMachine(name string, do func(a *awsAccount, machine *store.Object) error) error {
+	a := u.account
 	a.Lock()
 	defer a.Unlock()
 	machine := a.machineNamed(name)
@@ -37,10 +38,10 @@ func (u awsConsole) onMachine(name string, do func(a *awsAccount, machine *objec
 
 // DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its node.
 func (u awsConsole) DisassociateAddress(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *object) error {
-		for _, o := range a.all(eipAssociationType) {
+	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
+		for _, o := range a.All(eipAssociationType) {
 			if o.Inputs.Str("instanceId") == machine.ID {
-				a.remove(o)
+				a.Remove(o)
 				return nil
 			}
 		}
@@ -49,9 +50,9 @@ func (u awsConsole) DisassociateAddress(name string) error {
 }
 
 // machineNamed finds an instance by its Name tag or by its logical name, which is the name of its node.
-func (a *awsAccount) machineNamed(name string) *object {
-	for _, i := range a.all(instanceType) {
-		if i.tags()["Name"] == name || strings.HasSuffix(i.URN, "::"+name) {
+func (a *awsAccount) machineNamed(name string) *store.Object {
+	for _, i := range a.All(instanceType) {
+		if i.Tags()["Name"] == name || strings.HasSuffix(i.URN, "::"+name) {
 			return i
 		}
 	}
@@ -60,42 +61,42 @@ func (a *awsAccount) machineNamed(name string) *object {
 
 // PutObject stores an object in a bucket, as the backup timer does.
 func (u awsConsole) PutObject(bucket, key string) error {
-	a := u.awsAccount
+	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	if a.find(bucketType, bucket) == nil {
+	if a.Find(bucketType, bucket) == nil {
 		return fmt.Errorf("a bucket %s: %w", bucket, errNotThere)
 	}
-	a.put(&object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: props.Map{"bucket": bucket, "key": key}, State: props.Map{}})
+	a.Put(&store.Object{Type: bucketObjectType, ID: bucket + "/" + key, Inputs: props.Map{"bucket": bucket, "key": key}, State: props.Map{}})
 	return nil
 }
 
 // PushImage stores an image in an ECR repository.
 func (u awsConsole) PushImage(repository string) error {
-	u.Lock()
-	defer u.Unlock()
-	found := u.find(repositoryType, repository)
+	u.account.Lock()
+	defer u.account.Unlock()
+	found := u.account.Find(repositoryType, repository)
 	if found == nil {
 		return fmt.Errorf("a repository %s: %w", repository, errNotThere)
 	}
-	u.change(found, func(_, state props.Map) { state["images"] = state.Number("images") + 1 })
+	u.account.Change(found, func(_, state props.Map) { state["images"] = state.Number("images") + 1 })
 	return nil
 }
 
 // PublishImages makes the vendors' public parameters return newer machine images.
 func (u awsConsole) PublishImages(generation string) {
-	u.Lock()
-	defer u.Unlock()
-	u.put(&object{Type: "host/images", ID: "generation", State: props.Map{"value": generation}})
+	u.account.Lock()
+	defer u.account.Unlock()
+	u.account.Put(&store.Object{Type: "host/images", ID: "generation", State: props.Map{"value": generation}})
 }
 
 // CreateNamesake makes a VPC with a machine of another cluster that has the same name. It is not among the leftovers.
 func (u awsConsole) CreateNamesake(cluster, vpc, instance string) {
-	u.Lock()
-	defer u.Unlock()
+	u.account.Lock()
+	defer u.account.Unlock()
 	before := props.Map{"before": true}
 	tags := map[string]any{clusterTag + cluster: "owned"}
-	u.put(&object{Type: vpcType, ID: vpc, Inputs: props.Map{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
-	u.put(&object{Type: subnetType, ID: "subnet-of-" + vpc, Inputs: props.Map{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
-	u.put(&object{Type: instanceType, ID: instance, Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
+	u.account.Put(&store.Object{Type: vpcType, ID: vpc, Inputs: props.Map{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
+	u.account.Put(&store.Object{Type: subnetType, ID: "subnet-of-" + vpc, Inputs: props.Map{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
+	u.account.Put(&store.Object{Type: instanceType, ID: instance, Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 var (
@@ -41,7 +42,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			if c.dead != "" {
 				u.kill(c.dead)
 			}
-			err := u.kubeDelete(u.find(o.Type, o.ID))
+			err := u.kubeDelete(u.Find(o.Type, o.ID))
 			if c.wait != "" {
 				wantError(t, err, c.wait)
 			} else if err != nil {
@@ -83,7 +84,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
 			app := u.has("Application", "argocd/shop", props.Map{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
-			if err := u.s.Cluster.kubectl("Ingress", "shop", "web", alb, objectKey(app.Type, app.ID)); err != nil {
+			if err := u.s.Cluster.kubectl("Ingress", "shop", "web", alb, store.Key(app.Type, app.ID)); err != nil {
 				t.Fatal(err)
 			}
 			if c.dead {
@@ -103,7 +104,7 @@ func TestAnApplicationRestoresItsIngress(t *testing.T) {
 	if err := u.s.Cluster.ApplyIngressByArgo("shop", "web"); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.kubeDelete(u.find("k8s/Ingress", "shop/web")); err != nil {
+	if err := u.kubeDelete(u.Find("k8s/Ingress", "shop/web")); err != nil {
 		t.Fatal(err)
 	}
 	u.reconcile() // Argo CD looks again
@@ -181,7 +182,7 @@ func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 	u := newTestCluster(t)
 	u.kill(rabbitChart)
 	wantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
-	u.change(u.release(rabbitChart), func(in, _ props.Map) {
+	u.Change(u.release(rabbitChart), func(in, _ props.Map) {
 		in["values"] = map[string]any{"clusterOperator": map[string]any{"webhook": map[string]any{"enabled": false}}}
 	})
 	if err := u.admit("RabbitmqCluster"); err != nil {
@@ -218,7 +219,7 @@ func TestAnObjectThatExists(t *testing.T) {
 // A chart that is installed without its definitions leaves them to the program.
 func TestAChartWithoutItsDefinitions(t *testing.T) {
 	u := newTestCluster(t)
-	u.change(u.release(rabbitChart), func(in, _ props.Map) { in["skipCrds"] = true })
+	u.Change(u.release(rabbitChart), func(in, _ props.Map) { in["skipCrds"] = true })
 	wantError(t, u.defined("RabbitmqCluster"), "installed without its definitions")
 	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", props.Map{
 		"metadata": map[string]any{"name": "rabbitmqclusters.rabbitmq.com"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // What others change in the account behind the program's back. A read shows it as the real provider does: from what exists,
@@ -14,12 +15,12 @@ import (
 // ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
 // named by its type and its logical name.
 func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
-	a := u.awsAccount
+	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	for _, o := range a.all(typ) {
+	for _, o := range a.All(typ) {
 		if strings.HasSuffix(o.URN, "::"+name) {
-			a.change(o, func(inputs, state props.Map) {
+			a.Change(o, func(inputs, state props.Map) {
 				inputs[property] = value
 				changed := maps.Clone(state.Object(drifted))
 				if changed == nil {
@@ -40,7 +41,7 @@ const drifted = "changedByOthers"
 // asFound are the inputs that differ in the account from those that the program gave.
 func (c *awsCall) asFound() props.Map {
 	found := maps.Clone(c.object.State.Object(drifted))
-	if c.typ == instanceType && isStopped(c.object) && c.object.str("publicIp") == "" {
+	if c.typ == instanceType && isStopped(c.object) && c.object.Str("publicIp") == "" {
 		if found == nil {
 			found = props.Map{}
 		}
@@ -53,15 +54,15 @@ func (c *awsCall) asFound() props.Map {
 // GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an interface in
 // every subnet, and a security group.
 func (u awsConsole) GuardDutyEndpoint(vpc string) error {
-	a := u.awsAccount
+	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	if a.find(vpcType, vpc) == nil {
+	if a.Find(vpcType, vpc) == nil {
 		return fmt.Errorf("a VPC %s: %w", vpc, errNotThere)
 	}
 	tags := map[string]any{"GuardDutyManaged": "true"}
-	group := "sg-" + a.newID(groupType, "guardduty", 17)
-	a.put(&object{Type: groupType, ID: group, State: props.Map{}, Inputs: props.Map{
+	group := "sg-" + a.NewID(groupType, "guardduty", 17)
+	a.Put(&store.Object{Type: groupType, ID: group, State: props.Map{}, Inputs: props.Map{
 		"vpcId": vpc, "name": "GuardDutyManagedSecurityGroup-" + vpc, "tags": tags,
 	}})
 	return a.foreignEndpoint(vpc, "guardduty-data", props.Map{"tags": tags, "securityGroupIds": []any{group}})
@@ -69,20 +70,20 @@ func (u awsConsole) GuardDutyEndpoint(vpc string) error {
 
 // ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
 func (u awsConsole) ForeignEndpoint(vpc, service string) error {
-	u.Lock()
-	defer u.Unlock()
-	return u.foreignEndpoint(vpc, service, props.Map{})
+	u.account.Lock()
+	defer u.account.Unlock()
+	return u.account.foreignEndpoint(vpc, service, props.Map{})
 }
 
 func (a *awsAccount) foreignEndpoint(vpc, service string, in props.Map) error {
 	var subnets []any
-	for _, subnet := range a.all(subnetType) {
+	for _, subnet := range a.All(subnetType) {
 		if subnet.Inputs.Str("vpcId") == vpc {
 			subnets = append(subnets, subnet.ID)
 		}
 	}
 	in["vpcId"], in["subnetIds"], in["vpcEndpointType"] = vpc, subnets, "Interface"
 	in["serviceName"] = "com.amazonaws.eu-central-1." + service
-	a.put(&object{Type: endpointType, ID: "vpce-" + a.newID(endpointType, service, 17), Inputs: in, State: props.Map{}})
+	a.Put(&store.Object{Type: endpointType, ID: "vpce-" + a.NewID(endpointType, service, 17), Inputs: in, State: props.Map{}})
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // oneRule is a security group that one office may reach.
@@ -155,7 +156,7 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
-			u.put(&object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
+			u.Put(&store.Object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
 				"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]` + condition.text + `}]}`,
 			}})
 			shared := props.Map{"spec": map[string]any{"ingressClassName": "alb"}}
@@ -168,10 +169,10 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if u.find("k8s/Ingress", "monitoring/grafana").str("hostname") == "" {
+			if u.Find("k8s/Ingress", "monitoring/grafana").Str("hostname") == "" {
 				t.Error("the first Ingress of the group has no address")
 			}
-			if got := u.find("k8s/Ingress", "apps/api").str("hostname") != ""; got != condition.served {
+			if got := u.Find("k8s/Ingress", "apps/api").Str("hostname") != ""; got != condition.served {
 				t.Errorf("the Ingress that sorts before it is served: %v, want %v", got, condition.served)
 			}
 		})

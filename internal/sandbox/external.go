@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // kubeAdmin makes the changes that users, GitOps and failures make in the cluster, outside Pulumi. They act on the
 // simulation only, not on a Backend.
-type kubeAdmin struct{ *kubeCluster }
+type kubeAdmin struct{ cluster *kubeCluster }
 
 // errNotThere is wrapped by the error of an action whose target does not exist.
 var errNotThere = errors.New("not there")
@@ -40,7 +41,7 @@ func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
 		"spec": map[string]any{"ingress": namespace + "/" + name},
 	}
 	if err := u.kubectl("Ingress", namespace, name, props.Map{"spec": map[string]any{"ingressClassName": "alb"}},
-		objectKey("k8s/Application", "argocd/"+name)); err != nil {
+		store.Key("k8s/Application", "argocd/"+name)); err != nil {
 		return err
 	}
 	return u.kubectl("Application", "argocd", name, app, "")
@@ -48,7 +49,7 @@ func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
 
 // kubectl applies one object as a user with a kubeconfig would.
 func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner string) error {
-	c := u.kubeCluster
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
 	if _, err := c.api(); err != nil {
@@ -58,7 +59,7 @@ func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner str
 		return err
 	}
 	if !c.namespaceExists(namespace) {
-		c.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}, State: props.Map{}})
+		c.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}, State: props.Map{}})
 	}
 	if !in.Has("metadata") {
 		in["metadata"] = map[string]any{"name": name, "namespace": namespace}
@@ -67,7 +68,7 @@ func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner str
 	if owner != "" {
 		state["owner"] = owner
 	}
-	c.put(&object{Type: "k8s/" + kind, ID: namespace + "/" + name, Inputs: in, State: state})
+	c.Put(&store.Object{Type: "k8s/" + kind, ID: namespace + "/" + name, Inputs: in, State: state})
 	c.reconcile()
 	return nil
 }
@@ -79,19 +80,19 @@ func (u kubeAdmin) KillController(chart string) error { return u.setRelease(char
 func (u kubeAdmin) ReviveController(chart string) error { return u.setRelease(chart, false) }
 
 func (u kubeAdmin) setRelease(chart string, dead bool) error {
-	return u.mark("a release of "+chart, func(c *kubeCluster) *object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
+	return u.mark("a release of "+chart, func(c *kubeCluster) *store.Object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
 }
 
 // mark changes the state of an object and reconciles.
-func (u kubeAdmin) mark(what string, find func(*kubeCluster) *object, edit func(state props.Map)) error {
-	c := u.kubeCluster
+func (u kubeAdmin) mark(what string, find func(*kubeCluster) *store.Object, edit func(state props.Map)) error {
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
 	found := find(c)
 	if found == nil {
 		return fmt.Errorf("%s: %w", what, errNotThere)
 	}
-	c.change(found, func(_, state props.Map) { edit(state) })
+	c.Change(found, func(_, state props.Map) { edit(state) })
 	c.reconcile()
 	return nil
 }
@@ -106,7 +107,7 @@ func (u kubeAdmin) CutUpgrade(chart string) error { return u.interrupt(chart, "p
 func (u kubeAdmin) CutUninstall(chart string) error { return u.interrupt(chart, "uninstalling") }
 
 func (u kubeAdmin) interrupt(chart, status string) error {
-	return u.mark("a release of "+chart, func(c *kubeCluster) *object { return c.release(chart) },
+	return u.mark("a release of "+chart, func(c *kubeCluster) *store.Object { return c.release(chart) },
 		func(state props.Map) { state["status"] = status })
 }
 
@@ -117,16 +118,16 @@ func (u kubeAdmin) KillAPI() error { return u.setAPI(true) }
 func (u kubeAdmin) ReviveAPI() error { return u.setAPI(false) }
 
 func (u kubeAdmin) setAPI(dead bool) error {
-	return u.mark("a cluster", func(c *kubeCluster) *object { return c.find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
+	return u.mark("a cluster", func(c *kubeCluster) *store.Object { return c.Find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
 }
 
 // DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
 // whether there was one.
 func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
-	c := u.kubeCluster
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
-	release := c.find("k8s/"+releaseKind, namespace+"/"+name)
+	release := c.Find("k8s/"+releaseKind, namespace+"/"+name)
 	if release == nil || release.State.Flag("recordless") {
 		return false
 	}
@@ -134,7 +135,7 @@ func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool
 	if pendingUpgrade && !pending {
 		return false
 	}
-	c.change(release, func(_, state props.Map) {
+	c.Change(release, func(_, state props.Map) {
 		delete(state, "status")
 		if !pendingUpgrade {
 			state["recordless"] = true
@@ -146,7 +147,7 @@ func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool
 // APIAnswers reports whether a client on the internet reaches the Kubernetes API at its Elastic IP. It is false
 // without a cluster.
 func (u kubeAdmin) APIAnswers() bool {
-	c := u.kubeCluster
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
 	machine, err := c.api()
@@ -158,14 +159,14 @@ func (u kubeAdmin) APIAnswers() bool {
 
 // APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server does not.
 func (u kubeAdmin) APIRefuses() bool {
-	c := u.kubeCluster
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
-	cluster := c.find(clusterType, "cluster")
+	cluster := c.Find(clusterType, "cluster")
 	if cluster == nil {
 		return false
 	}
-	machine := c.find(instanceType, cluster.str("controlPlane"))
+	machine := c.Find(instanceType, cluster.Str("controlPlane"))
 	return machine != nil && !isStopped(machine) && c.hasElasticIP(machine) && c.reachableFromOutside(machine, 6443) == nil &&
 		cluster.State.Flag("dead")
 }
@@ -173,16 +174,16 @@ func (u kubeAdmin) APIRefuses() bool {
 // NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is
 // stopped". Nil when the API does not answer.
 func (u kubeAdmin) NotReady() []string {
-	c := u.kubeCluster
+	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
 	if _, err := c.api(); err != nil {
 		return nil
 	}
 	var all []string
-	for _, node := range c.all("k8s/Node") {
-		if why := c.notReady(node.str("name")); why != "" {
-			all = append(all, node.str("name")+" is not Ready: "+why)
+	for _, node := range c.All("k8s/Node") {
+		if why := c.notReady(node.Str("name")); why != "" {
+			all = append(all, node.Str("name")+" is not Ready: "+why)
 		}
 	}
 	return all

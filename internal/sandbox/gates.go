@@ -3,6 +3,8 @@ package sandbox
 import (
 	"fmt"
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // The release gates: steps whose delete removes what users and GitOps created, while the controller that cleans up in AWS
@@ -49,7 +51,7 @@ func (s *step) release() (string, error) {
 	}
 	switch subject := s.env["RELEASE"]; subject {
 	case "applications":
-		s.clear(func(o *object) bool { return o.Type == "k8s/Application" })
+		s.clear(func(o *store.Object) bool { return o.Type == "k8s/Application" })
 	case "load-balancers":
 		s.clear(isBalanced)
 	case "resources":
@@ -58,7 +60,7 @@ func (s *step) release() (string, error) {
 			if !known {
 				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to sandbox/gates.go", plural)
 			}
-			s.clear(func(o *object) bool { return o.Type == "k8s/"+kind })
+			s.clear(func(o *store.Object) bool { return o.Type == "k8s/"+kind })
 		}
 	case "volumes":
 		policy := reclaim
@@ -66,7 +68,7 @@ func (s *step) release() (string, error) {
 			policy = retain
 		}
 		volumes{s.kubeCluster}.setReclaimPolicy(policy, "")
-		s.clear(func(o *object) bool { return o.Type == "k8s/"+claimKind })
+		s.clear(func(o *store.Object) bool { return o.Type == "k8s/"+claimKind })
 	default:
 		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to sandbox/gates.go", subject)
 	}
@@ -81,9 +83,9 @@ var pluralKinds = map[string]string{
 }
 
 // clear deletes objects, by force where no controller answers.
-func (s *step) clear(match func(*object) bool) {
-	for _, o := range s.where(match) {
-		if s.find(o.Type, o.ID) == nil { // went with an owner
+func (s *step) clear(match func(*store.Object) bool) {
+	for _, o := range s.Where(match) {
+		if s.Find(o.Type, o.ID) == nil { // went with an owner
 			continue
 		}
 		if err := s.kubeDelete(o); err != nil {

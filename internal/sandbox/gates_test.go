@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 func (u testCluster) step(env map[string]string) *step {
@@ -118,7 +119,7 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 			u := newTestCluster(t)
 			u.class("slow", false, retain)
 			u.has(claimKind, "shop/data", nil)
-			owner := &object{Type: "k8s/ConfigMap", ID: "shop/it"}
+			owner := &store.Object{Type: "k8s/ConfigMap", ID: "shop/it"}
 			volumes{u.kubeCluster}.claim(owner, "archive", "slow", false)
 			u.reconcile()
 			for _, volumes := range c.hold {
@@ -131,14 +132,14 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, claim := range u.all("k8s/" + claimKind) {
+			for _, claim := range u.All("k8s/" + claimKind) {
 				if err := u.kubeDelete(claim); err != nil {
 					t.Fatal(err)
 				}
 			}
 			var kept []string
-			for _, volume := range u.all(volumeType) {
-				kept = append(kept, volume.tags()["kubernetes.io/created-for/pvc/name"])
+			for _, volume := range u.All(volumeType) {
+				kept = append(kept, volume.Tags()["kubernetes.io/created-for/pvc/name"])
 			}
 			slices.Sort(kept)
 			if !slices.Equal(kept, c.kept) {
@@ -174,7 +175,7 @@ func TestClaimsOfReleases(t *testing.T) {
 			u := newTestCluster(t)
 			u.class("gp3", true, c.policy)
 			release := u.make(releaseType, "valkey", c.in)
-			if got := len(u.all(volumeType)); got != 2 {
+			if got := len(u.All(volumeType)); got != 2 {
 				t.Fatalf("volumes: %d", got)
 			}
 			if err := u.client.delete(release); err != nil {

@@ -5,21 +5,22 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
 const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
 
 // permits reports whether the role of a machine allows an action.
-func (a *awsAccount) permits(machine *object, wanted string) bool {
+func (a *awsAccount) permits(machine *store.Object, wanted string) bool {
 	role := ""
-	for _, profile := range a.all(profileType) {
-		if profile.str("name") == machine.Inputs.Str("iamInstanceProfile") {
-			role = profile.str("role")
+	for _, profile := range a.All(profileType) {
+		if profile.Str("name") == machine.Inputs.Str("iamInstanceProfile") {
+			role = profile.Str("role")
 		}
 	}
 	var documents []string
-	for _, o := range a.where(func(o *object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
+	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
 		if role == "" || o.Inputs.Str("role") != role {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // stateRunning and stateStopped are states of an instance, in EC2's words. A terminated instance is not in the account.
@@ -15,29 +16,29 @@ const (
 // StopInstance stops an instance in the console, by its Name tag or the name of its node. Its disk stays. Its public
 // address goes, unless it is an Elastic IP.
 func (u awsConsole) StopInstance(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *object) error {
-		a.change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateStopped, "" })
+	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
+		a.Change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateStopped, "" })
 		return nil
 	})
 }
 
 // StartInstance undoes StopInstance. Without an Elastic IP the instance gets another public address.
 func (u awsConsole) StartInstance(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *object) error {
+	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
 		address := spread(benchmarkRange, 1<<16, machine.URN+" started", a.inUse(instanceType, "publicIp"))
-		a.change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateRunning, address })
+		a.Change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateRunning, address })
 		return nil
 	})
 }
 
 // InstanceStates are the states of instances by id. An id that the account does not have is absent.
 func (u awsConsole) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
-	a := u.awsAccount
+	a := u.account
 	states := map[string]string{}
 	a.Lock()
 	for _, id := range ids {
-		if o := a.find(instanceType, id); o != nil {
-			states[id] = o.str("instanceState")
+		if o := a.Find(instanceType, id); o != nil {
+			states[id] = o.Str("instanceState")
 		}
 	}
 	a.Unlock()
@@ -57,4 +58,4 @@ func (u awsConsole) InstanceStates(ctx context.Context, ids []string) (map[strin
 }
 
 // stopped reports whether an instance does not run.
-func isStopped(o *object) bool { return o.str("instanceState") == stateStopped }
+func isStopped(o *store.Object) bool { return o.Str("instanceState") == stateStopped }

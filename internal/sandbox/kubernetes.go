@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
@@ -145,7 +146,7 @@ func (p *kubernetesProvider) connect(r *request) error {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
 		if api.ID != machine.ID {
-			return fmt.Errorf("configured Kubernetes cluster is unreachable: %s is not the control plane", machine.title())
+			return fmt.Errorf("configured Kubernetes cluster is unreachable: %s is not the control plane", machine.Title())
 		}
 		return nil
 	}
@@ -188,7 +189,7 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 	}
 	next := *found
 	next.Inputs = r.stored
-	c.put(&next)
+	c.Put(&next)
 	c.reconcile()
 	return p.awaited(kindName, found.ID, r)
 }
@@ -239,20 +240,20 @@ func seen(r *request, outputs props.Map) answer {
 }
 
 // found is the object or release that a request is about.
-func (p *kubernetesProvider) found(r *request) *object {
+func (p *kubernetesProvider) found(r *request) *store.Object {
 	c := p.cluster
 	if r.typ == releaseType {
-		release := c.find("k8s/"+releaseKind, r.id)
+		release := c.Find("k8s/"+releaseKind, r.id)
 		if release != nil && release.State.Flag("recordless") {
 			return nil
 		}
 		return release
 	}
 	_, kindName, _ := objectToken(r.typ)
-	if o := c.find("k8s/"+kindName, r.id); o != nil {
+	if o := c.Find("k8s/"+kindName, r.id); o != nil {
 		return o
 	}
-	return c.find("k8s/"+kindName, "/"+r.id)
+	return c.Find("k8s/"+kindName, "/"+r.id)
 }
 
 func (p *kubernetesProvider) delete(r *request) error {
@@ -336,14 +337,14 @@ func (p *kubernetesProvider) createObject(r *request) (answer, error) {
 		return answer{}, err
 	}
 	id := namespace + "/" + name
-	made := &object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}}
-	if there := c.find(made.Type, id); there != nil {
+	made := &store.Object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	if there := c.Find(made.Type, id); there != nil {
 		if !r.config.Flag("upsertExistingObjects") {
 			return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
 		}
 		made.State = there.State
 	}
-	c.put(made)
+	c.Put(made)
 	c.reconcile()
 	return p.awaited(kindName, id, r)
 }
@@ -362,7 +363,7 @@ func (c *kubeCluster) defined(kindName string) error {
 	case !release.Inputs.Flag("skipCrds"):
 		return nil
 	}
-	for _, definition := range c.all("k8s/CustomResourceDefinition") {
+	for _, definition := range c.All("k8s/CustomResourceDefinition") {
 		if definition.Inputs.Str("spec.names.kind") == kindName {
 			return nil
 		}

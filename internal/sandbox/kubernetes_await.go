@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awaited is the provider's wait for an object to become ready.
 func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, error) {
 	c := p.cluster
-	o := c.find("k8s/"+kindName, id)
+	o := c.Find("k8s/"+kindName, id)
 	metadata := props.Clone(r.inputs.Object("metadata"))
 	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
 	got := answer{id: strings.TrimPrefix(id, "/"), outputs: props.Map{"metadata": map[string]any(metadata)}}
@@ -53,16 +54,16 @@ func orGone(err error) error {
 }
 
 // podsReady returns the reason why the pods of an object or release do not run (no node, or a missing volume), or nil.
-func (c *kubeCluster) podsReady(owner *object) error {
+func (c *kubeCluster) podsReady(owner *store.Object) error {
 	if err := c.schedulable(); err != nil {
 		return err
 	}
-	for _, pvc := range c.all("k8s/" + claimKind) {
-		if pvc.str("by") != objectKey(owner.Type, owner.ID) || pvc.str("volume") != "" {
+	for _, pvc := range c.All("k8s/" + claimKind) {
+		if pvc.Str("by") != store.Key(owner.Type, owner.ID) || pvc.Str("volume") != "" {
 			continue
 		}
-		if (volumes{c}).storageClass(pvc.str("class")) == nil {
-			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.str("class"))
+		if (volumes{c}).storageClass(pvc.Str("class")) == nil {
+			return fmt.Errorf("claim %s is pending: there is no storage class %q", pvc.ID, pvc.Str("class"))
 		}
 		if err := c.alive(csiChart); err != nil {
 			return fmt.Errorf("claim %s is pending: %w", pvc.ID, err)
@@ -71,7 +72,7 @@ func (c *kubeCluster) podsReady(owner *object) error {
 	return nil
 }
 
-func releaseOutputs(release *object) props.Map {
+func releaseOutputs(release *store.Object) props.Map {
 	namespace, name, _ := strings.Cut(release.ID, "/")
 	return props.Map{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // manifest is the object as the API gets it.
@@ -46,7 +47,7 @@ func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
 	c := p.cluster
 	c.Lock()
 	defer c.Unlock()
-	c.put(&object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}})
+	c.Put(&store.Object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}})
 	return got, nil
 }
 
@@ -74,7 +75,7 @@ func (p *kubernetesProvider) unmakeReal(r *request) error {
 	c.Lock()
 	defer c.Unlock()
 	if o := p.found(r); o != nil {
-		c.remove(o)
+		c.Remove(o)
 	}
 	return nil
 }

@@ -8,25 +8,26 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // Who reaches whom: routes, addresses and security groups decide, as they do in a VPC.
 
 // machineAt finds the instance that answers on an address or on the name of a public record.
-func (a *awsAccount) machineAt(host string) *object {
-	for _, association := range a.all(eipAssociationType) {
-		eip := a.find(eipType, association.Inputs.Str("allocationId"))
-		if eip != nil && eip.str("publicIp") == host {
-			return a.find(instanceType, association.Inputs.Str("instanceId"))
+func (a *awsAccount) machineAt(host string) *store.Object {
+	for _, association := range a.All(eipAssociationType) {
+		eip := a.Find(eipType, association.Inputs.Str("allocationId"))
+		if eip != nil && eip.Str("publicIp") == host {
+			return a.Find(instanceType, association.Inputs.Str("instanceId"))
 		}
 	}
-	for _, eip := range a.all(eipType) {
-		if id := eip.Inputs.Str("instance"); id != "" && eip.str("publicIp") == host {
-			return a.find(instanceType, id)
+	for _, eip := range a.All(eipType) {
+		if id := eip.Inputs.Str("instance"); id != "" && eip.Str("publicIp") == host {
+			return a.Find(instanceType, id)
 		}
 	}
-	for _, i := range a.all(instanceType) {
-		if host != "" && (i.str("publicIp") == host || i.str("privateIp") == host) {
+	for _, i := range a.All(instanceType) {
+		if host != "" && (i.Str("publicIp") == host || i.Str("privateIp") == host) {
 			return i
 		}
 	}
@@ -40,8 +41,8 @@ func (a *awsAccount) machineAt(host string) *object {
 
 // resolve looks a name up in the public zones, or in the private zones of a VPC.
 func (a *awsAccount) resolve(name, vpc string) []string {
-	for _, r := range a.all(recordType) {
-		zone := a.find(zoneType, r.Inputs.Str("zoneId"))
+	for _, r := range a.All(recordType) {
+		zone := a.Find(zoneType, r.Inputs.Str("zoneId"))
 		if zone == nil || recordIn(zone, r.Inputs.Str("name")) != name {
 			continue
 		}
@@ -59,74 +60,74 @@ func (a *awsAccount) resolve(name, vpc string) []string {
 }
 
 // reachableFromOutside returns the reason why a port of a machine cannot be reached from the internet, or nil.
-func (a *awsAccount) reachableFromOutside(machine *object, port float64) error {
+func (a *awsAccount) reachableFromOutside(machine *store.Object, port float64) error {
 	if err := a.hasInternet(machine); err != nil {
 		return err
 	}
-	if !a.admits(machine, "tcp", port, func(rule *object) bool { return rule.Inputs.Str("cidrIpv4") != "" }) {
-		return fmt.Errorf("no security group of %s opens port %v to the internet", machine.title(), port)
+	if !a.admits(machine, "tcp", port, func(rule *store.Object) bool { return rule.Inputs.Str("cidrIpv4") != "" }) {
+		return fmt.Errorf("no security group of %s opens port %v to the internet", machine.Title(), port)
 	}
 	return nil
 }
 
 // hasInternet returns the reason why a machine cannot reach the internet, or nil.
-func (a *awsAccount) hasInternet(machine *object) error {
-	public := machine.str("publicIp") != ""
-	for _, association := range a.all(eipAssociationType) {
+func (a *awsAccount) hasInternet(machine *store.Object) error {
+	public := machine.Str("publicIp") != ""
+	for _, association := range a.All(eipAssociationType) {
 		public = public || association.Inputs.Str("instanceId") == machine.ID
 	}
-	for _, eip := range a.all(eipType) {
+	for _, eip := range a.All(eipType) {
 		public = public || eip.Inputs.Str("instance") == machine.ID
 	}
 	if !public {
-		return fmt.Errorf("%s has no public address", machine.title())
+		return fmt.Errorf("%s has no public address", machine.Title())
 	}
-	subnet := a.find(subnetType, machine.Inputs.Str("subnetId"))
+	subnet := a.Find(subnetType, machine.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("its subnet is gone")
 	}
-	for _, association := range a.all(routeTableAssocType) {
+	for _, association := range a.All(routeTableAssocType) {
 		if association.Inputs.Str("subnetId") != subnet.ID {
 			continue
 		}
-		for _, route := range a.all(routeType) {
+		for _, route := range a.All(routeType) {
 			if route.Inputs.Str("routeTableId") == association.Inputs.Str("routeTableId") &&
-				route.Inputs.Str("destinationCidrBlock") == "0.0.0.0/0" && a.find(gatewayType, route.Inputs.Str("gatewayId")) != nil {
+				route.Inputs.Str("destinationCidrBlock") == "0.0.0.0/0" && a.Find(gatewayType, route.Inputs.Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
-		table := a.find(routeTableType, association.Inputs.Str("routeTableId"))
+		table := a.Find(routeTableType, association.Inputs.Str("routeTableId"))
 		for _, v := range table.Inputs.List("routes") {
-			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" && a.find(gatewayType, props.Map(r).Str("gatewayId")) != nil {
+			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" && a.Find(gatewayType, props.Map(r).Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
 	}
-	return fmt.Errorf("%s has no route to an internet gateway", subnet.title())
+	return fmt.Errorf("%s has no route to an internet gateway", subnet.Title())
 }
 
-func (a *awsAccount) letsOut(machine *object) error {
-	for _, rule := range a.all(egressRuleType) {
+func (a *awsAccount) letsOut(machine *store.Object) error {
+	for _, rule := range a.All(egressRuleType) {
 		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) && rule.Inputs.Str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
 		}
 	}
 	for _, id := range machine.Inputs.Strings("vpcSecurityGroupIds") {
-		if group := a.find(groupType, id); group != nil && len(group.Inputs.List("egress")) > 0 {
+		if group := a.Find(groupType, id); group != nil && len(group.Inputs.List("egress")) > 0 {
 			return nil
 		}
 	}
-	return fmt.Errorf("no security group of %s lets it out to the internet", machine.title())
+	return fmt.Errorf("no security group of %s lets it out to the internet", machine.Title())
 }
 
 // reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
-func (a *awsAccount) reaches(from, to *object, protocol string, port float64) error {
+func (a *awsAccount) reaches(from, to *store.Object, protocol string, port float64) error {
 	groups := from.Inputs.Strings("vpcSecurityGroupIds")
-	source, err := netip.ParseAddr(from.str("privateIp"))
+	source, err := netip.ParseAddr(from.Str("privateIp"))
 	if err != nil {
 		return err
 	}
-	ok := a.admits(to, protocol, port, func(rule *object) bool {
+	ok := a.admits(to, protocol, port, func(rule *store.Object) bool {
 		if id := rule.Inputs.Str("referencedSecurityGroupId"); id != "" {
 			return slices.Contains(groups, id)
 		}
@@ -134,14 +135,14 @@ func (a *awsAccount) reaches(from, to *object, protocol string, port float64) er
 		return err == nil && p.Contains(source)
 	})
 	if !ok {
-		return fmt.Errorf("no security group of %s lets %s in on %s port %v", to.title(), from.title(), protocol, port)
+		return fmt.Errorf("no security group of %s lets %s in on %s port %v", to.Title(), from.Title(), protocol, port)
 	}
 	return nil
 }
 
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
-func (a *awsAccount) admits(machine *object, protocol string, port float64, source func(rule *object) bool) bool {
-	for _, rule := range a.all(ingressRuleType) {
+func (a *awsAccount) admits(machine *store.Object, protocol string, port float64, source func(rule *store.Object) bool) bool {
+	for _, rule := range a.All(ingressRuleType) {
 		if !slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) || !source(rule) {
 			continue
 		}
@@ -153,8 +154,8 @@ func (a *awsAccount) admits(machine *object, protocol string, port float64, sour
 	return false
 }
 
-func (a *awsAccount) hasElasticIP(machine *object) bool {
-	return slices.ContainsFunc(a.all(eipAssociationType), func(o *object) bool { return o.Inputs.Str("instanceId") == machine.ID })
+func (a *awsAccount) hasElasticIP(machine *store.Object) bool {
+	return slices.ContainsFunc(a.All(eipAssociationType), func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
 }
 
 // hostOf cuts scheme, port and path off a URL or a host:port.

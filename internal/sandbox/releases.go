@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // helm installs and uninstalls releases.
 type helm struct{ *kubeCluster }
 
 // install is helm install, or upgrade of an existing release.
-func (h helm) install(r *request, existing *object) (answer, error) {
+func (h helm) install(r *request, existing *store.Object) (answer, error) {
 	namespace, name := r.inputs.Str("namespace"), r.inputs.Str("name")
 	if name == "" {
 		name = cmp.Or(r.old.Str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
@@ -22,14 +23,14 @@ func (h helm) install(r *request, existing *object) (answer, error) {
 	if namespace == "" {
 		namespace = "default"
 	}
-	release := &object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	release := &store.Object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: props.Map{}}
 	if existing != nil {
 		if err := upgradable(existing); err != nil {
 			return answer{}, err
 		}
 		release.State = props.Clone(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods
-	} else if objects := h.find(release.Type, release.ID); objects != nil {
+	} else if objects := h.Find(release.Type, release.ID); objects != nil {
 		if !objects.State.Flag("recordless") {
 			return answer{}, errors.New("cannot re-use a name that is still in use")
 		}
@@ -40,13 +41,13 @@ func (h helm) install(r *request, existing *object) (answer, error) {
 		if !r.inputs.Flag("createNamespace") {
 			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
 		}
-		h.put(&object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
+		h.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
 	}
 	vals := map[string]any(r.inputs.Object("values"))
 	if monitors(vals) && h.release("prometheus-operator-crds") == nil && h.release("kube-prometheus-stack") == nil {
 		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
 	}
-	h.put(release)
+	h.Put(release)
 	for _, c := range claimsOf(release) {
 		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.Object("values").Str(c.classAt), false)
 	}
@@ -72,10 +73,10 @@ func (h helm) install(r *request, existing *object) (answer, error) {
 }
 
 // releaseStatus is Helm's status of the last revision.
-func releaseStatus(o *object) string { return cmp.Or(o.State.Str("status"), "deployed") }
+func releaseStatus(o *store.Object) string { return cmp.Or(o.State.Str("status"), "deployed") }
 
 // upgradable returns the reason why Helm refuses to upgrade a release, or nil.
-func upgradable(release *object) error {
+func upgradable(release *store.Object) error {
 	switch status := releaseStatus(release); {
 	case strings.HasPrefix(status, "pending-"):
 		return errors.New("another operation (install/upgrade/rollback) is in progress")
@@ -86,7 +87,7 @@ func upgradable(release *object) error {
 }
 
 // uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.
-func (h helm) uninstall(release *object) error {
+func (h helm) uninstall(release *store.Object) error {
 	claims := claimsOf(release)
 	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
 	namespace, _, _ := strings.Cut(release.ID, "/")

@@ -14,6 +14,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // Options of a sandbox.
@@ -46,7 +48,7 @@ type Sandbox struct {
 	Cluster kubeAdmin
 
 	options Options
-	store   *store
+	store   *store.Store
 	servers *servers
 }
 
@@ -58,22 +60,22 @@ func Start(o Options) (*Sandbox, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	objects, err := openStore(o.Dir)
+	objects, err := store.Open(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	account := &awsAccount{store: objects, number: cmp.Or(o.Limits.AccountID, defaultAccountID)}
+	account := &awsAccount{Store: objects, number: cmp.Or(o.Limits.AccountID, defaultAccountID)}
 	cluster := &kubeCluster{awsAccount: account}
 	account.terminated = cluster.instanceTerminated
 	s := &Sandbox{
-		AWS: awsConsole{awsAccount: account, backend: o.Backend}, Cluster: kubeAdmin{kubeCluster: cluster},
+		AWS: awsConsole{account: account, backend: o.Backend}, Cluster: kubeAdmin{cluster: cluster},
 		options: o, store: objects,
 		servers: &servers{options: serverOptions{Fault: o.Fault, Done: o.Done, Connected: o.Connected}, providers: map[string]*server{}, ports: map[string]int{}},
 	}
 	providers := map[string]provider{
 		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
 		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
-		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{kubeCluster: cluster}, console: s.AWS},
+		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{cluster: cluster}, console: s.AWS},
 		"tls":        &tlsProvider{now: o.Now},
 		"random":     &randomProvider{},
 	}
@@ -113,7 +115,7 @@ func (s *Sandbox) Close() error {
 			first = err
 		}
 	}
-	if err := s.store.close(); err != nil && first == nil {
+	if err := s.store.Close(); err != nil && first == nil {
 		first = err
 	}
 	return first
@@ -126,7 +128,7 @@ func (s *Sandbox) Operations() []Operation { return s.servers.recorded() }
 // omits what the account had before, such as a hosted zone that was only looked up.
 func (s *Sandbox) Leftovers() []string {
 	s.store.Lock()
-	out := s.store.leftovers()
+	out := s.store.Leftovers()
 	s.store.Unlock()
 	if s.options.Backend != nil {
 		machines, err := s.options.Backend.Leftovers(context.Background())
@@ -140,10 +142,10 @@ func (s *Sandbox) Leftovers() []string {
 
 // Made lists what the engine made and still exists, in AWS and in the cluster. What controllers, users and Helm made by
 // themselves is not among it.
-func (s *Sandbox) Made() []Made {
+func (s *Sandbox) Made() []store.Made {
 	s.store.Lock()
 	defer s.store.Unlock()
-	return s.store.made()
+	return s.store.Made()
 }
 
 // Account describes what exists of a resource type ("aws:lb/loadBalancer:LoadBalancer") or of a kind in the cluster
@@ -152,8 +154,8 @@ func (s *Sandbox) Account(typ string) []string {
 	s.store.Lock()
 	defer s.store.Unlock()
 	var out []string
-	for _, o := range s.store.all(typ) {
-		out = append(out, o.title())
+	for _, o := range s.store.All(typ) {
+		out = append(out, o.Title())
 	}
 	return out
 }

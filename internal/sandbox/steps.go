@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulation
@@ -19,7 +20,7 @@ type step struct {
 	name, node string
 	env        map[string]string
 	stdin      string
-	machine    *object
+	machine    *store.Object
 	*kubeCluster
 }
 
@@ -42,11 +43,11 @@ var steps = map[string]func(s *step) (string, error){
 }
 
 // kubeShell runs the steps of the program on the machines of the model, as SSH does on real ones.
-type kubeShell struct{ *kubeCluster }
+type kubeShell struct{ cluster *kubeCluster }
 
 // run does the work of SSH: it finds the machine, checks both keys and runs the step.
 func (s kubeShell) run(to RemoteCommand, text, stdin string) (string, error) {
-	c := s.kubeCluster
+	c := s.cluster
 	c.Lock()
 	defer c.Unlock()
 	machine := c.machineAt(to.Host)
@@ -83,11 +84,11 @@ func notDialled(to RemoteCommand, err error) error {
 }
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
-func (s kubeShell) login(machine *object, to RemoteCommand) error {
+func (s kubeShell) login(machine *store.Object, to RemoteCommand) error {
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}
-	pair := s.find(keyPairType, machine.Inputs.Str("keyName"))
+	pair := s.cluster.Find(keyPairType, machine.Inputs.Str("keyName"))
 	if pair == nil {
 		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
 	}
@@ -162,17 +163,17 @@ func shellWord(s string) (word, rest string, err error) {
 }
 
 // host is the content of a machine's disk, which later steps read.
-func (s *step) host() *object {
-	if o := s.find(hostType, s.machine.ID); o != nil {
+func (s *step) host() *store.Object {
+	if o := s.Find(hostType, s.machine.ID); o != nil {
 		return o
 	}
-	o := &object{Type: hostType, ID: s.machine.ID, State: props.Map{}}
-	s.put(o)
+	o := &store.Object{Type: hostType, ID: s.machine.ID, State: props.Map{}}
+	s.Put(o)
 	return o
 }
 
 func (s *step) remember(facts props.Map) {
-	s.change(s.host(), func(_, state props.Map) {
+	s.Change(s.host(), func(_, state props.Map) {
 		for k, v := range facts {
 			state[k] = v
 		}
@@ -196,24 +197,24 @@ func (s *step) prepare() (string, error) {
 var endpoint = regexp.MustCompile(`(?m)controlPlaneEndpoint: *"?([^\s":]+)`)
 
 func (s *step) init() (string, error) {
-	if s.host().str("prepared") == "" {
+	if s.host().Str("prepared") == "" {
 		return "", errors.New("kubeadm: command not found: the host is not prepared")
 	}
-	cluster := s.find(clusterType, "cluster")
+	cluster := s.Find(clusterType, "cluster")
 	made, err := s.madeWith()
 	if err != nil {
 		return "", err
 	}
-	if cluster != nil && cluster.str("controlPlane") == s.machine.ID {
+	if cluster != nil && cluster.Str("controlPlane") == s.machine.ID {
 		return "initialised", s.sameCluster(made)
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.resolve(m[1], s.vpcOf(s.machine))
-		if !slices.Contains(found, s.machine.str("privateIp")) {
-			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.str("privateIp"))
+		if !slices.Contains(found, s.machine.Str("privateIp")) {
+			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.Str("privateIp"))
 		}
 	}
-	s.put(&object{Type: clusterType, ID: "cluster", State: props.Map{
+	s.Put(&store.Object{Type: clusterType, ID: "cluster", State: props.Map{
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
 	s.remember(made)
@@ -222,7 +223,7 @@ func (s *step) init() (string, error) {
 }
 
 func (s *step) join() (string, error) {
-	if s.host().str("prepared") == "" {
+	if s.host().Str("prepared") == "" {
 		return "", errors.New("kubeadm: command not found: the host is not prepared")
 	}
 	api, err := s.api()
@@ -236,10 +237,10 @@ func (s *step) join() (string, error) {
 		return "", fmt.Errorf("kubeadm join: %w", err)
 	}
 	if node := s.kube("Node", "", s.node); node != nil {
-		if node.str("instance") != s.machine.ID && s.find(instanceType, node.str("instance")) != nil {
+		if node.Str("instance") != s.machine.ID && s.Find(instanceType, node.Str("instance")) != nil {
 			return "", fmt.Errorf("kubeadm join: a node with name %q exists already", s.node)
 		}
-		if node.str("instance") == s.machine.ID {
+		if node.Str("instance") == s.machine.ID {
 			return "joined", nil
 		}
 	}
@@ -248,7 +249,7 @@ func (s *step) join() (string, error) {
 }
 
 func (s *step) putNode(name, instance string, controlPlane bool) {
-	s.put(&object{Type: "k8s/Node", ID: "/" + name, State: props.Map{
+	s.Put(&store.Object{Type: "k8s/Node", ID: "/" + name, State: props.Map{
 		"name": name, "instance": instance, "controlPlane": controlPlane, "unconfigured": !controlPlane,
 	}})
 }
@@ -258,7 +259,7 @@ func (s *step) label() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.change(node, func(_, state props.Map) {
+	s.Change(node, func(_, state props.Map) {
 		state["unconfigured"] = false
 		state["labels"], state["taints"] = s.env["LABELS"], s.env["TAINTS"]
 	})
@@ -266,7 +267,7 @@ func (s *step) label() (string, error) {
 }
 
 // ownNode is the node that the step is about, asked of the API on this host.
-func (s *step) ownNode() (*object, error) {
+func (s *step) ownNode() (*store.Object, error) {
 	if _, err := s.api(); err != nil {
 		return nil, err
 	}
@@ -282,14 +283,14 @@ func (s *step) drain() (string, error) {
 		return "", err
 	}
 	if node := s.kube("Node", "", s.node); node != nil {
-		s.remove(node)
+		s.Remove(node)
 	}
 	return "deleted", nil
 }
 
 func (s *step) backup() (string, error) {
 	bucket := s.env["BUCKET"]
-	if s.find(bucketType, bucket) == nil {
+	if s.Find(bucketType, bucket) == nil {
 		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
 	}
 	return "scheduled", nil

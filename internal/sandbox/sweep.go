@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"strings"
+
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // Swept is the result of a sweep; each text describes one resource.
@@ -23,23 +25,23 @@ func (u awsConsole) Sweep(command string, dryRun bool) Swept {
 			options[w[2:]] = words[i+1]
 		}
 	}
-	a := u.awsAccount
+	a := u.account
 	a.Lock()
 	defer a.Unlock()
 	var swept Swept
-	for _, o := range a.all(instanceType) {
+	for _, o := range a.All(instanceType) {
 		if a.vpcOf(o) == options["vpc"] {
-			swept.Instances = append(swept.Instances, o.title())
+			swept.Instances = append(swept.Instances, o.Title())
 		}
 	}
 	for _, o := range u.madeByControllers(options["cluster"], options["vpc"]) {
 		if options["volumes"] == "keep" && o.Type == volumeType {
-			swept.Kept = append(swept.Kept, o.title())
+			swept.Kept = append(swept.Kept, o.Title())
 			continue
 		}
-		swept.Found = append(swept.Found, o.title())
+		swept.Found = append(swept.Found, o.Title())
 		if !dryRun && len(swept.Instances) == 0 {
-			a.remove(o)
+			a.Remove(o)
 		}
 	}
 	return swept
@@ -47,23 +49,23 @@ func (u awsConsole) Sweep(command string, dryRun bool) Swept {
 
 // madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN, because
 // Pulumi made them, and resources of another cluster.
-func (u awsConsole) madeByControllers(cluster, vpc string) []*object {
-	return u.where(func(o *object) bool {
+func (u awsConsole) madeByControllers(cluster, vpc string) []*store.Object {
+	return u.account.Where(func(o *store.Object) bool {
 		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {
 			return false
 		}
-		tags := o.tags()
+		tags := o.Tags()
 		if tags["GuardDutyManaged"] == "true" {
-			return u.vpcOf(o) == vpc
+			return u.account.vpcOf(o) == vpc
 		}
 		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
-		if lb := u.find(loadBalancerType, o.State.Str("madeFor")); lb != nil {
-			mine = mine || lb.tags()["elbv2.k8s.aws/cluster"] == cluster
+		if lb := u.account.Find(loadBalancerType, o.State.Str("madeFor")); lb != nil {
+			mine = mine || lb.Tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
 		if o.Type == volumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
 			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !u.hasNamesake(cluster, vpc))
 		}
-		return mine && u.vpcOf(o) == vpc
+		return mine && u.account.vpcOf(o) == vpc
 	})
 }
 
@@ -72,7 +74,7 @@ const vpcTag = "kubeadm-aws/vpc"
 
 // hasNamesake reports whether another VPC holds a cluster of this name.
 func (u awsConsole) hasNamesake(cluster, vpc string) bool {
-	return len(u.where(func(o *object) bool {
-		return o.Type == vpcType && o.ID != vpc && o.tags()[clusterTag+cluster] != ""
+	return len(u.account.Where(func(o *store.Object) bool {
+		return o.Type == vpcType && o.ID != vpc && o.Tags()[clusterTag+cluster] != ""
 	})) > 0
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
 )
 
 // A claim gets a PersistentVolume and an EBS volume while the CSI driver runs. The reclaim policy of the PersistentVolume
@@ -20,21 +21,21 @@ const (
 type volumes struct{ *kubeCluster }
 
 // claim makes a PersistentVolumeClaim on behalf of an owner.
-func (v volumes) claim(owner *object, name, class string, owned bool) {
+func (v volumes) claim(owner *store.Object, name, class string, owned bool) {
 	namespace, _, _ := strings.Cut(owner.ID, "/")
 	if v.kube(claimKind, namespace, name) != nil {
 		return
 	}
-	state := props.Map{"class": class, "by": objectKey(owner.Type, owner.ID)}
+	state := props.Map{"class": class, "by": store.Key(owner.Type, owner.ID)}
 	if owned {
-		state["owner"] = objectKey(owner.Type, owner.ID)
+		state["owner"] = store.Key(owner.Type, owner.ID)
 	}
-	v.put(&object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
+	v.Put(&store.Object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
 }
 
 // storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does not exist.
-func (v volumes) storageClass(name string) *object {
-	for _, sc := range v.all("k8s/StorageClass") {
+func (v volumes) storageClass(name string) *store.Object {
+	for _, sc := range v.All("k8s/StorageClass") {
 		annotations := sc.Inputs.Object("metadata").Object("annotations")
 		if sc.Inputs.Str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
 			return sc
@@ -45,44 +46,44 @@ func (v volumes) storageClass(name string) *object {
 
 // reconcile is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
 func (v volumes) reconcile() {
-	for _, pvc := range v.all("k8s/" + claimKind) {
-		class := v.storageClass(pvc.str("class"))
-		if pvc.str("volume") != "" || class == nil {
+	for _, pvc := range v.All("k8s/" + claimKind) {
+		class := v.storageClass(pvc.Str("class"))
+		if pvc.Str("volume") != "" || class == nil {
 			continue
 		}
-		id := "vol-" + v.newID(volumeType, pvc.ID, 17)
+		id := "vol-" + v.NewID(volumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		v.put(&object{Type: volumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
+		v.Put(&store.Object{Type: volumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
 			"ebs.csi.aws.com/cluster": "true", clusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
 			"Name": v.clusterName() + "-dynamic-" + name,
 		}}})
-		v.put(&object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: props.Map{
+		v.Put(&store.Object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: props.Map{
 			"volume": id, "claim": pvc.ID, "class": class.Inputs.Str("metadata.name"),
 			"policy": cmp.Or(class.Inputs.Str("reclaimPolicy"), reclaim),
 		}})
-		v.change(pvc, func(_, state props.Map) { state["volume"] = id })
-		v.tagVolume(v.find(volumeType, id))
+		v.Change(pvc, func(_, state props.Map) { state["volume"] = id })
+		v.tagVolume(v.Find(volumeType, id))
 	}
-	for _, pv := range v.all("k8s/" + volumeKind) {
-		claim := v.find("k8s/"+claimKind, pv.str("claim"))
-		if pv.str("policy") == retain || claim != nil && claim.str("volume") == pv.str("volume") {
+	for _, pv := range v.All("k8s/" + volumeKind) {
+		claim := v.Find("k8s/"+claimKind, pv.Str("claim"))
+		if pv.Str("policy") == retain || claim != nil && claim.Str("volume") == pv.Str("volume") {
 			continue
 		}
-		if volume := v.find(volumeType, pv.str("volume")); volume != nil {
-			v.remove(volume)
+		if volume := v.Find(volumeType, pv.Str("volume")); volume != nil {
+			v.Remove(volume)
 		}
-		v.remove(pv)
+		v.Remove(pv)
 	}
 }
 
 // tagVolume adds the tags that the driver's settings ask for on every volume.
-func (v volumes) tagVolume(volume *object) {
+func (v volumes) tagVolume(volume *store.Object) {
 	driver := v.release(csiChart)
 	if driver == nil {
 		return
 	}
-	v.change(volume, func(inputs, _ props.Map) {
+	v.Change(volume, func(inputs, _ props.Map) {
 		tags := map[string]any{}
 		maps.Copy(tags, inputs.Object("tags"))
 		for key, value := range driver.Inputs.Object("values").Object("controller").StringMap("extraVolumeTags") {
@@ -95,24 +96,24 @@ func (v volumes) tagVolume(volume *object) {
 // volumeZone is the zone of a new volume: that of the first node labelled workload=storage, or of any other worker.
 func (v volumes) volumeZone() string {
 	zone := ""
-	for _, node := range v.all("k8s/Node") {
-		machine := v.find(instanceType, node.str("instance"))
+	for _, node := range v.All("k8s/Node") {
+		machine := v.Find(instanceType, node.Str("instance"))
 		if machine == nil {
 			continue
 		}
-		if strings.Contains(node.str("labels"), "workload=storage") {
-			return machine.str("availabilityZone")
+		if strings.Contains(node.Str("labels"), "workload=storage") {
+			return machine.Str("availabilityZone")
 		}
-		zone = machine.str("availabilityZone")
+		zone = machine.Str("availabilityZone")
 	}
 	return zone
 }
 
 // setReclaimPolicy sets the reclaim policy of all volumes, or of those of one class.
 func (v volumes) setReclaimPolicy(policy, class string) {
-	for _, pv := range v.all("k8s/" + volumeKind) {
-		if class == "" || pv.str("class") == class {
-			v.change(pv, func(_, state props.Map) { state["policy"] = policy })
+	for _, pv := range v.All("k8s/" + volumeKind) {
+		if class == "" || pv.Str("class") == class {
+			v.Change(pv, func(_, state props.Map) { state["policy"] = policy })
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package sandbox
+// Package store holds what exists: the resources of the AWS account and the objects of the cluster, with a journal on disk.
+package store
 
 import (
 	"bufio"
@@ -18,9 +19,9 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers, volumes)
+// Object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers, volumes)
 // is stored like what Pulumi creates, without a URN.
-type object struct {
+type Object struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 	URN  string `json:"urn,omitempty"`
@@ -30,31 +31,31 @@ type object struct {
 }
 
 // get looks in the state first, then in the inputs, as `aws describe` would show it.
-func (o *object) get(path string) any {
+func (o *Object) get(path string) any {
 	if v := o.State.At(path); v != nil {
 		return v
 	}
 	return o.Inputs.At(path)
 }
 
-func (o *object) str(path string) string {
+func (o *Object) Str(path string) string {
 	s, _ := o.get(path).(string)
 	return s
 }
 
-// tags are the tags as the account shows them, default tags included.
-func (o *object) tags() map[string]string {
+// Tags are the tags as the account shows them, default tags included.
+func (o *Object) Tags() map[string]string {
 	if all := o.State.StringMap("tagsAll"); len(all) > 0 {
 		return all
 	}
 	return o.Inputs.StringMap("tags")
 }
 
-// title is how messages name an object: type, id and the Name tag or name.
-func (o *object) title() string {
-	name := o.tags()["Name"]
+// Title is how messages name an object: type, id and the Name tag or name.
+func (o *Object) Title() string {
+	name := o.Tags()["Name"]
 	if name == "" {
-		name = o.str("name")
+		name = o.Str("name")
 	}
 	if name == "" || name == o.ID {
 		return o.Type + " " + o.ID
@@ -62,12 +63,12 @@ func (o *object) title() string {
 	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
 }
 
-// store holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
+// Store holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
 // of a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads and changes
 // belong together.
-type store struct {
+type Store struct {
 	sync.Mutex
-	objects map[string]*object
+	objects map[string]*Object
 	// births counts the objects ever made per key, so that ids repeat from run to run but never within one.
 	births  map[string]int
 	journal *os.File
@@ -76,14 +77,14 @@ type store struct {
 // entry is one line of the journal: the new content of an object, or only its type and id when it was removed.
 type entry struct {
 	Gone   bool    `json:"gone,omitempty"`
-	Object *object `json:"object"`
+	Object *Object `json:"object"`
 	// Birth is the key of births that this entry counts up.
 	Birth string `json:"birth,omitempty"`
 }
 
-// openStore reads the journal in dir, or starts an empty one. An empty dir keeps the account in memory.
-func openStore(dir string) (*store, error) {
-	s := &store{objects: map[string]*object{}, births: map[string]int{}}
+// Open reads the journal in dir, or starts an empty one. An empty dir keeps the account in memory.
+func Open(dir string) (*Store, error) {
+	s := &Store{objects: map[string]*Object{}, births: map[string]int{}}
 	if dir == "" {
 		return s, nil
 	}
@@ -113,7 +114,7 @@ func openStore(dir string) (*store, error) {
 	return s, nil
 }
 
-func (s *store) replay(data []byte) error {
+func (s *Store) replay(data []byte) error {
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, 16<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -126,11 +127,11 @@ func (s *store) replay(data []byte) error {
 	return lines.Err()
 }
 
-func (s *store) apply(e entry) {
+func (s *Store) apply(e entry) {
 	if e.Birth != "" {
 		s.births[e.Birth]++
 	}
-	switch key := objectKey(e.Object.Type, e.Object.ID); {
+	switch key := Key(e.Object.Type, e.Object.ID); {
 	case e.Object.Type == "":
 	case e.Gone:
 		delete(s.objects, key)
@@ -139,7 +140,7 @@ func (s *store) apply(e entry) {
 	}
 }
 
-func (s *store) commit(e entry) {
+func (s *Store) commit(e entry) {
 	s.apply(e)
 	if s.journal == nil {
 		return
@@ -153,67 +154,67 @@ func (s *store) commit(e entry) {
 	}
 }
 
-func (s *store) close() error {
+func (s *Store) Close() error {
 	if s.journal == nil {
 		return nil
 	}
 	return s.journal.Close()
 }
 
-func objectKey(typ, id string) string { return typ + " " + id }
+func Key(typ, id string) string { return typ + " " + id }
 
-// newID returns n hexadecimal digits that depend on the type, the requester and how often it has asked before.
-func (s *store) newID(typ, who string, n int) string {
+// NewID returns n hexadecimal digits that depend on the type, the requester and how often it has asked before.
+func (s *Store) NewID(typ, who string, n int) string {
 	birth := typ + " " + who
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", birth, s.births[birth]))
-	s.commit(entry{Birth: birth, Object: &object{}})
+	s.commit(entry{Birth: birth, Object: &Object{}})
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-func (s *store) put(o *object) { s.commit(entry{Object: o}) }
+func (s *Store) Put(o *Object) { s.commit(entry{Object: o}) }
 
-func (s *store) remove(o *object) {
-	s.commit(entry{Gone: true, Object: &object{Type: o.Type, ID: o.ID}})
+func (s *Store) Remove(o *Object) {
+	s.commit(entry{Gone: true, Object: &Object{Type: o.Type, ID: o.ID}})
 }
 
-// find returns an object by type and id, or nil.
-func (s *store) find(typ, id string) *object { return s.objects[objectKey(typ, id)] }
+// Find returns an object by type and id, or nil.
+func (s *Store) Find(typ, id string) *Object { return s.objects[Key(typ, id)] }
 
-// all returns the objects of a type, ordered by id.
-func (s *store) all(typ string) []*object {
-	return s.where(func(o *object) bool { return o.Type == typ })
+// All returns the objects of a type, ordered by id.
+func (s *Store) All(typ string) []*Object {
+	return s.Where(func(o *Object) bool { return o.Type == typ })
 }
 
-func (s *store) where(match func(*object) bool) []*object {
-	var out []*object
+func (s *Store) Where(match func(*Object) bool) []*Object {
+	var out []*Object
 	for _, o := range s.objects {
 		if match(o) {
 			out = append(out, o)
 		}
 	}
 	sort.Slice(out, func(i, j int) bool {
-		return objectKey(out[i].Type, out[i].ID) < objectKey(out[j].Type, out[j].ID)
+		return Key(out[i].Type, out[i].ID) < Key(out[j].Type, out[j].ID)
 	})
 	return out
 }
 
-// change puts a copy of an object with a new state.
-func (s *store) change(o *object, edit func(inputs, state props.Map)) *object {
+// Change puts a copy of an object with a new state.
+func (s *Store) Change(o *Object, edit func(inputs, state props.Map)) *Object {
 	next := *o
 	next.Inputs, next.State = props.Clone(o.Inputs), props.Clone(o.State)
 	edit(next.Inputs, next.State)
-	s.put(&next)
+	s.Put(&next)
 	return &next
 }
 
-// leftovers describes each object that still exists, one line each. It omits what the account had before, such as a hosted
+// Leftovers describes each object that still exists, one line each. It omits what the account had before, such as a hosted
 // zone that was only looked up.
-func (s *store) leftovers() []string {
+func (s *Store) Leftovers() []string {
 	var out []string
-	for _, o := range s.where(func(o *object) bool {
+	for _, o := range s.Where(func(o *Object) bool {
 		return !strings.HasPrefix(o.Type, "host/") && !o.State.Flag("before")
 	}) {
-		out = append(out, o.title())
+		out = append(out, o.Title())
 	}
 	return out
 }
@@ -221,10 +222,10 @@ func (s *store) leftovers() []string {
 // Made is a resource that the engine made and that exists.
 type Made struct{ URN, Type, ID string }
 
-// made lists what the engine made and still exists, in AWS and in the cluster.
-func (s *store) made() []Made {
+// Made lists what the engine made and still exists, in AWS and in the cluster.
+func (s *Store) Made() []Made {
 	var all []Made
-	for _, o := range s.where(func(o *object) bool { return o.URN != "" && !o.State.Flag("recordless") && !o.State.Flag("deleting") }) {
+	for _, o := range s.Where(func(o *Object) bool { return o.URN != "" && !o.State.Flag("recordless") && !o.State.Flag("deleting") }) {
 		all = append(all, Made{URN: o.URN, Type: o.Type, ID: strings.TrimPrefix(o.ID, "/")})
 	}
 	return all
