@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // step is a remote command of the stack, as its state has it.
 type step struct {
 	name    string
-	command sandbox.RemoteCommand
+	command backend.RemoteCommand
 }
 
 // steps reads the commands with their secrets out of the state, as only who has the passphrase can.
@@ -57,7 +57,7 @@ func (s *stack) steps(t *testing.T) []step {
 		}
 		connection, _ := plain(in.Connection).(map[string]any)
 		text := func(v any) string { s, _ := v.(string); return s }
-		all = append(all, step{name: r.URN[strings.LastIndex(r.URN, "::")+2:], command: sandbox.RemoteCommand{
+		all = append(all, step{name: r.URN[strings.LastIndex(r.URN, "::")+2:], command: backend.RemoteCommand{
 			Host: text(connection["host"]), User: text(connection["user"]), PrivateKey: text(connection["privateKey"]), HostKey: text(connection["hostKey"]),
 			DialErrorLimit: 5, Command: text(plain(in.Create)), Stdin: text(plain(in.Stdin)),
 		}})

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // The charts that are replaced by this package's controller.
@@ -251,7 +251,7 @@ func conflist(cidr string) string {
 }
 
 // keepChart stores a release whose chart the controller replaces.
-func (b *Backend) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
+func (b *Backend) keepChart(kubeconfig string, r backend.ChartRelease) error {
 	chart := path.Base(r.Chart)
 	if chart != chartCNI && chart != chartCloud {
 		return nil
@@ -264,7 +264,7 @@ func (b *Backend) keepChart(kubeconfig string, r sandbox.ChartRelease) error {
 	})
 }
 
-func (b *Backend) dropChart(r sandbox.ChartRelease) error {
+func (b *Backend) dropChart(r backend.ChartRelease) error {
 	chart := path.Base(r.Chart)
 	return b.store.change(func(s *state) error {
 		if s.Charts[chart].Name == r.Name {

@@ -17,7 +17,7 @@ import (
 	"regexp"
 	"sync"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // Options of a backend.
@@ -38,7 +38,7 @@ type Options struct {
 	Log func(format string, args ...any)
 }
 
-// Backend implements sandbox.Backend with docker containers.
+// Backend implements backend.Backend with docker containers.
 type Backend struct {
 	options Options
 	network network
@@ -56,7 +56,7 @@ type Backend struct {
 	reserved  map[netip.Addr]string
 }
 
-var _ sandbox.Backend = (*Backend)(nil)
+var _ backend.Backend = (*Backend)(nil)
 
 var stackName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // keyPair is an SSH key: private in OpenSSH's format, public as authorized_keys has it.
@@ -59,8 +59,8 @@ type hosts struct {
 	userKey, hostKey, address string
 }
 
-func (h hosts) command(text, stdin string) sandbox.RemoteCommand {
-	return sandbox.RemoteCommand{
+func (h hosts) command(text, stdin string) backend.RemoteCommand {
+	return backend.RemoteCommand{
 		Host: h.address, User: "admin", PrivateKey: h.userKey, HostKey: h.hostKey, Command: text, Stdin: stdin,
 		PerDialTimeout: 5 * time.Second, DialErrorLimit: 3,
 	}
@@ -92,7 +92,7 @@ func TestHostsLikeInstances(t *testing.T) {
 	}()
 	userKey, userPublic := keyPair(t)
 	hostKey, hostPublic := keyPair(t)
-	first := sandbox.Machine{ID: "i-e2e1", Name: "e2e master", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-control-plane"}
+	first := backend.Machine{ID: "i-e2e1", Name: "e2e master", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-control-plane"}
 	status, err := b.Launch(ctx, first)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestHostsLikeInstances(t *testing.T) {
 		if err := b.SetRecord(ctx, "api.e2e.internal.", []string{status.PrivateIP}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Launch(ctx, sandbox.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
+		if _, err := b.Launch(ctx, backend.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {

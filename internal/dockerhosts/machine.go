@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // machine is one container.
@@ -27,19 +27,19 @@ type machine struct {
 
 // Launch boots a container for the instance, or starts the one that is there, and returns when logins work. It takes
 // about 2 seconds.
-func (b *Backend) Launch(ctx context.Context, m sandbox.Machine) (sandbox.MachineStatus, error) {
+func (b *Backend) Launch(ctx context.Context, m backend.Machine) (backend.MachineStatus, error) {
 	if !instanceID.MatchString(m.ID) {
-		return sandbox.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
+		return backend.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
 	}
 	there, found, err := b.machine(ctx, m.ID)
 	if err != nil {
-		return sandbox.MachineStatus{}, err
+		return backend.MachineStatus{}, err
 	}
 	if found {
 		// Half made by a process that was killed: nothing on it is worth keeping, and its boot may never end.
 		if !there.running {
 			if _, err := docker(ctx, "rm", "--force", "--volumes", there.container); err != nil && !isGone(err) {
-				return sandbox.MachineStatus{}, err
+				return backend.MachineStatus{}, err
 			}
 			found = false
 		}
@@ -47,16 +47,16 @@ func (b *Backend) Launch(ctx context.Context, m sandbox.Machine) (sandbox.Machin
 	address := there.address
 	if !found {
 		if address, err = b.boot(ctx, m); err != nil {
-			return sandbox.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
+			return backend.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
 		}
 	}
 	if err := b.writeRecords(ctx); err != nil {
-		return sandbox.MachineStatus{}, err
+		return backend.MachineStatus{}, err
 	}
 	return b.status(m.ID, address), nil
 }
 
-func (b *Backend) boot(ctx context.Context, m sandbox.Machine) (string, error) {
+func (b *Backend) boot(ctx context.Context, m backend.Machine) (string, error) {
 	if err := b.image(); err != nil {
 		return "", err
 	}
@@ -89,7 +89,7 @@ var (
 )
 
 // containerName makes a readable name: the stack, the instance's name and, because names are not unique, a part of its id.
-func (b *Backend) containerName(m sandbox.Machine) string {
+func (b *Backend) containerName(m backend.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {
 		name = "host"
@@ -139,16 +139,16 @@ func (b *Backend) Terminate(ctx context.Context, id string) error {
 }
 
 // Find looks the machine up.
-func (b *Backend) Find(ctx context.Context, id string) (sandbox.MachineStatus, bool, error) {
+func (b *Backend) Find(ctx context.Context, id string) (backend.MachineStatus, bool, error) {
 	m, found, err := b.machine(ctx, id)
 	if err != nil || !found {
-		return sandbox.MachineStatus{}, false, err
+		return backend.MachineStatus{}, false, err
 	}
 	return b.status(id, m.address), true, nil
 }
 
-func (b *Backend) status(id, address string) sandbox.MachineStatus {
-	s := sandbox.MachineStatus{PrivateIP: address, PublicIP: address}
+func (b *Backend) status(id, address string) backend.MachineStatus {
+	s := backend.MachineStatus{PrivateIP: address, PublicIP: address}
 	for _, e := range b.store.read().Addresses {
 		if e.Machine == id {
 			s.PublicIP = e.Address

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of add-ons.
@@ -122,7 +122,7 @@ func title(object map[string]any) string {
 }
 
 // InstallChart creates the namespace of the release and starts the controller for a chart that it replaces.
-func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r sandbox.ChartRelease) error {
+func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r backend.ChartRelease) error {
 	if r.Namespace != "" {
 		namespace := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": r.Namespace}}
 		if _, err := b.Apply(ctx, kubeconfig, namespace); err != nil {
@@ -133,6 +133,6 @@ func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r sandbox
 }
 
 // UninstallChart stops the controller for the chart. Its changes on the hosts stay, as those of the real charts do.
-func (b *Backend) UninstallChart(_ context.Context, _ string, r sandbox.ChartRelease) error {
+func (b *Backend) UninstallChart(_ context.Context, _ string, r backend.ChartRelease) error {
 	return b.dropChart(r)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/retry"
 	"golang.org/x/crypto/ssh"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // The command provider's defaults.
@@ -24,7 +24,7 @@ const (
 
 // Exec runs the command in a session of its own connection. It fails as the command provider does: with the status, the
 // command text and its output; stdin is in neither.
-func (b *Backend) Exec(ctx context.Context, c sandbox.RemoteCommand) (stdout, stderr string, err error) {
+func (b *Backend) Exec(ctx context.Context, c backend.RemoteCommand) (stdout, stderr string, err error) {
 	client, err := dial(ctx, c)
 	if err != nil {
 		return "", "", err
@@ -64,7 +64,7 @@ func logLines(log func(stream, line string), stream string) *lineWriter {
 
 // dial tries as the command provider (v1.2.1) does, with the same function of the SDK: one time more than the limit, with
 // every failure counted, a refused key included. When the context ends first, the reason is lost.
-func dial(ctx context.Context, c sandbox.RemoteCommand) (*ssh.Client, error) {
+func dial(ctx context.Context, c backend.RemoteCommand) (*ssh.Client, error) {
 	config, err := clientConfig(c)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func dialOnce(ctx context.Context, address string, config *ssh.ClientConfig) (*s
 	return ssh.NewClient(c, chans, reqs), nil
 }
 
-func clientConfig(c sandbox.RemoteCommand) (*ssh.ClientConfig, error) {
+func clientConfig(c backend.RemoteCommand) (*ssh.ClientConfig, error) {
 	signer, err := ssh.ParsePrivateKey([]byte(c.PrivateKey))
 	if err != nil {
 		return nil, fmt.Errorf("private key of %s@%s: %w", c.User, c.Host, err)

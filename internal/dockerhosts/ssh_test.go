@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // sshKey is a private key as PEM, and its public line.
@@ -80,7 +80,7 @@ func TestAHostThatLetsNobodyInIsDescribedAsByTheCommandProvider(t *testing.T) {
 				ctx, end = context.WithTimeout(ctx, time.Millisecond)
 				defer end()
 			}
-			_, err := dial(ctx, sandbox.RemoteCommand{
+			_, err := dial(ctx, backend.RemoteCommand{
 				Host: "127.0.0.1", Port: c.port, User: "ubuntu", PrivateKey: userKey, HostKey: c.hostKey, DialErrorLimit: c.limit,
 			})
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {

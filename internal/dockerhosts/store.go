@@ -7,7 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // state is the data that later processes need and that docker does not store.
@@ -17,7 +17,7 @@ type state struct {
 	// Records of the private zone: name to addresses.
 	Records map[string][]string `json:"records,omitempty"`
 	// Charts that the controller replaces, by chart name.
-	Charts map[string]sandbox.ChartRelease `json:"charts,omitempty"`
+	Charts map[string]backend.ChartRelease `json:"charts,omitempty"`
 	// MirrorPort is where the hosts find packages and images.
 	MirrorPort int `json:"mirrorPort,omitempty"`
 	// Kubeconfig is the last one used. The controller of the next process uses it.
@@ -70,7 +70,7 @@ func (s *store) change(f func(*state) error) error {
 		next.Records = map[string][]string{}
 	}
 	if next.Charts == nil {
-		next.Charts = map[string]sandbox.ChartRelease{}
+		next.Charts = map[string]backend.ChartRelease{}
 	}
 	if err := f(&next); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -25,7 +26,7 @@ type awsAccount struct {
 // awsProvider serves the resource types of aws_table.go from the account.
 type awsProvider struct {
 	account *awsAccount
-	backend Backend
+	backend backend.Backend
 	limits  Limits
 }
 
@@ -87,7 +88,7 @@ type awsCall struct {
 	*awsAccount
 	*request
 	object  *store.Object
-	backend Backend
+	backend backend.Backend
 }
 
 func (p *awsProvider) lookup(typ string) (awsType, error) {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -51,7 +52,7 @@ func (c *awsCall) show(state props.Map) {
 
 func launch(c *awsCall) error {
 	c.Lock()
-	machine := Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
+	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
 	if key := c.Find(keyPairType, c.inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.Str("publicKey")
 	}

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"testing"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
 // zone is a backend that only keeps records.
 type zone struct {
-	Backend
+	backend.Backend
 	records map[string][]string
 }
 

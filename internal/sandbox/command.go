@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -17,7 +18,7 @@ import (
 // connection and text a delete uses. The backend runs the command; without a backend the steps of the cluster change the
 // account (steps.go).
 type commandProvider struct {
-	backend Backend
+	backend backend.Backend
 	shell   kubeShell
 	console awsConsole
 }
@@ -142,8 +143,8 @@ func asksARelease(text string) bool {
 	return err == nil && (name == "password" || name == "backup-credentials" || strings.HasPrefix(name, "rabbitmq-backup"))
 }
 
-func connectionOf(in props.Map) RemoteCommand {
-	c := RemoteCommand{
+func connectionOf(in props.Map) backend.RemoteCommand {
+	c := backend.RemoteCommand{
 		Host: in.Str("host"), Port: int(in.Number("port")), User: in.Str("user"),
 		PrivateKey: in.Str("privateKey"), HostKey: in.Str("hostKey"),
 		DialErrorLimit: int(in.Number("dialErrorLimit")), PerDialTimeout: time.Duration(in.Number("perDialTimeout")) * time.Second,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -12,7 +13,7 @@ import (
 // what a client of AWS can ask. The changes act on the simulation only, not on a Backend.
 type awsConsole struct {
 	account *awsAccount
-	backend Backend
+	backend backend.Backend
 }
 
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -17,7 +18,7 @@ import (
 // are ready, and keeps an object that exists but is not ready for the next run.
 type kubernetesProvider struct {
 	cluster *kubeCluster
-	backend Backend
+	backend backend.Backend
 }
 
 const releaseType = "kubernetes:helm.sh/v3:Release"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -18,8 +19,8 @@ func manifest(r *request, in props.Map) map[string]any {
 	return out
 }
 
-func chartRelease(in props.Map) ChartRelease {
-	return ChartRelease{
+func chartRelease(in props.Map) backend.ChartRelease {
+	return backend.ChartRelease{
 		Name: in.Str("name"), Namespace: in.Str("namespace"), Chart: in.Str("chart"), Version: in.Str("version"),
 		Repository: in.Str("repositoryOpts.repo"), Values: in.Object("values"),
 	}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -25,7 +26,7 @@ type Options struct {
 	// Dir is the directory of the account's journal; a later process continues with it. Empty keeps the account in memory.
 	Dir string
 	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them.
-	Backend Backend
+	Backend backend.Backend
 	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.
 	Fault func(Operation) error
 	// Done is called after every create, update and delete, before the engine gets the answer. May be nil.

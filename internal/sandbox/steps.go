@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -46,7 +47,7 @@ var steps = map[string]func(s *step) (string, error){
 type kubeShell struct{ cluster *kubeCluster }
 
 // run does the work of SSH: it finds the machine, checks both keys and runs the step.
-func (s kubeShell) run(to RemoteCommand, text, stdin string) (string, error) {
+func (s kubeShell) run(to backend.RemoteCommand, text, stdin string) (string, error) {
 	c := s.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -76,7 +77,7 @@ func (s kubeShell) run(to RemoteCommand, text, stdin string) (string, error) {
 
 // notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
 // its context ends first, and the error does not contain the reason.
-func notDialled(to RemoteCommand, err error) error {
+func notDialled(to backend.RemoteCommand, err error) error {
 	if to.DialErrorLimit < 0 {
 		return context.DeadlineExceeded
 	}
@@ -84,7 +85,7 @@ func notDialled(to RemoteCommand, err error) error {
 }
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
-func (s kubeShell) login(machine *store.Object, to RemoteCommand) error {
+func (s kubeShell) login(machine *store.Object, to backend.RemoteCommand) error {
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}

@@ -1,4 +1,5 @@
-package sandbox
+// Package backend is what the sandbox asks of hosts that are real. internal/dockerhosts implements it.
+package backend
 
 import (
 	"context"
