@@ -11,15 +11,16 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
 // A killed process leaves a journal that may end in half a line; the next one finds exactly what was answered for.
 func TestJournalSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
-	c := &client{t: t, s: start(t, Options{Dir: dir})}
-	n := c.network()
-	c.instance(n, "host", nil)
-	if err := c.delete(n.ssh); err != nil {
+	c := startClient(t, Options{Dir: dir})
+	n := c.Network()
+	c.Instance(n, "host", nil)
+	if err := c.Delete(n.SSH); err != nil {
 		t.Fatal(err)
 	}
 	want := c.s.Leftovers()
@@ -35,15 +36,15 @@ func TestJournalSurvivesAKill(t *testing.T) {
 	file.Close()
 
 	for range 2 { // the second time reads what was written behind the half line
-		next := &client{t: t, s: start(t, Options{Dir: dir})}
+		next := startClient(t, Options{Dir: dir})
 		if got := next.s.Leftovers(); !slices.Equal(got, want) {
 			t.Errorf("after a restart\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		again := next.make(vpcType, "vpc", props.Map{"cidrBlock": "10.1.0.0/16"})
-		if again.id == n.vpc.id {
+		again := next.Make(vpcType, "vpc", props.Map{"cidrBlock": "10.1.0.0/16"})
+		if again.ID == n.VPC.ID {
 			t.Error("an id was given twice")
 		}
-		if err := next.delete(again); err != nil {
+		if err := next.Delete(again); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,15 +52,15 @@ func TestJournalSurvivesAKill(t *testing.T) {
 
 func TestJournalHoldsNoSecrets(t *testing.T) {
 	dir := t.TempDir()
-	c := &client{t: t, s: start(t, Options{Dir: dir})}
-	n := c.network()
-	key := c.make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
+	c := startClient(t, Options{Dir: dir})
+	n := c.Network()
+	key := c.Make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
 	in := props.ToSDK(props.Map{
-		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
 	}).ObjectValue()
-	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.out("privateKeyOpenssh")))
-	if _, err := c.server(instanceType).Create(t.Context(), &pulumirpc.CreateRequest{
-		Urn: urn(instanceType, "host"), Properties: c.marshal(in),
+	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.Out("privateKeyOpenssh")))
+	if _, err := c.Server(instanceType).Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: sandboxtest.URN(instanceType, "host"), Properties: c.Marshal(in),
 	}); err != nil {
 		t.Fatal(err)
 	}

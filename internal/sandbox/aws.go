@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -86,7 +87,7 @@ type ref struct {
 // awsCall is one operation on one object. object is nil while a creation is checked.
 type awsCall struct {
 	*awsAccount
-	*request
+	*engine.Request
 	object  *store.Object
 	backend backend.Backend
 }
@@ -94,82 +95,82 @@ type awsCall struct {
 func (p *awsProvider) lookup(typ string) (awsType, error) {
 	t, ok := awsTypes[typ]
 	if !ok {
-		return awsType{}, unknownType(typ)
+		return awsType{}, engine.UnknownType(typ)
 	}
 	return t, nil
 }
 
-func (p *awsProvider) check(r *request) (checked, error) {
-	t, err := p.lookup(r.typ)
+func (p *awsProvider) Check(r *engine.Request) (engine.Checked, error) {
+	t, err := p.lookup(r.Type)
 	if err != nil {
-		return checked{}, err
+		return engine.Checked{}, err
 	}
-	out := checked{failures: missing(r.inputs, t.required)}
-	if t.autoname != "" && !r.inputs.Has(t.autoname) && !r.inputs.Has(t.autoname+"Prefix") {
-		name := r.oldInputs.Str(t.autoname)
+	out := engine.Checked{Failures: engine.Missing(r.Inputs, t.required)}
+	if t.autoname != "" && !r.Inputs.Has(t.autoname) && !r.Inputs.Has(t.autoname+"Prefix") {
+		name := r.OldInputs.Str(t.autoname)
 		if name == "" {
-			name = fmt.Sprintf("%s-%07x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed))&0xfffffff)
+			name = fmt.Sprintf("%s-%07x", r.Name, crc32.ChecksumIEEE([]byte(r.URN+r.Seed))&0xfffffff)
 		}
-		out.defaults = props.Map{t.autoname: name}
+		out.Defaults = props.Map{t.autoname: name}
 	}
 	return out, nil
 }
 
-func (p *awsProvider) diff(r *request) difference {
-	t := awsTypes[r.typ]
-	d := difference{changed: props.Changed(r.oldInputs, r.inputs), deleteFirst: t.deleteFirst}
+func (p *awsProvider) Diff(r *engine.Request) engine.Difference {
+	t := awsTypes[r.Type]
+	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: t.deleteFirst}
 	for _, path := range t.replace {
 		key, _, _ := strings.Cut(path, ".")
-		for _, c := range d.changed {
-			if path == "*" || (c == key && !reflect.DeepEqual(r.oldInputs.At(path), r.inputs.At(path))) {
-				d.replace = append(d.replace, c)
+		for _, c := range d.Changed {
+			if path == "*" || (c == key && !reflect.DeepEqual(r.OldInputs.At(path), r.Inputs.At(path))) {
+				d.Replace = append(d.Replace, c)
 			}
 		}
 	}
-	if r.typ == instanceType && r.inputs.Flag("userDataReplaceOnChange") {
-		d.replace = append(d.replace, props.Among(d.changed, "userData", "userDataBase64")...)
+	if r.Type == instanceType && r.Inputs.Flag("userDataReplaceOnChange") {
+		d.Replace = append(d.Replace, props.Among(d.Changed, "userData", "userDataBase64")...)
 	}
-	if !t.untagged && !reflect.DeepEqual(r.old.StringMap("tagsAll"), allTags(r)) {
-		d.changed = append(d.changed, "tagsAll")
+	if !t.untagged && !reflect.DeepEqual(r.Old.StringMap("tagsAll"), allTags(r)) {
+		d.Changed = append(d.Changed, "tagsAll")
 	}
 	return d
 }
 
 // allTags are the resource's tags over the provider's default tags.
-func allTags(r *request) map[string]string {
-	defaults := r.config.Object("defaultTags")
-	if text := r.config.Str("defaultTags"); text != "" { // nested provider settings arrive as JSON
+func allTags(r *engine.Request) map[string]string {
+	defaults := r.Config.Object("defaultTags")
+	if text := r.Config.Str("defaultTags"); text != "" { // nested provider settings arrive as JSON
 		_ = json.Unmarshal([]byte(text), &defaults)
 	}
 	all := defaults.StringMap("tags")
-	for k, v := range r.inputs.StringMap("tags") {
+	for k, v := range r.Inputs.StringMap("tags") {
 		all[k] = v
 	}
 	return all
 }
 
-func (p *awsProvider) create(r *request) (answer, error) {
-	t := awsTypes[r.typ]
-	if r.preview {
+func (p *awsProvider) Create(r *engine.Request) (engine.Answer, error) {
+	t := awsTypes[r.Type]
+	if r.Preview {
 		out := props.Map{}
 		for key := range t.outputs {
-			if !r.inputs.Has(key) {
+			if !r.Inputs.Has(key) {
 				out[key] = props.Unknown{}
 			}
 		}
 		if !t.untagged {
 			out["tagsAll"] = allTags(r)
 		}
-		return answer{outputs: out}, nil
+		return engine.Answer{Outputs: out}, nil
 	}
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	c := &awsCall{awsAccount: a, request: r, backend: p.backend}
+	c := &awsCall{awsAccount: a, Request: r, backend: p.backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
-		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
+		return engine.Answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.Type), r.Name, err)
 	}
-	c.object = &store.Object{Type: r.typ, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	c.object = &store.Object{Type: r.Type, URN: r.URN, Inputs: r.Stored, State: props.Map{}}
 	c.object.ID = c.makeID(t.id)
 	c.refreshOutputs(t)
 	if t.created != nil {
@@ -177,19 +178,19 @@ func (p *awsProvider) create(r *request) (answer, error) {
 	}
 	a.Put(c.object)
 	if err := c.finish(); err != nil {
-		return answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.typ), r.name, err)
+		return engine.Answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.Type), r.Name, err)
 	}
-	return answer{id: c.object.ID, outputs: c.shown(t)}, nil
+	return engine.Answer{ID: c.object.ID, Outputs: c.shown(t)}, nil
 }
 
 // finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the next read
 // of the object then calls finish again.
 func (c *awsCall) finish() error {
-	if backendCreate[c.typ] == nil || c.backend == nil {
+	if backendCreate[c.Type] == nil || c.backend == nil {
 		return nil
 	}
 	c.object = c.Change(c.object, func(_, state props.Map) { state["unfinished"] = true })
-	if err := c.onBackend(backendCreate[c.typ]); err != nil {
+	if err := c.onBackend(backendCreate[c.Type]); err != nil {
 		return err
 	}
 	c.object = c.Change(c.object, func(_, state props.Map) { delete(state, "unfinished") })
@@ -207,7 +208,7 @@ func (c *awsCall) refreshOutputs(t awsType) {
 		}
 	}
 	if !t.untagged {
-		c.object.State["tagsAll"] = anyMap(allTags(c.request))
+		c.object.State["tagsAll"] = anyMap(allTags(c.Request))
 	}
 }
 
@@ -220,7 +221,7 @@ func anyMap(m map[string]string) map[string]any {
 }
 
 func (c *awsCall) region() string {
-	if region := c.config.Str("region"); region != "" {
+	if region := c.Config.Str("region"); region != "" {
 		return region
 	}
 	return "us-east-1"
@@ -233,9 +234,9 @@ func (c *awsCall) makeID(shape string) string {
 	}
 	digits := 17
 	if strings.HasPrefix(shape, "Z") {
-		return shape + strings.ToUpper(c.NewID(c.typ, c.urn, 20))
+		return shape + strings.ToUpper(c.NewID(c.Type, c.URN, 20))
 	}
-	return shape + c.NewID(c.typ, c.urn, digits)
+	return shape + c.NewID(c.Type, c.URN, digits)
 }
 
 // expand fills a template: {id}, {region}, {account}, {hex}, {destination} or the name of an input.
@@ -256,11 +257,11 @@ func (c *awsCall) expand(template string) string {
 		case "account":
 			value = c.number
 		case "hex":
-			value = c.NewID(c.typ+template, c.urn, 17)
+			value = c.NewID(c.Type+template, c.URN, 17)
 		case "destination": // as the provider does: a route has no id of its own
-			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.inputs.Str("destinationCidrBlock") + c.inputs.Str("destinationIpv6CidrBlock"))))
+			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.Inputs.Str("destinationCidrBlock") + c.Inputs.Str("destinationIpv6CidrBlock"))))
 		default:
-			value = c.inputs.Str(key)
+			value = c.Inputs.Str(key)
 		}
 		out = out[:start] + value + out[end+1:]
 	}
@@ -269,20 +270,20 @@ func (c *awsCall) expand(template string) string {
 // checkAgainstAccount returns the error that AWS would return for the inputs.
 func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 	for _, ref := range t.refs {
-		for _, name := range c.inputs.Strings(ref.field) {
+		for _, name := range c.Inputs.Strings(ref.field) {
 			if name != "" && c.target(ref, name) == nil {
 				return fmt.Errorf("%s: the %s %q does not exist", ref.field, shortType(ref.to), name)
 			}
 		}
 	}
 	if len(t.unique) > 0 {
-		for _, other := range c.All(c.typ) {
+		for _, other := range c.All(c.Type) {
 			if c.object != nil && other.ID == c.object.ID {
 				continue
 			}
 			same := true
 			for _, field := range t.unique {
-				same = same && reflect.DeepEqual(other.Inputs.At(field), c.stored.At(field))
+				same = same && reflect.DeepEqual(other.Inputs.At(field), c.Stored.At(field))
 			}
 			if same {
 				return fmt.Errorf("EntityAlreadyExists: %s has the same %s", other.Title(), strings.Join(t.unique, " and "))
@@ -313,30 +314,30 @@ func (c *awsCall) target(r ref, name string) *store.Object {
 	return nil
 }
 
-func (p *awsProvider) update(r *request) (answer, error) {
-	t := awsTypes[r.typ]
-	if r.preview {
+func (p *awsProvider) Update(r *engine.Request) (engine.Answer, error) {
+	t := awsTypes[r.Type]
+	if r.Preview {
 		out := props.Map{}
 		for k := range t.outputs {
-			if v, ok := r.old[k]; ok && !r.inputs.Has(k) {
+			if v, ok := r.Old[k]; ok && !r.Inputs.Has(k) {
 				out[k] = v
 			}
 		}
 		if !t.untagged {
 			out["tagsAll"] = allTags(r)
 		}
-		return answer{outputs: out}, nil
+		return engine.Answer{Outputs: out}, nil
 	}
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.Find(r.typ, r.id)
+	found := a.Find(r.Type, r.ID)
 	if found == nil {
-		return answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.typ), r.id)
+		return engine.Answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.Type), r.ID)
 	}
-	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
+	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
-		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
+		return engine.Answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	c.object = a.Change(found, func(_, state props.Map) {
 		delete(state, drifted) // the update has put the program's inputs back
@@ -344,50 +345,50 @@ func (p *awsProvider) update(r *request) (answer, error) {
 			state["tagsAll"] = anyMap(allTags(r))
 		}
 	})
-	c.object.Inputs = r.stored
+	c.object.Inputs = r.Stored
 	a.Put(c.object)
-	if err := c.onBackend(backendUpdate[r.typ]); err != nil {
-		return answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.typ), r.id, err)
+	if err := c.onBackend(backendUpdate[r.Type]); err != nil {
+		return engine.Answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
-	return answer{outputs: c.shown(t)}, nil
+	return engine.Answer{Outputs: c.shown(t)}, nil
 }
 
-func (p *awsProvider) read(r *request) (answer, error) {
-	t, err := p.lookup(r.typ)
+func (p *awsProvider) Read(r *engine.Request) (engine.Answer, error) {
+	t, err := p.lookup(r.Type)
 	if err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.Find(r.typ, r.id)
+	found := a.Find(r.Type, r.ID)
 	if found == nil {
-		return answer{}, nil
+		return engine.Answer{}, nil
 	}
-	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
+	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
 	if found.State.Flag("unfinished") {
 		if err := c.finish(); err != nil {
-			return answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.typ), r.id, err)
+			return engine.Answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.Type), r.ID, err)
 		}
 	}
-	if c.backend != nil && r.typ == instanceType {
+	if c.backend != nil && r.Type == instanceType {
 		there, err := c.runs()
 		if err != nil {
-			return answer{}, err
+			return engine.Answer{}, err
 		}
 		if !there { // the machine was removed from outside: remove it and its dependants from the account
 			c.dissolve(t)
-			return answer{}, nil
+			return engine.Answer{}, nil
 		}
 	}
-	return answer{id: r.id, outputs: c.shown(t), found: c.asFound()}, nil
+	return engine.Answer{ID: r.ID, Outputs: c.shown(t), Found: c.asFound()}, nil
 }
 
 // runs asks the backend for the machine, without the account's lock.
 func (c *awsCall) runs() (bool, error) {
 	c.Unlock()
 	defer c.Lock()
-	_, there, err := c.backend.Find(c.ctx, c.id)
+	_, there, err := c.backend.Find(c.Ctx, c.ID)
 	return there, err
 }
 

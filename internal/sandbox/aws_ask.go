@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -32,8 +33,8 @@ var zonesOf = map[string]string{
 	"us-west-1": "ab", "us-west-2": "abcd",
 }
 
-func (p *awsProvider) zoneNames(r *request) []string {
-	region := r.config.Str("region")
+func (p *awsProvider) zoneNames(r *engine.Request) []string {
+	region := r.Config.Str("region")
 	letters := p.limits.Zones
 	if letters == nil {
 		letters = strings.Split(cmp.Or(zonesOf[region], "abc"), "")
@@ -45,8 +46,8 @@ func (p *awsProvider) zoneNames(r *request) []string {
 	return names
 }
 
-func getAvailabilityZones(p *awsProvider, r *request, _ props.Map) (props.Map, error) {
-	region := r.config.Str("region")
+func getAvailabilityZones(p *awsProvider, r *engine.Request, _ props.Map) (props.Map, error) {
+	region := r.Config.Str("region")
 	var names, ids []any
 	for i, name := range p.zoneNames(r) {
 		names, ids = append(names, name), append(ids, fmt.Sprintf("%s-az%d", region, i+1))
@@ -54,19 +55,19 @@ func getAvailabilityZones(p *awsProvider, r *request, _ props.Map) (props.Map, e
 	return props.Map{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
 }
 
-func getInstanceTypeOfferings(p *awsProvider, r *request, args props.Map) (props.Map, error) {
+func getInstanceTypeOfferings(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
 	var types, locations, kinds []any
 	for _, name := range filterValues(args, "instance-type") {
 		if _, known := machineOf(name); !known {
 			continue
 		}
 		for _, zone := range p.zoneNames(r) {
-			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.config.Str("region"))) {
+			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.Config.Str("region"))) {
 				types, locations, kinds = append(types, name), append(locations, zone), append(kinds, "availability-zone")
 			}
 		}
 	}
-	return props.Map{"id": r.config.Str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
+	return props.Map{"id": r.Config.Str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
 }
 
 // machine is the size of an instance type.
@@ -97,7 +98,7 @@ func machineOf(name string) (m machine, known bool) {
 	return machine{vcpus, vcpus * gib << 10}, vcpus*gib > 0
 }
 
-func getInstanceType(_ *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getInstanceType(_ *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("instanceType")
 	m, known := machineOf(name)
 	if !known {
@@ -107,7 +108,7 @@ func getInstanceType(_ *awsProvider, _ *request, args props.Map) (props.Map, err
 		"supportedArchitectures": []any{"x86_64"}, "currentGeneration": true}, nil
 }
 
-func getInstances(p *awsProvider, r *request, args props.Map) (props.Map, error) {
+func getInstances(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
 	a := p.account
 	ids := a.idsOf(instanceType, args, func(o *store.Object, filter string) []string {
 		if filter == "vpc-id" {
@@ -115,10 +116,10 @@ func getInstances(p *awsProvider, r *request, args props.Map) (props.Map, error)
 		}
 		return nil
 	})
-	return props.Map{"id": r.config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
+	return props.Map{"id": r.Config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
 }
 
-func getInstance(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getInstance(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
@@ -129,7 +130,7 @@ func getInstance(p *awsProvider, _ *request, args props.Map) (props.Map, error) 
 	return props.Map{"id": o.ID, "subnetId": o.Str("subnetId"), "instanceType": o.Str("instanceType"), "instanceState": "running"}, nil
 }
 
-func getSubnet(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getSubnet(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
@@ -140,28 +141,28 @@ func getSubnet(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	return props.Map{"id": o.ID, "vpcId": o.Str("vpcId"), "cidrBlock": o.Str("cidrBlock")}, nil
 }
 
-func getVpcs(p *awsProvider, r *request, args props.Map) (props.Map, error) {
-	return props.Map{"id": r.config.Str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
+func getVpcs(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.Config.Str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
 }
 
-func getEips(p *awsProvider, r *request, args props.Map) (props.Map, error) {
-	return props.Map{"id": r.config.Str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
+func getEips(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.Config.Str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
 }
 
-func getEbsVolumes(p *awsProvider, r *request, args props.Map) (props.Map, error) {
+func getEbsVolumes(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
 	ids := p.account.idsOf(volumeType, args, func(o *store.Object, filter string) []string {
 		if filter == "availability-zone" {
 			return []string{o.Str("availabilityZone")}
 		}
 		return nil
 	})
-	return props.Map{"id": r.config.Str("region"), "ids": ids}, nil
+	return props.Map{"id": r.Config.Str("region"), "ids": ids}, nil
 }
 
 // defaultQuotas are what AWS gives, by code. New accounts have fewer vCPUs until they have been used for a while.
 var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
 
-func getServiceQuota(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getServiceQuota(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	code := args.Str("quotaCode")
 	value, ok := p.limits.Quotas[code]
 	if !ok {

@@ -21,12 +21,12 @@ var (
 		recordType: setRecord,
 	}
 	backendDelete = map[string]func(*awsCall) error{
-		instanceType: func(c *awsCall) error { return c.backend.Terminate(c.ctx, c.object.ID) },
-		eipType:      func(c *awsCall) error { return c.backend.ReleaseAddress(c.ctx, c.object.ID) },
+		instanceType: func(c *awsCall) error { return c.backend.Terminate(c.Ctx, c.object.ID) },
+		eipType:      func(c *awsCall) error { return c.backend.ReleaseAddress(c.Ctx, c.object.ID) },
 		eipAssociationType: func(c *awsCall) error {
-			return c.backend.DisassociateAddress(c.ctx, c.object.Inputs.Str("allocationId"))
+			return c.backend.DisassociateAddress(c.Ctx, c.object.Inputs.Str("allocationId"))
 		},
-		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.ctx, c.object.Str("fqdn")) },
+		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.Ctx, c.object.Str("fqdn")) },
 	}
 )
 
@@ -52,8 +52,8 @@ func (c *awsCall) show(state props.Map) {
 
 func launch(c *awsCall) error {
 	c.Lock()
-	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.inputs), Profile: c.inputs.Str("iamInstanceProfile")}
-	if key := c.Find(keyPairType, c.inputs.Str("keyName")); key != nil {
+	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.Inputs), Profile: c.Inputs.Str("iamInstanceProfile")}
+	if key := c.Find(keyPairType, c.Inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.Str("publicKey")
 	}
 	for _, profile := range c.All(profileType) {
@@ -62,7 +62,7 @@ func launch(c *awsCall) error {
 		}
 	}
 	c.Unlock()
-	got, err := c.backend.Launch(c.ctx, machine)
+	got, err := c.backend.Launch(c.Ctx, machine)
 	if err != nil {
 		return fmt.Errorf("launch a machine: %w", err)
 	}
@@ -71,7 +71,7 @@ func launch(c *awsCall) error {
 }
 
 func allocate(c *awsCall) error {
-	ip, err := c.backend.AllocateAddress(c.ctx, c.object.ID)
+	ip, err := c.backend.AllocateAddress(c.Ctx, c.object.ID)
 	if err != nil {
 		return fmt.Errorf("allocate an address: %w", err)
 	}
@@ -80,12 +80,12 @@ func allocate(c *awsCall) error {
 }
 
 func associate(c *awsCall) error {
-	return c.backend.AssociateAddress(c.ctx, c.inputs.Str("allocationId"), c.inputs.Str("instanceId"))
+	return c.backend.AssociateAddress(c.Ctx, c.Inputs.Str("allocationId"), c.Inputs.Str("instanceId"))
 }
 
 func setRecord(c *awsCall) error {
-	if c.inputs.Str("type") != "A" {
+	if c.Inputs.Str("type") != "A" {
 		return nil
 	}
-	return c.backend.SetRecord(c.ctx, c.object.Str("fqdn"), c.inputs.Strings("records"))
+	return c.backend.SetRecord(c.Ctx, c.object.Str("fqdn"), c.Inputs.Strings("records"))
 }

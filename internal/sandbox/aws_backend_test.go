@@ -25,15 +25,15 @@ func (z *zone) Close() error                                { return nil }
 // A control plane that comes back elsewhere changes the record of its API in place.
 func TestHostsSeeRecordsThatChange(t *testing.T) {
 	backend := &zone{records: map[string][]string{}}
-	c := &client{t: t, s: start(t, Options{Backend: backend})}
-	vpc := c.make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
-	private := c.make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.id}}})
+	c := startClient(t, Options{Backend: backend})
+	vpc := c.Make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
+	private := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.ID}}})
 	in := func(address string) props.Map {
-		return props.Map{"zoneId": private.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}
+		return props.Map{"zoneId": private.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}
 	}
-	record := c.make(recordType, "api", in("10.0.1.10"))
+	record := c.Make(recordType, "api", in("10.0.1.10"))
 	for _, address := range []string{"10.0.1.10", "10.0.1.11"} {
-		if _, err := c.update(record, in(address), false); err != nil {
+		if _, err := c.Update(record, in(address), false); err != nil {
 			t.Fatal(err)
 		}
 		if got := backend.records["api.dev.internal"]; !slices.Equal(got, []string{address}) {

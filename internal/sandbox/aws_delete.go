@@ -5,29 +5,30 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-func (p *awsProvider) delete(r *request) error {
-	t, err := p.lookup(r.typ)
+func (p *awsProvider) Delete(r *engine.Request) error {
+	t, err := p.lookup(r.Type)
 	if err != nil {
 		return err
 	}
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
-	found := a.Find(r.typ, r.id)
+	found := a.Find(r.Type, r.ID)
 	if found == nil { // deleting a missing object succeeds
 		return nil
 	}
-	r.inputs = found.Inputs
-	c := &awsCall{awsAccount: a, request: r, object: found, backend: p.backend}
+	r.Inputs = found.Inputs
+	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
 	if err := c.canDelete(t); err != nil {
-		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	// The backend comes first: if it fails, the account still has the object and the next run tries again.
-	if err := c.onBackend(backendDelete[r.typ]); err != nil {
-		return fmt.Errorf("deleting %s (%s): %w", shortType(r.typ), r.id, err)
+	if err := c.onBackend(backendDelete[r.Type]); err != nil {
+		return fmt.Errorf("deleting %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	c.dissolve(t)
 	return nil

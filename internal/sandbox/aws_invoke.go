@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awsInvokes are the functions of the provider.
-var awsInvokes = map[string]func(p *awsProvider, r *request, args props.Map) (props.Map, error){
-	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *request, _ props.Map) (props.Map, error) {
+var awsInvokes = map[string]func(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error){
+	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *engine.Request, _ props.Map) (props.Map, error) {
 		id := p.account.number
 		return props.Map{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
@@ -31,13 +32,13 @@ var awsInvokes = map[string]func(p *awsProvider, r *request, args props.Map) (pr
 	"aws:route53/getZone:getZone":                               getZone,
 }
 
-func (p *awsProvider) invoke(r *request, args props.Map) (props.Map, error) {
-	f, ok := awsInvokes[r.typ]
+func (p *awsProvider) Invoke(r *engine.Request, args props.Map) (props.Map, error) {
+	f, ok := awsInvokes[r.Type]
 	if !ok {
-		return nil, unknownInvoke(r.typ)
+		return nil, engine.UnknownFunction(r.Type)
 	}
-	if slices.Contains(p.limits.Denied, r.typ) {
-		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.typ)
+	if slices.Contains(p.limits.Denied, r.Type) {
+		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.Type)
 	}
 	return f(p, r, args)
 }
@@ -45,7 +46,7 @@ func (p *awsProvider) invoke(r *request, args props.Map) (props.Map, error) {
 // imageID returns an AMI id that depends on the text alone. Sandbox.PublishImages changes the text.
 func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
 
-func getParameter(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getParameter(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("name")
 	p.account.Lock()
 	defer p.account.Unlock()
@@ -69,7 +70,7 @@ func (a *awsAccount) imageGeneration() string {
 
 // getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
 // stack with a domain can be simulated.
-func getZone(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
+func getZone(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
 	a := p.account
 	a.Lock()
 	defer a.Unlock()
@@ -102,8 +103,8 @@ func getZone(p *awsProvider, _ *request, args props.Map) (props.Map, error) {
 	}, nil
 }
 
-// configure refuses an account that the provider's settings exclude, in the words of the provider.
-func (p *awsProvider) configure(config props.Map) error {
+// Configure refuses an account that the provider's settings exclude, in the words of the provider.
+func (p *awsProvider) Configure(config props.Map) error {
 	id := p.account.number
 	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")
 	if slices.Contains(forbidden, id) || len(allowed) > 0 && !slices.Contains(allowed, id) {

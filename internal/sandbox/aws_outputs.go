@@ -16,7 +16,7 @@ import (
 // Outputs that a template cannot make.
 
 func fingerprintOfKeyPair(c *awsCall) any {
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.inputs.Str("publicKey")))
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.Inputs.Str("publicKey")))
 	if err != nil {
 		return ""
 	}
@@ -48,10 +48,10 @@ func (a *awsAccount) inUse(typ, field string) func(string) bool {
 }
 
 func drawPrivateIP(c *awsCall) any {
-	if ip := c.inputs.Str("privateIp"); ip != "" {
+	if ip := c.Inputs.Str("privateIp"); ip != "" {
 		return ip
 	}
-	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
+	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
 	p, err := cidr(subnet.Str("cidrBlock"))
 	if err != nil {
 		return ""
@@ -61,30 +61,30 @@ func drawPrivateIP(c *awsCall) any {
 	for range 4 {
 		first = first.Next()
 	}
-	return spread(first, 1<<(32-p.Bits())-5, c.urn, c.inUse(instanceType, "privateIp"))
+	return spread(first, 1<<(32-p.Bits())-5, c.URN, c.inUse(instanceType, "privateIp"))
 }
 
 // benchmarkRange begins 198.18.0.0/15, which is set aside for benchmarks and routed nowhere.
 var benchmarkRange = netip.MustParseAddr("198.18.0.1")
 
 func drawPublicIP(c *awsCall) any {
-	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
+	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
 	wanted := subnet.Inputs.Flag("mapPublicIpOnLaunch")
-	if c.inputs.Has("associatePublicIpAddress") {
-		wanted = c.inputs.Flag("associatePublicIpAddress")
+	if c.Inputs.Has("associatePublicIpAddress") {
+		wanted = c.Inputs.Flag("associatePublicIpAddress")
 	}
 	if !wanted {
 		return ""
 	}
-	return spread(benchmarkRange, 1<<16, c.urn, c.inUse(instanceType, "publicIp"))
+	return spread(benchmarkRange, 1<<16, c.URN, c.inUse(instanceType, "publicIp"))
 }
 
 func drawElasticIP(c *awsCall) any {
-	return spread(netip.MustParseAddr("203.0.113.1"), 254, c.urn, c.inUse(eipType, "publicIp"))
+	return spread(netip.MustParseAddr("203.0.113.1"), 254, c.URN, c.inUse(eipType, "publicIp"))
 }
 
 func zoneOfInstance(c *awsCall) any {
-	return c.Find(subnetType, c.inputs.Str("subnetId")).Str("availabilityZone")
+	return c.Find(subnetType, c.Inputs.Str("subnetId")).Str("availabilityZone")
 }
 
 func privateDNS(c *awsCall) any {
@@ -93,7 +93,7 @@ func privateDNS(c *awsCall) any {
 }
 
 func addressOfAssociation(c *awsCall) any {
-	return c.Find(eipType, c.inputs.Str("allocationId")).Str("publicIp")
+	return c.Find(eipType, c.Inputs.Str("allocationId")).Str("publicIp")
 }
 
 // hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
@@ -101,7 +101,7 @@ var hostKeyBlock = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.
 
 // drawHostKey notes the public half of the SSH host key that user data installs: the machine will show it.
 func drawHostKey(c *awsCall) {
-	if key := hostKeyOf(userDataOf(c.inputs)); key != "" {
+	if key := hostKeyOf(userDataOf(c.Inputs)); key != "" {
 		c.object.State["hostKey"] = key
 	}
 }
@@ -144,14 +144,14 @@ func nameServers(c *awsCall) any {
 }
 
 func recordName(c *awsCall) any {
-	return recordIn(c.Find(zoneType, c.inputs.Str("zoneId")), c.inputs.Str("name"))
+	return recordIn(c.Find(zoneType, c.Inputs.Str("zoneId")), c.Inputs.Str("name"))
 }
 
 // validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.
 func validationOptions(c *awsCall) any {
 	var out []any
-	for _, name := range append(c.inputs.Strings("domainName"), c.inputs.Strings("subjectAlternativeNames")...) {
-		if name == c.inputs.Str("domainName") && len(out) > 0 {
+	for _, name := range append(c.Inputs.Strings("domainName"), c.Inputs.Strings("subjectAlternativeNames")...) {
+		if name == c.Inputs.Str("domainName") && len(out) > 0 {
 			continue
 		}
 		parent := strings.TrimPrefix(name, "*.")

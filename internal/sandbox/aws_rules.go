@@ -15,7 +15,7 @@ import (
 // The checks of each type beyond references. Each error begins with AWS's error code.
 
 func checkVPC(c *awsCall) error {
-	prefix, err := cidr(c.inputs.Str("cidrBlock"))
+	prefix, err := cidr(c.Inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
@@ -38,11 +38,11 @@ func cidr(text string) (netip.Prefix, error) {
 }
 
 func checkSubnet(c *awsCall) error {
-	own, err := cidr(c.inputs.Str("cidrBlock"))
+	own, err := cidr(c.Inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
-	vpc := c.Find(vpcType, c.inputs.Str("vpcId"))
+	vpc := c.Find(vpcType, c.Inputs.Str("vpcId"))
 	whole, err := cidr(vpc.Str("cidrBlock"))
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func checkSubnet(c *awsCall) error {
 			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.Title())
 		}
 	}
-	if zone := c.inputs.Str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
+	if zone := c.Inputs.Str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
 		return fmt.Errorf("InvalidParameterValue: there is no availability zone %s in %s", zone, c.region())
 	}
 	return nil
@@ -69,7 +69,7 @@ func checkGateway(c *awsCall) error {
 		if c.object != nil && c.object.ID == other.ID {
 			continue
 		}
-		if vpc := c.inputs.Str("vpcId"); vpc != "" && other.Inputs.Str("vpcId") == vpc {
+		if vpc := c.Inputs.Str("vpcId"); vpc != "" && other.Inputs.Str("vpcId") == vpc {
 			return fmt.Errorf("InvalidParameterValue: the VPC %s has an internet gateway already: %s", vpc, other.ID)
 		}
 	}
@@ -112,20 +112,20 @@ func (a *awsAccount) vpcOf(o *store.Object) string {
 }
 
 func checkRoute(c *awsCall) error {
-	if to := c.inputs.Str("destinationCidrBlock"); to != "" {
+	if to := c.Inputs.Str("destinationCidrBlock"); to != "" {
 		if _, err := cidr(to); err != nil {
 			return fmt.Errorf("InvalidParameterValue: destinationCidrBlock: %w", err)
 		}
 	}
-	gateway := c.Find(gatewayType, c.inputs.Str("gatewayId"))
-	if table := c.Find(routeTableType, c.inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
+	gateway := c.Find(gatewayType, c.Inputs.Str("gatewayId"))
+	if table := c.Find(routeTableType, c.Inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, gateway.ID)
 	}
 	return nil
 }
 
 func checkRouteTableAssociation(c *awsCall) error {
-	subnet, table := c.Find(subnetType, c.inputs.Str("subnetId")), c.Find(routeTableType, c.inputs.Str("routeTableId"))
+	subnet, table := c.Find(subnetType, c.Inputs.Str("subnetId")), c.Find(routeTableType, c.Inputs.Str("routeTableId"))
 	if subnet != nil && subnet.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, subnet.ID)
 	}
@@ -133,12 +133,12 @@ func checkRouteTableAssociation(c *awsCall) error {
 }
 
 func checkEndpoint(c *awsCall) error {
-	if name := c.inputs.Str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
+	if name := c.Inputs.Str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
 		return fmt.Errorf("InvalidServiceName: the endpoint service %s does not exist in %s", name, c.region())
 	}
-	for _, id := range c.inputs.Strings("routeTableIds") {
-		if table := c.Find(routeTableType, id); table.Inputs.Str("vpcId") != c.inputs.Str("vpcId") {
-			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.inputs.Str("vpcId"))
+	for _, id := range c.Inputs.Strings("routeTableIds") {
+		if table := c.Find(routeTableType, id); table.Inputs.Str("vpcId") != c.Inputs.Str("vpcId") {
+			return fmt.Errorf("InvalidParameterValue: %s is not in the VPC %s", id, c.Inputs.Str("vpcId"))
 		}
 	}
 	return nil
@@ -147,14 +147,14 @@ func checkEndpoint(c *awsCall) error {
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 
 func checkGroup(c *awsCall) error {
-	name := c.inputs.Str("name")
+	name := c.Inputs.Str("name")
 	switch {
 	case strings.HasPrefix(name, "sg-"):
 		return fmt.Errorf("InvalidParameterValue: the group name %q may not begin with sg-", name)
 	case !groupText.MatchString(name) || name == "":
 		return fmt.Errorf("InvalidParameterValue: %q is not a valid group name", name)
-	case !groupText.MatchString(c.inputs.Str("description")):
-		return fmt.Errorf("InvalidParameterValue: invalid characters in the description %q", c.inputs.Str("description"))
+	case !groupText.MatchString(c.Inputs.Str("description")):
+		return fmt.Errorf("InvalidParameterValue: invalid characters in the description %q", c.Inputs.Str("description"))
 	}
 	return nil
 }
@@ -172,27 +172,27 @@ func groupUnreferenced(c *awsCall) error {
 func checkGroupRule(c *awsCall) error {
 	var sources []string
 	for _, key := range []string{"cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId"} {
-		if c.inputs.Has(key) {
+		if c.Inputs.Has(key) {
 			sources = append(sources, key)
 		}
 	}
 	if len(sources) != 1 {
 		return fmt.Errorf("InvalidParameterCombination: exactly one source is needed, got %v", sources)
 	}
-	if text := c.inputs.Str("cidrIpv4"); text != "" {
+	if text := c.Inputs.Str("cidrIpv4"); text != "" {
 		if _, err := cidr(text); err != nil {
 			return fmt.Errorf("InvalidParameterValue: cidrIpv4: %w", err)
 		}
 	}
-	switch protocol := c.inputs.Str("ipProtocol"); protocol {
+	switch protocol := c.Inputs.Str("ipProtocol"); protocol {
 	case "-1":
-		if c.inputs.Has("fromPort") || c.inputs.Has("toPort") {
+		if c.Inputs.Has("fromPort") || c.Inputs.Has("toPort") {
 			return errors.New("InvalidParameterCombination: protocol -1 takes no ports")
 		}
 	case "tcp", "udp":
-		from, to := c.inputs.Number("fromPort"), c.inputs.Number("toPort")
-		if !c.inputs.Has("fromPort") || !c.inputs.Has("toPort") || from > to || from < 0 || to > 65535 {
-			return fmt.Errorf("InvalidParameterValue: invalid port range %v to %v", c.inputs["fromPort"], c.inputs["toPort"])
+		from, to := c.Inputs.Number("fromPort"), c.Inputs.Number("toPort")
+		if !c.Inputs.Has("fromPort") || !c.Inputs.Has("toPort") || from > to || from < 0 || to > 65535 {
+			return fmt.Errorf("InvalidParameterValue: invalid port range %v to %v", c.Inputs["fromPort"], c.Inputs["toPort"])
 		}
 	case "icmp", "icmpv6":
 	default:
@@ -201,7 +201,7 @@ func checkGroupRule(c *awsCall) error {
 		}
 	}
 	for _, key := range []string{"referencedSecurityGroupId", "securityGroupId"} {
-		if id := c.inputs.Str(key); id != "" && c.Find(groupType, id) == nil {
+		if id := c.Inputs.Str(key); id != "" && c.Find(groupType, id) == nil {
 			return fmt.Errorf("InvalidGroup.NotFound: the security group %s does not exist", id)
 		}
 	}
@@ -217,43 +217,43 @@ var (
 
 func checkInstance(c *awsCall) error {
 	if c.object != nil {
-		old, now := c.object.Inputs.Number("rootBlockDevice.volumeSize"), c.inputs.Number("rootBlockDevice.volumeSize")
+		old, now := c.object.Inputs.Number("rootBlockDevice.volumeSize"), c.Inputs.Number("rootBlockDevice.volumeSize")
 		if now < old {
 			return fmt.Errorf("InvalidParameterValue: New size cannot be smaller than existing size (%v GiB, not %v)", old, now)
 		}
 	}
-	if !amiID.MatchString(c.inputs.Str("ami")) {
-		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.inputs.Str("ami"))
+	if !amiID.MatchString(c.Inputs.Str("ami")) {
+		return fmt.Errorf("InvalidAMIID.Malformed: %q", c.Inputs.Str("ami"))
 	}
-	if !machineType.MatchString(c.inputs.Str("instanceType")) {
-		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.inputs.Str("instanceType"))
+	if !machineType.MatchString(c.Inputs.Str("instanceType")) {
+		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.Inputs.Str("instanceType"))
 	}
-	subnet := c.Find(subnetType, c.inputs.Str("subnetId"))
+	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("MissingParameter: subnetId: this account has no default VPC")
 	}
 	tagged := 0
-	for _, id := range c.inputs.Strings("vpcSecurityGroupIds") {
+	for _, id := range c.Inputs.Strings("vpcSecurityGroupIds") {
 		group := c.Find(groupType, id)
 		if group.Inputs.Str("vpcId") != subnet.Inputs.Str("vpcId") {
 			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.Title())
 		}
 		tagged += len(clusterTags(group.Tags()))
 	}
-	tags := allTags(c.request)
+	tags := allTags(c.Request)
 	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
 		// AWS accepts this. Its Load Balancer Controller refuses it later, in the cluster.
 		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
-			c.inputs.Strings("vpcSecurityGroupIds"))
+			c.Inputs.Strings("vpcSecurityGroupIds"))
 	}
-	if c.inputs.Str("metadataOptions.instanceMetadataTags") == "enabled" {
+	if c.Inputs.Str("metadataOptions.instanceMetadataTags") == "enabled" {
 		for key := range tags {
 			if strings.Contains(key, "/") {
 				return fmt.Errorf("InvalidParameterValue: the tag key %s may not be used with instance metadata tags", key)
 			}
 		}
 	}
-	if n := len(c.inputs.Str("userData")); n > userDataSize {
+	if n := len(c.Inputs.Str("userData")); n > userDataSize {
 		return fmt.Errorf("InvalidParameterValue: user data of %d bytes is limited to %d", n, userDataSize)
 	}
 	return nil
@@ -287,7 +287,7 @@ func checkEIP(c *awsCall) error {
 }
 
 func checkKeyPair(c *awsCall) error {
-	if f := strings.Fields(c.inputs.Str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
+	if f := strings.Fields(c.Inputs.Str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
 		return errors.New("InvalidKey.Format: EC2 takes OpenSSH public keys of the kinds ssh-ed25519 and ssh-rsa")
 	}
 	return nil

@@ -14,10 +14,10 @@ import (
 var domainName = regexp.MustCompile(`^(\*\.|_)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})+\.?$`)
 
 func checkZone(c *awsCall) error {
-	if !domainName.MatchString(c.inputs.Str("name")) {
-		return fmt.Errorf("InvalidDomainName: %q", c.inputs.Str("name"))
+	if !domainName.MatchString(c.Inputs.Str("name")) {
+		return fmt.Errorf("InvalidDomainName: %q", c.Inputs.Str("name"))
 	}
-	for _, v := range c.inputs.List("vpcs") {
+	for _, v := range c.Inputs.List("vpcs") {
 		vpc, _ := v.(map[string]any)
 		if c.Find(vpcType, props.Map(vpc).Str("vpcId")) == nil {
 			return fmt.Errorf("InvalidVPCId: %s does not exist", props.Map(vpc).Str("vpcId"))
@@ -45,18 +45,18 @@ func (c *awsCall) recordsIn(zone string) []*store.Object {
 }
 
 func checkRecord(c *awsCall) error {
-	zone := c.Find(zoneType, c.inputs.Str("zoneId"))
-	name := strings.TrimSuffix(c.inputs.Str("name"), ".")
+	zone := c.Find(zoneType, c.Inputs.Str("zoneId"))
+	name := strings.TrimSuffix(c.Inputs.Str("name"), ".")
 	if name == "" || strings.Contains(name, " ") {
 		return fmt.Errorf("InvalidChangeBatch: %q is not a record name", name)
 	}
-	alias := len(c.inputs.List("aliases")) > 0
-	list := c.inputs.Strings("records")
-	if !alias && (len(list) == 0 || !c.inputs.Has("ttl")) {
+	alias := len(c.Inputs.List("aliases")) > 0
+	list := c.Inputs.Strings("records")
+	if !alias && (len(list) == 0 || !c.Inputs.Has("ttl")) {
 		return errors.New("InvalidChangeBatch: a record needs records and a ttl, or an alias")
 	}
 	for _, v := range list {
-		switch c.inputs.Str("type") {
+		switch c.Inputs.Str("type") {
 		case "A":
 			if ip, err := netip.ParseAddr(v); err != nil || !ip.Is4() {
 				return fmt.Errorf("InvalidChangeBatch: %q is not an IPv4 address", v)
@@ -67,10 +67,10 @@ func checkRecord(c *awsCall) error {
 			}
 		}
 	}
-	if c.object == nil && !c.inputs.Flag("allowOverwrite") {
+	if c.object == nil && !c.Inputs.Flag("allowOverwrite") {
 		for _, other := range c.recordsIn(zone.ID) {
-			if recordIn(zone, other.Inputs.Str("name")) == recordIn(zone, name) && other.Inputs.Str("type") == c.inputs.Str("type") {
-				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.inputs.Str("type"), recordIn(zone, name))
+			if recordIn(zone, other.Inputs.Str("name")) == recordIn(zone, name) && other.Inputs.Str("type") == c.Inputs.Str("type") {
+				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.Inputs.Str("type"), recordIn(zone, name))
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func recordIn(zone *store.Object, name string) string {
 }
 
 func checkCertificate(c *awsCall) error {
-	for _, name := range append(c.inputs.Strings("domainName"), c.inputs.Strings("subjectAlternativeNames")...) {
+	for _, name := range append(c.Inputs.Strings("domainName"), c.Inputs.Strings("subjectAlternativeNames")...) {
 		if !domainName.MatchString(name) || len(name) > 64 {
 			return fmt.Errorf("ValidationException: %q is not a domain name of at most 64 characters", name)
 		}
@@ -97,7 +97,7 @@ func checkCertificate(c *awsCall) error {
 
 // checkValidation finds the records that prove each name of the certificate.
 func checkValidation(c *awsCall) error {
-	cert := c.Find(certificateType, c.inputs.Str("certificateArn"))
+	cert := c.Find(certificateType, c.Inputs.Str("certificateArn"))
 	for _, v := range cert.State.List("domainValidationOptions") {
 		option := props.Map(v.(map[string]any))
 		proven := false

@@ -14,7 +14,7 @@ var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
 
 // checkIAMName checks a name against IAM's alphabet and the length for its kind.
 func checkIAMName(c *awsCall, limit int) error {
-	name := c.inputs.Str("name")
+	name := c.Inputs.Str("name")
 	if !iamName.MatchString(name) || len(name) > limit {
 		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
 	}
@@ -34,7 +34,7 @@ func checkInlinePolicy(c *awsCall) error {
 	if err := checkIAMName(c, 128); err != nil {
 		return err
 	}
-	if n := len(c.inputs.Str("policy")); n > 10240 {
+	if n := len(c.Inputs.Str("policy")); n > 10240 {
 		return fmt.Errorf("LimitExceeded: inline policies of a role may have 10240 characters, this one has %d", n)
 	}
 	return checkPolicyDocument("policy")(c)
@@ -42,7 +42,7 @@ func checkInlinePolicy(c *awsCall) error {
 
 // checkAttachment refuses every policy but the one of AWS's own that the program attaches.
 func checkAttachment(c *awsCall) error {
-	if arn := c.inputs.Str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
+	if arn := c.Inputs.Str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
 		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 	}
 	return nil
@@ -70,7 +70,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 			Version   string
 			Statement []map[string]any
 		}
-		if err := json.Unmarshal([]byte(c.inputs.Str(field)), &doc); err != nil {
+		if err := json.Unmarshal([]byte(c.Inputs.Str(field)), &doc); err != nil {
 			return fmt.Errorf("MalformedPolicyDocument: %s: %w", field, err)
 		}
 		if doc.Version != "2012-10-17" || len(doc.Statement) == 0 {
@@ -89,7 +89,7 @@ func checkPolicyDocument(field string) func(*awsCall) error {
 					return fmt.Errorf("MalformedPolicyDocument: %s: statement %d: %q is not an action", field, i, a)
 				}
 			}
-			identity := field == "policy" && strings.HasPrefix(c.typ, "aws:iam/")
+			identity := field == "policy" && strings.HasPrefix(c.Type, "aws:iam/")
 			if identity && s["Resource"] == nil && s["NotResource"] == nil {
 				return fmt.Errorf("MalformedPolicyDocument: %s: statement %d has no Resource", field, i)
 			}

@@ -12,7 +12,7 @@ import (
 
 func checkJSON(field string) func(*awsCall) error {
 	return func(c *awsCall) error {
-		if !json.Valid([]byte(c.inputs.Str(field))) {
+		if !json.Valid([]byte(c.Inputs.Str(field))) {
 			return fmt.Errorf("InvalidParameterException: %s is not JSON", field)
 		}
 		return nil
@@ -22,7 +22,7 @@ func checkJSON(field string) func(*awsCall) error {
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 func checkBucket(c *awsCall) error {
-	name := c.inputs.Str("bucket")
+	name := c.Inputs.Str("bucket")
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
 		return fmt.Errorf("InvalidBucketName: %q", name)
 	}
@@ -58,7 +58,7 @@ func (c *awsCall) objectsIn(bucket string) []*store.Object {
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
 func checkRepository(c *awsCall) error {
-	if name := c.inputs.Str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
+	if name := c.Inputs.Str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
 		return fmt.Errorf("InvalidParameterException: %q is not a repository name", name)
 	}
 	return nil

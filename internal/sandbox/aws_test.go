@@ -6,73 +6,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
-
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
-
-func token(typ string) tokens.Type { return tokens.Type(typ) }
 
 const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"%s","Resource":"*"}]}`
 
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`
-
-// network is a VPC with everything that a host needs to be reached.
-type network struct {
-	vpc, subnet, gateway, table, route, association, group, ssh, out *testResource
-}
-
-func (c *client) network() network {
-	c.t.Helper()
-	c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"me"}}`})
-	var n network
-	n.vpc = c.make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16"})
-	n.subnet = c.make(subnetType, "a", props.Map{
-		"vpcId": n.vpc.id, "cidrBlock": "10.0.1.0/24", "availabilityZone": "eu-central-1a", "tags": map[string]any{"kubernetes.io/role/elb": "1"},
-	})
-	n.gateway = c.make(gatewayType, "gateway", props.Map{"vpcId": n.vpc.id})
-	n.table = c.make(routeTableType, "table", props.Map{"vpcId": n.vpc.id})
-	n.route = c.make(routeType, "route", props.Map{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"})
-	n.association = c.make(routeTableAssocType, "association", props.Map{"routeTableId": n.table.id, "subnetId": n.subnet.id})
-	n.group = c.make(groupType, "nodes", props.Map{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
-	n.ssh = c.make(ingressRuleType, "ssh", props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"})
-	n.out = c.make(egressRuleType, "out", props.Map{"securityGroupId": n.group.id, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
-	return n
-}
-
-func (c *client) instance(n network, name string, more props.Map) *testResource {
-	c.t.Helper()
-	in := props.Map{
-		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "associatePublicIpAddress": true,
-		"vpcSecurityGroupIds": []any{n.group.id}, "tags": map[string]any{"Name": name, "kubernetes.io/cluster/dev": "owned"},
-	}
-	for k, v := range more {
-		in[k] = v
-	}
-	return c.make(instanceType, name, in)
-}
-
-func wantError(t *testing.T, err error, part string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want %q", part)
-	}
-	if !strings.Contains(err.Error(), part) {
-		t.Fatalf("error %q does not contain %q", err, part)
-	}
-}
 
 func TestUnknownTypesAndFunctionsAreNamed(t *testing.T) {
 	c := newClient(t)
 	for _, typ := range []string{
 		"aws:eks/cluster:Cluster", "kubernetes:example.com/v1:Widget", "command:remote:Elsewhere", "tls:index/oddity:Oddity", "random:index/dice:Dice",
 	} {
-		_, err := c.try(typ, "x", props.Map{"metadata": map[string]any{"name": "x"}})
-		wantError(t, err, typ)
+		_, err := c.Try(typ, "x", props.Map{"metadata": map[string]any{"name": "x"}})
+		sandboxtest.WantError(t, err, typ)
 	}
 	for _, tok := range []string{"aws:eks/getCluster:getCluster", "kubernetes:x:y", "tls:index/z:z", "random:index/z:z", "command:local:z"} {
-		_, err := c.invoke(tok, props.Map{})
-		wantError(t, err, tok)
+		_, err := c.Invoke(tok, props.Map{})
+		sandboxtest.WantError(t, err, tok)
 	}
 }
 
@@ -101,20 +53,20 @@ func TestRequiredInputs(t *testing.T) {
 		if len(row.required) == 0 {
 			continue
 		}
-		_, err := c.try(typ, "x", props.Map{})
-		wantError(t, err, row.required[0])
+		_, err := c.Try(typ, "x", props.Map{})
+		sandboxtest.WantError(t, err, row.required[0])
 	}
 }
 
 func TestWhatAWSRefuses(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	other := c.make(vpcType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
-	elsewhere := c.make(groupType, "elsewhere", props.Map{"vpcId": other.id})
-	second := c.make(groupType, "second", props.Map{"vpcId": n.vpc.id, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	n := c.Network()
+	other := c.Make(vpcType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
+	elsewhere := c.Make(groupType, "elsewhere", props.Map{"vpcId": other.ID})
+	second := c.Make(groupType, "second", props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
 	instance := func(change props.Map) props.Map {
 		in := props.Map{
-			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
 			"tags": map[string]any{"kubernetes.io/cluster/dev": "owned"},
 		}
 		for k, v := range change {
@@ -123,14 +75,14 @@ func TestWhatAWSRefuses(t *testing.T) {
 		return in
 	}
 	rule := func(change props.Map) props.Map {
-		in := props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
+		in := props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
 		for k, v := range change {
 			in[k] = v
 		}
 		return in
 	}
-	zone := c.make(zoneType, "zone", props.Map{"name": "example.com"})
-	role := c.make(roleType, "role", props.Map{"assumeRolePolicy": trust, "name": "role"})
+	zone := c.Make(zoneType, "zone", props.Map{"name": "example.com"})
+	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust, "name": "role"})
 	for _, test := range []struct {
 		name, typ string
 		in        props.Map
@@ -138,28 +90,28 @@ func TestWhatAWSRefuses(t *testing.T) {
 	}{
 		{"VPC too big", vpcType, props.Map{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
 		{"VPC with host bits", vpcType, props.Map{"cidrBlock": "10.0.0.1/16"}, "host bits"},
-		{"subnet outside", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
-		{"subnet overlaps", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
-		{"zone of another region", subnetType, props.Map{"vpcId": n.vpc.id, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
+		{"subnet outside", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
+		{"subnet overlaps", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
+		{"zone of another region", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
 		{"VPC that is not there", subnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
-		{"second gateway", gatewayType, props.Map{"vpcId": n.vpc.id}, "internet gateway already"},
-		{"same route", routeType, props.Map{"routeTableId": n.table.id, "gatewayId": n.gateway.id, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
-		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.table.id, "subnetId": n.subnet.id}, "EntityAlreadyExists"},
-		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", props.Map{"vpcId": n.vpc.id, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
-		{"group name", groupType, props.Map{"vpcId": n.vpc.id, "name": "sg-mine"}, "may not begin with sg-"},
-		{"group description", groupType, props.Map{"vpcId": n.vpc.id, "description": "who's there?"}, "invalid characters"},
+		{"second gateway", gatewayType, props.Map{"vpcId": n.VPC.ID}, "internet gateway already"},
+		{"same route", routeType, props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
+		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID}, "EntityAlreadyExists"},
+		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", props.Map{"vpcId": n.VPC.ID, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
+		{"group name", groupType, props.Map{"vpcId": n.VPC.ID, "name": "sg-mine"}, "may not begin with sg-"},
+		{"group description", groupType, props.Map{"vpcId": n.VPC.ID, "description": "who's there?"}, "invalid characters"},
 		{"rule without source", ingressRuleType, rule(props.Map{"cidrIpv4": nil}), "exactly one source"},
-		{"rule with two", ingressRuleType, rule(props.Map{"referencedSecurityGroupId": n.group.id}), "exactly one source"},
+		{"rule with two", ingressRuleType, rule(props.Map{"referencedSecurityGroupId": n.Group.ID}), "exactly one source"},
 		{"ports swapped", ingressRuleType, rule(props.Map{"fromPort": 3}), "invalid port range"},
 		{"all protocols with ports", ingressRuleType, rule(props.Map{"ipProtocol": "-1"}), "takes no ports"},
 		{"rule CIDR", ingressRuleType, rule(props.Map{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
 		{"rule of a group that is not there", ingressRuleType, rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
-		{"duplicate rule", ingressRuleType, props.Map{"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
+		{"duplicate rule", ingressRuleType, props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
 		{"ECDSA key pair", keyPairType, props.Map{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
 		{"AMI", instanceType, instance(props.Map{"ami": "ubuntu"}), "InvalidAMIID"},
 		{"instance type", instanceType, instance(props.Map{"instanceType": "large"}), "not an instance type"},
-		{"group of another VPC", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.id}}), "different networks"},
-		{"two tagged groups", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.group.id, second.id}}), "exactly one security group"},
+		{"group of another VPC", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.ID}}), "different networks"},
+		{"two tagged groups", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.Group.ID, second.ID}}), "exactly one security group"},
 		{"no profile", instanceType, instance(props.Map{"iamInstanceProfile": "missing"}), "does not exist"},
 		{"tags in metadata", instanceType, instance(props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
 		{"user data", instanceType, instance(props.Map{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
@@ -167,24 +119,24 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"same role", roleType, props.Map{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
 		{"trust-is-no-JSON", roleType, props.Map{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
 		{"trust-without-principal", roleType, props.Map{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
-		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
-		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
-		{"policy-action", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
-		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
-		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
-		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", props.Map{"role": role.id, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
+		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
+		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
+		{"policy-action", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
+		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
+		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
+		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", props.Map{"role": role.ID, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
 		{"bucket name", bucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
 		{"zone name", zoneType, props.Map{"name": "no domain"}, "InvalidDomainName"},
 		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
-		{"A record", recordType, props.Map{"zoneId": zone.id, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
-		{"record without ttl", recordType, props.Map{"zoneId": zone.id, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
+		{"A record", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
+		{"record without ttl", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
 		{"certificate name", certificateType, props.Map{"domainName": "not a name"}, "ValidationException"},
 		{"repository name", repositoryType, props.Map{"name": "Celery"}, "InvalidParameterException"},
 		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", props.Map{"repository": "x", "policy": "{"}, "does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := c.try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
-			wantError(t, err, test.want)
+			_, err := c.Try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
+			sandboxtest.WantError(t, err, test.want)
 		})
 	}
 }
@@ -192,32 +144,32 @@ func TestWhatAWSRefuses(t *testing.T) {
 func TestElasticIPQuota(t *testing.T) {
 	c := newClient(t)
 	for i := range elasticIPs {
-		c.make(eipType, fmt.Sprint("ip-", i), props.Map{"domain": "vpc"})
+		c.Make(eipType, fmt.Sprint("ip-", i), props.Map{"domain": "vpc"})
 	}
-	_, err := c.try(eipType, "one more", props.Map{"domain": "vpc"})
-	wantError(t, err, "AddressLimitExceeded")
+	_, err := c.Try(eipType, "one more", props.Map{"domain": "vpc"})
+	sandboxtest.WantError(t, err, "AddressLimitExceeded")
 }
 
 // What is in use stays, with an error that names the user; the right order leaves nothing.
 func TestDeleteRules(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	backend := c.make(groupType, "backend", props.Map{"vpcId": n.vpc.id})
-	refers := c.make(ingressRuleType, "from backend", props.Map{
-		"securityGroupId": n.group.id, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.id,
+	n := c.Network()
+	backend := c.Make(groupType, "backend", props.Map{"vpcId": n.VPC.ID})
+	refers := c.Make(ingressRuleType, "from backend", props.Map{
+		"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.ID,
 	})
-	role := c.make(roleType, "role", props.Map{"assumeRolePolicy": trust})
-	inline := c.make("aws:iam/rolePolicy:RolePolicy", "inline", props.Map{"role": role.id, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
-	profile := c.make(profileType, "profile", props.Map{"role": role.id})
-	host := c.instance(n, "host", props.Map{"iamInstanceProfile": profile.id})
-	eip := c.make(eipType, "ip", props.Map{"domain": "vpc"})
-	associated := c.make(eipAssociationType, "ip", props.Map{"allocationId": eip.id, "instanceId": host.id})
-	bucket := c.make(bucketType, "backups", props.Map{})
-	versioning := c.make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", props.Map{"bucket": bucket.id, "versioningConfiguration": map[string]any{"status": "Enabled"}})
-	zone := c.make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.vpc.id}}})
-	record := c.make(recordType, "api", props.Map{"zoneId": zone.id, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
-	repository := c.make(repositoryType, "images", props.Map{"name": "images"})
-	if err := c.s.AWS.PutObject(bucket.id, "etcd/1.db"); err != nil {
+	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust})
+	inline := c.Make("aws:iam/rolePolicy:RolePolicy", "inline", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
+	profile := c.Make(profileType, "profile", props.Map{"role": role.ID})
+	host := c.Instance(n, "host", props.Map{"iamInstanceProfile": profile.ID})
+	eip := c.Make(eipType, "ip", props.Map{"domain": "vpc"})
+	associated := c.Make(eipAssociationType, "ip", props.Map{"allocationId": eip.ID, "instanceId": host.ID})
+	bucket := c.Make(bucketType, "backups", props.Map{})
+	versioning := c.Make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", props.Map{"bucket": bucket.ID, "versioningConfiguration": map[string]any{"status": "Enabled"}})
+	zone := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.VPC.ID}}})
+	record := c.Make(recordType, "api", props.Map{"zoneId": zone.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
+	repository := c.Make(repositoryType, "images", props.Map{"name": "images"})
+	if err := c.s.AWS.PutObject(bucket.ID, "etcd/1.db"); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.s.AWS.PushImage("images"); err != nil {
@@ -225,40 +177,40 @@ func TestDeleteRules(t *testing.T) {
 	}
 
 	for _, refused := range []struct {
-		*testResource
+		*sandboxtest.Resource
 		want string
 	}{
-		{n.vpc, "DependencyViolation"}, {n.subnet, "DependencyViolation"}, {n.gateway, "mapped public address"}, {n.table, "DependencyViolation"},
-		{n.group, host.id}, {backend, refers.id}, {eip, "DependencyViolation"}, {role, "DeleteConflict"},
+		{n.VPC, "DependencyViolation"}, {n.Subnet, "DependencyViolation"}, {n.Gateway, "mapped public address"}, {n.Table, "DependencyViolation"},
+		{n.Group, host.ID}, {backend, refers.ID}, {eip, "DependencyViolation"}, {role, "DeleteConflict"},
 		{bucket, "BucketNotEmpty"}, {zone, "HostedZoneNotEmpty"}, {repository, "RepositoryNotEmpty"},
 	} {
-		wantError(t, c.delete(refused.testResource), refused.want)
-		if c.gone(refused.testResource) {
-			t.Errorf("%s went although it was refused", refused.typ)
+		sandboxtest.WantError(t, c.Delete(refused.Resource), refused.want)
+		if c.Gone(refused.Resource) {
+			t.Errorf("%s went although it was refused", refused.Type)
 		}
 	}
 
-	if _, err := c.update(bucket, props.Map{"bucket": bucket.id, "forceDestroy": true}, false); err != nil {
+	if _, err := c.Update(bucket, props.Map{"bucket": bucket.ID, "forceDestroy": true}, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.update(repository, props.Map{"name": "images", "forceDelete": true}, false); err != nil {
+	if _, err := c.Update(repository, props.Map{"name": "images", "forceDelete": true}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, th := range []*testResource{
+	for _, th := range []*sandboxtest.Resource{
 		associated, eip, host, profile, inline, role, bucket, record, zone, repository, refers, backend,
-		n.route, n.gateway, n.association, n.table, n.ssh, n.out, n.group, n.subnet, n.vpc,
+		n.Route, n.Gateway, n.Association, n.Table, n.SSH, n.Out, n.Group, n.Subnet, n.VPC,
 	} {
-		if err := c.delete(th); err != nil {
+		if err := c.Delete(th); err != nil {
 			t.Fatal(err)
 		}
-		if !c.gone(th) {
-			t.Errorf("%s is still there", th.typ)
+		if !c.Gone(th) {
+			t.Errorf("%s is still there", th.Type)
 		}
 	}
-	if !c.gone(versioning) {
+	if !c.Gone(versioning) {
 		t.Error("a bucket's versioning must go with the bucket")
 	}
-	if err := c.delete(versioning); err != nil {
+	if err := c.Delete(versioning); err != nil {
 		t.Errorf("deleting what is gone already: %v", err)
 	}
 	if left := c.s.Leftovers(); len(left) > 0 {
@@ -268,10 +220,10 @@ func TestDeleteRules(t *testing.T) {
 
 func TestReplaceOrUpdate(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
+	n := c.Network()
 	base := func(change props.Map) props.Map {
 		in := props.Map{
-			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id},
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
 			"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 20.0}, "userData": "#cloud-config",
 			"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned"},
 		}
@@ -280,7 +232,7 @@ func TestReplaceOrUpdate(t *testing.T) {
 		}
 		return in
 	}
-	host := c.make(instanceType, "host", base(nil))
+	host := c.Make(instanceType, "host", base(nil))
 	for _, test := range []struct {
 		name            string
 		change          props.Map
@@ -296,41 +248,41 @@ func TestReplaceOrUpdate(t *testing.T) {
 		{"tag", props.Map{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}}, []string{"tags", "tagsAll"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := c.diff(host, base(test.change))
+			d := c.Diff(host, base(test.change))
 			if !slices.Equal(d.Diffs, test.changed) || !slices.Equal(d.Replaces, test.forced) {
 				t.Errorf("changed %v replaces %v, want %v and %v", d.Diffs, d.Replaces, test.changed, test.forced)
 			}
 		})
 	}
-	c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
-	if d := c.diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {
+	c.Configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
+	if d := c.Diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {
 		t.Errorf("new default tags change %v, want tagsAll", d.Diffs)
 	}
 }
 
 func TestRefreshFindsWhatWasTerminated(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	host := c.instance(n, "host", nil)
-	if c.gone(host) {
+	n := c.Network()
+	host := c.Instance(n, "host", nil)
+	if c.Gone(host) {
 		t.Fatal("it was just made")
 	}
 	if err := c.s.AWS.TerminateInstance("host"); err != nil {
 		t.Fatal(err)
 	}
-	if !c.gone(host) {
+	if !c.Gone(host) {
 		t.Error("a terminated instance must be gone")
 	}
-	if err := c.delete(host); err != nil {
+	if err := c.Delete(host); err != nil {
 		t.Errorf("deleting it again: %v", err)
 	}
 }
 
 func TestInvokes(t *testing.T) {
 	c := newClient(t)
-	c.configure("aws", props.Map{"region": "eu-central-1"})
+	c.Configure("aws", props.Map{"region": "eu-central-1"})
 	image := func() string {
-		got, err := c.invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
+		got, err := c.Invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,34 +296,34 @@ func TestInvokes(t *testing.T) {
 	if image() == first {
 		t.Error("a newer image was published, and the parameter did not change")
 	}
-	if _, err := c.invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/mine"}); err == nil {
+	if _, err := c.Invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/mine"}); err == nil {
 		t.Error("a parameter that does not exist was found")
 	}
-	zone, err := c.invoke("aws:route53/getZone:getZone", props.Map{"name": "example.com"})
+	zone, err := c.Invoke("aws:route53/getZone:getZone", props.Map{"name": "example.com"})
 	if err != nil || zone.Str("zoneId") == "" {
 		t.Errorf("zone %v, %v", zone, err)
 	}
 	if left := c.s.Leftovers(); len(left) > 0 {
 		t.Errorf("a zone that was only looked up is listed as a leftover: %v", left)
 	}
-	_, err = c.invoke("aws:route53/getZone:getZone", props.Map{"name": "mine.invalid"})
-	wantError(t, err, "mine.invalid")
+	_, err = c.Invoke("aws:route53/getZone:getZone", props.Map{"name": "mine.invalid"})
+	sandboxtest.WantError(t, err, "mine.invalid")
 }
 
 func TestCertificateNeedsItsRecords(t *testing.T) {
 	c := newClient(t)
-	c.configure("aws", props.Map{"region": "eu-central-1"})
-	zone := c.make(zoneType, "zone", props.Map{"name": "example.com"})
-	cert := c.make(certificateType, "cert", props.Map{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
-	validation := props.Map{"certificateArn": cert.id}
-	_, err := c.try("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
-	wantError(t, err, "timeout while waiting")
-	for _, v := range props.FromSDK(cert.outputs, false).List("domainValidationOptions") {
+	c.Configure("aws", props.Map{"region": "eu-central-1"})
+	zone := c.Make(zoneType, "zone", props.Map{"name": "example.com"})
+	cert := c.Make(certificateType, "cert", props.Map{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
+	validation := props.Map{"certificateArn": cert.ID}
+	_, err := c.Try("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
+	sandboxtest.WantError(t, err, "timeout while waiting")
+	for _, v := range props.FromSDK(cert.Outputs, false).List("domainValidationOptions") {
 		option := props.Map(v.(map[string]any))
-		c.make(recordType, "prove-"+option.Str("domainName"), props.Map{
-			"zoneId": zone.id, "name": option.Str("resourceRecordName"), "type": option.Str("resourceRecordType"), "ttl": 60,
+		c.Make(recordType, "prove-"+option.Str("domainName"), props.Map{
+			"zoneId": zone.ID, "name": option.Str("resourceRecordName"), "type": option.Str("resourceRecordType"), "ttl": 60,
 			"records": []any{option.Str("resourceRecordValue")},
 		})
 	}
-	c.make("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
+	c.Make("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
 }

@@ -21,13 +21,13 @@ const controlPlane = "i-master"
 func newTestCluster(t *testing.T) testCluster {
 	t.Helper()
 	c := newClient(t)
-	n := c.network()
-	c.configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
+	n := c.Network()
+	c.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
 	u := testCluster{c, c.s.Cluster.cluster}
 	u.Put(&store.Object{
 		Type: instanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: props.Map{
-			"subnetId": n.subnet.id, "vpcSecurityGroupIds": []any{n.group.id}, "iamInstanceProfile": "profile",
+			"subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID}, "iamInstanceProfile": "profile",
 			"tags": map[string]any{clusterTag + "dev": "owned"},
 		},
 	})
@@ -55,7 +55,7 @@ func (u testCluster) class(name string, isDefault bool, policy string) {
 
 // has makes an object as a user would, with the finalizers that are named.
 func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *store.Object {
-	u.t.Helper()
+	u.T.Helper()
 	namespace, name, _ := strings.Cut(id, "/")
 	in = maps.Clone(in)
 	if in == nil {
@@ -63,24 +63,24 @@ func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *stor
 	}
 	in["metadata"] = map[string]any{"name": name, "namespace": namespace, "finalizers": finalizers}
 	if err := u.s.Cluster.kubectl(kind, namespace, name, in, ""); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	return u.Find("k8s/"+kind, id)
 }
 
 func (u testCluster) kill(charts ...string) {
-	u.t.Helper()
+	u.T.Helper()
 	for _, chart := range charts {
 		if err := u.s.Cluster.KillController(chart); err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 	}
 }
 
 func (u testCluster) revive(chart string) {
-	u.t.Helper()
+	u.T.Helper()
 	if err := u.s.Cluster.ReviveController(chart); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 }
 
@@ -111,8 +111,8 @@ func (u testCluster) left(kinds ...string) []string {
 }
 
 func (u testCluster) wantLeft(want []string, kinds ...string) {
-	u.t.Helper()
+	u.T.Helper()
 	if got := u.left(kinds...); !slices.Equal(got, want) {
-		u.t.Errorf("left: %v, want %v", got, want)
+		u.T.Errorf("left: %v, want %v", got, want)
 	}
 }

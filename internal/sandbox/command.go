@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -31,58 +32,58 @@ const (
 // commandTypes are the types of the provider.
 var commandTypes = []string{remoteType, localType}
 
-func (p *commandProvider) check(r *request) (checked, error) {
-	switch r.typ {
+func (p *commandProvider) Check(r *engine.Request) (engine.Checked, error) {
+	switch r.Type {
 	case remoteType:
-		return checked{failures: missing(r.inputs, []string{"connection"})}, nil
+		return engine.Checked{Failures: engine.Missing(r.Inputs, []string{"connection"})}, nil
 	case localType:
-		return checked{}, nil
+		return engine.Checked{}, nil
 	}
-	return checked{}, unknownType(r.typ)
+	return engine.Checked{}, engine.UnknownType(r.Type)
 }
 
-// diff updates on any change; triggers replace.
-func (p *commandProvider) diff(r *request) difference {
-	changed := props.Changed(r.oldInputs, r.inputs)
-	return difference{changed: changed, replace: props.Among(changed, "triggers")}
+// Diff updates on any change; triggers replace.
+func (p *commandProvider) Diff(r *engine.Request) engine.Difference {
+	changed := props.Changed(r.OldInputs, r.Inputs)
+	return engine.Difference{Changed: changed, Replace: props.Among(changed, "triggers")}
 }
 
-func (p *commandProvider) create(r *request) (answer, error) {
-	if r.preview {
-		return answer{outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
+func (p *commandProvider) Create(r *engine.Request) (engine.Answer, error) {
+	if r.Preview {
+		return engine.Answer{Outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
 	}
 	id := uuid.NewString()
-	if r.inputs.Str("create") == "" {
-		return answer{id: id, outputs: props.Map{"stdout": "", "stderr": ""}}, nil
+	if r.Inputs.Str("create") == "" {
+		return engine.Answer{ID: id, Outputs: props.Map{"stdout": "", "stderr": ""}}, nil
 	}
-	stdout, stderr, err := p.run(r, r.inputs, "create")
+	stdout, stderr, err := p.run(r, r.Inputs, "create")
 	if err != nil { // a failed create leaves nothing in the state: the next run creates again
-		return answer{}, err
+		return engine.Answer{}, err
 	}
-	return answer{id: id, outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
+	return engine.Answer{ID: id, Outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
 }
 
-// update runs update, or create in its absence, whatever input changed.
-func (p *commandProvider) update(r *request) (answer, error) {
-	before := props.Map{"stdout": r.old["stdout"], "stderr": r.old["stderr"]}
+// Update runs update, or create in its absence, whatever input changed.
+func (p *commandProvider) Update(r *engine.Request) (engine.Answer, error) {
+	before := props.Map{"stdout": r.Old["stdout"], "stderr": r.Old["stderr"]}
 	which := "update"
-	if r.inputs.Str("update") == "" {
+	if r.Inputs.Str("update") == "" {
 		which = "create"
 	}
-	if r.preview {
-		if changedAmongOld(r.oldInputs, r.inputs) {
-			return answer{outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
+	if r.Preview {
+		if changedAmongOld(r.OldInputs, r.Inputs) {
+			return engine.Answer{Outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
 		}
-		return answer{outputs: before}, nil
+		return engine.Answer{Outputs: before}, nil
 	}
-	if r.inputs.Str(which) == "" {
-		return answer{outputs: before}, nil
+	if r.Inputs.Str(which) == "" {
+		return engine.Answer{Outputs: before}, nil
 	}
-	stdout, stderr, err := p.run(r, r.inputs, which)
+	stdout, stderr, err := p.run(r, r.Inputs, which)
 	if err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
-	return answer{outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
+	return engine.Answer{Outputs: props.Map{"stdout": stdout, "stderr": stderr}}, nil
 }
 
 // changedAmongOld reports whether an input of the old state differs. Only then is the output unknown in a preview.
@@ -95,24 +96,26 @@ func changedAmongOld(olds, news props.Map) bool {
 	return false
 }
 
-func (p *commandProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
+func (p *commandProvider) Read(r *engine.Request) (engine.Answer, error) {
+	return engine.Answer{ID: r.ID}, nil
+}
 
-// delete runs the old text over the old connection.
-func (p *commandProvider) delete(r *request) error {
-	if r.old.Str("delete") == "" {
+// Delete runs the old text over the old connection.
+func (p *commandProvider) Delete(r *engine.Request) error {
+	if r.Old.Str("delete") == "" {
 		return nil
 	}
-	_, _, err := p.run(r, r.old, "delete")
+	_, _, err := p.run(r, r.Old, "delete")
 	return err
 }
 
-func (p *commandProvider) invoke(r *request, _ props.Map) (props.Map, error) {
-	return nil, unknownInvoke(r.typ)
+func (p *commandProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+	return nil, engine.UnknownFunction(r.Type)
 }
 
 // run executes one of a command's texts.
-func (p *commandProvider) run(r *request, in props.Map, which string) (stdout, stderr string, err error) {
-	if r.typ == localType {
+func (p *commandProvider) run(r *engine.Request, in props.Map, which string) (stdout, stderr string, err error) {
+	if r.Type == localType {
 		return p.runLocal(in, which)
 	}
 	if len(in.Object("environment")) > 0 {
@@ -126,7 +129,7 @@ func (p *commandProvider) run(r *request, in props.Map, which string) (stdout, s
 		// Docker hosts record releases without installing them, so the service does not run.
 	case backend != nil:
 		to.Command, to.Stdin = text, in.Str("stdin")
-		if stdout, stderr, err = backend.Exec(r.ctx, to); err != nil {
+		if stdout, stderr, err = backend.Exec(r.Ctx, to); err != nil {
 			return "", "", err
 		}
 	default:

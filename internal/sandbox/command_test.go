@@ -6,30 +6,31 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
 // host is a reachable host whose keys are known.
 func (c *client) host() (connection map[string]any) {
-	c.t.Helper()
-	n := c.network()
-	user := c.make("tls:index/privateKey:PrivateKey", "user", props.Map{"algorithm": "ED25519"})
-	key := c.make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
-	pair := c.make(keyPairType, "pair", props.Map{"publicKey": user.out("publicKeyOpenssh")})
-	machine := c.instance(n, "host", props.Map{
-		"keyName": pair.id, "userData": "#cloud-config\nssh_keys:\n  ed25519_private: |\n" + key.out("privateKeyOpenssh"),
+	c.T.Helper()
+	n := c.Network()
+	user := c.Make("tls:index/privateKey:PrivateKey", "user", props.Map{"algorithm": "ED25519"})
+	key := c.Make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
+	pair := c.Make(keyPairType, "pair", props.Map{"publicKey": user.Out("publicKeyOpenssh")})
+	machine := c.Instance(n, "host", props.Map{
+		"keyName": pair.ID, "userData": "#cloud-config\nssh_keys:\n  ed25519_private: |\n" + key.Out("privateKeyOpenssh"),
 	})
 	return map[string]any{
-		"host": machine.out("publicIp"), "user": "ubuntu", "privateKey": user.out("privateKeyOpenssh"), "hostKey": key.out("publicKeyOpenssh"),
+		"host": machine.Out("publicIp"), "user": "ubuntu", "privateKey": user.Out("privateKeyOpenssh"), "hostKey": key.Out("publicKeyOpenssh"),
 	}
 }
 
 func TestCommandChecksBothKeys(t *testing.T) {
 	c := newClient(t)
 	right := c.host()
-	other := c.make("tls:index/privateKey:PrivateKey", "other", props.Map{"algorithm": "ED25519"})
+	other := c.Make("tls:index/privateKey:PrivateKey", "other", props.Map{"algorithm": "ED25519"})
 	for field, wrong := range map[string]struct{ value, want string }{
-		"hostKey":    {other.out("publicKeyOpenssh"), "host key mismatch"},
-		"privateKey": {other.out("privateKeyOpenssh"), "unable to authenticate"},
+		"hostKey":    {other.Out("publicKeyOpenssh"), "host key mismatch"},
+		"privateKey": {other.Out("privateKeyOpenssh"), "unable to authenticate"},
 		"host":       {"192.0.2.9", "i/o timeout"},
 	} {
 		connection := map[string]any{}
@@ -37,14 +38,14 @@ func TestCommandChecksBothKeys(t *testing.T) {
 			connection[k] = v
 		}
 		connection[field] = wrong.value
-		_, err := c.try(remoteType, "x", props.Map{"connection": connection, "create": "true"})
-		wantError(t, err, wrong.want)
+		_, err := c.Try(remoteType, "x", props.Map{"connection": connection, "create": "true"})
+		sandboxtest.WantError(t, err, wrong.want)
 	}
-	c.make(remoteType, "x", props.Map{"connection": right, "create": "true"})
-	_, err := c.try(remoteType, "x", props.Map{"connection": right, "create": "true", "environment": map[string]any{"A": "b"}})
-	wantError(t, err, "environment variables")
-	_, err = c.try(remoteType, "x", props.Map{"connection": right, "create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
-	wantError(t, err, `"levitate"`)
+	c.Make(remoteType, "x", props.Map{"connection": right, "create": "true"})
+	_, err := c.Try(remoteType, "x", props.Map{"connection": right, "create": "true", "environment": map[string]any{"A": "b"}})
+	sandboxtest.WantError(t, err, "environment variables")
+	_, err = c.Try(remoteType, "x", props.Map{"connection": right, "create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
+	sandboxtest.WantError(t, err, `"levitate"`)
 }
 
 // A failing text tells which one ran: create, update or delete, the new or the stored one.
@@ -53,36 +54,36 @@ func TestCommandRunsTheTextsOfItsProvider(t *testing.T) {
 	connection := c.host()
 	text := func(name string) string { return "sudo env STEP='" + name + "' NODE='host' bash -c 'true'" }
 	in := props.Map{"connection": connection, "create": "true"}
-	cmd := c.make(remoteType, "x", in)
+	cmd := c.Make(remoteType, "x", in)
 
-	_, err := c.update(cmd, props.Map{"connection": connection, "create": text("fromCreate")}, false)
-	wantError(t, err, "fromCreate") // no update: create runs again
-	_, err = c.update(cmd, props.Map{"connection": connection, "create": text("fromCreate"), "update": text("fromUpdate")}, false)
-	wantError(t, err, "fromUpdate")
-	if _, err := c.update(cmd, props.Map{"connection": connection, "create": text("never")}, true); err != nil {
+	_, err := c.Update(cmd, props.Map{"connection": connection, "create": text("fromCreate")}, false)
+	sandboxtest.WantError(t, err, "fromCreate") // no update: create runs again
+	_, err = c.Update(cmd, props.Map{"connection": connection, "create": text("fromCreate"), "update": text("fromUpdate")}, false)
+	sandboxtest.WantError(t, err, "fromUpdate")
+	if _, err := c.Update(cmd, props.Map{"connection": connection, "create": text("never")}, true); err != nil {
 		t.Errorf("a preview dials: %v", err)
 	}
-	if d := c.diff(cmd, props.Map{"connection": connection, "create": "false"}); len(d.Replaces) > 0 || !slices.Equal(d.Diffs, []string{"create"}) {
+	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "false"}); len(d.Replaces) > 0 || !slices.Equal(d.Diffs, []string{"create"}) {
 		t.Errorf("a new script changes %v and replaces by %v, want an update of create", d.Diffs, d.Replaces)
 	}
-	if d := c.diff(cmd, props.Map{"connection": connection, "create": "true", "triggers": []any{"2"}}); !slices.Equal(d.Replaces, []string{"triggers"}) {
+	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "true", "triggers": []any{"2"}}); !slices.Equal(d.Replaces, []string{"triggers"}) {
 		t.Errorf("a trigger replaces by %v", d.Replaces)
 	}
-	if _, err := c.update(cmd, props.Map{"connection": connection, "create": "true", "delete": text("fromDelete")}, false); err != nil {
+	if _, err := c.Update(cmd, props.Map{"connection": connection, "create": "true", "delete": text("fromDelete")}, false); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, c.delete(cmd), "fromDelete")
+	sandboxtest.WantError(t, c.Delete(cmd), "fromDelete")
 }
 
 func TestPreviewForgetsOutputOnlyWhenAnOldInputChanged(t *testing.T) {
 	c := newClient(t)
 	connection := c.host()
-	cmd := c.make(remoteType, "x", props.Map{"connection": connection, "create": "true"})
-	added, err := c.update(cmd, props.Map{"connection": connection, "create": "true", "delete": "true"}, true)
+	cmd := c.Make(remoteType, "x", props.Map{"connection": connection, "create": "true"})
+	added, err := c.Update(cmd, props.Map{"connection": connection, "create": "true", "delete": "true"}, true)
 	if err != nil || added["stdout"].IsComputed() {
 		t.Errorf("an added input makes stdout %v (%v), want what it was", added["stdout"], err)
 	}
-	changed, err := c.update(cmd, props.Map{"connection": connection, "create": "false"}, true)
+	changed, err := c.Update(cmd, props.Map{"connection": connection, "create": "false"}, true)
 	if err != nil || !changed["stdout"].IsComputed() {
 		t.Errorf("a changed input makes stdout %v (%v), want unknown", changed["stdout"], err)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -19,7 +20,7 @@ type awsConsole struct {
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
 func (u awsConsole) TerminateInstance(name string) error {
 	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
-		c := &awsCall{awsAccount: a, request: &request{}, object: machine}
+		c := &awsCall{awsAccount: a, Request: &engine.Request{}, object: machine}
 		c.dissolve(awsTypes[instanceType])
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -44,7 +45,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			}
 			err := u.kubeDelete(u.Find(o.Type, o.ID))
 			if c.wait != "" {
-				wantError(t, err, c.wait)
+				sandboxtest.WantError(t, err, c.wait)
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -134,7 +135,7 @@ func TestWhatKeepsANamespace(t *testing.T) {
 			}
 			err := u.deleteNamespace(u.kube("Namespace", "", "shop"))
 			if c.wait != "" {
-				wantError(t, err, c.wait)
+				sandboxtest.WantError(t, err, c.wait)
 				if u.kube("Namespace", "", "shop") == nil {
 					t.Error("the namespace is gone all the same")
 				}
@@ -160,19 +161,19 @@ func TestAWebhookWithoutItsServer(t *testing.T) {
 		return props.Map{"metadata": map[string]any{"name": "it" + policy, "annotations": annotations}}
 	}
 	u := newTestCluster(t)
-	foreground, background := u.make(issuer, "a", metadata("")), u.make(issuer, "b", metadata("background"))
+	foreground, background := u.Make(issuer, "a", metadata("")), u.Make(issuer, "b", metadata("background"))
 	u.kill("cert-manager")
 
-	_, err := u.try(issuer, "c", metadata("new"))
-	wantError(t, err, "failed calling webhook of cert-manager")
-	_, err = u.update(background, metadata("background"), false)
-	wantError(t, err, "failed calling webhook of cert-manager")
-	wantError(t, u.client.delete(foreground), "foregroundDeletion stays")
-	if err := u.client.delete(background); err != nil {
+	_, err := u.Try(issuer, "c", metadata("new"))
+	sandboxtest.WantError(t, err, "failed calling webhook of cert-manager")
+	_, err = u.Update(background, metadata("background"), false)
+	sandboxtest.WantError(t, err, "failed calling webhook of cert-manager")
+	sandboxtest.WantError(t, u.client.Delete(foreground), "foregroundDeletion stays")
+	if err := u.client.Delete(background); err != nil {
 		t.Error(err)
 	}
 	u.revive("cert-manager")
-	if err := u.client.delete(foreground); err != nil {
+	if err := u.client.Delete(foreground); err != nil {
 		t.Error(err)
 	}
 	u.wantLeft(nil, "ClusterIssuer")
@@ -181,7 +182,7 @@ func TestAWebhookWithoutItsServer(t *testing.T) {
 func TestAWebhookThatIsSwitchedOff(t *testing.T) {
 	u := newTestCluster(t)
 	u.kill(rabbitChart)
-	wantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
+	sandboxtest.WantError(t, u.admit("RabbitmqCluster"), "failed calling webhook")
 	u.Change(u.release(rabbitChart), func(in, _ props.Map) {
 		in["values"] = map[string]any{"clusterOperator": map[string]any{"webhook": map[string]any{"enabled": false}}}
 	})
@@ -195,11 +196,11 @@ func TestAClassOfSnapshotsNeedsItsDefinition(t *testing.T) {
 	const class = "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass"
 	in := props.Map{"metadata": map[string]any{"name": "ebs"}, "driver": "ebs.csi.aws.com", "deletionPolicy": "Delete"}
 	u := newTestCluster(t)
-	_, err := u.try(class, "snapshotclass-ebs", in)
-	wantError(t, err, `no matches for kind "VolumeSnapshotClass"`)
-	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "definition",
+	_, err := u.Try(class, "snapshotclass-ebs", in)
+	sandboxtest.WantError(t, err, `no matches for kind "VolumeSnapshotClass"`)
+	u.Make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "definition",
 		props.Map{"metadata": map[string]any{"name": definitions["VolumeSnapshotClass"]}})
-	u.make(class, "snapshotclass-ebs", in)
+	u.Make(class, "snapshotclass-ebs", in)
 }
 
 // An object that the state has lost is in the way, unless the provider may take it over.
@@ -207,10 +208,10 @@ func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
 	in := props.Map{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
 	u := newTestCluster(t)
-	_, err := u.try(class, "lost", in)
-	wantError(t, err, "already exists")
-	u.configure("kubernetes", props.Map{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
-	u.make(class, "lost", in)
+	_, err := u.Try(class, "lost", in)
+	sandboxtest.WantError(t, err, "already exists")
+	u.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
+	u.Make(class, "lost", in)
 	if got := (volumes{u.kubeCluster}).storageClass("gp3").Inputs.Str("reclaimPolicy"); got != retain {
 		t.Errorf("the object was not taken over: its policy is %s", got)
 	}
@@ -220,8 +221,8 @@ func TestAnObjectThatExists(t *testing.T) {
 func TestAChartWithoutItsDefinitions(t *testing.T) {
 	u := newTestCluster(t)
 	u.Change(u.release(rabbitChart), func(in, _ props.Map) { in["skipCrds"] = true })
-	wantError(t, u.defined("RabbitmqCluster"), "installed without its definitions")
-	u.make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", props.Map{
+	sandboxtest.WantError(t, u.defined("RabbitmqCluster"), "installed without its definitions")
+	u.Make("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "rabbitmq", props.Map{
 		"metadata": map[string]any{"name": "rabbitmqclusters.rabbitmq.com"},
 		"spec":     map[string]any{"names": map[string]any{"kind": "RabbitmqCluster"}},
 	})

@@ -41,7 +41,7 @@ const drifted = "changedByOthers"
 // asFound are the inputs that differ in the account from those that the program gave.
 func (c *awsCall) asFound() props.Map {
 	found := maps.Clone(c.object.State.Object(drifted))
-	if c.typ == instanceType && isStopped(c.object) && c.object.Str("publicIp") == "" {
+	if c.Type == instanceType && isStopped(c.object) && c.object.Str("publicIp") == "" {
 		if found == nil {
 			found = props.Map{}
 		}

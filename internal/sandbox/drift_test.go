@@ -15,6 +15,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -42,7 +43,7 @@ func oneRule(ctx *pulumi.Context) error {
 // A rule that was opened to the internet from outside is found by a refresh and closed by the next up.
 func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	s := start(t, Options{Dir: t.TempDir()})
-	stack, ctx := engine(t, s, oneRule), context.Background()
+	stack, ctx := stackOf(t, s, oneRule), context.Background()
 	if _, err := stack.Up(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -74,39 +75,25 @@ func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	}
 }
 
-// refreshed is a resource in the state after a refresh.
-func (c *client) refreshed(th *testResource) *testResource {
-	c.t.Helper()
-	got, err := c.server(th.typ).Read(context.Background(), &pulumirpc.ReadRequest{
-		Urn: urn(th.typ, th.name), Id: th.id, Properties: c.marshal(th.outputs), Inputs: c.marshal(th.inputs),
-	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	next := *th
-	next.inputs, next.outputs = c.unmarshal(got.Inputs), c.unmarshal(got.Properties)
-	return &next
-}
-
 // A stopped worker has no public address; without ignoreChanges the next plan replaces it.
 func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	worker := c.instance(n, "worker", props.Map{"associatePublicIpAddress": true})
+	n := c.Network()
+	worker := c.Instance(n, "worker", props.Map{"associatePublicIpAddress": true})
 	if err := c.s.AWS.StopInstance("worker"); err != nil {
 		t.Fatal(err)
 	}
-	stopped := c.refreshed(worker)
-	if got := props.FromSDK(stopped.outputs, false); got.Str("publicIp") != "" || got.Str("instanceState") != "stopped" {
+	stopped := c.Refreshed(worker)
+	if got := props.FromSDK(stopped.Outputs, false); got.Str("publicIp") != "" || got.Str("instanceState") != "stopped" {
 		t.Errorf("a stopped instance is read with %v, %v", got["publicIp"], got["instanceState"])
 	}
-	d := c.diff(stopped, props.FromSDK(worker.inputs, false))
+	d := c.Diff(stopped, props.FromSDK(worker.Inputs, false))
 	if !slices.Contains(d.Replaces, "associatePublicIpAddress") {
 		t.Errorf("replaces %v: the provider would replace the instance", d.Replaces)
 	}
-	ignoring, err := c.server(instanceType).Diff(t.Context(), &pulumirpc.DiffRequest{
-		Urn: urn(worker.typ, worker.name), Id: worker.id, News: c.marshal(worker.inputs),
-		OldInputs: c.marshal(stopped.inputs), Olds: c.marshal(stopped.outputs), IgnoreChanges: []string{"associatePublicIpAddress"},
+	ignoring, err := c.Server(instanceType).Diff(t.Context(), &pulumirpc.DiffRequest{
+		Urn: sandboxtest.URN(worker.Type, worker.Name), Id: worker.ID, News: c.Marshal(worker.Inputs),
+		OldInputs: c.Marshal(stopped.Inputs), Olds: c.Marshal(stopped.Outputs), IgnoreChanges: []string{"associatePublicIpAddress"},
 	})
 	if err != nil || len(ignoring.Replaces) > 0 {
 		t.Errorf("replaces %v although the change is ignored (%v)", ignoring.Replaces, err)
@@ -114,7 +101,7 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	if err := c.s.AWS.StartInstance("worker"); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.refreshed(worker).inputs["associatePublicIpAddress"]; !got.DeepEquals(resource.NewProperty(true)) {
+	if got := c.Refreshed(worker).Inputs["associatePublicIpAddress"]; !got.DeepEquals(resource.NewProperty(true)) {
 		t.Errorf("a started instance is read with associatePublicIpAddress %v", got)
 	}
 }
@@ -122,22 +109,22 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 // GuardDuty's endpoint keeps the subnets; the sweep takes it, and leaves what a person made.
 func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	if err := c.s.AWS.GuardDutyEndpoint(n.vpc.id); err != nil {
+	n := c.Network()
+	if err := c.s.AWS.GuardDutyEndpoint(n.VPC.ID); err != nil {
 		t.Fatal(err)
 	}
 	blocked := func() bool {
-		err := c.delete(n.subnet)
+		err := c.Delete(n.Subnet)
 		return err != nil && strings.Contains(err.Error(), "DependencyViolation")
 	}
 	if !blocked() {
 		t.Error("the subnet went although an endpoint has an interface in it")
 	}
-	command := "go run ./sweep --cluster dev --vpc " + n.vpc.id + " --volumes delete"
+	command := "go run ./sweep --cluster dev --vpc " + n.VPC.ID + " --volumes delete"
 	if swept := c.s.AWS.Sweep(command, false); len(swept.Found) != 2 {
 		t.Errorf("swept %v, want the endpoint and its group", swept.Found)
 	}
-	if err := c.s.AWS.ForeignEndpoint(n.vpc.id, "ssm"); err != nil {
+	if err := c.s.AWS.ForeignEndpoint(n.VPC.ID, "ssm"); err != nil {
 		t.Fatal(err)
 	}
 	if swept := c.s.AWS.Sweep(command, false); len(swept.Found) != 0 || !blocked() {

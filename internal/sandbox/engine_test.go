@@ -15,8 +15,8 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// engine is the real CLI on a stack of its own, attached to a sandbox.
-func engine(t *testing.T, s *Sandbox, program pulumi.RunFunc) auto.Stack {
+// stackOf is the real CLI on a stack of its own, attached to a sandbox.
+func stackOf(t *testing.T, s *Sandbox, program pulumi.RunFunc) auto.Stack {
 	t.Helper()
 	testenv.NeedPulumi(t)
 	env := s.Env()
@@ -120,7 +120,7 @@ func oneHost(ctx *pulumi.Context) error {
 
 func TestUpAgainAndDestroyThroughTheEngine(t *testing.T) {
 	s := start(t, Options{Dir: t.TempDir()})
-	stack := engine(t, s, oneHost)
+	stack := stackOf(t, s, oneHost)
 	ctx := context.Background()
 	if _, err := stack.Preview(ctx); err != nil {
 		t.Fatal(err)

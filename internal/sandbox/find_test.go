@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
 // Two stacks with networks that are alike: only the tags tell whose is whose.
 func TestFindGoesByTagsAndProperties(t *testing.T) {
 	c := newClient(t)
 	vpc := func(stack, cidr string) string {
-		c.configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
-		return c.make(vpcType, stack+cidr, props.Map{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).id
+		c.Configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
+		return c.Make(vpcType, stack+cidr, props.Map{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).ID
 	}
 	one, two, wide := vpc("one", "10.0.0.0/16"), vpc("two", "10.0.0.0/16"), vpc("one", "10.1.0.0/16")
 	for _, tt := range []struct {
@@ -39,12 +40,12 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 // A read of something that the engine did not see made shows everything that a create shows.
 func TestReadShowsWhatCreateShows(t *testing.T) {
 	c := newClient(t)
-	n := c.network()
-	for _, th := range []*testResource{n.vpc, n.subnet, n.gateway, n.table, n.route, n.group, n.ssh} {
-		read := c.readFresh(th)
-		for key, value := range th.outputs {
+	n := c.Network()
+	for _, th := range []*sandboxtest.Resource{n.VPC, n.Subnet, n.Gateway, n.Table, n.Route, n.Group, n.SSH} {
+		read := c.ReadFresh(th)
+		for key, value := range th.Outputs {
 			if !value.DeepEquals(read[key]) {
-				t.Errorf("%s: %s is %v, was %v when it was made", th.typ, key, read[key], value)
+				t.Errorf("%s: %s is %v, was %v when it was made", th.Type, key, read[key], value)
 			}
 		}
 	}

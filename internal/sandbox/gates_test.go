@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -86,7 +87,7 @@ func TestWhatAGateRefuses(t *testing.T) {
 	} {
 		u := newTestCluster(t)
 		_, err := u.step(env).release()
-		wantError(t, err, want)
+		sandboxtest.WantError(t, err, want)
 	}
 	u := newTestCluster(t)
 	if err := u.s.Cluster.KillAPI(); err != nil {
@@ -95,8 +96,8 @@ func TestWhatAGateRefuses(t *testing.T) {
 	s := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": "delete"})
 	_, held := s.hold()
 	_, released := s.release()
-	wantError(t, held, "the Kubernetes API does not answer")
-	wantError(t, released, "the Kubernetes API does not answer")
+	sandboxtest.WantError(t, held, "the Kubernetes API does not answer")
+	sandboxtest.WantError(t, released, "the Kubernetes API does not answer")
 }
 
 // The policy of a volume is that of its class until the gate says otherwise, and it decides whether the volume outlives
@@ -174,11 +175,11 @@ func TestClaimsOfReleases(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
 			u.class("gp3", true, c.policy)
-			release := u.make(releaseType, "valkey", c.in)
+			release := u.Make(releaseType, "valkey", c.in)
 			if got := len(u.All(volumeType)); got != 2 {
 				t.Fatalf("volumes: %d", got)
 			}
-			if err := u.client.delete(release); err != nil {
+			if err := u.client.Delete(release); err != nil {
 				t.Fatal(err)
 			}
 			u.wantLeft(c.left, claimKind, "volume")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -61,56 +62,56 @@ func definedBy(name string) string {
 	return ""
 }
 
-func (p *kubernetesProvider) check(r *request) (checked, error) {
-	if r.typ == releaseType {
-		return checked{failures: missing(r.inputs, []string{"chart"})}, nil
+func (p *kubernetesProvider) Check(r *engine.Request) (engine.Checked, error) {
+	if r.Type == releaseType {
+		return engine.Checked{Failures: engine.Missing(r.Inputs, []string{"chart"})}, nil
 	}
-	_, name, ok := objectToken(r.typ)
+	_, name, ok := objectToken(r.Type)
 	if _, builtin := kinds[name]; !ok || !builtin && definedBy(name) == "" {
-		return checked{}, unknownType(r.typ)
+		return engine.Checked{}, engine.UnknownType(r.Type)
 	}
-	var out checked
-	if r.inputs.Str("metadata.name") == "" && !props.HasUnknown(r.inputs["metadata"]) {
-		metadata := props.Clone(r.inputs.Object("metadata"))
+	var out engine.Checked
+	if r.Inputs.Str("metadata.name") == "" && !props.HasUnknown(r.Inputs["metadata"]) {
+		metadata := props.Clone(r.Inputs.Object("metadata"))
 		metadata["name"] = p.autoname(r)
-		out.defaults = props.Map{"metadata": map[string]any(metadata)}
+		out.Defaults = props.Map{"metadata": map[string]any(metadata)}
 	}
 	return out, nil
 }
 
-func (p *kubernetesProvider) autoname(r *request) string {
-	if name := r.oldInputs.Str("metadata.name"); name != "" {
+func (p *kubernetesProvider) autoname(r *engine.Request) string {
+	if name := r.OldInputs.Str("metadata.name"); name != "" {
 		return name
 	}
-	return fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn+r.seed)))
+	return fmt.Sprintf("%s-%08x", r.Name, crc32.ChecksumIEEE([]byte(r.URN+r.Seed)))
 }
 
-// diff replaces when the identity changes and when a field is one that the API server never changes.
-func (p *kubernetesProvider) diff(r *request) difference {
-	d := difference{changed: props.Changed(r.oldInputs, r.inputs), deleteFirst: true}
-	if r.typ == releaseType {
-		d.replace = props.Among(d.changed, "name", "namespace")
+// Diff replaces when the identity changes and when a field is one that the API server never changes.
+func (p *kubernetesProvider) Diff(r *engine.Request) engine.Difference {
+	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: true}
+	if r.Type == releaseType {
+		d.Replace = props.Among(d.Changed, "name", "namespace")
 		return d
 	}
 	for _, path := range []string{"metadata.name", "metadata.namespace"} {
-		if r.oldInputs.Str(path) != r.inputs.Str(path) {
-			d.replace = append(d.replace, "metadata")
+		if r.OldInputs.Str(path) != r.Inputs.Str(path) {
+			d.Replace = append(d.Replace, "metadata")
 		}
 	}
-	if strings.HasSuffix(r.typ, ":StorageClass") {
-		d.replace = append(d.replace, props.Among(d.changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
+	if strings.HasSuffix(r.Type, ":StorageClass") {
+		d.Replace = append(d.Replace, props.Among(d.Changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
 	}
-	if strings.HasSuffix(r.typ, ":Secret") || strings.HasSuffix(r.typ, ":ConfigMap") {
-		if r.oldInputs.Flag("immutable") {
-			d.replace = append(d.replace, props.Among(d.changed, "data", "stringData")...)
+	if strings.HasSuffix(r.Type, ":Secret") || strings.HasSuffix(r.Type, ":ConfigMap") {
+		if r.OldInputs.Flag("immutable") {
+			d.Replace = append(d.Replace, props.Among(d.Changed, "data", "stringData")...)
 		}
 	}
 	return d
 }
 
-func (p *kubernetesProvider) create(r *request) (answer, error) {
-	if r.preview {
-		return answer{outputs: props.Map{"status": props.Unknown{}}}, nil
+func (p *kubernetesProvider) Create(r *engine.Request) (engine.Answer, error) {
+	if r.Preview {
+		return engine.Answer{Outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
 	if backend := p.backend; backend != nil {
 		return p.makeReal(r)
@@ -119,9 +120,9 @@ func (p *kubernetesProvider) create(r *request) (answer, error) {
 	c.Lock()
 	defer c.Unlock()
 	if err := p.connect(r); err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
-	if r.typ == releaseType {
+	if r.Type == releaseType {
 		return helm{c}.install(r, nil)
 	}
 	return p.createObject(r)
@@ -131,9 +132,9 @@ func (p *kubernetesProvider) create(r *request) (answer, error) {
 var serverAddress = regexp.MustCompile(`server"?: *"?https?://([^\s":/]+)`)
 
 // connect checks what every call needs: an API that answers at the address of the kubeconfig.
-func (p *kubernetesProvider) connect(r *request) error {
+func (p *kubernetesProvider) connect(r *engine.Request) error {
 	c := p.cluster
-	config := r.config.Str("kubeconfig")
+	config := r.Config.Str("kubeconfig")
 	if m := serverAddress.FindStringSubmatch(config); m != nil {
 		machine := c.machineAt(m[1])
 		if machine == nil {
@@ -160,9 +161,9 @@ func (p *kubernetesProvider) connect(r *request) error {
 	return nil
 }
 
-func (p *kubernetesProvider) update(r *request) (answer, error) {
-	if r.preview {
-		return answer{outputs: props.Map{"status": props.Unknown{}}}, nil
+func (p *kubernetesProvider) Update(r *engine.Request) (engine.Answer, error) {
+	if r.Preview {
+		return engine.Answer{Outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
 	if p.backend != nil {
 		return p.makeReal(r)
@@ -171,36 +172,36 @@ func (p *kubernetesProvider) update(r *request) (answer, error) {
 	c.Lock()
 	defer c.Unlock()
 	if err := p.connect(r); err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
-	if r.typ == releaseType {
+	if r.Type == releaseType {
 		found := p.found(r)
 		if found == nil {
-			return answer{}, fmt.Errorf("%q has no deployed releases", r.id)
+			return engine.Answer{}, fmt.Errorf("%q has no deployed releases", r.ID)
 		}
 		return helm{c}.install(r, found)
 	}
-	_, kindName, _ := objectToken(r.typ)
+	_, kindName, _ := objectToken(r.Type)
 	found := p.found(r)
 	if found == nil {
-		return answer{}, fmt.Errorf("%s %q not found", kindName, r.id)
+		return engine.Answer{}, fmt.Errorf("%s %q not found", kindName, r.ID)
 	}
 	if err := c.admit(kindName); err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
 	next := *found
-	next.Inputs = r.stored
+	next.Inputs = r.Stored
 	c.Put(&next)
 	c.reconcile()
 	return p.awaited(kindName, found.ID, r)
 }
 
-func (p *kubernetesProvider) read(r *request) (answer, error) {
+func (p *kubernetesProvider) Read(r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
-	if backend := p.backend; backend != nil && r.typ != releaseType {
-		live, found, err := backend.Get(r.ctx, r.config.Str("kubeconfig"), manifest(r, r.inputs))
+	if backend := p.backend; backend != nil && r.Type != releaseType {
+		live, found, err := backend.Get(r.Ctx, r.Config.Str("kubeconfig"), manifest(r, r.Inputs))
 		if err != nil || !found {
-			return answer{}, err
+			return engine.Answer{}, err
 		}
 		return seen(r, liveOutputs(live)), nil
 	}
@@ -208,56 +209,56 @@ func (p *kubernetesProvider) read(r *request) (answer, error) {
 	defer c.Unlock()
 	if p.backend == nil {
 		if err := p.connect(r); err != nil {
-			if r.config.Flag("deleteUnreachable") {
-				return answer{}, nil
+			if r.Config.Flag("deleteUnreachable") {
+				return engine.Answer{}, nil
 			}
-			return answer{}, err
+			return engine.Answer{}, err
 		}
 	}
 	found := p.found(r)
 	switch {
 	case found == nil:
-		return answer{}, nil
-	case r.typ == releaseType && r.old.Str("status.status") != releaseStatus(found):
-		return answer{id: r.id, outputs: releaseOutputs(found)}, nil
-	case r.typ == releaseType:
+		return engine.Answer{}, nil
+	case r.Type == releaseType && r.Old.Str("status.status") != releaseStatus(found):
+		return engine.Answer{ID: r.ID, Outputs: releaseOutputs(found)}, nil
+	case r.Type == releaseType:
 		return seen(r, releaseOutputs(found)), nil
 	}
 	got, _ := p.awaited(strings.TrimPrefix(found.Type, "k8s/"), found.ID, r) // a read does not wait for readiness
 	if found.State.Flag("deleting") {
-		got.outputs.Object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+		got.Outputs.Object("metadata")["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 		return got, nil
 	}
-	return seen(r, got.outputs), nil
+	return seen(r, got.Outputs), nil
 }
 
 // seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource whose
 // create the engine did not see.
-func seen(r *request, outputs props.Map) answer {
-	if r.old.Has("status") || r.old.Object("metadata").Has("uid") {
-		return answer{id: r.id}
+func seen(r *engine.Request, outputs props.Map) engine.Answer {
+	if r.Old.Has("status") || r.Old.Object("metadata").Has("uid") {
+		return engine.Answer{ID: r.ID}
 	}
-	return answer{id: r.id, outputs: outputs}
+	return engine.Answer{ID: r.ID, Outputs: outputs}
 }
 
 // found is the object or release that a request is about.
-func (p *kubernetesProvider) found(r *request) *store.Object {
+func (p *kubernetesProvider) found(r *engine.Request) *store.Object {
 	c := p.cluster
-	if r.typ == releaseType {
-		release := c.Find("k8s/"+releaseKind, r.id)
+	if r.Type == releaseType {
+		release := c.Find("k8s/"+releaseKind, r.ID)
 		if release != nil && release.State.Flag("recordless") {
 			return nil
 		}
 		return release
 	}
-	_, kindName, _ := objectToken(r.typ)
-	if o := c.Find("k8s/"+kindName, r.id); o != nil {
+	_, kindName, _ := objectToken(r.Type)
+	if o := c.Find("k8s/"+kindName, r.ID); o != nil {
 		return o
 	}
-	return c.Find("k8s/"+kindName, "/"+r.id)
+	return c.Find("k8s/"+kindName, "/"+r.ID)
 }
 
-func (p *kubernetesProvider) delete(r *request) error {
+func (p *kubernetesProvider) Delete(r *engine.Request) error {
 	if p.backend != nil {
 		return p.unmakeReal(r)
 	}
@@ -266,7 +267,7 @@ func (p *kubernetesProvider) delete(r *request) error {
 	defer c.Unlock()
 	if err := p.connect(r); err != nil {
 		// The provider's setting does not help a release: pulumi-kubernetes#2675.
-		if r.config.Flag("deleteUnreachable") && r.typ != releaseType {
+		if r.Config.Flag("deleteUnreachable") && r.Type != releaseType {
 			return nil
 		}
 		return err
@@ -275,7 +276,7 @@ func (p *kubernetesProvider) delete(r *request) error {
 	switch {
 	case found == nil: // pulumi-kubernetes fails here for a release: "uninstall: Release not loaded"
 		return nil
-	case r.typ == releaseType:
+	case r.Type == releaseType:
 		return helm{c}.uninstall(found)
 	case found.Type == "k8s/Namespace":
 		return c.deleteNamespace(found)
@@ -286,8 +287,8 @@ func (p *kubernetesProvider) delete(r *request) error {
 	return c.kubeDelete(found)
 }
 
-func (p *kubernetesProvider) invoke(r *request, _ props.Map) (props.Map, error) {
-	return nil, unknownInvoke(r.typ)
+func (p *kubernetesProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+	return nil, engine.UnknownFunction(r.Type)
 }
 
 // admit does the work of the webhooks: a kind whose webhook is dead can be neither created nor updated.
@@ -313,35 +314,35 @@ func (c *kubeCluster) namespaceExists(name string) bool {
 	return c.kube("Namespace", "", name) != nil
 }
 
-func (p *kubernetesProvider) createObject(r *request) (answer, error) {
+func (p *kubernetesProvider) createObject(r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
-	_, kindName, _ := objectToken(r.typ)
-	name, namespace := r.inputs.Str("metadata.name"), r.inputs.Str("metadata.namespace")
+	_, kindName, _ := objectToken(r.Type)
+	name, namespace := r.Inputs.Str("metadata.name"), r.Inputs.Str("metadata.namespace")
 	known, builtin := kinds[kindName]
 	if err := c.defined(kindName); err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
 	if definition := definitions[kindName]; definition != "" && c.kube("CustomResourceDefinition", "", definition) == nil {
-		return answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
+		return engine.Answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
 	}
 	if known.namespaced || !builtin {
 		if namespace == "" {
 			namespace = "default"
 		}
 		if !c.namespaceExists(namespace) {
-			return answer{}, fmt.Errorf("namespaces %q not found", namespace)
+			return engine.Answer{}, fmt.Errorf("namespaces %q not found", namespace)
 		}
 	} else {
 		namespace = ""
 	}
 	if err := c.admit(kindName); err != nil {
-		return answer{}, err
+		return engine.Answer{}, err
 	}
 	id := namespace + "/" + name
-	made := &store.Object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	made := &store.Object{Type: "k8s/" + kindName, ID: id, URN: r.URN, Inputs: r.Stored, State: props.Map{}}
 	if there := c.Find(made.Type, id); there != nil {
-		if !r.config.Flag("upsertExistingObjects") {
-			return answer{}, fmt.Errorf("%s %q already exists", kindName, name)
+		if !r.Config.Flag("upsertExistingObjects") {
+			return engine.Answer{}, fmt.Errorf("%s %q already exists", kindName, name)
 		}
 		made.State = there.State
 	}

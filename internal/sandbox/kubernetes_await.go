@@ -6,18 +6,19 @@ import (
 	"hash/crc32"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
 // awaited is the provider's wait for an object to become ready.
-func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, error) {
+func (p *kubernetesProvider) awaited(kindName, id string, r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	o := c.Find("k8s/"+kindName, id)
-	metadata := props.Clone(r.inputs.Object("metadata"))
+	metadata := props.Clone(r.Inputs.Object("metadata"))
 	metadata["uid"] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(id)))
-	got := answer{id: strings.TrimPrefix(id, "/"), outputs: props.Map{"metadata": map[string]any(metadata)}}
-	annotations := r.inputs.Object("metadata").Object("annotations")
+	got := engine.Answer{ID: strings.TrimPrefix(id, "/"), Outputs: props.Map{"metadata": map[string]any(metadata)}}
+	annotations := r.Inputs.Object("metadata").Object("annotations")
 	if annotations["pulumi.com/skipAwait"] == "true" {
 		return got, nil
 	}
@@ -28,7 +29,7 @@ func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, e
 			break
 		}
 		if hostname := o.State.Str("hostname"); hostname != "" {
-			got.outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
+			got.Outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
 			break
 		}
 		why = fmt.Errorf("its load balancer: %w", orGone(c.alive(loadBalancerChart)))
@@ -41,7 +42,7 @@ func (p *kubernetesProvider) awaited(kindName, id string, r *request) (answer, e
 		why = c.podsReady(o)
 	}
 	if why != nil {
-		return got, &pending{reason: fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.id, why)}
+		return got, &engine.NotReady{Reason: fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.ID, why)}
 	}
 	return got, nil
 }

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
 // manifest is the object as the API gets it.
-func manifest(r *request, in props.Map) map[string]any {
-	apiVersion, kindName, _ := objectToken(r.typ)
+func manifest(r *engine.Request, in props.Map) map[string]any {
+	apiVersion, kindName, _ := objectToken(r.Type)
 	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
 	for k, v := range in {
 		out[k] = v
@@ -27,28 +28,28 @@ func chartRelease(in props.Map) backend.ChartRelease {
 }
 
 // makeReal creates or updates an object or release on the backend and records it in the account.
-func (p *kubernetesProvider) makeReal(r *request) (answer, error) {
-	backend, kubeconfig := p.backend, r.config.Str("kubeconfig")
-	id := r.inputs.Str("namespace") + "/" + r.inputs.Str("name")
-	kindName, got := releaseKind, answer{outputs: props.Map{"name": r.inputs["name"], "namespace": r.inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
-	if r.typ == releaseType {
-		if err := backend.InstallChart(r.ctx, kubeconfig, chartRelease(r.inputs)); err != nil {
-			return answer{}, fmt.Errorf("release %s: %w", id, err)
+func (p *kubernetesProvider) makeReal(r *engine.Request) (engine.Answer, error) {
+	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
+	id := r.Inputs.Str("namespace") + "/" + r.Inputs.Str("name")
+	kindName, got := releaseKind, engine.Answer{Outputs: props.Map{"name": r.Inputs["name"], "namespace": r.Inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
+	if r.Type == releaseType {
+		if err := backend.InstallChart(r.Ctx, kubeconfig, chartRelease(r.Inputs)); err != nil {
+			return engine.Answer{}, fmt.Errorf("release %s: %w", id, err)
 		}
-		got.id = id
+		got.ID = id
 	} else {
-		live, err := backend.Apply(r.ctx, kubeconfig, manifest(r, r.inputs))
+		live, err := backend.Apply(r.Ctx, kubeconfig, manifest(r, r.Inputs))
 		if err != nil {
-			return answer{}, err
+			return engine.Answer{}, err
 		}
-		_, kindName, _ = objectToken(r.typ)
-		id = r.inputs.Str("metadata.namespace") + "/" + r.inputs.Str("metadata.name")
-		got = answer{id: strings.TrimPrefix(id, "/"), outputs: liveOutputs(live)}
+		_, kindName, _ = objectToken(r.Type)
+		id = r.Inputs.Str("metadata.namespace") + "/" + r.Inputs.Str("metadata.name")
+		got = engine.Answer{ID: strings.TrimPrefix(id, "/"), Outputs: liveOutputs(live)}
 	}
 	c := p.cluster
 	c.Lock()
 	defer c.Unlock()
-	c.Put(&store.Object{Type: "k8s/" + kindName, ID: id, URN: r.urn, Inputs: r.stored, State: props.Map{}})
+	c.Put(&store.Object{Type: "k8s/" + kindName, ID: id, URN: r.URN, Inputs: r.Stored, State: props.Map{}})
 	return got, nil
 }
 
@@ -61,13 +62,13 @@ func liveOutputs(live props.Map) props.Map {
 	return out
 }
 
-func (p *kubernetesProvider) unmakeReal(r *request) error {
-	backend, kubeconfig := p.backend, r.config.Str("kubeconfig")
+func (p *kubernetesProvider) unmakeReal(r *engine.Request) error {
+	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
 	var err error
-	if r.typ == releaseType {
-		err = backend.UninstallChart(r.ctx, kubeconfig, chartRelease(r.oldInputs))
+	if r.Type == releaseType {
+		err = backend.UninstallChart(r.Ctx, kubeconfig, chartRelease(r.OldInputs))
 	} else {
-		err = backend.Delete(r.ctx, kubeconfig, manifest(r, r.oldInputs))
+		err = backend.Delete(r.Ctx, kubeconfig, manifest(r, r.OldInputs))
 	}
 	if err != nil {
 		return err

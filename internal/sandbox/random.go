@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/bcrypt"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -51,38 +52,40 @@ var randomResources = map[string]randomResource{
 	},
 }
 
-func (randomProvider) check(r *request) (checked, error) {
-	res, ok := randomResources[r.typ]
+func (randomProvider) Check(r *engine.Request) (engine.Checked, error) {
+	res, ok := randomResources[r.Type]
 	if !ok {
-		return checked{}, unknownType(r.typ)
+		return engine.Checked{}, engine.UnknownType(r.Type)
 	}
-	return checked{failures: missing(r.inputs, res.required)}, nil
+	return engine.Checked{Failures: engine.Missing(r.Inputs, res.required)}, nil
 }
 
-func (randomProvider) diff(r *request) difference {
-	changed := props.Changed(r.oldInputs, r.inputs)
-	return difference{changed: changed, replace: changed}
+func (randomProvider) Diff(r *engine.Request) engine.Difference {
+	changed := props.Changed(r.OldInputs, r.Inputs)
+	return engine.Difference{Changed: changed, Replace: changed}
 }
 
-func (randomProvider) create(r *request) (answer, error) {
-	res := randomResources[r.typ]
-	if r.preview {
-		return answer{outputs: pendingOutputs(res.computed), secret: res.secret}, nil
+func (randomProvider) Create(r *engine.Request) (engine.Answer, error) {
+	res := randomResources[r.Type]
+	if r.Preview {
+		return engine.Answer{Outputs: engine.Unknowns(res.computed), Secret: res.secret}, nil
 	}
-	id, out, err := res.make(r.inputs)
+	id, out, err := res.make(r.Inputs)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s %s: %w", r.typ, r.name, err)
+		return engine.Answer{}, fmt.Errorf("%s %s: %w", r.Type, r.Name, err)
 	}
-	return answer{id: id, outputs: out, secret: res.secret}, nil
+	return engine.Answer{ID: id, Outputs: out, Secret: res.secret}, nil
 }
 
-func (randomProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
-func (randomProvider) update(r *request) (answer, error) {
-	return answer{}, fmt.Errorf("%s is never updated", r.typ)
+func (randomProvider) Read(r *engine.Request) (engine.Answer, error) {
+	return engine.Answer{ID: r.ID}, nil
 }
-func (randomProvider) delete(*request) error { return nil }
-func (randomProvider) invoke(r *request, _ props.Map) (props.Map, error) {
-	return nil, unknownInvoke(r.typ)
+func (randomProvider) Update(r *engine.Request) (engine.Answer, error) {
+	return engine.Answer{}, fmt.Errorf("%s is never updated", r.Type)
+}
+func (randomProvider) Delete(*engine.Request) error { return nil }
+func (randomProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+	return nil, engine.UnknownFunction(r.Type)
 }
 
 // randomText makes a text by the inputs of RandomPassword. Each class of characters is on unless its input is false.

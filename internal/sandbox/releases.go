@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -15,45 +16,45 @@ import (
 type helm struct{ *kubeCluster }
 
 // install is helm install, or upgrade of an existing release.
-func (h helm) install(r *request, existing *store.Object) (answer, error) {
-	namespace, name := r.inputs.Str("namespace"), r.inputs.Str("name")
+func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer, error) {
+	namespace, name := r.Inputs.Str("namespace"), r.Inputs.Str("name")
 	if name == "" {
-		name = cmp.Or(r.old.Str("name"), fmt.Sprintf("%s-%08x", r.name, crc32.ChecksumIEEE([]byte(r.urn))))
+		name = cmp.Or(r.Old.Str("name"), fmt.Sprintf("%s-%08x", r.Name, crc32.ChecksumIEEE([]byte(r.URN))))
 	}
 	if namespace == "" {
 		namespace = "default"
 	}
-	release := &store.Object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.urn, Inputs: r.stored, State: props.Map{}}
+	release := &store.Object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.URN, Inputs: r.Stored, State: props.Map{}}
 	if existing != nil {
 		if err := upgradable(existing); err != nil {
-			return answer{}, err
+			return engine.Answer{}, err
 		}
 		release.State = props.Clone(existing.State)
 		delete(release.State, "dead") // an upgrade restarts the pods
 	} else if objects := h.Find(release.Type, release.ID); objects != nil {
 		if !objects.State.Flag("recordless") {
-			return answer{}, errors.New("cannot re-use a name that is still in use")
+			return engine.Answer{}, errors.New("cannot re-use a name that is still in use")
 		}
 		release.State = props.Clone(objects.State)
 		delete(release.State, "recordless")
 	}
 	if !h.namespaceExists(namespace) {
-		if !r.inputs.Flag("createNamespace") {
-			return answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
+		if !r.Inputs.Flag("createNamespace") {
+			return engine.Answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
 		}
 		h.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
 	}
-	vals := map[string]any(r.inputs.Object("values"))
+	vals := map[string]any(r.Inputs.Object("values"))
 	if monitors(vals) && h.release("prometheus-operator-crds") == nil && h.release("kube-prometheus-stack") == nil {
-		return answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
+		return engine.Answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
 	}
 	h.Put(release)
 	for _, c := range claimsOf(release) {
 		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.Object("values").Str(c.classAt), false)
 	}
 	h.reconcile()
-	got := answer{id: release.ID, outputs: releaseOutputs(release)}
-	if r.inputs.Flag("skipAwait") || charts[chartOf(release)].podless {
+	got := engine.Answer{ID: release.ID, Outputs: releaseOutputs(release)}
+	if r.Inputs.Flag("skipAwait") || charts[chartOf(release)].podless {
 		return got, nil
 	}
 	why := h.podsReady(release)
@@ -66,8 +67,8 @@ func (h helm) install(r *request, existing *store.Object) (answer, error) {
 		why = h.alive(chartOf(release))
 	}
 	if why != nil {
-		got.outputs["status"].(map[string]any)["status"] = "failed"
-		return got, &pending{reason: fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
+		got.Outputs["status"].(map[string]any)["status"] = "failed"
+		return got, &engine.NotReady{Reason: fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
 	}
 	return got, nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	// Dir is the directory of the account's journal; a later process continues with it. Empty keeps the account in memory.
 	Dir string
 	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them.
-	Backend backend.Backend
+	Backend Backend
 	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.
 	Fault func(Operation) error
 	// Done is called after every create, update and delete, before the engine gets the answer. May be nil.
@@ -42,6 +43,12 @@ type Options struct {
 	Checkpoints bool
 }
 
+// Backend runs instances, commands and Kubernetes objects for real.
+type Backend = backend.Backend
+
+// Operation is one call of the engine that has an effect.
+type Operation = engine.Operation
+
 // Sandbox is a running set of providers. Close it when the engine is done.
 type Sandbox struct {
 	// AWS and Cluster make the changes from outside Pulumi, and answer what a client of AWS or of the cluster can ask.
@@ -50,7 +57,7 @@ type Sandbox struct {
 
 	options Options
 	store   *store.Store
-	servers *servers
+	servers *engine.Servers
 }
 
 // versions are those of the SDKs in go.mod: the engine warns when an attached provider is older than its SDK.
@@ -71,17 +78,11 @@ func Start(o Options) (*Sandbox, error) {
 	s := &Sandbox{
 		AWS: awsConsole{account: account, backend: o.Backend}, Cluster: kubeAdmin{cluster: cluster},
 		options: o, store: objects,
-		servers: &servers{options: serverOptions{Fault: o.Fault, Done: o.Done, Connected: o.Connected}, providers: map[string]*server{}, ports: map[string]int{}},
+		servers: engine.New(engine.Hooks{Fault: o.Fault, Done: o.Done, Connected: o.Connected}),
 	}
-	providers := map[string]provider{
-		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
-		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
-		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{cluster: cluster}, console: s.AWS},
-		"tls":        &tlsProvider{now: o.Now},
-		"random":     &randomProvider{},
-	}
+	providers := s.providers()
 	for _, name := range slices.Sorted(maps.Keys(providers)) {
-		if err := s.servers.serve(name, versions[name], providers[name]); err != nil {
+		if err := s.servers.Serve(name, versions[name], providers[name]); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)
 		}
@@ -89,10 +90,22 @@ func Start(o Options) (*Sandbox, error) {
 	return s, nil
 }
 
+// providers are the models by the name of their package.
+func (s *Sandbox) providers() map[string]engine.Provider {
+	account, cluster, o := s.AWS.account, s.Cluster.cluster, s.options
+	return map[string]engine.Provider{
+		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
+		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
+		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{cluster: cluster}, console: s.AWS},
+		"tls":        &tlsProvider{now: o.Now},
+		"random":     &randomProvider{},
+	}
+}
+
 // Env returns the environment variables with which the Pulumi CLI uses the sandbox.
 func (s *Sandbox) Env() map[string]string {
 	env := map[string]string{
-		"PULUMI_DEBUG_PROVIDERS": s.servers.addresses(),
+		"PULUMI_DEBUG_PROVIDERS": s.servers.Addresses(),
 		// Without this, every operation would try to download the plugins that the state names.
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		// Each backup would be one more copy of the whole state per resource.
@@ -110,7 +123,7 @@ func (s *Sandbox) Env() map[string]string {
 // Close stops the providers and the backend's own servers. The account's journal stays on disk.
 func (s *Sandbox) Close() error {
 	var first error
-	s.servers.stop()
+	s.servers.Stop()
 	if s.options.Backend != nil {
 		if err := s.options.Backend.Close(); err != nil && first == nil {
 			first = err
@@ -123,7 +136,7 @@ func (s *Sandbox) Close() error {
 }
 
 // Operations returns what happened since Start, in order.
-func (s *Sandbox) Operations() []Operation { return s.servers.recorded() }
+func (s *Sandbox) Operations() []Operation { return s.servers.Recorded() }
 
 // Leftovers describes each object that still exists in the account, in the cluster and on the backend, one line each. It
 // omits what the account had before, such as a hosted zone that was only looked up.

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -62,60 +63,62 @@ var tlsResources = map[string]tlsResource{
 	},
 }
 
-func (p *tlsProvider) check(r *request) (checked, error) {
-	res, ok := tlsResources[r.typ]
+func (p *tlsProvider) Check(r *engine.Request) (engine.Checked, error) {
+	res, ok := tlsResources[r.Type]
 	if !ok {
-		return checked{}, unknownType(r.typ)
+		return engine.Checked{}, engine.UnknownType(r.Type)
 	}
-	return checked{failures: missing(r.inputs, res.required)}, nil
+	return engine.Checked{Failures: engine.Missing(r.Inputs, res.required)}, nil
 }
 
-// diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
-func (p *tlsProvider) diff(r *request) difference {
-	d := difference{changed: props.Changed(r.oldInputs, r.inputs)}
-	for _, key := range d.changed {
+// Diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
+func (p *tlsProvider) Diff(r *engine.Request) engine.Difference {
+	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs)}
+	for _, key := range d.Changed {
 		if key != "earlyRenewalHours" {
-			d.replace = append(d.replace, key)
+			d.Replace = append(d.Replace, key)
 		}
 	}
-	if end, err := time.Parse(time.RFC3339, r.old.Str("validityEndTime")); err == nil {
-		early := time.Duration(r.inputs.Number("earlyRenewalHours")) * time.Hour
+	if end, err := time.Parse(time.RFC3339, r.Old.Str("validityEndTime")); err == nil {
+		early := time.Duration(r.Inputs.Number("earlyRenewalHours")) * time.Hour
 		if !p.now().Before(end.Add(-early)) {
-			d.changed = append(d.changed, "readyForRenewal")
-			d.replace = append(d.replace, "readyForRenewal")
+			d.Changed = append(d.Changed, "readyForRenewal")
+			d.Replace = append(d.Replace, "readyForRenewal")
 		}
 	}
 	return d
 }
 
-func (p *tlsProvider) create(r *request) (answer, error) {
-	res := tlsResources[r.typ]
-	if r.preview {
-		return answer{outputs: pendingOutputs(res.computed), secret: res.secret}, nil
+func (p *tlsProvider) Create(r *engine.Request) (engine.Answer, error) {
+	res := tlsResources[r.Type]
+	if r.Preview {
+		return engine.Answer{Outputs: engine.Unknowns(res.computed), Secret: res.secret}, nil
 	}
-	out, err := res.make(p, r.inputs)
+	out, err := res.make(p, r.Inputs)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s %s: %w", r.typ, r.name, err)
+		return engine.Answer{}, fmt.Errorf("%s %s: %w", r.Type, r.Name, err)
 	}
 	id := sha1.Sum([]byte(out.Str("publicKeyPem") + out.Str("certPem") + out.Str("certRequestPem")))
-	return answer{id: hex.EncodeToString(id[:]), outputs: out, secret: res.secret}, nil
+	return engine.Answer{ID: hex.EncodeToString(id[:]), Outputs: out, Secret: res.secret}, nil
 }
 
-// update only ever changes earlyRenewalHours: the material stays.
-func (p *tlsProvider) update(r *request) (answer, error) {
-	res, out := tlsResources[r.typ], props.Map{}
+// Update only ever changes earlyRenewalHours: the material stays.
+func (p *tlsProvider) Update(r *engine.Request) (engine.Answer, error) {
+	res, out := tlsResources[r.Type], props.Map{}
 	for _, k := range res.computed {
-		if r.old.Has(k) {
-			out[k] = r.old[k]
+		if r.Old.Has(k) {
+			out[k] = r.Old[k]
 		}
 	}
-	return answer{id: r.id, outputs: out, secret: res.secret}, nil
+	return engine.Answer{ID: r.ID, Outputs: out, Secret: res.secret}, nil
 }
 
-func (p *tlsProvider) read(r *request) (answer, error) { return answer{id: r.id}, nil }
-func (p *tlsProvider) delete(*request) error           { return nil }
-func (p *tlsProvider) invoke(r *request, _ props.Map) (props.Map, error) {
-	return nil, unknownInvoke(r.typ)
+func (p *tlsProvider) Read(r *engine.Request) (engine.Answer, error) {
+	return engine.Answer{ID: r.ID}, nil
+}
+func (p *tlsProvider) Delete(*engine.Request) error { return nil }
+func (p *tlsProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+	return nil, engine.UnknownFunction(r.Type)
 }
 
 func newCertRequest(in props.Map) (props.Map, error) {

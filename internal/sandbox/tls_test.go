@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
 func TestPrivateKeysAreKeys(t *testing.T) {
@@ -21,20 +22,20 @@ func TestPrivateKeysAreKeys(t *testing.T) {
 	for _, in := range []props.Map{
 		{"algorithm": "ED25519"}, {"algorithm": "ECDSA", "ecdsaCurve": "P256"}, {"algorithm": "RSA", "rsaBits": 2048},
 	} {
-		key := c.make("tls:index/privateKey:PrivateKey", "key", in)
+		key := c.Make("tls:index/privateKey:PrivateKey", "key", in)
 		for _, form := range []string{"privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"} {
-			if !key.outputs[resource.PropertyKey(form)].IsSecret() {
+			if !key.Outputs[resource.PropertyKey(form)].IsSecret() {
 				t.Errorf("%v: %s is not secret", in, form)
 			}
-			signer, err := ssh.ParsePrivateKey([]byte(key.out(form)))
+			signer, err := ssh.ParsePrivateKey([]byte(key.Out(form)))
 			if err != nil {
 				t.Fatalf("%v: %s: %v", in, form, err)
 			}
-			if got := string(ssh.MarshalAuthorizedKey(signer.PublicKey())); got != key.out("publicKeyOpenssh") {
-				t.Errorf("%v: %s belongs to %s, not to %s", in, form, got, key.out("publicKeyOpenssh"))
+			if got := string(ssh.MarshalAuthorizedKey(signer.PublicKey())); got != key.Out("publicKeyOpenssh") {
+				t.Errorf("%v: %s belongs to %s, not to %s", in, form, got, key.Out("publicKeyOpenssh"))
 			}
 		}
-		block, _ := pem.Decode([]byte(key.out("publicKeyPem")))
+		block, _ := pem.Decode([]byte(key.Out("publicKeyPem")))
 		public, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
 			t.Fatal(err)
@@ -48,9 +49,9 @@ func TestPrivateKeysAreKeys(t *testing.T) {
 	}
 }
 
-func certificateOf(t *testing.T, th *testResource) *x509.Certificate {
+func certificateOf(t *testing.T, th *sandboxtest.Resource) *x509.Certificate {
 	t.Helper()
-	block, _ := pem.Decode([]byte(th.out("certPem")))
+	block, _ := pem.Decode([]byte(th.Out("certPem")))
 	if block == nil {
 		t.Fatal("certPem is not PEM")
 	}
@@ -63,22 +64,22 @@ func certificateOf(t *testing.T, th *testResource) *x509.Certificate {
 
 func TestCertificatesVerifyAndRenew(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	c := &client{t: t, s: start(t, Options{Now: func() time.Time { return now }})}
-	caKey := c.make("tls:index/privateKey:PrivateKey", "ca", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
-	ca := c.make("tls:index/selfSignedCert:SelfSignedCert", "ca", props.Map{
-		"privateKeyPem": caKey.out("privateKeyPem"), "isCaCertificate": true, "validityPeriodHours": 1000,
+	c := startClient(t, Options{Now: func() time.Time { return now }})
+	caKey := c.Make("tls:index/privateKey:PrivateKey", "ca", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	ca := c.Make("tls:index/selfSignedCert:SelfSignedCert", "ca", props.Map{
+		"privateKeyPem": caKey.Out("privateKeyPem"), "isCaCertificate": true, "validityPeriodHours": 1000,
 		"allowedUses": []any{"cert_signing"}, "subject": map[string]any{"commonName": "kubernetes"},
 	})
-	key := c.make("tls:index/privateKey:PrivateKey", "admin", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
-	request := c.make("tls:index/certRequest:CertRequest", "admin", props.Map{
-		"privateKeyPem": key.out("privateKeyPem"), "dnsNames": []any{"api.dev.internal"}, "ipAddresses": []any{"10.0.0.1"},
+	key := c.Make("tls:index/privateKey:PrivateKey", "admin", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
+	request := c.Make("tls:index/certRequest:CertRequest", "admin", props.Map{
+		"privateKeyPem": key.Out("privateKeyPem"), "dnsNames": []any{"api.dev.internal"}, "ipAddresses": []any{"10.0.0.1"},
 		"subject": map[string]any{"commonName": "admin", "organization": "system:masters"},
 	})
 	in := props.Map{
-		"caCertPem": ca.out("certPem"), "caPrivateKeyPem": caKey.out("privateKeyPem"), "certRequestPem": request.out("certRequestPem"),
+		"caCertPem": ca.Out("certPem"), "caPrivateKeyPem": caKey.Out("privateKeyPem"), "certRequestPem": request.Out("certRequestPem"),
 		"validityPeriodHours": 100.0, "earlyRenewalHours": 10.0, "allowedUses": []any{"client_auth", "digital_signature"},
 	}
-	admin := c.make("tls:index/locallySignedCert:LocallySignedCert", "admin", in)
+	admin := c.Make("tls:index/locallySignedCert:LocallySignedCert", "admin", in)
 	roots := x509.NewCertPool()
 	roots.AddCert(certificateOf(t, ca))
 	cert := certificateOf(t, admin)
@@ -91,36 +92,36 @@ func TestCertificatesVerifyAndRenew(t *testing.T) {
 		t.Errorf("subject %v, addresses %v", cert.Subject, cert.IPAddresses)
 	}
 	now = now.Add(89 * time.Hour)
-	if d := c.diff(admin, in); len(d.Diffs) > 0 {
+	if d := c.Diff(admin, in); len(d.Diffs) > 0 {
 		t.Errorf("an hour before its renewal it changes %v", d.Diffs)
 	}
 	now = now.Add(time.Hour)
-	if d := c.diff(admin, in); len(d.Replaces) != 1 || d.Replaces[0] != "readyForRenewal" {
+	if d := c.Diff(admin, in); len(d.Replaces) != 1 || d.Replaces[0] != "readyForRenewal" {
 		t.Errorf("at its renewal it is replaced by %v", d.Replaces)
 	}
 }
 
 func TestRandomValues(t *testing.T) {
 	c := newClient(t)
-	password := c.make("random:index/randomPassword:RandomPassword", "p", props.Map{"length": 24, "special": false, "minNumeric": 3})
-	if !password.outputs["result"].IsSecret() || !password.outputs["bcryptHash"].IsSecret() {
+	password := c.Make("random:index/randomPassword:RandomPassword", "p", props.Map{"length": 24, "special": false, "minNumeric": 3})
+	if !password.Outputs["result"].IsSecret() || !password.Outputs["bcryptHash"].IsSecret() {
 		t.Error("a password must be secret")
 	}
 	digits := 0
-	for _, r := range password.out("result") {
+	for _, r := range password.Out("result") {
 		if r >= '0' && r <= '9' {
 			digits++
 		}
 	}
-	if len(password.out("result")) != 24 || digits < 3 {
-		t.Errorf("password %q", password.out("result"))
+	if len(password.Out("result")) != 24 || digits < 3 {
+		t.Errorf("password %q", password.Out("result"))
 	}
-	if err := bcrypt.CompareHashAndPassword([]byte(password.out("bcryptHash")), []byte(password.out("result"))); err != nil {
+	if err := bcrypt.CompareHashAndPassword([]byte(password.Out("bcryptHash")), []byte(password.Out("result"))); err != nil {
 		t.Error(err)
 	}
-	bytes := c.make("random:index/randomBytes:RandomBytes", "b", props.Map{"length": 32})
-	raw, err := base64.StdEncoding.DecodeString(bytes.out("base64"))
-	if err != nil || len(raw) != 32 || !bytes.outputs["base64"].IsSecret() {
-		t.Errorf("%d bytes, secret %v, %v", len(raw), bytes.outputs["base64"].IsSecret(), err)
+	bytes := c.Make("random:index/randomBytes:RandomBytes", "b", props.Map{"length": 32})
+	raw, err := base64.StdEncoding.DecodeString(bytes.Out("base64"))
+	if err != nil || len(raw) != 32 || !bytes.Outputs["base64"].IsSecret() {
+		t.Errorf("%d bytes, secret %v, %v", len(raw), bytes.Outputs["base64"].IsSecret(), err)
 	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package engine
 
 import (
 	"fmt"
@@ -26,8 +26,8 @@ type Operation struct {
 	Inputs map[string]any
 }
 
-// serverOptions are callbacks for tests and for the owner of the engine's process; each may be nil.
-type serverOptions struct {
+// Hooks are callbacks for tests and for the owner of the engine's process; each may be nil.
+type Hooks struct {
 	// Fault is called before every operation; its error makes the operation fail without effect.
 	Fault func(Operation) error
 	// Done is called after every create, update and delete, before the engine gets the answer.
@@ -36,27 +36,33 @@ type serverOptions struct {
 	Connected func(*net.TCPConn)
 }
 
-// servers are providers that listen for the engine, and the operations that they were asked for.
-type servers struct {
-	options serverOptions
+// Servers are providers that listen for the engine, and the operations that they were asked for.
+type Servers struct {
+	options Hooks
 
 	mu         sync.Mutex
 	operations []Operation
 
-	running   []*grpc.Server
-	providers map[string]*server
-	ports     map[string]int
+	running []*grpc.Server
+	ports   map[string]int
 }
 
-// serve runs a provider on a port of the loopback interface until stop is called.
-func (s *servers) serve(name, version string, p provider) error {
+// New has no provider yet; serve adds one.
+func New(o Hooks) *Servers { return &Servers{options: o, ports: map[string]int{}} }
+
+// Handler speaks the protocol for a provider without a port. For tests.
+func Handler(p Provider) pulumirpc.ResourceProviderServer {
+	return &server{calls: New(Hooks{}), provider: p}
+}
+
+// Serve runs a provider on a port of the loopback interface until stop is called.
+func (s *Servers) Serve(name, version string, p Provider) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return err
 	}
 	g := grpc.NewServer(grpc.MaxRecvMsgSize(messageSize))
-	s.providers[name] = &server{calls: s, version: version, provider: p}
-	pulumirpc.RegisterResourceProviderServer(g, s.providers[name])
+	pulumirpc.RegisterResourceProviderServer(g, &server{calls: s, version: version, provider: p})
 	s.running = append(s.running, g)
 	s.ports[name] = listener.Addr().(*net.TCPAddr).Port
 	// It ends with an error only when the servers are stopped.
@@ -64,8 +70,8 @@ func (s *servers) serve(name, version string, p provider) error {
 	return nil
 }
 
-// addresses is the value of PULUMI_DEBUG_PROVIDERS: "aws:41001,command:41002".
-func (s *servers) addresses() string {
+// Addresses is the value of PULUMI_DEBUG_PROVIDERS: "aws:41001,command:41002".
+func (s *Servers) Addresses() string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(s.ports)) {
 		out = append(out, fmt.Sprintf("%s:%d", name, s.ports[name]))
@@ -73,21 +79,21 @@ func (s *servers) addresses() string {
 	return strings.Join(out, ",")
 }
 
-// stop waits for the calls that run and stops the providers.
-func (s *servers) stop() {
+// Stop waits for the calls that run and stops the providers.
+func (s *Servers) Stop() {
 	for _, g := range s.running {
 		g.GracefulStop()
 	}
 }
 
-// recorded are the operations since the start, in order.
-func (s *servers) recorded() []Operation {
+// Recorded are the operations since the start, in order.
+func (s *Servers) Recorded() []Operation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.operations)
 }
 
-func (s *servers) record(op Operation) error {
+func (s *Servers) record(op Operation) error {
 	s.mu.Lock()
 	op.Seq = len(s.operations) + 1
 	s.operations = append(s.operations, op)

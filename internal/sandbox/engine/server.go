@@ -1,4 +1,5 @@
-package sandbox
+// Package engine serves models of providers to the real Pulumi engine, over the engine's own protocol.
+package engine
 
 import (
 	"context"
@@ -20,74 +21,74 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// request is one call of the engine in plain terms.
-type request struct {
-	ctx    context.Context
-	urn    string
-	typ    string
-	name   string
-	id     string
-	config props.Map
-	// inputs are the new inputs; stored is the same with secrets hashed, and the only form that is written to disk.
-	inputs, stored props.Map
-	// oldInputs and old are what the state holds: inputs and outputs.
-	oldInputs, old props.Map
-	preview        bool
-	// seed is for names that the provider invents.
-	seed string
+// Request is one call of the engine in plain terms.
+type Request struct {
+	Ctx    context.Context
+	URN    string
+	Type   string
+	Name   string
+	ID     string
+	Config props.Map
+	// Inputs are the new inputs; stored is the same with secrets hashed, and the only form that is written to disk.
+	Inputs, Stored props.Map
+	// OldInputs and old are what the state holds: inputs and outputs.
+	OldInputs, Old props.Map
+	Preview        bool
+	// Seed is for names that the provider invents.
+	Seed string
 }
 
-// answer has the outputs of a resource that are not inputs.
-type answer struct {
-	id      string
-	outputs props.Map
-	// secret names the outputs that the real provider marks.
-	secret []string
-	// found are inputs that a read finds with another value than the state has.
-	found props.Map
+// Answer has the outputs of a resource that are not inputs.
+type Answer struct {
+	ID      string
+	Outputs props.Map
+	// Secret names the outputs that the real provider marks.
+	Secret []string
+	// Found are inputs that a read finds with another value than the state has.
+	Found props.Map
 }
 
 // failure refuses one input.
 type failure struct{ property, reason string }
 
-// checked is the outcome of a check: refusals, and inputs that the provider adds by itself.
-type checked struct {
-	failures []failure
-	defaults props.Map
+// Checked is the outcome of a check: refusals, and inputs that the provider adds by itself.
+type Checked struct {
+	Failures []failure
+	Defaults props.Map
 }
 
-// difference is the outcome of comparing inputs.
-type difference struct {
-	// changed are top-level property names; replace are those among them that need a new resource.
-	changed, replace []string
-	deleteFirst      bool
+// Difference is the outcome of comparing inputs.
+type Difference struct {
+	// Changed are top-level property names; replace are those among them that need a new resource.
+	Changed, Replace []string
+	DeleteFirst      bool
 }
 
-// provider is one package of resources. Every method may be called concurrently. A type that it does not know is an
+// Provider is one package of resources. Every method may be called concurrently. A type that it does not know is an
 // error in check, and so nothing of such a resource is ever planned.
-type provider interface {
-	check(r *request) (checked, error)
-	diff(r *request) difference
-	create(r *request) (answer, error)
-	// read returns an answer without id when the resource does not exist.
-	read(r *request) (answer, error)
-	update(r *request) (answer, error)
-	delete(r *request) error
-	invoke(r *request, args props.Map) (props.Map, error)
+type Provider interface {
+	Check(r *Request) (Checked, error)
+	Diff(r *Request) Difference
+	Create(r *Request) (Answer, error)
+	// Read returns an answer without id when the resource does not exist.
+	Read(r *Request) (Answer, error)
+	Update(r *Request) (Answer, error)
+	Delete(r *Request) error
+	Invoke(r *Request, args props.Map) (props.Map, error)
 }
 
-// pending is a resource that exists but did not become ready: the engine keeps it and tries an update next time.
-type pending struct{ reason string }
+// NotReady is a resource that exists but did not become ready: the engine keeps it and tries an update next time.
+type NotReady struct{ Reason string }
 
-func (p *pending) Error() string { return p.reason }
+func (p *NotReady) Error() string { return p.Reason }
 
 // server speaks the engine's protocol for one provider.
 type server struct {
 	pulumirpc.UnimplementedResourceProviderServer
 	// calls gets every operation.
-	calls    *servers
+	calls    *Servers
 	version  string
-	provider provider
+	provider Provider
 	// configs are the settings of provider resources by connection.
 	configs sync.Map
 }
@@ -115,8 +116,8 @@ func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest)
 		return nil, err
 	}
 	settings := props.FromSDK(args, false)
-	if p, ok := s.provider.(interface{ configure(props.Map) error }); ok {
-		if err := p.configure(settings); err != nil {
+	if p, ok := s.provider.(interface{ Configure(props.Map) error }); ok {
+		if err := p.Configure(settings); err != nil {
 			return nil, err
 		}
 	}
@@ -138,26 +139,26 @@ func connection(ctx context.Context) string {
 	return ""
 }
 
-func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, olds *structpb.Struct) (*request, resource.PropertyMap, error) {
-	r := &request{ctx: ctx, urn: urn, id: id, config: s.config(ctx)}
+func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, olds *structpb.Struct) (*Request, resource.PropertyMap, error) {
+	r := &Request{Ctx: ctx, URN: urn, ID: id, Config: s.config(ctx)}
 	if parsed := resource.URN(urn); parsed.IsValid() {
-		r.typ, r.name = string(parsed.Type()), parsed.Name()
+		r.Type, r.Name = string(parsed.Type()), parsed.Name()
 	}
 	inputs, err := plugin.UnmarshalProperties(news, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: inputs: %w", urn, err)
 	}
-	r.inputs, r.stored = props.FromSDK(inputs, false), props.FromSDK(inputs, true)
+	r.Inputs, r.Stored = props.FromSDK(inputs, false), props.FromSDK(inputs, true)
 	before, err := plugin.UnmarshalProperties(oldInputs, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: old inputs: %w", urn, err)
 	}
-	r.oldInputs = props.FromSDK(before, false)
+	r.OldInputs = props.FromSDK(before, false)
 	state, err := plugin.UnmarshalProperties(olds, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: old state: %w", urn, err)
 	}
-	r.old = props.FromSDK(state, false)
+	r.Old = props.FromSDK(state, false)
 	return r, inputs, nil
 }
 
@@ -166,12 +167,12 @@ func (s *server) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulum
 	if err != nil {
 		return nil, err
 	}
-	r.seed = string(req.RandomSeed)
-	got, err := s.provider.check(r)
+	r.Seed = string(req.RandomSeed)
+	got, err := s.provider.Check(r)
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range got.defaults {
+	for k, v := range got.Defaults {
 		inputs[resource.PropertyKey(k)] = props.ToSDK(v)
 	}
 	checkedInputs, err := plugin.MarshalProperties(inputs, keep)
@@ -179,7 +180,7 @@ func (s *server) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulum
 		return nil, err
 	}
 	out := &pulumirpc.CheckResponse{Inputs: checkedInputs}
-	for _, f := range got.failures {
+	for _, f := range got.Failures {
 		out.Failures = append(out.Failures, &pulumirpc.CheckFailure{Property: f.property, Reason: f.reason})
 	}
 	return out, nil
@@ -191,18 +192,18 @@ func (s *server) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumir
 		return nil, err
 	}
 	for _, key := range req.IgnoreChanges {
-		if _, was := r.oldInputs[key]; was {
-			r.inputs[key] = r.oldInputs[key]
+		if _, was := r.OldInputs[key]; was {
+			r.Inputs[key] = r.OldInputs[key]
 		}
 	}
-	d := s.provider.diff(r)
+	d := s.provider.Diff(r)
 	out := &pulumirpc.DiffResponse{
 		Changes:             pulumirpc.DiffResponse_DIFF_NONE,
-		Diffs:               d.changed,
-		Replaces:            d.replace,
-		DeleteBeforeReplace: d.deleteFirst,
+		Diffs:               d.Changed,
+		Replaces:            d.Replace,
+		DeleteBeforeReplace: d.DeleteFirst,
 	}
-	if len(d.changed) > 0 {
+	if len(d.Changed) > 0 {
 		out.Changes = pulumirpc.DiffResponse_DIFF_SOME
 	}
 	return out, nil
@@ -213,21 +214,21 @@ func (s *server) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	r.preview = req.Preview
+	r.Preview = req.Preview
 	if err := s.begin("create", r); err != nil {
 		return nil, err
 	}
-	got, err := s.provider.create(r)
+	got, err := s.provider.Create(r)
 	outputs, merr := s.outputs(inputs, got)
 	if merr != nil {
 		return nil, merr
 	}
 	if err != nil {
-		return nil, initFailed(err, got.id, outputs, req.Properties)
+		return nil, initFailed(err, got.ID, outputs, req.Properties)
 	}
-	r.id = got.id
+	r.ID = got.ID
 	s.end("create", r)
-	return &pulumirpc.CreateResponse{Id: got.id, Properties: outputs}, nil
+	return &pulumirpc.CreateResponse{Id: got.ID, Properties: outputs}, nil
 }
 
 func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
@@ -235,11 +236,11 @@ func (s *server) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	r.preview = req.Preview
+	r.Preview = req.Preview
 	if err := s.begin("update", r); err != nil {
 		return nil, err
 	}
-	got, err := s.provider.update(r)
+	got, err := s.provider.Update(r)
 	outputs, merr := s.outputs(inputs, got)
 	if merr != nil {
 		return nil, merr
@@ -259,17 +260,17 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 	if err := s.begin("read", r); err != nil {
 		return nil, err
 	}
-	got, err := s.provider.read(r)
+	got, err := s.provider.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	if got.id == "" {
+	if got.ID == "" {
 		return &pulumirpc.ReadResponse{}, nil
 	}
-	if got.outputs == nil { // the provider has no newer values: return the state unchanged
-		return &pulumirpc.ReadResponse{Id: got.id, Properties: req.Properties, Inputs: req.Inputs}, nil
+	if got.Outputs == nil { // the provider has no newer values: return the state unchanged
+		return &pulumirpc.ReadResponse{Id: got.ID, Properties: req.Properties, Inputs: req.Inputs}, nil
 	}
-	for k, v := range got.found {
+	for k, v := range got.Found {
 		inputs[resource.PropertyKey(k)] = props.ToSDK(v)
 	}
 	outputs, err := s.outputs(inputs, got)
@@ -280,7 +281,7 @@ func (s *server) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumir
 	if err != nil {
 		return nil, err
 	}
-	return &pulumirpc.ReadResponse{Id: got.id, Properties: outputs, Inputs: asFound}, nil
+	return &pulumirpc.ReadResponse{Id: got.ID, Properties: outputs, Inputs: asFound}, nil
 }
 
 func (s *server) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
@@ -291,7 +292,7 @@ func (s *server) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emp
 	if err := s.begin("delete", r); err != nil {
 		return nil, err
 	}
-	if err := s.provider.delete(r); err != nil {
+	if err := s.provider.Delete(r); err != nil {
 		return nil, status.Error(codes.Unknown, err.Error())
 	}
 	s.end("delete", r)
@@ -303,11 +304,11 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	r := &request{ctx: ctx, typ: req.Tok, config: s.config(ctx), inputs: props.FromSDK(args, false), stored: props.FromSDK(args, true)}
+	r := &Request{Ctx: ctx, Type: req.Tok, Config: s.config(ctx), Inputs: props.FromSDK(args, false), Stored: props.FromSDK(args, true)}
 	if err := s.begin("invoke", r); err != nil {
 		return nil, err
 	}
-	result, err := s.provider.invoke(r, r.inputs)
+	result, err := s.provider.Invoke(r, r.Inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -319,24 +320,24 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 }
 
 // begin records an operation and calls the test's Fault, before the operation has an effect.
-func (s *server) begin(verb string, r *request) error {
-	if r.preview {
+func (s *server) begin(verb string, r *Request) error {
+	if r.Preview {
 		return nil
 	}
-	return s.calls.record(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+	return s.calls.record(Operation{Verb: verb, URN: r.URN, Type: r.Type, ID: r.ID, Inputs: r.Stored})
 }
 
 // end calls the test's Done after a create, update or delete, before the engine gets the answer.
-func (s *server) end(verb string, r *request) {
-	if s.calls.options.Done != nil && !r.preview {
-		s.calls.options.Done(Operation{Verb: verb, URN: r.urn, Type: r.typ, ID: r.id, Inputs: r.stored})
+func (s *server) end(verb string, r *Request) {
+	if s.calls.options.Done != nil && !r.Preview {
+		s.calls.options.Done(Operation{Verb: verb, URN: r.URN, Type: r.Type, ID: r.ID, Inputs: r.Stored})
 	}
 }
 
 // outputs lays the answer over the inputs. Inputs keep their secrecy.
-func (s *server) outputs(inputs resource.PropertyMap, got answer) (*structpb.Struct, error) {
+func (s *server) outputs(inputs resource.PropertyMap, got Answer) (*structpb.Struct, error) {
 	all := inputs.Copy()
-	for k, v := range got.outputs {
+	for k, v := range got.Outputs {
 		value := props.ToSDK(v)
 		key := resource.PropertyKey(k)
 		if was, ok := all[key]; ok && was.IsSecret() {
@@ -344,7 +345,7 @@ func (s *server) outputs(inputs resource.PropertyMap, got answer) (*structpb.Str
 		}
 		all[key] = value
 	}
-	for _, k := range got.secret {
+	for _, k := range got.Secret {
 		if v, ok := all[resource.PropertyKey(k)]; ok && !v.IsSecret() {
 			all[resource.PropertyKey(k)] = resource.MakeSecret(v)
 		}
@@ -353,27 +354,27 @@ func (s *server) outputs(inputs resource.PropertyMap, got answer) (*structpb.Str
 }
 
 func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
-	var p *pending
+	var p *NotReady
 	if !errors.As(err, &p) || id == "" {
 		return err
 	}
 	return rpcerror.WithDetails(rpcerror.New(codes.Unknown, err.Error()), &pulumirpc.ErrorResourceInitFailed{
-		Id: id, Properties: outputs, Reasons: []string{p.reason}, Inputs: inputs,
+		Id: id, Properties: outputs, Reasons: []string{p.Reason}, Inputs: inputs,
 	})
 }
 
-// unknownType is the refusal of a type outside the tables.
-func unknownType(typ string) error {
+// UnknownType is the refusal of a type outside the tables.
+func UnknownType(typ string) error {
 	pkg, _, _ := strings.Cut(typ, ":")
 	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in internal/sandbox", typ, pkg)
 }
 
-func unknownInvoke(tok string) error {
+func UnknownFunction(tok string) error {
 	return fmt.Errorf("the sandbox does not know the function %s: add it to awsInvokes in internal/sandbox/aws_invoke.go", tok)
 }
 
-// missing reports the required inputs that have no value.
-func missing(in props.Map, required []string) []failure {
+// Missing reports the required inputs that have no value.
+func Missing(in props.Map, required []string) []failure {
 	var out []failure
 	for _, key := range required {
 		if !in.Has(key) {
@@ -383,8 +384,8 @@ func missing(in props.Map, required []string) []failure {
 	return out
 }
 
-// pendingOutputs are outputs that a preview cannot know.
-func pendingOutputs(keys []string) props.Map {
+// Unknowns are outputs that a preview cannot know.
+func Unknowns(keys []string) props.Map {
 	out := props.Map{}
 	for _, k := range keys {
 		out[k] = props.Unknown{}

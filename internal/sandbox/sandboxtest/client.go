@@ -1,0 +1,190 @@
+// Package sandboxtest asks the providers of the sandbox in tests as the engine does, without an engine.
+package sandboxtest
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/props"
+)
+
+// Client is the engine's side of the protocol, without the engine.
+type Client struct {
+	T       *testing.T
+	servers map[string]pulumirpc.ResourceProviderServer
+}
+
+// New asks providers by the name of their package.
+func New(t *testing.T, providers map[string]engine.Provider) *Client {
+	c := &Client{T: t, servers: map[string]pulumirpc.ResourceProviderServer{}}
+	for name, p := range providers {
+		c.servers[name] = engine.Handler(p)
+	}
+	return c
+}
+
+// keep marshals unknown values as unknown and secrets as secret.
+var keep = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true}
+
+// Resource is a resource in the engine's state.
+type Resource struct {
+	Type, Name, ID  string
+	Inputs, Outputs resource.PropertyMap
+}
+
+// Out is a text output, unwrapped when it is secret.
+func (th *Resource) Out(key string) string { return props.FromSDK(th.Outputs, false).Str(key) }
+
+// Server is the provider of a type or function.
+func (c *Client) Server(token string) pulumirpc.ResourceProviderServer {
+	name, _, _ := strings.Cut(token, ":")
+	return c.servers[name]
+}
+
+func URN(typ, name string) string {
+	return string(resource.NewURN("test", "sandbox", "", tokens.Type(typ), name))
+}
+
+func (c *Client) Marshal(m resource.PropertyMap) *structpb.Struct {
+	c.T.Helper()
+	s, err := plugin.MarshalProperties(m, keep)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return s
+}
+
+func (c *Client) unmarshal(s *structpb.Struct) resource.PropertyMap {
+	c.T.Helper()
+	m, err := plugin.UnmarshalProperties(s, keep)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return m
+}
+
+// Configure sets the provider's settings.
+func (c *Client) Configure(pkg string, settings props.Map) {
+	c.T.Helper()
+	if _, err := c.Server(pkg+":").Configure(context.Background(), &pulumirpc.ConfigureRequest{Args: c.Marshal(props.ToSDK(settings).ObjectValue())}); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// Try checks and creates a resource.
+func (c *Client) Try(typ, name string, in props.Map) (*Resource, error) {
+	c.T.Helper()
+	ctx, srv := context.Background(), c.Server(typ)
+	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: URN(typ, name), News: c.Marshal(props.ToSDK(in).ObjectValue())})
+	if err != nil {
+		return nil, err
+	}
+	if len(checked.Failures) > 0 {
+		return nil, &engine.NotReady{Reason: checked.Failures[0].Reason}
+	}
+	created, err := srv.Create(ctx, &pulumirpc.CreateRequest{Urn: URN(typ, name), Properties: checked.Inputs})
+	if err != nil {
+		return nil, err
+	}
+	return &Resource{Type: typ, Name: name, ID: created.Id, Inputs: c.unmarshal(checked.Inputs), Outputs: c.unmarshal(created.Properties)}, nil
+}
+
+// Make is try where nothing may go wrong.
+func (c *Client) Make(typ, name string, in props.Map) *Resource {
+	c.T.Helper()
+	th, err := c.Try(typ, name, in)
+	if err != nil {
+		c.T.Fatalf("create %s %s: %v", typ, name, err)
+	}
+	return th
+}
+
+func (c *Client) Diff(th *Resource, in props.Map) *pulumirpc.DiffResponse {
+	c.T.Helper()
+	d, err := c.Server(th.Type).Diff(context.Background(), &pulumirpc.DiffRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(props.ToSDK(in).ObjectValue()), OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs),
+	})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return d
+}
+
+func (c *Client) Update(th *Resource, in props.Map, preview bool) (resource.PropertyMap, error) {
+	c.T.Helper()
+	news := props.ToSDK(in).ObjectValue()
+	got, err := c.Server(th.Type).Update(context.Background(), &pulumirpc.UpdateRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(news), OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs), Preview: preview,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := c.unmarshal(got.Properties)
+	if !preview {
+		th.Inputs, th.Outputs = news, out
+	}
+	return out, nil
+}
+
+func (c *Client) Delete(th *Resource) error {
+	c.T.Helper()
+	_, err := c.Server(th.Type).Delete(context.Background(), &pulumirpc.DeleteRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), OldInputs: c.Marshal(th.Inputs),
+	})
+	return err
+}
+
+// Gone reports whether a refresh would find that the resource no longer exists.
+func (c *Client) Gone(th *Resource) bool {
+	c.T.Helper()
+	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), Inputs: c.Marshal(th.Inputs),
+	})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return got.Id == ""
+}
+
+// ReadFresh reads a resource of which the state has only the inputs.
+func (c *Client) ReadFresh(th *Resource) resource.PropertyMap {
+	c.T.Helper()
+	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Inputs), Inputs: c.Marshal(th.Inputs),
+	})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return c.unmarshal(got.Properties)
+}
+
+func (c *Client) Invoke(tok string, args props.Map) (props.Map, error) {
+	c.T.Helper()
+	got, err := c.Server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.Marshal(props.ToSDK(args).ObjectValue())})
+	if err != nil {
+		return nil, err
+	}
+	return props.FromSDK(c.unmarshal(got.Return), false), nil
+}
+
+// Refreshed is a resource in the state after a refresh.
+func (c *Client) Refreshed(th *Resource) *Resource {
+	c.T.Helper()
+	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), Inputs: c.Marshal(th.Inputs),
+	})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	next := *th
+	next.Inputs, next.Outputs = c.unmarshal(got.Inputs), c.unmarshal(got.Properties)
+	return &next
+}
