@@ -45,6 +45,16 @@ func (a *api) until(what string, done func() bool) {
 	}
 }
 
+// definitionsAreEstablished waits until the API serves every CustomResourceDefinition that it has. kubectl wait fails where one
+// has no conditions yet.
+func (a *api) definitionsAreEstablished() {
+	a.t.Helper()
+	a.until("the definitions are established", func() bool {
+		_, err := a.try("", "wait", "--for=condition=Established", "--timeout=1s", "customresourcedefinitions", "--all")
+		return err == nil
+	})
+}
+
 func (a *api) try(input string, args ...string) (string, error) {
 	cmd := exec.Command("kubectl", args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+a.kubeconfig)

@@ -72,7 +72,7 @@ func TestDefinitionIsTheOperatorsOwn(t *testing.T) {
 func TestDefinitionOfHelmIsTakenOver(t *testing.T) {
 	a := startAPI(t)
 	a.kubectl("create", "-f", filepath.Join(sourceOf(t, clusterOperator), "config", "crd", "bases"), "--field-manager=helm")
-	a.kubectl("wait", "--for=condition=Established", "crd/rabbitmqclusters.rabbitmq.com", "--timeout=30s")
+	a.definitionsAreEstablished()
 	a.kubectl("create", "namespace", dataNamespace)
 	a.apply(`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: rabbitmq, namespace: data}, spec: {replicas: 1}}`)
 	uids := func() string {

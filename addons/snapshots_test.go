@@ -136,11 +136,7 @@ func (a *api) snapshotObjects(r *recorder) {
 	for _, plural := range []string{"volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots"} {
 		create("definition-" + plural + ".snapshot.storage.k8s.io")
 	}
-	// kubectl wait fails where a definition has no conditions yet.
-	a.until("the definitions are established", func() bool {
-		_, err := a.try("", "wait", "--for=condition=Established", "--timeout=1s", "customresourcedefinitions", "--all")
-		return err == nil
-	})
+	a.definitionsAreEstablished()
 	for _, name := range []string{"snapshotclass-ebs", "snapshot-controller-ServiceAccount", "snapshot-controller-ClusterRole",
 		"snapshot-controller-ClusterRoleBinding", "snapshot-controller-Role", "snapshot-controller-RoleBinding", "snapshot-controller"} {
 		create(name)

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2317 # functions are called through check
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+mkdir -p .bin
 
 failed=0
 check() {
