@@ -112,7 +112,8 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first)); err != nil {
+	// Other steps are over when their machine goes. The end of this one acts on the bucket.
+	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first), pulumi.DeletedWith(nil)); err != nil {
 		return err
 	}
 	for _, h := range args.Hosts {

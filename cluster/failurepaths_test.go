@@ -44,6 +44,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 	}{
 		{"etcd-snapshot.sh", testSnapshotFailures},
 		{"backup.sh", testBackupFailures},
+		{"backup-stop.sh", testBackupStopFailures},
 		{"init.sh", testInitFailures},
 		{"ecr-credentials.sh", testECRFailures},
 		{"join.sh", testJoinFailures},

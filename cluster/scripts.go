@@ -23,6 +23,8 @@ var (
 	nodesReadyScript string
 	//go:embed scripts/backup.sh
 	backupScript string
+	//go:embed scripts/backup-stop.sh
+	backupStopScript string
 	//go:embed scripts/etcd-snapshot.sh
 	etcdSnapshotScript string
 	//go:embed scripts/ecr-credentials.sh

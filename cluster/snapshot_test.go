@@ -299,6 +299,13 @@ func testOurs(t *testing.T) {
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
 	key := h.run("etcd-snapshot.sh", "", "now").stdout
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), key)
+	// A destroy is meant: what comes after it may be empty, and the snapshots stay.
+	h.succeeds(h.run("etcd-snapshot.sh", "", "forget"), "")
+	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "")
+	if got := strings.TrimSpace(b.objects["dev/etcd/latest"]); got != strings.TrimSpace(key) {
+		t.Errorf("the newest snapshot is %q after the destroy, want %q", got, key)
+	}
+	h.succeeds(h.run("etcd-snapshot.sh", "", "mark"), "")
 	// The snapshots expired, or the pointer was deleted: the marker stays.
 	delete(b.objects, "dev/etcd/latest")
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
@@ -310,9 +317,41 @@ func testOurs(t *testing.T) {
 	}
 	b.deny = refusing(403, "AccessDenied", isPut("/initialised"))
 	h.fails(h.run("etcd-snapshot.sh", "", "mark"), 1, "the marker that this cluster has run cannot be written")
+	h.fails(h.run("etcd-snapshot.sh", "", "forget"), 1, "the marker that this cluster has run cannot be taken back")
+	b.objects["dev/etcd/latest"] = key
+	b.deny = refusing(403, "AccessDenied", isPut("/latest"))
+	h.fails(h.run("etcd-snapshot.sh", "", "forget"), 1, "the pointer to the newest snapshot cannot be written")
+	b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/etcd/latest") })
+	h.fails(h.run("etcd-snapshot.sh", "", "forget"), 1, "AccessDenied")
 	b.deny = nil
 	h.env["S3_ENDPOINT"] = "http://127.0.0.1:1"
 	h.fails(h.run("etcd-snapshot.sh", "", "ours"), 1, "127.0.0.1")
+}
+
+// A destroy does not stop because the bucket cannot be asked.
+func testBackupStopFailures(t *testing.T) {
+	h := newScriptHost(t)
+	h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl"`)
+	h.succeeds(h.run("backup-stop.sh", ""), "snapshots are stopped")
+	if h.read("/systemctl") != "-q disable --now etcd-snapshot.timer\n" {
+		t.Errorf("systemctl is told %q", h.read("/systemctl"))
+	}
+	h.write("/usr/local/sbin/etcd-snapshot", "#!/bin/sh\n[ \"$*\" = forget ] && echo forgotten >\"$ROOT/forgotten\"", 0o755)
+	h.succeeds(h.run("backup-stop.sh", ""), "snapshots are stopped")
+	if h.read("/forgotten") == "" {
+		t.Error("the bucket is not told that the end is meant")
+	}
+	h.write("/usr/local/sbin/etcd-snapshot", "#!/bin/sh\nexit 1", 0o755)
+	h.stub("systemctl", "exit 1")
+	o := h.run("backup-stop.sh", "")
+	h.succeeds(o, "snapshots are stopped")
+	for _, part := range []string{"there is no timer etcd-snapshot.timer", "the bucket does not record that this cluster is destroyed on purpose"} {
+		if !strings.Contains(o.stderr, part) {
+			t.Errorf("it does not say %q: %s", part, o.stderr)
+		}
+	}
+	h.stub("id", "echo 1000")
+	h.fails(h.run("backup-stop.sh", ""), 1, "needs root")
 }
 
 // The bucket's lifecycle deletes what is tagged: every snapshot but the newest, and neither the pointer nor the marker.
@@ -360,7 +399,7 @@ func testBackupFailures(t *testing.T) {
 	host := func(t *testing.T) *scriptHost {
 		h := newScriptHost(t)
 		h.env = map[string]string{
-			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00", "ETCD_SNAPSHOT": h.text("etcd-snapshot.sh"), "NODE": "master", "BUCKET": "bucket",
+			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00", "ETCD_SNAPSHOT": "#!/bin/sh\n[ \"$*\" = mark ] && echo marked >>\"$ROOT/marked\"", "NODE": "master", "BUCKET": "bucket",
 			"PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1", "S3_ENDPOINT": `https://s3.example.com/it's "$(touch $ROOT/ran)" ` + "`id`\n#é",
 		}
 		h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl"`)
@@ -389,7 +428,13 @@ func testBackupFailures(t *testing.T) {
 		})
 	}
 	h := host(t)
+	h.env["ETCD_SNAPSHOT"] = "#!/bin/sh\nexit 1"
+	h.fails(h.run("backup.sh", ""), 1, "the bucket cannot be told that this cluster runs")
+	h = host(t)
 	h.succeeds(h.run("backup.sh", ""), "snapshots at *-*-* 00/6:00:00")
+	if h.read("/marked") == "" {
+		t.Error("after a destroy that did not end, the bucket is not told that the cluster runs")
+	}
 	out, err := exec.Command("bash", "-c", `. "$1"; printf %s "$S3_ENDPOINT"`, "bash", h.at("/etc/kubernetes/etcd-backup.env")).Output()
 	if err != nil || string(out) != h.env["S3_ENDPOINT"] || h.read("/ran") != "" {
 		t.Errorf("the script would read %q, %v", out, err)

@@ -135,13 +135,17 @@ func (s steps) node(h, controlPlane Host) Step {
 	return step
 }
 
-// backup installs the timer that takes etcd snapshots.
+// backup installs the timer that takes etcd snapshots. Its end records that the cluster is destroyed on purpose.
 func (s steps) backup(h Host) Step {
 	env := s.backupEnv()
 	// A control plane that was replaced has no timer yet.
 	env["MACHINE"] = h.ProviderID
 	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Schedule)
-	return Step{Name: "backup", Node: h.Name, Minutes: 5, Run: Script{Text: backupScript, Env: env}}
+	return Step{
+		Name: "backup", Node: h.Name, Minutes: 5,
+		Run:    Script{Text: backupScript, Env: env},
+		Delete: &Script{Text: backupStopScript},
+	}
 }
 
 // backupEnv is what etcd-snapshot.sh needs to find the bucket, and the script itself.

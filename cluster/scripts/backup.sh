@@ -64,4 +64,6 @@ TEXT
 systemctl daemon-reload
 systemctl -q enable etcd-snapshot.timer
 systemctl restart etcd-snapshot.timer
+# A destroy that did not end has taken the marker back.
+/usr/local/sbin/etcd-snapshot mark || die "the bucket cannot be told that this cluster runs. See to it that the instance reaches $S3_ENDPOINT with the role of the control plane, then run again"
 echo "snapshots at $BACKUP_SCHEDULE"

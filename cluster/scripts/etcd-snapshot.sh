@@ -9,6 +9,8 @@ usage: sudo etcd-snapshot.sh now              takes a snapshot and uploads it
        sudo etcd-snapshot.sh ours             prints what shows that this very cluster has run before: the key of its
                                               newest snapshot, else of its marker; prints nothing for a new cluster
        sudo etcd-snapshot.sh mark             writes the marker that this cluster has run
+       sudo etcd-snapshot.sh forget           takes the marker back, because the cluster is destroyed on purpose;
+                                              snapshots stay, and "latest" still names the newest
        sudo etcd-snapshot.sh failed           writes only the metric of a failed run, for a run that was killed
 Environment, by default from /etc/kubernetes/etcd-backup.env:
   BUCKET, PREFIX   snapshots go to s3://BUCKET/PREFIX/<time>.db, each with <time>.db.sha256; PREFIX/latest names the
@@ -23,7 +25,7 @@ TEXT
 }
 case ${1:-} in
 -h | --help) usage; exit 0 ;;
-now | ours | mark | failed) [ $# = 1 ] || { usage >&2; exit 2; } ;;
+now | ours | mark | forget | failed) [ $# = 1 ] || { usage >&2; exit 2; } ;;
 fetch) [ $# = 3 ] || { usage >&2; exit 2; } ;;
 *) usage >&2; exit 2 ;;
 esac
@@ -216,6 +218,18 @@ ours() {
 mark() {
 	printf '# cluster %s\n' "$(cluster)" >"$work/mark"
 	put "$work/mark" "$PREFIX/initialised" || die "the marker that this cluster has run cannot be written to the bucket"
+}
+
+forget() {
+	local key
+	printf '# destroyed on purpose\n' >"$work/mark"
+	put "$work/mark" "$PREFIX/initialised" || die "the marker that this cluster has run cannot be taken back"
+	if key=$(newest 2>"$work/why"); then
+		printf '%s\n' "$key" >"$work/latest"
+		put "$work/latest" "$PREFIX/latest" || die "the pointer to the newest snapshot cannot be written"
+	else
+		missing "$work/why" || { cat "$work/why" >&2; return 1; }
+	fi
 }
 
 case $command in

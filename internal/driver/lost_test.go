@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,6 +18,11 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	}
 	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != report.ExitFailed || !strings.Contains(stdout, "Set backup.restoreFrom to") || strings.Contains(stdout, "worker-1       instance runs") {
+		t.Errorf("up after the control plane was lost, without a word on restoring, exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}\n")
+	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != report.ExitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
 		!strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("up after the control plane was lost exits %d:\n%s", code, stdout)

@@ -45,6 +45,9 @@ func bucketEmpty(c *awsCall) error {
 // bucketObjectsGone removes the objects before the bucket, as forceDestroy does.
 func bucketObjectsGone(c *awsCall) {
 	for _, o := range c.objectsIn(c.object.ID) {
+		if o.State.Has("snapshots") {
+			c.snapshotGone()
+		}
 		c.Remove(o)
 	}
 }

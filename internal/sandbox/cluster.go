@@ -65,9 +65,7 @@ func (c *kubeCluster) instanceTerminated(instance *store.Object) {
 	default:
 		c.Remove(cluster)
 	}
-	for _, o := range c.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
-		c.Remove(o)
-	}
+	c.clusterLost(instance.ID)
 }
 
 // release returns an installed release of a chart, or nil.

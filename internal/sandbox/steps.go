@@ -34,6 +34,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node":                   (*step).label,
 	"node-delete":            (*step).drain,
 	"backup":                 (*step).backup,
+	"backup-delete":          (*step).backupStop,
 	"nodes-ready":            (*step).nodesReady,
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
@@ -215,11 +216,17 @@ func (s *step) init() (string, error) {
 			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.Str("privateIp"))
 		}
 	}
+	if cluster == nil {
+		if err := s.recover(made.Str("authorities")); err != nil {
+			return "", err
+		}
+	}
 	s.Put(&store.Object{Type: clusterType, ID: "cluster", State: props.Map{
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
 	s.remember(made)
 	s.putNode(s.node, s.machine.ID, true)
+	s.mark(false)
 	return "initialised", nil
 }
 
@@ -287,14 +294,6 @@ func (s *step) drain() (string, error) {
 		s.Remove(node)
 	}
 	return "deleted", nil
-}
-
-func (s *step) backup() (string, error) {
-	bucket := s.env["BUCKET"]
-	if s.Find(bucketType, bucket) == nil {
-		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
-	}
-	return "scheduled", nil
 }
 
 func (s *step) nodesReady() (string, error) {

@@ -1,0 +1,106 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
+)
+
+// Snapshots of etcd, as cluster/scripts/etcd-snapshot.sh stores them. The model's newest snapshot is never old: it holds the
+// objects that the cluster had when its control plane ended.
+
+// snapshotPrefix precedes the types of the objects that a snapshot holds.
+const snapshotPrefix = "snapshot/"
+
+// marker is the object of the bucket by which a cluster is known to have run.
+func (s *step) marker() *store.Object {
+	return s.Find(bucketObjectType, s.env["BUCKET"]+"/"+s.env["PREFIX"]+"/initialised")
+}
+
+// mark records that the cluster of this machine runs. With timer, snapshots of it are taken from now on.
+func (s *step) mark(timer bool) {
+	key := s.env["PREFIX"] + "/initialised"
+	s.Put(&store.Object{
+		Type: bucketObjectType, ID: s.env["BUCKET"] + "/" + key, Inputs: props.Map{"bucket": s.env["BUCKET"], "key": key},
+		State: props.Map{"authorities": s.host().State.Str("authorities"), "machine": s.machine.ID, "snapshots": timer},
+	})
+}
+
+// recover decides what a new control plane begins with, as fetch_snapshot in cluster/scripts/init.sh does: with the objects
+// of the snapshot that it is told to restore, or with nothing when the bucket knows no cluster of the same authorities.
+func (s *step) recover(authorities string) error {
+	marker := s.marker()
+	known := marker != nil && marker.State.Str("authorities") == authorities
+	saved := s.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, snapshotPrefix) })
+	bucket, prefix := s.env["BUCKET"], s.env["PREFIX"]
+	switch from := s.env["RESTORE_FROM"]; {
+	case from != "" && len(saved) == 0:
+		return fmt.Errorf("init: no cluster has been made from this snapshot: s3://%s/%s does not hold %q. Set backup.restoreFrom to one that exists and is whole, "+
+			"or remove it to begin with an empty cluster", bucket, prefix, from)
+	case from != "" && !known:
+		return errors.New("init: the snapshot is of another cluster, with another identity and another key for its Secrets")
+	case from != "":
+		for _, o := range saved {
+			s.Remove(o)
+			if !o.State.Flag("controlPlane") { // the snapshot knows the old machine by this node
+				restored := *o
+				restored.Type = strings.TrimPrefix(o.Type, snapshotPrefix)
+				s.Put(&restored)
+			}
+		}
+	case known && len(saved) > 0:
+		return fmt.Errorf(`init: this cluster has run before, and the bucket %s has its snapshot. Set backup.restoreFrom to "latest" to bring it back`, bucket)
+	case known:
+		return fmt.Errorf("init: this cluster has run before, and the bucket %s has no snapshot of it. An empty control plane would delete what runs on its workers", bucket)
+	}
+	return nil
+}
+
+// backup installs the timer of the snapshots.
+func (s *step) backup() (string, error) {
+	bucket := s.env["BUCKET"]
+	if s.Find(bucketType, bucket) == nil {
+		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
+	}
+	s.mark(true)
+	return "scheduled", nil
+}
+
+// backupStop records that the cluster is destroyed on purpose. Its text does not name the bucket: the host knows it.
+func (s *step) backupStop() (string, error) {
+	for _, o := range s.All(bucketObjectType) {
+		if o.State.Str("machine") == s.machine.ID {
+			s.Change(o, func(_, state props.Map) { state["authorities"], state["snapshots"] = "", false })
+		}
+	}
+	return "snapshots are stopped", nil
+}
+
+// clusterLost removes the objects of a cluster whose control plane has ended. What snapshots were taken of stays in the bucket.
+func (c *kubeCluster) clusterLost(machine string) {
+	snapshots := false
+	for _, o := range c.All(bucketObjectType) {
+		snapshots = snapshots || o.State.Str("machine") == machine && o.State.Flag("snapshots")
+	}
+	if snapshots {
+		c.snapshotGone()
+	}
+	for _, o := range c.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
+		c.Remove(o)
+		if snapshots {
+			saved := *o
+			saved.Type = snapshotPrefix + o.Type
+			c.Put(&saved)
+		}
+	}
+}
+
+// snapshotGone removes the snapshot, which the next one follows or whose bucket goes.
+func (a *awsAccount) snapshotGone() {
+	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, snapshotPrefix) }) {
+		a.Remove(o)
+	}
+}
