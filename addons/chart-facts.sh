@@ -24,6 +24,7 @@ fetch() {
   echo "$into/$1"
 }
 
+kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | tail -n 1)
 go build -o "$work/chartfacts" ./chartfacts
 mkdir -p keys testdata/pods
 rm -f keys/*.txt testdata/pods/*.txt
@@ -45,7 +46,7 @@ sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' version
       kube-prometheus-stack) extras+=('grafana/grafana.ini/**') ;;
     esac
     "$work/chartfacts" keys "$dir" "${extras[@]}" >"keys/$name-$version.txt"
-    helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version 1.36.3 |
+    helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version "$kubernetes" |
       "$work/chartfacts" pods >"testdata/pods/$release.txt"
     echo "$name $version: $(wc -l <"keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
   done

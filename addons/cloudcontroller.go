@@ -22,7 +22,7 @@ func (b *builder) cloudController() (pulumi.Resource, error) {
 
 func cloudControllerValues(cfg *config.Config) kube.Values {
 	return kube.Values{
-		"image": kube.Values{"tag": cloudImage(cfg)},
+		"image": kube.Values{"tag": cfg.Release().CloudController},
 		// On the host's network it starts before there is a pod network, and reaches the instance metadata in one hop.
 		"hostNetworking": true,
 		"nodeSelector":   controlPlaneSelector,

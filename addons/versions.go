@@ -1,10 +1,6 @@
 package addons
 
-import (
-	"strings"
-
-	"kubeadm-aws/config"
-)
+import "strings"
 
 // chart is a Helm chart at one version.
 type chart struct {
@@ -48,19 +44,6 @@ const (
 	// "system" images are those that contain barman-cloud, which makes the backups.
 	postgresqlImage = "ghcr.io/cloudnative-pg/postgresql:18.4-system-trixie"
 )
-
-// cloudImages are the cloud controller manager's images by Kubernetes minor: it may not be newer than the API server
-// and at most one minor older.
-var cloudImages = map[string]string{
-	"1.35": "v1.35.2",
-	"1.36": "v1.36.1",
-}
-
-// cloudImage is the image tag for the configured Kubernetes.
-func cloudImage(cfg *config.Config) string {
-	minor := strings.Join(strings.SplitN(cfg.Cluster.KubernetesVersion, ".", 3)[:2], ".")
-	return cloudImages[minor]
-}
 
 // from is where the chart comes from: its repository, or the mirror that the configuration names for it. Helm wants a
 // chart in an OCI registry as one reference, without a repository.

@@ -89,7 +89,7 @@ func (c *Cluster) Identity() []pulumi.Resource { return c.pki.identity() }
 // without regard to each other.
 func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	cfg := args.Config
-	rel, err := releaseOf(cfg.Cluster.KubernetesVersion)
+	rel, err := config.ReleaseOf(cfg.Cluster.KubernetesVersion)
 	if err != nil {
 		return err
 	}

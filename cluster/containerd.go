@@ -16,7 +16,7 @@ import (
 
 // containerdConfig is the whole of /etc/containerd/config.toml. Docker's package ships one that switches the CRI off,
 // and an edited default would differ from release to release.
-func containerdConfig(r release, extra string) string {
+func containerdConfig(r config.Release, extra string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version = 3
 
@@ -31,7 +31,7 @@ func containerdConfig(r release, extra string) string {
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = true
-`, r.sandboxImage())
+`, r.SandboxImage())
 	if extra = strings.TrimSpace(extra); extra != "" {
 		b.WriteString("\n" + extra + "\n")
 	}

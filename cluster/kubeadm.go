@@ -40,7 +40,7 @@ type controlPlaneFacts struct {
 }
 
 // initConfig is the input of `kubeadm init`.
-func initConfig(cfg *config.Config, r release, f controlPlaneFacts) (string, error) {
+func initConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) (string, error) {
 	return renderYAML(
 		object{
 			"apiVersion":       kubeadmAPI,
@@ -92,13 +92,13 @@ func registration(cfg *config.Config, f nodeFacts, taints []any) object {
 	return r
 }
 
-func clusterConfig(cfg *config.Config, r release, f controlPlaneFacts) object {
+func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) object {
 	k := cfg.Kubernetes
 	return object{
 		"apiVersion":           kubeadmAPI,
 		"kind":                 "ClusterConfiguration",
 		"clusterName":          cfg.Cluster.Name,
-		"kubernetesVersion":    "v" + r.version,
+		"kubernetesVersion":    "v" + r.Version,
 		"controlPlaneEndpoint": f.endpoint + ":" + apiPort,
 		// Faster to make and to check than RSA, and every client of the API knows it.
 		"encryptionAlgorithm": "ECDSA-P256",

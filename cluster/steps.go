@@ -14,7 +14,7 @@ import (
 // steps builds the steps of one cluster. Functions here say what runs; cluster.go says in which order.
 type steps struct {
 	cfg     *config.Config
-	release release
+	release config.Release
 	pki     *pki
 	args    Args
 }
@@ -38,22 +38,22 @@ func (s steps) prepare(h Host) (Step, error) {
 		"TIME_LIMIT":         pulumi.Sprintf("%d", (step.Minutes-1)*60),
 		"VOLUME_SIZE":        pulumi.Sprintf("%d", h.VolumeSize),
 		"SHUTDOWN_SECONDS":   pulumi.Sprintf("%d", shutdownSeconds(s.cfg)),
-		"KUBERNETES_VERSION": pulumi.String(s.release.version),
-		"KUBERNETES_APT":     pulumi.String(or(s.cfg.Mirrors.KubernetesApt, defaultKubernetesApt)),
-		"KUBERNETES_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.KubernetesAptKey, kubernetesAptKey))),
-		"CONTAINERD_VERSION": pulumi.String(containerdVersion),
-		"CONTAINERD_APT":     pulumi.String(or(s.cfg.Mirrors.ContainerdApt, defaultContainerdApt)),
-		"CONTAINERD_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.ContainerdAptKey, containerdAptKey))),
+		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
+		"KUBERNETES_APT":     pulumi.String(or(s.cfg.Mirrors.KubernetesApt, config.DefaultKubernetesApt)),
+		"KUBERNETES_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.KubernetesAptKey, config.KubernetesAptKey))),
+		"CONTAINERD_VERSION": pulumi.String(config.ContainerdVersion),
+		"CONTAINERD_APT":     pulumi.String(or(s.cfg.Mirrors.ContainerdApt, config.DefaultContainerdApt)),
+		"CONTAINERD_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.ContainerdAptKey, config.ContainerdAptKey))),
 		"CONTAINERD_CONFIG":  pulumi.String(containerdConfig(s.release, s.cfg.Kubernetes.Containerd)),
 		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
 		"ECR_CREDENTIALS":    pulumi.String(ecrCredentialsScript),
 		"KUBELET_PLUGINS":    pulumi.String(kubeletPlugins),
-		"IMAGES":             pulumi.String(strings.Join(s.release.images(h.Role == config.ControlPlane), " ")),
+		"IMAGES":             pulumi.String(strings.Join(s.release.Images(h.Role == config.ControlPlane), " ")),
 	}
 	if h.Role == config.ControlPlane {
-		env["ETCD_VERSION"] = pulumi.String(EtcdToolsVersion)
-		env["ETCD_RELEASES"] = pulumi.String(or(s.cfg.Mirrors.Etcd, defaultEtcdReleases))
-		env["ETCD_SHA256"] = pulumi.String(or(s.cfg.Mirrors.EtcdSHA256, etcdToolsSHA256))
+		env["ETCD_VERSION"] = pulumi.String(config.EtcdToolsVersion)
+		env["ETCD_RELEASES"] = pulumi.String(or(s.cfg.Mirrors.Etcd, config.DefaultEtcdReleases))
+		env["ETCD_SHA256"] = pulumi.String(or(s.cfg.Mirrors.EtcdSHA256, config.EtcdToolsSHA256))
 	}
 	step.Run = Script{Text: prepareScript, Env: env}
 	files, err := registryFiles(s.cfg.Mirrors.Registries)
@@ -72,7 +72,7 @@ func (s steps) prepare(h Host) (Step, error) {
 // init makes the first control plane, or brings a running one to changed settings.
 func (s steps) init(h Host) Step {
 	env := map[string]pulumi.StringInput{
-		"KUBERNETES_VERSION": pulumi.String(s.release.version),
+		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		"KUBEADM_CONFIG":     s.initConfig(h),
 		"AUDIT_POLICY":       pulumi.String(auditPolicy),
 		"AUDIT_POLICY_FILE":  pulumi.String(auditPolicyFile()),
@@ -98,7 +98,7 @@ func (s steps) join(h, controlPlane Host) Step {
 	return Step{
 		Name: "join", Node: h.Name, Minutes: 15,
 		Run: Script{Text: joinScript, Env: map[string]pulumi.StringInput{
-			"KUBERNETES_VERSION": pulumi.String(s.release.version),
+			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 			"KUBEADM_CONFIG":     s.joinConfig(h),
 			"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
 			// The kubelet's settings come from the cluster; their digest here makes the worker fetch changed ones.

@@ -35,7 +35,7 @@ func (c *Config) fill(present map[string]bool) {
 	env := c.Environment
 
 	set(present, "cluster.name", &c.Cluster.Name, c.Stack)
-	set(present, "cluster.kubernetesVersion", &c.Cluster.KubernetesVersion, "1.36.3")
+	set(present, "cluster.kubernetesVersion", &c.Cluster.KubernetesVersion, DefaultRelease().Version)
 	set(present, "cluster.cni", &c.Cluster.CNI, "calico")
 	set(present, "cluster.dnsDomain", &c.Cluster.DNSDomain, "cluster.local")
 

@@ -12,10 +12,10 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{
+	want := `{
  "environment": "dev",
  "owner": "platform",
- "cluster": {"name": "dev", "kubernetesVersion": "1.36.3", "cni": "calico", "dnsDomain": "cluster.local"},
+ "cluster": {"name": "dev", "kubernetesVersion": "` + DefaultRelease().Version + `", "cni": "calico", "dnsDomain": "cluster.local"},
  "network": {"vpcCidr": "10.0.0.0/16", "zones": ["a", "b", "c"], "podCidr": "10.244.0.0/16", "serviceCidr": "10.96.0.0/16"},
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},

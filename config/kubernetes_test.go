@@ -21,15 +21,15 @@ func TestKubernetesCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, version := range []string{"1.35.4", "1.36.3"} {
+	for _, release := range Releases {
 		for line := range strings.Lines(string(text)) {
 			if line[0] == '#' {
 				continue
 			}
 			words := strings.SplitN(strings.TrimSpace(line), " ", 3)
-			_, err := loadText(t, "dev", fmt.Sprintf("kubernetes: {%s: %s}\ncluster: {kubernetesVersion: %s}", words[0], words[2], version))
+			_, err := loadText(t, "dev", fmt.Sprintf("kubernetes: {%s: %s}\ncluster: {kubernetesVersion: %s}", words[0], words[2], release.Version))
 			if (err == nil) != (words[1] == "ok") {
-				t.Errorf("%s: %s%v", version, line, err)
+				t.Errorf("%s: %s%v", release.Version, line, err)
 			}
 			for _, f := range faultsOf(t, err) {
 				if f.Example == "" || !strings.HasPrefix(f.Key, Namespace+":kubernetes."+words[0]) {
@@ -44,7 +44,7 @@ func TestKubernetesCases(t *testing.T) {
 // what a new release brings.
 func TestEveryFlagHasAClass(t *testing.T) {
 	var lines []string
-	for _, minor := range supportedMinors {
+	for _, minor := range minors() {
 		table := tableOf(minor + ".0")
 		if table == nil {
 			t.Fatalf("no table for %s", minor)
@@ -91,7 +91,7 @@ var guarded = []string{
 // TestRulesNameFields: a rule for a field or flag that no release has would never be used.
 func TestRulesNameFields(t *testing.T) {
 	known := func(name string, kinds ...string) bool {
-		return slices.ContainsFunc(supportedMinors, func(minor string) bool {
+		return slices.ContainsFunc(minors(), func(minor string) bool {
 			return slices.ContainsFunc(kinds, func(kind string) bool { return tableOf(minor + ".0")[kind][name] != "" })
 		})
 	}
@@ -137,7 +137,7 @@ func TestAdmissionPluginsAreJoined(t *testing.T) {
 
 // TestProgramKubelet compares the values that contradictions are judged by with what package cluster writes.
 func TestProgramKubelet(t *testing.T) {
-	text, err := os.ReadFile("../cluster/testdata/kubeadm/init.yaml")
+	text, err := os.ReadFile("../cluster/testdata/kubeadm/init-" + DefaultRelease().Minor() + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// supportedMinors are the Kubernetes releases that the add-ons' versions are made for.
-var supportedMinors = []string{"1.35", "1.36"}
-
 // maxPatch is far above the last patch that a minor release had in its fourteen months.
 const maxPatch = 25
 
@@ -65,7 +62,8 @@ func reservedPrefixOf(name string) string {
 }
 
 func (v *validator) version(version string) {
-	const path, example = "cluster.kubernetesVersion", `"1.36.3"`
+	const path = "cluster.kubernetesVersion"
+	example := fmt.Sprintf("%q", DefaultRelease().Version)
 	bare := strings.TrimPrefix(version, "v")
 	if !fullVersion.MatchString(bare) {
 		v.fault(path, version, "must be a full release with its patch number, so that all nodes get the same one", example)
@@ -76,14 +74,14 @@ func (v *validator) version(version string) {
 		return
 	}
 	minor := version[:strings.LastIndex(version, ".")]
-	if patch, _ := strconv.Atoi(version[len(minor)+1:]); slices.Contains(supportedMinors, minor) && patch > maxPatch {
+	if patch, _ := strconv.Atoi(version[len(minor)+1:]); slices.Contains(minors(), minor) && patch > maxPatch {
 		v.fault(path, version,
 			fmt.Sprintf("does not exist: a minor release ends after about fifteen patches, and none reached %d", maxPatch+1),
 			example)
 	}
-	if !slices.Contains(supportedMinors, minor) {
+	if !slices.Contains(minors(), minor) {
 		v.fault(path, version,
-			fmt.Sprintf("is not supported: the add-ons of this program are made for %s", strings.Join(supportedMinors, " and ")),
+			fmt.Sprintf("is not supported: the add-ons of this program are made for %s", listMinors()),
 			example)
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kubeadm-aws/config"
 )
 
-// older is the other minor release that the program knows.
-const older = "1.35.4"
+// older is the oldest release that the program supports.
+var older = config.Releases[0].Version
 
 // TestCutOff brings up a cluster whose every step is cut off once: the driver is killed, and hosts lose their power. It is
 // a cluster of the older release and under a domain, so that these are proven as well.

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"kubeadm-aws/config"
 )
 
 // workers and the labels and taints that the default settings give them.
@@ -105,7 +107,7 @@ func nodesAsSettings(t *testing.T, _ *stack, c *cluster) {
 		if !n.ready() {
 			t.Errorf("%s is not Ready: %+v", name, n.Status.Conditions)
 		}
-		if n.Status.NodeInfo.KubeletVersion != "v1.36.3" {
+		if n.Status.NodeInfo.KubeletVersion != "v"+config.DefaultRelease().Version {
 			t.Errorf("%s runs %s", name, n.Status.NodeInfo.KubeletVersion)
 		}
 		for k, v := range want.labels {
@@ -129,7 +131,7 @@ func podsAndServices(t *testing.T, s *stack, c *cluster) {
 	manifest := `{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "probe", "namespace": "default"}, "spec": {
  "selector": {"matchLabels": {"app": "probe"}}, "template": {"metadata": {"labels": {"app": "probe"}}, "spec": {
   "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0,
-  "containers": [{"name": "probe", "image": "registry.k8s.io/pause:3.10.2"}]}}}}`
+  "containers": [{"name": "probe", "image": "` + config.DefaultRelease().SandboxImage() + `"}]}}}}`
 	c.on(t, "master", "kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'\n"+manifest+"\nY")
 	c.must(t, "rollout", "status", "daemonset/probe", "--timeout", "180s")
 	c.must(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout", "180s")
@@ -150,7 +152,7 @@ in_pod bash -c 'exec 3<>/dev/udp/`+dns+`/53; cat /tmp/query >&3; timeout 5 dd bs
 			if err != nil {
 				return fmt.Errorf("%w; so far: %q", err, out)
 			}
-			for _, want := range []string{`"gitVersion": "v1.36.3"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {
+			for _, want := range []string{`"gitVersion": "v` + config.DefaultRelease().Version + `"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {
 				if !strings.Contains(out, want) {
 					return fmt.Errorf("no %q in %q", want, out)
 				}
@@ -321,7 +323,7 @@ func allReady(t *testing.T, c *cluster, want int) error {
 
 // worker-2 leaves, with a pod on it, and worker-3 comes, by one change of the settings.
 func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
-	c.must(t, "create", "deployment", "moves", "--image", "registry.k8s.io/pause:3.10.2")
+	c.must(t, "create", "deployment", "moves", "--image", config.DefaultRelease().SandboxImage())
 	c.must(t, "patch", "deployment", "moves", "--patch", `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1,
 		"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":100,"preference":{"matchExpressions":[{"key":"workload","operator":"In","values":["worker"]}]}}]}}}}}}`)
 	c.must(t, "rollout", "status", "deployment/moves", "--timeout", "180s")

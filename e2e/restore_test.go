@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kubeadm-aws/config"
 )
 
 // The control plane's host is lost with its disk. One up that restores, and nothing else, brings back the data as of the
@@ -17,7 +19,7 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	const secret = "kept-over-the-loss"
 	c.must(t, "create", "configmap", "before", "--from-literal", "when=before")
 	c.must(t, "create", "secret", "generic", "kept", "--from-literal", "value="+secret)
-	c.must(t, "create", "deployment", "kept", "--image", "registry.k8s.io/pause:3.10.2", "--replicas", "2")
+	c.must(t, "create", "deployment", "kept", "--image", config.DefaultRelease().SandboxImage(), "--replicas", "2")
 	c.must(t, "rollout", "status", "deployment/kept", "--timeout", "180s")
 	pods := func() string {
 		return c.must(t, "get", "pods", "--selector", "app=kept", "--sort-by", "{.metadata.name}", "--output", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{\"\\n\"}{end}")

@@ -24,6 +24,7 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	componentbase "k8s.io/component-base/config"
 	logsapi "k8s.io/component-base/logs/api/v1"
+	"k8s.io/component-base/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
@@ -68,7 +69,7 @@ func TestCases(t *testing.T) {
 
 // rendered is a document of the golden file of package cluster with the user's fields laid over it.
 func rendered(kind string, setting map[string]any) ([]byte, error) {
-	text, err := os.ReadFile("../../cluster/testdata/kubeadm/init.yaml")
+	text, err := os.ReadFile("../../cluster/testdata/kubeadm/init-" + version.DefaultKubeBinaryVersion + ".yaml")
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"kubeadm-aws/cluster"
+	"kubeadm-aws/config"
 )
 
 // mirrorPort is the first that is tried. The address is that of this machine on the stack's own network, so another one
@@ -45,7 +45,7 @@ func readPins(dir string) (p pins, err error) {
 		first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 		return first
 	}
-	p = pins{read("gpg/kubernetes/fingerprint"), read("gpg/docker/fingerprint"), read("etcd/v" + cluster.EtcdToolsVersion + "/SHA256SUMS")}
+	p = pins{read("gpg/kubernetes/fingerprint"), read("gpg/docker/fingerprint"), read("etcd/v" + config.EtcdToolsVersion + "/SHA256SUMS")}
 	return p, errors.Join(errs...)
 }
 

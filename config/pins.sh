@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Compares the pins in cluster/versions.go with the sources that they are for, and takes over a changed checksum of etcd.
+# Compares the pins in config/releases.go with the sources that they are for, and takes over a changed checksum of etcd.
 # Run it after EtcdToolsVersion was changed, and when a repository has a new key. Needs curl and gpg.
 set -euo pipefail
 
 usage() {
 	cat <<'TEXT'
-usage: cluster/pins.sh [FILE]
-FILE is the table, by default cluster/versions.go.
+usage: config/pins.sh [FILE]
+FILE is the table, by default config/releases.go.
 Environment:
   KUBERNETES_APT, CONTAINERD_APT, ETCD_RELEASES   where to look, by default the public sources
 The checksum of the etcd archive is written into FILE. A changed key is only reported: read the project's announcement of it
@@ -14,7 +14,7 @@ before you write its fingerprint into FILE. Exit code 1: a key differs or a sour
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
-table=${1:-cluster/versions.go}
+table=${1:-config/releases.go}
 say() { printf 'pins: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -40,28 +40,28 @@ key() { # NAME URL
 		differ=1
 	fi
 }
-kubernetes=${KUBERNETES_APT:-$(pin defaultKubernetesApt)}
-containerd=${CONTAINERD_APT:-$(pin defaultContainerdApt)}
-mapfile -t minors < <(sed -n 's/^[[:blank:]]*"\(1\.[0-9]*\)": *{pause.*/\1/p' "$table")
+kubernetes=${KUBERNETES_APT:-$(pin DefaultKubernetesApt)}
+containerd=${CONTAINERD_APT:-$(pin DefaultContainerdApt)}
+mapfile -t minors < <(sed -n 's/^[[:blank:]]*{Version: "\(1\.[0-9]*\)\..*/\1/p' "$table")
 for minor in "${minors[@]}"; do
-	key kubernetesAptKey "$kubernetes/core:/stable:/v$minor/deb/Release.key"
+	key KubernetesAptKey "$kubernetes/core:/stable:/v$minor/deb/Release.key"
 done
 for system in debian ubuntu; do
-	key containerdAptKey "$containerd/$system/gpg"
+	key ContainerdAptKey "$containerd/$system/gpg"
 done
 
 # The archive itself is summed up, and not only the list of its server read.
 version=$(pin EtcdToolsVersion)
 archive=etcd-v$version-linux-amd64.tar.gz
-releases=${ETCD_RELEASES:-$(pin defaultEtcdReleases)}
+releases=${ETCD_RELEASES:-$(pin DefaultEtcdReleases)}
 fetch "$releases/v$version/$archive" "$archive"
 fetch "$releases/v$version/SHA256SUMS" SHA256SUMS
 (cd "$work" && grep " \*\?$archive\$" SHA256SUMS | sha256sum --check --status) || die "$archive does not match the SHA256SUMS beside it"
 sum=$(sha256sum <"$work/$archive" | cut -d' ' -f1)
-if [ "$sum" = "$(pin etcdToolsSHA256)" ]; then
-	echo "etcdToolsSHA256 $sum is the archive of $version"
+if [ "$sum" = "$(pin EtcdToolsSHA256)" ]; then
+	echo "EtcdToolsSHA256 $sum is the archive of $version"
 else
-	sed -i "s/^\\([[:blank:]]*etcdToolsSHA256 *= \\)\".*\"/\\1\"$sum\"/" "$table"
-	echo "etcdToolsSHA256 is $sum now, for $version"
+	sed -i "s/^\\([[:blank:]]*EtcdToolsSHA256 *= \\)\".*\"/\\1\"$sum\"/" "$table"
+	echo "EtcdToolsSHA256 is $sum now, for $version"
 fi
 exit "$differ"

@@ -1,4 +1,4 @@
-package cluster
+package config
 
 import (
 	"crypto/sha256"
@@ -15,9 +15,9 @@ import (
 
 func TestPinsAreComplete(t *testing.T) {
 	for name, fits := range map[string]bool{
-		"kubernetesAptKey": regexp.MustCompile(`^[0-9A-F]{40}$`).MatchString(kubernetesAptKey),
-		"containerdAptKey": regexp.MustCompile(`^[0-9A-F]{40}$`).MatchString(containerdAptKey),
-		"etcdToolsSHA256":  regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(etcdToolsSHA256),
+		"KubernetesAptKey": regexp.MustCompile(`^[0-9A-F]{40}$`).MatchString(KubernetesAptKey),
+		"ContainerdAptKey": regexp.MustCompile(`^[0-9A-F]{40}$`).MatchString(ContainerdAptKey),
+		"EtcdToolsSHA256":  regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(EtcdToolsSHA256),
 	} {
 		if !fits {
 			t.Errorf("%s is not a pin", name)
@@ -25,7 +25,7 @@ func TestPinsAreComplete(t *testing.T) {
 	}
 }
 
-// TestPinsScript runs cluster/pins.sh against a copy of the table and sources of its own, with a key that gpg has made.
+// TestPinsScript runs config/pins.sh against a copy of the table and sources of its own, with a key that gpg has made.
 func TestPinsScript(t *testing.T) {
 	dir := t.TempDir()
 	gpg := func(args ...string) string {
@@ -56,11 +56,11 @@ func TestPinsScript(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	original, err := os.ReadFile("versions.go")
+	original, err := os.ReadFile("releases.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := filepath.Join(dir, "versions.go")
+	table := filepath.Join(dir, "releases.go")
 	run := func(content string) (string, int) {
 		if err := os.WriteFile(table, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -74,12 +74,12 @@ func TestPinsScript(t *testing.T) {
 	if out, code := run(string(original)); code != 1 || strings.Count(out, "and "+server.URL) != 4 || !strings.Contains(out, fingerprint) {
 		t.Errorf("another key: exit code %d\n%s", code, out)
 	}
-	ours := strings.NewReplacer(kubernetesAptKey, fingerprint, containerdAptKey, fingerprint).Replace(string(original))
+	ours := strings.NewReplacer(KubernetesAptKey, fingerprint, ContainerdAptKey, fingerprint).Replace(string(original))
 	if out, code := run(ours); code != 0 {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	changed, err := os.ReadFile(table)
-	if err != nil || string(changed) != strings.Replace(ours, etcdToolsSHA256, sum, 1) {
+	if err != nil || string(changed) != strings.Replace(ours, EtcdToolsSHA256, sum, 1) {
 		t.Errorf("the table has become, %v\n%s", err, changed)
 	}
 	listed = strings.Repeat("0", 64)
