@@ -29,9 +29,8 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) (pu
 	if err != nil {
 		return nil, err
 	}
-	argocd, err := b.release("argo-cd", argocdChart, kube.ReleaseArgs{
-		Namespace: "argocd",
-		Values:    argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
+	argocd, err := b.release("argo-cd", kube.ReleaseArgs{
+		Values: argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, login, monitors))
 	if err != nil {
 		return nil, err

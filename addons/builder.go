@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -61,11 +62,11 @@ func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption)
 	return append([]pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.DependsOn(needs)}, opts...)
 }
 
-// release installs a chart under its own name, with the user's values laid over args.Values.
-func (b *builder) release(name string, c chart, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
-	args.Name = name
-	args.Chart, args.Repository = c.from(b.cfg.Mirrors.Charts)
-	args.Version = c.version
+// release makes a release of the catalogue, which names its chart and its namespace.
+func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+	chart := catalog.Release(name)
+	args.Name, args.Namespace, args.Version = chart.Release, chart.Namespace, chart.Version
+	args.Chart, args.Repository = chart.From(b.cfg.Mirrors.Charts)
 	return kube.NewRelease(b.ctx, name, args, b.options(needs, opts)...)
 }
 

@@ -19,16 +19,14 @@ func (b *builder) calico() (pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	crds, err := b.release("calico-crds", calicoCRDsChart, kube.ReleaseArgs{
-		Namespace: "tigera-operator",
+	crds, err := b.release("calico-crds", kube.ReleaseArgs{
 		SkipAwait: true,
 	}, needs(namespace), pulumi.RetainOnDelete(true))
 	if err != nil {
 		return nil, err
 	}
-	return b.release("calico", calicoChart, kube.ReleaseArgs{
-		Namespace: "tigera-operator",
-		Values:    calicoValues(b.cfg),
+	return b.release("calico", kube.ReleaseArgs{
+		Values: calicoValues(b.cfg),
 		// nodes-ready waits for what matters: that the nodes are Ready.
 		SkipAwait: true,
 	}, needs(crds), pulumi.RetainOnDelete(true))

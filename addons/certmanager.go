@@ -17,9 +17,8 @@ func (b *builder) certManager(monitors pulumi.Resource) (pulumi.Resource, error)
 	if err != nil {
 		return nil, err
 	}
-	return b.release("cert-manager", certManagerChart, kube.ReleaseArgs{
-		Namespace: "cert-manager",
-		Values:    certManagerValues(monitors != nil).Merge(settings.Values),
+	return b.release("cert-manager", kube.ReleaseArgs{
+		Values: certManagerValues(monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace, monitors))
 }
 

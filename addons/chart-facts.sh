@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the tests have to know of every chart in versions.go: its value keys to keys/, and the pods it
+# Writes what the tests have to know of every chart in catalog/: its value keys to keys/, and the pods it
 # makes of the program's values to testdata/pods/. Run it after changing a version or a value; the tests then say which
 # of the values the chart does not know, and whether what it runs is what is counted.
 #
@@ -28,25 +28,21 @@ kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | t
 go build -o "$work/chartfacts" ./chartfacts
 mkdir -p keys testdata/pods
 rm -f keys/*.txt testdata/pods/*.txt
-sed -n 's/.*= chart{"\([^"]*\)", "\([^"]*\)", "\([^"]*\)"}.*/\1 \2 \3/p' versions.go |
-  while read -r name version repository; do
-    dir=$(fetch "$name" "$version" "$repository")
-    release=$name
-    extras=()
-    case $name in
-      crd.projectcalico.org.v1) release=calico-crds ;;
-      tigera-operator)
-        release=calico
-        # The chart passes this value on as the spec of an Installation, whose fields another chart defines.
-        definitions=$(fetch crd.projectcalico.org.v1 "$version" "$repository")
-        extras+=("installation=$definitions/templates/operator.tigera.io_installations.yaml")
-        ;;
-      argo-cd) extras+=('configs/params/**') ;;
-      loki) extras+=('loki/storage/bucketNames/**' 'loki/limits_config/**') ;;
-      kube-prometheus-stack) extras+=('grafana/grafana.ini/**') ;;
-    esac
-    "$work/chartfacts" keys "$dir" "${extras[@]}" >"keys/$name-$version.txt"
-    helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version "$kubernetes" |
-      "$work/chartfacts" pods >"testdata/pods/$release.txt"
-    echo "$name $version: $(wc -l <"keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
+kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | tail -n 1)
+charts=$("$work/chartfacts" charts)
+while read -r name version repository release facts; do
+  dir=$(fetch "$name" "$version" "$repository")
+  extras=()
+  for fact in $facts; do
+    # The definition of a key's fields is in another chart of the same repository and version.
+    if [[ $fact = *=* ]]; then
+      chart=${fact#*=} && chart=${chart%%/*}
+      fact=${fact%%=*}=$(fetch "$chart" "$version" "$repository")/${fact#*=*/}
+    fi
+    extras+=("$fact")
   done
+  "$work/chartfacts" keys "$dir" "${extras[@]}" >"keys/$name-$version.txt"
+  helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version "$kubernetes" |
+    "$work/chartfacts" pods >"testdata/pods/$release.txt"
+  echo "$name $version: $(wc -l <"keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
+done <<<"$charts"

@@ -13,8 +13,7 @@ import (
 // It must not wait for the pod network. The network's own controllers wait for the taint to go, so waiting here would
 // be a circle. It is dropped on destroy, because it dies with its nodes and cleans up nothing.
 func (b *builder) cloudController() (pulumi.Resource, error) {
-	return b.release("aws-cloud-controller-manager", cloudChart, kube.ReleaseArgs{
-		Namespace: "kube-system",
+	return b.release("aws-cloud-controller-manager", kube.ReleaseArgs{
 		Values:    cloudControllerValues(b.cfg),
 		SkipAwait: true,
 	}, needs(b.args.Cluster.APIReady), pulumi.RetainOnDelete(true))

@@ -27,9 +27,8 @@ func (b *builder) ebs() (volumes, error) {
 	if err != nil {
 		return volumes{}, err
 	}
-	driver, err := b.release("aws-ebs-csi-driver", ebsChart, kube.ReleaseArgs{
-		Namespace: "kube-system",
-		Values:    ebsValues(b.cfg, b.args).Merge(settings.Values),
+	driver, err := b.release("aws-ebs-csi-driver", kube.ReleaseArgs{
+		Values: ebsValues(b.cfg, b.args).Merge(settings.Values),
 	}, b.outlived(definitions...))
 	if err != nil {
 		return volumes{}, err

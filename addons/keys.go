@@ -3,10 +3,10 @@ package addons
 import (
 	"embed"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -18,11 +18,11 @@ var keyFiles embed.FS
 // one that ends in /** is free below.
 type keyList map[string]bool
 
-// keys reads the list of a chart.
-func (c chart) keys() (keyList, error) {
-	text, err := keyFiles.ReadFile("keys/" + c.name + "-" + c.version + ".txt")
+// keysOf reads the list of a chart.
+func keysOf(c catalog.Chart) (keyList, error) {
+	text, err := keyFiles.ReadFile("keys/" + c.Name + "-" + c.Version + ".txt")
 	if err != nil {
-		return nil, fmt.Errorf("value keys of chart %s %s: %w (run addons/chart-facts.sh after changing a version)", c.name, c.version, err)
+		return nil, fmt.Errorf("value keys of chart %s %s: %w (run addons/chart-facts.sh after changing a version)", c.Name, c.Version, err)
 	}
 	keys := keyList{}
 	for _, key := range strings.Fields(string(text)) {
@@ -68,54 +68,37 @@ func (k keyList) hasBelow(path string) bool {
 // UnknownValues says which of the user's Helm values their charts do not have, one sentence each. Such a value is not
 // refused: the lists are made by reading templates, which can hide a key.
 func UnknownValues(cfg *config.Config) ([]string, error) {
-	a := cfg.Addons
+	settings := cfg.Addons.ByKey()
 	var warnings []string
-	for _, user := range []struct {
-		key    string
-		addon  config.Addon
-		charts map[string]chart
-	}{
-		{"metricsServer", a.MetricsServer, one(metricsChart)},
-		{"ebsCsi", a.EBSCSI, one(ebsChart)},
-		{"certManager", a.CertManager, one(certManagerChart)},
-		{"loadBalancer", a.LoadBalancer, one(loadBalancerChart)},
-		{"monitoring", a.Monitoring, one(monitoringChart)},
-		{"logging", a.Logging, map[string]chart{"loki": lokiChart, "fluentBit": fluentBitChart}},
-		{"rabbitmq", a.RabbitMQ.Addon, one(rabbitmqChart)},
-		{"redis", a.Redis.Addon, one(valkeyChart)},
-		{"postgresql", a.PostgreSQL.Addon, one(postgresqlChart)},
-		{"argocd", a.ArgoCD.Addon, one(argocdChart)},
-		{"argoRollouts", a.ArgoRollouts, one(rolloutsChart)},
-	} {
-		for part, c := range user.charts {
-			values := user.addon.Values
-			if part != "" {
-				values = section(values, part)
+	for _, addon := range catalog.Addons {
+		var sections []string
+		for _, c := range addon.Charts {
+			if c.Fixed {
+				continue
 			}
-			keys, err := c.keys()
+			values := settings[addon.Key].Values
+			if c.Section != "" {
+				values, sections = section(values, c.Section), append(sections, c.Section)
+			}
+			keys, err := keysOf(c)
 			if err != nil {
 				return nil, err
 			}
 			for _, path := range keys.unknown(values) {
 				warnings = append(warnings, fmt.Sprintf("addons.%s.values: chart %s %s has no value %s, so Helm would ignore it.",
-					user.key, c.name, c.version, strings.ReplaceAll(path, "/", ".")))
+					addon.Key, c.Name, c.Version, strings.ReplaceAll(path, "/", ".")))
 			}
 		}
-		if _, whole := user.charts[""]; !whole {
-			for name := range user.addon.Values {
-				if _, ok := user.charts[name]; !ok {
-					warnings = append(warnings, fmt.Sprintf("addons.%s.values: has no part %s; there are: %s.",
-						user.key, name, strings.Join(slices.Sorted(maps.Keys(user.charts)), ", ")))
-				}
+		slices.Sort(sections)
+		for name := range settings[addon.Key].Values {
+			if sections != nil && !slices.Contains(sections, name) {
+				warnings = append(warnings, fmt.Sprintf("addons.%s.values: has no part %s; there are: %s.", addon.Key, name, strings.Join(sections, ", ")))
 			}
 		}
 	}
 	slices.Sort(warnings)
 	return warnings, nil
 }
-
-// one is an add-on of a single chart, whose values are not divided.
-func one(c chart) map[string]chart { return map[string]chart{"": c} }
 
 func (b *builder) warnOfValues() error {
 	warnings, err := UnknownValues(b.cfg)

@@ -1,19 +1,18 @@
 package addons
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/config"
 )
 
 // Helm ignores a misspelt key silently, so that a setting would be lost without a word.
 func TestChartsKnowEveryValueKeyThatIsSet(t *testing.T) {
 	for name, release := range install(t, nil, everything).releases() {
-		c := chart{name: filepath.Base(release.inputs["chart"].StringValue()), version: release.inputs["version"].StringValue()}
-		keys, err := c.keys()
+		keys, err := keysOf(catalog.Release(name))
 		if err != nil {
 			t.Error(err)
 			continue

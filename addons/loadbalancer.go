@@ -21,9 +21,8 @@ func (b *builder) loadBalancerController() (pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	controller, err := b.release("aws-load-balancer-controller", loadBalancerChart, kube.ReleaseArgs{
-		Namespace: "kube-system",
-		Values:    loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
+	controller, err := b.release("aws-load-balancer-controller", kube.ReleaseArgs{
+		Values: loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
 	}, b.outlived())
 	if err != nil {
 		return nil, err

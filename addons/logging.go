@@ -23,16 +23,14 @@ func (b *builder) logging(monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	loki, err := b.release("loki", lokiChart, kube.ReleaseArgs{
-		Namespace: "logging",
-		Values:    lokiValues(b.cfg, b.args.LogBucket).Merge(section(settings.Values, "loki")),
+	loki, err := b.release("loki", kube.ReleaseArgs{
+		Values: lokiValues(b.cfg, b.args.LogBucket).Merge(section(settings.Values, "loki")),
 	}, b.outlived(namespace, vol.class, vol.gate))
 	if err != nil {
 		return err
 	}
-	_, err = b.release("fluent-bit", fluentBitChart, kube.ReleaseArgs{
-		Namespace: "logging",
-		Values:    fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
+	_, err = b.release("fluent-bit", kube.ReleaseArgs{
+		Values: fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
 	}, needs(loki, monitors))
 	return err
 }

@@ -13,9 +13,8 @@ func (b *builder) metricsServer() (pulumi.Resource, error) {
 	if !settings.On() {
 		return nil, nil
 	}
-	return b.release("metrics-server", metricsChart, kube.ReleaseArgs{
-		Namespace: "kube-system",
-		Values:    metricsServerValues(b.cfg).Merge(settings.Values),
+	return b.release("metrics-server", kube.ReleaseArgs{
+		Values: metricsServerValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady))
 }
 

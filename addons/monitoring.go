@@ -18,9 +18,7 @@ func (b *builder) monitorDefinitions() (pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.release("prometheus-operator-crds", promCRDsChart, kube.ReleaseArgs{
-		Namespace: "monitoring",
-	}, needs(namespace), pulumi.RetainOnDelete(true))
+	return b.release("prometheus-operator-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 }
 
 func (b *builder) monitoringNamespace() (pulumi.Resource, error) {
@@ -49,9 +47,8 @@ func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.R
 	if err != nil {
 		return nil, err
 	}
-	stack, err := b.release("kube-prometheus-stack", monitoringChart, kube.ReleaseArgs{
-		Namespace: "monitoring",
-		Values:    monitoringValues(b.cfg).Merge(settings.Values),
+	stack, err := b.release("kube-prometheus-stack", kube.ReleaseArgs{
+		Values: monitoringValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
 	if err != nil {
 		return nil, err

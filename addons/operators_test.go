@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/testenv"
 )
@@ -94,12 +95,15 @@ func operator(t *testing.T, pkg string) string {
 // sourceOf is the directory of a module of operators/.
 func sourceOf(t *testing.T, module string) string {
 	t.Helper()
-	list := exec.Command("go", "list", "-C", "operators", "-m", "-f", "{{.Dir}}", module)
-	out, err := list.Output()
-	if err != nil {
-		t.Fatalf("finding %s: %v", module, err)
+	out, err := exec.Command("go", "mod", "download", "-C", "operators", "-json", module).Output()
+	var found struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &found)
 	}
-	return strings.TrimSpace(string(out))
+	if err != nil {
+		t.Fatalf("downloading %s: %v", module, err)
+	}
+	return found.Dir
 }
 
 // define creates the custom resource definitions of a module.
@@ -158,8 +162,8 @@ func rabbitMQIsMade(a *api, namespace string, wait []string) {
 	})
 	images := a.get(namespace, rabbitMQServers, "{.spec.template.spec.containers[*].image} {.spec.template.spec.initContainers[*].image}")
 	for _, image := range strings.Fields(images) {
-		if image != rabbitmqImage {
-			a.t.Errorf("a container runs %s, not %s", image, rabbitmqImage)
+		if image != catalog.Get("rabbitmq").Image {
+			a.t.Errorf("a container runs %s, not %s", image, catalog.Get("rabbitmq").Image)
 		}
 	}
 	if a.done(namespace, rabbitMQObject, wait) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -19,9 +20,8 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error 
 	if err != nil {
 		return err
 	}
-	operator, err := b.release("cloudnative-pg", postgresqlChart, kube.ReleaseArgs{
-		Namespace: "cnpg-system",
-		Values:    postgresqlOperatorValues(b.cfg).Merge(settings.Values),
+	operator, err := b.release("cloudnative-pg", kube.ReleaseArgs{
+		Values: postgresqlOperatorValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace))
 	if err != nil {
 		return err
@@ -70,6 +70,8 @@ func postgresqlOperatorValues(cfg *config.Config) kube.Values {
 		"resources": requests("20m", "64Mi"),
 	}
 }
+
+var postgresqlImage = catalog.Get("postgresql").Image
 
 // postgresqlInstances is the number of database servers. One keeps its data on one volume in one zone.
 const postgresqlInstances = 1

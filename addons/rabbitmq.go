@@ -6,6 +6,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -13,7 +14,7 @@ import (
 // dataNamespace holds the data services.
 const dataNamespace = "data"
 
-// rabbitmqDefinition has to be that of the operator in rabbitmqChart.
+// rabbitmqDefinition has to be that of the operator in the chart.
 //
 //go:embed definitions/rabbitmqclusters.rabbitmq.com.yaml
 var rabbitmqDefinition []byte
@@ -33,10 +34,9 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	operator, err := b.release("rabbitmq-cluster-operator", rabbitmqChart, kube.ReleaseArgs{
-		Namespace: "rabbitmq-system",
-		Values:    rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
-		SkipCRDs:  true,
+	operator, err := b.release("rabbitmq-cluster-operator", kube.ReleaseArgs{
+		Values:   rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
+		SkipCRDs: true,
 	}, needs(b.root.NodesReady, namespace, definition))
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringI
 func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 	settings := cfg.Addons.RabbitMQ
 	spec := kube.Values{
-		"image":    rabbitmqImage,
+		"image":    catalog.Get("rabbitmq").Image,
 		"replicas": settings.Replicas,
 		"secretBackend": kube.Values{
 			"externalSecret": kube.Values{"name": "rabbitmq-credentials"},

@@ -24,9 +24,8 @@ func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) error {
 	if err != nil {
 		return err
 	}
-	server, err := b.release("valkey", valkeyChart, kube.ReleaseArgs{
-		Namespace: dataNamespace,
-		Values:    valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
+	server, err := b.release("valkey", kube.ReleaseArgs{
+		Values: valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, credentials, vol.class, vol.gate, monitors))
 	if err != nil {
 		return err

@@ -16,9 +16,8 @@ func (b *builder) rollouts(monitors pulumi.Resource) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.release("argo-rollouts", rolloutsChart, kube.ReleaseArgs{
-		Namespace: "argo-rollouts",
-		Values:    rolloutsValues(monitors != nil).Merge(settings.Values),
+	_, err = b.release("argo-rollouts", kube.ReleaseArgs{
+		Values: rolloutsValues(monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace, monitors))
 	return err
 }

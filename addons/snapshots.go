@@ -8,22 +8,18 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
 
-// snapshotFiles are the custom resource definitions of snapshotVersion, without their descriptions. A test compares them
+// snapshotFiles are the custom resource definitions of the snapshot controller's version, without their descriptions. A test compares them
 // with those of the module and writes them with -update.
 //
 //go:embed definitions/*.json
 var snapshotFiles embed.FS
 
-// snapshotVersion is the version of the snapshot controller, of its definitions and of the sidecar in the chart of the
-// EBS driver. snapshotImage is what runs of it.
-const (
-	snapshotVersion = "v8.6.0"
-	snapshotImage   = "registry.k8s.io/sig-storage/snapshot-controller:" + snapshotVersion
-)
+var snapshotImage = catalog.Get("ebs csi").Image
 
 // snapshotClass is the default class of snapshots, snapshotController the name of the controller and of its account.
 const (

@@ -64,8 +64,8 @@ func TestSnapshotDefinitionsAreTheModules(t *testing.T) {
 // The module, the image, the definitions and the sidecar of the chart have to be of one version.
 func TestSnapshotVersionIsTheModules(t *testing.T) {
 	for _, module := range []string{snapshotter, snapshotterClient} {
-		if source := sourceOf(t, module); !strings.HasSuffix(source, "@"+snapshotVersion) {
-			t.Errorf("%s is not at %s", source, snapshotVersion)
+		if _, version, _ := strings.Cut(snapshotImage, ":"); !strings.HasSuffix(sourceOf(t, module), "@"+version) {
+			t.Errorf("%s is not at %s", sourceOf(t, module), version)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/config"
 )
 
@@ -19,8 +20,7 @@ func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
 	})
 	found := 0
 	for name, release := range r.releases() {
-		chart := lookupChart(t, release)
-		keys, err := chart.keys()
+		keys, err := keysOf(catalog.Release(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,14 +68,6 @@ func TestConfigKnowsTheVolumesOfCharts(t *testing.T) {
 	}
 }
 
-// lookupChart finds the pinned chart of a release.
-func lookupChart(t *testing.T, release registered) chart {
-	t.Helper()
-	name := release.inputs["chart"].StringValue()
-	name = name[strings.LastIndex(name, "/")+1:]
-	return chart{name: name, version: release.inputs["version"].StringValue()}
-}
-
 func textsIn(value any) []string {
 	var texts []string
 	switch value := value.(type) {
@@ -99,7 +91,7 @@ func TestNoChartTakesAFixedNodePort(t *testing.T) {
 		var look func(path string, values map[string]any)
 		look = func(path string, values map[string]any) {
 			if values["type"] == "NodePort" {
-				keys, err := lookupChart(t, release).keys()
+				keys, err := keysOf(catalog.Release(name))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -176,8 +168,8 @@ func TestDefinitionsThatHelmNeverUpgradesHaveTheirCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := loadBalancerChart
-	want := "helm show crds " + c.name + " --repo " + c.repository + " --version " + c.version + " | kubectl apply --server-side"
+	c := catalog.Release("aws-load-balancer-controller")
+	want := "helm show crds " + c.Name + " --repo " + c.Repository + " --version " + c.Version + " | kubectl apply --server-side"
 	if !strings.Contains(string(text), want) {
 		t.Errorf("docs/addons.md does not say: %s", want)
 	}

@@ -139,7 +139,7 @@ func (c *Config) compare(row settingRule, path string, old any) []Fault {
 	if !ok {
 		return c.removedNode(path, old)
 	}
-	if parts := strings.Split(path, "."); parts[0] == "addons" && !c.Addons.switches()[parts[1]].On() {
+	if parts := strings.Split(path, "."); parts[0] == "addons" && !c.Addons.ByKey()[parts[1]].On() {
 		return nil // the add-on goes, and its volumes with it
 	}
 	refused := false

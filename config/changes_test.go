@@ -123,7 +123,7 @@ func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.now, err)
 			}
-			if c.now == "" && !cfg.Addons.switches()[v.addon].On() {
+			if c.now == "" && !cfg.Addons.ByKey()[v.addon].On() {
 				continue
 			}
 			err = cfg.RefuseChanges(Made{v.Key(): c.made})

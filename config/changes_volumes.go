@@ -44,7 +44,7 @@ func (v ChartVolume) Key() string {
 func (c *Config) smallerVolumes(made Made) []Fault {
 	var faults []Fault
 	for _, v := range ChartVolumes {
-		addon := c.Addons.switches()[v.addon]
+		addon := c.Addons.ByKey()[v.addon]
 		old, isMade := made[v.Key()]
 		if !isMade || !addon.On() {
 			continue

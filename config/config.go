@@ -2,7 +2,10 @@
 // It is pure Go and creates no resources; Load is called before the first one.
 package config
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
 // Namespace is the Pulumi project name, the prefix of every key in Pulumi.<stack>.yaml.
 const Namespace = "kubeadm-aws"
@@ -223,6 +226,22 @@ type Addons struct {
 	ArgoCD          ArgoCD     `json:"argocd"`
 	ArgoRollouts    Addon      `json:"argoRollouts"`
 	CertificateACME ACME       `json:"acme"`
+}
+
+// ByKey are the common settings of all add-ons by their keys, such as "ebsCsi".
+func (a Addons) ByKey() map[string]Addon {
+	all := map[string]Addon{}
+	fields := reflect.ValueOf(a)
+	for i := range fields.NumField() {
+		field := fields.Field(i)
+		if inner := field.FieldByName("Addon"); inner.IsValid() {
+			field = inner
+		}
+		if addon, ok := field.Interface().(Addon); ok {
+			all[fields.Type().Field(i).Tag.Get("json")] = addon
+		}
+	}
+	return all
 }
 
 // Storage is an add-on with a persistent volume of StorageGiB.

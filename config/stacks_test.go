@@ -3,7 +3,6 @@ package config
 import (
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -38,21 +37,5 @@ func TestShippedStacksLoad(t *testing.T) {
 				t.Error("no control plane")
 			}
 		})
-	}
-}
-
-// TestChartRepositories compares the table with the charts that package addons installs.
-func TestChartRepositories(t *testing.T) {
-	source, err := os.ReadFile("../addons/versions.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for _, m := range regexp.MustCompile(`chart\{"[^"]+", "[^"]+", "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
-		want = append(want, m[1])
-	}
-	slices.Sort(want)
-	if want = slices.Compact(want); !slices.Equal(chartRepositories, want) {
-		t.Errorf("package addons installs from\n%s", strings.Join(want, "\n"))
 	}
 }

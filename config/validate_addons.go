@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kubeadm-aws/addons/catalog"
 )
 
 const (
@@ -14,32 +16,15 @@ const (
 	maxRedisMemory = 8 << 20
 )
 
-// switches are the add-ons by their keys.
-func (a *Addons) switches() map[string]Addon {
-	return map[string]Addon{
-		"metricsServer": a.MetricsServer, "ebsCsi": a.EBSCSI, "certManager": a.CertManager, "loadBalancer": a.LoadBalancer,
-		"monitoring": a.Monitoring, "logging": a.Logging, "rabbitmq": a.RabbitMQ.Addon, "redis": a.Redis.Addon,
-		"postgresql": a.PostgreSQL.Addon, "argocd": a.ArgoCD.Addon, "argoRollouts": a.ArgoRollouts,
-	}
-}
-
-// requirements say which add-ons cannot work without another, and why.
-var requirements = []struct{ addon, needs, why string }{
-	{"rabbitmq", "ebsCsi", "its queues are on a volume"},
-	{"redis", "ebsCsi", "its data is on a volume"},
-	{"postgresql", "ebsCsi", "its data is on a volume"},
-	{"monitoring", "ebsCsi", "metrics and dashboards are on volumes"},
-	{"logging", "ebsCsi", "what is not in S3 yet is on a volume"},
-	{"logging", "monitoring", "Grafana is where logs are read"},
-}
-
 func (v *validator) addons() {
 	a := v.c.Addons
-	on := a.switches()
-	for _, r := range requirements {
-		if on[r.addon].On() && !on[r.needs].On() {
-			v.fault("addons."+r.needs+".enabled", false, fmt.Sprintf("addons.%s needs it: %s", r.addon, r.why),
-				fmt.Sprintf("true, or addons.%s.enabled: false", r.addon))
+	on := a.ByKey()
+	for _, addon := range catalog.Addons {
+		for _, need := range addon.Needs {
+			if on[addon.Key].On() && !on[need.Key].On() {
+				v.fault("addons."+need.Key+".enabled", false, fmt.Sprintf("addons.%s needs it: %s", addon.Key, need.Why),
+					fmt.Sprintf("true, or addons.%s.enabled: false", addon.Key))
+			}
 		}
 	}
 	if v.c.DNS.Domain != "" && !a.LoadBalancer.On() {

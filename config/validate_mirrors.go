@@ -6,24 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// chartRepositories are the repositories of addons/versions.go, which a test compares.
-var chartRepositories = []string{
-	"https://argoproj.github.io/argo-helm",
-	"https://aws.github.io/eks-charts",
-	"https://charts.jetstack.io",
-	"https://cloudnative-pg.github.io/charts",
-	"https://docs.tigera.io/calico/charts",
-	"https://fluent.github.io/helm-charts",
-	"https://grafana-community.github.io/helm-charts",
-	"https://kubernetes-sigs.github.io/aws-ebs-csi-driver",
-	"https://kubernetes-sigs.github.io/metrics-server",
-	"https://kubernetes.github.io/cloud-provider-aws",
-	"https://prometheus-community.github.io/helm-charts",
-	"https://valkey.io/valkey-helm",
-	"oci://registry-1.docker.io/cloudpirates",
-}
+	"kubeadm-aws/addons/catalog"
+)
 
 // dockerHubHosts answer for Docker Hub and stand in the name of no image.
 var dockerHubHosts = []string{"hub.docker.com", "index.docker.io", "registry-1.docker.io", "www.docker.com"}
@@ -56,9 +41,9 @@ func (v *validator) mirrors() {
 	for _, repository := range sortedKeys(m.Charts) {
 		at, url := child("mirrors.charts", repository), m.Charts[repository]
 		const example = "https://charts.jetstack.io: https://mirror.example.com/charts/jetstack"
-		if !slices.Contains(chartRepositories, repository) {
-			instead := "one of " + strings.Join(chartRepositories, ", ")
-			if near := nearest(repository, chartRepositories); near != "" {
+		if !slices.Contains(catalog.Repositories(), repository) {
+			instead := "one of " + strings.Join(catalog.Repositories(), ", ")
+			if near := nearest(repository, catalog.Repositories()); near != "" {
 				instead = fmt.Sprintf("did you mean %s?", near)
 			}
 			v.fault(at, url, "the repository before the colon is not one that the program installs a chart from", instead)

@@ -43,8 +43,8 @@ var valueKinds = map[string]valueKind{
 // wrongValues says which of the user's Helm values have a type that no chart can use, one sentence each.
 func (c *Config) wrongValues() []string {
 	var found []string
-	for _, name := range sortedKeys(c.Addons.switches()) {
-		walkValues("addons."+name+".values", c.Addons.switches()[name].Values, func(path, parent, key string, v any) {
+	for _, name := range sortedKeys(c.Addons.ByKey()) {
+		walkValues("addons."+name+".values", c.Addons.ByKey()[name].Values, func(path, parent, key string, v any) {
 			kind, ok := valueKinds[key]
 			if parent == "limits" || parent == "requests" {
 				kind, ok = sizeValue, slices.Contains([]string{"cpu", "memory", "ephemeral-storage"}, key)

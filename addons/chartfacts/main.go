@@ -7,6 +7,10 @@
 // free: the chart takes any keys below it. Below <key> the fields of the definition's spec are added, for charts that
 // pass a value on as a whole. <key>/** says that a key is free, where templates show it in a way not recognised here.
 //
+//	chartfacts charts
+//
+// prints the charts of the catalogue: name, version, repository, release and the further arguments of chartfacts keys.
+//
 //	helm template ... | chartfacts pods
 //
 // prints the containers that run all the time: workload, replicas, network, container, and what it asks for.
@@ -17,6 +21,9 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+
+	"kubeadm-aws/addons/catalog"
 )
 
 func main() {
@@ -25,10 +32,14 @@ func main() {
 	switch {
 	case len(os.Args) >= 3 && os.Args[1] == "keys":
 		lines, err = keys(os.Args[2], os.Args[3:])
+	case len(os.Args) == 2 && os.Args[1] == "charts":
+		for _, c := range catalog.Charts() {
+			lines = append(lines, strings.Join(append([]string{c.Name, c.Version, c.Repository, c.Release}, c.Facts...), " "))
+		}
 	case len(os.Args) == 2 && os.Args[1] == "pods":
 		lines, err = pods(os.Stdin)
 	default:
-		fmt.Fprintln(os.Stderr, "usage: chartfacts keys <chart directory> [<key>=<definition> | <key>/** ...]; chartfacts pods <manifests")
+		fmt.Fprintln(os.Stderr, "usage: chartfacts keys <chart directory> [<key>=<definition> | <key>/** ...]; chartfacts pods <manifests; chartfacts charts")
 		os.Exit(2)
 	}
 	if err != nil {

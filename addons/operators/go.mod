@@ -1,4 +1,4 @@
-// The operators whose objects the platform makes, at the versions of their charts (see ../versions.go). The tests of package
+// The operators whose objects the platform makes, at the versions of their charts (see ../catalog). The tests of package
 // addons build them with `go build -C operators tool` and run them against a real API server. A module of its own, so that
 // the program does not depend on them.
 module kubeadm-aws/addons/operators

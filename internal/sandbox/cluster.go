@@ -92,7 +92,7 @@ func (c *kubeCluster) alive(name string) error {
 	if err != nil {
 		return err
 	}
-	if action := charts[name].action; action != "" {
+	if action := charts[name].Action; action != "" {
 		if err := c.hasInternet(machine); err != nil {
 			return fmt.Errorf("%s cannot reach AWS: %w", name, err)
 		}

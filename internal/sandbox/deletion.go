@@ -24,7 +24,7 @@ func (c *kubeCluster) finalizer(o *store.Object) string {
 		return ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
-		if slices.Contains(charts[name].finalizes, kind) {
+		if slices.Contains(charts[name].Finalizes, kind) {
 			return name
 		}
 	}
@@ -80,7 +80,7 @@ func (c *kubeCluster) removeWithClaims(o *store.Object) {
 // dead APIService blocks the deletion of every namespace.
 func (c *kubeCluster) deleteNamespace(namespace *store.Object) error {
 	for _, r := range c.All("k8s/" + releaseKind) {
-		if charts[chartOf(r)].aggregates && r.State.Flag("dead") {
+		if charts[chartOf(r)].Aggregates && r.State.Flag("dead") {
 			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.Title(), chartOf(r))
 		}
 	}

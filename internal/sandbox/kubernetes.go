@@ -55,7 +55,7 @@ func objectToken(typ string) (apiVersion, name string, ok bool) {
 // definedBy is the chart that brings a custom resource, or "".
 func definedBy(name string) string {
 	for _, c := range slices.Sorted(maps.Keys(charts)) {
-		if slices.Contains(charts[c].kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {
+		if slices.Contains(charts[c].Kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {
 			return c
 		}
 	}
@@ -295,8 +295,8 @@ func (p *kubernetesProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, 
 func (c *kubeCluster) admit(kindName string) error {
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		release := c.release(name)
-		if release == nil || !slices.Contains(charts[name].guards, kindName) ||
-			release.Inputs.Object("values").At(charts[name].guardsAt) == false {
+		if release == nil || !slices.Contains(charts[name].Guards, kindName) ||
+			release.Inputs.Object("values").At(charts[name].GuardsAt) == false {
 			continue
 		}
 		if err := c.alive(name); err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -26,7 +27,7 @@ const (
 	second = time.Second
 )
 
-// latencies by resource type. What is not here takes one call.
+// latencies by resource type. Those of charts and custom resources are in addons/catalog. What is in neither takes one call.
 var latencies = map[string]latency{
 	// provider: waits for the attributes enableDnsSupport and enableDnsHostnames, each a poll of its own. seen: 12 s.
 	vpcType: {12 * second, call},
@@ -70,18 +71,8 @@ var latencies = map[string]latency{
 	"random:index/randomPassword:RandomPassword":    {},
 	"random:index/randomBytes:RandomBytes":          {},
 
-	// seen: the controller writes the host name a few seconds after CreateLoadBalancer; the load balancer answers one to
-	// three minutes later, which the provider does not wait for. Deletion waits for its network interfaces to go.
-	"kubernetes:networking.k8s.io/v1:Ingress": {8 * second, 25 * second},
-	// A volume is made and attached (docs: "typically a few seconds"; seen: 12 to 20 s), the image is 250 MB, and
-	// RabbitMQ boots in 25 to 40 s. seen: 60 to 90 s. Deletion stops the broker and its volume is detached.
-	"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster": {75 * second, 35 * second},
-	// Like RabbitMQ, with a bootstrap job in between. seen.
-	"kubernetes:postgresql.cnpg.io/v1:Cluster": {80 * second, 30 * second},
 	// docs: a namespace goes when everything in it is gone. seen: 6 to 10 s when empty.
 	"kubernetes:core/v1:Namespace": {call, 8 * second},
-	// docs: the finalizer cascades to what the Application made.
-	"kubernetes:argoproj.io/v1alpha1:Application": {call, 30 * second},
 }
 
 // stepLatencies are remote commands by step. SSH itself takes less than a second.
@@ -109,33 +100,6 @@ var stepLatencies = map[string]latency{
 	"release-gate": {call, 10 * second},
 }
 
-// chartLatencies are Helm releases by chart: images, start and readiness. Deletion is helm uninstall with wait.
-var chartLatencies = map[string]latency{
-	"crd.projectcalico.org.v1": {6 * second, 0}, // 30 definitions of 1.5 MB together
-	// Not waited for: nodes-ready does.
-	calicoChart: {4 * second, 0},
-	ccmChart:    {4 * second, 0},
-	// docs: readiness after the first scrape, initialDelaySeconds 20.
-	"metrics-server": {30 * second, 5 * second},
-	// Six small images of public.ecr.aws: seen.
-	csiChart: {30 * second, 10 * second},
-	// docs: the chart's startupapicheck job waits for the webhook. seen: 40 to 60 s.
-	"cert-manager":    {50 * second, 12 * second},
-	loadBalancerChart: {30 * second, 8 * second},
-	// Ten definitions, 4 MB.
-	"prometheus-operator-crds": {8 * second, 0},
-	// Eight images, two hook jobs, three volumes. seen: 90 to 120 s.
-	"kube-prometheus-stack": {100 * second, 25 * second},
-	"loki":                  {60 * second, 20 * second},
-	"fluent-bit":            {25 * second, 8 * second},
-	rabbitChart:             {25 * second, 8 * second},
-	// One image of 50 MB and a volume.
-	"valkey":        {40 * second, 20 * second},
-	postgresChart:   {25 * second, 8 * second},
-	argoChart:       {60 * second, 20 * second}, // seen: 45 to 75 s, the image is 180 MB
-	"argo-rollouts": {25 * second, 8 * second},
-}
-
 // unknownChart is the latency of a chart that is not in the table: a pull, a start, a readiness probe.
 const unknownChart = 30 * time.Second
 
@@ -154,8 +118,11 @@ func latencyOf(typ string, inputs props.Map) latency {
 	case localType:
 		return latency{delete: sweepLatency}
 	case releaseType:
-		if l, ok := chartLatencies[strings.TrimSuffix(path.Base(inputs.Str("chart")), ".tgz")]; ok {
-			return l
+		name := strings.TrimSuffix(path.Base(inputs.Str("chart")), ".tgz")
+		for _, c := range catalog.Charts() {
+			if c.Name == name {
+				return latency{c.Create, c.Delete}
+			}
 		}
 		return latency{unknownChart, 10 * second}
 	}
@@ -164,6 +131,11 @@ func latencyOf(typ string, inputs props.Map) latency {
 	}
 	if l, ok := latencies[typ]; ok {
 		return l
+	}
+	for _, addon := range catalog.Addons {
+		if l, ok := addon.Objects[typ]; ok {
+			return latency{l.Create, l.Delete}
+		}
 	}
 	if strings.HasPrefix(typ, "kubernetes:") {
 		return latency{200 * time.Millisecond, call}

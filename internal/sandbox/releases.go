@@ -50,11 +50,11 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	}
 	h.Put(release)
 	for _, c := range claimsOf(release) {
-		volumes{h.kubeCluster}.claim(release, name+"-"+c.name, release.Inputs.Object("values").Str(c.classAt), false)
+		volumes{h.kubeCluster}.claim(release, name+"-"+c.Name, release.Inputs.Object("values").Str(c.ClassAt), false)
 	}
 	h.reconcile()
 	got := engine.Answer{ID: release.ID, Outputs: releaseOutputs(release)}
-	if r.Inputs.Flag("skipAwait") || charts[chartOf(release)].podless {
+	if r.Inputs.Flag("skipAwait") || charts[chartOf(release)].Podless {
 		return got, nil
 	}
 	why := h.podsReady(release)
@@ -63,7 +63,7 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 			why = fmt.Errorf("the Secret %s/%s does not exist", namespace, secret)
 		}
 	}
-	if action := charts[chartOf(release)].action; why == nil && action != "" {
+	if action := charts[chartOf(release)].Action; why == nil && action != "" {
 		why = h.alive(chartOf(release))
 	}
 	if why != nil {
@@ -93,7 +93,7 @@ func (h helm) uninstall(release *store.Object) error {
 	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
 	namespace, _, _ := strings.Cut(release.ID, "/")
 	for _, c := range claims {
-		if pvc := h.kube(claimKind, namespace, name+"-"+c.name); pvc != nil && c.goesWith(release) {
+		if pvc := h.kube(claimKind, namespace, name+"-"+c.Name); pvc != nil && goesWith(c, release) {
 			if err := h.kubeDelete(pvc); err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ func TestPredictLetsAGateDelete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate, cluster := stepLatencies["release-gate"], latencies["kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"]
+	gate, cluster := stepLatencies["release-gate"], latencyOf("kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster", nil)
 	if cluster.delete <= gate.delete {
 		t.Fatalf("a cluster is deleted in %v, an empty gate in %v", cluster.delete, gate.delete)
 	}

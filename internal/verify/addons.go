@@ -7,13 +7,76 @@ import (
 	"slices"
 	"strings"
 
-	"kubeadm-aws/config"
+	"kubeadm-aws/addons/catalog"
 )
 
-// absent returns the reason why an add-on is not installed and not checked; empty when it is to be checked.
-func (r *run) absent(a config.Addon) string {
+// addonChecks makes a check of each add-on in the catalogue, followed by the checks of what it is for.
+func addonChecks() []check {
+	var all []check
+	for _, a := range catalog.Addons {
+		own := ownChecks[a.Name]
+		if own == nil {
+			own = func(ctx context.Context, r *run) finding { return r.addon(ctx, a) }
+		}
+		all = append(append(all, check{a.Name, own}), followers[a.Name]...)
+	}
+	return all
+}
+
+// ownChecks replace the general check of an add-on.
+var ownChecks = map[string]func(context.Context, *run) finding{"calico": calico, "cloud controller": cloudController}
+
+// details are what is checked of an add-on beyond the workloads and conditions of its row.
+var details = map[string]func(context.Context, *run) finding{
+	"metrics-server": nodesMeasured,
+	"cert-manager":   issuers,
+	"rabbitmq":       rabbitMQ,
+	"redis":          redis,
+	"postgresql":     postgreSQL,
+	"argo cd":        applications,
+}
+
+// followers are checks of their own that need an add-on, behind that of the add-on.
+var followers = map[string][]check{
+	"ebs csi":                  {{"volume", volumeWrites}},
+	"load balancer controller": {{"ingress", ingressAnswers}},
+}
+
+// addon checks the workloads and conditions of an add-on's row, then its details.
+func (r *run) addon(ctx context.Context, a catalog.Addon) finding {
+	if why := r.absent(a.Key); why != "" {
+		return skipped("%s", why)
+	}
+	var parts []func() finding
+	for _, release := range a.Workloads {
+		parts = append(parts, func() finding { return r.release(ctx, release) })
+	}
+	for _, c := range a.Conditions {
+		parts = append(parts, func() finding { return r.conditions(ctx, c.Path, c.Look, c.Types...) })
+	}
+	if more := details[a.Name]; more != nil {
+		parts = append(parts, func() finding { return more(ctx, r) })
+	}
+	return all(parts)
+}
+
+// all is the first finding that is not fine, or one with the messages of all.
+func all(parts []func() finding) finding {
+	var messages []string
+	for _, part := range parts {
+		f := part()
+		if f.status != OK {
+			return f
+		}
+		messages = append(messages, f.message)
+	}
+	return ok("%s", strings.Join(messages, "; "))
+}
+
+// absent returns the reason why the add-on of a key is not installed and not checked; empty when it is to be checked.
+func (r *run) absent(key string) string {
 	switch {
-	case !a.On():
+	case !r.Config.Addons.ByKey()[key].On():
 		return "it is off in the settings"
 	case r.Hosts:
 		return "charts are not installed on hosts of this machine"
@@ -99,18 +162,6 @@ func (r *run) conditions(ctx context.Context, path, look string, types ...string
 	return ok("%s", strings.Join(fine, ", "))
 }
 
-// both is the first finding that is not fine, or the second one with the messages of both.
-func both(first finding, second func() finding) finding {
-	if first.status != OK {
-		return first
-	}
-	f := second()
-	if f.status == OK {
-		f.message = first.message + "; " + f.message
-	}
-	return f
-}
-
 func apiServices(ctx context.Context, r *run) finding {
 	const look = "kubectl get apiservices; kubectl describe apiservice NAME (a dead one blocks the removal of every namespace)"
 	return r.conditionsCounted(ctx, "/apis/apiregistration.k8s.io/v1/apiservices", look, "Available")
@@ -144,82 +195,29 @@ func cloudController(ctx context.Context, r *run) finding {
 		"kubectl -n kube-system logs ds/aws-cloud-controller-manager")
 }
 
-func metricsServer(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.MetricsServer); why != "" {
-		return skipped("%s", why)
+func nodesMeasured(ctx context.Context, r *run) finding {
+	var all list[struct{}]
+	if err := r.api.get(ctx, "/apis/metrics.k8s.io/v1beta1/nodes", &all); err != nil {
+		return broken("kubectl -n kube-system logs deploy/metrics-server", err)
 	}
-	return both(r.release(ctx, "metrics-server"), func() finding {
-		var all list[struct{}]
-		if err := r.api.get(ctx, "/apis/metrics.k8s.io/v1beta1/nodes", &all); err != nil {
-			return broken("kubectl -n kube-system logs deploy/metrics-server", err)
-		}
-		if len(all.Items) < len(r.Config.Nodes) {
-			return failed("kubectl top nodes", "it measures %d of %d nodes", len(all.Items), len(r.Config.Nodes))
-		}
-		return ok("it measures %d nodes", len(all.Items))
-	})
+	if len(all.Items) < len(r.Config.Nodes) {
+		return failed("kubectl top nodes", "it measures %d of %d nodes", len(all.Items), len(r.Config.Nodes))
+	}
+	return ok("it measures %d nodes", len(all.Items))
 }
 
-func ebsCSI(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.EBSCSI); why != "" {
-		return skipped("%s", why)
+func issuers(ctx context.Context, r *run) finding {
+	if r.Config.DNS.Domain == "" {
+		return ok("no issuer, because there is no domain")
 	}
-	return r.release(ctx, "aws-ebs-csi-driver")
-}
-
-func certManager(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.CertManager); why != "" {
-		return skipped("%s", why)
-	}
-	return both(r.release(ctx, "cert-manager"), func() finding {
-		if r.Config.DNS.Domain == "" {
-			return ok("no issuer, because there is no domain")
-		}
-		return r.conditions(ctx, "/apis/cert-manager.io/v1/clusterissuers", "kubectl describe clusterissuer", "Ready")
-	})
-}
-
-func loadBalancerController(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.LoadBalancer); why != "" {
-		return skipped("%s", why)
-	}
-	return r.release(ctx, "aws-load-balancer-controller")
-}
-
-func monitoring(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.Monitoring); why != "" {
-		return skipped("%s", why)
-	}
-	return both(r.release(ctx, "kube-prometheus-stack"), func() finding {
-		return both(
-			r.conditions(ctx, "/apis/monitoring.coreos.com/v1/prometheuses", "kubectl describe prometheus -A", "Available"),
-			func() finding {
-				return r.conditions(ctx, "/apis/monitoring.coreos.com/v1/alertmanagers", "kubectl describe alertmanager -A", "Available")
-			})
-	})
-}
-
-func logging(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.Logging); why != "" {
-		return skipped("%s", why)
-	}
-	return both(r.release(ctx, "loki"), func() finding { return r.release(ctx, "fluent-bit") })
-}
-
-func argoCD(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.ArgoCD.Addon); why != "" {
-		return skipped("%s", why)
-	}
-	return both(r.release(ctx, "argo-cd"), func() finding {
-		if r.Config.Addons.ArgoCD.RepoURL == "" {
-			return ok("it syncs no repository")
-		}
-		return r.applications(ctx)
-	})
+	return r.conditions(ctx, "/apis/cert-manager.io/v1/clusterissuers", "kubectl describe clusterissuer", "Ready")
 }
 
 // applications checks that what Argo CD syncs is synced and healthy.
-func (r *run) applications(ctx context.Context) finding {
+func applications(ctx context.Context, r *run) finding {
+	if r.Config.Addons.ArgoCD.RepoURL == "" {
+		return ok("it syncs no repository")
+	}
 	const look = "argocd app list; kubectl -n argocd describe applications"
 	var all list[struct {
 		Metadata meta `json:"metadata"`
@@ -248,11 +246,4 @@ func (r *run) applications(ctx context.Context) finding {
 		return failed(look, "%s", join(faults))
 	}
 	return ok("%d applications synced and healthy", len(all.Items))
-}
-
-func argoRollouts(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.ArgoRollouts); why != "" {
-		return skipped("%s", why)
-	}
-	return r.release(ctx, "argo-rollouts")
 }

@@ -32,50 +32,30 @@ type client struct {
 }
 
 func rabbitMQ(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.RabbitMQ.Addon); why != "" {
-		return skipped("%s", why)
-	}
-	return both(
-		r.conditions(ctx, "/apis/rabbitmq.com/v1beta1/rabbitmqclusters", "kubectl -n data describe rabbitmqcluster rabbitmq; kubectl -n rabbitmq-system logs deploy/rabbitmq-cluster-operator",
-			"AllReplicasReady", "ClusterAvailable"),
-		func() finding {
-			return r.client(ctx, client{
-				name: "rabbitmq", shell: "bash", script: rabbitMQClient,
-				server: "app.kubernetes.io/name=rabbitmq", container: "rabbitmq",
-				plain:  map[string]string{"HOST": "rabbitmq.data.svc"},
-				secret: map[string]string{"USERNAME": "rabbitmq-credentials/username", "PASSWORD": "rabbitmq-credentials/password"},
-			})
-		})
+	return r.client(ctx, client{
+		name: "rabbitmq", shell: "bash", script: rabbitMQClient,
+		server: "app.kubernetes.io/name=rabbitmq", container: "rabbitmq",
+		plain:  map[string]string{"HOST": "rabbitmq.data.svc"},
+		secret: map[string]string{"USERNAME": "rabbitmq-credentials/username", "PASSWORD": "rabbitmq-credentials/password"},
+	})
 }
 
 func redis(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.Redis.Addon); why != "" {
-		return skipped("%s", why)
-	}
-	return both(r.release(ctx, "valkey"), func() finding {
-		return r.client(ctx, client{
-			name: "redis", shell: "sh", script: redisClient,
-			server: "app.kubernetes.io/instance=valkey", container: "valkey",
-			plain:  map[string]string{"HOST": "valkey.data.svc"},
-			secret: map[string]string{"REDISCLI_AUTH": "valkey-users/default"},
-		})
+	return r.client(ctx, client{
+		name: "redis", shell: "sh", script: redisClient,
+		server: "app.kubernetes.io/instance=valkey", container: "valkey",
+		plain:  map[string]string{"HOST": "valkey.data.svc"},
+		secret: map[string]string{"REDISCLI_AUTH": "valkey-users/default"},
 	})
 }
 
 func postgreSQL(ctx context.Context, r *run) finding {
-	if why := r.absent(r.Config.Addons.PostgreSQL.Addon); why != "" {
-		return skipped("%s", why)
-	}
-	return both(
-		r.conditions(ctx, "/apis/postgresql.cnpg.io/v1/clusters", "kubectl -n data describe cluster.postgresql.cnpg.io; kubectl -n cnpg-system logs deploy/cloudnative-pg", "Ready"),
-		func() finding {
-			return r.client(ctx, client{
-				name: "postgresql", shell: "sh", script: postgreSQLClient,
-				server: "cnpg.io/cluster=postgresql", container: "postgres",
-				plain:  map[string]string{"PGHOST": "postgresql-rw.data.svc", "PGDATABASE": "app"},
-				secret: map[string]string{"PGUSER": "postgresql-app/username", "PGPASSWORD": "postgresql-app/password"},
-			})
-		})
+	return r.client(ctx, client{
+		name: "postgresql", shell: "sh", script: postgreSQLClient,
+		server: "cnpg.io/cluster=postgresql", container: "postgres",
+		plain:  map[string]string{"PGHOST": "postgresql-rw.data.svc", "PGDATABASE": "app"},
+		secret: map[string]string{"PGUSER": "postgresql-app/username", "PGPASSWORD": "postgresql-app/password"},
+	})
 }
 
 // client runs a client in a pod on the server's node, which has the image, and reports what it says.

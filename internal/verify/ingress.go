@@ -29,7 +29,7 @@ type ingress struct {
 // answers 503, one that does not reach its target 502 or 504; any other answer comes from the application.
 func ingressAnswers(ctx context.Context, r *run) finding {
 	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs deploy/aws-load-balancer-controller"
-	if why := r.absent(r.Config.Addons.LoadBalancer); why != "" {
+	if why := r.absent("loadBalancer"); why != "" {
 		return skipped("%s", why)
 	}
 	var all list[ingress]

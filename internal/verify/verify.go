@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
@@ -73,7 +74,7 @@ type run struct {
 }
 
 // checks in the order in which a person would look: what stands on what.
-var checks = []check{
+var checks = slices.Concat([]check{
 	{"api", apiAnswers},
 	{"nodes", nodesReady},
 	{"node taints", nodeTaints},
@@ -85,24 +86,10 @@ var checks = []check{
 	{"dns and pod network", podsResolve},
 	{"dns placement", dnsSpread},
 	{"api services", apiServices},
-	{"calico", calico},
-	{"cloud controller", cloudController},
-	{"metrics-server", metricsServer},
-	{"ebs csi", ebsCSI},
-	{"volume", volumeWrites},
-	{"cert-manager", certManager},
-	{"load balancer controller", loadBalancerController},
-	{"ingress", ingressAnswers},
-	{"monitoring", monitoring},
-	{"logging", logging},
-	{"rabbitmq", rabbitMQ},
-	{"redis", redis},
-	{"postgresql", postgreSQL},
-	{"argo cd", argoCD},
-	{"argo rollouts", argoRollouts},
+}, addonChecks(), []check{
 	{"etcd backup", backupAge},
 	{"certificates", certificates},
-}
+})
 
 // Run makes all checks, tries those that fail again until they pass or Options.Wait is over, and returns the results in
 // the order of the checks. An error means that the checks could not be made at all, or that ctx ended.
