@@ -321,7 +321,9 @@ func testOurs(t *testing.T) {
 	b.objects["dev/etcd/latest"] = key
 	b.deny = refusing(403, "AccessDenied", isPut("/latest"))
 	h.fails(h.run("etcd-snapshot.sh", "", "forget"), 1, "the pointer to the newest snapshot cannot be written")
-	b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/etcd/latest") })
+	b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/etcd/latest")
+	})
 	h.fails(h.run("etcd-snapshot.sh", "", "forget"), 1, "AccessDenied")
 	b.deny = nil
 	h.env["S3_ENDPOINT"] = "http://127.0.0.1:1"
