@@ -124,15 +124,11 @@ func hostKeyOf(userData string) string {
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	key, err := parseKey(strings.Join(lines, "\n") + "\n")
+	key, err := ssh.ParsePrivateKey([]byte(strings.Join(lines, "\n") + "\n"))
 	if err != nil {
 		return ""
 	}
-	public, err := ssh.NewPublicKey(key.Public())
-	if err != nil {
-		return ""
-	}
-	return string(ssh.MarshalAuthorizedKey(public))
+	return string(ssh.MarshalAuthorizedKey(key.PublicKey()))
 }
 
 func nameServers(c *awsCall) any {

@@ -17,7 +17,9 @@ import (
 
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/random"
 	"kubeadm-aws/internal/sandbox/store"
+	"kubeadm-aws/internal/sandbox/tls"
 )
 
 // Options of a sandbox.
@@ -97,8 +99,8 @@ func (s *Sandbox) providers() map[string]engine.Provider {
 		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
 		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
 		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{cluster: cluster}, console: s.AWS},
-		"tls":        &tlsProvider{now: o.Now},
-		"random":     &randomProvider{},
+		"tls":        &tls.Provider{Now: o.Now},
+		"random":     &random.Provider{},
 	}
 }
 

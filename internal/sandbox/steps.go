@@ -94,15 +94,11 @@ func (s kubeShell) login(machine *store.Object, to backend.RemoteCommand) error 
 	if pair == nil {
 		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
 	}
-	key, err := parseKey(to.PrivateKey)
+	key, err := ssh.ParsePrivateKey([]byte(to.PrivateKey))
 	if err != nil {
-		return err
+		return fmt.Errorf("private key: %w", err)
 	}
-	public, err := ssh.NewPublicKey(key.Public())
-	if err != nil {
-		return err
-	}
-	if fields2(string(ssh.MarshalAuthorizedKey(public))) != fields2(pair.Inputs.Str("publicKey")) {
+	if fields2(string(ssh.MarshalAuthorizedKey(key.PublicKey()))) != fields2(pair.Inputs.Str("publicKey")) {
 		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")
 	}
 	return nil

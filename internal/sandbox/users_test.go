@@ -1,120 +1,16 @@
 package sandbox
 
 import (
-	"go/ast"
-	"go/parser"
-	gotoken "go/token"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
-// madeInCluster are the types that controllers in the cluster create in the account, so that no program registers them.
-var madeInCluster = []string{volumeType, loadBalancerType, targetGroupType}
-
-// TestModelHasUsers fails when a modelled type or function is not used by the program, and when the program uses one that
-// is not modelled. The kinds of Kubernetes are not compared: users and Argo CD create objects of any kind.
-func TestModelHasUsers(t *testing.T) {
-	modelled := slices.Concat(
-		slices.Collect(maps.Keys(awsTypes)), slices.Collect(maps.Keys(awsInvokes)),
-		slices.Collect(maps.Keys(tlsResources)), slices.Collect(maps.Keys(randomResources)), commandTypes)
-	used := tokensOfProgram(t)
-	if len(used) < 40 {
-		t.Fatalf("only %d types and functions found in the program: the imports are not recognized any more", len(used))
-	}
-	for _, token := range modelled {
-		if !used[token] && !slices.Contains(madeInCluster, token) {
-			t.Errorf("%s is modelled and the program does not use it: remove it from the model", token)
-		}
-	}
-	for _, token := range slices.Sorted(maps.Keys(used)) {
-		if !slices.Contains(modelled, token) {
-			t.Errorf("%s is used by the program and not modelled: add it to the model", token)
-		}
-	}
+func TestModelOfAWSHasUsers(t *testing.T) {
+	modelled := slices.Concat(slices.Collect(maps.Keys(awsTypes)), slices.Collect(maps.Keys(awsInvokes)))
+	sandboxtest.CheckTokens(t, "aws", modelled, volumeType, loadBalancerType, targetGroupType)
 }
 
-// tokensOfProgram are the tokens of resource types and functions that the source of the program calls.
-func tokensOfProgram(t *testing.T) map[string]bool {
-	t.Helper()
-	used := map[string]bool{}
-	for _, dir := range []string{"addons", "cluster", "config", "infra", "stack"} {
-		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.SkipObjectResolution)
-			if err == nil {
-				maps.Copy(used, tokensOfFile(file))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return used
-}
-
-func tokensOfFile(file *ast.File) map[string]bool {
-	modules := map[string]string{}
-	for _, spec := range file.Imports {
-		path, _ := strconv.Unquote(spec.Path.Value)
-		name := path[strings.LastIndex(path, "/")+1:]
-		if spec.Name != nil {
-			name = spec.Name.Name
-		}
-		modules[name] = moduleOf(path)
-	}
-	used := map[string]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok {
-			return true
-		}
-		if function, ok := call.Fun.(*ast.SelectorExpr); ok {
-			if pkg, ok := function.X.(*ast.Ident); ok && modules[pkg.Name] != "" {
-				if token := tokenOf(modules[pkg.Name], function.Sel.Name); token != "" {
-					used[token] = true
-				}
-			}
-		}
-		return true
-	})
-	return used
-}
-
-// moduleOf turns the import path of a provider's SDK into the start of its tokens, such as "aws:ec2"; "" for other paths.
-func moduleOf(path string) string {
-	_, rest, found := strings.Cut(path, "github.com/pulumi/pulumi-")
-	_, inside, _ := strings.Cut(rest, "/go/")
-	provider, module, _ := strings.Cut(inside, "/")
-	if !found || !slices.Contains([]string{"aws", "tls", "random", "command"}, provider) {
-		return ""
-	}
-	if module == "" {
-		module = "index"
-	}
-	return provider + ":" + module
-}
-
-// tokenOf turns NewVpc into aws:ec2/vpc:Vpc and LookupZone into aws:route53/getZone:getZone; "" for other identifiers.
-func tokenOf(module, identifier string) string {
-	if name, ok := strings.CutPrefix(identifier, "New"); ok && name != "Provider" {
-		if strings.HasPrefix(module, "command:") {
-			return module + ":" + name
-		}
-		return module + "/" + strings.ToLower(name[:1]) + name[1:] + ":" + name
-	}
-	for _, prefix := range []string{"Lookup", "Get"} {
-		if name, ok := strings.CutPrefix(identifier, prefix); ok {
-			name = "get" + strings.TrimSuffix(name, "Output")
-			return module + "/" + name + ":" + name
-		}
-	}
-	return ""
-}
+func TestModelOfCommandHasUsers(t *testing.T) { sandboxtest.CheckTokens(t, "command", commandTypes) }

@@ -1,4 +1,5 @@
-package sandbox
+// Package random is the random provider of the sandbox. Its values are random.
+package random
 
 import (
 	"crypto/rand"
@@ -15,15 +16,15 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// randomProvider makes real random values, which exist in the state only.
-type randomProvider struct{}
+// Provider makes real random values, which exist in the state only.
+type Provider struct{}
 
-type randomResource struct {
+type kind struct {
 	required, computed, secret []string
 	make                       func(in props.Map) (id string, out props.Map, err error)
 }
 
-var randomResources = map[string]randomResource{
+var kinds = map[string]kind{
 	"random:index/randomPassword:RandomPassword": {
 		required: []string{"length"}, computed: []string{"result", "bcryptHash"}, secret: []string{"result", "bcryptHash"},
 		make: func(in props.Map) (string, props.Map, error) {
@@ -52,21 +53,21 @@ var randomResources = map[string]randomResource{
 	},
 }
 
-func (randomProvider) Check(r *engine.Request) (engine.Checked, error) {
-	res, ok := randomResources[r.Type]
+func (Provider) Check(r *engine.Request) (engine.Checked, error) {
+	res, ok := kinds[r.Type]
 	if !ok {
 		return engine.Checked{}, engine.UnknownType(r.Type)
 	}
 	return engine.Checked{Failures: engine.Missing(r.Inputs, res.required)}, nil
 }
 
-func (randomProvider) Diff(r *engine.Request) engine.Difference {
+func (Provider) Diff(r *engine.Request) engine.Difference {
 	changed := props.Changed(r.OldInputs, r.Inputs)
 	return engine.Difference{Changed: changed, Replace: changed}
 }
 
-func (randomProvider) Create(r *engine.Request) (engine.Answer, error) {
-	res := randomResources[r.Type]
+func (Provider) Create(r *engine.Request) (engine.Answer, error) {
+	res := kinds[r.Type]
 	if r.Preview {
 		return engine.Answer{Outputs: engine.Unknowns(res.computed), Secret: res.secret}, nil
 	}
@@ -77,14 +78,14 @@ func (randomProvider) Create(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: id, Outputs: out, Secret: res.secret}, nil
 }
 
-func (randomProvider) Read(r *engine.Request) (engine.Answer, error) {
+func (Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: r.ID}, nil
 }
-func (randomProvider) Update(r *engine.Request) (engine.Answer, error) {
+func (Provider) Update(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{}, fmt.Errorf("%s is never updated", r.Type)
 }
-func (randomProvider) Delete(*engine.Request) error { return nil }
-func (randomProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+func (Provider) Delete(*engine.Request) error { return nil }
+func (Provider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
 	return nil, engine.UnknownFunction(r.Type)
 }
 

@@ -1,24 +1,29 @@
-package sandbox
+package tls
 
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
+func newClient(t *testing.T, now func() time.Time) *sandboxtest.Client {
+	return sandboxtest.New(t, map[string]engine.Provider{"tls": &Provider{Now: now}})
+}
+
 func TestPrivateKeysAreKeys(t *testing.T) {
-	c := newClient(t)
+	c := newClient(t, time.Now)
 	for _, in := range []props.Map{
 		{"algorithm": "ED25519"}, {"algorithm": "ECDSA", "ecdsaCurve": "P256"}, {"algorithm": "RSA", "rsaBits": 2048},
 	} {
@@ -64,7 +69,7 @@ func certificateOf(t *testing.T, th *sandboxtest.Resource) *x509.Certificate {
 
 func TestCertificatesVerifyAndRenew(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	c := startClient(t, Options{Now: func() time.Time { return now }})
+	c := newClient(t, func() time.Time { return now })
 	caKey := c.Make("tls:index/privateKey:PrivateKey", "ca", props.Map{"algorithm": "ECDSA", "ecdsaCurve": "P256"})
 	ca := c.Make("tls:index/selfSignedCert:SelfSignedCert", "ca", props.Map{
 		"privateKeyPem": caKey.Out("privateKeyPem"), "isCaCertificate": true, "validityPeriodHours": 1000,
@@ -101,27 +106,6 @@ func TestCertificatesVerifyAndRenew(t *testing.T) {
 	}
 }
 
-func TestRandomValues(t *testing.T) {
-	c := newClient(t)
-	password := c.Make("random:index/randomPassword:RandomPassword", "p", props.Map{"length": 24, "special": false, "minNumeric": 3})
-	if !password.Outputs["result"].IsSecret() || !password.Outputs["bcryptHash"].IsSecret() {
-		t.Error("a password must be secret")
-	}
-	digits := 0
-	for _, r := range password.Out("result") {
-		if r >= '0' && r <= '9' {
-			digits++
-		}
-	}
-	if len(password.Out("result")) != 24 || digits < 3 {
-		t.Errorf("password %q", password.Out("result"))
-	}
-	if err := bcrypt.CompareHashAndPassword([]byte(password.Out("bcryptHash")), []byte(password.Out("result"))); err != nil {
-		t.Error(err)
-	}
-	bytes := c.Make("random:index/randomBytes:RandomBytes", "b", props.Map{"length": 32})
-	raw, err := base64.StdEncoding.DecodeString(bytes.Out("base64"))
-	if err != nil || len(raw) != 32 || !bytes.Outputs["base64"].IsSecret() {
-		t.Errorf("%d bytes, secret %v, %v", len(raw), bytes.Outputs["base64"].IsSecret(), err)
-	}
+func TestModelHasUsers(t *testing.T) {
+	sandboxtest.CheckTokens(t, "tls", slices.Collect(maps.Keys(kinds)))
 }

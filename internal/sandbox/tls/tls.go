@@ -1,4 +1,5 @@
-package sandbox
+// Package tls is the tls provider of the sandbox. Its keys and certificates are real.
+package tls
 
 import (
 	"crypto"
@@ -24,16 +25,16 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// tlsProvider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
-type tlsProvider struct{ now func() time.Time }
+// Provider makes real keys and certificates. They exist in the state only, so a delete has nothing to do.
+type Provider struct{ Now func() time.Time }
 
-// tlsResource is one type: its required inputs, its outputs, and which properties are secret.
-type tlsResource struct {
+// kind is one type: its required inputs, its outputs, and which properties are secret.
+type kind struct {
 	required, computed, secret []string
-	make                       func(p *tlsProvider, in props.Map) (props.Map, error)
+	make                       func(p *Provider, in props.Map) (props.Map, error)
 }
 
-var tlsResources = map[string]tlsResource{
+var kinds = map[string]kind{
 	"tls:index/privateKey:PrivateKey": {
 		required: []string{"algorithm"},
 		computed: []string{
@@ -41,30 +42,30 @@ var tlsResources = map[string]tlsResource{
 			"publicKeyFingerprintSha256", "publicKeyOpenssh", "publicKeyPem",
 		},
 		secret: []string{"privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8"},
-		make:   func(_ *tlsProvider, in props.Map) (props.Map, error) { return newPrivateKey(in) },
+		make:   func(_ *Provider, in props.Map) (props.Map, error) { return newPrivateKey(in) },
 	},
 	"tls:index/certRequest:CertRequest": {
 		required: []string{"privateKeyPem"},
 		computed: []string{"certRequestPem", "keyAlgorithm"},
 		secret:   []string{"privateKeyPem"},
-		make:     func(_ *tlsProvider, in props.Map) (props.Map, error) { return newCertRequest(in) },
+		make:     func(_ *Provider, in props.Map) (props.Map, error) { return newCertRequest(in) },
 	},
 	"tls:index/selfSignedCert:SelfSignedCert": {
 		required: []string{"allowedUses", "privateKeyPem", "validityPeriodHours"},
 		computed: []string{"certPem", "keyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"},
 		secret:   []string{"privateKeyPem"},
-		make:     (*tlsProvider).newSelfSigned,
+		make:     (*Provider).newSelfSigned,
 	},
 	"tls:index/locallySignedCert:LocallySignedCert": {
 		required: []string{"allowedUses", "caCertPem", "caPrivateKeyPem", "certRequestPem", "validityPeriodHours"},
 		computed: []string{"certPem", "caKeyAlgorithm", "readyForRenewal", "validityStartTime", "validityEndTime"},
 		secret:   []string{"caPrivateKeyPem"},
-		make:     (*tlsProvider).newLocallySigned,
+		make:     (*Provider).newLocallySigned,
 	},
 }
 
-func (p *tlsProvider) Check(r *engine.Request) (engine.Checked, error) {
-	res, ok := tlsResources[r.Type]
+func (p *Provider) Check(r *engine.Request) (engine.Checked, error) {
+	res, ok := kinds[r.Type]
 	if !ok {
 		return engine.Checked{}, engine.UnknownType(r.Type)
 	}
@@ -72,7 +73,7 @@ func (p *tlsProvider) Check(r *engine.Request) (engine.Checked, error) {
 }
 
 // Diff replaces on every change but that of the renewal window, and when a certificate has entered that window.
-func (p *tlsProvider) Diff(r *engine.Request) engine.Difference {
+func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs)}
 	for _, key := range d.Changed {
 		if key != "earlyRenewalHours" {
@@ -81,7 +82,7 @@ func (p *tlsProvider) Diff(r *engine.Request) engine.Difference {
 	}
 	if end, err := time.Parse(time.RFC3339, r.Old.Str("validityEndTime")); err == nil {
 		early := time.Duration(r.Inputs.Number("earlyRenewalHours")) * time.Hour
-		if !p.now().Before(end.Add(-early)) {
+		if !p.Now().Before(end.Add(-early)) {
 			d.Changed = append(d.Changed, "readyForRenewal")
 			d.Replace = append(d.Replace, "readyForRenewal")
 		}
@@ -89,8 +90,8 @@ func (p *tlsProvider) Diff(r *engine.Request) engine.Difference {
 	return d
 }
 
-func (p *tlsProvider) Create(r *engine.Request) (engine.Answer, error) {
-	res := tlsResources[r.Type]
+func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
+	res := kinds[r.Type]
 	if r.Preview {
 		return engine.Answer{Outputs: engine.Unknowns(res.computed), Secret: res.secret}, nil
 	}
@@ -103,8 +104,8 @@ func (p *tlsProvider) Create(r *engine.Request) (engine.Answer, error) {
 }
 
 // Update only ever changes earlyRenewalHours: the material stays.
-func (p *tlsProvider) Update(r *engine.Request) (engine.Answer, error) {
-	res, out := tlsResources[r.Type], props.Map{}
+func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
+	res, out := kinds[r.Type], props.Map{}
 	for _, k := range res.computed {
 		if r.Old.Has(k) {
 			out[k] = r.Old[k]
@@ -113,11 +114,11 @@ func (p *tlsProvider) Update(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: r.ID, Outputs: out, Secret: res.secret}, nil
 }
 
-func (p *tlsProvider) Read(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: r.ID}, nil
 }
-func (p *tlsProvider) Delete(*engine.Request) error { return nil }
-func (p *tlsProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+func (p *Provider) Delete(*engine.Request) error { return nil }
+func (p *Provider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
 	return nil, engine.UnknownFunction(r.Type)
 }
 
@@ -140,7 +141,7 @@ func newCertRequest(in props.Map) (props.Map, error) {
 	return props.Map{"certRequestPem": pemText("CERTIFICATE REQUEST", der), "keyAlgorithm": algorithmOf(key.Public())}, nil
 }
 
-func (p *tlsProvider) newSelfSigned(in props.Map) (props.Map, error) {
+func (p *Provider) newSelfSigned(in props.Map) (props.Map, error) {
 	key, err := parseKey(in.Str("privateKeyPem"))
 	if err != nil {
 		return nil, err
@@ -162,7 +163,7 @@ func (p *tlsProvider) newSelfSigned(in props.Map) (props.Map, error) {
 	return out, nil
 }
 
-func (p *tlsProvider) newLocallySigned(in props.Map) (props.Map, error) {
+func (p *Provider) newLocallySigned(in props.Map) (props.Map, error) {
 	block, _ := pem.Decode([]byte(in.Str("certRequestPem")))
 	if block == nil {
 		return nil, errors.New("certRequestPem is not PEM")
@@ -197,12 +198,12 @@ func (p *tlsProvider) newLocallySigned(in props.Map) (props.Map, error) {
 }
 
 // template holds what both kinds of certificate have in common.
-func (p *tlsProvider) template(in props.Map) (*x509.Certificate, error) {
+func (p *Provider) template(in props.Map) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
 	if err != nil {
 		return nil, err
 	}
-	now := p.now()
+	now := p.Now()
 	cert := &x509.Certificate{
 		SerialNumber:          serial,
 		NotBefore:             now,
@@ -227,7 +228,7 @@ func (p *tlsProvider) template(in props.Map) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-func (p *tlsProvider) sign(in props.Map, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (props.Map, error) {
+func (p *Provider) sign(in props.Map, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (props.Map, error) {
 	if template.IsCA || in.Flag("setSubjectKeyId") {
 		der, err := x509.MarshalPKIXPublicKey(public)
 		if err != nil {
