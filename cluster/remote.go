@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"kubeadm-aws/cluster/stepline"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command"
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
@@ -134,11 +135,11 @@ func commandText(step Step, name string, script Script, minutes int) pulumi.Stri
 		values[i] = script.Env[k]
 	}
 	return pulumi.All(values...).ApplyT(func(resolved []any) string {
-		env := make([][2]string, len(keys))
+		line := stepline.Line{Name: name, Node: step.Node, Env: map[string]string{}}
 		for i, k := range keys {
-			env[i] = [2]string{k, resolved[i].(string)}
+			line.Env[k] = resolved[i].(string)
 		}
-		return renderCommand(name, step.Node, env, limited{minutes, script.Text})
+		return renderCommand(line, limited{minutes, script.Text})
 	}).(pulumi.StringOutput)
 }
 
@@ -148,18 +149,9 @@ type limited struct {
 	text    string
 }
 
-func renderCommand(step, node string, env [][2]string, script limited) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "sudo env STEP=%s NODE=%s", quote(step), quote(node))
-	for _, kv := range env {
-		fmt.Fprintf(&b, " %s=%s", kv[0], quote(kv[1]))
-	}
-	fmt.Fprintf(&b, " bash -c %s bash %d %s", quote(limitScript), script.minutes*60, quote(script.text))
-	return b.String()
+func renderCommand(line stepline.Line, script limited) string {
+	return fmt.Sprintf("%s bash -c %s bash %d %s", line.Format(), stepline.Quote(limitScript), script.minutes*60, stepline.Quote(script.text))
 }
-
-// quote makes one word of a POSIX shell of any text without NUL.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // bundle is the secret standard input that carries files.
 func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
 func TestQuoteIsOneWordForEveryShell(t *testing.T) {
@@ -28,7 +30,7 @@ func TestQuoteIsOneWordForEveryShell(t *testing.T) {
 	for _, shell := range []string{"sh", "bash"} {
 		var script strings.Builder
 		for _, text := range texts {
-			script.WriteString("printf '%s\\0' " + quote(text) + "\n")
+			script.WriteString("printf '%s\\0' " + stepline.Quote(text) + "\n")
 		}
 		out, err := exec.Command(shell, "-c", script.String()).Output()
 		if err != nil {
@@ -52,7 +54,7 @@ func TestCommandPassesItsSettingsToTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := "line one\nit's \"two\"\n$HOME"
-	text := renderCommand("join", "worker-1", [][2]string{{"A", value}, {"B", ""}}, limited{1, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; cat; echo "'quoted'" >&2`})
+	text := renderCommand(stepline.Line{Name: "join", Node: "worker-1", Env: map[string]string{"A": value, "B": ""}}, limited{1, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; cat; echo "'quoted'" >&2`})
 	if !strings.HasPrefix(text, "sudo env STEP='join' NODE='worker-1' A='line one\n") {
 		t.Errorf("the command begins otherwise than the stand-ins for hosts expect: %s", text)
 	}
@@ -122,7 +124,7 @@ func TestHostToolsUnpackTheBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("sh", "-c", "base64 -d | tar -x --no-same-owner -C "+quote(dir))
+	cmd := exec.Command("sh", "-c", "base64 -d | tar -x --no-same-owner -C "+stepline.Quote(dir))
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

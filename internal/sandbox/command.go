@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
@@ -142,8 +143,8 @@ func (p *commandProvider) run(r *engine.Request, in props.Map, which string) (st
 
 // asksARelease reports whether a step talks to what a Helm release runs, or serves it.
 func asksARelease(text string) bool {
-	name, _, err := parseStep(text)
-	return err == nil && (name == "password" || name == "backup-credentials" || strings.HasPrefix(name, "rabbitmq-backup"))
+	line, err := stepline.Parse(text)
+	return err == nil && (line.Name == "password" || line.Name == "backup-credentials" || strings.HasPrefix(line.Name, "rabbitmq-backup"))
 }
 
 func connectionOf(in props.Map) backend.RemoteCommand {

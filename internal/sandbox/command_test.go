@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/props"
@@ -86,15 +85,5 @@ func TestPreviewForgetsOutputOnlyWhenAnOldInputChanged(t *testing.T) {
 	changed, err := c.Update(cmd, props.Map{"connection": connection, "create": "false"}, true)
 	if err != nil || !changed["stdout"].IsComputed() {
 		t.Errorf("a changed input makes stdout %v (%v), want unknown", changed["stdout"], err)
-	}
-}
-
-func TestParseStepReadsShellWords(t *testing.T) {
-	name, env, err := parseStep("sudo env STEP='join' NODE='worker-1' CONFIG='a: '\\''b'\\''\nc: d' bash -c 'echo A=b'")
-	if err != nil || name != "join" || env["NODE"] != "worker-1" || env["CONFIG"] != "a: 'b'\nc: d" || len(env) != 3 {
-		t.Errorf("step %q, %q, %v", name, env, err)
-	}
-	if _, _, err := parseStep("sudo env STEP='join bash -c true"); err == nil || !strings.Contains(err.Error(), "not closed") {
-		t.Errorf("an open quote gives %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kubeadm-aws/addons/catalog"
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -110,8 +111,8 @@ const sweepLatency = 15 * time.Second
 func latencyOf(typ string, inputs props.Map) latency {
 	switch typ {
 	case remoteType:
-		name, _, err := parseStep(inputs.Str("create"))
-		if l, ok := stepLatencies[name]; ok && err == nil {
+		line, err := stepline.Parse(inputs.Str("create"))
+		if l, ok := stepLatencies[line.Name]; ok && err == nil {
 			return l
 		}
 		return latency{create: 2 * second}

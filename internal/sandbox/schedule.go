@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -146,8 +147,8 @@ func phaseOf(r *stateResource, resources map[string]*stateResource) string {
 func spanName(r *stateResource) string {
 	name := r.URN[strings.LastIndex(r.URN, "::")+2:]
 	if r.Type == remoteType {
-		if step, env, err := parseStep(r.Inputs.Str("create")); err == nil && step != "" {
-			return strings.TrimSpace(env["NODE"] + " " + strings.TrimPrefix(name, env["NODE"]+"-"))
+		if step, err := stepline.Parse(r.Inputs.Str("create")); err == nil && step.Name != "" {
+			return strings.TrimSpace(step.Node + " " + strings.TrimPrefix(name, step.Node+"-"))
 		}
 	}
 	kind := r.Type[strings.LastIndex(r.Type, ":")+1:]

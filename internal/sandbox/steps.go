@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
@@ -18,10 +19,10 @@ import (
 // A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulation
 // does not run the script: it changes the model as the step changes a host, and fails where the host would.
 type step struct {
-	name, node string
-	env        map[string]string
-	stdin      string
-	machine    *store.Object
+	node    string
+	env     map[string]string
+	stdin   string
+	machine *store.Object
 	*kubeCluster
 }
 
@@ -62,18 +63,18 @@ func (s kubeShell) run(to backend.RemoteCommand, text, stdin string) (string, er
 	if err := s.login(machine, to); err != nil {
 		return "", notDialled(to, err)
 	}
-	name, env, err := parseStep(text)
+	line, err := stepline.Parse(text)
 	if err != nil {
 		return "", err
 	}
-	if name == "" { // a command of the user: the model ignores it
+	if line.Name == "" { // a command of the user: the model ignores it
 		return "", nil
 	}
-	run, ok := steps[name]
+	run, ok := steps[line.Name]
 	if !ok {
-		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/steps.go", name)
+		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/steps.go", line.Name)
 	}
-	return run(&step{name: name, node: env["NODE"], env: env, stdin: stdin, machine: machine, kubeCluster: c})
+	return run(&step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, kubeCluster: c})
 }
 
 // notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
@@ -108,56 +109,6 @@ func (s kubeShell) login(machine *store.Object, to backend.RemoteCommand) error 
 func fields2(line string) string {
 	f := strings.Fields(line)
 	return strings.Join(f[:min(2, len(f))], " ")
-}
-
-// parseStep takes the step and its environment out of a command text. A text of another form has no step.
-func parseStep(text string) (name string, env map[string]string, err error) {
-	rest, found := strings.CutPrefix(text, "sudo env STEP=")
-	if !found {
-		return "", nil, nil
-	}
-	rest = "STEP=" + rest
-	env = map[string]string{}
-	for {
-		if strings.HasPrefix(rest, "bash ") {
-			return env["STEP"], env, nil
-		}
-		key, after, found := strings.Cut(rest, "=")
-		if !found || strings.ContainsAny(key, " '\"") {
-			return "", nil, fmt.Errorf("a step must be followed by KEY='value' pairs and bash, not by %.40q", rest)
-		}
-		value, remains, err := shellWord(after)
-		if err != nil {
-			return "", nil, fmt.Errorf("value of %s: %w", key, err)
-		}
-		env[key], rest = value, strings.TrimLeft(remains, " ")
-	}
-}
-
-// shellWord reads one word with single quotes and backslashes, as the shell would.
-func shellWord(s string) (word, rest string, err error) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case ' ':
-			return b.String(), s[i:], nil
-		case '\'':
-			end := strings.IndexByte(s[i+1:], '\'')
-			if end < 0 {
-				return "", "", errors.New("a quote is not closed")
-			}
-			b.WriteString(s[i+1 : i+1+end])
-			i += end + 1
-		case '\\':
-			i++
-			if i < len(s) {
-				b.WriteByte(s[i])
-			}
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return b.String(), "", nil
 }
 
 // host is the content of a machine's disk, which later steps read.

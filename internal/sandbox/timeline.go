@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
 // Timeline predicts how long a stack takes on AWS from the dependencies in its state and the latency table.
@@ -41,7 +43,7 @@ func Predict(deployment []byte) (Timeline, error) {
 	})
 	for _, s := range t.Up.Spans {
 		if r := resources[s.URN]; r.Type == remoteType {
-			if name, _, _ := parseStep(r.Inputs.Str("create")); name == "nodes-ready" {
+			if step, _ := stepline.Parse(r.Inputs.Str("create")); step.Name == "nodes-ready" {
 				t.Ready = s.End
 			}
 		}

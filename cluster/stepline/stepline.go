@@ -1,0 +1,84 @@
+// Package stepline has the beginning of the command text of a step. The cluster package writes it. Whatever reads it back
+// (a later run from its state, the sandbox, the timeline) uses Parse.
+package stepline
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Line is the environment that a step's script gets.
+type Line struct {
+	// Name is the step, such as "join". Node is the node that the step is about.
+	Name, Node string
+	// Env holds the other variables.
+	Env map[string]string
+}
+
+// Format returns "sudo env STEP='join' NODE='worker-1' KEY='value'", with the keys of Env in order.
+func (l Line) Format() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sudo env STEP=%s NODE=%s", Quote(l.Name), Quote(l.Node))
+	for _, key := range slices.Sorted(maps.Keys(l.Env)) {
+		fmt.Fprintf(&b, " %s=%s", key, Quote(l.Env[key]))
+	}
+	return b.String()
+}
+
+// Quote makes one word of a POSIX shell of any text without NUL.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// Parse reads a command text that begins with a formatted line and goes on with bash. A command of another form has an
+// empty Line.
+func Parse(command string) (Line, error) {
+	rest, found := strings.CutPrefix(command, "sudo env STEP=")
+	if !found {
+		return Line{}, nil
+	}
+	rest = "STEP=" + rest
+	l := Line{Env: map[string]string{}}
+	for !strings.HasPrefix(rest, "bash ") {
+		key, after, found := strings.Cut(rest, "=")
+		if !found || strings.ContainsAny(key, " '\"") {
+			return Line{}, fmt.Errorf("a step must be followed by KEY='value' pairs and bash, not by %.40q", rest)
+		}
+		value, remains, err := word(after)
+		if err != nil {
+			return Line{}, fmt.Errorf("value of %s: %w", key, err)
+		}
+		l.Env[key], rest = value, strings.TrimLeft(remains, " ")
+	}
+	l.Name, l.Node = l.Env["STEP"], l.Env["NODE"]
+	delete(l.Env, "STEP")
+	delete(l.Env, "NODE")
+	return l, nil
+}
+
+// word reads one word with single quotes and backslashes, as the shell would.
+func word(s string) (word, rest string, err error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ' ':
+			return b.String(), s[i:], nil
+		case '\'':
+			end := strings.IndexByte(s[i+1:], '\'')
+			if end < 0 {
+				return "", "", errors.New("a quote is not closed")
+			}
+			b.WriteString(s[i+1 : i+1+end])
+			i += end + 1
+		case '\\':
+			i++
+			if i < len(s) {
+				b.WriteByte(s[i])
+			}
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String(), "", nil
+}
