@@ -4,14 +4,14 @@ import (
 	"time"
 
 	"kubeadm-aws/internal/report"
-	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/timeline"
 )
 
 // timeline reports where the time of a run went, or, in the simulated sandbox, where nothing takes the time it does on
 // AWS, what AWS would take. deployment is the state after an up, or before a destroy.
 func (s *session) timeline(deployment []byte, w *report.Watcher, down bool) error {
 	if s.op.Cloud == report.CloudSandbox {
-		predicted, err := sandbox.Predict(deployment)
+		predicted, err := timeline.Predict(deployment)
 		if err != nil {
 			return err
 		}
@@ -24,11 +24,11 @@ func (s *session) timeline(deployment []byte, w *report.Watcher, down bool) erro
 		s.log.Emit(e)
 		return nil
 	}
-	spans := map[string]sandbox.Span{}
+	spans := map[string]timeline.Span{}
 	for urn, at := range w.Spans {
-		spans[urn] = sandbox.Span{Start: at.Start.Sub(w.Begun), End: at.End.Sub(w.Begun)}
+		spans[urn] = timeline.Span{Start: at.Start.Sub(w.Begun), End: at.End.Sub(w.Begun)}
 	}
-	measured, err := sandbox.Measured(deployment, spans, down)
+	measured, err := timeline.Measure(deployment, spans, down)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *session) timeline(deployment []byte, w *report.Watcher, down bool) erro
 	return nil
 }
 
-func timelineEvent(title string, schedule sandbox.Schedule) report.Event {
+func timelineEvent(title string, schedule timeline.Schedule) report.Event {
 	e := report.Event{Kind: report.KindTimeline, Message: title + ": " + report.Seconds(schedule.Total.Seconds()) + "\n" + schedule.String(), Seconds: schedule.Total.Seconds()}
 	for _, c := range schedule.Critical {
 		e.Path = append(e.Path, report.PathStep{Resource: c.Name, Start: round(c.Start), End: round(c.End)})

@@ -1,4 +1,4 @@
-package sandbox
+package timeline
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestPredictFollowsDependencies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vpc, host, step := latencies[vpcType], latencies[instanceType], stepLatencies["nodes-ready"]
+	vpc, host, step := latencies["aws:ec2/vpc:Vpc"], latencies["aws:ec2/instance:Instance"], stepLatencies["nodes-ready"]
 	if want := vpc.create + host.create + step.create; got.Up.Total != want || got.Ready != want {
 		t.Errorf("up takes %v, Ready after %v, want %v", got.Up.Total, got.Ready, want)
 	}
@@ -77,14 +77,14 @@ func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
 		return Span{Start: time.Duration(start) * time.Second, End: time.Duration(end) * time.Second}
 	}
 	spans := map[string]Span{
-		urn(vpcType, "vpc"): second(0, 4), urn(groupType, "alone"): second(1, 6), urn(instanceType, "host"): second(6, 9),
-		urn(remoteType, "all"): second(9, 12), urn(remoteType, "not in the state"): second(0, 99),
+		urn("aws:ec2/vpc:Vpc", "vpc"): second(0, 4), urn("aws:ec2/securityGroup:SecurityGroup", "alone"): second(1, 6), urn("aws:ec2/instance:Instance", "host"): second(6, 9),
+		urn(remoteCommand, "all"): second(9, 12), urn(remoteCommand, "not in the state"): second(0, 99),
 	}
 	for down, want := range map[bool]string{
 		false: "vpc; host (Instance); host all",
 		true:  "alone (SecurityGroup); host (Instance); host all", // a round waits for the whole round before it
 	} {
-		got, err := Measured([]byte(smallState), spans, down)
+		got, err := Measure([]byte(smallState), spans, down)
 		if err != nil {
 			t.Fatal(err)
 		}

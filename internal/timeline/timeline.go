@@ -1,4 +1,5 @@
-package sandbox
+// Package timeline predicts how long a stack takes on AWS, and draws the schedule of a run that took place.
+package timeline
 
 import (
 	"fmt"
@@ -34,16 +35,16 @@ func Predict(deployment []byte) (Timeline, error) {
 		switch {
 		case r.RetainOnDelete || resources[r.DeletedWith] != nil:
 			return 0
-		case r.Type != remoteType:
+		case r.Type != remoteCommand:
 			return alone
-		case r.Inputs.Str("delete") == "":
+		case text(r.Inputs, "delete") == "":
 			return 0
 		}
 		return max(alone, with[r.URN]) // a release gate deletes what goes with it; with a machine it just ends
 	})
 	for _, s := range t.Up.Spans {
-		if r := resources[s.URN]; r.Type == remoteType {
-			if step, _ := stepline.Parse(r.Inputs.Str("create")); step.Name == "nodes-ready" {
+		if r := resources[s.URN]; r.Type == remoteCommand {
+			if step, _ := stepline.Parse(text(r.Inputs, "create")); step.Name == "nodes-ready" {
 				t.Ready = s.End
 			}
 		}

@@ -1,4 +1,4 @@
-package sandbox
+package timeline
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Measured is the schedule of a run that really took place: spans by URN, as they were seen. The critical path goes back
+// Measure is the schedule of a run that really took place: spans by URN, as they were seen. The critical path goes back
 // from the span that ended last, each time to the need that ended last before it. On a destroy (down) the engine deletes
 // in rounds, each after the whole round before it, so there any span that ended before counts as needed.
-func Measured(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {
+func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {
 	resources, needs, err := readState(deployment)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("measure: %w", err)

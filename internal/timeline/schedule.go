@@ -1,4 +1,4 @@
-package sandbox
+package timeline
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/stepline"
-	"kubeadm-aws/internal/sandbox/props"
 )
 
 // Schedule is one run: every resource as early as its dependencies let it be.
@@ -37,7 +36,7 @@ type stateResource struct {
 	Custom, RetainOnDelete                   bool
 	Dependencies                             []string
 	PropertyDependencies                     map[string][]string
-	Inputs                                   props.Map
+	Inputs                                   map[string]any
 }
 
 // readState reads `pulumi stack export`: the resources, and what each needs to be made, by URN.
@@ -146,8 +145,8 @@ func phaseOf(r *stateResource, resources map[string]*stateResource) string {
 // spanName is "vpc (Vpc)", "worker-1 join", "cert-manager (release)".
 func spanName(r *stateResource) string {
 	name := r.URN[strings.LastIndex(r.URN, "::")+2:]
-	if r.Type == remoteType {
-		if step, err := stepline.Parse(r.Inputs.Str("create")); err == nil && step.Name != "" {
+	if r.Type == remoteCommand {
+		if step, err := stepline.Parse(text(r.Inputs, "create")); err == nil && step.Name != "" {
 			return strings.TrimSpace(step.Node + " " + strings.TrimPrefix(name, step.Node+"-"))
 		}
 	}

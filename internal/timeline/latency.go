@@ -1,4 +1,4 @@
-package sandbox
+package timeline
 
 import (
 	"path"
@@ -7,7 +7,6 @@ import (
 
 	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/cluster/stepline"
-	"kubeadm-aws/internal/sandbox/props"
 )
 
 // latency is how long a resource takes in the real cloud. The simulation answers at once; the predicted timeline is
@@ -31,36 +30,36 @@ const (
 // latencies by resource type. Those of charts and custom resources are in addons/catalog. What is in neither takes one call.
 var latencies = map[string]latency{
 	// provider: waits for the attributes enableDnsSupport and enableDnsHostnames, each a poll of its own. seen: 12 s.
-	vpcType: {12 * second, call},
+	"aws:ec2/vpc:Vpc": {12 * second, call},
 	// seen: 1 s; 11 s with mapPublicIpOnLaunch, which this program does not set.
-	subnetType: {call, call},
+	"aws:ec2/subnet:Subnet": {call, call},
 	// provider: detaches first, and waits until no address is mapped. seen.
-	gatewayType:         {call, 11 * second},
-	routeTableType:      {call, call},
-	routeType:           {call, call},
-	routeTableAssocType: {call, call},
+	"aws:ec2/internetGateway:InternetGateway":             {call, 11 * second},
+	"aws:ec2/routeTable:RouteTable":                       {call, call},
+	"aws:ec2/route:Route":                                 {call, call},
+	"aws:ec2/routeTableAssociation:RouteTableAssociation": {call, call},
 	// seen: a gateway endpoint is available after 6 s.
 	"aws:ec2/vpcEndpoint:VpcEndpoint": {6 * second, 6 * second},
 	// seen.
-	groupType:   {3 * second, 2 * second},
-	keyPairType: {call, call},
+	"aws:ec2/securityGroup:SecurityGroup": {3 * second, 2 * second},
+	"aws:ec2/keyPair:KeyPair":             {call, call},
 	// provider: waits until the profile is visible everywhere. seen: 6 to 8 s.
-	profileType: {7 * second, 2 * second},
-	roleType:    {2 * second, 2 * second},
+	"aws:iam/instanceProfile:InstanceProfile": {7 * second, 2 * second},
+	"aws:iam/role:Role":                       {2 * second, 2 * second},
 	// provider: waits for "running". seen: 12 to 16 s for t3; termination waits for "terminated", 35 to 60 s.
-	instanceType:       {15 * second, 45 * second},
-	eipType:            {2 * second, 2 * second},
-	eipAssociationType: {2 * second, 2 * second},
+	"aws:ec2/instance:Instance":             {15 * second, 45 * second},
+	"aws:ec2/eip:Eip":                       {2 * second, 2 * second},
+	"aws:ec2/eipAssociation:EipAssociation": {2 * second, 2 * second},
 	// seen.
-	bucketType: {3 * second, 2 * second},
+	"aws:s3/bucketV2:BucketV2": {3 * second, 2 * second},
 	// provider: reads until the rules are stable. seen: 30 s and more.
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {32 * second, 2 * second},
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":                         {3 * second, 2 * second},
 	// provider: waits for INSYNC, which docs put at up to 60 s. seen: 30 to 45 s.
-	zoneType:   {38 * second, 2 * second},
-	recordType: {34 * second, 34 * second},
+	"aws:route53/zone:Zone":     {38 * second, 2 * second},
+	"aws:route53/record:Record": {34 * second, 34 * second},
 	// provider: waits until the validation records are known. seen.
-	certificateType: {8 * second, 2 * second},
+	"aws:acm/certificate:Certificate": {8 * second, 2 * second},
 	// docs: "may take up to several hours"; seen, with the records in Route53: 1 to 2 min.
 	"aws:acm/certificateValidation:CertificateValidation": {75 * second, 0},
 
@@ -107,19 +106,30 @@ const unknownChart = 30 * time.Second
 // sweepLatency is the sweep's deletion: it compiles for a few seconds and lists a dozen types of resources, twice.
 const sweepLatency = 15 * time.Second
 
+const (
+	remoteCommand = "command:remote:Command"
+	localCommand  = "command:local:Command"
+)
+
+// text is an input, or "" when it is not a text.
+func text(inputs map[string]any, key string) string {
+	s, _ := inputs[key].(string)
+	return s
+}
+
 // latencyOf is the time of one resource of a state.
-func latencyOf(typ string, inputs props.Map) latency {
+func latencyOf(typ string, inputs map[string]any) latency {
 	switch typ {
-	case remoteType:
-		line, err := stepline.Parse(inputs.Str("create"))
+	case remoteCommand:
+		line, err := stepline.Parse(text(inputs, "create"))
 		if l, ok := stepLatencies[line.Name]; ok && err == nil {
 			return l
 		}
 		return latency{create: 2 * second}
-	case localType:
+	case localCommand:
 		return latency{delete: sweepLatency}
-	case releaseType:
-		name := strings.TrimSuffix(path.Base(inputs.Str("chart")), ".tgz")
+	case "kubernetes:helm.sh/v3:Release":
+		name := strings.TrimSuffix(path.Base(text(inputs, "chart")), ".tgz")
 		for _, c := range catalog.Charts() {
 			if c.Name == name {
 				return latency{c.Create, c.Delete}
