@@ -7,19 +7,19 @@ import (
 )
 
 // cancel removes the lock that a dead run left in the backend. Opening a rehearsal does that by itself.
-func cancel(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func cancel(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	if p.sandbox != nil {
+	defer w.Close()
+	if w.Sandbox != nil {
 		return nil
 	}
 	if err := s.confirm("Remove the lock? The run that made it must surely be dead."); err != nil {
 		return err
 	}
-	if err := p.Cancel(ctx); err != nil {
+	if err := w.Engine.Cancel(ctx); err != nil {
 		return report.Fail(report.ExitFailed, "", "%s", report.Shortened(err))
 	}
 	return nil

@@ -44,7 +44,7 @@ type operation struct {
 
 type command struct {
 	name, about string
-	run         func(context.Context, *session) error
+	run         func(context.Context, *run) error
 	// makes is set for what carries out the settings, so that they have to be good for where the stack is.
 	makes bool
 }

@@ -1,14 +1,12 @@
 package driver
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -16,49 +14,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/internal/report"
 )
-
-// Only silence can mean that a cluster is gone. Every answer, also a refusal, comes from something that lives.
-func TestWhatAnErrorOfTheAPIMeans(t *testing.T) {
-	status := func(code int) error { return fmt.Errorf("ask: %w", &kubeapi.StatusError{Code: code}) }
-	connection := func(err error) error {
-		return &url.Error{Op: "Get", URL: "https://203.0.113.7:6443/readyz", Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
-	}
-	for _, tt := range []struct {
-		name string
-		err  error
-		want contact
-	}{
-		{"ready", nil, answers},
-		{"500", status(http.StatusInternalServerError), answers},
-		{"503", status(http.StatusServiceUnavailable), answers},
-		{"429", status(http.StatusTooManyRequests), answers},
-		{"404", status(http.StatusNotFound), answers},
-		{"401", status(http.StatusUnauthorized), forbids},
-		{"403", status(http.StatusForbidden), forbids},
-		{"expired client certificate", connection(errors.New("remote error: tls: expired certificate")), forbids},
-		{"refused", connection(syscall.ECONNREFUSED), refuses},
-		{"reset", connection(syscall.ECONNRESET), refuses},
-		{"another authority", connection(x509.UnknownAuthorityError{}), refuses},
-		{"expired server certificate", connection(x509.CertificateInvalidError{Reason: x509.Expired}), refuses},
-		{"no route", connection(syscall.EHOSTUNREACH), silent},
-		{"no network", connection(syscall.ENETUNREACH), silent},
-		{"time-out", connection(syscall.ETIMEDOUT), silent},
-		{"deadline", connection(context.DeadlineExceeded), silent},
-		{"no such name", connection(&net.DNSError{Err: "no such host", Name: "api.example.com", IsNotFound: true}), silent},
-		{"filtered (ICMP)", connection(syscall.EACCES), silent},
-	} {
-		if got := contactOf(tt.err); got != tt.want {
-			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
-		}
-	}
-}
 
 // stateOnAWS is a state with a control plane, and one object in a cluster whose API is at an address.
 func stateOnAWS(t *testing.T, api string) {
@@ -75,8 +35,8 @@ func stateOnAWS(t *testing.T, api string) {
 *"stack import"*) echo imported >&2; exit 98;;`)
 }
 
-// account answers as EC2 about one instance in a state.
-func account(state string) http.HandlerFunc {
+// ec2With answers as EC2 about one instance in a state.
+func ec2With(state string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))
@@ -111,7 +71,7 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		{"", []string{"the machine of the control plane is gone: master (i-1) is gone"}, report.ExitFailed},
 	} {
 		t.Run(tt.state, func(t *testing.T) {
-			pointToAWS(t, account(tt.state))
+			pointToAWS(t, ec2With(tt.state))
 			stateOnAWS(t, "https://api.invalid:6443")
 			code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
 			for _, want := range tt.says {
@@ -133,7 +93,7 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		pointToAWS(t, account("running"))
+		pointToAWS(t, ec2With("running"))
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -145,20 +105,6 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 			t.Errorf("destroy exits %d:\n%s", code, stdout)
 		}
 	})
-}
-
-// A refusal names the own address and whether the firewall admits it, where that can be known.
-func TestTheOwnAddressIsComparedWithTheFirewall(t *testing.T) {
-	living := []machine{{admits: []string{"198.51.100.0/24"}}}
-	for address, want := range map[string]string{
-		"":             "is the address that you come from in access.adminCidrs",
-		"198.51.100.7": "the security group admits, so look at a proxy",
-		"192.0.2.1":    "you come from 192.0.2.1, which is none of what the security group admits: 198.51.100.0/24 (access.adminCidrs)",
-	} {
-		if text := blue(t).lookAt(silent, living, address); !strings.Contains(text, want) {
-			t.Errorf("%q: %s", address, text)
-		}
-	}
 }
 
 // kubeconfigFor is a kubeconfig for an API server at an address, with a certificate of its own that is valid for an hour.

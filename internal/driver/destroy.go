@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"kubeadm-aws/internal/recovery"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 
@@ -12,37 +14,40 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 )
 
+// askAfter is the time between two requests to a Kubernetes API that does not answer.
+var askAfter = 5 * time.Second // tests do not wait
+
 // destroy takes the stack down.
-func destroy(ctx context.Context, s *session) error {
+func destroy(ctx context.Context, s *run) error {
 	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
 }
 
 // takeDown destroys the stack and ends with a receipt. It refuses to begin what protection would stop half way, and it gets
 // past a cluster that is dead. The question is asked with the stack's name and the number of its resources.
-func (s *session) takeDown(ctx context.Context, question string) error {
-	p, err := s.open(ctx)
+func (s *run) takeDown(ctx context.Context, question string) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
-	st, err := s.state(ctx, p)
+	defer w.Close()
+	s.start(w)
+	st, err := w.State(ctx)
 	if err != nil {
 		return err
 	}
 	if err := refuseProtected(s.op, st); err != nil {
 		return err
 	}
-	dead, err := s.findDead(ctx, p, st)
+	dead, err := recovery.FindDead(ctx, w, recovery.DeadArgs{State: st, Without: s.op.without, AskAfter: askAfter})
 	if err != nil {
 		return err
 	}
-	if _, err := s.settle(ctx, p, dead); err != nil {
+	if _, err := recovery.RecoverPending(ctx, w, dead); err != nil {
 		return err
 	}
-	before, err := p.export(ctx)
+	before, err := w.Export(ctx)
 	if err != nil {
-		return s.engine(err, report.NewWatcher(s.log, nil, false))
+		return err
 	}
 	if st, err = state.Parse(before); err != nil {
 		return err
@@ -53,22 +58,22 @@ func (s *session) takeDown(ctx context.Context, question string) error {
 		return err
 	}
 	if dead {
-		if err := s.dropCluster(ctx, p); err != nil {
+		if err := recovery.DropCluster(ctx, w); err != nil {
 			return err
 		}
 	}
-	w := report.NewWatcher(s.log, planned, false)
-	err = w.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := p.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
+	watcher := report.NewWatcher(s.log, planned, false)
+	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		_, err := w.Engine.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
 		return err
 	})
 	if err != nil {
-		return s.engine(err, w)
+		return w.Failure(err, watcher)
 	}
-	if err := s.timeline(before, w, true); err != nil {
+	if err := s.timeline(before, watcher, true); err != nil {
 		return err
 	}
-	return s.receipt(ctx, p, st, w)
+	return s.receipt(ctx, w, st, watcher.Changes["delete"])
 }
 
 // existing counts the resources in the state, by phase.

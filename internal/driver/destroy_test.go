@@ -72,7 +72,7 @@ func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var r receipt
+			var r report.Receipt
 			if err := json.Unmarshal(text, &r); err != nil || r.Removed == 0 || len(r.Left) != 0 || r.Stack != "dev" {
 				t.Errorf("receipt is %s (%v)", text, err)
 			}

@@ -14,15 +14,15 @@ import (
 )
 
 // outputs prints what the stack exports.
-func outputs(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func outputs(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	all, err := p.Outputs(ctx)
+	defer w.Close()
+	all, err := w.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, report.NewWatcher(s.log, nil, false))
+		return err
 	}
 	if s.op.output == "" {
 		s.report(all, s.op.showSecrets)
@@ -51,7 +51,7 @@ func outputs(ctx context.Context, s *session) error {
 }
 
 // report tells the outputs of the stack.
-func (s *session) report(all auto.OutputMap, secrets bool) {
+func (s *run) report(all auto.OutputMap, secrets bool) {
 	shown := map[string]report.Output{}
 	for name, o := range all {
 		shown[name] = report.Output{Secret: o.Secret}

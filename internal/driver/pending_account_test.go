@@ -69,7 +69,7 @@ func TestAnUnknownTypeIsLeftToAPerson(t *testing.T) {
 *"stack export"*) echo '{"deployment":{"resources":[],"pending_operations":[{"type":"creating","resource":{
   "urn":"`+prefix+`aws:eks/cluster:Cluster::c","type":"aws:eks/cluster:Cluster","custom":true,"inputs":{}}}]}}';;`)
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
-	for _, want := range []string{"c (Cluster)", "internal/driver/pending_trace.go", "pulumi refresh --stack dev --clear-pending-creates"} {
+	for _, want := range []string{"c (Cluster)", "internal/recovery/lookup.go", "pulumi refresh --stack dev --clear-pending-creates"} {
 		if code != report.ExitCannotStart || !strings.Contains(stdout, want) {
 			t.Errorf("destroy exits %d and does not say %q:\n%s", code, want, stdout)
 		}

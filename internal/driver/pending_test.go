@@ -147,14 +147,27 @@ func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	}
 }
 
+// twoNodes are settings of a control plane and a worker without add-ons.
+const twoNodes = `kubeadm-aws:owner: platform
+  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
+  kubeadm-aws:addons:
+    metricsServer: {enabled: false}
+    ebsCsi: {enabled: false}
+    certManager: {enabled: false}
+    loadBalancer: {enabled: false}
+    monitoring: {enabled: false}
+    logging: {enabled: false}
+    rabbitmq: {enabled: false}
+    redis: {enabled: false}
+    postgresql: {enabled: false}
+    argocd: {enabled: false}
+    argoRollouts: {enabled: false}`
+
 // A worker was drained and its Node deleted, and then its machine stays after all: its kubelet runs and does not register by
 // itself, so it is restarted.
 func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
 	needCLI(t)
-	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
-  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
-  kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
-		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
+	dir := project(t, "kubeadm-aws:owner: platform", twoNodes)
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
@@ -180,10 +193,7 @@ func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
 // A machine that is replaced is deleted first, and what ran on it runs anew: cut off in the middle of that, nothing is there twice.
 func TestAKilledReplacementConverges(t *testing.T) {
 	needCLI(t)
-	dir := project(t, "kubeadm-aws:owner: platform", `kubeadm-aws:owner: platform
-  kubeadm-aws:nodes: [{name: master, role: control-plane, zone: 0}, {name: worker-1, role: worker, zone: 1}]
-  kubeadm-aws:addons: {`+strings.Join(mapped([]string{"metricsServer", "ebsCsi", "certManager", "loadBalancer", "monitoring", "logging",
-		"rabbitmq", "redis", "postgresql", "argocd", "argoRollouts"}, func(name string) string { return name + ": {enabled: false}" }), ", ")+`}`)
+	dir := project(t, "kubeadm-aws:owner: platform", twoNodes)
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}

@@ -6,35 +6,37 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	check "kubeadm-aws/internal/verify"
+	"kubeadm-aws/internal/workspace"
 )
 
 // tellNotReady says at the end of an up which nodes are not Ready: the plan does not look at them. What cannot be found out
 // is not said, because the up itself has succeeded.
-func (s *session) tellNotReady(ctx context.Context, p *place) {
-	nodes, err := s.notReady(ctx, p)
+func (s *run) tellNotReady(ctx context.Context, w *workspace.Workspace) {
+	nodes, err := s.notReady(ctx, w)
 	if err != nil || len(nodes) == 0 {
 		return
 	}
-	machines, _ := s.machinesOf(ctx, p)
+	machines, _ := s.machinesOf(ctx, w)
 	for _, n := range nodes {
 		name, _, _ := strings.Cut(n, " ")
 		look := fmt.Sprintf("kubectl describe node %s; on the host: journalctl -u kubelet", name)
-		if i := slices.IndexFunc(machines, func(m machine) bool { return m.name == name && m.stopped() }); i >= 0 {
-			look = "its instance is stopped, so start it: " + s.startCommand(machines[i:i+1])
+		if i := slices.IndexFunc(machines, func(m account.Machine) bool { return m.Name == name && m.Stopped() }); i >= 0 {
+			look = "its instance is stopped, so start it: " + account.StartCommand(w, machines[i:i+1])
 		}
-		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: n + "\nLook at: " + look})
+		s.log.Warn(n + "\nLook at: " + look)
 	}
 }
 
 // notReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: ...".
-func (s *session) notReady(ctx context.Context, p *place) ([]string, error) {
+func (s *run) notReady(ctx context.Context, w *workspace.Workspace) ([]string, error) {
 	if s.op.Cloud == report.CloudSandbox {
-		return p.sandbox.Cluster.NotReady(), nil
+		return w.Sandbox.Cluster.NotReady(), nil
 	}
-	api, err := s.api(ctx, p)
+	api, err := s.api(ctx, w)
 	if err != nil || api == nil {
 		return nil, err
 	}
@@ -42,8 +44,8 @@ func (s *session) notReady(ctx context.Context, p *place) ([]string, error) {
 }
 
 // api is a client of the cluster of the stack; nil when there is none.
-func (s *session) api(ctx context.Context, p *place) (*check.API, error) {
-	kubeconfig, err := s.kubeconfig(ctx, p)
+func (s *run) api(ctx context.Context, w *workspace.Workspace) (*check.API, error) {
+	kubeconfig, err := w.Kubeconfig(ctx)
 	if err != nil || kubeconfig == "" {
 		return nil, err
 	}
@@ -51,28 +53,28 @@ func (s *session) api(ctx context.Context, p *place) (*check.API, error) {
 }
 
 // machinesOf asks the account for the machines of the stack.
-func (s *session) machinesOf(ctx context.Context, p *place) ([]machine, error) {
-	outputs, err := p.Outputs(ctx)
+func (s *run) machinesOf(ctx context.Context, w *workspace.Workspace) ([]account.Machine, error) {
+	outputs, err := w.Outputs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.state(ctx, p)
+	st, err := w.State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	machines, _, err := s.machines(ctx, p, st, outputs)
+	machines, _, err := account.Machines(ctx, w, st, outputs)
 	return machines, err
 }
 
 // tellTroubles shows for releases that did not become ready what their pods wait for: Helm does not say it.
-func (s *session) tellTroubles(ctx context.Context, p *place, urns []string) {
-	st, err := s.state(ctx, p)
+func (s *run) tellTroubles(ctx context.Context, w *workspace.Workspace, urns []string) {
+	st, err := w.State(ctx)
 	if err != nil || len(urns) == 0 || s.cli.Stopped() {
 		return
 	}
 	var api *check.API
 	if s.op.Cloud != report.CloudSandbox {
-		if api, err = s.api(ctx, p); err != nil {
+		if api, err = s.api(ctx, w); err != nil {
 			return
 		}
 	}

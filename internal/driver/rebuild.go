@@ -8,7 +8,7 @@ import (
 )
 
 // rebuild takes the stack down and, when that has left nothing, brings it up again. It asks once, before the first.
-func rebuild(ctx context.Context, s *session) error {
+func rebuild(ctx context.Context, s *run) error {
 	if err := s.takeDown(ctx, "Destroy stack %s, all %d resources, and make it anew? Nothing that the cluster holds comes back."); err != nil {
 		return err
 	}

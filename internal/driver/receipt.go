@@ -3,45 +3,33 @@ package driver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
+	"kubeadm-aws/internal/workspace"
 )
 
-// receipt is what a destroy leaves on paper.
-type receipt struct {
-	Stack   string    `json:"stack"`
-	Cloud   string    `json:"cloud"`
-	Cluster string    `json:"cluster"`
-	Ended   time.Time `json:"ended"`
-	// Removed counts what Pulumi deleted.
-	Removed int `json:"removed"`
-	// Swept is what controllers had made and the sweep removed.
-	Swept []string `json:"swept"`
-	// Kept is what stays because the settings say so.
-	Kept []string `json:"kept"`
-	// Left is what should be gone and is not.
-	Left []string `json:"left"`
-}
-
 // receipt proves that nothing is left, or names what is.
-func (s *session) receipt(ctx context.Context, p *place, before state.State, w *report.Watcher) error {
-	r := receipt{
+func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.State, removed int) error {
+	r := report.Receipt{
 		Stack: s.op.Stack, Cloud: s.op.Cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
-		Removed: w.Changes["delete"], Swept: []string{}, Kept: []string{}, Left: []string{},
+		Removed: removed, Swept: []string{}, Kept: []string{}, Left: []string{},
 	}
 	var err error
-	if p.sandbox != nil {
-		s.listSandbox(p, before, &r)
+	if w.Sandbox != nil {
+		s.listSandbox(w, before, &r)
 	} else {
-		err = s.listAccount(ctx, p, before, &r)
+		err = listAccount(ctx, w, before, &r)
 	}
-	file, writeErr := s.writeReceipt(p, r)
+	file, writeErr := s.writeReceipt(w, r)
 	if writeErr != nil {
 		return report.Fail(report.ExitFailed, "", "%w", writeErr)
 	}
@@ -50,28 +38,59 @@ func (s *session) receipt(ctx context.Context, p *place, before state.State, w *
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return report.Fail(report.ExitLeftovers, s.whatNextWithLeftovers(p, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, s.whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
 	}
 	return nil
 }
 
-func (s *session) whatNextWithLeftovers(p *place, before state.State) string {
-	if p.sandbox != nil {
-		return "On AWS this would cost money for ever: the order of the destroy is wrong. To start the rehearsal anew: rm -r " + relative(p.dir)
+// listAccount looks into the AWS account after a destroy: once more at everything with the cluster's tags, with the same
+// program that swept it. before is the state that there was.
+func listAccount(ctx context.Context, w *workspace.Workspace, before state.State, r *report.Receipt) error {
+	for _, resource := range before.Resources {
+		if resource.RetainOnDelete && resource.Custom {
+			r.Kept = append(r.Kept, state.Readable(resource.URN)+" "+resource.ID)
+		}
 	}
-	command, _ := sweepOf(before)
-	return "Look at each in the console. What carries the cluster's tags: " + s.sweepByHand(command.flag("vpc")) + ", then the same without --dry-run."
+	command, there := account.SweepIn(before)
+	if !there {
+		return nil // it stands before every instance, so nothing ever ran that could leave something
+	}
+	// The sweep that ran between the instances and the VPC left its own receipt where Pulumi ran it. One of another VPC is of
+	// an earlier stack.
+	earlier, err := account.ReadReceipt(filepath.Join(w.Dir, command.Flag("receipt")))
+	switch {
+	case err == nil && earlier.VPC == command.Flag("vpc"):
+		r.Swept = earlier.Removed
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return report.Fail(report.ExitFailed, "", "%w", err)
+	}
+	found, err := account.Sweep(ctx, w, command, true)
+	if err != nil {
+		return report.Fail(report.ExitFailed, "Look by hand: "+account.SweepByHand(w, command.Flag("vpc")),
+			"everything in the state is destroyed, but the last look into the account failed: %w", err)
+	}
+	r.Kept = append(r.Kept, found.Kept...)
+	r.Left = slices.Concat(r.Left, found.Left, found.Foreign, found.Instances)
+	return nil
+}
+
+func (s *run) whatNextWithLeftovers(w *workspace.Workspace, before state.State) string {
+	if w.Sandbox != nil {
+		return "On AWS this would cost money for ever: the order of the destroy is wrong. To start the rehearsal anew: rm -r " + workspace.Relative(w.Dir)
+	}
+	command, _ := account.SweepIn(before)
+	return "Look at each in the console. What carries the cluster's tags: " + account.SweepByHand(w, command.Flag("vpc")) + ", then the same without --dry-run."
 }
 
 // listSandbox asks the account of a rehearsal. When it is empty, the rehearsal goes too.
-func (s *session) listSandbox(p *place, before state.State, r *receipt) {
+func (s *run) listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) {
 	retained := map[string]bool{}
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.ID != "" {
 			retained[resource.ID] = true
 		}
 	}
-	left := p.sandbox.Leftovers()
+	left := w.Sandbox.Leftovers()
 	for _, line := range left {
 		words := strings.Fields(line)
 		byID := len(words) > 1 && retained[words[1]]
@@ -82,14 +101,14 @@ func (s *session) listSandbox(p *place, before state.State, r *receipt) {
 			r.Left = append(r.Left, line)
 		}
 	}
-	p.spent = len(left) == 0
+	w.Empty = len(left) == 0
 }
 
 // writeReceipt writes the receipt of a real account to a file and returns its name. A rehearsal's goes with it.
-func (s *session) writeReceipt(p *place, r receipt) (string, error) {
+func (s *run) writeReceipt(w *workspace.Workspace, r report.Receipt) (string, error) {
 	file := s.op.receipt
 	if file == "" {
-		if p.sandbox != nil {
+		if w.Sandbox != nil {
 			return "", nil
 		}
 		file = filepath.Join(s.op.dir, "receipt-"+s.op.Stack+"-destroy.json")
@@ -101,5 +120,5 @@ func (s *session) writeReceipt(p *place, r receipt) (string, error) {
 	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
 		return "", fmt.Errorf("write the receipt: %w", err)
 	}
-	return relative(file), nil
+	return workspace.Relative(file), nil
 }

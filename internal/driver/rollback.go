@@ -13,25 +13,26 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/workspace"
 )
 
 // rollback brings the stack to what an earlier commit says: its settings and its program, carried out by its own driver in
 // a worktree of its own, so that the checkout stays as it is. It is an `up` like any other; data in the cluster stays as it is.
-func rollback(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func rollback(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	s.start(p)
-	exported, err := p.Outputs(ctx)
+	s.start(w)
+	exported, err := w.Outputs(ctx)
 	var states string
 	if err == nil && s.op.to == "" {
-		states, err = earlierStates(ctx, p)
+		states, err = earlierStates(ctx, w)
 	}
-	s.close(p) // the earlier driver opens the same stack
+	w.Close() // the earlier driver opens the same stack
 	switch {
 	case err != nil:
-		return s.engine(err, report.NewWatcher(s.log, nil, false))
+		return err
 	case s.op.to == "":
 		return report.Fail(report.ExitUsage, states, "--to is missing: a commit, a tag or a branch")
 	case len(exported) == 0:
@@ -47,9 +48,9 @@ func rollback(ctx context.Context, s *session) error {
 	if err := s.refuseRollback(to, cluster, version); err != nil {
 		return err
 	}
-	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "info", Message: "to commit " + to.title + "; building its driver."})
+	s.log.Info("to commit " + to.title + "; building its driver.")
 	driver := filepath.Join(to.root, ".bin", "driver")
-	if err := s.build(ctx, to.dir, "./"+to.driver(), driver); err != nil {
+	if err := workspace.GoBuild(ctx, to.dir, "./"+to.driver(), driver); err != nil {
 		return report.Fail(report.ExitCannotStart, "", "commit %s: %w", s.op.to, err)
 	}
 	if s.asks() {
@@ -63,8 +64,8 @@ func rollback(ctx context.Context, s *session) error {
 	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
 		return err
 	}
-	s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "Stack " + s.op.Stack + " is what commit " + to.title + " says. " +
-		"Revert the later commits as well (git revert), or the next up brings back what they say."})
+	s.log.Warn("Stack " + s.op.Stack + " is what commit " + to.title + " says. " +
+		"Revert the later commits as well (git revert), or the next up brings back what they say.")
 	return nil
 }
 
@@ -76,7 +77,7 @@ type checkedOut struct {
 }
 
 // checkout makes a worktree of the commit that --to names.
-func (s *session) checkout(ctx context.Context) (checkedOut, error) {
+func (s *run) checkout(ctx context.Context) (checkedOut, error) {
 	commit, err := s.git(ctx, "rev-parse", "--verify", "--quiet", s.op.to+"^{commit}")
 	if err != nil {
 		return checkedOut{}, report.Fail(report.ExitUsage, "git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
@@ -127,7 +128,7 @@ func (c checkedOut) driver() string {
 
 // refuseRollback says what an `up` cannot bring back. cluster and version are those that run; version is empty when the
 // stack was brought up by a program that did not say.
-func (s *session) refuseRollback(to checkedOut, cluster, version string) error {
+func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
 	if to.driver() == "" {
 		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
 	}
@@ -154,16 +155,16 @@ func (s *session) refuseRollback(to checkedOut, cluster, version string) error {
 }
 
 // earlier runs a command of the driver of that commit.
-func (s *session) earlier(to checkedOut, driver string, command ...string) error {
+func (s *run) earlier(to checkedOut, driver string, command ...string) error {
 	args := append(command, "--stack", s.op.Stack, "--cloud", s.op.Cloud, "--dir", to.dir)
 	if s.op.json {
 		args = append(args, "--json")
 	}
 	cmd := exec.Command(driver, args...)
 	cmd.Dir = to.dir
-	cmd.Env = append(os.Environ(), "PULUMI="+s.cli.path)
+	cmd.Env = append(os.Environ(), "PULUMI="+s.cli.Path())
 	cmd.Stdout, cmd.Stderr = s.out, os.Stderr
-	err := s.cli.run(cmd)
+	err := s.cli.RunProcess(cmd)
 	var exit *exec.ExitError
 	switch {
 	case s.cli.Stopped():
@@ -175,8 +176,8 @@ func (s *session) earlier(to checkedOut, driver string, command ...string) error
 }
 
 // earlierStates lists the last commits with which an update of the stack has succeeded, newest first.
-func earlierStates(ctx context.Context, p *place) (string, error) {
-	text, err := p.pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", "1")
+func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) {
+	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", "1")
 	if err != nil {
 		return "", err
 	}
@@ -210,7 +211,7 @@ func earlierStates(ctx context.Context, p *place) (string, error) {
 }
 
 // git runs git in the project.
-func (s *session) git(ctx context.Context, args ...string) (string, error) {
+func (s *run) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", s.op.dir}, args...)...)
 	output, err := cmd.Output()
 	if err != nil {

@@ -6,28 +6,29 @@ import (
 	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 )
 
 // sweep removes, by tag, what controllers of the cluster left in the account: the step that destroy makes between the
 // instances and the network, by itself. It lists first and asks before it removes.
-func sweep(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func sweep(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
-	st, err := s.state(ctx, p)
+	defer w.Close()
+	s.start(w)
+	st, err := w.State(ctx)
 	if err != nil {
 		return err
 	}
-	command, there := sweepOf(st)
+	command, there := account.SweepIn(st)
 	if !there {
-		return report.Fail(report.ExitCannotStart, "Left by an earlier stack, with the id of its VPC: "+s.sweepByHand("ID"),
+		return report.Fail(report.ExitCannotStart, "Left by an earlier stack, with the id of its VPC: "+account.SweepByHand(w, "ID"),
 			"the state of stack %s holds no network that could be swept", s.op.Stack)
 	}
-	found, err := s.runSweep(ctx, p, command, true)
+	found, err := account.Sweep(ctx, w, command, true)
 	if err != nil {
 		return report.Fail(report.ExitFailed, "", "the account could not be listed: %w", err)
 	}
@@ -42,7 +43,7 @@ func sweep(ctx context.Context, s *session) error {
 	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), report.Plural(len(found.Left), "thing", "things"))); err != nil {
 		return err
 	}
-	after, err := s.runSweep(ctx, p, command, false)
+	after, err := account.Sweep(ctx, w, command, false)
 	if s.cli.Stopped() {
 		return report.Fail(report.ExitInterrupted, "Run it again: it lists anew.", "the sweep was interrupted")
 	}

@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
+	"kubeadm-aws/internal/workspace"
 )
 
 // found returns the event of a sweep with a status.
@@ -96,15 +98,22 @@ func pointToAWS(t *testing.T, handler http.HandlerFunc) {
 	}
 }
 
-// blue is a session about a stack on AWS, in this repository.
-func blue(t *testing.T) *session {
+// blue is a run about a stack on AWS, in this repository.
+func blue(t *testing.T) *run {
 	t.Helper()
 	dir, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := newTestLog(&recorder{})
-	return &session{op: operation{Subject: report.Subject{Stack: "dev", Cloud: report.CloudAWS}, dir: dir}, log: l, cli: &pulumiCLI{}, cfg: &config.Config{Region: "eu-west-1"}}
+	return &run{op: operation{Subject: report.Subject{Stack: "dev", Cloud: report.CloudAWS}, dir: dir}, log: l, cli: &workspace.CLI{}, cfg: &config.Config{Region: "eu-west-1"}}
+}
+
+// blueWorkspace is the workspace of that run, which Pulumi runs in dir.
+func blueWorkspace(t *testing.T, dir string) *workspace.Workspace {
+	t.Helper()
+	s := blue(t)
+	return &workspace.Workspace{Options: workspace.Options{Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log}, Dir: dir}
 }
 
 const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
@@ -121,10 +130,10 @@ func blueState() state.State {
 // The last look after a destroy runs the real sweep with what the program gave it.
 func TestTheAccountIsListedWithTheSweepOfTheState(t *testing.T) {
 	pointToAWS(t, fakeAWS)
-	s, dir := blue(t), t.TempDir()
+	dir := t.TempDir()
 	write(t, filepath.Join(dir, "receipt-dev.json"), `{"vpc":"vpc-1","removed":[{"kind":"load balancer","id":"lb-1","name":"web"}],"kept":[],"left":[]}`)
-	var r receipt
-	if err := s.listAccount(t.Context(), &place{dir: dir}, blueState(), &r); err != nil {
+	var r report.Receipt
+	if err := listAccount(t.Context(), blueWorkspace(t, dir), blueState(), &r); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(r.Swept, []string{"load balancer lb-1 web"}) {
@@ -138,7 +147,7 @@ func TestTheAccountIsListedWithTheSweepOfTheState(t *testing.T) {
 // Whatever the program has registered reaches the sweep, such as the public zone: it refuses what it does not know.
 func TestTheSweepGetsEveryFlag(t *testing.T) {
 	pointToAWS(t, fakeAWS)
-	_, err := blue(t).runSweep(t.Context(), &place{}, sweepCommand{text: sweepText + " --colour red"}, true)
+	_, err := account.Sweep(t.Context(), blueWorkspace(t, t.TempDir()), account.SweepCommand{Text: sweepText + " --colour red"}, true)
 	if err == nil || !strings.Contains(err.Error(), "-colour") {
 		t.Errorf("got %v, want the sweep to refuse --colour", err)
 	}
@@ -167,16 +176,17 @@ func TestTheDriverActsAsTheRole(t *testing.T) {
 		}
 		fakeAWS(w, r)
 	})
-	s := blue(t)
-	s.cfg.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci", ExternalID: "abc", Duration: "2h"}
-	vpc := wanted{URN: "a", Type: "aws:ec2/vpc:Vpc", Tags: map[string]string{"a": "b"}}
+	w := blueWorkspace(t, t.TempDir())
+	w.Config.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci", ExternalID: "abc", Duration: "2h"}
+	vpc := account.Lookup{URN: "a", Type: "aws:ec2/vpc:Vpc", Tags: map[string]string{"a": "b"}}
+	instance := state.State{Resources: []state.Resource{{URN: prefix + "aws:ec2/instance:Instance::i", Type: account.InstanceType, ID: "i-1"}}}
 	for what, ask := range map[string]func() error{
 		"sweep": func() error {
-			_, err := s.runSweep(t.Context(), &place{}, sweepCommand{text: sweepText}, true)
+			_, err := account.Sweep(t.Context(), w, account.SweepCommand{Text: sweepText}, true)
 			return err
 		},
-		"find":   func() error { _, err := s.askAccount(t.Context(), &place{}, []wanted{vpc}); return err },
-		"states": func() error { _, err := s.askSweep(t.Context(), "--states", []byte(`["i-1"]`)); return err },
+		"find":   func() error { _, err := account.Find(t.Context(), w, []account.Lookup{vpc}); return err },
+		"states": func() error { _, _, err := account.Machines(t.Context(), w, instance, nil); return err },
 	} {
 		assumed.Store(0)
 		if err := ask(); err != nil || assumed.Load() == 0 || others.Load() != 0 {
@@ -188,11 +198,11 @@ func TestTheDriverActsAsTheRole(t *testing.T) {
 // With volumes deleted, the same volume is left, and an earlier receipt is of another stack.
 func TestWhatTheLastLookFindsIsLeft(t *testing.T) {
 	pointToAWS(t, fakeAWS)
-	s, dir, st := blue(t), t.TempDir(), blueState()
+	dir, st := t.TempDir(), blueState()
 	st.Resources[1].Inputs["delete"] = strings.Replace(sweepText, "keep", "delete", 1)
 	write(t, filepath.Join(dir, "receipt-dev.json"), `{"vpc":"vpc-0","removed":[{"kind":"volume","id":"vol-0"}]}`)
-	var r receipt
-	if err := s.listAccount(t.Context(), &place{dir: dir}, st, &r); err != nil {
+	var r report.Receipt
+	if err := listAccount(t.Context(), blueWorkspace(t, dir), st, &r); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Swept) != 0 || len(r.Left) != 1 || !strings.HasPrefix(r.Left[0], "volume vol-1 (8 GiB") {
@@ -205,15 +215,15 @@ func TestALastLookThatFailsIsNoSuccess(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, `<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>you may not</Message></Error></Errors></Response>`)
 	})
-	err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, blueState(), &receipt{})
+	err := listAccount(t.Context(), blueWorkspace(t, t.TempDir()), blueState(), &report.Receipt{})
 	if report.CodeOf(err) != report.ExitFailed || !strings.Contains(err.Error(), "UnauthorizedOperation") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAStackThatNeverHadInstancesIsNotListed(t *testing.T) {
-	var r receipt
-	if err := blue(t).listAccount(t.Context(), &place{dir: t.TempDir()}, state.State{}, &r); err != nil || len(r.Left) != 0 {
+	var r report.Receipt
+	if err := listAccount(t.Context(), blueWorkspace(t, t.TempDir()), state.State{}, &r); err != nil || len(r.Left) != 0 {
 		t.Errorf("got %v, left %q", err, r.Left)
 	}
 }

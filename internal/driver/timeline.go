@@ -9,7 +9,7 @@ import (
 
 // timeline reports where the time of a run went, or, in the simulated sandbox, where nothing takes the time it does on
 // AWS, what AWS would take. deployment is the state after an up, or before a destroy.
-func (s *session) timeline(deployment []byte, w *report.Watcher, down bool) error {
+func (s *run) timeline(deployment []byte, watcher *report.Watcher, down bool) error {
 	if s.op.Cloud == report.CloudSandbox {
 		predicted, err := timeline.Predict(deployment)
 		if err != nil {
@@ -25,8 +25,8 @@ func (s *session) timeline(deployment []byte, w *report.Watcher, down bool) erro
 		return nil
 	}
 	spans := map[string]timeline.Span{}
-	for urn, at := range w.Spans {
-		spans[urn] = timeline.Span{Start: at.Start.Sub(w.Begun), End: at.End.Sub(w.Begun)}
+	for urn, at := range watcher.Spans {
+		spans[urn] = timeline.Span{Start: at.Start.Sub(watcher.Begun), End: at.End.Sub(watcher.Begun)}
 	}
 	measured, err := timeline.Measure(deployment, spans, down)
 	if err != nil {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
+	"kubeadm-aws/internal/recovery"
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/workspace"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -15,24 +16,24 @@ import (
 )
 
 // up plans, shows the plan, and carries it out.
-func up(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func up(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
-	st, err := s.settle(ctx, p, false)
+	defer w.Close()
+	s.start(w)
+	st, err := recovery.RecoverPending(ctx, w, false)
 	if err != nil {
 		return err
 	}
-	if err := s.finishUnfinished(ctx, p, st); err != nil {
+	if err := recovery.RemoveIncomplete(ctx, w, st); err != nil {
 		return err
 	}
-	if err := s.findLost(ctx, p); err != nil {
+	if err := recovery.FindLost(ctx, w); err != nil {
 		return err
 	}
-	plan, err := s.plan(ctx, p)
+	plan, err := s.plan(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -41,54 +42,54 @@ func up(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	if err := s.takeOver(ctx, p, plan.Installs); err != nil {
+	if err := recovery.TakeOverReleases(ctx, w, plan.Installs); err != nil {
 		return err
 	}
-	w := report.NewWatcher(s.log, plan.Done, false)
+	watcher := report.NewWatcher(s.log, plan.Done, false)
 	var exported auto.OutputMap
-	err = w.Follow(func(stream chan<- events.EngineEvent) error {
-		result, err := p.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
 		exported = result.Outputs
 		return err
 	})
 	if err != nil {
-		s.tellTroubles(ctx, p, w.Unready)
-		return s.engine(err, w)
+		s.tellTroubles(ctx, w, watcher.Unready)
+		return w.Failure(err, watcher)
 	}
-	if err := s.upTimeline(ctx, p, w); err != nil {
+	if err := s.upTimeline(ctx, w, watcher); err != nil {
 		return err
 	}
 	s.report(exported, false)
-	s.tellNotReady(ctx, p)
+	s.tellNotReady(ctx, w)
 	return nil
 }
 
-func (s *session) upTimeline(ctx context.Context, p *place, w *report.Watcher) error {
-	if len(w.Spans) == 0 {
+func (s *run) upTimeline(ctx context.Context, w *workspace.Workspace, watcher *report.Watcher) error {
+	if len(watcher.Spans) == 0 {
 		return nil
 	}
-	deployment, err := p.export(ctx)
+	deployment, err := w.Export(ctx)
 	if err != nil {
 		return err
 	}
-	return s.timeline(deployment, w, false)
+	return s.timeline(deployment, watcher, false)
 }
 
 // preview plans and shows the plan.
-func preview(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func preview(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
-	if err := s.tellCut(ctx, p); err != nil {
+	defer w.Close()
+	s.start(w)
+	if err := recovery.WarnPending(ctx, w); err != nil {
 		return err
 	}
-	if _, err := s.findStopped(ctx, p); err != nil {
+	if _, err := recovery.FindStopped(ctx, w); err != nil {
 		return err
 	}
-	plan, err := s.plan(ctx, p)
+	plan, err := s.plan(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -99,51 +100,43 @@ func preview(ctx context.Context, s *session) error {
 }
 
 // refresh takes over into the state what differs from it in the account.
-func refresh(ctx context.Context, s *session) error {
-	p, err := s.open(ctx)
+func refresh(ctx context.Context, s *run) error {
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
+	defer w.Close()
+	s.start(w)
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
 		return err
 	}
-	if _, err := s.settle(ctx, p, false); err != nil {
+	if _, err := recovery.RecoverPending(ctx, w, false); err != nil {
 		return err
 	}
-	silent, err := s.findStopped(ctx, p)
+	silent, err := recovery.FindStopped(ctx, w)
 	if err != nil {
 		return err
 	}
-	return s.refreshAll(ctx, p, silent)
+	return recovery.RefreshAll(ctx, w, silent)
 }
 
 // plan previews, reports the plan and refuses one that cannot end well.
-func (s *session) plan(ctx context.Context, p *place) (*report.Watcher, error) {
-	w := report.NewWatcher(s.log, nil, true)
-	err := w.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := p.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
+func (s *run) plan(ctx context.Context, w *workspace.Workspace) (*report.Watcher, error) {
+	watcher := report.NewWatcher(s.log, nil, true)
+	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
 		return err
 	})
 	if err != nil {
-		return nil, s.engine(err, w)
+		return nil, w.Failure(err, watcher)
 	}
-	s.log.Emit(w.PlanEvent())
-	s.tellFolded(w)
-	return w, s.refuseLostControlPlane(ctx, p, w.Plan)
-}
-
-// engine turns an engine's error into a failure.
-func (s *session) engine(err error, w *report.Watcher) error {
-	killed, _ := s.cli.Killed()
-	return report.EngineFailure(err, s.op.Subject, report.Outcome{
-		Said: w.Said, Begun: !w.Preview && len(w.Spans) > 0, Region: s.cfg.Region, Interrupted: s.cli.Stopped(), Killed: killed,
-	})
+	s.log.Emit(watcher.PlanEvent())
+	s.tellFolded(watcher)
+	return watcher, recovery.RefuseLostControlPlane(ctx, w, watcher.Plan)
 }
 
 // confirm asks before a change to a real account.
-func (s *session) confirm(question string) error {
+func (s *run) confirm(question string) error {
 	if !s.asks() {
 		return nil
 	}
@@ -159,42 +152,21 @@ func (s *session) confirm(question string) error {
 }
 
 // asks says whether changes have to be confirmed.
-func (s *session) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
-
-// close ends what runs beside the stack.
-func (s *session) close(p *place) {
-	if _, locked := s.cli.Killed(); locked && p.sandbox == nil {
-		s.unlock(p)
-	}
-	if err := p.Close(); err != nil {
-		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "closing: " + err.Error()})
-	}
-}
-
-// unlock removes the lock of a CLI that this run has killed.
-func (s *session) unlock(p *place) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	s.cli.resume()
-	if err := p.Cancel(ctx); err != nil {
-		s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
-			"go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s", report.Shortened(err), s.op.Stack, s.op.Cloud)})
-	}
-}
+func (s *run) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
 
 // tellFolded says once what the engine says of each resource, and names renewed certificates as such.
-func (s *session) tellFolded(w *report.Watcher) {
+func (s *run) tellFolded(watcher *report.Watcher) {
 	renewed := 0
-	for _, c := range w.Plan {
+	for _, c := range watcher.Plan {
 		if c.Op == "replace" && strings.Contains(c.URN, "tls:index/locallySignedCert:LocallySignedCert::") {
 			renewed++
 		}
 	}
 	if renewed > 0 {
-		s.info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
+		s.log.Info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
 	}
-	if w.NotKnown > 0 {
-		s.info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
-			w.NotKnown, report.Plural(w.NotKnown, "resource", "resources")))
+	if watcher.NotKnown > 0 {
+		s.log.Info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
+			watcher.NotKnown, report.Plural(watcher.NotKnown, "resource", "resources")))
 	}
 }

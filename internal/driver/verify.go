@@ -8,19 +8,19 @@ import (
 )
 
 // verify checks the live cluster of a stack through the kubeconfig among its outputs.
-func verify(ctx context.Context, s *session) error {
+func verify(ctx context.Context, s *run) error {
 	if s.op.Cloud == report.CloudSandbox {
 		return report.Fail(report.ExitUsage, "Use --cloud hosts or --cloud aws.", "the cluster of the simulated sandbox is a model and has no API to ask")
 	}
-	p, err := s.open(ctx)
+	w, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close(p)
-	s.start(p)
-	exported, err := p.Outputs(ctx)
+	defer w.Close()
+	s.start(w)
+	exported, err := w.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, report.NewWatcher(s.log, nil, false))
+		return err
 	}
 	kubeconfig, _ := exported["kubeconfig"].Value.(string)
 	if kubeconfig == "" {
@@ -30,7 +30,7 @@ func verify(ctx context.Context, s *session) error {
 	if err != nil {
 		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
-	ctx, stop := s.cli.until(ctx)
+	ctx, stop := s.cli.Until(ctx)
 	defer stop()
 	results, err := check.Run(ctx, api, check.Options{
 		Config: s.cfg,

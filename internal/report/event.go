@@ -148,3 +148,13 @@ func (l *Log) Emit(e Event) {
 	e.Time = l.Now()
 	l.To.Report(e)
 }
+
+// Info tells a person something.
+func (l *Log) Info(message string) {
+	l.Emit(Event{Kind: KindLog, Severity: "info", Message: message})
+}
+
+// Warn warns a person of something.
+func (l *Log) Warn(message string) {
+	l.Emit(Event{Kind: KindLog, Severity: "warning", Message: message})
+}

@@ -1,4 +1,4 @@
-package driver
+package workspace
 
 import (
 	"encoding/json"
@@ -32,15 +32,15 @@ func stateCopyIn(backend, dir, stack string) stateCopy {
 
 func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
 
-// keepState refuses a disk that is full, brings back a state that was cut off, and keeps a copy when the place is closed.
-func (p *place) keepState(c stateCopy, l *report.Log) error {
+// keepState refuses a disk that is full, brings back a state that was cut off, and keeps a copy when the workspace is closed.
+func (w *Workspace) keepState(c stateCopy) error {
 	if err := refuseFullDisk(c.dir); err != nil {
 		return err
 	}
-	if err := c.restore(l); err != nil {
+	if err := c.restore(w.Log); err != nil {
 		return err
 	}
-	p.closers = append(p.closers, c.save)
+	w.closers = append(w.closers, c.save)
 	return nil
 }
 
@@ -78,14 +78,14 @@ func (c stateCopy) restore(l *report.Log) error {
 			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", c.file)
 	}
 	if err != nil {
-		return report.Fail(report.ExitCannotStart, "To begin the rehearsal again from nothing: rm -r "+relative(c.dir),
-			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", relative(c.file))
+		return report.Fail(report.ExitCannotStart, "To begin the rehearsal again from nothing: rm -r "+Relative(c.dir),
+			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", Relative(c.file))
 	}
 	if err := os.WriteFile(c.file, good, 0o600); err != nil {
-		return report.Fail(report.ExitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+relative(c.dir), "bring back the state: %w", err)
+		return report.Fail(report.ExitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+Relative(c.dir), "bring back the state: %w", err)
 	}
-	l.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: "The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
-		"If the run now fails on what exists already: rm -r " + relative(c.dir)})
+	l.Warn("The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
+		"If the run now fails on what exists already: rm -r " + Relative(c.dir))
 	return nil
 }
 
@@ -95,11 +95,11 @@ func refuseFullDisk(dir string) error {
 	if err != nil || free >= leastSpace {
 		return nil // a file system that does not tell is not refused
 	}
-	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", relative(dir)),
-		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", relative(dir), free>>20, leastSpace>>20)
+	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", Relative(dir)),
+		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", Relative(dir), free>>20, leastSpace>>20)
 }
 
 // noWriting is the advice for a place that cannot be written to.
 func noWriting(dir string) string {
-	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a checkout elsewhere: --dir DIRECTORY.", relative(dir))
+	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a checkout elsewhere: --dir DIRECTORY.", Relative(dir))
 }

@@ -1,4 +1,4 @@
-package driver
+package workspace
 
 import (
 	"bytes"
@@ -24,18 +24,18 @@ import (
 // errStopped is returned instead of starting another CLI command after an interrupt.
 var errStopped = errors.New("interrupted")
 
-// pulumiCLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
+// CLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
 // ends and leaves it in the terminal's process group, where one Ctrl-C arrives twice: both lose state. Here the CLI has
 // a process group of its own and gets exactly the interrupts that are handed on.
-type pulumiCLI struct {
+type CLI struct {
 	path    string
 	version semver.Version
-	// keep says which variables of the environment the CLI may see.
-	keep func(name string) bool
-	// mortal makes CLI processes end with the driver; nil lets them finish what is in flight.
-	mortal *hostage
-	// held is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
-	held *os.File
+	// passes says which variables of the environment the CLI may see.
+	passes func(name string) bool
+	// connections makes CLI processes end with the driver; nil lets them finish what is in flight.
+	connections *connKeeper
+	// inherited is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
+	inherited *os.File
 
 	mu      sync.Mutex
 	running *os.Process
@@ -49,8 +49,8 @@ type pulumiCLI struct {
 	cancel context.CancelFunc
 }
 
-// findCLI takes the CLI named by $PULUMI, the one on PATH, or the one that `make` built into dir/.bin.
-func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
+// FindCLI takes the CLI named by $PULUMI, the one on PATH, or the one that `make` built into dir/.bin.
+func FindCLI(ctx context.Context, dir string) (*CLI, error) {
 	path := os.Getenv("PULUMI")
 	if path == "" {
 		path = filepath.Join(dir, ".bin", "v"+sdk.Version.String(), "pulumi")
@@ -73,14 +73,14 @@ func findCLI(ctx context.Context, dir string) (*pulumiCLI, error) {
 		return nil, report.Fail(report.ExitCannotStart, "Run tools/pulumi.sh: it finds or builds a CLI that is new enough.",
 			"%s is version %s, and v%s is needed", path, strings.TrimSpace(string(out)), sdk.Version)
 	}
-	return &pulumiCLI{path: path, version: version, keep: func(string) bool { return true }}, nil
+	return &CLI{path: path, version: version, passes: func(string) bool { return true }}, nil
 }
 
 // Version implements auto.PulumiCommand.
-func (c *pulumiCLI) Version() semver.Version { return c.version }
+func (c *CLI) Version() semver.Version { return c.version }
 
 // Run implements auto.PulumiCommand. The context is not tied to the process: interrupting it is Interrupt's business.
-func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, moreErr []io.Writer,
+func (c *CLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, moreErr []io.Writer,
 	env []string, args ...string,
 ) (string, string, int, error) {
 	cmd := exec.Command(c.path, append([]string{"--non-interactive"}, args...)...)
@@ -90,24 +90,24 @@ func (c *pulumiCLI) Run(_ context.Context, workdir string, stdin io.Reader, more
 	cmd.Stdin = stdin
 	cmd.Stdout = io.MultiWriter(append(moreOut, &stdout)...)
 	cmd.Stderr = io.MultiWriter(append(moreErr, &stderr)...)
-	if c.held != nil {
-		cmd.ExtraFiles = []*os.File{c.held}
+	if c.inherited != nil {
+		cmd.ExtraFiles = []*os.File{c.inherited}
 	}
-	err := c.run(cmd)
+	err := c.RunProcess(cmd)
 	if cmd.ProcessState == nil { // it did not start
 		return "", err.Error(), -2, err
 	}
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
 }
 
-// run runs a process that gets exactly the interrupts that are handed on.
-func (c *pulumiCLI) run(cmd *exec.Cmd) error {
+// RunProcess runs a process that gets exactly the interrupts that are handed on.
+func (c *CLI) RunProcess(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if c.mortal != nil {
+	if c.connections != nil {
 		// Linux ties the life of the process to the thread that starts it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		release, err := c.mortal.dieWithDriver(cmd)
+		release, err := c.connections.dieWithDriver(cmd)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (c *pulumiCLI) run(cmd *exec.Cmd) error {
 	return err
 }
 
-func (c *pulumiCLI) start(cmd *exec.Cmd) error {
+func (c *CLI) start(cmd *exec.Cmd) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
@@ -140,7 +140,7 @@ func (c *pulumiCLI) start(cmd *exec.Cmd) error {
 // Interrupt hands the first interrupt to the process that runs, which finishes what is in flight. The second kills it: the
 // state then notes what had begun, and the next run finds out what became of it. A second interrupt to the CLI would make
 // it note as failed what may well have happened. No further command is started.
-func (c *pulumiCLI) Interrupt() {
+func (c *CLI) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	again := c.stopped
@@ -161,21 +161,21 @@ func (c *pulumiCLI) Interrupt() {
 }
 
 // Killed reports whether a second interrupt has ended the run, and whether the lock of the stack was left behind.
-func (c *pulumiCLI) Killed() (killed, locked bool) {
+func (c *CLI) Killed() (killed, locked bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.killed, c.locked
 }
 
 // resume lets commands start again after an interrupt.
-func (c *pulumiCLI) resume() {
+func (c *CLI) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = false
 }
 
-// until returns a context that ends with the first interrupt, for work that is not a CLI process.
-func (c *pulumiCLI) until(ctx context.Context) (context.Context, context.CancelFunc) {
+// Until returns a context that ends with the first interrupt, for work that is not a CLI process.
+func (c *CLI) Until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,19 +184,32 @@ func (c *pulumiCLI) until(ctx context.Context) (context.Context, context.CancelF
 }
 
 // Stopped reports whether Interrupt was called.
-func (c *pulumiCLI) Stopped() bool {
+func (c *CLI) Stopped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stopped
 }
 
-func (c *pulumiCLI) environment() []string {
+func (c *CLI) environment() []string {
 	env := []string{"PULUMI_AUTOMATION_API=true", "PULUMI_SKIP_UPDATE_CHECK=true"}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if name != "PULUMI" && c.keep(name) {
+		if name != "PULUMI" && c.passes(name) {
 			env = append(env, entry)
 		}
 	}
 	return env
+}
+
+// Path is the file of the CLI.
+func (c *CLI) Path() string { return c.path }
+
+// GoBuild compiles a command of a project. `go run` would keep interrupts and exit codes to itself.
+func GoBuild(ctx context.Context, dir, pkg, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, pkg)
+	cmd.Dir = dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", pkg, err, strings.TrimSpace(string(output)))
+	}
+	return nil
 }

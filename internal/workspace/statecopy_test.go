@@ -1,12 +1,14 @@
-package driver
+package workspace
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kubeadm-aws/internal/report"
 )
@@ -16,7 +18,7 @@ import (
 func TestAStateThatWasCutOffComesBack(t *testing.T) {
 	dir := t.TempDir()
 	c := stateCopy{file: filepath.Join(dir, "dev.json"), dir: dir}
-	l := newTestLog(&recorder{})
+	l := &report.Log{To: report.JSON{Out: io.Discard}, Now: time.Now}
 	write(t, c.file, `{"version":3}`)
 	if err := c.save(); err != nil {
 		t.Fatal(err)
@@ -73,28 +75,9 @@ func TestAFullDiskIsRefused(t *testing.T) {
 	}
 }
 
-// Odd characters in the path of the checkout are part of a URL, the address of the state.
-func TestOddCharactersInThePathOfTheCheckout(t *testing.T) {
-	needCLI(t)
-	for _, name := range []string{"a#b", "a?b", "a%b", "a%20b", "a b+c"} {
-		dir := filepath.Join(t.TempDir(), name)
-		copyTree(t, project(t), dir)
-		if code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir); code != report.ExitOK {
-			t.Errorf("%s: outputs exits %d:\n%s", name, code, stdout)
-		}
-		if _, err := os.Stat(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi")); err != nil {
-			t.Errorf("%s: the state is not where it belongs: %v", name, err)
-		}
-	}
-}
-
-// What cannot be written to is named with the way out.
-func TestASandboxThatIsAFileIsExplained(t *testing.T) {
-	needCLI(t)
-	dir := project(t)
-	write(t, filepath.Join(dir, ".sandbox"), "")
-	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitCannotStart || !strings.Contains(stdout, "--dir DIRECTORY") || !strings.Contains(stdout, "rm -r ") {
-		t.Errorf("up exits %d:\n%s", code, stdout)
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

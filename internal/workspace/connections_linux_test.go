@@ -1,4 +1,4 @@
-package driver
+package workspace
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func TestConnectionsOutliveTheDriver(t *testing.T) {
 
 	cli := exec.Command("sleep", "60")
 	cli.SysProcAttr = &syscall.SysProcAttr{}
-	h := &hostage{}
+	h := &connKeeper{}
 	release, err := h.dieWithDriver(cli)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestConnectionsOutliveTheDriver(t *testing.T) {
 	if err := cli.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h.hold(provider)
+	h.keep(provider)
 	provider.Close()
 	release() // as the kernel does it for a driver that is killed
 	if hungUp(t, engine) {

@@ -15,13 +15,18 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/workspace"
 )
 
-// session is one run of the command.
-type session struct {
+// instrument lets tests watch and stop a simulation; nil otherwise.
+var instrument func(*sandbox.Options)
+
+// run is one run of the command.
+type run struct {
 	op  operation
 	log *report.Log
-	cli *pulumiCLI
+	cli *workspace.CLI
 	cfg *config.Config
 	// begun is when the command started, so that the figures include what came before the engine.
 	begun time.Time
@@ -40,7 +45,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "kubeadm-aws: %v\n`kubeadm-aws help` lists commands and flags.\n", err)
 		return report.ExitUsage
 	}
-	s := &session{op: op, begun: time.Now(), in: bufio.NewReader(os.Stdin), out: stdout}
+	s := &run{op: op, begun: time.Now(), in: bufio.NewReader(os.Stdin), out: stdout}
 	events := stdout
 	if op.output != "" {
 		events = stderr // standard output is for the one value
@@ -54,7 +59,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return report.CodeOf(err)
 }
 
-func (s *session) execute(ctx context.Context, cmd *command) error {
+func (s *run) execute(ctx context.Context, cmd *command) error {
 	cfg, err := config.LoadFile(s.op.Stack, s.op.dir)
 	if err != nil {
 		return s.refused(err)
@@ -63,7 +68,7 @@ func (s *session) execute(ctx context.Context, cmd *command) error {
 	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.Cloud == report.CloudAWS && len(faults) > 0 {
 		return s.refused(faults)
 	}
-	cli, err := findCLI(ctx, s.op.dir)
+	cli, err := workspace.FindCLI(ctx, s.op.dir)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func (s *session) execute(ctx context.Context, cmd *command) error {
 }
 
 // refused reports every fault of the settings.
-func (s *session) refused(err error) error {
+func (s *run) refused(err error) error {
 	var faults config.Errors
 	if errors.As(err, &faults) {
 		for _, f := range faults {
@@ -86,7 +91,7 @@ func (s *session) refused(err error) error {
 }
 
 // handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and says what happens.
-func (s *session) handleSignals() (stop func()) {
+func (s *run) handleSignals() (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
@@ -94,7 +99,7 @@ func (s *session) handleSignals() (stop func()) {
 		for count := 1; ; count++ {
 			select {
 			case <-signals:
-				s.log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Message: stopping(count)})
+				s.log.Warn(stopping(count))
 				s.cli.Interrupt()
 			case <-done:
 				return
@@ -114,7 +119,7 @@ func stopping(n int) string {
 }
 
 // finish reports how the run ended.
-func (s *session) finish(err error) {
+func (s *run) finish(err error) {
 	code := report.CodeOf(err)
 	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
 	if err == nil {
@@ -131,18 +136,16 @@ func (s *session) finish(err error) {
 	s.log.Emit(e)
 }
 
-// open makes the stack of the session ready.
-func (s *session) open(ctx context.Context) (*place, error) {
-	p, err := open(ctx, s.op, s.cli, s.cfg, s.log)
-	if err != nil && s.cli.Stopped() {
-		return nil, report.Fail(report.ExitInterrupted, "", "%s was interrupted before anything was attempted", s.op.Command)
-	}
-	return p, err
+// open opens the stack of the run.
+func (s *run) open(ctx context.Context) (*workspace.Workspace, error) {
+	return workspace.Open(ctx, workspace.Options{
+		Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log, Parallel: s.op.parallel, Instrument: instrument,
+	})
 }
 
 // start tells what is about to happen, to what, and where.
-func (s *session) start(p *place) {
-	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, State: p.state})
+func (s *run) start(w *workspace.Workspace) {
+	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, State: w.Location})
 	var names []string
 	for _, n := range s.cfg.Nodes {
 		names = append(names, n.Name)

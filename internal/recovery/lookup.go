@@ -1,4 +1,4 @@
-package driver
+package recovery
 
 import (
 	"fmt"
@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/state"
 )
 
-// trace is how a thing in AWS is found by what the program asked for, when nobody heard the answer.
-type trace struct {
+// lookupKey finds an AWS resource by its inputs when an interrupted run did not record its id.
+type lookupKey struct {
 	// id makes the id out of inputs, for types whose ids AWS does not invent: "{role}:{name}".
 	id string
 	// by are the inputs that tell the thing from others of its type, where AWS invents the id, or where somebody else could have
@@ -24,8 +25,8 @@ type trace struct {
 	nothing bool
 }
 
-// traces are those of every AWS type that the program registers.
-var traces = map[string]trace{
+// lookupKeys has every AWS type that the program registers.
+var lookupKeys = map[string]lookupKey{
 	"aws:ec2/vpc:Vpc":                                     {by: []string{"cidrBlock"}, tagged: true},
 	"aws:ec2/subnet:Subnet":                               {by: []string{"vpcId", "cidrBlock"}, tagged: true},
 	"aws:ec2/internetGateway:InternetGateway":             {tagged: true},
@@ -69,50 +70,41 @@ var traces = map[string]trace{
 
 var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toPort?", "cidrIpv4?", "referencedSecurityGroupId?"}
 
-// wanted is a thing to look for: one that has this id, or one of this type with these tags and properties.
-type wanted struct {
-	URN        string            `json:"urn"`
-	Type       string            `json:"type"`
-	ID         string            `json:"-"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Properties map[string]any    `json:"properties,omitempty"`
-}
-
-// follow says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
-func follow(r state.Resource, cfg *config.Config) (w wanted, found bool, err error) {
-	w = wanted{URN: r.URN, Type: r.Type}
+// resolve says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
+func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool, err error) {
+	l = account.Lookup{URN: r.URN, Type: r.Type}
 	switch pkg, _, _ := strings.Cut(r.Type, ":"); {
 	case !r.Custom, pkg == "command", pkg == "tls", pkg == "random", pkg == "pulumi":
 		// Components, keys and passwords are in the state only, and a step that is cut off is run again.
-		return w, false, nil
+		return l, false, nil
 	case pkg == "kubernetes":
-		w.ID = kubernetesID(r)
-		return w, true, nil
+		l.ID = kubernetesID(r)
+		return l, true, nil
 	}
-	t, known := traces[r.Type]
+	t, known := lookupKeys[r.Type]
 	switch {
 	case !known:
-		return w, false, fmt.Errorf("how a %s is found again is not known; add it to traces in internal/driver/pending_trace.go", r.Type)
+		return l, false, fmt.Errorf("how a %s is found again is not known; add it to lookupKeys in internal/recovery/lookup.go", r.Type)
 	case t.nothing:
-		return w, false, nil
+		return l, false, nil
 	case t.id != "":
-		w.ID, err = filled(t.id, r.Inputs)
-		return w, err == nil, err
+		l.ID, err = filled(t.id, r.Inputs)
+		return l, err == nil, err
 	}
 	if t.tagged {
-		w.Tags = tagsOf(r, cfg)
+		l.Tags = tagsOf(r, cfg)
 	}
-	w.Properties = map[string]any{}
+	l.Properties = map[string]any{}
 	for _, key := range t.by {
 		key, optional := strings.CutSuffix(key, "?")
 		switch value := r.Inputs[key]; {
 		case value != nil:
-			w.Properties[key] = value
+			l.Properties[key] = value
 		case !optional:
-			return w, false, fmt.Errorf("its inputs hold no %s", key)
+			return l, false, fmt.Errorf("its inputs hold no %s", key)
 		}
 	}
-	return w, true, nil
+	return l, true, nil
 }
 
 // tagsOf are the tags that a thing of the stack was made with: its own, and of the default tags those that no setting changes.

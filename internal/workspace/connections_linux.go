@@ -1,4 +1,4 @@
-package driver
+package workspace
 
 import (
 	"fmt"
@@ -12,16 +12,16 @@ import (
 // A rehearsal's providers live in the driver. Were the driver killed and the CLI not, the CLI would take the broken connections for
 // failed creates, and write into the state that nothing was in flight. So the CLI must die first, or at least not notice.
 
-// hostage keeps the connections of a CLI open for as long as the CLI lives, whatever becomes of the driver: the kernel holds what is
+// connKeeper keeps the connections of a CLI open for as long as the CLI lives, whatever becomes of the driver: the kernel holds what is
 // sent over a socket and not received, and the other end of this one is the CLI's, who knows nothing of it.
-type hostage struct {
+type connKeeper struct {
 	mu   sync.Mutex
 	ours int // 0 while no CLI runs
 }
 
 // dieWithDriver makes the kernel kill the process when the thread that starts it ends, which it does however the driver ends. Until
 // then connections are held open. The caller starts the process and calls release when it has ended.
-func (h *hostage) dieWithDriver(cmd *exec.Cmd) (release func(), err error) {
+func (h *connKeeper) dieWithDriver(cmd *exec.Cmd) (release func(), err error) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a pair of sockets: %w", err)
@@ -41,8 +41,8 @@ func (h *hostage) dieWithDriver(cmd *exec.Cmd) (release func(), err error) {
 	}, nil
 }
 
-// hold takes a connection of the CLI that runs.
-func (h *hostage) hold(c *net.TCPConn) {
+// keep takes a connection of the CLI that runs.
+func (h *connKeeper) keep(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return // closed already

@@ -1,4 +1,4 @@
-package driver
+package recovery
 
 import (
 	"context"
@@ -12,12 +12,11 @@ import (
 	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/internal/report"
 	check "kubeadm-aws/internal/verify"
+	"kubeadm-aws/internal/workspace"
 )
 
-// askTimes and askAfter are how often and how long apart the Kubernetes API is asked before it counts as silent.
+// askTimes is how often the Kubernetes API is asked before it counts as silent.
 const askTimes = 5
-
-var askAfter = 5 * time.Second // tests do not wait
 
 // contact is what the attempts to reach the Kubernetes API showed.
 type contact int
@@ -57,18 +56,18 @@ func contactOf(err error) contact {
 	return silent
 }
 
-// reach asks the API of the stack's cluster until it answers or counts as silent. why is the last error.
-func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, err error) {
-	if s.op.Cloud == report.CloudSandbox {
+// reach asks the API of the stack's cluster until it answers or counts as silent. It waits askAfter between two requests. why is the last error.
+func reach(ctx context.Context, w *workspace.Workspace, askAfter time.Duration) (_ contact, why string, err error) {
+	if w.Cloud == report.CloudSandbox {
 		switch {
-		case p.sandbox.Cluster.APIAnswers():
+		case w.Sandbox.Cluster.APIAnswers():
 			return answers, "", nil
-		case p.sandbox.Cluster.APIRefuses():
+		case w.Sandbox.Cluster.APIRefuses():
 			return refuses, "connection refused, in the model", nil
 		}
 		return silent, "time-out, in the model", nil
 	}
-	kubeconfig, err := s.kubeconfig(ctx, p)
+	kubeconfig, err := w.Kubeconfig(ctx)
 	if err != nil {
 		return silent, "", err
 	}
@@ -79,12 +78,12 @@ func (s *session) reach(ctx context.Context, p *place) (_ contact, why string, e
 	if err != nil {
 		return silent, err.Error(), nil
 	}
-	ctx, stop := s.cli.until(ctx)
+	ctx, stop := w.CLI.Until(ctx)
 	defer stop()
 	for try := 1; ; try++ {
 		err := api.Ready(ctx)
-		if s.cli.Stopped() {
-			return silent, "", report.Fail(report.ExitInterrupted, "", "%s was interrupted; nothing was touched", s.op.Command)
+		if w.CLI.Stopped() {
+			return silent, "", report.Fail(report.ExitInterrupted, "", "%s was interrupted; nothing was touched", w.Command)
 		}
 		switch c := contactOf(err); {
 		case c == answers:

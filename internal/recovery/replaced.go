@@ -1,4 +1,4 @@
-package driver
+package recovery
 
 import (
 	"context"
@@ -7,26 +7,28 @@ import (
 	"strings"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
+	"kubeadm-aws/internal/workspace"
 )
 
-// refuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
+// RefuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
 // the other nodes leave the cluster through it.
-func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []report.PlannedChange) error {
+func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []report.PlannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {
 		types, name := state.SplitURN(change.URN)
-		if types[len(types)-1] == "aws:ec2/instance:Instance" && slices.Contains([]string{"replace", "delete"}, change.Op) {
+		if types[len(types)-1] == account.InstanceType && slices.Contains([]string{"replace", "delete"}, change.Op) {
 			ended[name] = change.Op
 		}
 	}
 	if len(ended) == 0 {
 		return nil
 	}
-	exported, err := p.Outputs(ctx)
+	exported, err := w.Outputs(ctx)
 	if err != nil {
-		return s.engine(err, report.NewWatcher(s.log, nil, false))
+		return err
 	}
 	nodes, _ := exported["nodes"].Value.(map[string]any)
 	for name, op := range ended {
@@ -41,7 +43,7 @@ func (s *session) refuseLostControlPlane(ctx context.Context, p *place, plan []r
 			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another machine, and the cluster would not survive it. Nothing was changed", name)
 		case len(others) > 0:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
-		case s.cfg.Backup.RestoreFrom == "":
+		case w.Config.Backup.RestoreFrom == "":
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and backup.restoreFrom is not set. Nothing was changed", name)
 		}
 	}

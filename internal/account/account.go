@@ -1,0 +1,73 @@
+// Package account asks the AWS account of a stack: by the sweep program, which has the AWS SDK, or the model of a simulation.
+package account
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/workspace"
+)
+
+// Lookup is a thing to look for: one that has this id, or one of this type with these tags and properties.
+type Lookup struct {
+	URN        string            `json:"urn"`
+	Type       string            `json:"type"`
+	ID         string            `json:"-"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Properties map[string]any    `json:"properties,omitempty"`
+}
+
+// Find looks for things in the account and returns the ids of all that fit, by URN. On AWS the sweep does it, which has the SDK.
+func Find(ctx context.Context, w *workspace.Workspace, things []Lookup) (map[string][]string, error) {
+	found := map[string][]string{}
+	if len(things) == 0 {
+		return found, nil
+	}
+	if w.Sandbox != nil {
+		for _, l := range things {
+			found[l.URN] = w.Sandbox.AWS.Find(l.Type, l.Tags, l.Properties)
+		}
+		return found, nil
+	}
+	question, err := json.Marshal(things)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := askSweep(ctx, w, "--find", question)
+	if err == nil {
+		err = json.Unmarshal(answer, &found)
+	}
+	if err != nil {
+		return nil, report.Fail(report.ExitCannotStart, "With credentials that may list what the stack is made of, run this again.",
+			"a run was killed, and the account could not be asked what became of what it made: %w", err)
+	}
+	return found, nil
+}
+
+// askSweep builds the sweep and asks it a question, which it reads from its standard input: --find or --states.
+func askSweep(ctx context.Context, w *workspace.Workspace, mode string, question []byte) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "sweep")
+	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, mode, "--region", w.Config.Region)
+	cmd.Env = sweepEnvironment(w)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &stdout, &stderr
+	if err := w.CLI.RunProcess(cmd); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.Bytes(), nil
+}

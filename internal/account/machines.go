@@ -1,0 +1,144 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
+	"kubeadm-aws/internal/workspace"
+)
+
+// InstanceType is the type of a machine in the state.
+const InstanceType = "aws:ec2/instance:Instance"
+
+// Machine is an instance of the stack and its state in the account.
+type Machine struct {
+	Name, ID string
+	// ControlPlane says that the cluster's API server and etcd are on it.
+	ControlPlane bool
+	// State is EC2's word for it; "gone" when the account does not know the instance.
+	State string
+	// Admits are the address ranges that may reach the API on it; known on AWS only.
+	Admits []string
+}
+
+// Machines asks the account what became of the instances in the state. address is where this machine's requests come
+// from; empty when that is not known.
+func Machines(ctx context.Context, w *workspace.Workspace, d state.State, outputs auto.OutputMap) (all []Machine, address string, err error) {
+	roles, _ := outputs["nodes"].Value.(map[string]any)
+	var ids []string
+	for _, r := range d.Resources {
+		if r.Type != InstanceType || r.ID == "" {
+			continue
+		}
+		_, name := state.SplitURN(r.URN)
+		all = append(all, Machine{Name: name, ID: r.ID, ControlPlane: isControlPlane(w, name, roles)})
+		ids = append(ids, r.ID)
+	}
+	if len(ids) == 0 {
+		return nil, "", nil
+	}
+	if w.Sandbox != nil {
+		states, err := w.Sandbox.AWS.InstanceStates(ctx, ids)
+		for i := range all {
+			all[i].State = orGone(states[all[i].ID])
+		}
+		return all, "", err
+	}
+	question, err := json.Marshal(ids)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := askSweep(ctx, w, "--states", question)
+	if err != nil {
+		return nil, "", err
+	}
+	var answer struct {
+		Address   string
+		Instances map[string]struct {
+			State  string
+			Admits []string
+		}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return nil, "", fmt.Errorf("the answer of the sweep: %w", err)
+	}
+	for i := range all {
+		found := answer.Instances[all[i].ID]
+		all[i].State, all[i].Admits = orGone(found.State), found.Admits
+	}
+	return all, answer.Address, nil
+}
+
+func orGone(state string) string {
+	if state == "" {
+		return "gone"
+	}
+	return state
+}
+
+// isControlPlane takes the role from the outputs of the stack, or from the settings while there are none.
+func isControlPlane(w *workspace.Workspace, name string, roles map[string]any) bool {
+	if node, ok := roles[name].(map[string]any); ok {
+		return node["role"] == config.ControlPlane
+	}
+	return slices.ContainsFunc(w.Config.Nodes, func(n config.Node) bool { return n.Name == name && n.Role == config.ControlPlane })
+}
+
+// Ended reports whether the instance can never run again.
+func (m Machine) Ended() bool {
+	return slices.Contains([]string{"gone", "terminated", "shutting-down"}, m.State)
+}
+
+// Stopped reports whether the instance does not run and can be started.
+func (m Machine) Stopped() bool { return m.State == "stopped" || m.State == "stopping" }
+
+func (m Machine) String() string { return fmt.Sprintf("%s (%s)", m.Name, m.ID) }
+
+// Admitted reports whether the firewall lets an address reach the API on the machine.
+func (m Machine) Admitted(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return err == nil && slices.ContainsFunc(m.Admits, func(text string) bool {
+		prefix, err := netip.ParsePrefix(text)
+		return err == nil && prefix.Contains(ip)
+	})
+}
+
+// StartCommand is what a person types to start instances.
+func StartCommand(w *workspace.Workspace, machines []Machine) string {
+	if w.Cloud == report.CloudHosts {
+		return "docker start, then docker ps -a to look"
+	}
+	var ids []string
+	for _, m := range machines {
+		ids = append(ids, m.ID)
+	}
+	return fmt.Sprintf("aws ec2 start-instances --region %s --instance-ids %s", w.Config.Region, strings.Join(ids, " "))
+}
+
+// RefuseStopped stops a command that would take stopped instances for lost ones.
+func RefuseStopped(w *workspace.Workspace, machines []Machine) error {
+	var stopped []Machine
+	var names []string
+	for _, m := range machines {
+		if m.Stopped() {
+			stopped = append(stopped, m)
+			names = append(names, m.String())
+		}
+	}
+	if len(stopped) == 0 {
+		return nil
+	}
+	return report.Fail(report.ExitUnreachable, fmt.Sprintf("Start %s: %s. Then run this again.",
+		report.Plural(len(stopped), "it", "them"), StartCommand(w, stopped)),
+		"%s stopped: %s. Nothing was changed", report.Plural(len(stopped), "an instance is", "instances are"),
+		strings.Join(names, ", "))
+}

@@ -1,0 +1,90 @@
+package recovery
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
+	"kubeadm-aws/internal/testenv"
+	"kubeadm-aws/stack"
+)
+
+// simulated brings up the dev stack with every option on, and returns its settings, its state and what it is made in.
+func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
+	t.Helper()
+	testenv.NeedPulumi(t)
+	dir := t.TempDir()
+	s, err := sandbox.Start(sandbox.Options{Stack: "dev", Dir: filepath.Join(dir, "account")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	settings := map[string]any{
+		"kubeadm-aws:dns": map[string]any{"domain": "example.org", "createZone": true},
+		"kubeadm-aws:addons": map[string]any{
+			"acme": map[string]any{"email": "a@example.org"}, "logging": map[string]any{"enabled": true}, "postgresql": map[string]any{"enabled": true},
+		},
+	}
+	engine, err := sandbox.Workspace{Project: "../..", Dir: dir, Stack: "dev", Program: stack.Deploy, Settings: settings}.Open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exported, err := engine.Export(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(exported)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := state.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.LoadFile("dev", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, st, s
+}
+
+// Everything that the program makes can be found again by its inputs, and nothing else is found.
+func TestEverythingLeavesATrace(t *testing.T) {
+	cfg, st, s := simulated(t)
+	used := map[string]bool{}
+	for _, r := range st.Resources {
+		used[r.Type] = true
+		lookup, there, err := resolve(r, cfg)
+		if err != nil {
+			t.Errorf("%s: %v", state.Readable(r.URN), err)
+		}
+		switch {
+		case !there:
+			outside := strings.HasPrefix(r.Type, "aws:") || strings.HasPrefix(r.Type, "kubernetes:")
+			if outside && !lookupKeys[r.Type].nothing {
+				t.Errorf("%s is not looked for", state.Readable(r.URN))
+			}
+		case lookup.ID != "":
+			if lookup.ID != r.ID {
+				t.Errorf("%s is looked for as %s, and is %s", state.Readable(r.URN), lookup.ID, r.ID)
+			}
+		default:
+			if ids := s.AWS.Find(lookup.Type, lookup.Tags, lookup.Properties); !slices.Equal(ids, []string{r.ID}) {
+				t.Errorf("looking for %s (%s) finds %v", state.Readable(r.URN), r.ID, ids)
+			}
+		}
+	}
+	for typ := range lookupKeys {
+		if !used[typ] {
+			t.Errorf("nothing in the stack is a %s; lookupKeys need not know it", typ)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/dockerhosts"
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/stack"
+)
+
+// checkpointNodes is up to how many nodes the engine of a simulation writes its state at every step, as it does on AWS. The next
+// run can then recover from a run that was killed. The engine writes the whole state each time: an up of 4 nodes takes 6 s
+// instead of 2, of 20 nodes 16 s instead of 3, and of 100 nodes 141 s instead of 6.
+const checkpointNodes = 20
+
+// openSimulation starts the sandbox and selects the stack in a copy of the project, made when it is new.
+func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
+	dir := simulationDir(o)
+	w := &Workspace{Options: o, Dir: dir, Location: Relative(filepath.Join(dir, "state"))}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, report.Fail(report.ExitCannotStart, noWriting(dir), "make the rehearsal's directory: %w", err)
+	}
+	if err := w.hold(filepath.Join(dir, "lock")); err != nil {
+		return nil, err
+	}
+	if err := w.keepState(stateCopyIn(filepath.Join(dir, "state"), dir, o.Stack)); err != nil {
+		return nil, err
+	}
+	o.CLI.connections = &connKeeper{}
+	options := sandbox.Options{
+		Connected: o.CLI.connections.keep, Stack: o.Stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(o.Config.Nodes) <= checkpointNodes,
+	}
+	settings := map[string]any{}
+	if o.Cloud == report.CloudHosts {
+		backend, err := openHosts(ctx, o, dir)
+		if err != nil {
+			return nil, err
+		}
+		options.Backend = backend
+		for path, value := range backend.Overrides() {
+			settings[config.Namespace+":"+path] = value
+		}
+	}
+	if o.Instrument != nil {
+		o.Instrument(&options)
+	}
+	if w.Sandbox, err = sandbox.Start(options); err != nil {
+		if options.Backend != nil {
+			err = errors.Join(err, options.Backend.Close())
+		}
+		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
+	}
+	w.closers = append(w.closers, w.Sandbox.Close)
+	o.CLI.passes = hermetic
+	copies := sandbox.Workspace{
+		Project: o.Project, Dir: dir, Stack: o.Stack, Program: stack.Deploy, Settings: settings, CLI: o.CLI,
+	}
+	if w.Engine, err = copies.Open(ctx, w.Sandbox); err != nil {
+		next := ""
+		if c := report.CauseOf(err.Error()); c != nil {
+			next = c.Advice(o.Subject, o.Config.Region)
+		}
+		return nil, report.Fail(report.ExitCannotStart, next, "%w", err)
+	}
+	return w, nil
+}
+
+func openHosts(ctx context.Context, o Options, dir string) (*dockerhosts.Backend, error) {
+	backend, err := dockerhosts.New(ctx, dockerhosts.Options{
+		Stack:  o.Stack,
+		Dir:    filepath.Join(dir, "hosts"),
+		Avoid:  []string{o.Config.Network.PodCIDR, o.Config.Network.ServiceCIDR},
+		Domain: o.Config.DNS.Domain,
+		Log:    func(format string, args ...any) { o.Log.Info(fmt.Sprintf(format, args...)) },
+	})
+	if err != nil {
+		return nil, report.Fail(report.ExitCannotStart, "Hosts need root, a docker daemon that answers, and the root of the repository as current directory.",
+			"open the hosts: %w", err)
+	}
+	return backend, nil
+}
+
+// hold takes the lock of the simulation's directory. The lock belongs to the process, so a run that was killed cannot leave it
+// behind. The CLI inherits it, so it is held until the last process of a run has exited. A lock of such a run in the engine's
+// own lock directory is therefore stale and is removed.
+func (w *Workspace) hold(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return report.Fail(report.ExitCannotStart, noWriting(filepath.Dir(path)), "open the rehearsal's lock: %w", err)
+	}
+	w.closers = append(w.closers, f.Close)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(path)
+		return report.Fail(report.ExitLocked, "Wait for it to end, or stop it with Ctrl-C in its terminal.",
+			"another run holds the stack %s%s", w.Stack, strings.TrimSpace(string(holder)))
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = fmt.Fprintf(f, ": process %d, %s", os.Getpid(), w.Command)
+	}
+	w.CLI.inherited = f
+	return os.RemoveAll(filepath.Join(filepath.Dir(path), "state", ".pulumi", "locks"))
+}
+
+// hermetic keeps the user's Pulumi and AWS settings out of a simulation.
+func hermetic(name string) bool {
+	return !strings.HasPrefix(name, "PULUMI_") && !strings.HasPrefix(name, "AWS_") && name != "KUBECONFIG"
+}
+
+// simulationDir holds the copies, the account and the state of one simulated stack.
+func simulationDir(o Options) string {
+	name := o.Stack
+	if o.Cloud == report.CloudHosts {
+		name += "-hosts"
+	}
+	return filepath.Join(o.Project, ".sandbox", name)
+}

@@ -1,0 +1,237 @@
+// Package workspace opens a stack for the driver: on AWS, or in a simulation on this machine. It runs the Pulumi CLI on it.
+package workspace
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
+	"kubeadm-aws/stack"
+)
+
+// Options say which stack is opened, and with what.
+type Options struct {
+	report.Subject
+	// Project is the directory of the project, absolute.
+	Project string
+	Config  *config.Config
+	CLI     *CLI
+	Log     *report.Log
+	// Parallel bounds the operations that the engine has in flight.
+	Parallel int
+	// Instrument lets tests watch and stop a simulation; may be nil.
+	Instrument func(*sandbox.Options)
+}
+
+// Workspace is an opened stack together with what has to run next to it.
+type Workspace struct {
+	Options
+	// Engine runs operations on the stack.
+	Engine auto.Stack
+	// Dir is the directory in which Pulumi runs: the project itself, or for a simulation the directory with its copies.
+	Dir string
+	// Sandbox is nil on AWS.
+	Sandbox *sandbox.Sandbox
+	// Location tells a person where the state is.
+	Location string
+	// Empty says that a simulation holds nothing any more. Close then removes its directory.
+	Empty bool
+
+	closers []func() error
+}
+
+// Open makes a stack ready for operations. Its errors are failures with exit codes.
+func Open(ctx context.Context, o Options) (*Workspace, error) {
+	open := openSimulation
+	if o.Cloud == report.CloudAWS {
+		open = openAWS
+	}
+	w, err := open(ctx, o)
+	if err != nil && o.CLI.Stopped() {
+		return nil, report.Fail(report.ExitInterrupted, "", "%s was interrupted before anything was attempted", o.Command)
+	}
+	return w, err
+}
+
+// openAWS selects a stack that the user has made; how its state and secrets are kept is the user's choice.
+func openAWS(ctx context.Context, o Options) (*Workspace, error) {
+	w := &Workspace{Options: o, Dir: o.Project, Location: "your Pulumi backend: pulumi stack --stack " + o.Stack}
+	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" && filepath.IsAbs(backend.Path) {
+		c := stateCopyIn(backend.Path, backend.Path, o.Stack)
+		c.real = true
+		if err := w.keepState(c); err != nil {
+			return nil, err
+		}
+	}
+	s, err := auto.SelectStackLocalSource(ctx, o.Stack, o.Project, auto.Program(stack.Deploy), auto.Pulumi(o.CLI))
+	if auto.IsSelectStack404Error(err) {
+		return nil, report.Fail(report.ExitCannotStart, fmt.Sprintf("pulumi stack init %s", o.Stack), "there is no stack %s yet", o.Stack)
+	}
+	if err != nil {
+		next := "Is the backend reachable (pulumi whoami -v), and is the passphrase or the key there?"
+		if c := report.CauseOf(err.Error()); c != nil {
+			next = c.Advice(o.Subject, "")
+		}
+		return nil, report.Fail(report.ExitCannotStart, next, "open stack %s: %s", o.Stack, report.Shortened(err))
+	}
+	w.Engine = s
+	return w, nil
+}
+
+// Close ends what runs next to the stack, last started first. It removes the lock of a CLI that this run has killed.
+func (w *Workspace) Close() {
+	if _, locked := w.CLI.Killed(); locked && w.Sandbox == nil {
+		w.unlock()
+	}
+	if err := w.close(); err != nil {
+		w.Log.Warn("closing: " + err.Error())
+	}
+}
+
+func (w *Workspace) close() error {
+	var errs []error
+	for i := len(w.closers) - 1; i >= 0; i-- {
+		errs = append(errs, w.closers[i]())
+	}
+	w.closers = nil
+	if w.Empty {
+		errs = append(errs, os.RemoveAll(w.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Workspace) unlock() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w.CLI.resume()
+	if err := w.Engine.Cancel(ctx); err != nil {
+		w.Log.Warn(fmt.Sprintf("The lock of this run is still there (%s). To remove it: "+
+			"go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s", report.Shortened(err), w.Stack, w.Cloud))
+	}
+}
+
+// Failure explains an error of an operation of the engine. watcher followed the operation; nil when it had no events.
+func (w *Workspace) Failure(err error, watcher *report.Watcher) error {
+	killed, _ := w.CLI.Killed()
+	how := report.Outcome{Region: w.Config.Region, Interrupted: w.CLI.Stopped(), Killed: killed}
+	if watcher != nil {
+		how.Said, how.Begun = watcher.Said, !watcher.Preview && len(watcher.Spans) > 0
+	}
+	return report.EngineFailure(err, w.Subject, how)
+}
+
+// Outputs are the outputs of the stack.
+func (w *Workspace) Outputs(ctx context.Context) (auto.OutputMap, error) {
+	all, err := w.Engine.Outputs(ctx)
+	if err != nil {
+		return nil, w.Failure(err, nil)
+	}
+	return all, nil
+}
+
+// Refresh takes over into the state what differs in the resources that the options choose.
+func (w *Workspace) Refresh(ctx context.Context, options ...optrefresh.Option) error {
+	watcher := report.NewWatcher(w.Log, nil, false)
+	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		_, err := w.Engine.Refresh(ctx, append(options, optrefresh.Parallel(w.Parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false),
+			optrefresh.EventStreams(stream))...)
+		return err
+	})
+	if err != nil {
+		return w.Failure(err, watcher)
+	}
+	return nil
+}
+
+// State reads the state.
+func (w *Workspace) State(ctx context.Context) (state.State, error) {
+	exported, err := w.Export(ctx)
+	if err != nil {
+		return state.State{}, err
+	}
+	return state.Parse(exported)
+}
+
+// Export is the state as JSON, with secrets encrypted.
+func (w *Workspace) Export(ctx context.Context) ([]byte, error) {
+	stdout, err := w.Pulumi(ctx, "stack", "export")
+	if err != nil {
+		return nil, w.Failure(fmt.Errorf("read the state: %w", err), nil)
+	}
+	return []byte(stdout), nil
+}
+
+// Import replaces the state by a changed export.
+func (w *Workspace) Import(ctx context.Context, exported []byte) error {
+	if _, err := w.pulumi(ctx, bytes.NewReader(exported), "stack", "import"); err != nil {
+		return w.Failure(err, nil)
+	}
+	return nil
+}
+
+// Kubeconfig is that of the stack's cluster: among its outputs, or, when no up has come to its end, that of the Kubernetes
+// provider in the state. Empty when there is none.
+func (w *Workspace) Kubeconfig(ctx context.Context) (string, error) {
+	outputs, err := w.Outputs(ctx)
+	if err != nil {
+		return "", err
+	}
+	if text, _ := outputs["kubeconfig"].Value.(string); text != "" {
+		return text, nil
+	}
+	exported, err := w.Pulumi(ctx, "stack", "export", "--show-secrets")
+	if err != nil {
+		return "", fmt.Errorf("read the state: %w", err)
+	}
+	st, err := state.Parse([]byte(exported))
+	if err != nil {
+		return "", err
+	}
+	return st.Kubeconfig()
+}
+
+// Pulumi runs one CLI command on the stack and returns its standard output.
+func (w *Workspace) Pulumi(ctx context.Context, args ...string) (string, error) {
+	return w.pulumi(ctx, nil, args...)
+}
+
+func (w *Workspace) pulumi(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	var env []string
+	for k, v := range w.Engine.Workspace().GetEnvVars() {
+		env = append(env, k+"="+v)
+	}
+	args = append(args, "--stack", w.Engine.Name())
+	stdout, stderr, _, err := w.CLI.Run(ctx, w.Dir, stdin, nil, nil, env, args...)
+	if err != nil {
+		return "", fmt.Errorf("pulumi %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr))
+	}
+	return stdout, nil
+}
+
+// Relative shortens a path for people.
+func Relative(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	short, err := filepath.Rel(wd, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path
+	}
+	return short
+}
