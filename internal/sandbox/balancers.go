@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -19,7 +20,7 @@ func (b balancers) reconcile() {
 			used[b.balance(o)] = true
 		}
 	}
-	for _, lb := range b.All(loadBalancerType) {
+	for _, lb := range b.All(aws.LoadBalancerType) {
 		if used[lb.ID] {
 			continue
 		}
@@ -60,10 +61,10 @@ func (b balancers) balance(o *store.Object) string {
 		return ""
 	}
 	id := "k8s-" + name
-	if b.Find(loadBalancerType, id) == nil {
+	if b.Find(aws.LoadBalancerType, id) == nil {
 		in := props.Map{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
-		for _, s := range b.All(subnetType) {
-			if _, ok := s.Tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.vpcOf(machine) {
+		for _, s := range b.All(aws.SubnetType) {
+			if _, ok := s.Tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.VPCOf(machine) {
 				in["subnets"] = append(in.List("subnets"), s.ID)
 			}
 		}
@@ -74,22 +75,22 @@ func (b balancers) balance(o *store.Object) string {
 			in["certificateArns"] = append(in.List("certificateArns"), arn)
 		}
 		if len(in.List("securityGroups")) == 0 {
-			in["securityGroups"] = []any{b.balancerGroup(id, b.vpcOf(machine), tags)}
+			in["securityGroups"] = []any{b.balancerGroup(id, b.VPCOf(machine), tags)}
 		}
 		region := strings.TrimRight(machine.Str("availabilityZone"), "abcdef")
-		b.Put(&store.Object{Type: loadBalancerType, ID: id, Inputs: in, State: props.Map{
-			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.NewID(loadBalancerType, id, 9), region),
+		b.Put(&store.Object{Type: aws.LoadBalancerType, ID: id, Inputs: in, State: props.Map{
+			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.NewID(aws.LoadBalancerType, id, 9), region),
 		}})
 	}
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
-	if b.Find(targetGroupType, target) == nil {
+	if b.Find(aws.TargetGroupType, target) == nil {
 		b.Put(&store.Object{
-			Type: targetGroupType, ID: target, Inputs: props.Map{"vpcId": b.vpcOf(machine), "loadBalancer": id, "tags": tags},
+			Type: aws.TargetGroupType, ID: target, Inputs: props.Map{"vpcId": b.VPCOf(machine), "loadBalancer": id, "tags": tags},
 			State: props.Map{"madeFor": id},
 		})
 	}
-	hostname := b.Find(loadBalancerType, id).Str("dnsName")
-	if b.movesOthers(o) && !b.permits(machine, setRulePriorities) {
+	hostname := b.Find(aws.LoadBalancerType, id).Str("dnsName")
+	if b.movesOthers(o) && !b.Permits(machine, aws.SetRulePriorities) {
 		return id // the controller's work on the listener ends here (FailedDeployModel)
 	}
 	if o.State.Str("hostname") != hostname {
@@ -129,14 +130,14 @@ func (b balancers) groupOf(o *store.Object) (group, order string) {
 
 // balancerGroup creates the security group that the controller creates when no annotation names one.
 func (b balancers) balancerGroup(lb, vpc string, tags map[string]any) string {
-	id := "sg-" + b.NewID(groupType, lb, 17)
+	id := "sg-" + b.NewID(aws.GroupType, lb, 17)
 	b.Put(&store.Object{
-		Type: groupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags}, State: props.Map{"madeFor": lb},
+		Type: aws.GroupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags}, State: props.Map{"madeFor": lb},
 	})
-	for _, g := range b.All(groupType) {
-		if g.Inputs.Str("vpcId") == vpc && len(clusterTags(g.Tags())) > 0 {
+	for _, g := range b.All(aws.GroupType) {
+		if g.Inputs.Str("vpcId") == vpc && len(aws.ClusterTags(g.Tags())) > 0 {
 			b.Put(&store.Object{
-				Type: ingressRuleType, ID: "sgr-" + b.NewID(ingressRuleType, lb, 17), State: props.Map{"madeFor": lb},
+				Type: aws.IngressRuleType, ID: "sgr-" + b.NewID(aws.IngressRuleType, lb, 17), State: props.Map{"madeFor": lb},
 				Inputs: props.Map{
 					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
 				},

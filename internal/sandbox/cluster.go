@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -22,7 +23,14 @@ const (
 )
 
 // kubeCluster is the cluster of an account.
-type kubeCluster struct{ *awsAccount }
+type kubeCluster struct{ *aws.Account }
+
+// newKubeCluster is the cluster on the instances of an account. It ends with its control plane.
+func newKubeCluster(a *aws.Account) *kubeCluster {
+	c := &kubeCluster{a}
+	a.Terminated = c.instanceTerminated
+	return c
+}
 
 // api returns the control-plane machine when the API answers.
 func (c *kubeCluster) api() (*store.Object, error) {
@@ -30,11 +38,11 @@ func (c *kubeCluster) api() (*store.Object, error) {
 	if cluster == nil {
 		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
 	}
-	machine := c.Find(instanceType, cluster.Str("controlPlane"))
+	machine := c.Find(aws.InstanceType, cluster.Str("controlPlane"))
 	if machine == nil {
 		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is gone")
 	}
-	if isStopped(machine) {
+	if aws.IsStopped(machine) {
 		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is stopped")
 	}
 	if cluster.State.Flag("dead") {
@@ -57,7 +65,7 @@ func (c *kubeCluster) instanceTerminated(instance *store.Object) {
 	switch {
 	case cluster == nil:
 		// On a backend the cluster is real: a snapshot restores its objects while another machine is left.
-		if len(c.Where(func(o *store.Object) bool { return o.Type == instanceType && o.ID != instance.ID })) > 0 {
+		if len(c.Where(func(o *store.Object) bool { return o.Type == aws.InstanceType && o.ID != instance.ID })) > 0 {
 			return
 		}
 	case cluster.Str("controlPlane") != instance.ID:
@@ -93,10 +101,10 @@ func (c *kubeCluster) alive(name string) error {
 		return err
 	}
 	if action := charts[name].Action; action != "" {
-		if err := c.hasInternet(machine); err != nil {
+		if err := c.HasInternet(machine); err != nil {
 			return fmt.Errorf("%s cannot reach AWS: %w", name, err)
 		}
-		if !c.permits(machine, action) {
+		if !c.Permits(machine, action) {
 			return fmt.Errorf("%s is not authorized to perform %s", name, action)
 		}
 	}
@@ -109,22 +117,22 @@ func (c *kubeCluster) notReady(name string) string {
 	if node == nil {
 		return "it did not join"
 	}
-	machine := c.Find(instanceType, node.Str("instance"))
+	machine := c.Find(aws.InstanceType, node.Str("instance"))
 	if machine == nil {
 		return "its instance is gone"
 	}
-	if isStopped(machine) {
+	if aws.IsStopped(machine) {
 		return "its instance is stopped"
 	}
 	if c.release(calicoChart) == nil && c.ownNetwork() {
 		return "container runtime network not ready: cni plugin not initialized"
 	}
 	for _, other := range c.All("k8s/Node") {
-		peer := c.Find(instanceType, other.Str("instance"))
+		peer := c.Find(aws.InstanceType, other.Str("instance"))
 		if peer == nil || peer.ID == machine.ID {
 			continue
 		}
-		if err := c.reaches(peer, machine, "udp", 4789); err != nil {
+		if err := c.Reaches(peer, machine, "udp", 4789); err != nil {
 			return "pod network: " + err.Error()
 		}
 	}
@@ -191,9 +199,9 @@ func (c *kubeCluster) ownedBy(owner *store.Object) []*store.Object {
 // clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.
 func (c *kubeCluster) clusterName() string {
 	if cluster := c.Find(clusterType, "cluster"); cluster != nil {
-		if machine := c.Find(instanceType, cluster.Str("controlPlane")); machine != nil {
-			for _, key := range clusterTags(machine.Tags()) {
-				return strings.TrimPrefix(key, clusterTag)
+		if machine := c.Find(aws.InstanceType, cluster.Str("controlPlane")); machine != nil {
+			for _, key := range aws.ClusterTags(machine.Tags()) {
+				return strings.TrimPrefix(key, aws.ClusterTag)
 			}
 		}
 	}

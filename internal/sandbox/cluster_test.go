@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -25,13 +26,13 @@ func newTestCluster(t *testing.T) testCluster {
 	c.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
 	u := testCluster{c, c.s.Cluster.cluster}
 	u.Put(&store.Object{
-		Type: instanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
+		Type: aws.InstanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: props.Map{
 			"subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID}, "iamInstanceProfile": "profile",
-			"tags": map[string]any{clusterTag + "dev": "owned"},
+			"tags": map[string]any{aws.ClusterTag + "dev": "owned"},
 		},
 	})
-	u.Put(&store.Object{Type: profileType, ID: "profile", Inputs: props.Map{"name": "profile", "role": "role"}})
+	u.Put(&store.Object{Type: aws.ProfileType, ID: "profile", Inputs: props.Map{"name": "profile", "role": "role"}})
 	u.Put(&store.Object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
 		"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]}]}`,
 	}})
@@ -87,7 +88,7 @@ func (u testCluster) revive(chart string) {
 // left lists what exists of these types: "volume" and "balancer" in AWS, or kinds in the cluster.
 func (u testCluster) left(kinds ...string) []string {
 	types := map[string][]string{
-		"volume": {volumeType}, "balancer": {loadBalancerType, targetGroupType},
+		"volume": {aws.VolumeType}, "balancer": {aws.LoadBalancerType, aws.TargetGroupType},
 	}
 	var out []string
 	for _, kind := range kinds {
@@ -102,7 +103,9 @@ func (u testCluster) left(kinds ...string) []string {
 		}
 	}
 	// Groups and rules that a controller made have no URN.
-	for range u.Where(func(o *store.Object) bool { return o.URN == "" && (o.Type == groupType || o.Type == ingressRuleType) }) {
+	for range u.Where(func(o *store.Object) bool {
+		return o.URN == "" && (o.Type == aws.GroupType || o.Type == aws.IngressRuleType)
+	}) {
 		if slices.Contains(kinds, "balancer") {
 			out = append(out, "balancer")
 		}

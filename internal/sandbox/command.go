@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
@@ -22,7 +23,7 @@ import (
 type commandProvider struct {
 	backend backend.Backend
 	shell   kubeShell
-	console awsConsole
+	console aws.Console
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
@@ -14,7 +15,7 @@ func (c *client) host() (connection map[string]any) {
 	n := c.Network()
 	user := c.Make("tls:index/privateKey:PrivateKey", "user", props.Map{"algorithm": "ED25519"})
 	key := c.Make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
-	pair := c.Make(keyPairType, "pair", props.Map{"publicKey": user.Out("publicKeyOpenssh")})
+	pair := c.Make(aws.KeyPairType, "pair", props.Map{"publicKey": user.Out("publicKeyOpenssh")})
 	machine := c.Instance(n, "host", props.Map{
 		"keyName": pair.ID, "userData": "#cloud-config\nssh_keys:\n  ed25519_private: |\n" + key.Out("privateKeyOpenssh"),
 	})

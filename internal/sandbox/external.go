@@ -1,9 +1,9 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -12,8 +12,8 @@ import (
 // simulation only, not on a Backend.
 type kubeAdmin struct{ cluster *kubeCluster }
 
-// errNotThere is wrapped by the error of an action whose target does not exist.
-var errNotThere = errors.New("not there")
+// newKubeAdmin is the admin of a cluster.
+func newKubeAdmin(c *kubeCluster) kubeAdmin { return kubeAdmin{c} }
 
 // CreateIngress is a user's `kubectl apply` of an Ingress of class alb. A running load balancer controller
 // makes a load balancer, a target group, a security group and a rule in the nodes' group.
@@ -90,7 +90,7 @@ func (u kubeAdmin) mark(what string, find func(*kubeCluster) *store.Object, edit
 	defer c.Unlock()
 	found := find(c)
 	if found == nil {
-		return fmt.Errorf("%s: %w", what, errNotThere)
+		return fmt.Errorf("%s: %w", what, aws.ErrNotFound)
 	}
 	c.Change(found, func(_, state props.Map) { edit(state) })
 	c.reconcile()
@@ -154,7 +154,7 @@ func (u kubeAdmin) APIAnswers() bool {
 	if err != nil {
 		return false
 	}
-	return c.hasElasticIP(machine) && c.reachableFromOutside(machine, 6443) == nil
+	return c.HasElasticIP(machine) && c.ReachableFromOutside(machine, 6443) == nil
 }
 
 // APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server does not.
@@ -166,8 +166,8 @@ func (u kubeAdmin) APIRefuses() bool {
 	if cluster == nil {
 		return false
 	}
-	machine := c.Find(instanceType, cluster.Str("controlPlane"))
-	return machine != nil && !isStopped(machine) && c.hasElasticIP(machine) && c.reachableFromOutside(machine, 6443) == nil &&
+	machine := c.Find(aws.InstanceType, cluster.Str("controlPlane"))
+	return machine != nil && !aws.IsStopped(machine) && c.HasElasticIP(machine) && c.ReachableFromOutside(machine, 6443) == nil &&
 		cluster.State.Flag("dead")
 }
 

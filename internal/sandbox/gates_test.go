@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 	"kubeadm-aws/internal/sandbox/store"
@@ -139,7 +140,7 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 				}
 			}
 			var kept []string
-			for _, volume := range u.All(volumeType) {
+			for _, volume := range u.All(aws.VolumeType) {
 				kept = append(kept, volume.Tags()["kubernetes.io/created-for/pvc/name"])
 			}
 			slices.Sort(kept)
@@ -176,7 +177,7 @@ func TestClaimsOfReleases(t *testing.T) {
 			u := newTestCluster(t)
 			u.class("gp3", true, c.policy)
 			release := u.Make(releaseType, "valkey", c.in)
-			if got := len(u.All(volumeType)); got != 2 {
+			if got := len(u.All(aws.VolumeType)); got != 2 {
 				t.Fatalf("volumes: %d", got)
 			}
 			if err := u.client.Delete(release); err != nil {

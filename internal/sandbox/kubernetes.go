@@ -22,6 +22,11 @@ type kubernetesProvider struct {
 	backend backend.Backend
 }
 
+// newKubernetesProvider serves the objects of a cluster. b is nil in a simulation.
+func newKubernetesProvider(c *kubeCluster, b backend.Backend) *kubernetesProvider {
+	return &kubernetesProvider{c, b}
+}
+
 const releaseType = "kubernetes:helm.sh/v3:Release"
 
 // kind is a kind of object; namespaced ones need a namespace.
@@ -136,11 +141,11 @@ func (p *kubernetesProvider) connect(r *engine.Request) error {
 	c := p.cluster
 	config := r.Config.Str("kubeconfig")
 	if m := serverAddress.FindStringSubmatch(config); m != nil {
-		machine := c.machineAt(m[1])
+		machine := c.MachineAt(m[1])
 		if machine == nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: dial tcp: no machine answers at %s", m[1])
 		}
-		if err := c.reachableFromOutside(machine, 6443); err != nil {
+		if err := c.ReachableFromOutside(machine, 6443); err != nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
 		api, err := c.api()

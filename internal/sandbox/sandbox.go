@@ -7,7 +7,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/random"
@@ -48,17 +48,22 @@ type Options struct {
 // Backend runs instances, commands and Kubernetes objects for real.
 type Backend = backend.Backend
 
+// Limits are what the account allows.
+type Limits = aws.Limits
+
 // Operation is one call of the engine that has an effect.
 type Operation = engine.Operation
 
 // Sandbox is a running set of providers. Close it when the engine is done.
 type Sandbox struct {
 	// AWS and Cluster make the changes from outside Pulumi, and answer what a client of AWS or of the cluster can ask.
-	AWS     awsConsole
+	AWS     aws.Console
 	Cluster kubeAdmin
 
 	options Options
 	store   *store.Store
+	account *aws.Account
+	cluster *kubeCluster
 	servers *engine.Servers
 }
 
@@ -74,12 +79,11 @@ func Start(o Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	account := &awsAccount{Store: objects, number: cmp.Or(o.Limits.AccountID, defaultAccountID)}
-	cluster := &kubeCluster{awsAccount: account}
-	account.terminated = cluster.instanceTerminated
+	account := aws.NewAccount(objects, o.Limits.AccountID)
+	cluster := newKubeCluster(account)
 	s := &Sandbox{
-		AWS: awsConsole{account: account, backend: o.Backend}, Cluster: kubeAdmin{cluster: cluster},
-		options: o, store: objects,
+		AWS: aws.NewConsole(account, o.Backend), Cluster: newKubeAdmin(cluster),
+		options: o, store: objects, account: account, cluster: cluster,
 		servers: engine.New(engine.Hooks{Fault: o.Fault, Done: o.Done, Connected: o.Connected}),
 	}
 	providers := s.providers()
@@ -94,11 +98,11 @@ func Start(o Options) (*Sandbox, error) {
 
 // providers are the models by the name of their package.
 func (s *Sandbox) providers() map[string]engine.Provider {
-	account, cluster, o := s.AWS.account, s.Cluster.cluster, s.options
+	o := s.options
 	return map[string]engine.Provider{
-		"aws":        &awsProvider{account: account, backend: o.Backend, limits: o.Limits},
-		"kubernetes": &kubernetesProvider{cluster: cluster, backend: o.Backend},
-		"command":    &commandProvider{backend: o.Backend, shell: kubeShell{cluster: cluster}, console: s.AWS},
+		"aws":        &aws.Provider{Account: s.account, Backend: o.Backend, Limits: o.Limits},
+		"kubernetes": newKubernetesProvider(s.cluster, o.Backend),
+		"command":    &commandProvider{backend: o.Backend, shell: newKubeShell(s.cluster), console: s.AWS},
 		"tls":        &tls.Provider{Now: o.Now},
 		"random":     &random.Provider{},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -12,19 +13,16 @@ import (
 // Snapshots of etcd, as cluster/scripts/etcd-snapshot.sh stores them. The model's newest snapshot is never old: it holds the
 // objects that the cluster had when its control plane ended.
 
-// snapshotPrefix precedes the types of the objects that a snapshot holds.
-const snapshotPrefix = "snapshot/"
-
 // marker is the object of the bucket by which a cluster is known to have run.
 func (s *step) marker() *store.Object {
-	return s.Find(bucketObjectType, s.env["BUCKET"]+"/"+s.env["PREFIX"]+"/initialised")
+	return s.Find(aws.BucketObjectType, s.env["BUCKET"]+"/"+s.env["PREFIX"]+"/initialised")
 }
 
 // mark records that the cluster of this machine runs. With timer, snapshots of it are taken from now on.
 func (s *step) mark(timer bool) {
 	key := s.env["PREFIX"] + "/initialised"
 	s.Put(&store.Object{
-		Type: bucketObjectType, ID: s.env["BUCKET"] + "/" + key, Inputs: props.Map{"bucket": s.env["BUCKET"], "key": key},
+		Type: aws.BucketObjectType, ID: s.env["BUCKET"] + "/" + key, Inputs: props.Map{"bucket": s.env["BUCKET"], "key": key},
 		State: props.Map{"authorities": s.host().State.Str("authorities"), "machine": s.machine.ID, "snapshots": timer},
 	})
 }
@@ -34,7 +32,7 @@ func (s *step) mark(timer bool) {
 func (s *step) recover(authorities string) error {
 	marker := s.marker()
 	known := marker != nil && marker.State.Str("authorities") == authorities
-	saved := s.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, snapshotPrefix) })
+	saved := s.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, aws.SnapshotPrefix) })
 	bucket, prefix := s.env["BUCKET"], s.env["PREFIX"]
 	switch from := s.env["RESTORE_FROM"]; {
 	case from != "" && len(saved) == 0:
@@ -47,7 +45,7 @@ func (s *step) recover(authorities string) error {
 			s.Remove(o)
 			if !o.State.Flag("controlPlane") { // the snapshot knows the old machine by this node
 				restored := *o
-				restored.Type = strings.TrimPrefix(o.Type, snapshotPrefix)
+				restored.Type = strings.TrimPrefix(o.Type, aws.SnapshotPrefix)
 				s.Put(&restored)
 			}
 		}
@@ -62,7 +60,7 @@ func (s *step) recover(authorities string) error {
 // backup installs the timer of the snapshots.
 func (s *step) backup() (string, error) {
 	bucket := s.env["BUCKET"]
-	if s.Find(bucketType, bucket) == nil {
+	if s.Find(aws.BucketType, bucket) == nil {
 		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
 	}
 	s.mark(true)
@@ -71,7 +69,7 @@ func (s *step) backup() (string, error) {
 
 // backupStop records that the cluster is destroyed on purpose. Its text does not name the bucket: the host knows it.
 func (s *step) backupStop() (string, error) {
-	for _, o := range s.All(bucketObjectType) {
+	for _, o := range s.All(aws.BucketObjectType) {
 		if o.State.Str("machine") == s.machine.ID {
 			s.Change(o, func(_, state props.Map) { state["authorities"], state["snapshots"] = "", false })
 		}
@@ -82,25 +80,18 @@ func (s *step) backupStop() (string, error) {
 // clusterLost removes the objects of a cluster whose control plane has ended. What snapshots were taken of stays in the bucket.
 func (c *kubeCluster) clusterLost(machine string) {
 	snapshots := false
-	for _, o := range c.All(bucketObjectType) {
+	for _, o := range c.All(aws.BucketObjectType) {
 		snapshots = snapshots || o.State.Str("machine") == machine && o.State.Flag("snapshots")
 	}
 	if snapshots {
-		c.snapshotGone()
+		c.SnapshotGone()
 	}
 	for _, o := range c.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "k8s/") }) {
 		c.Remove(o)
 		if snapshots {
 			saved := *o
-			saved.Type = snapshotPrefix + o.Type
+			saved.Type = aws.SnapshotPrefix + o.Type
 			c.Put(&saved)
 		}
-	}
-}
-
-// snapshotGone removes the snapshot, which the next one follows or whose bucket goes.
-func (a *awsAccount) snapshotGone() {
-	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, snapshotPrefix) }) {
-		a.Remove(o)
 	}
 }

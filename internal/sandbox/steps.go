@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
@@ -48,16 +49,19 @@ var steps = map[string]func(s *step) (string, error){
 // kubeShell runs the steps of the program on the machines of the model, as SSH does on real ones.
 type kubeShell struct{ cluster *kubeCluster }
 
+// newKubeShell runs steps on the machines of a cluster.
+func newKubeShell(c *kubeCluster) kubeShell { return kubeShell{c} }
+
 // run does the work of SSH: it finds the machine, checks both keys and runs the step.
 func (s kubeShell) run(to backend.RemoteCommand, text, stdin string) (string, error) {
 	c := s.cluster
 	c.Lock()
 	defer c.Unlock()
-	machine := c.machineAt(to.Host)
-	if machine == nil || isStopped(machine) {
+	machine := c.MachineAt(to.Host)
+	if machine == nil || aws.IsStopped(machine) {
 		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout", to.Host, to.Port))
 	}
-	if err := c.reachableFromOutside(machine, float64(to.Port)); err != nil {
+	if err := c.ReachableFromOutside(machine, float64(to.Port)); err != nil {
 		return "", notDialled(to, fmt.Errorf("dial tcp %s:%d: i/o timeout: %w", to.Host, to.Port, err))
 	}
 	if err := s.login(machine, to); err != nil {
@@ -91,7 +95,7 @@ func (s kubeShell) login(machine *store.Object, to backend.RemoteCommand) error 
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}
-	pair := s.cluster.Find(keyPairType, machine.Inputs.Str("keyName"))
+	pair := s.cluster.Find(aws.KeyPairType, machine.Inputs.Str("keyName"))
 	if pair == nil {
 		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
 	}
@@ -135,7 +139,7 @@ func (s *step) ready() (string, error) {
 }
 
 func (s *step) prepare() (string, error) {
-	if err := s.hasInternet(s.machine); err != nil {
+	if err := s.HasInternet(s.machine); err != nil {
 		return "", fmt.Errorf("apt-get update: cannot reach the package repository: %w", err)
 	}
 	s.remember(props.Map{"prepared": s.env["KUBERNETES_VERSION"]})
@@ -158,7 +162,7 @@ func (s *step) init() (string, error) {
 		return "initialised", s.sameCluster(made)
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
-		found := s.resolve(m[1], s.vpcOf(s.machine))
+		found := s.Resolve(m[1], s.VPCOf(s.machine))
 		if !slices.Contains(found, s.machine.Str("privateIp")) {
 			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.Str("privateIp"))
 		}
@@ -185,14 +189,14 @@ func (s *step) join() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("kubeadm join: %w", err)
 	}
-	if name := hostOf(s.env["ENDPOINT"]); name != "" && len(s.resolve(name, s.vpcOf(s.machine))) == 0 {
+	if name := aws.HostOf(s.env["ENDPOINT"]); name != "" && len(s.Resolve(name, s.VPCOf(s.machine))) == 0 {
 		return "", fmt.Errorf("kubeadm join: lookup %s: no such host", name)
 	}
-	if err := s.reaches(s.machine, api, "tcp", 6443); err != nil {
+	if err := s.Reaches(s.machine, api, "tcp", 6443); err != nil {
 		return "", fmt.Errorf("kubeadm join: %w", err)
 	}
 	if node := s.kube("Node", "", s.node); node != nil {
-		if node.Str("instance") != s.machine.ID && s.Find(instanceType, node.Str("instance")) != nil {
+		if node.Str("instance") != s.machine.ID && s.Find(aws.InstanceType, node.Str("instance")) != nil {
 			return "", fmt.Errorf("kubeadm join: a node with name %q exists already", s.node)
 		}
 		if node.Str("instance") == s.machine.ID {

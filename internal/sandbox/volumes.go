@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -51,10 +52,10 @@ func (v volumes) reconcile() {
 		if pvc.Str("volume") != "" || class == nil {
 			continue
 		}
-		id := "vol-" + v.NewID(volumeType, pvc.ID, 17)
+		id := "vol-" + v.NewID(aws.VolumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		v.Put(&store.Object{Type: volumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
-			"ebs.csi.aws.com/cluster": "true", clusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
+		v.Put(&store.Object{Type: aws.VolumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
+			"ebs.csi.aws.com/cluster": "true", aws.ClusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
 			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
 			"Name": v.clusterName() + "-dynamic-" + name,
 		}}})
@@ -63,14 +64,14 @@ func (v volumes) reconcile() {
 			"policy": cmp.Or(class.Inputs.Str("reclaimPolicy"), reclaim),
 		}})
 		v.Change(pvc, func(_, state props.Map) { state["volume"] = id })
-		v.tagVolume(v.Find(volumeType, id))
+		v.tagVolume(v.Find(aws.VolumeType, id))
 	}
 	for _, pv := range v.All("k8s/" + volumeKind) {
 		claim := v.Find("k8s/"+claimKind, pv.Str("claim"))
 		if pv.Str("policy") == retain || claim != nil && claim.Str("volume") == pv.Str("volume") {
 			continue
 		}
-		if volume := v.Find(volumeType, pv.Str("volume")); volume != nil {
+		if volume := v.Find(aws.VolumeType, pv.Str("volume")); volume != nil {
 			v.Remove(volume)
 		}
 		v.Remove(pv)
@@ -97,7 +98,7 @@ func (v volumes) tagVolume(volume *store.Object) {
 func (v volumes) volumeZone() string {
 	zone := ""
 	for _, node := range v.All("k8s/Node") {
-		machine := v.Find(instanceType, node.Str("instance"))
+		machine := v.Find(aws.InstanceType, node.Str("instance"))
 		if machine == nil {
 			continue
 		}

@@ -370,7 +370,7 @@ func UnknownType(typ string) error {
 }
 
 func UnknownFunction(tok string) error {
-	return fmt.Errorf("the sandbox does not know the function %s: add it to awsInvokes in internal/sandbox/aws_invoke.go", tok)
+	return fmt.Errorf("the sandbox does not know the function %s: add it to functions in internal/sandbox/aws/functions.go", tok)
 }
 
 // Missing reports the required inputs that have no value.

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"fmt"
@@ -9,12 +9,12 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-func (p *awsProvider) Delete(r *engine.Request) error {
+func (p *Provider) Delete(r *engine.Request) error {
 	t, err := p.lookup(r.Type)
 	if err != nil {
 		return err
 	}
-	a := p.account
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
 	found := a.Find(r.Type, r.ID)
@@ -22,12 +22,12 @@ func (p *awsProvider) Delete(r *engine.Request) error {
 		return nil
 	}
 	r.Inputs = found.Inputs
-	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
 	if err := c.canDelete(t); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	// The backend comes first: if it fails, the account still has the object and the next run tries again.
-	if err := c.onBackend(backendDelete[r.Type]); err != nil {
+	if err := c.onBackend(onDelete[r.Type]); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	c.dissolve(t)
@@ -35,7 +35,7 @@ func (p *awsProvider) Delete(r *engine.Request) error {
 }
 
 // canDelete returns the error with which AWS would refuse to delete the object now, or nil.
-func (c *awsCall) canDelete(t awsType) error {
+func (c *call) canDelete(t resourceType) error {
 	var users []string
 	for _, user := range c.referrers(c.object, blocks) {
 		users = append(users, user.Title())
@@ -50,7 +50,7 @@ func (c *awsCall) canDelete(t awsType) error {
 }
 
 // dissolve removes the object and the objects that are deleted with it.
-func (c *awsCall) dissolve(t awsType) {
+func (c *call) dissolve(t resourceType) {
 	if t.deleted != nil {
 		t.deleted(c)
 	}
@@ -61,12 +61,12 @@ func (c *awsCall) dissolve(t awsType) {
 }
 
 // referrers are the objects that name target in a field with the given hold.
-func (c *awsCall) referrers(target *store.Object, h hold) []*store.Object {
+func (c *call) referrers(target *store.Object, h hold) []*store.Object {
 	return c.Where(func(o *store.Object) bool {
 		if o.Type == target.Type && o.ID == target.ID {
 			return false
 		}
-		for _, ref := range awsTypes[o.Type].refs {
+		for _, ref := range resourceTypes[o.Type].refs {
 			if ref.hold != h || !slices.Contains(strings.Split(ref.to, "|"), target.Type) {
 				continue
 			}

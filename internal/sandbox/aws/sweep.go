@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ type Swept struct {
 }
 
 // Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
-func (u awsConsole) Sweep(command string, dryRun bool) Swept {
+func (u Console) Sweep(command string, dryRun bool) Swept {
 	words := strings.Fields(command)
 	options := map[string]string{}
 	for i, w := range words {
@@ -29,13 +29,13 @@ func (u awsConsole) Sweep(command string, dryRun bool) Swept {
 	a.Lock()
 	defer a.Unlock()
 	var swept Swept
-	for _, o := range a.All(instanceType) {
-		if a.vpcOf(o) == options["vpc"] {
+	for _, o := range a.All(InstanceType) {
+		if a.VPCOf(o) == options["vpc"] {
 			swept.Instances = append(swept.Instances, o.Title())
 		}
 	}
 	for _, o := range u.madeByControllers(options["cluster"], options["vpc"]) {
-		if options["volumes"] == "keep" && o.Type == volumeType {
+		if options["volumes"] == "keep" && o.Type == VolumeType {
 			swept.Kept = append(swept.Kept, o.Title())
 			continue
 		}
@@ -49,23 +49,23 @@ func (u awsConsole) Sweep(command string, dryRun bool) Swept {
 
 // madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN, because
 // Pulumi made them, and resources of another cluster.
-func (u awsConsole) madeByControllers(cluster, vpc string) []*store.Object {
+func (u Console) madeByControllers(cluster, vpc string) []*store.Object {
 	return u.account.Where(func(o *store.Object) bool {
 		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {
 			return false
 		}
 		tags := o.Tags()
 		if tags["GuardDutyManaged"] == "true" {
-			return u.account.vpcOf(o) == vpc
+			return u.account.VPCOf(o) == vpc
 		}
-		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[clusterTag+cluster] == "owned"
-		if lb := u.account.Find(loadBalancerType, o.State.Str("madeFor")); lb != nil {
+		mine := tags["elbv2.k8s.aws/cluster"] == cluster || tags[ClusterTag+cluster] == "owned"
+		if lb := u.account.Find(LoadBalancerType, o.State.Str("madeFor")); lb != nil {
 			mine = mine || lb.Tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
-		if o.Type == volumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
+		if o.Type == VolumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
 			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !u.hasNamesake(cluster, vpc))
 		}
-		return mine && u.account.vpcOf(o) == vpc
+		return mine && u.account.VPCOf(o) == vpc
 	})
 }
 
@@ -73,8 +73,8 @@ func (u awsConsole) madeByControllers(cluster, vpc string) []*store.Object {
 const vpcTag = "kubeadm-aws/vpc"
 
 // hasNamesake reports whether another VPC holds a cluster of this name.
-func (u awsConsole) hasNamesake(cluster, vpc string) bool {
+func (u Console) hasNamesake(cluster, vpc string) bool {
 	return len(u.account.Where(func(o *store.Object) bool {
-		return o.Type == vpcType && o.ID != vpc && o.Tags()[clusterTag+cluster] != ""
+		return o.Type == VPCType && o.ID != vpc && o.Tags()[ClusterTag+cluster] != ""
 	})) > 0
 }

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"errors"
@@ -13,20 +13,20 @@ import (
 
 var domainName = regexp.MustCompile(`^(\*\.|_)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})+\.?$`)
 
-func checkZone(c *awsCall) error {
+func checkZone(c *call) error {
 	if !domainName.MatchString(c.Inputs.Str("name")) {
 		return fmt.Errorf("InvalidDomainName: %q", c.Inputs.Str("name"))
 	}
 	for _, v := range c.Inputs.List("vpcs") {
 		vpc, _ := v.(map[string]any)
-		if c.Find(vpcType, props.Map(vpc).Str("vpcId")) == nil {
+		if c.Find(VPCType, props.Map(vpc).Str("vpcId")) == nil {
 			return fmt.Errorf("InvalidVPCId: %s does not exist", props.Map(vpc).Str("vpcId"))
 		}
 	}
 	return nil
 }
 
-func zoneEmpty(c *awsCall) error {
+func zoneEmpty(c *call) error {
 	records := c.recordsIn(c.object.ID)
 	if len(records) > 0 && !c.object.Inputs.Flag("forceDestroy") {
 		return fmt.Errorf("HostedZoneNotEmpty: the zone still holds %s", records[0].Title())
@@ -34,17 +34,17 @@ func zoneEmpty(c *awsCall) error {
 	return nil
 }
 
-func zoneRecordsGone(c *awsCall) {
+func zoneRecordsGone(c *call) {
 	for _, o := range c.recordsIn(c.object.ID) {
 		c.Remove(o)
 	}
 }
 
-func (c *awsCall) recordsIn(zone string) []*store.Object {
+func (c *call) recordsIn(zone string) []*store.Object {
 	return c.Where(func(o *store.Object) bool { return o.Type == recordType && o.Inputs.Str("zoneId") == zone })
 }
 
-func checkRecord(c *awsCall) error {
+func checkRecord(c *call) error {
 	zone := c.Find(zoneType, c.Inputs.Str("zoneId"))
 	name := strings.TrimSuffix(c.Inputs.Str("name"), ".")
 	if name == "" || strings.Contains(name, " ") {
@@ -86,7 +86,7 @@ func recordIn(zone *store.Object, name string) string {
 	return name + "." + apex
 }
 
-func checkCertificate(c *awsCall) error {
+func checkCertificate(c *call) error {
 	for _, name := range append(c.Inputs.Strings("domainName"), c.Inputs.Strings("subjectAlternativeNames")...) {
 		if !domainName.MatchString(name) || len(name) > 64 {
 			return fmt.Errorf("ValidationException: %q is not a domain name of at most 64 characters", name)
@@ -96,7 +96,7 @@ func checkCertificate(c *awsCall) error {
 }
 
 // checkValidation finds the records that prove each name of the certificate.
-func checkValidation(c *awsCall) error {
+func checkValidation(c *call) error {
 	cert := c.Find(certificateType, c.Inputs.Str("certificateArn"))
 	for _, v := range cert.State.List("domainValidationOptions") {
 		option := props.Map(v.(map[string]any))
@@ -114,8 +114,8 @@ func checkValidation(c *awsCall) error {
 }
 
 // certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know them.
-func certificateUnused(c *awsCall) error {
-	for _, lb := range c.All(loadBalancerType) {
+func certificateUnused(c *call) error {
+	for _, lb := range c.All(LoadBalancerType) {
 		for _, arn := range lb.Inputs.Strings("certificateArns") {
 			if arn == c.object.ID {
 				return fmt.Errorf("ResourceInUseException: the certificate is in use by %s", lb.Title())

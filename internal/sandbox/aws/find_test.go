@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 	c := newClient(t)
 	vpc := func(stack, cidr string) string {
 		c.Configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"stack":"` + stack + `"}}`})
-		return c.Make(vpcType, stack+cidr, props.Map{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).ID
+		return c.Make(VPCType, stack+cidr, props.Map{"cidrBlock": cidr, "tags": map[string]any{"Name": "vpc"}}).ID
 	}
 	one, two, wide := vpc("one", "10.0.0.0/16"), vpc("two", "10.0.0.0/16"), vpc("one", "10.1.0.0/16")
 	for _, tt := range []struct {
@@ -28,11 +28,11 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 		{"one tag too many", map[string]string{"stack": "one", "owner": "me"}, nil, nil},
 		{"a property that it has not", map[string]string{"stack": "two"}, map[string]any{"instanceTenancy": "dedicated"}, nil},
 	} {
-		if got := c.s.AWS.Find(vpcType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
+		if got := c.console.Find(VPCType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: found %v, want %v", tt.name, got, tt.want)
 		}
 	}
-	if got := c.s.AWS.Find(subnetType, nil, nil); got != nil {
+	if got := c.console.Find(SubnetType, nil, nil); got != nil {
 		t.Errorf("found subnets %v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"encoding/json"
@@ -12,10 +12,10 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// awsInvokes are the functions of the provider.
-var awsInvokes = map[string]func(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error){
-	"aws:index/getCallerIdentity:getCallerIdentity": func(p *awsProvider, _ *engine.Request, _ props.Map) (props.Map, error) {
-		id := p.account.number
+// functions are the functions of the provider.
+var functions = map[string]func(p *Provider, r *engine.Request, args props.Map) (props.Map, error){
+	"aws:index/getCallerIdentity:getCallerIdentity": func(p *Provider, _ *engine.Request, _ props.Map) (props.Map, error) {
+		id := p.Account.number
 		return props.Map{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
 	},
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
@@ -32,12 +32,12 @@ var awsInvokes = map[string]func(p *awsProvider, r *engine.Request, args props.M
 	"aws:route53/getZone:getZone":                               getZone,
 }
 
-func (p *awsProvider) Invoke(r *engine.Request, args props.Map) (props.Map, error) {
-	f, ok := awsInvokes[r.Type]
+func (p *Provider) Invoke(r *engine.Request, args props.Map) (props.Map, error) {
+	f, ok := functions[r.Type]
 	if !ok {
 		return nil, engine.UnknownFunction(r.Type)
 	}
-	if slices.Contains(p.limits.Denied, r.Type) {
+	if slices.Contains(p.Limits.Denied, r.Type) {
 		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.Type)
 	}
 	return f(p, r, args)
@@ -46,14 +46,14 @@ func (p *awsProvider) Invoke(r *engine.Request, args props.Map) (props.Map, erro
 // imageID returns an AMI id that depends on the text alone. Sandbox.PublishImages changes the text.
 func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
 
-func getParameter(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
+func getParameter(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("name")
-	p.account.Lock()
-	defer p.account.Unlock()
+	p.Account.Lock()
+	defer p.Account.Unlock()
 	if !strings.HasPrefix(name, "/aws/service/") {
 		return nil, fmt.Errorf("ParameterNotFound: %s", name)
 	}
-	value := imageID(name + p.account.imageGeneration())
+	value := imageID(name + p.Account.imageGeneration())
 	return props.Map{
 		"id": name, "name": name, "value": value, "insecureValue": value, "type": "String", "version": 1,
 		"arn": "arn:aws:ssm:::parameter" + name, "withDecryption": true,
@@ -61,7 +61,7 @@ func getParameter(p *awsProvider, _ *engine.Request, args props.Map) (props.Map,
 }
 
 // imageGeneration changes when the vendors publish new images.
-func (a *awsAccount) imageGeneration() string {
+func (a *Account) imageGeneration() string {
 	if o := a.Find("host/images", "generation"); o != nil {
 		return o.Str("value")
 	}
@@ -70,8 +70,8 @@ func (a *awsAccount) imageGeneration() string {
 
 // getZone looks a hosted zone up. The simulated account owns every public domain but those below .invalid, so that a
 // stack with a domain can be simulated.
-func getZone(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
-	a := p.account
+func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
 	name := strings.TrimSuffix(args.Str("name"), ".")
@@ -104,8 +104,8 @@ func getZone(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, erro
 }
 
 // Configure refuses an account that the provider's settings exclude, in the words of the provider.
-func (p *awsProvider) Configure(config props.Map) error {
-	id := p.account.number
+func (p *Provider) Configure(config props.Map) error {
+	id := p.Account.number
 	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")
 	if slices.Contains(forbidden, id) || len(allowed) > 0 && !slices.Contains(allowed, id) {
 		return fmt.Errorf("AWS account ID not allowed: %s", id)

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"fmt"
@@ -10,28 +10,28 @@ import (
 // backendCreate, backendUpdate and backendDelete are the calls to the backend by resource type. A type that is missing
 // exists in the account only.
 var (
-	backendCreate = map[string]func(*awsCall) error{
-		instanceType:       launch,
-		eipType:            allocate,
-		eipAssociationType: associate,
+	onCreate = map[string]func(*call) error{
+		InstanceType:       launch,
+		EIPType:            allocate,
+		EIPAssociationType: associate,
 		recordType:         setRecord,
 	}
 	// Updates in place of other types do not affect a machine.
-	backendUpdate = map[string]func(*awsCall) error{
+	onUpdate = map[string]func(*call) error{
 		recordType: setRecord,
 	}
-	backendDelete = map[string]func(*awsCall) error{
-		instanceType: func(c *awsCall) error { return c.backend.Terminate(c.Ctx, c.object.ID) },
-		eipType:      func(c *awsCall) error { return c.backend.ReleaseAddress(c.Ctx, c.object.ID) },
-		eipAssociationType: func(c *awsCall) error {
+	onDelete = map[string]func(*call) error{
+		InstanceType: func(c *call) error { return c.backend.Terminate(c.Ctx, c.object.ID) },
+		EIPType:      func(c *call) error { return c.backend.ReleaseAddress(c.Ctx, c.object.ID) },
+		EIPAssociationType: func(c *call) error {
 			return c.backend.DisassociateAddress(c.Ctx, c.object.Inputs.Str("allocationId"))
 		},
-		recordType: func(c *awsCall) error { return c.backend.DeleteRecord(c.Ctx, c.object.Str("fqdn")) },
+		recordType: func(c *call) error { return c.backend.DeleteRecord(c.Ctx, c.object.Str("fqdn")) },
 	}
 )
 
 // onBackend calls f with the account unlocked, because machines take seconds to minutes to start or stop.
-func (c *awsCall) onBackend(f func(*awsCall) error) error {
+func (c *call) onBackend(f func(*call) error) error {
 	if f == nil || c.backend == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (c *awsCall) onBackend(f func(*awsCall) error) error {
 	return f(c)
 }
 
-func (c *awsCall) show(state props.Map) {
+func (c *call) show(state props.Map) {
 	c.Lock()
 	defer c.Unlock()
 	c.object = c.Change(c.object, func(_, s props.Map) {
@@ -50,13 +50,13 @@ func (c *awsCall) show(state props.Map) {
 	})
 }
 
-func launch(c *awsCall) error {
+func launch(c *call) error {
 	c.Lock()
 	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.Inputs), Profile: c.Inputs.Str("iamInstanceProfile")}
-	if key := c.Find(keyPairType, c.Inputs.Str("keyName")); key != nil {
+	if key := c.Find(KeyPairType, c.Inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.Str("publicKey")
 	}
-	for _, profile := range c.All(profileType) {
+	for _, profile := range c.All(ProfileType) {
 		if profile.Str("name") == machine.Profile {
 			machine.Role = profile.Str("role")
 		}
@@ -70,7 +70,7 @@ func launch(c *awsCall) error {
 	return nil
 }
 
-func allocate(c *awsCall) error {
+func allocate(c *call) error {
 	ip, err := c.backend.AllocateAddress(c.Ctx, c.object.ID)
 	if err != nil {
 		return fmt.Errorf("allocate an address: %w", err)
@@ -79,11 +79,11 @@ func allocate(c *awsCall) error {
 	return nil
 }
 
-func associate(c *awsCall) error {
+func associate(c *call) error {
 	return c.backend.AssociateAddress(c.Ctx, c.Inputs.Str("allocationId"), c.Inputs.Str("instanceId"))
 }
 
-func setRecord(c *awsCall) error {
+func setRecord(c *call) error {
 	if c.Inputs.Str("type") != "A" {
 		return nil
 	}

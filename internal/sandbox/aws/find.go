@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"reflect"
@@ -8,7 +8,7 @@ import (
 
 // Find looks objects up as a client of AWS can: by type, by tags that they must all carry, and by properties that they must
 // have, such as the CIDR range of a subnet. AWS does not know URNs, so Find cannot use them. It returns ids, in order.
-func (u awsConsole) Find(typ string, tags map[string]string, properties map[string]any) []string {
+func (u Console) Find(typ string, tags map[string]string, properties map[string]any) []string {
 	a := u.account
 	a.Lock()
 	defer a.Unlock()

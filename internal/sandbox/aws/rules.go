@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 
 // The checks of each type beyond references. Each error begins with AWS's error code.
 
-func checkVPC(c *awsCall) error {
+func checkVPC(c *call) error {
 	prefix, err := cidr(c.Inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
@@ -37,12 +37,12 @@ func cidr(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-func checkSubnet(c *awsCall) error {
+func checkSubnet(c *call) error {
 	own, err := cidr(c.Inputs.Str("cidrBlock"))
 	if err != nil {
 		return fmt.Errorf("InvalidParameterValue: cidrBlock: %w", err)
 	}
-	vpc := c.Find(vpcType, c.Inputs.Str("vpcId"))
+	vpc := c.Find(VPCType, c.Inputs.Str("vpcId"))
 	whole, err := cidr(vpc.Str("cidrBlock"))
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func checkSubnet(c *awsCall) error {
 	if own.Bits() < whole.Bits() || !whole.Contains(own.Addr()) || own.Bits() > 28 {
 		return fmt.Errorf("InvalidSubnet.Range: the CIDR %s is not inside that of its VPC, %s", own, whole)
 	}
-	for _, other := range c.All(subnetType) {
+	for _, other := range c.All(SubnetType) {
 		if other.Inputs.Str("vpcId") != vpc.ID || (c.object != nil && c.object.ID == other.ID) {
 			continue
 		}
@@ -64,7 +64,7 @@ func checkSubnet(c *awsCall) error {
 	return nil
 }
 
-func checkGateway(c *awsCall) error {
+func checkGateway(c *call) error {
 	for _, other := range c.All(gatewayType) {
 		if c.object != nil && c.object.ID == other.ID {
 			continue
@@ -76,42 +76,42 @@ func checkGateway(c *awsCall) error {
 	return nil
 }
 
-func noPublicAddresses(c *awsCall) error {
+func noPublicAddresses(c *call) error {
 	vpc := c.object.Inputs.Str("vpcId")
 	for _, o := range c.Where(func(o *store.Object) bool {
-		return o.Type == instanceType && o.Str("publicIp") != "" || o.Type == eipAssociationType || o.Type == loadBalancerType
+		return o.Type == InstanceType && o.Str("publicIp") != "" || o.Type == EIPAssociationType || o.Type == LoadBalancerType
 	}) {
-		if c.vpcOf(o) == vpc {
+		if c.VPCOf(o) == vpc {
 			return fmt.Errorf("DependencyViolation: the network %s has some mapped public address(es): %s", vpc, o.Title())
 		}
 	}
 	return nil
 }
 
-// vpcOf returns the id of the VPC of an object, or "" when it is not in a VPC.
-func (a *awsAccount) vpcOf(o *store.Object) string {
+// VPCOf returns the id of the VPC of an object, or "" when it is not in a VPC.
+func (a *Account) VPCOf(o *store.Object) string {
 	switch o.Type {
-	case vpcType:
+	case VPCType:
 		return o.ID
-	case eipAssociationType:
-		if i := a.Find(instanceType, o.Inputs.Str("instanceId")); i != nil {
-			return a.vpcOf(i)
+	case EIPAssociationType:
+		if i := a.Find(InstanceType, o.Inputs.Str("instanceId")); i != nil {
+			return a.VPCOf(i)
 		}
-	case loadBalancerType:
+	case LoadBalancerType:
 		for _, id := range o.Inputs.Strings("subnets") {
-			if s := a.Find(subnetType, id); s != nil {
+			if s := a.Find(SubnetType, id); s != nil {
 				return s.Inputs.Str("vpcId")
 			}
 		}
-	case instanceType:
-		if s := a.Find(subnetType, o.Inputs.Str("subnetId")); s != nil {
+	case InstanceType:
+		if s := a.Find(SubnetType, o.Inputs.Str("subnetId")); s != nil {
 			return s.Inputs.Str("vpcId")
 		}
 	}
 	return o.Inputs.Str("vpcId")
 }
 
-func checkRoute(c *awsCall) error {
+func checkRoute(c *call) error {
 	if to := c.Inputs.Str("destinationCidrBlock"); to != "" {
 		if _, err := cidr(to); err != nil {
 			return fmt.Errorf("InvalidParameterValue: destinationCidrBlock: %w", err)
@@ -124,15 +124,15 @@ func checkRoute(c *awsCall) error {
 	return nil
 }
 
-func checkRouteTableAssociation(c *awsCall) error {
-	subnet, table := c.Find(subnetType, c.Inputs.Str("subnetId")), c.Find(routeTableType, c.Inputs.Str("routeTableId"))
+func checkRouteTableAssociation(c *call) error {
+	subnet, table := c.Find(SubnetType, c.Inputs.Str("subnetId")), c.Find(routeTableType, c.Inputs.Str("routeTableId"))
 	if subnet != nil && subnet.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, subnet.ID)
 	}
 	return nil
 }
 
-func checkEndpoint(c *awsCall) error {
+func checkEndpoint(c *call) error {
 	if name := c.Inputs.Str("serviceName"); !strings.HasPrefix(name, "com.amazonaws."+c.region()+".") {
 		return fmt.Errorf("InvalidServiceName: the endpoint service %s does not exist in %s", name, c.region())
 	}
@@ -146,7 +146,7 @@ func checkEndpoint(c *awsCall) error {
 
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 
-func checkGroup(c *awsCall) error {
+func checkGroup(c *call) error {
 	name := c.Inputs.Str("name")
 	switch {
 	case strings.HasPrefix(name, "sg-"):
@@ -160,8 +160,8 @@ func checkGroup(c *awsCall) error {
 }
 
 // groupUnreferenced is the DependencyViolation that a rule in another group causes.
-func groupUnreferenced(c *awsCall) error {
-	for _, rule := range c.Where(func(o *store.Object) bool { return o.Type == ingressRuleType || o.Type == egressRuleType }) {
+func groupUnreferenced(c *call) error {
+	for _, rule := range c.Where(func(o *store.Object) bool { return o.Type == IngressRuleType || o.Type == egressRuleType }) {
 		if rule.Inputs.Str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.Str("securityGroupId") != c.object.ID {
 			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.Title(), rule.Inputs.Str("securityGroupId"))
 		}
@@ -169,7 +169,7 @@ func groupUnreferenced(c *awsCall) error {
 	return nil
 }
 
-func checkGroupRule(c *awsCall) error {
+func checkGroupRule(c *call) error {
 	var sources []string
 	for _, key := range []string{"cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId"} {
 		if c.Inputs.Has(key) {
@@ -201,7 +201,7 @@ func checkGroupRule(c *awsCall) error {
 		}
 	}
 	for _, key := range []string{"referencedSecurityGroupId", "securityGroupId"} {
-		if id := c.Inputs.Str(key); id != "" && c.Find(groupType, id) == nil {
+		if id := c.Inputs.Str(key); id != "" && c.Find(GroupType, id) == nil {
 			return fmt.Errorf("InvalidGroup.NotFound: the security group %s does not exist", id)
 		}
 	}
@@ -211,11 +211,11 @@ func checkGroupRule(c *awsCall) error {
 var (
 	amiID        = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
 	machineType  = regexp.MustCompile(`^[a-z]+[0-9]+[a-z-]*\.[a-z0-9-]+$`)
-	clusterTag   = "kubernetes.io/cluster/"
+	ClusterTag   = "kubernetes.io/cluster/"
 	userDataSize = 16 << 10
 )
 
-func checkInstance(c *awsCall) error {
+func checkInstance(c *call) error {
 	if c.object != nil {
 		old, now := c.object.Inputs.Number("rootBlockDevice.volumeSize"), c.Inputs.Number("rootBlockDevice.volumeSize")
 		if now < old {
@@ -228,20 +228,20 @@ func checkInstance(c *awsCall) error {
 	if !machineType.MatchString(c.Inputs.Str("instanceType")) {
 		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.Inputs.Str("instanceType"))
 	}
-	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
+	subnet := c.Find(SubnetType, c.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("MissingParameter: subnetId: this account has no default VPC")
 	}
 	tagged := 0
 	for _, id := range c.Inputs.Strings("vpcSecurityGroupIds") {
-		group := c.Find(groupType, id)
+		group := c.Find(GroupType, id)
 		if group.Inputs.Str("vpcId") != subnet.Inputs.Str("vpcId") {
 			return fmt.Errorf("InvalidParameter: %s and the subnet are in different networks", group.Title())
 		}
-		tagged += len(clusterTags(group.Tags()))
+		tagged += len(ClusterTags(group.Tags()))
 	}
 	tags := allTags(c.Request)
-	if names := clusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
+	if names := ClusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
 		// AWS accepts this. Its Load Balancer Controller refuses it later, in the cluster.
 		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
 			c.Inputs.Strings("vpcSecurityGroupIds"))
@@ -259,10 +259,10 @@ func checkInstance(c *awsCall) error {
 	return nil
 }
 
-func clusterTags(tags map[string]string) []string {
+func ClusterTags(tags map[string]string) []string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		if strings.HasPrefix(key, clusterTag) {
+		if strings.HasPrefix(key, ClusterTag) {
 			out = append(out, key)
 		}
 	}
@@ -270,23 +270,23 @@ func clusterTags(tags map[string]string) []string {
 }
 
 // endInstance tells the cluster that a machine has ended.
-func endInstance(c *awsCall) {
-	if c.terminated != nil {
-		c.terminated(c.object)
+func endInstance(c *call) {
+	if c.Terminated != nil {
+		c.Terminated(c.object)
 	}
 }
 
 // elasticIPs is the default quota of a region.
 const elasticIPs = 5
 
-func checkEIP(c *awsCall) error {
-	if c.object == nil && len(c.All(eipType)) >= elasticIPs {
+func checkEIP(c *call) error {
+	if c.object == nil && len(c.All(EIPType)) >= elasticIPs {
 		return fmt.Errorf("AddressLimitExceeded: the account has %d Elastic IPs already", elasticIPs)
 	}
 	return nil
 }
 
-func checkKeyPair(c *awsCall) error {
+func checkKeyPair(c *call) error {
 	if f := strings.Fields(c.Inputs.Str("publicKey")); len(f) < 2 || (f[0] != "ssh-ed25519" && f[0] != "ssh-rsa") {
 		return errors.New("InvalidKey.Format: EC2 takes OpenSSH public keys of the kinds ssh-ed25519 and ssh-rsa")
 	}

@@ -1,7 +1,8 @@
-package sandbox
+package aws
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,26 +15,12 @@ const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":
 
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`
 
-func TestUnknownTypesAndFunctionsAreNamed(t *testing.T) {
-	c := newClient(t)
-	for _, typ := range []string{
-		"aws:eks/cluster:Cluster", "kubernetes:example.com/v1:Widget", "command:remote:Elsewhere", "tls:index/oddity:Oddity", "random:index/dice:Dice",
-	} {
-		_, err := c.Try(typ, "x", props.Map{"metadata": map[string]any{"name": "x"}})
-		sandboxtest.WantError(t, err, typ)
-	}
-	for _, tok := range []string{"aws:eks/getCluster:getCluster", "kubernetes:x:y", "tls:index/z:z", "random:index/z:z", "command:local:z"} {
-		_, err := c.Invoke(tok, props.Map{})
-		sandboxtest.WantError(t, err, tok)
-	}
-}
-
 // A row of the table must be usable: its references point to rows, and what it needs for its id is required.
 func TestTableIsConsistent(t *testing.T) {
-	for typ, row := range awsTypes {
+	for typ, row := range resourceTypes {
 		for _, r := range row.refs {
 			for _, to := range strings.Split(r.to, "|") {
-				if _, ok := awsTypes[to]; !ok {
+				if _, ok := resourceTypes[to]; !ok {
 					t.Errorf("%s: %s refers to %s, which is not in the table", typ, r.field, to)
 				}
 			}
@@ -49,7 +36,7 @@ func TestTableIsConsistent(t *testing.T) {
 
 func TestRequiredInputs(t *testing.T) {
 	c := newClient(t)
-	for typ, row := range awsTypes {
+	for typ, row := range resourceTypes {
 		if len(row.required) == 0 {
 			continue
 		}
@@ -61,9 +48,9 @@ func TestRequiredInputs(t *testing.T) {
 func TestWhatAWSRefuses(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()
-	other := c.Make(vpcType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
-	elsewhere := c.Make(groupType, "elsewhere", props.Map{"vpcId": other.ID})
-	second := c.Make(groupType, "second", props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	other := c.Make(VPCType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
+	elsewhere := c.Make(GroupType, "elsewhere", props.Map{"vpcId": other.ID})
+	second := c.Make(GroupType, "second", props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
 	instance := func(change props.Map) props.Map {
 		in := props.Map{
 			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
@@ -88,33 +75,33 @@ func TestWhatAWSRefuses(t *testing.T) {
 		in        props.Map
 		want      string
 	}{
-		{"VPC too big", vpcType, props.Map{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
-		{"VPC with host bits", vpcType, props.Map{"cidrBlock": "10.0.0.1/16"}, "host bits"},
-		{"subnet outside", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
-		{"subnet overlaps", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
-		{"zone of another region", subnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
-		{"VPC that is not there", subnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
+		{"VPC too big", VPCType, props.Map{"cidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"},
+		{"VPC with host bits", VPCType, props.Map{"cidrBlock": "10.0.0.1/16"}, "host bits"},
+		{"subnet outside", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
+		{"subnet overlaps", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
+		{"zone of another region", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
+		{"VPC that is not there", SubnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
 		{"second gateway", gatewayType, props.Map{"vpcId": n.VPC.ID}, "internet gateway already"},
 		{"same route", routeType, props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
 		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID}, "EntityAlreadyExists"},
 		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", props.Map{"vpcId": n.VPC.ID, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
-		{"group name", groupType, props.Map{"vpcId": n.VPC.ID, "name": "sg-mine"}, "may not begin with sg-"},
-		{"group description", groupType, props.Map{"vpcId": n.VPC.ID, "description": "who's there?"}, "invalid characters"},
-		{"rule without source", ingressRuleType, rule(props.Map{"cidrIpv4": nil}), "exactly one source"},
-		{"rule with two", ingressRuleType, rule(props.Map{"referencedSecurityGroupId": n.Group.ID}), "exactly one source"},
-		{"ports swapped", ingressRuleType, rule(props.Map{"fromPort": 3}), "invalid port range"},
-		{"all protocols with ports", ingressRuleType, rule(props.Map{"ipProtocol": "-1"}), "takes no ports"},
-		{"rule CIDR", ingressRuleType, rule(props.Map{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
-		{"rule of a group that is not there", ingressRuleType, rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
-		{"duplicate rule", ingressRuleType, props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
-		{"ECDSA key pair", keyPairType, props.Map{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
-		{"AMI", instanceType, instance(props.Map{"ami": "ubuntu"}), "InvalidAMIID"},
-		{"instance type", instanceType, instance(props.Map{"instanceType": "large"}), "not an instance type"},
-		{"group of another VPC", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.ID}}), "different networks"},
-		{"two tagged groups", instanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.Group.ID, second.ID}}), "exactly one security group"},
-		{"no profile", instanceType, instance(props.Map{"iamInstanceProfile": "missing"}), "does not exist"},
-		{"tags in metadata", instanceType, instance(props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
-		{"user data", instanceType, instance(props.Map{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
+		{"group name", GroupType, props.Map{"vpcId": n.VPC.ID, "name": "sg-mine"}, "may not begin with sg-"},
+		{"group description", GroupType, props.Map{"vpcId": n.VPC.ID, "description": "who's there?"}, "invalid characters"},
+		{"rule without source", IngressRuleType, rule(props.Map{"cidrIpv4": nil}), "exactly one source"},
+		{"rule with two", IngressRuleType, rule(props.Map{"referencedSecurityGroupId": n.Group.ID}), "exactly one source"},
+		{"ports swapped", IngressRuleType, rule(props.Map{"fromPort": 3}), "invalid port range"},
+		{"all protocols with ports", IngressRuleType, rule(props.Map{"ipProtocol": "-1"}), "takes no ports"},
+		{"rule CIDR", IngressRuleType, rule(props.Map{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
+		{"rule of a group that is not there", IngressRuleType, rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
+		{"duplicate rule", IngressRuleType, props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
+		{"ECDSA key pair", KeyPairType, props.Map{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
+		{"AMI", InstanceType, instance(props.Map{"ami": "ubuntu"}), "InvalidAMIID"},
+		{"instance type", InstanceType, instance(props.Map{"instanceType": "large"}), "not an instance type"},
+		{"group of another VPC", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.ID}}), "different networks"},
+		{"two tagged groups", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.Group.ID, second.ID}}), "exactly one security group"},
+		{"no profile", InstanceType, instance(props.Map{"iamInstanceProfile": "missing"}), "does not exist"},
+		{"tags in metadata", InstanceType, instance(props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
+		{"user data", InstanceType, instance(props.Map{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
 		{"role name", roleType, props.Map{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
 		{"same role", roleType, props.Map{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
 		{"trust-is-no-JSON", roleType, props.Map{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
@@ -125,7 +112,7 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
 		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
 		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", props.Map{"role": role.ID, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
-		{"bucket name", bucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
+		{"bucket name", BucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
 		{"zone name", zoneType, props.Map{"name": "no domain"}, "InvalidDomainName"},
 		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
 		{"A record", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
@@ -144,9 +131,9 @@ func TestWhatAWSRefuses(t *testing.T) {
 func TestElasticIPQuota(t *testing.T) {
 	c := newClient(t)
 	for i := range elasticIPs {
-		c.Make(eipType, fmt.Sprint("ip-", i), props.Map{"domain": "vpc"})
+		c.Make(EIPType, fmt.Sprint("ip-", i), props.Map{"domain": "vpc"})
 	}
-	_, err := c.Try(eipType, "one more", props.Map{"domain": "vpc"})
+	_, err := c.Try(EIPType, "one more", props.Map{"domain": "vpc"})
 	sandboxtest.WantError(t, err, "AddressLimitExceeded")
 }
 
@@ -154,25 +141,25 @@ func TestElasticIPQuota(t *testing.T) {
 func TestDeleteRules(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()
-	backend := c.Make(groupType, "backend", props.Map{"vpcId": n.VPC.ID})
-	refers := c.Make(ingressRuleType, "from backend", props.Map{
+	backend := c.Make(GroupType, "backend", props.Map{"vpcId": n.VPC.ID})
+	refers := c.Make(IngressRuleType, "from backend", props.Map{
 		"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.ID,
 	})
 	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust})
 	inline := c.Make("aws:iam/rolePolicy:RolePolicy", "inline", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
-	profile := c.Make(profileType, "profile", props.Map{"role": role.ID})
+	profile := c.Make(ProfileType, "profile", props.Map{"role": role.ID})
 	host := c.Instance(n, "host", props.Map{"iamInstanceProfile": profile.ID})
-	eip := c.Make(eipType, "ip", props.Map{"domain": "vpc"})
-	associated := c.Make(eipAssociationType, "ip", props.Map{"allocationId": eip.ID, "instanceId": host.ID})
-	bucket := c.Make(bucketType, "backups", props.Map{})
+	eip := c.Make(EIPType, "ip", props.Map{"domain": "vpc"})
+	associated := c.Make(EIPAssociationType, "ip", props.Map{"allocationId": eip.ID, "instanceId": host.ID})
+	bucket := c.Make(BucketType, "backups", props.Map{})
 	versioning := c.Make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", props.Map{"bucket": bucket.ID, "versioningConfiguration": map[string]any{"status": "Enabled"}})
 	zone := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.VPC.ID}}})
 	record := c.Make(recordType, "api", props.Map{"zoneId": zone.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
 	repository := c.Make(repositoryType, "images", props.Map{"name": "images"})
-	if err := c.s.AWS.PutObject(bucket.ID, "etcd/1.db"); err != nil {
+	if err := c.console.PutObject(bucket.ID, "etcd/1.db"); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.s.AWS.PushImage("images"); err != nil {
+	if err := c.console.PushImage("images"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -213,7 +200,7 @@ func TestDeleteRules(t *testing.T) {
 	if err := c.Delete(versioning); err != nil {
 		t.Errorf("deleting what is gone already: %v", err)
 	}
-	if left := c.s.Leftovers(); len(left) > 0 {
+	if left := c.leftovers(); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 }
@@ -232,7 +219,7 @@ func TestReplaceOrUpdate(t *testing.T) {
 		}
 		return in
 	}
-	host := c.Make(instanceType, "host", base(nil))
+	host := c.Make(InstanceType, "host", base(nil))
 	for _, test := range []struct {
 		name            string
 		change          props.Map
@@ -267,7 +254,7 @@ func TestRefreshFindsWhatWasTerminated(t *testing.T) {
 	if c.Gone(host) {
 		t.Fatal("it was just made")
 	}
-	if err := c.s.AWS.TerminateInstance("host"); err != nil {
+	if err := c.console.TerminateInstance("host"); err != nil {
 		t.Fatal(err)
 	}
 	if !c.Gone(host) {
@@ -292,7 +279,7 @@ func TestInvokes(t *testing.T) {
 	if !amiID.MatchString(first) || image() != first {
 		t.Errorf("image %q, want the same AMI id each time", first)
 	}
-	c.s.AWS.PublishImages("2")
+	c.console.PublishImages("2")
 	if image() == first {
 		t.Error("a newer image was published, and the parameter did not change")
 	}
@@ -303,7 +290,7 @@ func TestInvokes(t *testing.T) {
 	if err != nil || zone.Str("zoneId") == "" {
 		t.Errorf("zone %v, %v", zone, err)
 	}
-	if left := c.s.Leftovers(); len(left) > 0 {
+	if left := c.leftovers(); len(left) > 0 {
 		t.Errorf("a zone that was only looked up is listed as a leftover: %v", left)
 	}
 	_, err = c.Invoke("aws:route53/getZone:getZone", props.Map{"name": "mine.invalid"})
@@ -326,4 +313,9 @@ func TestCertificateNeedsItsRecords(t *testing.T) {
 		})
 	}
 	c.Make("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
+}
+
+func TestModelHasUsers(t *testing.T) {
+	modelled := slices.Concat(slices.Collect(maps.Keys(resourceTypes)), slices.Collect(maps.Keys(functions)))
+	sandboxtest.CheckTokens(t, "aws", modelled, VolumeType, LoadBalancerType, TargetGroupType)
 }

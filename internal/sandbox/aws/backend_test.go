@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"context"
@@ -25,8 +25,8 @@ func (z *zone) Close() error                                { return nil }
 // A control plane that comes back elsewhere changes the record of its API in place.
 func TestHostsSeeRecordsThatChange(t *testing.T) {
 	backend := &zone{records: map[string][]string{}}
-	c := startClient(t, Options{Backend: backend})
-	vpc := c.Make(vpcType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
+	c := startClient(t, "", backend)
+	vpc := c.Make(VPCType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
 	private := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.ID}}})
 	in := func(address string) props.Map {
 		return props.Map{"zoneId": private.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}

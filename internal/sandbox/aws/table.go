@@ -1,39 +1,39 @@
-package sandbox
+package aws
 
 // Resource types that others refer to.
 const (
-	vpcType             = "aws:ec2/vpc:Vpc"
-	subnetType          = "aws:ec2/subnet:Subnet"
+	VPCType             = "aws:ec2/vpc:Vpc"
+	SubnetType          = "aws:ec2/subnet:Subnet"
 	gatewayType         = "aws:ec2/internetGateway:InternetGateway"
 	routeTableType      = "aws:ec2/routeTable:RouteTable"
 	routeType           = "aws:ec2/route:Route"
 	routeTableAssocType = "aws:ec2/routeTableAssociation:RouteTableAssociation"
 	endpointType        = "aws:ec2/vpcEndpoint:VpcEndpoint"
-	groupType           = "aws:ec2/securityGroup:SecurityGroup"
-	ingressRuleType     = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+	GroupType           = "aws:ec2/securityGroup:SecurityGroup"
+	IngressRuleType     = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 	egressRuleType      = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-	keyPairType         = "aws:ec2/keyPair:KeyPair"
-	instanceType        = "aws:ec2/instance:Instance"
-	eipType             = "aws:ec2/eip:Eip"
-	eipAssociationType  = "aws:ec2/eipAssociation:EipAssociation"
+	KeyPairType         = "aws:ec2/keyPair:KeyPair"
+	InstanceType        = "aws:ec2/instance:Instance"
+	EIPType             = "aws:ec2/eip:Eip"
+	EIPAssociationType  = "aws:ec2/eipAssociation:EipAssociation"
 	roleType            = "aws:iam/role:Role"
-	profileType         = "aws:iam/instanceProfile:InstanceProfile"
-	bucketType          = "aws:s3/bucketV2:BucketV2"
+	ProfileType         = "aws:iam/instanceProfile:InstanceProfile"
+	BucketType          = "aws:s3/bucketV2:BucketV2"
 	zoneType            = "aws:route53/zone:Zone"
 	recordType          = "aws:route53/record:Record"
 	certificateType     = "aws:acm/certificate:Certificate"
 	repositoryType      = "aws:ecr/repository:Repository"
 	// Made by controllers in the cluster, never by Pulumi.
-	volumeType       = "aws:ebs/volume:Volume"
-	loadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
-	targetGroupType  = "aws:lb/targetGroup:TargetGroup"
+	VolumeType       = "aws:ebs/volume:Volume"
+	LoadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
+	TargetGroupType  = "aws:lb/targetGroup:TargetGroup"
 	// Stored by users and by the backup timer, never by Pulumi; it has no row in the table.
-	bucketObjectType = "aws:s3/bucketObjectv2:BucketObjectv2"
+	BucketObjectType = "aws:s3/bucketObjectv2:BucketObjectv2"
 )
 
-// awsTypes is the table. Adding a type is adding a row.
-var awsTypes = map[string]awsType{
-	vpcType: {
+// resourceTypes is the table. Adding a type is adding a row.
+var resourceTypes = map[string]resourceType{
+	VPCType: {
 		id: "vpc-", required: []string{"cidrBlock"}, replace: []string{"cidrBlock", "instanceTenancy"},
 		check: checkVPC,
 		outputs: map[string]any{
@@ -42,19 +42,19 @@ var awsTypes = map[string]awsType{
 			"defaultNetworkAclId": "acl-{hex}", "dhcpOptionsId": "dopt-{hex}", "ownerId": "{account}",
 		},
 	},
-	subnetType: {
-		id: "subnet-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: vpcType}},
+	SubnetType: {
+		id: "subnet-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: VPCType}},
 		replace: []string{"vpcId", "cidrBlock", "availabilityZone"}, check: checkSubnet,
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:subnet/{id}", "ownerId": "{account}"},
 	},
 	gatewayType: {
-		id: "igw-", refs: []ref{{field: "vpcId", to: vpcType}}, check: checkGateway,
+		id: "igw-", refs: []ref{{field: "vpcId", to: VPCType}}, check: checkGateway,
 		// AWS refuses to detach a gateway while anything in the VPC holds a public address.
 		deletable: noPublicAddresses,
 		outputs:   map[string]any{"arn": "arn:aws:ec2:{region}:{account}:internet-gateway/{id}", "ownerId": "{account}"},
 	},
 	routeTableType: {
-		id: "rtb-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: vpcType}}, replace: []string{"vpcId"},
+		id: "rtb-", required: []string{"vpcId"}, refs: []ref{{field: "vpcId", to: VPCType}}, replace: []string{"vpcId"},
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:route-table/{id}", "ownerId": "{account}"},
 	},
 	routeType: {
@@ -69,15 +69,15 @@ var awsTypes = map[string]awsType{
 	},
 	routeTableAssocType: {
 		id: "rtbassoc-", required: []string{"routeTableId"}, untagged: true,
-		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "subnetId", to: subnetType, hold: follows}},
+		refs: []ref{{field: "routeTableId", to: routeTableType}, {field: "subnetId", to: SubnetType, hold: follows}},
 		// A subnet has one route table.
 		unique: []string{"subnetId"}, replace: []string{"subnetId", "gatewayId"}, check: checkRouteTableAssociation,
 	},
 	endpointType: {
 		id: "vpce-", required: []string{"vpcId", "serviceName"},
 		refs: []ref{
-			{field: "vpcId", to: vpcType}, {field: "routeTableIds", to: routeTableType, hold: loose},
-			{field: "subnetIds", to: subnetType}, {field: "securityGroupIds", to: groupType},
+			{field: "vpcId", to: VPCType}, {field: "routeTableIds", to: routeTableType, hold: loose},
+			{field: "subnetIds", to: SubnetType}, {field: "securityGroupIds", to: GroupType},
 		},
 		replace: []string{"vpcId", "serviceName", "vpcEndpointType"}, check: checkEndpoint,
 		outputs: map[string]any{
@@ -85,14 +85,14 @@ var awsTypes = map[string]awsType{
 			"ownerId": "{account}",
 		},
 	},
-	groupType: {
-		id: "sg-", autoname: "name", refs: []ref{{field: "vpcId", to: vpcType}}, unique: []string{"vpcId", "name"},
+	GroupType: {
+		id: "sg-", autoname: "name", refs: []ref{{field: "vpcId", to: VPCType}}, unique: []string{"vpcId", "name"},
 		replace: []string{"name", "namePrefix", "description", "vpcId"}, check: checkGroup, deletable: groupUnreferenced,
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group/{id}", "ownerId": "{account}"},
 	},
-	ingressRuleType: groupRule,
+	IngressRuleType: groupRule,
 	egressRuleType:  groupRule,
-	keyPairType: {
+	KeyPairType: {
 		id: "{keyName}", autoname: "keyName", required: []string{"publicKey"}, unique: []string{"keyName"},
 		replace: []string{"keyName", "publicKey"}, check: checkKeyPair,
 		outputs: map[string]any{
@@ -100,13 +100,13 @@ var awsTypes = map[string]awsType{
 			"fingerprint": fingerprintOfKeyPair,
 		},
 	},
-	instanceType: {
+	InstanceType: {
 		id: "i-",
 		refs: []ref{
-			{field: "subnetId", to: subnetType}, {field: "vpcSecurityGroupIds", to: groupType},
+			{field: "subnetId", to: SubnetType}, {field: "vpcSecurityGroupIds", to: GroupType},
 			// Both may go while the instance runs.
-			{field: "keyName", to: keyPairType, hold: loose},
-			{field: "iamInstanceProfile", to: profileType, by: "name", hold: loose},
+			{field: "keyName", to: KeyPairType, hold: loose},
+			{field: "iamInstanceProfile", to: ProfileType, by: "name", hold: loose},
 		},
 		replace: []string{
 			"ami", "availabilityZone", "subnetId", "keyName", "privateIp", "associatePublicIpAddress", "placementGroup",
@@ -120,9 +120,9 @@ var awsTypes = map[string]awsType{
 			"privateDns": privateDNS, "publicDns": constant(""), "passwordData": constant(""),
 		},
 	},
-	eipType: {
+	EIPType: {
 		id: "eipalloc-", check: checkEIP,
-		refs:    []ref{{field: "instance", to: instanceType, hold: loose}},
+		refs:    []ref{{field: "instance", to: InstanceType, hold: loose}},
 		replace: []string{"domain", "networkBorderGroup", "publicIpv4Pool"},
 		// An address that is associated cannot be released.
 		outputs: map[string]any{
@@ -130,15 +130,15 @@ var awsTypes = map[string]awsType{
 			"publicDns": constant(""), "privateIp": constant(""), "associationId": constant(""),
 		},
 	},
-	eipAssociationType: {
+	EIPAssociationType: {
 		id: "eipassoc-", untagged: true,
 		refs: []ref{
-			{field: "allocationId", to: eipType}, {field: "instanceId", to: instanceType, hold: follows},
+			{field: "allocationId", to: EIPType}, {field: "instanceId", to: InstanceType, hold: follows},
 		},
 		unique: []string{"allocationId"}, replace: []string{"*"},
 		outputs: map[string]any{"publicIp": addressOfAssociation, "networkInterfaceId": constant(""), "privateIpAddress": constant("")},
 	},
-	volumeType: {
+	VolumeType: {
 		id: "vol-", required: []string{"availabilityZone"}, replace: []string{"availabilityZone", "encrypted", "kmsKeyId", "snapshotId"},
 		outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:volume/{id}"},
 	},
@@ -160,7 +160,7 @@ var awsTypes = map[string]awsType{
 		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
 		unique: []string{"role", "policyArn"}, replace: []string{"*"}, check: checkAttachment,
 	},
-	profileType: {
+	ProfileType: {
 		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name", "namePrefix", "path"},
 		refs: []ref{{field: "role", to: roleType, by: "name", hold: loose}}, check: checkProfile,
 		outputs: map[string]any{
@@ -169,7 +169,7 @@ var awsTypes = map[string]awsType{
 		},
 	},
 
-	bucketType: bucket,
+	BucketType: bucket,
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               bucketPart("versioningConfiguration"),
 	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     bucketPart(),
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": bucketPart("rules"),
@@ -218,23 +218,23 @@ var awsTypes = map[string]awsType{
 		outputs: map[string]any{"registryId": "{account}"},
 	},
 
-	loadBalancerType: {
+	LoadBalancerType: {
 		id: "lb-", refs: []ref{
-			{field: "subnets", to: subnetType}, {field: "securityGroups", to: groupType}, {field: "certificateArns", to: certificateType},
+			{field: "subnets", to: SubnetType}, {field: "securityGroups", to: GroupType}, {field: "certificateArns", to: certificateType},
 		},
 	},
-	targetGroupType: {
-		id: "tg-", refs: []ref{{field: "vpcId", to: vpcType, hold: loose}, {field: "loadBalancer", to: loadBalancerType, hold: loose}},
+	TargetGroupType: {
+		id: "tg-", refs: []ref{{field: "vpcId", to: VPCType, hold: loose}, {field: "loadBalancer", to: LoadBalancerType, hold: loose}},
 	},
 }
 
-var groupRule = awsType{
+var groupRule = resourceType{
 	id: "sgr-", required: []string{"ipProtocol", "securityGroupId"},
 	refs: []ref{
-		{field: "securityGroupId", to: groupType, hold: follows},
+		{field: "securityGroupId", to: GroupType, hold: follows},
 		// A group that is named in another group's rule cannot be deleted; groupUnreferenced says so, because a rule
 		// that names its own group goes with it.
-		{field: "referencedSecurityGroupId", to: groupType, hold: loose},
+		{field: "referencedSecurityGroupId", to: GroupType, hold: loose},
 	},
 	unique: []string{
 		"securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId",
@@ -243,7 +243,7 @@ var groupRule = awsType{
 	outputs: map[string]any{"arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}", "securityGroupRuleId": "{id}"},
 }
 
-var bucket = awsType{
+var bucket = resourceType{
 	id: "{bucket}", autoname: "bucket", replace: []string{"bucket", "bucketPrefix", "objectLockEnabled"},
 	check: checkBucket, deletable: bucketEmpty, deleted: bucketObjectsGone,
 	outputs: map[string]any{
@@ -252,18 +252,18 @@ var bucket = awsType{
 	},
 }
 
-var bucketPolicy = awsType{
-	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: bucketType, hold: follows}},
+var bucketPolicy = resourceType{
+	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: BucketType, hold: follows}},
 	replace: []string{"bucket"}, untagged: true, check: checkPolicyDocument("policy"),
 }
 
 // bucketPart is a setting of a bucket that is a resource of its own; it goes with the bucket.
-func bucketPart(required ...string) awsType {
-	return awsType{
+func bucketPart(required ...string) resourceType {
+	return resourceType{
 		id: "{bucket}", required: append([]string{"bucket"}, required...), untagged: true, replace: []string{"bucket"},
-		refs: []ref{{field: "bucket", to: bucketType, hold: follows}},
+		refs: []ref{{field: "bucket", to: BucketType, hold: follows}},
 	}
 }
 
 // constant is an output that is always the same.
-func constant(v any) func(*awsCall) any { return func(*awsCall) any { return v } }
+func constant(v any) func(*call) any { return func(*call) any { return v } }

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"encoding/base64"
@@ -15,7 +15,7 @@ import (
 
 // Outputs that a template cannot make.
 
-func fingerprintOfKeyPair(c *awsCall) any {
+func fingerprintOfKeyPair(c *call) any {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.Inputs.Str("publicKey")))
 	if err != nil {
 		return ""
@@ -39,7 +39,7 @@ func spread(base netip.Addr, size int, who string, taken func(string) bool) stri
 	return ""
 }
 
-func (a *awsAccount) inUse(typ, field string) func(string) bool {
+func (a *Account) inUse(typ, field string) func(string) bool {
 	used := map[string]bool{}
 	for _, o := range a.All(typ) {
 		used[o.Str(field)] = true
@@ -47,11 +47,11 @@ func (a *awsAccount) inUse(typ, field string) func(string) bool {
 	return func(text string) bool { return used[text] }
 }
 
-func drawPrivateIP(c *awsCall) any {
+func drawPrivateIP(c *call) any {
 	if ip := c.Inputs.Str("privateIp"); ip != "" {
 		return ip
 	}
-	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
+	subnet := c.Find(SubnetType, c.Inputs.Str("subnetId"))
 	p, err := cidr(subnet.Str("cidrBlock"))
 	if err != nil {
 		return ""
@@ -61,14 +61,14 @@ func drawPrivateIP(c *awsCall) any {
 	for range 4 {
 		first = first.Next()
 	}
-	return spread(first, 1<<(32-p.Bits())-5, c.URN, c.inUse(instanceType, "privateIp"))
+	return spread(first, 1<<(32-p.Bits())-5, c.URN, c.inUse(InstanceType, "privateIp"))
 }
 
 // benchmarkRange begins 198.18.0.0/15, which is set aside for benchmarks and routed nowhere.
 var benchmarkRange = netip.MustParseAddr("198.18.0.1")
 
-func drawPublicIP(c *awsCall) any {
-	subnet := c.Find(subnetType, c.Inputs.Str("subnetId"))
+func drawPublicIP(c *call) any {
+	subnet := c.Find(SubnetType, c.Inputs.Str("subnetId"))
 	wanted := subnet.Inputs.Flag("mapPublicIpOnLaunch")
 	if c.Inputs.Has("associatePublicIpAddress") {
 		wanted = c.Inputs.Flag("associatePublicIpAddress")
@@ -76,31 +76,31 @@ func drawPublicIP(c *awsCall) any {
 	if !wanted {
 		return ""
 	}
-	return spread(benchmarkRange, 1<<16, c.URN, c.inUse(instanceType, "publicIp"))
+	return spread(benchmarkRange, 1<<16, c.URN, c.inUse(InstanceType, "publicIp"))
 }
 
-func drawElasticIP(c *awsCall) any {
-	return spread(netip.MustParseAddr("203.0.113.1"), 254, c.URN, c.inUse(eipType, "publicIp"))
+func drawElasticIP(c *call) any {
+	return spread(netip.MustParseAddr("203.0.113.1"), 254, c.URN, c.inUse(EIPType, "publicIp"))
 }
 
-func zoneOfInstance(c *awsCall) any {
-	return c.Find(subnetType, c.Inputs.Str("subnetId")).Str("availabilityZone")
+func zoneOfInstance(c *call) any {
+	return c.Find(SubnetType, c.Inputs.Str("subnetId")).Str("availabilityZone")
 }
 
-func privateDNS(c *awsCall) any {
+func privateDNS(c *call) any {
 	ip, _ := drawPrivateIP(c).(string)
 	return "ip-" + strings.ReplaceAll(ip, ".", "-") + "." + c.region() + ".compute.internal"
 }
 
-func addressOfAssociation(c *awsCall) any {
-	return c.Find(eipType, c.Inputs.Str("allocationId")).Str("publicIp")
+func addressOfAssociation(c *call) any {
+	return c.Find(EIPType, c.Inputs.Str("allocationId")).Str("publicIp")
 }
 
 // hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
 var hostKeyBlock = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
 
 // drawHostKey notes the public half of the SSH host key that user data installs: the machine will show it.
-func drawHostKey(c *awsCall) {
+func drawHostKey(c *call) {
 	if key := hostKeyOf(userDataOf(c.Inputs)); key != "" {
 		c.object.State["hostKey"] = key
 	}
@@ -131,7 +131,7 @@ func hostKeyOf(userData string) string {
 	return string(ssh.MarshalAuthorizedKey(key.PublicKey()))
 }
 
-func nameServers(c *awsCall) any {
+func nameServers(c *call) any {
 	var out []any
 	for i := range 4 {
 		out = append(out, fmt.Sprintf("ns-%d.awsdns-%02d.example.", 100+i, i))
@@ -139,12 +139,12 @@ func nameServers(c *awsCall) any {
 	return out
 }
 
-func recordName(c *awsCall) any {
+func recordName(c *call) any {
 	return recordIn(c.Find(zoneType, c.Inputs.Str("zoneId")), c.Inputs.Str("name"))
 }
 
 // validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.
-func validationOptions(c *awsCall) any {
+func validationOptions(c *call) any {
 	var out []any
 	for _, name := range append(c.Inputs.Strings("domainName"), c.Inputs.Strings("subjectAlternativeNames")...) {
 		if name == c.Inputs.Str("domainName") && len(out) > 0 {

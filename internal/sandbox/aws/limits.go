@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"cmp"
@@ -33,9 +33,9 @@ var zonesOf = map[string]string{
 	"us-west-1": "ab", "us-west-2": "abcd",
 }
 
-func (p *awsProvider) zoneNames(r *engine.Request) []string {
+func (p *Provider) zoneNames(r *engine.Request) []string {
 	region := r.Config.Str("region")
-	letters := p.limits.Zones
+	letters := p.Limits.Zones
 	if letters == nil {
 		letters = strings.Split(cmp.Or(zonesOf[region], "abc"), "")
 	}
@@ -46,7 +46,7 @@ func (p *awsProvider) zoneNames(r *engine.Request) []string {
 	return names
 }
 
-func getAvailabilityZones(p *awsProvider, r *engine.Request, _ props.Map) (props.Map, error) {
+func getAvailabilityZones(p *Provider, r *engine.Request, _ props.Map) (props.Map, error) {
 	region := r.Config.Str("region")
 	var names, ids []any
 	for i, name := range p.zoneNames(r) {
@@ -55,14 +55,14 @@ func getAvailabilityZones(p *awsProvider, r *engine.Request, _ props.Map) (props
 	return props.Map{"id": region, "names": names, "zoneIds": ids, "groupNames": []any{region}}, nil
 }
 
-func getInstanceTypeOfferings(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
+func getInstanceTypeOfferings(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
 	var types, locations, kinds []any
 	for _, name := range filterValues(args, "instance-type") {
 		if _, known := machineOf(name); !known {
 			continue
 		}
 		for _, zone := range p.zoneNames(r) {
-			if !slices.Contains(p.limits.NotOffered[name], strings.TrimPrefix(zone, r.Config.Str("region"))) {
+			if !slices.Contains(p.Limits.NotOffered[name], strings.TrimPrefix(zone, r.Config.Str("region"))) {
 				types, locations, kinds = append(types, name), append(locations, zone), append(kinds, "availability-zone")
 			}
 		}
@@ -98,7 +98,7 @@ func machineOf(name string) (m machine, known bool) {
 	return machine{vcpus, vcpus * gib << 10}, vcpus*gib > 0
 }
 
-func getInstanceType(_ *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
+func getInstanceType(_ *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("instanceType")
 	m, known := machineOf(name)
 	if !known {
@@ -108,49 +108,49 @@ func getInstanceType(_ *awsProvider, _ *engine.Request, args props.Map) (props.M
 		"supportedArchitectures": []any{"x86_64"}, "currentGeneration": true}, nil
 }
 
-func getInstances(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
-	a := p.account
-	ids := a.idsOf(instanceType, args, func(o *store.Object, filter string) []string {
+func getInstances(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
+	a := p.Account
+	ids := a.idsOf(InstanceType, args, func(o *store.Object, filter string) []string {
 		if filter == "vpc-id" {
-			return []string{a.vpcOf(o)}
+			return []string{a.VPCOf(o)}
 		}
 		return nil
 	})
 	return props.Map{"id": r.Config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
 }
 
-func getInstance(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
-	a := p.account
+func getInstance(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
-	o := a.Find(instanceType, args.Str("instanceId"))
+	o := a.Find(InstanceType, args.Str("instanceId"))
 	if o == nil {
 		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.Str("instanceId"))
 	}
 	return props.Map{"id": o.ID, "subnetId": o.Str("subnetId"), "instanceType": o.Str("instanceType"), "instanceState": "running"}, nil
 }
 
-func getSubnet(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
-	a := p.account
+func getSubnet(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
-	o := a.Find(subnetType, args.Str("id"))
+	o := a.Find(SubnetType, args.Str("id"))
 	if o == nil {
 		return nil, fmt.Errorf("no matching EC2 Subnet found: %s", args.Str("id"))
 	}
 	return props.Map{"id": o.ID, "vpcId": o.Str("vpcId"), "cidrBlock": o.Str("cidrBlock")}, nil
 }
 
-func getVpcs(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
-	return props.Map{"id": r.Config.Str("region"), "ids": p.account.idsOf(vpcType, args, nil)}, nil
+func getVpcs(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.Config.Str("region"), "ids": p.Account.idsOf(VPCType, args, nil)}, nil
 }
 
-func getEips(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
-	return props.Map{"id": r.Config.Str("region"), "allocationIds": p.account.idsOf(eipType, args, nil), "publicIps": []any{}}, nil
+func getEips(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
+	return props.Map{"id": r.Config.Str("region"), "allocationIds": p.Account.idsOf(EIPType, args, nil), "publicIps": []any{}}, nil
 }
 
-func getEbsVolumes(p *awsProvider, r *engine.Request, args props.Map) (props.Map, error) {
-	ids := p.account.idsOf(volumeType, args, func(o *store.Object, filter string) []string {
+func getEbsVolumes(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
+	ids := p.Account.idsOf(VolumeType, args, func(o *store.Object, filter string) []string {
 		if filter == "availability-zone" {
 			return []string{o.Str("availabilityZone")}
 		}
@@ -162,9 +162,9 @@ func getEbsVolumes(p *awsProvider, r *engine.Request, args props.Map) (props.Map
 // defaultQuotas are what AWS gives, by code. New accounts have fewer vCPUs until they have been used for a while.
 var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
 
-func getServiceQuota(p *awsProvider, _ *engine.Request, args props.Map) (props.Map, error) {
+func getServiceQuota(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	code := args.Str("quotaCode")
-	value, ok := p.limits.Quotas[code]
+	value, ok := p.Limits.Quotas[code]
 	if !ok {
 		value, ok = defaultQuotas[code]
 	}
@@ -175,7 +175,7 @@ func getServiceQuota(p *awsProvider, _ *engine.Request, args props.Map) (props.M
 }
 
 // idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
-func (a *awsAccount) idsOf(typ string, args props.Map, attribute func(o *store.Object, filter string) []string) []any {
+func (a *Account) idsOf(typ string, args props.Map, attribute func(o *store.Object, filter string) []string) []any {
 	a.Lock()
 	defer a.Unlock()
 	ids := []any{}

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"errors"
@@ -13,34 +13,34 @@ import (
 
 // Who reaches whom: routes, addresses and security groups decide, as they do in a VPC.
 
-// machineAt finds the instance that answers on an address or on the name of a public record.
-func (a *awsAccount) machineAt(host string) *store.Object {
-	for _, association := range a.All(eipAssociationType) {
-		eip := a.Find(eipType, association.Inputs.Str("allocationId"))
+// MachineAt finds the instance that answers on an address or on the name of a public record.
+func (a *Account) MachineAt(host string) *store.Object {
+	for _, association := range a.All(EIPAssociationType) {
+		eip := a.Find(EIPType, association.Inputs.Str("allocationId"))
 		if eip != nil && eip.Str("publicIp") == host {
-			return a.Find(instanceType, association.Inputs.Str("instanceId"))
+			return a.Find(InstanceType, association.Inputs.Str("instanceId"))
 		}
 	}
-	for _, eip := range a.All(eipType) {
+	for _, eip := range a.All(EIPType) {
 		if id := eip.Inputs.Str("instance"); id != "" && eip.Str("publicIp") == host {
-			return a.Find(instanceType, id)
+			return a.Find(InstanceType, id)
 		}
 	}
-	for _, i := range a.All(instanceType) {
+	for _, i := range a.All(InstanceType) {
 		if host != "" && (i.Str("publicIp") == host || i.Str("privateIp") == host) {
 			return i
 		}
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
-		for _, value := range a.resolve(host, "") {
-			return a.machineAt(value)
+		for _, value := range a.Resolve(host, "") {
+			return a.MachineAt(value)
 		}
 	}
 	return nil
 }
 
-// resolve looks a name up in the public zones, or in the private zones of a VPC.
-func (a *awsAccount) resolve(name, vpc string) []string {
+// Resolve looks a name up in the public zones, or in the private zones of a VPC.
+func (a *Account) Resolve(name, vpc string) []string {
 	for _, r := range a.All(recordType) {
 		zone := a.Find(zoneType, r.Inputs.Str("zoneId"))
 		if zone == nil || recordIn(zone, r.Inputs.Str("name")) != name {
@@ -59,9 +59,9 @@ func (a *awsAccount) resolve(name, vpc string) []string {
 	return nil
 }
 
-// reachableFromOutside returns the reason why a port of a machine cannot be reached from the internet, or nil.
-func (a *awsAccount) reachableFromOutside(machine *store.Object, port float64) error {
-	if err := a.hasInternet(machine); err != nil {
+// ReachableFromOutside returns the reason why a port of a machine cannot be reached from the internet, or nil.
+func (a *Account) ReachableFromOutside(machine *store.Object, port float64) error {
+	if err := a.HasInternet(machine); err != nil {
 		return err
 	}
 	if !a.admits(machine, "tcp", port, func(rule *store.Object) bool { return rule.Inputs.Str("cidrIpv4") != "" }) {
@@ -70,19 +70,19 @@ func (a *awsAccount) reachableFromOutside(machine *store.Object, port float64) e
 	return nil
 }
 
-// hasInternet returns the reason why a machine cannot reach the internet, or nil.
-func (a *awsAccount) hasInternet(machine *store.Object) error {
+// HasInternet returns the reason why a machine cannot reach the internet, or nil.
+func (a *Account) HasInternet(machine *store.Object) error {
 	public := machine.Str("publicIp") != ""
-	for _, association := range a.All(eipAssociationType) {
+	for _, association := range a.All(EIPAssociationType) {
 		public = public || association.Inputs.Str("instanceId") == machine.ID
 	}
-	for _, eip := range a.All(eipType) {
+	for _, eip := range a.All(EIPType) {
 		public = public || eip.Inputs.Str("instance") == machine.ID
 	}
 	if !public {
 		return fmt.Errorf("%s has no public address", machine.Title())
 	}
-	subnet := a.Find(subnetType, machine.Inputs.Str("subnetId"))
+	subnet := a.Find(SubnetType, machine.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("its subnet is gone")
 	}
@@ -106,22 +106,22 @@ func (a *awsAccount) hasInternet(machine *store.Object) error {
 	return fmt.Errorf("%s has no route to an internet gateway", subnet.Title())
 }
 
-func (a *awsAccount) letsOut(machine *store.Object) error {
+func (a *Account) letsOut(machine *store.Object) error {
 	for _, rule := range a.All(egressRuleType) {
 		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) && rule.Inputs.Str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
 		}
 	}
 	for _, id := range machine.Inputs.Strings("vpcSecurityGroupIds") {
-		if group := a.Find(groupType, id); group != nil && len(group.Inputs.List("egress")) > 0 {
+		if group := a.Find(GroupType, id); group != nil && len(group.Inputs.List("egress")) > 0 {
 			return nil
 		}
 	}
 	return fmt.Errorf("no security group of %s lets it out to the internet", machine.Title())
 }
 
-// reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
-func (a *awsAccount) reaches(from, to *store.Object, protocol string, port float64) error {
+// Reaches returns the reason why one machine cannot reach a port of another inside the VPC, or nil.
+func (a *Account) Reaches(from, to *store.Object, protocol string, port float64) error {
 	groups := from.Inputs.Strings("vpcSecurityGroupIds")
 	source, err := netip.ParseAddr(from.Str("privateIp"))
 	if err != nil {
@@ -141,8 +141,8 @@ func (a *awsAccount) reaches(from, to *store.Object, protocol string, port float
 }
 
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
-func (a *awsAccount) admits(machine *store.Object, protocol string, port float64, source func(rule *store.Object) bool) bool {
-	for _, rule := range a.All(ingressRuleType) {
+func (a *Account) admits(machine *store.Object, protocol string, port float64, source func(rule *store.Object) bool) bool {
+	for _, rule := range a.All(IngressRuleType) {
 		if !slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) || !source(rule) {
 			continue
 		}
@@ -154,12 +154,12 @@ func (a *awsAccount) admits(machine *store.Object, protocol string, port float64
 	return false
 }
 
-func (a *awsAccount) hasElasticIP(machine *store.Object) bool {
-	return slices.ContainsFunc(a.All(eipAssociationType), func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
+func (a *Account) HasElasticIP(machine *store.Object) bool {
+	return slices.ContainsFunc(a.All(EIPAssociationType), func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
 }
 
-// hostOf cuts scheme, port and path off a URL or a host:port.
-func hostOf(endpoint string) string {
+// HostOf cuts scheme, port and path off a URL or a host:port.
+func HostOf(endpoint string) string {
 	_, rest, found := strings.Cut(endpoint, "://")
 	if !found {
 		rest = endpoint

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-func checkJSON(field string) func(*awsCall) error {
-	return func(c *awsCall) error {
+func checkJSON(field string) func(*call) error {
+	return func(c *call) error {
 		if !json.Valid([]byte(c.Inputs.Str(field))) {
 			return fmt.Errorf("InvalidParameterException: %s is not JSON", field)
 		}
@@ -21,12 +21,12 @@ func checkJSON(field string) func(*awsCall) error {
 
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-func checkBucket(c *awsCall) error {
+func checkBucket(c *call) error {
 	name := c.Inputs.Str("bucket")
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "xn--") {
 		return fmt.Errorf("InvalidBucketName: %q", name)
 	}
-	for _, o := range c.All(bucketType) {
+	for _, o := range c.All(BucketType) {
 		if o.ID == name && (c.object == nil || o != c.object) {
 			return fmt.Errorf("BucketAlreadyOwnedByYou: %s", name)
 		}
@@ -34,7 +34,7 @@ func checkBucket(c *awsCall) error {
 	return nil
 }
 
-func bucketEmpty(c *awsCall) error {
+func bucketEmpty(c *call) error {
 	n := len(c.objectsIn(c.object.ID))
 	if n > 0 && !c.object.Inputs.Flag("forceDestroy") {
 		return fmt.Errorf("BucketNotEmpty: the bucket %s holds %d objects and forceDestroy is not set", c.object.ID, n)
@@ -43,33 +43,43 @@ func bucketEmpty(c *awsCall) error {
 }
 
 // bucketObjectsGone removes the objects before the bucket, as forceDestroy does.
-func bucketObjectsGone(c *awsCall) {
+func bucketObjectsGone(c *call) {
 	for _, o := range c.objectsIn(c.object.ID) {
 		if o.State.Has("snapshots") {
-			c.snapshotGone()
+			c.SnapshotGone()
 		}
 		c.Remove(o)
 	}
 }
 
-func (c *awsCall) objectsIn(bucket string) []*store.Object {
+func (c *call) objectsIn(bucket string) []*store.Object {
 	return c.Where(func(o *store.Object) bool {
-		return o.Type == bucketObjectType && o.Inputs.Str("bucket") == bucket
+		return o.Type == BucketObjectType && o.Inputs.Str("bucket") == bucket
 	})
 }
 
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+([._/-][a-z0-9]+)*$`)
 
-func checkRepository(c *awsCall) error {
+func checkRepository(c *call) error {
 	if name := c.Inputs.Str("name"); !repositoryName.MatchString(name) || len(name) > 256 || len(name) < 2 {
 		return fmt.Errorf("InvalidParameterException: %q is not a repository name", name)
 	}
 	return nil
 }
 
-func repositoryEmpty(c *awsCall) error {
+func repositoryEmpty(c *call) error {
 	if c.object.State.Number("images") > 0 && !c.object.Inputs.Flag("forceDelete") {
 		return errors.New("RepositoryNotEmptyException: the repository holds images and forceDelete is not set")
 	}
 	return nil
+}
+
+// SnapshotPrefix precedes the types of the objects that a snapshot holds.
+const SnapshotPrefix = "snapshot/"
+
+// SnapshotGone removes the snapshot, which the next one follows or whose bucket goes.
+func (a *Account) SnapshotGone() {
+	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, SnapshotPrefix) }) {
+		a.Remove(o)
+	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"encoding/json"
@@ -8,13 +8,13 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// setRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
-const setRulePriorities = "elasticloadbalancing:SetRulePriorities"
+// SetRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
+const SetRulePriorities = "elasticloadbalancing:SetRulePriorities"
 
-// permits reports whether the role of a machine allows an action.
-func (a *awsAccount) permits(machine *store.Object, wanted string) bool {
+// Permits reports whether the role of a machine allows an action.
+func (a *Account) Permits(machine *store.Object, wanted string) bool {
 	role := ""
-	for _, profile := range a.All(profileType) {
+	for _, profile := range a.All(ProfileType) {
 		if profile.Str("name") == machine.Inputs.Str("iamInstanceProfile") {
 			role = profile.Str("role")
 		}
@@ -33,7 +33,7 @@ func (a *awsAccount) permits(machine *store.Object, wanted string) bool {
 		}
 		for _, s := range doc.Statement {
 			for _, pattern := range props.Map(s).Strings("Action") {
-				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != setRulePriorities) {
+				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != SetRulePriorities) {
 					return true
 				}
 			}

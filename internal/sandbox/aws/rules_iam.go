@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
 
 // checkIAMName checks a name against IAM's alphabet and the length for its kind.
-func checkIAMName(c *awsCall, limit int) error {
+func checkIAMName(c *call, limit int) error {
 	name := c.Inputs.Str("name")
 	if !iamName.MatchString(name) || len(name) > limit {
 		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
@@ -21,16 +21,16 @@ func checkIAMName(c *awsCall, limit int) error {
 	return nil
 }
 
-func checkRole(c *awsCall) error {
+func checkRole(c *call) error {
 	if err := checkIAMName(c, 64); err != nil {
 		return err
 	}
 	return checkPolicyDocument("assumeRolePolicy")(c)
 }
 
-func checkProfile(c *awsCall) error { return checkIAMName(c, 128) }
+func checkProfile(c *call) error { return checkIAMName(c, 128) }
 
-func checkInlinePolicy(c *awsCall) error {
+func checkInlinePolicy(c *call) error {
 	if err := checkIAMName(c, 128); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func checkInlinePolicy(c *awsCall) error {
 }
 
 // checkAttachment refuses every policy but the one of AWS's own that the program attaches.
-func checkAttachment(c *awsCall) error {
+func checkAttachment(c *call) error {
 	if arn := c.Inputs.Str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
 		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 	}
@@ -49,9 +49,9 @@ func checkAttachment(c *awsCall) error {
 }
 
 // roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
-func roleUnattached(c *awsCall) error {
+func roleUnattached(c *call) error {
 	for _, o := range c.Where(func(o *store.Object) bool {
-		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == profileType
+		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == ProfileType
 	}) {
 		if o.Inputs.Str("role") == c.object.Str("name") {
 			return fmt.Errorf("DeleteConflict: must remove %s first", o.Title())
@@ -64,8 +64,8 @@ func roleUnattached(c *awsCall) error {
 var action = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
 
 // checkPolicyDocument parses a policy as IAM does: a version, statements, an effect and actions in each.
-func checkPolicyDocument(field string) func(*awsCall) error {
-	return func(c *awsCall) error {
+func checkPolicyDocument(field string) func(*call) error {
+	return func(c *call) error {
 		var doc struct {
 			Version   string
 			Statement []map[string]any

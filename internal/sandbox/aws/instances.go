@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"context"
@@ -15,29 +15,29 @@ const (
 
 // StopInstance stops an instance in the console, by its Name tag or the name of its node. Its disk stays. Its public
 // address goes, unless it is an Elastic IP.
-func (u awsConsole) StopInstance(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
+func (u Console) StopInstance(name string) error {
+	return u.onMachine(name, func(a *Account, machine *store.Object) error {
 		a.Change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateStopped, "" })
 		return nil
 	})
 }
 
 // StartInstance undoes StopInstance. Without an Elastic IP the instance gets another public address.
-func (u awsConsole) StartInstance(name string) error {
-	return u.onMachine(name, func(a *awsAccount, machine *store.Object) error {
-		address := spread(benchmarkRange, 1<<16, machine.URN+" started", a.inUse(instanceType, "publicIp"))
+func (u Console) StartInstance(name string) error {
+	return u.onMachine(name, func(a *Account, machine *store.Object) error {
+		address := spread(benchmarkRange, 1<<16, machine.URN+" started", a.inUse(InstanceType, "publicIp"))
 		a.Change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateRunning, address })
 		return nil
 	})
 }
 
 // InstanceStates are the states of instances by id. An id that the account does not have is absent.
-func (u awsConsole) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
+func (u Console) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
 	a := u.account
 	states := map[string]string{}
 	a.Lock()
 	for _, id := range ids {
-		if o := a.Find(instanceType, id); o != nil {
+		if o := a.Find(InstanceType, id); o != nil {
 			states[id] = o.Str("instanceState")
 		}
 	}
@@ -58,4 +58,4 @@ func (u awsConsole) InstanceStates(ctx context.Context, ids []string) (map[strin
 }
 
 // stopped reports whether an instance does not run.
-func isStopped(o *store.Object) bool { return o.Str("instanceState") == stateStopped }
+func IsStopped(o *store.Object) bool { return o.Str("instanceState") == stateStopped }

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"os"
@@ -17,13 +17,13 @@ import (
 // A killed process leaves a journal that may end in half a line; the next one finds exactly what was answered for.
 func TestJournalSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
-	c := startClient(t, Options{Dir: dir})
+	c := startClient(t, dir, nil)
 	n := c.Network()
 	c.Instance(n, "host", nil)
 	if err := c.Delete(n.SSH); err != nil {
 		t.Fatal(err)
 	}
-	want := c.s.Leftovers()
+	want := c.leftovers()
 
 	path := filepath.Join(dir, "account.jsonl")
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
@@ -36,11 +36,11 @@ func TestJournalSurvivesAKill(t *testing.T) {
 	file.Close()
 
 	for range 2 { // the second time reads what was written behind the half line
-		next := startClient(t, Options{Dir: dir})
-		if got := next.s.Leftovers(); !slices.Equal(got, want) {
+		next := startClient(t, dir, nil)
+		if got := next.leftovers(); !slices.Equal(got, want) {
 			t.Errorf("after a restart\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		again := next.Make(vpcType, "vpc", props.Map{"cidrBlock": "10.1.0.0/16"})
+		again := next.Make(VPCType, "vpc", props.Map{"cidrBlock": "10.1.0.0/16"})
 		if again.ID == n.VPC.ID {
 			t.Error("an id was given twice")
 		}
@@ -52,15 +52,15 @@ func TestJournalSurvivesAKill(t *testing.T) {
 
 func TestJournalHoldsNoSecrets(t *testing.T) {
 	dir := t.TempDir()
-	c := startClient(t, Options{Dir: dir})
+	c := startClient(t, dir, nil)
 	n := c.Network()
 	key := c.Make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
 	in := props.ToSDK(props.Map{
 		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
 	}).ObjectValue()
 	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.Out("privateKeyOpenssh")))
-	if _, err := c.Server(instanceType).Create(t.Context(), &pulumirpc.CreateRequest{
-		Urn: sandboxtest.URN(instanceType, "host"), Properties: c.Marshal(in),
+	if _, err := c.Server(InstanceType).Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: sandboxtest.URN(InstanceType, "host"), Properties: c.Marshal(in),
 	}); err != nil {
 		t.Fatal(err)
 	}

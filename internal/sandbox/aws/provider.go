@@ -1,6 +1,8 @@
-package sandbox
+// Package aws is a model of AWS: its resource types, what they refuse, what keeps them from deletion, and who reaches whom.
+package aws
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -15,27 +17,32 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// awsAccount answers questions about the AWS resources of a store: who reaches whom, what a role allows.
-type awsAccount struct {
+// Account answers questions about the AWS resources of a store: who reaches whom, what a role allows.
+type Account struct {
 	*store.Store
 	// number is the account's id.
 	number string
-	// terminated is called when an instance ends, before it is removed. May be nil.
-	terminated func(instance *store.Object)
+	// Terminated is called when an instance ends, before it is removed. May be nil.
+	Terminated func(instance *store.Object)
 }
 
-// awsProvider serves the resource types of aws_table.go from the account.
-type awsProvider struct {
-	account *awsAccount
-	backend backend.Backend
-	limits  Limits
+// NewAccount is the account of a store. An empty number is 123456789012.
+func NewAccount(s *store.Store, number string) *Account {
+	return &Account{Store: s, number: cmp.Or(number, defaultAccountID)}
+}
+
+// Provider serves the resource types of aws_table.go from the account.
+type Provider struct {
+	Account *Account
+	Backend backend.Backend
+	Limits  Limits
 }
 
 // defaultAccountID is the number in every ARN; see Limits.
 const defaultAccountID = "123456789012"
 
-// awsType is one row of the table: the inputs, outputs and deletion rules of a resource type.
-type awsType struct {
+// resourceType is one row of the table: the inputs, outputs and deletion rules of a resource type.
+type resourceType struct {
 	// id is the prefix of a generated id such as "vpc-", or a template of an id made from properties: "{role}:{name}".
 	id string
 	// required inputs; a missing one is refused before anything is planned.
@@ -51,13 +58,13 @@ type awsType struct {
 	// deleteFirst makes such a replacement delete the old one before it makes the new one.
 	deleteFirst bool
 	// check returns the error that AWS would return at creation and update, beyond references and uniqueness. May be nil.
-	check func(c *awsCall) error
+	check func(c *call) error
 	// outputs in addition to the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a func(*awsCall) any.
 	outputs map[string]any
 	// created and deleted are side effects in the account.
-	created, deleted func(c *awsCall)
+	created, deleted func(c *call)
 	// deletable refuses a deletion for another reason than a reference.
-	deletable func(c *awsCall) error
+	deletable func(c *call) error
 	// untagged types have no tagsAll.
 	untagged bool
 }
@@ -84,23 +91,23 @@ type ref struct {
 	hold hold
 }
 
-// awsCall is one operation on one object. object is nil while a creation is checked.
-type awsCall struct {
-	*awsAccount
+// call is one operation on one object. object is nil while a creation is checked.
+type call struct {
+	*Account
 	*engine.Request
 	object  *store.Object
 	backend backend.Backend
 }
 
-func (p *awsProvider) lookup(typ string) (awsType, error) {
-	t, ok := awsTypes[typ]
+func (p *Provider) lookup(typ string) (resourceType, error) {
+	t, ok := resourceTypes[typ]
 	if !ok {
-		return awsType{}, engine.UnknownType(typ)
+		return resourceType{}, engine.UnknownType(typ)
 	}
 	return t, nil
 }
 
-func (p *awsProvider) Check(r *engine.Request) (engine.Checked, error) {
+func (p *Provider) Check(r *engine.Request) (engine.Checked, error) {
 	t, err := p.lookup(r.Type)
 	if err != nil {
 		return engine.Checked{}, err
@@ -116,8 +123,8 @@ func (p *awsProvider) Check(r *engine.Request) (engine.Checked, error) {
 	return out, nil
 }
 
-func (p *awsProvider) Diff(r *engine.Request) engine.Difference {
-	t := awsTypes[r.Type]
+func (p *Provider) Diff(r *engine.Request) engine.Difference {
+	t := resourceTypes[r.Type]
 	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: t.deleteFirst}
 	for _, path := range t.replace {
 		key, _, _ := strings.Cut(path, ".")
@@ -127,7 +134,7 @@ func (p *awsProvider) Diff(r *engine.Request) engine.Difference {
 			}
 		}
 	}
-	if r.Type == instanceType && r.Inputs.Flag("userDataReplaceOnChange") {
+	if r.Type == InstanceType && r.Inputs.Flag("userDataReplaceOnChange") {
 		d.Replace = append(d.Replace, props.Among(d.Changed, "userData", "userDataBase64")...)
 	}
 	if !t.untagged && !reflect.DeepEqual(r.Old.StringMap("tagsAll"), allTags(r)) {
@@ -149,8 +156,8 @@ func allTags(r *engine.Request) map[string]string {
 	return all
 }
 
-func (p *awsProvider) Create(r *engine.Request) (engine.Answer, error) {
-	t := awsTypes[r.Type]
+func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
+	t := resourceTypes[r.Type]
 	if r.Preview {
 		out := props.Map{}
 		for key := range t.outputs {
@@ -163,10 +170,10 @@ func (p *awsProvider) Create(r *engine.Request) (engine.Answer, error) {
 		}
 		return engine.Answer{Outputs: out}, nil
 	}
-	a := p.account
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
-	c := &awsCall{awsAccount: a, Request: r, backend: p.backend}
+	c := &call{Account: a, Request: r, backend: p.Backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return engine.Answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.Type), r.Name, err)
 	}
@@ -185,12 +192,12 @@ func (p *awsProvider) Create(r *engine.Request) (engine.Answer, error) {
 
 // finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the next read
 // of the object then calls finish again.
-func (c *awsCall) finish() error {
-	if backendCreate[c.Type] == nil || c.backend == nil {
+func (c *call) finish() error {
+	if onCreate[c.Type] == nil || c.backend == nil {
 		return nil
 	}
 	c.object = c.Change(c.object, func(_, state props.Map) { state["unfinished"] = true })
-	if err := c.onBackend(backendCreate[c.Type]); err != nil {
+	if err := c.onBackend(onCreate[c.Type]); err != nil {
 		return err
 	}
 	c.object = c.Change(c.object, func(_, state props.Map) { delete(state, "unfinished") })
@@ -198,12 +205,12 @@ func (c *awsCall) finish() error {
 }
 
 // refreshOutputs computes the outputs of the object from the table.
-func (c *awsCall) refreshOutputs(t awsType) {
+func (c *call) refreshOutputs(t resourceType) {
 	for _, key := range slices.Sorted(maps.Keys(t.outputs)) {
 		switch v := t.outputs[key].(type) {
 		case string:
 			c.object.State[key] = c.expand(v)
-		case func(*awsCall) any:
+		case func(*call) any:
 			c.object.State[key] = v(c)
 		}
 	}
@@ -220,7 +227,7 @@ func anyMap(m map[string]string) map[string]any {
 	return out
 }
 
-func (c *awsCall) region() string {
+func (c *call) region() string {
 	if region := c.Config.Str("region"); region != "" {
 		return region
 	}
@@ -228,7 +235,7 @@ func (c *awsCall) region() string {
 }
 
 // makeID makes an id of the type's shape.
-func (c *awsCall) makeID(shape string) string {
+func (c *call) makeID(shape string) string {
 	if strings.Contains(shape, "{") {
 		return c.expand(shape)
 	}
@@ -240,7 +247,7 @@ func (c *awsCall) makeID(shape string) string {
 }
 
 // expand fills a template: {id}, {region}, {account}, {hex}, {destination} or the name of an input.
-func (c *awsCall) expand(template string) string {
+func (c *call) expand(template string) string {
 	out := template
 	for {
 		start := strings.IndexByte(out, '{')
@@ -268,7 +275,7 @@ func (c *awsCall) expand(template string) string {
 }
 
 // checkAgainstAccount returns the error that AWS would return for the inputs.
-func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
+func (p *Provider) checkAgainstAccount(t resourceType, c *call) error {
 	for _, ref := range t.refs {
 		for _, name := range c.Inputs.Strings(ref.field) {
 			if name != "" && c.target(ref, name) == nil {
@@ -297,7 +304,7 @@ func (p *awsProvider) checkAgainstAccount(t awsType, c *awsCall) error {
 }
 
 // target finds what a reference names.
-func (c *awsCall) target(r ref, name string) *store.Object {
+func (c *call) target(r ref, name string) *store.Object {
 	for _, typ := range strings.Split(r.to, "|") {
 		if r.by == "" {
 			if o := c.Find(typ, name); o != nil {
@@ -314,8 +321,8 @@ func (c *awsCall) target(r ref, name string) *store.Object {
 	return nil
 }
 
-func (p *awsProvider) Update(r *engine.Request) (engine.Answer, error) {
-	t := awsTypes[r.Type]
+func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
+	t := resourceTypes[r.Type]
 	if r.Preview {
 		out := props.Map{}
 		for k := range t.outputs {
@@ -328,14 +335,14 @@ func (p *awsProvider) Update(r *engine.Request) (engine.Answer, error) {
 		}
 		return engine.Answer{Outputs: out}, nil
 	}
-	a := p.account
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
 	found := a.Find(r.Type, r.ID)
 	if found == nil {
 		return engine.Answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.Type), r.ID)
 	}
-	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return engine.Answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
@@ -347,31 +354,31 @@ func (p *awsProvider) Update(r *engine.Request) (engine.Answer, error) {
 	})
 	c.object.Inputs = r.Stored
 	a.Put(c.object)
-	if err := c.onBackend(backendUpdate[r.Type]); err != nil {
+	if err := c.onBackend(onUpdate[r.Type]); err != nil {
 		return engine.Answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
 	return engine.Answer{Outputs: c.shown(t)}, nil
 }
 
-func (p *awsProvider) Read(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	t, err := p.lookup(r.Type)
 	if err != nil {
 		return engine.Answer{}, err
 	}
-	a := p.account
+	a := p.Account
 	a.Lock()
 	defer a.Unlock()
 	found := a.Find(r.Type, r.ID)
 	if found == nil {
 		return engine.Answer{}, nil
 	}
-	c := &awsCall{awsAccount: a, Request: r, object: found, backend: p.backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
 	if found.State.Flag("unfinished") {
 		if err := c.finish(); err != nil {
 			return engine.Answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.Type), r.ID, err)
 		}
 	}
-	if c.backend != nil && r.Type == instanceType {
+	if c.backend != nil && r.Type == InstanceType {
 		there, err := c.runs()
 		if err != nil {
 			return engine.Answer{}, err
@@ -385,7 +392,7 @@ func (p *awsProvider) Read(r *engine.Request) (engine.Answer, error) {
 }
 
 // runs asks the backend for the machine, without the account's lock.
-func (c *awsCall) runs() (bool, error) {
+func (c *call) runs() (bool, error) {
 	c.Unlock()
 	defer c.Lock()
 	_, there, err := c.backend.Find(c.Ctx, c.ID)
@@ -393,7 +400,7 @@ func (c *awsCall) runs() (bool, error) {
 }
 
 // shown returns the outputs of the object that are not inputs.
-func (c *awsCall) shown(t awsType) props.Map {
+func (c *call) shown(t resourceType) props.Map {
 	out := props.Map{}
 	for key := range t.outputs {
 		if v := c.object.State[key]; v != nil {

@@ -1,4 +1,4 @@
-package sandbox
+package aws
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 
 // ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
 // named by its type and its logical name.
-func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
+func (u Console) ChangeInput(typ, name, property string, value any) error {
 	a := u.account
 	a.Lock()
 	defer a.Unlock()
@@ -32,16 +32,16 @@ func (u awsConsole) ChangeInput(typ, name, property string, value any) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("a %s %s: %w", shortType(typ), name, errNotThere)
+	return fmt.Errorf("a %s %s: %w", shortType(typ), name, ErrNotFound)
 }
 
 // drifted is the key of an object's state for the inputs that others changed. An update by the program removes it.
 const drifted = "changedByOthers"
 
 // asFound are the inputs that differ in the account from those that the program gave.
-func (c *awsCall) asFound() props.Map {
+func (c *call) asFound() props.Map {
 	found := maps.Clone(c.object.State.Object(drifted))
-	if c.Type == instanceType && isStopped(c.object) && c.object.Str("publicIp") == "" {
+	if c.Type == InstanceType && IsStopped(c.object) && c.object.Str("publicIp") == "" {
 		if found == nil {
 			found = props.Map{}
 		}
@@ -53,31 +53,31 @@ func (c *awsCall) asFound() props.Map {
 
 // GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an interface in
 // every subnet, and a security group.
-func (u awsConsole) GuardDutyEndpoint(vpc string) error {
+func (u Console) GuardDutyEndpoint(vpc string) error {
 	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	if a.Find(vpcType, vpc) == nil {
-		return fmt.Errorf("a VPC %s: %w", vpc, errNotThere)
+	if a.Find(VPCType, vpc) == nil {
+		return fmt.Errorf("a VPC %s: %w", vpc, ErrNotFound)
 	}
 	tags := map[string]any{"GuardDutyManaged": "true"}
-	group := "sg-" + a.NewID(groupType, "guardduty", 17)
-	a.Put(&store.Object{Type: groupType, ID: group, State: props.Map{}, Inputs: props.Map{
+	group := "sg-" + a.NewID(GroupType, "guardduty", 17)
+	a.Put(&store.Object{Type: GroupType, ID: group, State: props.Map{}, Inputs: props.Map{
 		"vpcId": vpc, "name": "GuardDutyManagedSecurityGroup-" + vpc, "tags": tags,
 	}})
 	return a.foreignEndpoint(vpc, "guardduty-data", props.Map{"tags": tags, "securityGroupIds": []any{group}})
 }
 
 // ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
-func (u awsConsole) ForeignEndpoint(vpc, service string) error {
+func (u Console) ForeignEndpoint(vpc, service string) error {
 	u.account.Lock()
 	defer u.account.Unlock()
 	return u.account.foreignEndpoint(vpc, service, props.Map{})
 }
 
-func (a *awsAccount) foreignEndpoint(vpc, service string, in props.Map) error {
+func (a *Account) foreignEndpoint(vpc, service string, in props.Map) error {
 	var subnets []any
-	for _, subnet := range a.All(subnetType) {
+	for _, subnet := range a.All(SubnetType) {
 		if subnet.Inputs.Str("vpcId") == vpc {
 			subnets = append(subnets, subnet.ID)
 		}

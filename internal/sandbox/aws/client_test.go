@@ -1,0 +1,39 @@
+package aws
+
+import (
+	"testing"
+	"time"
+
+	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
+	"kubeadm-aws/internal/sandbox/store"
+	"kubeadm-aws/internal/sandbox/tls"
+)
+
+// client is the engine's side of the protocol to a model of AWS.
+type client struct {
+	*sandboxtest.Client
+	console Console
+}
+
+func newClient(t *testing.T) client { return startClient(t, "", nil) }
+
+// startClient continues with the journal in dir.
+func startClient(t *testing.T, dir string, b backend.Backend) client {
+	t.Helper()
+	objects, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = objects.Close() })
+	account := NewAccount(objects, "")
+	providers := map[string]engine.Provider{"aws": &Provider{Account: account, Backend: b}, "tls": &tls.Provider{Now: time.Now}}
+	return client{sandboxtest.New(t, providers), NewConsole(account, b)}
+}
+
+func (c client) leftovers() []string {
+	c.console.account.Lock()
+	defer c.console.account.Unlock()
+	return c.console.account.Leftovers()
+}

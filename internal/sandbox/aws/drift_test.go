@@ -1,0 +1,71 @@
+package aws
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
+)
+
+// A stopped worker has no public address; without ignoreChanges the next plan replaces it.
+func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
+	c := newClient(t)
+	n := c.Network()
+	worker := c.Instance(n, "worker", props.Map{"associatePublicIpAddress": true})
+	if err := c.console.StopInstance("worker"); err != nil {
+		t.Fatal(err)
+	}
+	stopped := c.Refreshed(worker)
+	if got := props.FromSDK(stopped.Outputs, false); got.Str("publicIp") != "" || got.Str("instanceState") != "stopped" {
+		t.Errorf("a stopped instance is read with %v, %v", got["publicIp"], got["instanceState"])
+	}
+	d := c.Diff(stopped, props.FromSDK(worker.Inputs, false))
+	if !slices.Contains(d.Replaces, "associatePublicIpAddress") {
+		t.Errorf("replaces %v: the provider would replace the instance", d.Replaces)
+	}
+	ignoring, err := c.Server(InstanceType).Diff(t.Context(), &pulumirpc.DiffRequest{
+		Urn: sandboxtest.URN(worker.Type, worker.Name), Id: worker.ID, News: c.Marshal(worker.Inputs),
+		OldInputs: c.Marshal(stopped.Inputs), Olds: c.Marshal(stopped.Outputs), IgnoreChanges: []string{"associatePublicIpAddress"},
+	})
+	if err != nil || len(ignoring.Replaces) > 0 {
+		t.Errorf("replaces %v although the change is ignored (%v)", ignoring.Replaces, err)
+	}
+	if err := c.console.StartInstance("worker"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Refreshed(worker).Inputs["associatePublicIpAddress"]; !got.DeepEquals(resource.NewProperty(true)) {
+		t.Errorf("a started instance is read with associatePublicIpAddress %v", got)
+	}
+}
+
+// GuardDuty's endpoint keeps the subnets; the sweep takes it, and leaves what a person made.
+func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
+	c := newClient(t)
+	n := c.Network()
+	if err := c.console.GuardDutyEndpoint(n.VPC.ID); err != nil {
+		t.Fatal(err)
+	}
+	blocked := func() bool {
+		err := c.Delete(n.Subnet)
+		return err != nil && strings.Contains(err.Error(), "DependencyViolation")
+	}
+	if !blocked() {
+		t.Error("the subnet went although an endpoint has an interface in it")
+	}
+	command := "go run ./sweep --cluster dev --vpc " + n.VPC.ID + " --volumes delete"
+	if swept := c.console.Sweep(command, false); len(swept.Found) != 2 {
+		t.Errorf("swept %v, want the endpoint and its group", swept.Found)
+	}
+	if err := c.console.ForeignEndpoint(n.VPC.ID, "ssm"); err != nil {
+		t.Fatal(err)
+	}
+	if swept := c.console.Sweep(command, false); len(swept.Found) != 0 || !blocked() {
+		t.Errorf("swept %v: that endpoint is not ours", swept.Found)
+	}
+}
