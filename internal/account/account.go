@@ -12,33 +12,38 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 )
 
 // Lookup is a thing to look for: one that has this id, or one of this type with these tags and properties.
 type Lookup struct {
-	URN        string            `json:"urn"`
+	URN        state.URN         `json:"urn"`
 	Type       string            `json:"type"`
 	ID         string            `json:"-"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Properties map[string]any    `json:"properties,omitempty"`
 }
 
-// Find looks for things in the account and returns the ids of all that fit, by URN. On AWS the sweep does it, which has the SDK.
-func Find(ctx context.Context, w *workspace.Workspace, things []Lookup) (map[string][]string, error) {
-	found := map[string][]string{}
-	if len(things) == 0 {
+// Find looks for resources in the account and returns the ids of all that fit, by URN. On AWS the sweep does it, which has the SDK.
+func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[state.URN][]string, error) {
+	found := map[state.URN][]string{}
+	if len(lookups) == 0 {
 		return found, nil
 	}
+	question, err := json.Marshal(lookups)
+	if err != nil {
+		return nil, err
+	}
 	if w.Sandbox != nil {
-		for _, l := range things {
+		var plain []Lookup // with numbers as the model has them
+		if err := json.Unmarshal(question, &plain); err != nil {
+			return nil, err
+		}
+		for _, l := range plain {
 			found[l.URN] = w.Sandbox.AWS.Find(l.Type, l.Tags, l.Properties)
 		}
 		return found, nil
-	}
-	question, err := json.Marshal(things)
-	if err != nil {
-		return nil, err
 	}
 	answer, err := askSweep(ctx, w, "--find", question)
 	if err == nil {

@@ -40,8 +40,8 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 			continue
 		}
 		_, name := state.SplitURN(r.URN)
-		all = append(all, Machine{Name: name, ID: r.ID, ControlPlane: isControlPlane(w, name, roles)})
-		ids = append(ids, r.ID)
+		all = append(all, Machine{Name: name, ID: string(r.ID), ControlPlane: isControlPlane(w, name, roles)})
+		ids = append(ids, string(r.ID))
 	}
 	if len(ids) == 0 {
 		return nil, "", nil

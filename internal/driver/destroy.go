@@ -80,7 +80,7 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 func existing(d state.State) map[string]int {
 	count := map[string]int{}
 	for _, r := range d.Resources {
-		if state.Counted(r.Type, r.Custom) && !r.External {
+		if state.IsCounted(r.Type, r.Custom) && !r.External {
 			count[state.PhaseOf(r.URN)]++
 		}
 	}

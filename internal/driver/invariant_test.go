@@ -24,20 +24,20 @@ func mustMatch(t *testing.T, dir string) {
 	})
 	var known []string
 	for _, r := range st.Resources {
-		if pkg, _, _ := strings.Cut(r.Type, ":"); r.Custom && (pkg == "aws" || pkg == "kubernetes") {
-			known = append(known, r.URN+" "+r.ID)
+		if pkg, _, _ := strings.Cut(string(r.Type), ":"); r.Custom && (pkg == "aws" || pkg == "kubernetes") {
+			known = append(known, string(r.URN)+" "+string(r.ID))
 		}
 		if r.Delete || len(r.InitErrors) > 0 {
 			t.Errorf("the state says of %s: to be deleted %v, faults %v", state.Readable(r.URN), r.Delete, r.InitErrors)
 		}
-		if status := r.Status(); r.Type == state.ReleaseType && status != "deployed" {
+		if status := state.ReleaseStatus(r); r.Type == state.ReleaseType && status != "deployed" {
 			t.Errorf("%s is %s", state.Readable(r.URN), status)
 		}
 	}
 	differ(t, "is in the state and does not exist", known, exists)
 	differ(t, "exists and is not in the state", exists, known)
-	if len(st.Pending) > 0 {
-		t.Errorf("the state has %d pending operations", len(st.Pending))
+	if len(st.PendingOperations) > 0 {
+		t.Errorf("the state has %d pending operations", len(st.PendingOperations))
 	}
 }
 
@@ -48,7 +48,7 @@ func differ(t *testing.T, what string, in, other []string) {
 	for _, entry := range in {
 		if !slices.Contains(other, entry) {
 			urn, id, _ := strings.Cut(entry, " ")
-			only = append(only, fmt.Sprintf("%s %s", state.Readable(urn), id))
+			only = append(only, fmt.Sprintf("%s %s", state.Readable(state.URN(urn)), id))
 		}
 	}
 	if len(only) > 0 {

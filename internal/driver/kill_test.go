@@ -206,7 +206,7 @@ func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 			for _, when := range []string{"before", "after"} {
 				for _, by := range []string{"KILL", "CLI", "INT", "INT TERM", "TERM"} {
 					// No provider is asked to delete what ends with another resource.
-					if r.Custom && r.DeletedWith == "" && state.Counted(r.Type, true) {
+					if r.Custom && r.DeletedWith == "" && state.IsCounted(r.Type, true) {
 						endings = append(endings, ending{by, "delete " + when + " " + types[len(types)-1] + "::" + name})
 					}
 				}

@@ -42,7 +42,7 @@ func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := state.Parse(text)
-	if err != nil || len(st.Resources) != 1 || st.Resources[0].ID != "vpc-1" || !slices.Equal(st.Unread(), []string{urn}) {
+	if err != nil || len(st.Resources) != 1 || st.Resources[0].ID != "vpc-1" || !slices.Equal(st.Unread(), []state.URN{urn}) {
 		t.Errorf("the state became %s (%v)", text, err)
 	}
 	filters := map[string]string{}

@@ -67,7 +67,7 @@ func (s *run) machinesOf(ctx context.Context, w *workspace.Workspace) ([]account
 }
 
 // tellTroubles shows for releases that did not become ready what their pods wait for: Helm does not say it.
-func (s *run) tellTroubles(ctx context.Context, w *workspace.Workspace, urns []string) {
+func (s *run) tellTroubles(ctx context.Context, w *workspace.Workspace, urns []state.URN) {
 	st, err := w.State(ctx)
 	if err != nil || len(urns) == 0 || s.cli.Stopped() {
 		return
@@ -82,7 +82,7 @@ func (s *run) tellTroubles(ctx context.Context, w *workspace.Workspace, urns []s
 		if !slices.Contains(urns, r.URN) {
 			continue
 		}
-		namespace := r.Release().Namespace
+		namespace := state.ReleaseIn(r.Inputs).Namespace
 		lines := []string{"What runs in the namespace " + namespace + ":"}
 		if api != nil {
 			troubles, err := check.Troubles(ctx, api, namespace)

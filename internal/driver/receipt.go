@@ -48,7 +48,7 @@ func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.
 func listAccount(ctx context.Context, w *workspace.Workspace, before state.State, r *report.Receipt) error {
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.Custom {
-			r.Kept = append(r.Kept, state.Readable(resource.URN)+" "+resource.ID)
+			r.Kept = append(r.Kept, state.Readable(resource.URN)+" "+string(resource.ID))
 		}
 	}
 	command, there := account.SweepIn(before)
@@ -87,7 +87,7 @@ func (s *run) listSandbox(w *workspace.Workspace, before state.State, r *report.
 	retained := map[string]bool{}
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.ID != "" {
-			retained[resource.ID] = true
+			retained[string(resource.ID)] = true
 		}
 	}
 	left := w.Sandbox.Leftovers()

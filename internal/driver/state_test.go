@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
 	"kubeadm-aws/internal/state"
 )
 
@@ -17,14 +19,13 @@ func stateOf(t *testing.T, dir string) state.State {
 		t.Fatal(err)
 	}
 	var file struct {
-		Checkpoint struct{ Latest state.State }
+		Checkpoint apitype.CheckpointV3
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	st := file.Checkpoint.Latest
-	if len(st.Resources) == 0 {
+	if file.Checkpoint.Latest == nil || len(file.Checkpoint.Latest.Resources) == 0 {
 		t.Fatal("the state is empty")
 	}
-	return st
+	return state.State{DeploymentV3: *file.Checkpoint.Latest}
 }

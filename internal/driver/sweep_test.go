@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
@@ -119,12 +121,12 @@ func blueWorkspace(t *testing.T, dir string) *workspace.Workspace {
 const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
 
 func blueState() state.State {
-	return state.State{Resources: []state.Resource{
+	return state.State{DeploymentV3: apitype.DeploymentV3{Resources: []state.Resource{
 		{URN: prefix + "aws:s3/bucketV2:BucketV2::backups", Type: "aws:s3/bucketV2:BucketV2", ID: "blue-backups", Custom: true, RetainOnDelete: true},
 		{URN: prefix + "command:local:Command::sweep", Type: "command:local:Command", Inputs: map[string]any{
 			"delete": sweepText, "environment": map[string]any{"AWS_REGION": "eu-west-1"},
 		}},
-	}}
+	}}}
 }
 
 // The last look after a destroy runs the real sweep with what the program gave it.
@@ -179,7 +181,7 @@ func TestTheDriverActsAsTheRole(t *testing.T) {
 	w := blueWorkspace(t, t.TempDir())
 	w.Config.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci", ExternalID: "abc", Duration: "2h"}
 	vpc := account.Lookup{URN: "a", Type: "aws:ec2/vpc:Vpc", Tags: map[string]string{"a": "b"}}
-	instance := state.State{Resources: []state.Resource{{URN: prefix + "aws:ec2/instance:Instance::i", Type: account.InstanceType, ID: "i-1"}}}
+	instance := state.State{DeploymentV3: apitype.DeploymentV3{Resources: []state.Resource{{URN: prefix + "aws:ec2/instance:Instance::i", Type: account.InstanceType, ID: "i-1"}}}}
 	for what, ask := range map[string]func() error{
 		"sweep": func() error {
 			_, err := account.Sweep(t.Context(), w, account.SweepCommand{Text: sweepText}, true)

@@ -38,7 +38,7 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 		return false, report.Fail(report.ExitUsage, "To go on without the cluster: --without-cluster "+name,
 			"--without-cluster %s: the cluster of stack %s is %s; nothing was touched", args.Without, w.Stack, name)
 	}
-	if !state.ReachedIntoCluster(args.State) {
+	if !args.State.HasCluster() {
 		return false, nil
 	}
 	contact, why, err := reach(ctx, w, args.AskAfter)
@@ -107,5 +107,5 @@ func listedMachines(machines []account.Machine) string {
 
 // DropCluster takes what is inside the cluster out of the state: a Helm release of a dead cluster cannot be deleted at all.
 func DropCluster(ctx context.Context, w *workspace.Workspace) error {
-	return dropFromState(ctx, w, state.InsideCluster)
+	return dropFromState(ctx, w, state.State.InsideCluster)
 }

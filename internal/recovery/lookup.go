@@ -72,8 +72,8 @@ var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toP
 
 // resolve says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
 func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool, err error) {
-	l = account.Lookup{URN: r.URN, Type: r.Type}
-	switch pkg, _, _ := strings.Cut(r.Type, ":"); {
+	l = account.Lookup{URN: r.URN, Type: string(r.Type)}
+	switch pkg, _, _ := strings.Cut(string(r.Type), ":"); {
 	case !r.Custom, pkg == "command", pkg == "tls", pkg == "random", pkg == "pulumi":
 		// Components, keys and passwords are in the state only, and a step that is cut off is run again.
 		return l, false, nil
@@ -81,7 +81,7 @@ func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool
 		l.ID = kubernetesID(r)
 		return l, true, nil
 	}
-	t, known := lookupKeys[r.Type]
+	t, known := lookupKeys[string(r.Type)]
 	switch {
 	case !known:
 		return l, false, fmt.Errorf("how a %s is found again is not known; add it to lookupKeys in internal/recovery/lookup.go", r.Type)

@@ -8,9 +8,11 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/testenv"
+	"kubeadm-aws/internal/workspace"
 	"kubeadm-aws/stack"
 )
 
@@ -61,24 +63,25 @@ func TestEverythingLeavesATrace(t *testing.T) {
 	cfg, st, s := simulated(t)
 	used := map[string]bool{}
 	for _, r := range st.Resources {
-		used[r.Type] = true
+		used[string(r.Type)] = true
 		lookup, there, err := resolve(r, cfg)
 		if err != nil {
 			t.Errorf("%s: %v", state.Readable(r.URN), err)
 		}
 		switch {
 		case !there:
-			outside := strings.HasPrefix(r.Type, "aws:") || strings.HasPrefix(r.Type, "kubernetes:")
-			if outside && !lookupKeys[r.Type].nothing {
+			outside := strings.HasPrefix(string(r.Type), "aws:") || strings.HasPrefix(string(r.Type), "kubernetes:")
+			if outside && !lookupKeys[string(r.Type)].nothing {
 				t.Errorf("%s is not looked for", state.Readable(r.URN))
 			}
 		case lookup.ID != "":
-			if lookup.ID != r.ID {
+			if lookup.ID != string(r.ID) {
 				t.Errorf("%s is looked for as %s, and is %s", state.Readable(r.URN), lookup.ID, r.ID)
 			}
 		default:
-			if ids := s.AWS.Find(lookup.Type, lookup.Tags, lookup.Properties); !slices.Equal(ids, []string{r.ID}) {
-				t.Errorf("looking for %s (%s) finds %v", state.Readable(r.URN), r.ID, ids)
+			found, err := account.Find(t.Context(), &workspace.Workspace{Sandbox: s}, []account.Lookup{lookup})
+			if ids := found[r.URN]; err != nil || !slices.Equal(ids, []string{string(r.ID)}) {
+				t.Errorf("looking for %s (%s) finds %v (%v)", state.Readable(r.URN), r.ID, ids, err)
 			}
 		}
 	}

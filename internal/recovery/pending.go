@@ -23,25 +23,17 @@ import (
 // something calls it first. A resource that exists is imported into the state. A pending create without a resource is dropped, so
 // that it is created again. dead says that the cluster is known to be gone, and everything in it.
 func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (state.State, error) {
-	exported, err := w.Export(ctx)
-	if err != nil {
-		return state.State{}, err
-	}
-	st, err := state.Parse(exported)
+	st, err := w.State(ctx)
 	if err != nil {
 		return state.State{}, err
 	}
 	creating, adopted := st.Creating(), st.Unread()
-	if again := slices.Concat(st.Changing(), st.BegunSteps(), st.Unregistered()); len(st.Pending)+len(again) > 0 {
+	if again := slices.Concat(st.Changing(), st.BegunSteps(), st.Unregistered()); len(st.PendingOperations)+len(again) > 0 {
 		ids, err := findPending(ctx, w, st, creating)
 		if err != nil {
 			return state.State{}, err
 		}
-		changed, err := state.Adopt(exported, ids, again)
-		if err != nil {
-			return state.State{}, err
-		}
-		if err := w.Import(ctx, changed); err != nil {
+		if err := w.Import(ctx, st.Adopt(ids, again)); err != nil {
 			return state.State{}, err
 		}
 		for _, r := range creating {
@@ -66,17 +58,17 @@ func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (sta
 
 // findPending returns the ids of the pending creates whose resource exists or may exist, by URN. A resource whose id follows from its
 // inputs is not looked for: the refresh shows later whether it exists.
-func findPending(ctx context.Context, w *workspace.Workspace, st state.State, creating []state.Resource) (map[string]string, error) {
-	if len(st.Pending) == 0 {
+func findPending(ctx context.Context, w *workspace.Workspace, st state.State, creating []state.Resource) (map[state.URN]string, error) {
+	if len(st.PendingOperations) == 0 {
 		return nil, nil
 	}
 	message := "An earlier run was killed."
-	named := slices.DeleteFunc(slices.Clone(creating), func(r state.Resource) bool { return !state.Counted(r.Type, r.Custom) })
+	named := slices.DeleteFunc(slices.Clone(creating), func(r state.Resource) bool { return !state.IsCounted(r.Type, r.Custom) })
 	if n := len(named); n > 0 {
 		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(named), report.Plural(n, "it", "them"))
 	}
 	w.Log.Warn(message)
-	ids := map[string]string{}
+	ids := map[state.URN]string{}
 	var lookups []account.Lookup
 	for _, r := range creating {
 		lookup, found, err := resolve(r, w.Config)
@@ -85,7 +77,7 @@ func findPending(ctx context.Context, w *workspace.Workspace, st state.State, cr
 			return nil, report.Fail(report.ExitCannotStart,
 				fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", w.Stack),
 				"a run was killed while it made %s, and what became of it is not known: %w", state.Readable(r.URN), err)
-		case !found, lookup.ID != "" && st.Knows(r.Type, lookup.ID):
+		case !found, lookup.ID != "" && st.Knows(lookup.Type, lookup.ID):
 		case lookup.ID != "":
 			ids[r.URN] = lookup.ID
 		default:
@@ -124,8 +116,8 @@ func WarnPending(ctx context.Context, w *workspace.Workspace) error {
 }
 
 // readAgain refreshes resources that were adopted or were being changed. It drops those that do not exist.
-func readAgain(ctx context.Context, w *workspace.Workspace, urns []string, dead bool) error {
-	var outside, cluster []string
+func readAgain(ctx context.Context, w *workspace.Workspace, urns []state.URN, dead bool) error {
+	var outside, cluster []state.URN
 	for _, urn := range urns {
 		types, _ := state.SplitURN(urn)
 		if strings.HasPrefix(types[len(types)-1], "kubernetes:") {
@@ -135,7 +127,7 @@ func readAgain(ctx context.Context, w *workspace.Workspace, urns []string, dead 
 		}
 	}
 	if len(outside) > 0 {
-		if err := w.Refresh(ctx, optrefresh.Target(outside)); err != nil {
+		if err := w.Refresh(ctx, optrefresh.Target(texts(outside))); err != nil {
 			return err
 		}
 	}
@@ -146,7 +138,7 @@ func readAgain(ctx context.Context, w *workspace.Workspace, urns []string, dead 
 }
 
 // tellAdopted says which resources were imported into the state.
-func tellAdopted(w *workspace.Workspace, st state.State, urns []string) {
+func tellAdopted(w *workspace.Workspace, st state.State, urns []state.URN) {
 	var exist []state.Resource
 	for _, r := range st.Resources {
 		if slices.Contains(urns, r.URN) {
@@ -163,7 +155,7 @@ func tellAdopted(w *workspace.Workspace, st state.State, urns []string) {
 // readInCluster refreshes objects and releases. If the cluster is dead, they are dropped. If the API does not answer, pending creates
 // are dropped as well, because creating them again takes over what exists. The rest stays in the state, marked, and the next run
 // refreshes it.
-func readInCluster(ctx context.Context, w *workspace.Workspace, urns []string, dead bool) error {
+func readInCluster(ctx context.Context, w *workspace.Workspace, urns []state.URN, dead bool) error {
 	silent := dead
 	if !dead {
 		var err error
@@ -172,13 +164,13 @@ func readInCluster(ctx context.Context, w *workspace.Workspace, urns []string, d
 		}
 	}
 	if !silent {
-		err := w.Refresh(ctx, optrefresh.Target(urns))
+		err := w.Refresh(ctx, optrefresh.Target(texts(urns)))
 		if err == nil || w.CLI.Stopped() || w.Cloud == report.CloudSandbox && w.Sandbox.Cluster.APIAnswers() {
 			return err
 		}
 	}
-	return dropFromState(ctx, w, func(st state.State) map[string]bool {
-		gone := map[string]bool{}
+	return dropFromState(ctx, w, func(st state.State) map[state.URN]bool {
+		gone := map[state.URN]bool{}
 		for _, r := range st.Resources {
 			if slices.Contains(urns, r.URN) && (dead || slices.Contains(r.InitErrors, state.InterruptedCreate)) {
 				gone[r.URN] = true
@@ -189,6 +181,15 @@ func readInCluster(ctx context.Context, w *workspace.Workspace, urns []string, d
 		}
 		return gone
 	})
+}
+
+// texts returns URNs as the options of the engine take them.
+func texts(urns []state.URN) []string {
+	var all []string
+	for _, urn := range urns {
+		all = append(all, string(urn))
+	}
+	return all
 }
 
 // listed names resources for a person.

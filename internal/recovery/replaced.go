@@ -18,7 +18,7 @@ import (
 func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []report.PlannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {
-		types, name := state.SplitURN(change.URN)
+		types, name := state.SplitURN(state.URN(change.URN))
 		if types[len(types)-1] == account.InstanceType && slices.Contains([]string{"replace", "delete"}, change.Op) {
 			ended[name] = change.Op
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
 // quiet is how long nothing may end before the watcher says what is still going on.
@@ -38,7 +39,7 @@ type Watcher struct {
 	// installs are the Helm releases that the plan makes.
 	Installs []state.Release
 	// unready are the Helm releases that did not become ready.
-	Unready []string
+	Unready []state.URN
 	// notKnown counts the resources whose inputs are not known in a preview. The engine warns of each.
 	NotKnown int
 	// said are the errors that were reported.
@@ -116,7 +117,7 @@ func (w *Watcher) begin(m apitype.StepEventMetadata) {
 	}
 	now := w.log.Now()
 	w.running[m.URN+string(m.Op)] = running{op: string(m.Op), since: now}
-	phase := state.PhaseOf(m.URN)
+	phase := state.PhaseOf(state.URN(m.URN))
 	if _, ok := w.started[phase]; !ok && isCounted(m) {
 		w.started[phase] = now
 		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "started", Total: w.planned[phase]})
@@ -136,7 +137,7 @@ func (w *Watcher) end(m apitype.StepEventMetadata, status string) {
 		seconds = now.Sub(run.since).Seconds()
 		w.Spans[m.URN] = Span{run.since, now}
 	}
-	phase := state.PhaseOf(m.URN)
+	phase := state.PhaseOf(state.URN(m.URN))
 	if isCounted(m) && status == "done" && m.Op != apitype.OpReplace {
 		w.count(phase, m)
 	}
@@ -149,10 +150,10 @@ func (w *Watcher) end(m apitype.StepEventMetadata, status string) {
 	} else if m.Old != nil {
 		inputs = m.Old.Inputs
 	}
-	if host, step, ok := state.HostStep(m.URN, inputs); ok {
+	if host, step, ok := state.HostStep(state.URN(m.URN), inputs); ok {
 		w.log.Emit(Event{Kind: KindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
 	} else if isCounted(m) {
-		w.log.Emit(Event{Kind: KindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(m.URN), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.Emit(Event{Kind: KindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(state.URN(m.URN)), Status: status, Seconds: seconds, URN: m.URN})
 	}
 	if total := w.planned[phase]; total > 0 && w.Done[phase] == total && isCounted(m) && status == "done" {
 		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "done", Done: total, Total: total, Seconds: now.Sub(w.started[phase]).Seconds()})
@@ -170,11 +171,9 @@ func (w *Watcher) count(phase string, m apitype.StepEventMetadata) {
 	keys := append([]string(nil), m.Diffs...)
 	sort.Strings(keys)
 	if m.New != nil && m.Type == state.ReleaseType && op == string(apitype.OpCreate) {
-		name, _ := m.New.Inputs["name"].(string)
-		namespace, _ := m.New.Inputs["namespace"].(string)
-		w.Installs = append(w.Installs, state.Release{Namespace: namespace, Name: name})
+		w.Installs = append(w.Installs, state.ReleaseIn(m.New.Inputs))
 	}
-	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(m.URN), URN: m.URN, Keys: keys})
+	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(state.URN(m.URN)), URN: m.URN, Keys: keys})
 }
 
 // changes says whether an operation changes something; reading and leaving alone do not.
@@ -191,7 +190,7 @@ func isCounted(m apitype.StepEventMetadata) bool {
 	if st == nil {
 		st = m.Old
 	}
-	return st != nil && state.Counted(m.Type, st.Custom)
+	return st != nil && state.IsCounted(tokens.Type(m.Type), st.Custom)
 }
 
 // shortOp folds the steps of a replacement into what a person calls them.
@@ -226,12 +225,12 @@ func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	}
 	resource := ""
 	if d.URN != "" {
-		resource = state.Readable(d.URN)
+		resource = state.Readable(state.URN(d.URN))
 	}
 	if severity == "error" {
 		w.Said = append(w.Said, message)
-		if types, _ := state.SplitURN(d.URN); types[len(types)-1] == state.ReleaseType {
-			w.Unready = append(w.Unready, d.URN)
+		if types, _ := state.SplitURN(state.URN(d.URN)); types[len(types)-1] == state.ReleaseType {
+			w.Unready = append(w.Unready, state.URN(d.URN))
 		}
 	}
 	w.log.Emit(Event{Kind: KindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
@@ -252,7 +251,7 @@ func (w *Watcher) remind() {
 func (w *Watcher) inFlight(now time.Time) []InFlight {
 	var all []InFlight
 	for key, r := range w.running {
-		urn := strings.TrimSuffix(key, r.op)
+		urn := state.URN(strings.TrimSuffix(key, r.op))
 		types, _ := state.SplitURN(urn)
 		if last := types[len(types)-1]; strings.HasPrefix(last, "kubeadm-aws:") || last == "pulumi:pulumi:Stack" {
 			continue // what holds others is in flight as long as any of them

@@ -29,7 +29,7 @@ func newTestLog(to Reporter) (*Log, *clock) {
 }
 
 func metadata(op apitype.OpType, urn string, inputs map[string]any) apitype.StepEventMetadata {
-	types, _ := state.SplitURN(urn)
+	types, _ := state.SplitURN(state.URN(urn))
 	st := &apitype.StepEventStateMetadata{URN: urn, Inputs: inputs, Custom: !strings.HasPrefix(types[len(types)-1], "kubeadm-aws:")}
 	m := apitype.StepEventMetadata{Op: op, URN: urn, Type: types[len(types)-1], New: st}
 	if op == apitype.OpDelete {

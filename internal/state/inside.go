@@ -1,26 +1,24 @@
 package state
 
 import (
-	"encoding/json"
+	"slices"
 	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// ReachedIntoCluster reports whether the state has anything inside the cluster, made or in the making.
-func ReachedIntoCluster(d State) bool {
-	inside := InsideCluster(d)
-	for _, op := range d.Pending {
-		if isInside(op.Resource) {
-			inside[op.Resource.URN] = true
-		}
-	}
-	return len(inside) > 0
+// HasCluster reports whether the state has anything inside the cluster, made or pending.
+func (s State) HasCluster() bool {
+	pending := func(op apitype.OperationV2) bool { return isInside(op.Resource) }
+	return len(s.InsideCluster()) > 0 || slices.ContainsFunc(s.PendingOperations, pending)
 }
 
 // InsideCluster are the resources that only a living API can delete: objects and releases, and steps that act when they are
 // removed and are not excused by the end of their machine.
-func InsideCluster(d State) map[string]bool {
-	inside := map[string]bool{}
-	for _, r := range d.Resources {
+func (s State) InsideCluster() map[URN]bool {
+	inside := map[URN]bool{}
+	for _, r := range s.Resources {
 		if isInside(r) {
 			inside[r.URN] = true
 		}
@@ -29,70 +27,30 @@ func InsideCluster(d State) map[string]bool {
 }
 
 func isInside(r Resource) bool {
-	object := strings.HasPrefix(r.Type, "kubernetes:") && r.Custom
+	object := strings.HasPrefix(string(r.Type), "kubernetes:") && r.Custom
 	step := r.Type == "command:remote:Command" && r.DeletedWith == "" && r.Inputs["delete"] != nil
 	return object || step
 }
 
-// WithoutResources removes resources from an exported state, and every reference to them.
-func WithoutResources(exported []byte, gone map[string]bool) ([]byte, error) {
-	state, err := decode(exported)
-	if err != nil {
-		return nil, err
-	}
-	deployment, _ := state["deployment"].(map[string]any)
-	resources, _ := deployment["resources"].([]any)
-	var kept []any
-	for _, entry := range resources {
-		r, _ := entry.(map[string]any)
-		if urn, _ := r["urn"].(string); gone[urn] {
-			continue
+// Without returns the state without some resources, their pending operations and every reference to them.
+func (s State) Without(gone map[URN]bool) State {
+	isGone := func(urn URN) bool { return gone[urn] }
+	s.Resources = slices.DeleteFunc(slices.Clone(s.Resources), func(r Resource) bool { return gone[r.URN] })
+	s.PendingOperations = slices.DeleteFunc(slices.Clone(s.PendingOperations), func(op apitype.OperationV2) bool { return gone[op.Resource.URN] })
+	for i := range s.Resources {
+		r := &s.Resources[i]
+		r.Dependencies = slices.DeleteFunc(slices.Clone(r.Dependencies), isGone)
+		properties := map[resource.PropertyKey][]URN{}
+		for name, urns := range r.PropertyDependencies {
+			properties[name] = slices.DeleteFunc(slices.Clone(urns), isGone)
 		}
-		dropReferences(r, gone)
-		kept = append(kept, r)
-	}
-	if deployment != nil {
-		deployment["resources"] = kept
-	}
-	pending, _ := deployment["pending_operations"].([]any)
-	var still []any
-	for _, entry := range pending {
-		operation, _ := entry.(map[string]any)
-		r, _ := operation["resource"].(map[string]any)
-		if urn, _ := r["urn"].(string); !gone[urn] {
-			still = append(still, operation)
+		r.PropertyDependencies = properties
+		if gone[r.DeletedWith] {
+			r.DeletedWith = ""
+		}
+		if gone[r.Parent] {
+			r.Parent = ""
 		}
 	}
-	if pending != nil {
-		deployment["pending_operations"] = still
-	}
-	return json.Marshal(state)
-}
-
-// dropReferences removes URNs from the lists in which a resource names others.
-func dropReferences(r map[string]any, gone map[string]bool) {
-	without := func(list []any) []any {
-		kept := []any{}
-		for _, urn := range list {
-			if text, _ := urn.(string); !gone[text] {
-				kept = append(kept, urn)
-			}
-		}
-		return kept
-	}
-	if list, ok := r["dependencies"].([]any); ok {
-		r["dependencies"] = without(list)
-	}
-	if by, ok := r["propertyDependencies"].(map[string]any); ok {
-		for property, urns := range by {
-			if list, ok := urns.([]any); ok {
-				by[property] = without(list)
-			}
-		}
-	}
-	for _, key := range []string{"deletedWith", "parent"} {
-		if urn, _ := r[key].(string); gone[urn] {
-			delete(r, key)
-		}
-	}
+	return s
 }

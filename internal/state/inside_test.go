@@ -22,23 +22,20 @@ func TestStateWithoutTheCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := InsideCluster(d)
+	inside := d.InsideCluster()
 	if len(inside) != 2 || !inside[kubernetes] || !inside[gate] {
 		t.Fatalf("inside the cluster are %v", inside)
 	}
-	text, err := WithoutResources([]byte(exported), inside)
+	after := d.Without(inside)
+	text, err := after.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(after.Resources) != 2 || len(after.Pending) != 0 {
+	if len(after.Resources) != 2 || len(after.PendingOperations) != 0 {
 		t.Fatalf("after it the state is %s", text)
 	}
 	left := after.Resources[1]
-	if !slices.Equal(left.Dependencies, []string{vpcURN}) || !slices.Equal(left.PropertyDependencies["create"], []string{vpcURN}) || left.DeletedWith != vpcURN {
+	if !slices.Equal(left.Dependencies, []URN{vpcURN}) || !slices.Equal(left.PropertyDependencies["create"], []URN{vpcURN}) || left.DeletedWith != vpcURN {
 		t.Errorf("references are %+v", left)
 	}
 	for _, gone := range []string{kubernetes, gate} {

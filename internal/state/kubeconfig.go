@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Kubeconfig is that of the Kubernetes provider in a state that was exported with its secrets; empty when it has none.
-func (d State) Kubeconfig() (string, error) {
-	for _, r := range d.Resources {
+// Kubeconfig returns the kubeconfig of the Kubernetes provider; empty when there is none. The state has to be exported with its secrets.
+func (s State) Kubeconfig() (string, error) {
+	for _, r := range s.Resources {
 		if r.Type == "pulumi:providers:kubernetes" {
 			return plainText(r.Inputs["kubeconfig"])
 		}
@@ -15,7 +15,7 @@ func (d State) Kubeconfig() (string, error) {
 	return "", nil
 }
 
-// plainText is a text of a state that was exported with its secrets.
+// plainText returns a text that may be a secret.
 func plainText(value any) (string, error) {
 	secret, isSecret := value.(map[string]any)
 	if !isSecret {

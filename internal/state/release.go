@@ -10,15 +10,15 @@ type Release struct{ Namespace, Name string }
 
 func (r Release) String() string { return r.Namespace + "/" + r.Name }
 
-// Release is the name of a release in the state.
-func (r Resource) Release() Release {
-	name, _ := r.Inputs["name"].(string)
-	namespace, _ := r.Inputs["namespace"].(string)
+// ReleaseIn returns the name of a release from the inputs of its resource.
+func ReleaseIn(inputs map[string]any) Release {
+	name, _ := inputs["name"].(string)
+	namespace, _ := inputs["namespace"].(string)
 	return Release{namespace, name}
 }
 
-// Status is that of a Helm release, in Helm's words.
-func (r Resource) Status() string {
+// ReleaseStatus returns the status of a release in Helm's words, such as "deployed"; empty for any other resource.
+func ReleaseStatus(r Resource) string {
 	if r.Type != ReleaseType {
 		return ""
 	}
@@ -27,8 +27,8 @@ func (r Resource) Status() string {
 	return text
 }
 
-// Terminating reports whether the cluster is deleting an object.
-func (r Resource) Terminating() bool {
+// IsTerminating reports whether the cluster is deleting an object.
+func IsTerminating(r Resource) bool {
 	metadata, _ := r.Outputs["metadata"].(map[string]any)
-	return strings.HasPrefix(r.Type, "kubernetes:") && metadata["deletionTimestamp"] != nil
+	return strings.HasPrefix(string(r.Type), "kubernetes:") && metadata["deletionTimestamp"] != nil
 }

@@ -1,11 +1,14 @@
 package state
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
-// The phases of a run, in the order of the layers. A resource belongs to the one whose component it is a child of.
+// The phases of a run. A resource belongs to the phase whose component it is a child of.
 const (
 	PhaseInfra   = "infra"
 	PhaseCluster = "cluster"
@@ -13,20 +16,21 @@ const (
 	PhaseOther   = "other"
 )
 
+// Phases are the phases in the order of the layers.
 var Phases = []string{PhaseInfra, PhaseCluster, PhaseAddons, PhaseOther}
 
-// SplitURN returns the type chain (outermost component first, never empty) and the name of a URN.
-func SplitURN(urn string) (types []string, name string) {
+// SplitURN return the type chain (outermost component first, never empty) and the name of a URN.
+func SplitURN(urn URN) (types []string, name string) {
 	// urn:pulumi:<stack>::<project>::<type$type$type>::<name>; the name may itself hold "::".
-	parts := strings.SplitN(urn, "::", 4)
+	parts := strings.SplitN(string(urn), "::", 4)
 	if len(parts) < 4 {
-		return []string{""}, urn
+		return []string{""}, string(urn)
 	}
 	return strings.Split(parts[2], "$"), parts[3]
 }
 
-// PhaseOf is the phase of a resource, from the components around it.
-func PhaseOf(urn string) string {
+// PhaseOf return the phase of a resource, from the components that it is a child of.
+func PhaseOf(urn URN) string {
 	types, _ := SplitURN(urn)
 	for _, t := range types {
 		layer, ours := strings.CutPrefix(t, "kubeadm-aws:")
@@ -48,23 +52,21 @@ func PhaseOf(urn string) string {
 	return PhaseOther
 }
 
-// Readable is a resource as a person names it: its name and the last word of its type.
-func Readable(urn string) string {
+// Readable names a resource for a person: its name and the last word of its type, such as "worker-1 (Instance)".
+func Readable(urn URN) string {
 	types, name := SplitURN(urn)
 	t := types[len(types)-1]
 	return name + " (" + t[strings.LastIndex(t, ":")+1:] + ")"
 }
 
-// Counted says whether a resource is one that a person would count: not a component, a provider or the stack itself.
-func Counted(typ string, custom bool) bool {
-	return custom && !strings.HasPrefix(typ, "pulumi:")
+// IsCounted reports whether a person would count a resource: it is no component, no provider and not the stack itself.
+func IsCounted(typ tokens.Type, custom bool) bool {
+	return custom && !strings.HasPrefix(string(typ), "pulumi:")
 }
 
-var stepWords = regexp.MustCompile(`\bSTEP='?([\w-]+)'?\s+NODE='?([\w.-]+)'?`)
-
-// HostStep finds which step on which host a resource is: an instance, which is named after its node, or a
-// command whose text names them.
-func HostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
+// HostStep return the step and the host of a resource: an instance, which is named after its node, or a command whose text
+// names both. ok is false for any other resource.
+func HostStep(urn URN, inputs map[string]any) (host, step string, ok bool) {
 	types, name := SplitURN(urn)
 	switch types[len(types)-1] {
 	case "aws:ec2/instance:Instance":
@@ -72,8 +74,8 @@ func HostStep(urn string, inputs map[string]any) (host, step string, ok bool) {
 	case "command:remote:Command":
 		for _, key := range []string{"create", "update", "delete"} {
 			text, _ := inputs[key].(string)
-			if words := stepWords.FindStringSubmatch(text); words != nil {
-				return words[2], words[1], true
+			if line, err := stepline.Parse(text); err == nil && line.Node != "" {
+				return line.Node, line.Name, true
 			}
 		}
 	}

@@ -9,7 +9,7 @@ const (
 )
 
 func TestPhasesComeFromTheComponents(t *testing.T) {
-	for urn, want := range map[string]string{
+	for urn, want := range map[URN]string{
 		vpc: PhaseInfra, join: PhaseCluster, release: PhaseAddons,
 		prefix + "aws:s3/bucket:Bucket::loose":           PhaseInfra,
 		prefix + "random:index/randomId:RandomId::loose": PhaseOther,

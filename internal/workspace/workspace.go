@@ -176,8 +176,12 @@ func (w *Workspace) Export(ctx context.Context) ([]byte, error) {
 	return []byte(stdout), nil
 }
 
-// Import replaces the state by a changed export.
-func (w *Workspace) Import(ctx context.Context, exported []byte) error {
+// Import replaces the state by a changed one.
+func (w *Workspace) Import(ctx context.Context, changed state.State) error {
+	exported, err := changed.Encode()
+	if err != nil {
+		return report.Fail(report.ExitCannotStart, "", "%w", err)
+	}
 	if _, err := w.pulumi(ctx, bytes.NewReader(exported), "stack", "import"); err != nil {
 		return w.Failure(err, nil)
 	}
