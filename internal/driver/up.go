@@ -42,16 +42,14 @@ func up(ctx context.Context, s *run) error {
 			return err
 		}
 	}
-	if err := recovery.TakeOverReleases(ctx, w, plan.Installs); err != nil {
+	asked, err := recovery.TakeOverReleases(ctx, w, plan.Installs)
+	if err != nil {
 		return err
 	}
-	watcher := report.NewWatcher(s.log, plan.Done, false)
-	var exported auto.OutputMap
-	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
-		exported = result.Outputs
-		return err
-	})
+	watcher, exported, err := s.carryOut(ctx, w, plan)
+	if err != nil && !asked && s.releasesKnown(ctx, w) {
+		watcher, exported, err = s.carryOut(ctx, w, plan)
+	}
 	if err != nil {
 		s.tellTroubles(ctx, w, watcher.Unready)
 		return w.Failure(err, watcher)
@@ -62,6 +60,33 @@ func up(ctx context.Context, s *run) error {
 	s.report(exported, false)
 	s.tellNotReady(ctx, w)
 	return nil
+}
+
+// carryOut does what the plan says.
+func (s *run) carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap, error) {
+	watcher := report.NewWatcher(s.log, plan.Done, false)
+	var exported auto.OutputMap
+	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		exported = result.Outputs
+		return err
+	})
+	return watcher, exported, err
+}
+
+// releasesKnown takes over the releases of a cluster that was silent when an up began, and reports whether that was possible.
+// An interrupted destroy takes the address of a control plane before its machine. The up, which has failed at the releases,
+// gave the address back.
+func (s *run) releasesKnown(ctx context.Context, w *workspace.Workspace) bool {
+	if w.CLI.Stopped() {
+		return false
+	}
+	plan, err := s.plan(ctx, w)
+	if err != nil {
+		return false
+	}
+	asked, err := recovery.TakeOverReleases(ctx, w, plan.Installs)
+	return asked && err == nil
 }
 
 func (s *run) upTimeline(ctx context.Context, w *workspace.Workspace, watcher *report.Watcher) error {

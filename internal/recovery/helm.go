@@ -15,19 +15,20 @@ import (
 // TakeOverReleases prepares the install of releases that the cluster has and the state has not: those that an interrupted destroy
 // dropped from the state and left to die with their nodes. Helm refuses to install over its own record of a release, and
 // pulumi-kubernetes has no option for it. Without the record the install adopts the objects, which carry the release's name.
-func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []state.Release) error {
+// asked is false when the API is silent and cannot say which releases it has.
+func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []state.Release) (asked bool, err error) {
 	if len(installs) == 0 {
-		return nil
+		return true, nil
 	}
 	silent, err := apiSilent(ctx, w)
 	if err != nil || silent {
-		return err
+		return false, err
 	}
 	var taken []string
 	for _, r := range installs {
 		found, err := deleteHelmRecords(ctx, w, r, "")
 		if err != nil {
-			return report.Fail(report.ExitFailed, "", "look for an earlier install of %s: %w", r, err)
+			return true, report.Fail(report.ExitFailed, "", "look for an earlier install of %s: %w", r, err)
 		}
 		if found {
 			taken = append(taken, r.String())
@@ -36,7 +37,7 @@ func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []st
 	if len(taken) > 0 {
 		w.Log.Info("Taken over, because the cluster has it and the state has not: " + strings.Join(taken, ", "))
 	}
-	return nil
+	return true, nil
 }
 
 // deleteHelmRecords deletes the Secrets in which Helm keeps the revisions of a release, those that fit the label selector
