@@ -14,6 +14,7 @@ import (
 	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/kube"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
@@ -22,7 +23,7 @@ import (
 // account (steps.go).
 type commandProvider struct {
 	backend backend.Backend
-	shell   kubeShell
+	shell   kube.Shell
 	console aws.Console
 }
 
@@ -135,7 +136,7 @@ func (p *commandProvider) run(r *engine.Request, in props.Map, which string) (st
 			return "", "", err
 		}
 	default:
-		if stdout, err = p.shell.run(to, text, in.Str("stdin")); err != nil {
+		if stdout, err = p.shell.Run(to, text, in.Str("stdin")); err != nil {
 			return "", "", fmt.Errorf("%w: running %q", err, text)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/kube"
 	"kubeadm-aws/internal/sandbox/random"
 	"kubeadm-aws/internal/sandbox/store"
 	"kubeadm-aws/internal/sandbox/tls"
@@ -58,12 +59,12 @@ type Operation = engine.Operation
 type Sandbox struct {
 	// AWS and Cluster make the changes from outside Pulumi, and answer what a client of AWS or of the cluster can ask.
 	AWS     aws.Console
-	Cluster kubeAdmin
+	Cluster kube.Admin
 
 	options Options
 	store   *store.Store
 	account *aws.Account
-	cluster *kubeCluster
+	cluster *kube.Cluster
 	servers *engine.Servers
 }
 
@@ -80,9 +81,9 @@ func Start(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	account := aws.NewAccount(objects, o.Limits.AccountID)
-	cluster := newKubeCluster(account)
+	cluster := kube.NewCluster(account)
 	s := &Sandbox{
-		AWS: aws.NewConsole(account, o.Backend), Cluster: newKubeAdmin(cluster),
+		AWS: aws.NewConsole(account, o.Backend), Cluster: kube.NewAdmin(cluster),
 		options: o, store: objects, account: account, cluster: cluster,
 		servers: engine.New(engine.Hooks{Fault: o.Fault, Done: o.Done, Connected: o.Connected}),
 	}
@@ -101,8 +102,8 @@ func (s *Sandbox) providers() map[string]engine.Provider {
 	o := s.options
 	return map[string]engine.Provider{
 		"aws":        &aws.Provider{Account: s.account, Backend: o.Backend, Limits: o.Limits},
-		"kubernetes": newKubernetesProvider(s.cluster, o.Backend),
-		"command":    &commandProvider{backend: o.Backend, shell: newKubeShell(s.cluster), console: s.AWS},
+		"kubernetes": kube.NewProvider(s.cluster, o.Backend),
+		"command":    &commandProvider{backend: o.Backend, shell: kube.NewShell(s.cluster), console: s.AWS},
 		"tls":        &tls.Provider{Now: o.Now},
 		"random":     &random.Provider{},
 	}

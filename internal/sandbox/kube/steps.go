@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type step struct {
 	env     map[string]string
 	stdin   string
 	machine *store.Object
-	*kubeCluster
+	*Cluster
 }
 
 // steps are the steps that the program may run, by name. The delete of a step has the suffix "-delete".
@@ -41,19 +41,19 @@ var steps = map[string]func(s *step) (string, error){
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
 	"rabbitmq-backup":        (*step).rabbitmqBackup,
-	"release-gate":           (*step).hold,
-	"release-gate-delete":    (*step).release,
+	"release-gate":           func(s *step) (string, error) { return gate{s}.hold() },
+	"release-gate-delete":    func(s *step) (string, error) { return gate{s}.release() },
 	"rabbitmq-backup-delete": (*step).rabbitmqBackup,
 }
 
-// kubeShell runs the steps of the program on the machines of the model, as SSH does on real ones.
-type kubeShell struct{ cluster *kubeCluster }
+// Shell runs the steps of the program on the machines of the model, as SSH does on real ones.
+type Shell struct{ cluster *Cluster }
 
-// newKubeShell runs steps on the machines of a cluster.
-func newKubeShell(c *kubeCluster) kubeShell { return kubeShell{c} }
+// NewShell runs steps on the machines of a cluster.
+func NewShell(c *Cluster) Shell { return Shell{c} }
 
-// run does the work of SSH: it finds the machine, checks both keys and runs the step.
-func (s kubeShell) run(to backend.RemoteCommand, text, stdin string) (string, error) {
+// Run does the work of SSH: it finds the machine, checks both keys and runs the step.
+func (s Shell) Run(to backend.RemoteCommand, text, stdin string) (string, error) {
 	c := s.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -76,9 +76,9 @@ func (s kubeShell) run(to backend.RemoteCommand, text, stdin string) (string, er
 	}
 	run, ok := steps[line.Name]
 	if !ok {
-		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/steps.go", line.Name)
+		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/kube/steps.go", line.Name)
 	}
-	return run(&step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, kubeCluster: c})
+	return run(&step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, Cluster: c})
 }
 
 // notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
@@ -91,7 +91,7 @@ func notDialled(to backend.RemoteCommand, err error) error {
 }
 
 // login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
-func (s kubeShell) login(machine *store.Object, to backend.RemoteCommand) error {
+func (s Shell) login(machine *store.Object, to backend.RemoteCommand) error {
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
 	}
@@ -154,7 +154,7 @@ func (s *step) init() (string, error) {
 		return "", errors.New("kubeadm: command not found: the host is not prepared")
 	}
 	cluster := s.Find(clusterType, "cluster")
-	made, err := s.madeWith()
+	made, err := madeWith(s)
 	if err != nil {
 		return "", err
 	}
@@ -195,7 +195,7 @@ func (s *step) join() (string, error) {
 	if err := s.Reaches(s.machine, api, "tcp", 6443); err != nil {
 		return "", fmt.Errorf("kubeadm join: %w", err)
 	}
-	if node := s.kube("Node", "", s.node); node != nil {
+	if node := s.object("Node", "", s.node); node != nil {
 		if node.Str("instance") != s.machine.ID && s.Find(aws.InstanceType, node.Str("instance")) != nil {
 			return "", fmt.Errorf("kubeadm join: a node with name %q exists already", s.node)
 		}
@@ -230,7 +230,7 @@ func (s *step) ownNode() (*store.Object, error) {
 	if _, err := s.api(); err != nil {
 		return nil, err
 	}
-	node := s.kube("Node", "", s.node)
+	node := s.object("Node", "", s.node)
 	if node == nil {
 		return nil, fmt.Errorf(`Error from server (NotFound): nodes %q not found`, s.node)
 	}
@@ -241,7 +241,7 @@ func (s *step) drain() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err
 	}
-	if node := s.kube("Node", "", s.node); node != nil {
+	if node := s.object("Node", "", s.node); node != nil {
 		s.Remove(node)
 	}
 	return "deleted", nil

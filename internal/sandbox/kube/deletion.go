@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 )
 
 // finalizer returns the chart whose controller must remove the finalizer of an object, or "".
-func (c *kubeCluster) finalizer(o *store.Object) string {
+func (c *Cluster) finalizer(o *store.Object) string {
 	kind := strings.TrimPrefix(o.Type, "k8s/")
 	switch {
 	case kind == "Ingress" || kind == "Service":
@@ -34,7 +34,7 @@ func (c *kubeCluster) finalizer(o *store.Object) string {
 // collectable returns the reason why the garbage collector cannot finish a deletion in the foreground, or nil. The collector
 // has to update the object, which fails when the server of its webhook is dead. The provider deletes in the foreground by
 // default.
-func (c *kubeCluster) collectable(o *store.Object) error {
+func (c *Cluster) collectable(o *store.Object) error {
 	if o.Inputs.Object("metadata").Object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
 		return nil
 	}
@@ -44,9 +44,9 @@ func (c *kubeCluster) collectable(o *store.Object) error {
 	return nil
 }
 
-// kubeDelete deletes an object and reconciles. An object whose finalizer is not removed stays, marked as deleting, and the
+// delete deletes an object and reconciles. An object whose finalizer is not removed stays, marked as deleting, and the
 // error names what it waits for.
-func (c *kubeCluster) kubeDelete(o *store.Object) error {
+func (c *Cluster) delete(o *store.Object) error {
 	by := c.finalizer(o)
 	if by != "" {
 		c.Change(o, func(_, state props.Map) { state["deleting"] = true })
@@ -66,19 +66,19 @@ func (c *kubeCluster) kubeDelete(o *store.Object) error {
 
 // removeWithClaims removes an object and then the claims that it owns, in the order of the garbage collector: a claim whose
 // owner is gone is not created again. Objects that an Application deployed have no owner reference and stay.
-func (c *kubeCluster) removeWithClaims(o *store.Object) {
+func (c *Cluster) removeWithClaims(o *store.Object) {
 	c.Remove(o)
 	if o.Type == "k8s/Application" {
 		return
 	}
 	for _, owned := range c.ownedBy(o) {
-		_ = c.kubeDelete(owned) // claims have no finalizer that outlives their pods
+		_ = c.delete(owned) // claims have no finalizer that outlives their pods
 	}
 }
 
 // deleteNamespace deletes the objects inside first. Helm's records of releases are among them, because they are Secrets. A
 // dead APIService blocks the deletion of every namespace.
-func (c *kubeCluster) deleteNamespace(namespace *store.Object) error {
+func (c *Cluster) deleteNamespace(namespace *store.Object) error {
 	for _, r := range c.All("k8s/" + releaseKind) {
 		if charts[chartOf(r)].Aggregates && r.State.Flag("dead") {
 			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.Title(), chartOf(r))
@@ -95,7 +95,7 @@ func (c *kubeCluster) deleteNamespace(namespace *store.Object) error {
 			c.Remove(o)
 			continue
 		}
-		if err := c.kubeDelete(o); err != nil {
+		if err := c.delete(o); err != nil {
 			return fmt.Errorf("timed out waiting for %s to be gone: %w", namespace.Title(), err)
 		}
 	}

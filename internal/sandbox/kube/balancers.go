@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // balancers is the AWS Load Balancer Controller.
-type balancers struct{ *kubeCluster }
+type balancers struct{ *Cluster }
 
 // reconcile does the work of the AWS Load Balancer Controller.
 func (b balancers) reconcile() {

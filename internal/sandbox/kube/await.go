@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 )
 
 // awaited is the provider's wait for an object to become ready.
-func (p *kubernetesProvider) awaited(kindName, id string, r *engine.Request) (engine.Answer, error) {
+func (p *Provider) awaited(kindName, id string, r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	o := c.Find("k8s/"+kindName, id)
 	metadata := props.Clone(r.Inputs.Object("metadata"))
@@ -55,7 +55,7 @@ func orGone(err error) error {
 }
 
 // podsReady returns the reason why the pods of an object or release do not run (no node, or a missing volume), or nil.
-func (c *kubeCluster) podsReady(owner *store.Object) error {
+func (c *Cluster) podsReady(owner *store.Object) error {
 	if err := c.schedulable(); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"fmt"
@@ -8,32 +8,32 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// kubeAdmin makes the changes that users, GitOps and failures make in the cluster, outside Pulumi. They act on the
+// Admin makes the changes that users, GitOps and failures make in the cluster, outside Pulumi. They act on the
 // simulation only, not on a Backend.
-type kubeAdmin struct{ cluster *kubeCluster }
+type Admin struct{ cluster *Cluster }
 
-// newKubeAdmin is the admin of a cluster.
-func newKubeAdmin(c *kubeCluster) kubeAdmin { return kubeAdmin{c} }
+// NewAdmin is the admin of a cluster.
+func NewAdmin(c *Cluster) Admin { return Admin{c} }
 
 // CreateIngress is a user's `kubectl apply` of an Ingress of class alb. A running load balancer controller
 // makes a load balancer, a target group, a security group and a rule in the nodes' group.
-func (u kubeAdmin) CreateIngress(namespace, name string) error {
+func (u Admin) CreateIngress(namespace, name string) error {
 	return u.kubectl("Ingress", namespace, name, props.Map{"spec": map[string]any{"ingressClassName": "alb"}}, "")
 }
 
 // CreateLoadBalancerService is a user's Service of type LoadBalancer.
-func (u kubeAdmin) CreateLoadBalancerService(namespace, name string) error {
+func (u Admin) CreateLoadBalancerService(namespace, name string) error {
 	return u.kubectl("Service", namespace, name, props.Map{"spec": map[string]any{"type": "LoadBalancer"}}, "")
 }
 
 // CreatePVC is a user's claim of the default storage class. A running EBS CSI driver makes a volume.
-func (u kubeAdmin) CreatePVC(namespace, name string) error {
+func (u Admin) CreatePVC(namespace, name string) error {
 	return u.kubectl(claimKind, namespace, name, props.Map{}, "")
 }
 
 // ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages and
 // restores.
-func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
+func (u Admin) ApplyIngressByArgo(namespace, name string) error {
 	app := props.Map{
 		"metadata": map[string]any{
 			"name": name, "namespace": "argocd", "finalizers": []any{"resources-finalizer.argocd.argoproj.io"},
@@ -48,7 +48,7 @@ func (u kubeAdmin) ApplyIngressByArgo(namespace, name string) error {
 }
 
 // kubectl applies one object as a user with a kubeconfig would.
-func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner string) error {
+func (u Admin) kubectl(kind, namespace, name string, in props.Map, owner string) error {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -74,17 +74,17 @@ func (u kubeAdmin) kubectl(kind, namespace, name string, in props.Map, owner str
 }
 
 // KillController stops the pods of the release of a chart, such as "aws-load-balancer-controller", without removing it.
-func (u kubeAdmin) KillController(chart string) error { return u.setRelease(chart, true) }
+func (u Admin) KillController(chart string) error { return u.setRelease(chart, true) }
 
 // ReviveController starts the pods again. The controller then reconciles the changes since it stopped.
-func (u kubeAdmin) ReviveController(chart string) error { return u.setRelease(chart, false) }
+func (u Admin) ReviveController(chart string) error { return u.setRelease(chart, false) }
 
-func (u kubeAdmin) setRelease(chart string, dead bool) error {
-	return u.mark("a release of "+chart, func(c *kubeCluster) *store.Object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
+func (u Admin) setRelease(chart string, dead bool) error {
+	return u.mark("a release of "+chart, func(c *Cluster) *store.Object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
 }
 
 // mark changes the state of an object and reconciles.
-func (u kubeAdmin) mark(what string, find func(*kubeCluster) *store.Object, edit func(state props.Map)) error {
+func (u Admin) mark(what string, find func(*Cluster) *store.Object, edit func(state props.Map)) error {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -98,32 +98,32 @@ func (u kubeAdmin) mark(what string, find func(*kubeCluster) *store.Object, edit
 }
 
 // CutInstall leaves the release of a chart as an interrupted helm install does: Helm refuses to upgrade it.
-func (u kubeAdmin) CutInstall(chart string) error { return u.interrupt(chart, "pending-install") }
+func (u Admin) CutInstall(chart string) error { return u.interrupt(chart, "pending-install") }
 
 // CutUpgrade leaves the release as an interrupted helm upgrade does.
-func (u kubeAdmin) CutUpgrade(chart string) error { return u.interrupt(chart, "pending-upgrade") }
+func (u Admin) CutUpgrade(chart string) error { return u.interrupt(chart, "pending-upgrade") }
 
 // CutUninstall leaves the release as an interrupted helm uninstall does: some objects are removed, the record is not.
-func (u kubeAdmin) CutUninstall(chart string) error { return u.interrupt(chart, "uninstalling") }
+func (u Admin) CutUninstall(chart string) error { return u.interrupt(chart, "uninstalling") }
 
-func (u kubeAdmin) interrupt(chart, status string) error {
-	return u.mark("a release of "+chart, func(c *kubeCluster) *store.Object { return c.release(chart) },
+func (u Admin) interrupt(chart, status string) error {
+	return u.mark("a release of "+chart, func(c *Cluster) *store.Object { return c.release(chart) },
 		func(state props.Map) { state["status"] = status })
 }
 
 // KillAPI makes the Kubernetes API refuse connections, as a full disk under etcd does. The host still answers.
-func (u kubeAdmin) KillAPI() error { return u.setAPI(true) }
+func (u Admin) KillAPI() error { return u.setAPI(true) }
 
 // ReviveAPI undoes KillAPI.
-func (u kubeAdmin) ReviveAPI() error { return u.setAPI(false) }
+func (u Admin) ReviveAPI() error { return u.setAPI(false) }
 
-func (u kubeAdmin) setAPI(dead bool) error {
-	return u.mark("a cluster", func(c *kubeCluster) *store.Object { return c.Find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
+func (u Admin) setAPI(dead bool) error {
+	return u.mark("a cluster", func(c *Cluster) *store.Object { return c.Find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
 }
 
 // DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
 // whether there was one.
-func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
+func (u Admin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -146,7 +146,7 @@ func (u kubeAdmin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool
 
 // APIAnswers reports whether a client on the internet reaches the Kubernetes API at its Elastic IP. It is false
 // without a cluster.
-func (u kubeAdmin) APIAnswers() bool {
+func (u Admin) APIAnswers() bool {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -158,7 +158,7 @@ func (u kubeAdmin) APIAnswers() bool {
 }
 
 // APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server does not.
-func (u kubeAdmin) APIRefuses() bool {
+func (u Admin) APIRefuses() bool {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()
@@ -173,7 +173,7 @@ func (u kubeAdmin) APIRefuses() bool {
 
 // NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is
 // stopped". Nil when the API does not answer.
-func (u kubeAdmin) NotReady() []string {
+func (u Admin) NotReady() []string {
 	c := u.cluster
 	c.Lock()
 	defer c.Unlock()

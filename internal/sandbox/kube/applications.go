@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 )
 
 // reconcileApplications does the work of Argo CD.
-func reconcileApplications(c *kubeCluster) {
+func reconcileApplications(c *Cluster) {
 	for _, app := range c.All("k8s/Application") {
 		if !app.State.Flag("deleting") {
 			restore(c, app)
@@ -16,7 +16,7 @@ func reconcileApplications(c *kubeCluster) {
 		}
 		for _, o := range c.ownedBy(app) {
 			if !o.State.Flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
-				_ = c.kubeDelete(o) // an object that waits for its own finalizer keeps the Application waiting
+				_ = c.delete(o) // an object that waits for its own finalizer keeps the Application waiting
 			}
 		}
 		if len(c.ownedBy(app)) == 0 {
@@ -26,9 +26,9 @@ func reconcileApplications(c *kubeCluster) {
 }
 
 // restore creates the Ingress of an Application again after another client removed it, as Argo CD does with selfHeal.
-func restore(c *kubeCluster, app *store.Object) {
+func restore(c *Cluster, app *store.Object) {
 	namespace, name, found := strings.Cut(app.Inputs.Str("spec.ingress"), "/")
-	if !found || !c.namespaceExists(namespace) || c.kube("Ingress", namespace, name) != nil {
+	if !found || !c.namespaceExists(namespace) || c.object("Ingress", namespace, name) != nil {
 		return
 	}
 	c.Put(&store.Object{

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"testing"
@@ -43,7 +43,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			if c.dead != "" {
 				u.kill(c.dead)
 			}
-			err := u.kubeDelete(u.Find(o.Type, o.ID))
+			err := u.delete(u.Find(o.Type, o.ID))
 			if c.wait != "" {
 				sandboxtest.WantError(t, err, c.wait)
 			} else if err != nil {
@@ -66,7 +66,7 @@ func TestWhatADeletionLeaves(t *testing.T) {
 func TestAnObjectThatItsControllerNeverSaw(t *testing.T) {
 	u := newTestCluster(t)
 	u.kill(loadBalancerChart)
-	if err := u.kubeDelete(u.has("Service", "shop/it", balanced)); err != nil {
+	if err := u.delete(u.has("Service", "shop/it", balanced)); err != nil {
 		t.Error(err)
 	}
 	u.wantLeft(nil, "Service", "balancer")
@@ -85,13 +85,13 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
 			app := u.has("Application", "argocd/shop", props.Map{"spec": map[string]any{"ingress": "shop/web"}}, c.finalizers...)
-			if err := u.s.Cluster.kubectl("Ingress", "shop", "web", alb, store.Key(app.Type, app.ID)); err != nil {
+			if err := u.admin.kubectl("Ingress", "shop", "web", alb, store.Key(app.Type, app.ID)); err != nil {
 				t.Fatal(err)
 			}
 			if c.dead {
 				u.kill(argoChart)
 			}
-			if err := u.kubeDelete(app); (err != nil) != c.dead {
+			if err := u.delete(app); (err != nil) != c.dead {
 				t.Errorf("error: %v", err)
 			}
 			u.wantLeft(c.left, "Application", "Ingress", "balancer")
@@ -102,10 +102,10 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 // Argo CD makes again what others delete, as long as the Application is there.
 func TestAnApplicationRestoresItsIngress(t *testing.T) {
 	u := newTestCluster(t)
-	if err := u.s.Cluster.ApplyIngressByArgo("shop", "web"); err != nil {
+	if err := u.admin.ApplyIngressByArgo("shop", "web"); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.kubeDelete(u.Find("k8s/Ingress", "shop/web")); err != nil {
+	if err := u.delete(u.Find("k8s/Ingress", "shop/web")); err != nil {
 		t.Fatal(err)
 	}
 	u.reconcile() // Argo CD looks again
@@ -129,19 +129,19 @@ func TestWhatKeepsANamespace(t *testing.T) {
 			u.has(claimKind, "shop/data", nil)
 			u.kill(c.dead...)
 			if c.off {
-				if err := (helm{u.kubeCluster}).uninstall(u.release("metrics-server")); err != nil {
+				if err := (helm{u.Cluster}).uninstall(u.release("metrics-server")); err != nil {
 					t.Fatal(err)
 				}
 			}
-			err := u.deleteNamespace(u.kube("Namespace", "", "shop"))
+			err := u.deleteNamespace(u.object("Namespace", "", "shop"))
 			if c.wait != "" {
 				sandboxtest.WantError(t, err, c.wait)
-				if u.kube("Namespace", "", "shop") == nil {
+				if u.object("Namespace", "", "shop") == nil {
 					t.Error("the namespace is gone all the same")
 				}
 				return
 			}
-			if err != nil || u.kube("Namespace", "", "shop") != nil {
+			if err != nil || u.object("Namespace", "", "shop") != nil {
 				t.Errorf("the namespace is still there: %v", err)
 			}
 			u.wantLeft(nil, "Ingress", claimKind, "volume", "balancer")
@@ -168,12 +168,12 @@ func TestAWebhookWithoutItsServer(t *testing.T) {
 	sandboxtest.WantError(t, err, "failed calling webhook of cert-manager")
 	_, err = u.Update(background, metadata("background"), false)
 	sandboxtest.WantError(t, err, "failed calling webhook of cert-manager")
-	sandboxtest.WantError(t, u.client.Delete(foreground), "foregroundDeletion stays")
-	if err := u.client.Delete(background); err != nil {
+	sandboxtest.WantError(t, u.Client.Delete(foreground), "foregroundDeletion stays")
+	if err := u.Client.Delete(background); err != nil {
 		t.Error(err)
 	}
 	u.revive("cert-manager")
-	if err := u.client.Delete(foreground); err != nil {
+	if err := u.Client.Delete(foreground); err != nil {
 		t.Error(err)
 	}
 	u.wantLeft(nil, "ClusterIssuer")
@@ -212,7 +212,7 @@ func TestAnObjectThatExists(t *testing.T) {
 	sandboxtest.WantError(t, err, "already exists")
 	u.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's", "upsertExistingObjects": true})
 	u.Make(class, "lost", in)
-	if got := (volumes{u.kubeCluster}).storageClass("gp3").Inputs.Str("reclaimPolicy"); got != retain {
+	if got := (volumes{u.Cluster}).storageClass("gp3").Inputs.Str("reclaimPolicy"); got != retain {
 		t.Errorf("the object was not taken over: its policy is %s", got)
 	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"errors"
@@ -78,7 +78,7 @@ func (s *step) backupStop() (string, error) {
 }
 
 // clusterLost removes the objects of a cluster whose control plane has ended. What snapshots were taken of stays in the bucket.
-func (c *kubeCluster) clusterLost(machine string) {
+func (c *Cluster) clusterLost(machine string) {
 	snapshots := false
 	for _, o := range c.All(aws.BucketObjectType) {
 		snapshots = snapshots || o.State.Str("machine") == machine && o.State.Flag("snapshots")

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"archive/tar"
@@ -16,7 +16,7 @@ import (
 
 // madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no running
 // cluster can change, and the keys and certificates of the authorities.
-func (s *step) madeWith() (props.Map, error) {
+func madeWith(s *step) (props.Map, error) {
 	packed, err := base64.StdEncoding.DecodeString(s.stdin)
 	if err != nil {
 		return nil, errors.New("init: standard input is not base64 of a tar archive")

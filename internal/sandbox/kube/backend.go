@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ func chartRelease(in props.Map) backend.ChartRelease {
 }
 
 // makeReal creates or updates an object or release on the backend and records it in the account.
-func (p *kubernetesProvider) makeReal(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) makeReal(r *engine.Request) (engine.Answer, error) {
 	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
 	id := r.Inputs.Str("namespace") + "/" + r.Inputs.Str("name")
 	kindName, got := releaseKind, engine.Answer{Outputs: props.Map{"name": r.Inputs["name"], "namespace": r.Inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
@@ -62,7 +62,7 @@ func liveOutputs(live props.Map) props.Map {
 	return out
 }
 
-func (p *kubernetesProvider) unmakeReal(r *engine.Request) error {
+func (p *Provider) unmakeReal(r *engine.Request) error {
 	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
 	var err error
 	if r.Type == releaseType {

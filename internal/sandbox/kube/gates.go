@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"fmt"
@@ -11,16 +11,19 @@ import (
 // still runs. The wait for a dead controller has a time limit; then the gate removes the finalizers and leaves the
 // resources in AWS to the sweep.
 
+// gate is the step of a release gate.
+type gate struct{ *step }
+
 // hold is the create of a gate and removes nothing. The gate of volumes sets the reclaim policy of existing volumes.
-func (s *step) hold() (string, error) {
-	if _, err := s.api(); err != nil {
+func (g gate) hold() (string, error) {
+	if _, err := g.api(); err != nil {
 		return "", err
 	}
-	if s.env["RELEASE"] == "volumes" {
-		if s.env["VOLUMES"] == "keep" {
-			volumes{s.kubeCluster}.setReclaimPolicy(retain, "")
+	if g.env["RELEASE"] == "volumes" {
+		if g.env["VOLUMES"] == "keep" {
+			volumes{g.Cluster}.setReclaimPolicy(retain, "")
 		} else {
-			volumes{s.kubeCluster}.setReclaimPolicy(reclaim, "gp3")
+			volumes{g.Cluster}.setReclaimPolicy(reclaim, "gp3")
 		}
 	}
 	return "holding", nil
@@ -45,32 +48,32 @@ func (s *step) backupCredentials() (string, error) {
 // rabbitmqBackup installs or removes a timer, which asks nothing of the cluster until it is due.
 func (s *step) rabbitmqBackup() (string, error) { return "", nil }
 
-func (s *step) release() (string, error) {
-	if _, err := s.api(); err != nil {
+func (g gate) release() (string, error) {
+	if _, err := g.api(); err != nil {
 		return "", err
 	}
-	switch subject := s.env["RELEASE"]; subject {
+	switch subject := g.env["RELEASE"]; subject {
 	case "applications":
-		s.clear(func(o *store.Object) bool { return o.Type == "k8s/Application" })
+		g.clear(func(o *store.Object) bool { return o.Type == "k8s/Application" })
 	case "load-balancers":
-		s.clear(isBalanced)
+		g.clear(isBalanced)
 	case "resources":
-		for _, plural := range strings.Fields(s.env["RESOURCES"]) {
+		for _, plural := range strings.Fields(g.env["RESOURCES"]) {
 			kind, known := pluralKinds[plural]
 			if !known {
-				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to sandbox/gates.go", plural)
+				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to internal/sandbox/kube/gates.go", plural)
 			}
-			s.clear(func(o *store.Object) bool { return o.Type == "k8s/"+kind })
+			g.clear(func(o *store.Object) bool { return o.Type == "k8s/"+kind })
 		}
 	case "volumes":
 		policy := reclaim
-		if s.env["VOLUMES"] == "keep" {
+		if g.env["VOLUMES"] == "keep" {
 			policy = retain
 		}
-		volumes{s.kubeCluster}.setReclaimPolicy(policy, "")
-		s.clear(func(o *store.Object) bool { return o.Type == "k8s/"+claimKind })
+		volumes{g.Cluster}.setReclaimPolicy(policy, "")
+		g.clear(func(o *store.Object) bool { return o.Type == "k8s/"+claimKind })
 	default:
-		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to sandbox/gates.go", subject)
+		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to internal/sandbox/kube/gates.go", subject)
 	}
 	return "released", nil
 }
@@ -83,13 +86,13 @@ var pluralKinds = map[string]string{
 }
 
 // clear deletes objects, by force where no controller answers.
-func (s *step) clear(match func(*store.Object) bool) {
-	for _, o := range s.Where(match) {
-		if s.Find(o.Type, o.ID) == nil { // went with an owner
+func (g gate) clear(match func(*store.Object) bool) {
+	for _, o := range g.Where(match) {
+		if g.Find(o.Type, o.ID) == nil { // went with an owner
 			continue
 		}
-		if err := s.kubeDelete(o); err != nil {
-			s.removeWithClaims(o)
+		if err := g.delete(o); err != nil {
+			g.removeWithClaims(o)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"maps"
@@ -7,24 +7,35 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/sandbox/aws"
+	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/sandboxtest"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
 // testCluster is a cluster of one control plane, with every controller that removes finalizers or cleans up in AWS.
 type testCluster struct {
-	*client
-	*kubeCluster
+	*sandboxtest.Client
+	*Cluster
+	admin Admin
 }
 
 const controlPlane = "i-master"
 
 func newTestCluster(t *testing.T) testCluster {
 	t.Helper()
-	c := newClient(t)
+	objects, err := store.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := aws.NewAccount(objects, "")
+	cluster := NewCluster(account)
+	c := sandboxtest.New(t, map[string]engine.Provider{
+		"aws": &aws.Provider{Account: account}, "kubernetes": NewProvider(cluster, nil),
+	})
 	n := c.Network()
 	c.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
-	u := testCluster{c, c.s.Cluster.cluster}
+	u := testCluster{c, cluster, NewAdmin(cluster)}
 	u.Put(&store.Object{
 		Type: aws.InstanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: props.Map{
@@ -63,7 +74,7 @@ func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *stor
 		in = props.Map{}
 	}
 	in["metadata"] = map[string]any{"name": name, "namespace": namespace, "finalizers": finalizers}
-	if err := u.s.Cluster.kubectl(kind, namespace, name, in, ""); err != nil {
+	if err := u.admin.kubectl(kind, namespace, name, in, ""); err != nil {
 		u.T.Fatal(err)
 	}
 	return u.Find("k8s/"+kind, id)
@@ -72,7 +83,7 @@ func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *stor
 func (u testCluster) kill(charts ...string) {
 	u.T.Helper()
 	for _, chart := range charts {
-		if err := u.s.Cluster.KillController(chart); err != nil {
+		if err := u.admin.KillController(chart); err != nil {
 			u.T.Fatal(err)
 		}
 	}
@@ -80,7 +91,7 @@ func (u testCluster) kill(charts ...string) {
 
 func (u testCluster) revive(chart string) {
 	u.T.Helper()
-	if err := u.s.Cluster.ReviveController(chart); err != nil {
+	if err := u.admin.ReviveController(chart); err != nil {
 		u.T.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"cmp"
@@ -19,12 +19,12 @@ const (
 )
 
 // volumes is the EBS CSI driver with the claims and classes that it works for.
-type volumes struct{ *kubeCluster }
+type volumes struct{ *Cluster }
 
 // claim makes a PersistentVolumeClaim on behalf of an owner.
 func (v volumes) claim(owner *store.Object, name, class string, owned bool) {
 	namespace, _, _ := strings.Cut(owner.ID, "/")
-	if v.kube(claimKind, namespace, name) != nil {
+	if v.object(claimKind, namespace, name) != nil {
 		return
 	}
 	state := props.Map{"class": class, "by": store.Key(owner.Type, owner.ID)}

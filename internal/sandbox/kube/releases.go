@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 )
 
 // helm installs and uninstalls releases.
-type helm struct{ *kubeCluster }
+type helm struct{ *Cluster }
 
 // install is helm install, or upgrade of an existing release.
 func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer, error) {
@@ -50,7 +50,7 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	}
 	h.Put(release)
 	for _, c := range claimsOf(release) {
-		volumes{h.kubeCluster}.claim(release, name+"-"+c.Name, release.Inputs.Object("values").Str(c.ClassAt), false)
+		volumes{h.Cluster}.claim(release, name+"-"+c.Name, release.Inputs.Object("values").Str(c.ClassAt), false)
 	}
 	h.reconcile()
 	got := engine.Answer{ID: release.ID, Outputs: releaseOutputs(release)}
@@ -59,7 +59,7 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	}
 	why := h.podsReady(release)
 	for _, secret := range secretsNamed(vals) {
-		if why == nil && h.kube("Secret", namespace, secret) == nil {
+		if why == nil && h.object("Secret", namespace, secret) == nil {
 			why = fmt.Errorf("the Secret %s/%s does not exist", namespace, secret)
 		}
 	}
@@ -93,8 +93,8 @@ func (h helm) uninstall(release *store.Object) error {
 	name := release.ID[strings.IndexByte(release.ID, '/')+1:]
 	namespace, _, _ := strings.Cut(release.ID, "/")
 	for _, c := range claims {
-		if pvc := h.kube(claimKind, namespace, name+"-"+c.Name); pvc != nil && goesWith(c, release) {
-			if err := h.kubeDelete(pvc); err != nil {
+		if pvc := h.object(claimKind, namespace, name+"-"+c.Name); pvc != nil && goesWith(c, release) {
+			if err := h.delete(pvc); err != nil {
 				return err
 			}
 		}

@@ -1,4 +1,6 @@
-package sandbox
+// Package kube is a model of a Kubernetes cluster on the instances of an account: its objects, its controllers, Helm, and the
+// steps that run on its machines.
+package kube
 
 import (
 	"errors"
@@ -22,18 +24,18 @@ const (
 	volumeKind  = "PersistentVolume"
 )
 
-// kubeCluster is the cluster of an account.
-type kubeCluster struct{ *aws.Account }
+// Cluster is the cluster of an account.
+type Cluster struct{ *aws.Account }
 
-// newKubeCluster is the cluster on the instances of an account. It ends with its control plane.
-func newKubeCluster(a *aws.Account) *kubeCluster {
-	c := &kubeCluster{a}
+// NewCluster is the cluster on the instances of an account. It ends with its control plane.
+func NewCluster(a *aws.Account) *Cluster {
+	c := &Cluster{a}
 	a.Terminated = c.instanceTerminated
 	return c
 }
 
 // api returns the control-plane machine when the API answers.
-func (c *kubeCluster) api() (*store.Object, error) {
+func (c *Cluster) api() (*store.Object, error) {
 	cluster := c.Find(clusterType, "cluster")
 	if cluster == nil {
 		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
@@ -51,13 +53,13 @@ func (c *kubeCluster) api() (*store.Object, error) {
 	return machine, nil
 }
 
-// kube finds an object of the cluster.
-func (c *kubeCluster) kube(kind, namespace, name string) *store.Object {
+// object finds an object of the cluster.
+func (c *Cluster) object(kind, namespace, name string) *store.Object {
 	return c.Find("k8s/"+kind, namespace+"/"+name)
 }
 
 // instanceTerminated removes what ends with a machine: its disk and, for the control plane, the cluster.
-func (c *kubeCluster) instanceTerminated(instance *store.Object) {
+func (c *Cluster) instanceTerminated(instance *store.Object) {
 	if o := c.Find(hostType, instance.ID); o != nil {
 		c.Remove(o)
 	}
@@ -77,7 +79,7 @@ func (c *kubeCluster) instanceTerminated(instance *store.Object) {
 }
 
 // release returns an installed release of a chart, or nil.
-func (c *kubeCluster) release(chart string) *store.Object {
+func (c *Cluster) release(chart string) *store.Object {
 	for _, r := range c.All("k8s/" + releaseKind) {
 		if chartOf(r) == chart {
 			return r
@@ -88,7 +90,7 @@ func (c *kubeCluster) release(chart string) *store.Object {
 
 // alive returns the reason why the controller of a chart cannot work, or nil. It must be installed and running, on a host
 // that reaches AWS and has a role with the permission.
-func (c *kubeCluster) alive(name string) error {
+func (c *Cluster) alive(name string) error {
 	release := c.release(name)
 	if release == nil {
 		return fmt.Errorf("%s is not installed", name)
@@ -112,8 +114,8 @@ func (c *kubeCluster) alive(name string) error {
 }
 
 // notReady returns the reason why a node is not Ready, or "".
-func (c *kubeCluster) notReady(name string) string {
-	node := c.kube("Node", "", name)
+func (c *Cluster) notReady(name string) string {
+	node := c.object("Node", "", name)
 	if node == nil {
 		return "it did not join"
 	}
@@ -143,10 +145,10 @@ func (c *kubeCluster) notReady(name string) string {
 }
 
 // ownNetwork reports whether the stack installs a CNI. With cni: none users install their own.
-func (c *kubeCluster) ownNetwork() bool { return c.release("crd.projectcalico.org.v1") != nil }
+func (c *Cluster) ownNetwork() bool { return c.release("crd.projectcalico.org.v1") != nil }
 
 // schedulable returns the reason why no pod can run, or nil.
-func (c *kubeCluster) schedulable() error {
+func (c *Cluster) schedulable() error {
 	var reasons []string
 	for _, node := range c.All("k8s/Node") {
 		name := node.Str("name")
@@ -163,7 +165,7 @@ func (c *kubeCluster) schedulable() error {
 }
 
 // reconcile does the work of every running controller.
-func (c *kubeCluster) reconcile() {
+func (c *Cluster) reconcile() {
 	if c.alive(argoChart) == nil {
 		reconcileApplications(c)
 	}
@@ -192,12 +194,12 @@ func (c *kubeCluster) reconcile() {
 	}
 }
 
-func (c *kubeCluster) ownedBy(owner *store.Object) []*store.Object {
+func (c *Cluster) ownedBy(owner *store.Object) []*store.Object {
 	return c.Where(func(o *store.Object) bool { return o.State.Str("owner") == store.Key(owner.Type, owner.ID) })
 }
 
 // clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.
-func (c *kubeCluster) clusterName() string {
+func (c *Cluster) clusterName() string {
 	if cluster := c.Find(clusterType, "cluster"); cluster != nil {
 		if machine := c.Find(aws.InstanceType, cluster.Str("controlPlane")); machine != nil {
 			for _, key := range aws.ClusterTags(machine.Tags()) {

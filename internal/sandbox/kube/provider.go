@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"errors"
@@ -15,16 +15,16 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// kubernetesProvider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
+// Provider creates objects and Helm releases as pulumi-kubernetes does: it needs the API, waits until objects
 // are ready, and keeps an object that exists but is not ready for the next run.
-type kubernetesProvider struct {
-	cluster *kubeCluster
+type Provider struct {
+	cluster *Cluster
 	backend backend.Backend
 }
 
-// newKubernetesProvider serves the objects of a cluster. b is nil in a simulation.
-func newKubernetesProvider(c *kubeCluster, b backend.Backend) *kubernetesProvider {
-	return &kubernetesProvider{c, b}
+// NewProvider serves the objects of a cluster. b is nil in a simulation.
+func NewProvider(c *Cluster, b backend.Backend) *Provider {
+	return &Provider{c, b}
 }
 
 const releaseType = "kubernetes:helm.sh/v3:Release"
@@ -67,7 +67,7 @@ func definedBy(name string) string {
 	return ""
 }
 
-func (p *kubernetesProvider) Check(r *engine.Request) (engine.Checked, error) {
+func (p *Provider) Check(r *engine.Request) (engine.Checked, error) {
 	if r.Type == releaseType {
 		return engine.Checked{Failures: engine.Missing(r.Inputs, []string{"chart"})}, nil
 	}
@@ -84,7 +84,7 @@ func (p *kubernetesProvider) Check(r *engine.Request) (engine.Checked, error) {
 	return out, nil
 }
 
-func (p *kubernetesProvider) autoname(r *engine.Request) string {
+func (p *Provider) autoname(r *engine.Request) string {
 	if name := r.OldInputs.Str("metadata.name"); name != "" {
 		return name
 	}
@@ -92,7 +92,7 @@ func (p *kubernetesProvider) autoname(r *engine.Request) string {
 }
 
 // Diff replaces when the identity changes and when a field is one that the API server never changes.
-func (p *kubernetesProvider) Diff(r *engine.Request) engine.Difference {
+func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: true}
 	if r.Type == releaseType {
 		d.Replace = props.Among(d.Changed, "name", "namespace")
@@ -114,7 +114,7 @@ func (p *kubernetesProvider) Diff(r *engine.Request) engine.Difference {
 	return d
 }
 
-func (p *kubernetesProvider) Create(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
 	if r.Preview {
 		return engine.Answer{Outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
@@ -137,7 +137,7 @@ func (p *kubernetesProvider) Create(r *engine.Request) (engine.Answer, error) {
 var serverAddress = regexp.MustCompile(`server"?: *"?https?://([^\s":/]+)`)
 
 // connect checks what every call needs: an API that answers at the address of the kubeconfig.
-func (p *kubernetesProvider) connect(r *engine.Request) error {
+func (p *Provider) connect(r *engine.Request) error {
 	c := p.cluster
 	config := r.Config.Str("kubeconfig")
 	if m := serverAddress.FindStringSubmatch(config); m != nil {
@@ -166,7 +166,7 @@ func (p *kubernetesProvider) connect(r *engine.Request) error {
 	return nil
 }
 
-func (p *kubernetesProvider) Update(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
 	if r.Preview {
 		return engine.Answer{Outputs: props.Map{"status": props.Unknown{}}}, nil
 	}
@@ -201,7 +201,7 @@ func (p *kubernetesProvider) Update(r *engine.Request) (engine.Answer, error) {
 	return p.awaited(kindName, found.ID, r)
 }
 
-func (p *kubernetesProvider) Read(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	if backend := p.backend; backend != nil && r.Type != releaseType {
 		live, found, err := backend.Get(r.Ctx, r.Config.Str("kubeconfig"), manifest(r, r.Inputs))
@@ -247,7 +247,7 @@ func seen(r *engine.Request, outputs props.Map) engine.Answer {
 }
 
 // found is the object or release that a request is about.
-func (p *kubernetesProvider) found(r *engine.Request) *store.Object {
+func (p *Provider) found(r *engine.Request) *store.Object {
 	c := p.cluster
 	if r.Type == releaseType {
 		release := c.Find("k8s/"+releaseKind, r.ID)
@@ -263,7 +263,7 @@ func (p *kubernetesProvider) found(r *engine.Request) *store.Object {
 	return c.Find("k8s/"+kindName, "/"+r.ID)
 }
 
-func (p *kubernetesProvider) Delete(r *engine.Request) error {
+func (p *Provider) Delete(r *engine.Request) error {
 	if p.backend != nil {
 		return p.unmakeReal(r)
 	}
@@ -289,15 +289,15 @@ func (p *kubernetesProvider) Delete(r *engine.Request) error {
 	if err := c.collectable(found); err != nil {
 		return err
 	}
-	return c.kubeDelete(found)
+	return c.delete(found)
 }
 
-func (p *kubernetesProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+func (p *Provider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
 	return nil, engine.UnknownFunction(r.Type)
 }
 
 // admit does the work of the webhooks: a kind whose webhook is dead can be neither created nor updated.
-func (c *kubeCluster) admit(kindName string) error {
+func (c *Cluster) admit(kindName string) error {
 	for _, name := range slices.Sorted(maps.Keys(charts)) {
 		release := c.release(name)
 		if release == nil || !slices.Contains(charts[name].Guards, kindName) ||
@@ -311,15 +311,15 @@ func (c *kubeCluster) admit(kindName string) error {
 	return nil
 }
 
-func (c *kubeCluster) namespaceExists(name string) bool {
+func (c *Cluster) namespaceExists(name string) bool {
 	switch name {
 	case "default", "kube-system", "kube-public", "kube-node-lease":
 		return true
 	}
-	return c.kube("Namespace", "", name) != nil
+	return c.object("Namespace", "", name) != nil
 }
 
-func (p *kubernetesProvider) createObject(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) createObject(r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	_, kindName, _ := objectToken(r.Type)
 	name, namespace := r.Inputs.Str("metadata.name"), r.Inputs.Str("metadata.namespace")
@@ -327,7 +327,7 @@ func (p *kubernetesProvider) createObject(r *engine.Request) (engine.Answer, err
 	if err := c.defined(kindName); err != nil {
 		return engine.Answer{}, err
 	}
-	if definition := definitions[kindName]; definition != "" && c.kube("CustomResourceDefinition", "", definition) == nil {
+	if definition := definitions[kindName]; definition != "" && c.object("CustomResourceDefinition", "", definition) == nil {
 		return engine.Answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
 	}
 	if known.namespaced || !builtin {
@@ -358,7 +358,7 @@ func (p *kubernetesProvider) createObject(r *engine.Request) (engine.Answer, err
 
 // defined says why the API server does not know a kind: its chart is not installed, or came without definitions and the
 // program has made none.
-func (c *kubeCluster) defined(kindName string) error {
+func (c *Cluster) defined(kindName string) error {
 	owner := definedBy(kindName)
 	if owner == "" {
 		return nil

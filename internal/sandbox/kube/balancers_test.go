@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"strings"
@@ -28,7 +28,7 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 				in := props.Map{"spec": shared["spec"], "metadata": map[string]any{
 					"name": ingress, "namespace": namespace, "annotations": map[string]any{albAnnotation + "group.name": "platform"},
 				}}
-				if err := u.s.Cluster.kubectl("Ingress", namespace, ingress, in, ""); err != nil {
+				if err := u.admin.kubectl("Ingress", namespace, ingress, in, ""); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,4 +1,4 @@
-package sandbox
+package kube
 
 import (
 	"slices"
@@ -11,8 +11,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-func (u testCluster) step(env map[string]string) *step {
-	return &step{env: env, kubeCluster: u.kubeCluster}
+func (u testCluster) gate(env map[string]string) gate {
+	return gate{&step{env: env, Cluster: u.Cluster}}
 }
 
 // Every gate with its controller alive and dead. Whoever is dead, the cluster is free of what the gate removes; what is
@@ -44,7 +44,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 					case "Service":
 						u.has(kind, "shop/it", balanced)
 					case "Application":
-						if err := u.s.Cluster.ApplyIngressByArgo("shop", "it"); err != nil {
+						if err := u.admin.ApplyIngressByArgo("shop", "it"); err != nil {
 							t.Fatal(err)
 						}
 					default:
@@ -54,7 +54,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 				if dead {
 					u.kill(c.controller)
 				}
-				if _, err := u.step(map[string]string{"RELEASE": c.subject, "RESOURCES": c.resources, "VOLUMES": "delete"}).release(); err != nil {
+				if _, err := u.gate(map[string]string{"RELEASE": c.subject, "RESOURCES": c.resources, "VOLUMES": "delete"}).release(); err != nil {
 					t.Fatal(err)
 				}
 				u.wantLeft(nil, c.removes...)
@@ -75,7 +75,7 @@ func TestAGateTouchesNothingElse(t *testing.T) {
 	u.has("Service", "shop/web", props.Map{"spec": map[string]any{"type": "ClusterIP"}})
 	u.has(claimKind, "shop/data", nil)
 	u.has("RabbitmqCluster", "shop/queue", nil)
-	if _, err := u.step(map[string]string{"RELEASE": "load-balancers"}).release(); err != nil {
+	if _, err := u.gate(map[string]string{"RELEASE": "load-balancers"}).release(); err != nil {
 		t.Fatal(err)
 	}
 	u.wantLeft([]string{"Service", claimKind, "RabbitmqCluster", "volume"}, "Ingress", "Service", claimKind, "RabbitmqCluster", "volume")
@@ -87,14 +87,14 @@ func TestWhatAGateRefuses(t *testing.T) {
 		`custom resource "widgets.a.com"`: {"RELEASE": "resources", "RESOURCES": "widgets.a.com"},
 	} {
 		u := newTestCluster(t)
-		_, err := u.step(env).release()
+		_, err := u.gate(env).release()
 		sandboxtest.WantError(t, err, want)
 	}
 	u := newTestCluster(t)
-	if err := u.s.Cluster.KillAPI(); err != nil {
+	if err := u.admin.KillAPI(); err != nil {
 		t.Fatal(err)
 	}
-	s := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": "delete"})
+	s := u.gate(map[string]string{"RELEASE": "volumes", "VOLUMES": "delete"})
 	_, held := s.hold()
 	_, released := s.release()
 	sandboxtest.WantError(t, held, "the Kubernetes API does not answer")
@@ -122,20 +122,20 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 			u.class("slow", false, retain)
 			u.has(claimKind, "shop/data", nil)
 			owner := &store.Object{Type: "k8s/ConfigMap", ID: "shop/it"}
-			volumes{u.kubeCluster}.claim(owner, "archive", "slow", false)
+			volumes{u.Cluster}.claim(owner, "archive", "slow", false)
 			u.reconcile()
 			for _, volumes := range c.hold {
-				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).hold(); err != nil {
+				if _, err := u.gate(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).hold(); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for _, volumes := range c.release {
-				if _, err := u.step(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).release(); err != nil {
+				if _, err := u.gate(map[string]string{"RELEASE": "volumes", "VOLUMES": volumes}).release(); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for _, claim := range u.All("k8s/" + claimKind) {
-				if err := u.kubeDelete(claim); err != nil {
+				if err := u.delete(claim); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -180,7 +180,7 @@ func TestClaimsOfReleases(t *testing.T) {
 			if got := len(u.All(aws.VolumeType)); got != 2 {
 				t.Fatalf("volumes: %d", got)
 			}
-			if err := u.client.Delete(release); err != nil {
+			if err := u.Client.Delete(release); err != nil {
 				t.Fatal(err)
 			}
 			u.wantLeft(c.left, claimKind, "volume")
