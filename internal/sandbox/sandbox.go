@@ -2,8 +2,9 @@
 // aws, kubernetes, command, tls and random in-process; the Pulumi CLI attaches to them through PULUMI_DEBUG_PROVIDERS,
 // so the real engine runs the real program with no account, no network and no plugin.
 //
-// account.go has the store of objects, aws_table.go the resource types of AWS and their rules, cluster.go the controllers of
-// a cluster, latency.go the times that resources take in the real cloud.
+// This package starts a simulation and reports on it. The models are below it: aws and kube (what exists and how it behaves),
+// command, tls and random (their providers), engine (the provider servers), store (what exists, with its journal), props (the
+// properties of resources) and backend (what real hosts implement).
 package sandbox
 
 import (
@@ -16,6 +17,7 @@ import (
 
 	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/sandbox/command"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/kube"
 	"kubeadm-aws/internal/sandbox/random"
@@ -103,7 +105,7 @@ func (s *Sandbox) providers() map[string]engine.Provider {
 	return map[string]engine.Provider{
 		"aws":        &aws.Provider{Account: s.account, Backend: o.Backend, Limits: o.Limits},
 		"kubernetes": kube.NewProvider(s.cluster, o.Backend),
-		"command":    &commandProvider{backend: o.Backend, shell: kube.NewShell(s.cluster), console: s.AWS},
+		"command":    command.New(o.Backend, kube.NewShell(s.cluster), s.AWS),
 		"tls":        &tls.Provider{Now: o.Now},
 		"random":     &random.Provider{},
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestUnknownTypesAndFunctionsAreNamed(t *testing.T) {
-	c := newClient(t)
+	c := sandboxtest.New(t, start(t, Options{}).providers())
 	for _, typ := range []string{
 		"aws:eks/cluster:Cluster", "kubernetes:example.com/v1:Widget", "command:remote:Elsewhere", "tls:index/oddity:Oddity", "random:index/dice:Dice",
 	} {

@@ -1,4 +1,5 @@
-package sandbox
+// Package command is the command provider of the sandbox.
+package command
 
 import (
 	"errors"
@@ -18,13 +19,19 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// commandProvider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
+// Provider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
 // connection and text a delete uses. The backend runs the command; without a backend the steps of the cluster change the
 // account (steps.go).
-type commandProvider struct {
+type Provider struct {
 	backend backend.Backend
 	shell   kube.Shell
 	console aws.Console
+}
+
+// New runs commands on b, or in the model with the shell when b is nil. The local command of the program, the
+// sweep, runs in the console.
+func New(b backend.Backend, shell kube.Shell, console aws.Console) *Provider {
+	return &Provider{b, shell, console}
 }
 
 const (
@@ -32,10 +39,10 @@ const (
 	localType  = "command:local:Command"
 )
 
-// commandTypes are the types of the provider.
-var commandTypes = []string{remoteType, localType}
+// types are the types of the provider.
+var types = []string{remoteType, localType}
 
-func (p *commandProvider) Check(r *engine.Request) (engine.Checked, error) {
+func (p *Provider) Check(r *engine.Request) (engine.Checked, error) {
 	switch r.Type {
 	case remoteType:
 		return engine.Checked{Failures: engine.Missing(r.Inputs, []string{"connection"})}, nil
@@ -46,12 +53,12 @@ func (p *commandProvider) Check(r *engine.Request) (engine.Checked, error) {
 }
 
 // Diff updates on any change; triggers replace.
-func (p *commandProvider) Diff(r *engine.Request) engine.Difference {
+func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	changed := props.Changed(r.OldInputs, r.Inputs)
 	return engine.Difference{Changed: changed, Replace: props.Among(changed, "triggers")}
 }
 
-func (p *commandProvider) Create(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
 	if r.Preview {
 		return engine.Answer{Outputs: props.Map{"stdout": props.Unknown{}, "stderr": props.Unknown{}}}, nil
 	}
@@ -67,7 +74,7 @@ func (p *commandProvider) Create(r *engine.Request) (engine.Answer, error) {
 }
 
 // Update runs update, or create in its absence, whatever input changed.
-func (p *commandProvider) Update(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
 	before := props.Map{"stdout": r.Old["stdout"], "stderr": r.Old["stderr"]}
 	which := "update"
 	if r.Inputs.Str("update") == "" {
@@ -99,12 +106,12 @@ func changedAmongOld(olds, news props.Map) bool {
 	return false
 }
 
-func (p *commandProvider) Read(r *engine.Request) (engine.Answer, error) {
+func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: r.ID}, nil
 }
 
 // Delete runs the old text over the old connection.
-func (p *commandProvider) Delete(r *engine.Request) error {
+func (p *Provider) Delete(r *engine.Request) error {
 	if r.Old.Str("delete") == "" {
 		return nil
 	}
@@ -112,12 +119,12 @@ func (p *commandProvider) Delete(r *engine.Request) error {
 	return err
 }
 
-func (p *commandProvider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
+func (p *Provider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
 	return nil, engine.UnknownFunction(r.Type)
 }
 
 // run executes one of a command's texts.
-func (p *commandProvider) run(r *engine.Request, in props.Map, which string) (stdout, stderr string, err error) {
+func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, stderr string, err error) {
 	if r.Type == localType {
 		return p.runLocal(in, which)
 	}
@@ -171,7 +178,7 @@ func connectionOf(in props.Map) backend.RemoteCommand {
 }
 
 // runLocal simulates the local command of the program, the sweep. Other commands do nothing.
-func (p *commandProvider) runLocal(in props.Map, which string) (stdout, stderr string, err error) {
+func (p *Provider) runLocal(in props.Map, which string) (stdout, stderr string, err error) {
 	if !isSweep(in.Str(which)) {
 		return "", "", nil
 	}

@@ -1,16 +1,39 @@
-package sandbox
+package command
 
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"kubeadm-aws/internal/sandbox/aws"
+	"kubeadm-aws/internal/sandbox/engine"
+	"kubeadm-aws/internal/sandbox/kube"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
+	"kubeadm-aws/internal/sandbox/store"
+	"kubeadm-aws/internal/sandbox/tls"
 )
 
+// client is the engine's side of the protocol to a model with hosts.
+type client struct{ *sandboxtest.Client }
+
+func newClient(t *testing.T) client {
+	t.Helper()
+	objects, err := store.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := aws.NewAccount(objects, "")
+	return client{sandboxtest.New(t, map[string]engine.Provider{
+		"aws": &aws.Provider{Account: account}, "tls": &tls.Provider{Now: time.Now},
+		"command": New(nil, kube.NewShell(kube.NewCluster(account)), aws.NewConsole(account, nil)),
+	})}
+}
+
+func TestModelHasUsers(t *testing.T) { sandboxtest.CheckTokens(t, "command", types) }
+
 // host is a reachable host whose keys are known.
-func (c *client) host() (connection map[string]any) {
+func (c client) host() (connection map[string]any) {
 	c.T.Helper()
 	n := c.Network()
 	user := c.Make("tls:index/privateKey:PrivateKey", "user", props.Map{"algorithm": "ED25519"})
