@@ -19,9 +19,8 @@ func (b *builder) calico() (pulumi.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	crds, err := b.release("calico-crds", kube.ReleaseArgs{
-		SkipAwait: true,
-	}, needs(namespace), pulumi.RetainOnDelete(true))
+	// Helm waits until the definitions are established: before that the API server refuses objects of their kinds.
+	crds, err := b.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 	if err != nil {
 		return nil, err
 	}

@@ -197,3 +197,14 @@ func TestImportsStayLean(t *testing.T) {
 		}
 	}
 }
+
+// A release that brings definitions is done when the API server serves their kinds. The next chart fails otherwise, with
+// "no matches for kind".
+func TestDefinitionsAreAwaited(t *testing.T) {
+	releases := install(t, nil, everything).releases()
+	for _, name := range []string{"calico-crds", "prometheus-operator-crds"} {
+		if _, skips := releases[name].inputs["skipAwait"]; skips {
+			t.Errorf("%s does not wait for its definitions", name)
+		}
+	}
+}
