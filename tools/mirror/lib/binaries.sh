@@ -51,6 +51,12 @@ build_runc() { CGO_ENABLED=1 go_build runc '' seccomp; }
 
 build_cni() { go_build cni "-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=$1" ''; }
 
+# The name is the one by which Pulumi knows its providers.
+build_provider() {
+  go_build kubernetes-provider '' '' .
+  mv "$out/bin/kubernetes-provider" "$out/bin/pulumi-resource-kubernetes"
+}
+
 build_pause() {
   mkdir -p "$out/bin"
   gcc -Os -Wall -static -s -o "$out/bin/pause" "$mirror/files/pause.c"
@@ -68,11 +74,12 @@ server_program() {
   printf '%s\n' "$result/bin/mirror"
 }
 
-# test_programs publishes the control plane of a release in the layout that KUBEBUILDER_ASSETS names.
+# test_programs publishes the control plane of a release in the layout that KUBEBUILDER_ASSETS names, and Pulumi's provider.
 test_programs() {
   local p
   for p in kube-apiserver kube-controller-manager kube-scheduler kubeadm kubectl; do ln "$1/bin/$p" "$out/$p"; done
   ln "$2/bin/etcd" "$out/etcd"
+  ln "$3/bin/pulumi-resource-kubernetes" "$out/pulumi-resource-kubernetes"
 }
 
 # build_binaries WHAT compiles what tests need (binaries), or everything. It sets the array bin and the versions.
@@ -84,12 +91,15 @@ build_binaries() {
   cni_version=$(module_version cni github.com/containernetworking/plugins)
   stage "etcd-$etcd_version" "$(module_content etcd)" build_etcd
   bin[etcd]=$result
+  stage "kubernetes-provider-$(module_version kubernetes-provider github.com/pulumi/pulumi-kubernetes/provider/v4)" \
+    "$(module_content kubernetes-provider) $(find "$mirror/modules/kubernetes-provider/sdk" -type f | sort | xargs cat | sha256sum)" build_provider
+  bin[provider]=$result
   for v in $(releases); do
     # Tests need the newest release only.
     if [ "$1" = binaries ] && [ "$v" != "$(releases | tail -n 1)" ]; then continue; fi
     stage "k8s-$v" "$(module_content "k8s-$v")" build_kubernetes "$v"
     bin[k8s-$v]=$result
-    stage "test-programs-$v" "${bin[k8s-$v]} ${bin[etcd]}" test_programs "${bin[k8s-$v]}" "${bin[etcd]}"
+    stage "test-programs-$v" "${bin[k8s-$v]} ${bin[etcd]}" test_programs "${bin[k8s-$v]}" "${bin[etcd]}" "${bin[provider]}"
     publish "test-programs/$v"
   done
   if [ "$1" = binaries ]; then return; fi
