@@ -26,13 +26,13 @@ func withKubectl(t *testing.T) {
 	t.Setenv("PATH", filepath.Dir(testenv.NeedKubernetes(t, "kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-func startAPI(t *testing.T) *api {
+func startAPI(t *testing.T, flags ...string) *api {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts an API server")
 	}
 	withKubectl(t)
-	server := testenv.StartAPI(t)
+	server := testenv.StartAPI(t, flags...)
 	return &api{t: t, url: server.URL, kubeconfig: server.Kubeconfig}
 }
 

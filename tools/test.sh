@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the whole test suite: Go's tests with the pinned Pulumi CLI on PATH, moto for those that ask an AWS API, and a real
-# kube-apiserver with etcd for those that ask Kubernetes. The first run compiles these programs (about 10 minutes on 2 cores).
+# kube-apiserver with etcd and Pulumi's provider for those that ask Kubernetes. The first run compiles these programs (about 15
+# minutes on 2 cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -3,6 +3,7 @@
 package testenv
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,11 +30,7 @@ func NeedKubernetes(t testing.TB, program string) string {
 	t.Helper()
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
 	if dir == "" {
-		mirror := os.Getenv("MIRROR_DIR")
-		if mirror == "" {
-			mirror = "/var/cache/kubeadm-aws-mirror"
-		}
-		found, _ := filepath.Glob(filepath.Join(mirror, "test-programs", "*"))
+		found, _ := filepath.Glob(filepath.Join(mirror(), "test-programs", "*"))
 		if len(found) > 0 {
 			dir = slices.Max(found)
 		}
@@ -44,6 +41,20 @@ func NeedKubernetes(t testing.TB, program string) string {
 	}
 	return path
 }
+
+// NeedCharts returns the directory of a Helm repository that holds every chart of the platform. Charts cannot be built, so the
+// test is skipped without them, with CI=true as well.
+func NeedCharts(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(mirror(), "charts")
+	if _, err := os.Stat(filepath.Join(dir, "index.yaml")); err != nil {
+		t.Skip("there are no charts; tools/mirror/charts gets them where the public repositories can be reached")
+	}
+	return dir
+}
+
+// mirror is the directory that tools/mirror/build fills.
+func mirror() string { return cmp.Or(os.Getenv("MIRROR_DIR"), "/var/cache/kubeadm-aws-mirror") }
 
 func missing(t testing.TB, why string) {
 	t.Helper()

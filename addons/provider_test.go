@@ -1,0 +1,273 @@
+package addons
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/addons/catalog"
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
+)
+
+// Pulumi's own provider of Kubernetes runs here, with the real engine, a real API server and the controllers of Kubernetes.
+// It gets what the program registers, in the same order. There is no kubelet and no operator: the tests play them.
+
+// TestRealProviderOnObjects creates, compares, refreshes and deletes every object of the program that is not a release.
+func TestRealProviderOnObjects(t *testing.T) {
+	a := startAPI(t, withoutWebhooks, "--allow-privileged")
+	a.startControllers()
+	objects := install(t, nil, everything).order(t, isObject)
+	a.defineKinds(objects)
+	a.play(a.playReadiness)
+	before := a.everything()
+	e := a.engine(objects)
+	e.up()
+	e.changesNothing()
+	e.destroy()
+	a.isGone(before, objects)
+}
+
+// TestRealProviderInstallsCharts installs the whole platform from the charts themselves, with real Helm, its hooks and its
+// waiting, and takes it away again. The API server checks every object of the charts, and their pods against the pod security
+// level of their namespaces.
+func TestRealProviderInstallsCharts(t *testing.T) {
+	charts := testenv.NeedCharts(t)
+	a := startAPI(t, withoutWebhooks, "--allow-privileged")
+	a.startControllers()
+	repository := httptest.NewServer(http.FileServer(http.Dir(charts)))
+	t.Cleanup(repository.Close)
+	resources := install(t, nil, func(c *config.Config) {
+		everything(c)
+		c.Mirrors.Charts = map[string]string{}
+		for _, from := range catalog.Repositories() {
+			c.Mirrors.Charts[from] = repository.URL
+		}
+	}).order(t, func(entry registered) bool { return strings.HasPrefix(entry.kind, "kubernetes:") })
+	a.play(a.playReadiness)
+	before := a.everything()
+	e := a.engine(resources)
+	e.up()
+	e.changesNothing()
+	e.destroy()
+	a.isGone(before, resources)
+}
+
+// order is the chosen resources, each after those that it depends on. Dependencies through other resources count.
+func (r *recorder) order(t *testing.T, chosen func(registered) bool) []registered {
+	t.Helper()
+	byName := map[string][]registered{}
+	for _, key := range slices.Sorted(maps.Keys(r.resources)) {
+		entry := r.resources[key]
+		byName[entry.name] = append(byName[entry.name], entry)
+	}
+	var ordered []registered
+	reached := map[string][]string{}
+	var visit func(name string) []string
+	visit = func(name string) []string {
+		if found, seen := reached[name]; seen {
+			return found
+		}
+		reached[name] = nil
+		var found []string
+		for _, entry := range byName[name] {
+			var needs []string
+			for _, need := range entry.dependencies {
+				needs = append(needs, visit(need)...)
+			}
+			slices.Sort(needs)
+			needs = slices.Compact(needs)
+			if chosen(entry) {
+				entry.dependencies = needs
+				ordered = append(ordered, entry)
+				found = append(found, name)
+			} else {
+				found = append(found, needs...)
+			}
+		}
+		reached[name] = found
+		return found
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		visit(name)
+	}
+	if len(ordered) == 0 {
+		t.Fatal("nothing to register")
+	}
+	return ordered
+}
+
+// inputOf is a value of a registered resource as the input of another.
+func inputOf(value resource.PropertyValue) pulumi.Input {
+	switch {
+	case value.IsSecret():
+		return pulumi.ToSecret(inputOf(value.SecretValue().Element))
+	case value.IsOutput():
+		return inputOf(value.OutputValue().Element)
+	case value.IsObject():
+		node := pulumi.Map{}
+		for key, item := range value.ObjectValue() {
+			node[string(key)] = inputOf(item)
+		}
+		return node
+	case value.IsArray():
+		items := pulumi.Array{}
+		for _, item := range value.ArrayValue() {
+			items = append(items, inputOf(item))
+		}
+		return items
+	case value.IsAsset():
+		return pulumi.NewStringAsset(value.AssetValue().Text)
+	}
+	return pulumi.Any(plain(value))
+}
+
+// realEngine is the real CLI with a stack whose only provider is Pulumi's own one of Kubernetes, which it finds on PATH.
+type realEngine struct {
+	api   *api
+	stack auto.Stack
+}
+
+// engine makes a stack that registers the resources.
+func (a *api) engine(resources []registered) *realEngine {
+	a.t.Helper()
+	testenv.NeedPulumi(a.t)
+	testenv.NeedKubernetes(a.t, "pulumi-resource-kubernetes")
+	program := func(ctx *pulumi.Context) error {
+		provider, err := kubernetes.NewProvider(ctx, "dev", &kubernetes.ProviderArgs{
+			Kubeconfig:            pulumi.ToSecret(pulumi.String(a.kubeconfig)).(pulumi.StringOutput),
+			ClusterIdentifier:     pulumi.String("dev"),
+			UpsertExistingObjects: pulumi.Bool(true),
+		})
+		if err != nil {
+			return err
+		}
+		made := map[string]pulumi.Resource{}
+		for _, entry := range resources {
+			var needs []pulumi.Resource
+			for _, need := range entry.dependencies {
+				needs = append(needs, made[need])
+			}
+			inputs := pulumi.Map{}
+			for key, value := range entry.inputs {
+				inputs[string(key)] = inputOf(value)
+			}
+			object := &outside{}
+			err := ctx.RegisterResource(entry.kind, entry.name, inputs, object, pulumi.Provider(provider), pulumi.DependsOn(needs),
+				pulumi.RetainOnDelete(entry.retained), pulumi.Version(entry.version),
+				pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "3m", Update: "3m", Delete: "3m"}))
+			if err != nil {
+				return err
+			}
+			made[entry.name] = object
+		}
+		return nil
+	}
+	stack, err := auto.UpsertStackInlineSource(context.Background(), "dev", "kubeadm-aws", program, auto.WorkDir(a.t.TempDir()),
+		auto.EnvVars(map[string]string{
+			"PULUMI_BACKEND_URL": "file://" + a.t.TempDir(), "PULUMI_HOME": a.t.TempDir(), "PULUMI_CONFIG_PASSPHRASE": "test",
+			"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_SKIP_CHECKPOINTS": "true",
+			"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+		}))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return &realEngine{api: a, stack: stack}
+}
+
+// run fails the test with the output of an operation that fails.
+func (e *realEngine) run(what string, operation func(ctx context.Context, out io.Writer) error) {
+	t := e.api.t
+	t.Helper()
+	var out bytes.Buffer
+	begun := time.Now()
+	if err := operation(context.Background(), &out); err != nil {
+		text := out.String()
+		t.Fatalf("%s: %v\n%s", what, err, text[max(0, len(text)-6000):])
+	}
+	t.Logf("%s: %.1f s", what, time.Since(begun).Seconds())
+}
+
+func (e *realEngine) up() {
+	e.api.t.Helper()
+	e.run("up", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Up(ctx, optup.ProgressStreams(out), optup.ErrorProgressStreams(out), optup.SuppressOutputs())
+		return err
+	})
+}
+
+// changesNothing is a second up and a refresh, which both have to find everything as it is.
+func (e *realEngine) changesNothing() {
+	e.api.t.Helper()
+	e.run("second up", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		return err
+	})
+	e.run("refresh", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Refresh(ctx, optrefresh.ExpectNoChanges(), optrefresh.Diff(), optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out))
+		return err
+	})
+	e.run("up after the refresh", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+func (e *realEngine) destroy() {
+	e.api.t.Helper()
+	e.run("destroy", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Destroy(ctx, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+// everything is the names of all objects that a user or a program has made.
+func (a *api) everything() []string {
+	a.t.Helper()
+	var all []string
+	for _, kind := range strings.Fields(a.kubectl("api-resources", "--verbs=list,delete", "-o", "name")) {
+		if slices.Contains([]string{"events", "events.events.k8s.io", "leases.coordination.k8s.io"}, kind) {
+			continue
+		}
+		for _, name := range a.names(kind) {
+			all = append(all, fmt.Sprintf("%s %s", kind, name))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// isGone fails the test for every object that was made and is left. What the program leaves to die with the nodes stays:
+// definitions, Calico, the cloud controller manager and namespaces of these.
+func (a *api) isGone(before []string, resources []registered) {
+	a.t.Helper()
+	kept := []string{"customresourcedefinitions.", "apiservices.", "installations.operator.tigera.io", "cloud-controller-manager"}
+	for _, entry := range resources {
+		if entry.retained && entry.kind == "kubernetes:core/v1:Namespace" {
+			name := plainMap(entry.inputs)["metadata"].(map[string]any)["name"].(string)
+			kept = append(kept, " "+name+"/", "/"+name)
+		}
+	}
+	for _, now := range a.everything() {
+		isKept := func(part string) bool { return strings.Contains(now, part) }
+		if !slices.Contains(before, now) && !slices.ContainsFunc(kept, isKept) {
+			a.t.Errorf("left over: %s", now)
+		}
+	}
+}
