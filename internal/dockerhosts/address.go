@@ -6,8 +6,19 @@ import (
 	"os/exec"
 )
 
-// AllocateAddress reserves an address of the network.
-func (b *Backend) AllocateAddress(_ context.Context, allocationID string) (string, error) {
+// SetAddress reserves an address of the network and associates it with a machine, or with none.
+func (b *Backend) SetAddress(ctx context.Context, allocationID, machineID string) (string, error) {
+	address, err := b.allocate(allocationID)
+	if err != nil {
+		return "", err
+	}
+	if machineID == "" {
+		return address, b.disassociate(ctx, allocationID)
+	}
+	return address, b.associate(ctx, allocationID, machineID)
+}
+
+func (b *Backend) allocate(allocationID string) (string, error) {
 	var address string
 	err := b.store.change(func(s *state) error {
 		if e, ok := s.Addresses[allocationID]; ok {
@@ -47,12 +58,9 @@ func (b *Backend) ReleaseAddress(ctx context.Context, allocationID string) error
 	})
 }
 
-// AssociateAddress adds the address to the interface of the machine.
-func (b *Backend) AssociateAddress(ctx context.Context, allocationID, machineID string) error {
-	e, ok := b.store.read().Addresses[allocationID]
-	if !ok {
-		return fmt.Errorf("associate %s: no such allocation", allocationID)
-	}
+// associate adds the address to the interface of the machine.
+func (b *Backend) associate(ctx context.Context, allocationID, machineID string) error {
+	e := b.store.read().Addresses[allocationID]
 	m, found, err := b.machine(ctx, machineID)
 	if err != nil {
 		return err
@@ -61,7 +69,7 @@ func (b *Backend) AssociateAddress(ctx context.Context, allocationID, machineID 
 		return fmt.Errorf("associate %s: no instance %s", allocationID, machineID)
 	}
 	if e.Machine != "" && e.Machine != machineID {
-		if err := b.DisassociateAddress(ctx, allocationID); err != nil {
+		if err := b.disassociate(ctx, allocationID); err != nil {
 			return err
 		}
 	}
@@ -101,8 +109,8 @@ func (b *Backend) boots(ctx context.Context, id string) error {
 	return writeZone(ctx, m.container, zoneLines(s.Records))
 }
 
-// DisassociateAddress takes the address from its machine, if that still exists.
-func (b *Backend) DisassociateAddress(ctx context.Context, allocationID string) error {
+// disassociate takes the address from its machine, if that still exists.
+func (b *Backend) disassociate(ctx context.Context, allocationID string) error {
 	e := b.store.read().Addresses[allocationID]
 	if e.Machine == "" {
 		return nil

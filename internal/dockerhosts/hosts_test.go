@@ -197,7 +197,7 @@ func TestHostsLikeInstances(t *testing.T) {
 				t.Errorf("%s resolves to %q", id, out)
 			}
 		}
-		if err := b.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
+		if err := b.SetRecord(ctx, "api.e2e.internal", nil); err != nil {
 			t.Fatal(err)
 		}
 		if out := h.run(t, "getent hosts api.e2e.internal || true; getent hosts localhost", ""); strings.Contains(out, "e2e") || out == "" {
@@ -206,14 +206,14 @@ func TestHostsLikeInstances(t *testing.T) {
 	})
 
 	t.Run("an elastic address moves from host to host", func(t *testing.T) {
-		address, err := b.AllocateAddress(ctx, "eipalloc-1")
+		address, err := b.SetAddress(ctx, "eipalloc-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		on := h
 		on.address = address
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {
-			if err := b.AssociateAddress(ctx, "eipalloc-1", id); err != nil {
+			if _, err := b.SetAddress(ctx, "eipalloc-1", id); err != nil {
 				t.Fatal(err)
 			}
 			s, _, err := b.Find(ctx, id)
@@ -227,7 +227,7 @@ func TestHostsLikeInstances(t *testing.T) {
 		if err := b.ReleaseAddress(ctx, "eipalloc-1"); err == nil {
 			t.Error("an associated address was released")
 		}
-		if err := b.DisassociateAddress(ctx, "eipalloc-1"); err != nil {
+		if _, err := b.SetAddress(ctx, "eipalloc-1", ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.ReleaseAddress(ctx, "eipalloc-1"); err != nil {
@@ -296,11 +296,11 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if err := b.SetRecord(ctx, "api.e2e.internal", []string{status.PrivateIP}); err != nil {
 			t.Fatal(err)
 		}
-		address, err := b.AllocateAddress(ctx, "eipalloc-2")
+		address, err := b.SetAddress(ctx, "eipalloc-2", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := b.AssociateAddress(ctx, "eipalloc-2", "i-e2e1"); err != nil {
+		if _, err := b.SetAddress(ctx, "eipalloc-2", "i-e2e1"); err != nil {
 			t.Fatal(err)
 		}
 		h.run(t, "sudo touch /var/lib/kept", "")
@@ -316,7 +316,7 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if out, _, err := b.Exec(ctx, on); err != nil || !strings.HasSuffix(out, "/var/lib/kept") {
 			t.Errorf("%q, %v", out, err)
 		}
-		if err := b.DeleteRecord(ctx, "api.e2e.internal"); err != nil {
+		if err := b.SetRecord(ctx, "api.e2e.internal", nil); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -12,9 +12,18 @@ import (
 	"kubeadm-aws/internal/sandbox/backend"
 )
 
+// cluster is the API of a kubeconfig.
+type cluster struct {
+	*Backend
+	kubeconfig string
+}
+
+// Cluster is the API of a kubeconfig.
+func (b *Backend) Cluster(kubeconfig string) backend.Cluster { return cluster{b, kubeconfig} }
+
 // Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of add-ons.
-func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error) {
-	c, path, err := b.at(ctx, kubeconfig, object)
+func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]any, error) {
+	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
 		return object, nil
 	}
@@ -32,7 +41,7 @@ func (b *Backend) Apply(ctx context.Context, kubeconfig string, object map[strin
 		return nil, fmt.Errorf("apply %s: %w", title(object), err)
 	}
 	if live["kind"] == "Ingress" {
-		return b.balance(ctx, c, path, live)
+		return k.balance(ctx, c, path, live)
 	}
 	return live, nil
 }
@@ -50,8 +59,8 @@ func withoutPods(deployment map[string]any) map[string]any {
 }
 
 // Get reads an object.
-func (b *Backend) Get(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, bool, error) {
-	c, path, err := b.at(ctx, kubeconfig, object)
+func (k cluster) Get(ctx context.Context, object map[string]any) (map[string]any, bool, error) {
+	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
 		return nil, false, nil
 	}
@@ -70,8 +79,8 @@ func (b *Backend) Get(ctx context.Context, kubeconfig string, object map[string]
 }
 
 // Delete removes an object and waits until the API has it no more.
-func (b *Backend) Delete(ctx context.Context, kubeconfig string, object map[string]any) error {
-	c, path, err := b.at(ctx, kubeconfig, object)
+func (k cluster) Delete(ctx context.Context, object map[string]any) error {
+	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
 		return nil
 	}
@@ -104,8 +113,8 @@ func propagation(object map[string]any) string {
 	return "Foreground"
 }
 
-func (b *Backend) at(ctx context.Context, kubeconfig string, object map[string]any) (*client, string, error) {
-	c, err := b.kube.of(kubeconfig)
+func (k cluster) at(ctx context.Context, object map[string]any) (*client, string, error) {
+	c, err := k.kube.of(k.kubeconfig)
 	if err != nil {
 		return nil, "", err
 	}
@@ -122,17 +131,17 @@ func title(object map[string]any) string {
 }
 
 // InstallChart creates the namespace of the release and starts the controller for a chart that it replaces.
-func (b *Backend) InstallChart(ctx context.Context, kubeconfig string, r backend.ChartRelease) error {
+func (k cluster) InstallChart(ctx context.Context, r backend.ChartRelease) error {
 	if r.Namespace != "" {
 		namespace := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": r.Namespace}}
-		if _, err := b.Apply(ctx, kubeconfig, namespace); err != nil {
+		if _, err := k.Apply(ctx, namespace); err != nil {
 			return fmt.Errorf("release %s: %w", r.Name, err)
 		}
 	}
-	return b.keepChart(kubeconfig, r)
+	return k.keepChart(k.kubeconfig, r)
 }
 
 // UninstallChart stops the controller for the chart. Its changes on the hosts stay, as those of the real charts do.
-func (b *Backend) UninstallChart(_ context.Context, _ string, r backend.ChartRelease) error {
-	return b.dropChart(r)
+func (k cluster) UninstallChart(_ context.Context, r backend.ChartRelease) error {
+	return k.dropChart(r)
 }

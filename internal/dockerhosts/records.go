@@ -14,22 +14,15 @@ const (
 	zoneEnd   = "# end of private zone"
 )
 
-// SetRecord writes an A record into /etc/hosts of every machine.
+// SetRecord writes an A record into /etc/hosts of every machine. Without addresses it takes the record out again.
 func (b *Backend) SetRecord(ctx context.Context, name string, addresses []string) error {
 	err := b.store.change(func(s *state) error {
-		s.Records[strings.TrimSuffix(name, ".")] = addresses
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return b.writeRecords(ctx)
-}
-
-// DeleteRecord takes it out again.
-func (b *Backend) DeleteRecord(ctx context.Context, name string) error {
-	err := b.store.change(func(s *state) error {
-		delete(s.Records, strings.TrimSuffix(name, "."))
+		name := strings.TrimSuffix(name, ".")
+		if len(addresses) == 0 {
+			delete(s.Records, name)
+			return nil
+		}
+		s.Records[name] = addresses
 		return nil
 	})
 	if err != nil {

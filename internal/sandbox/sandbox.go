@@ -31,7 +31,7 @@ type Options struct {
 	Stack string
 	// Dir is the directory of the account's journal; a later process continues with it. Empty keeps the account in memory.
 	Dir string
-	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them.
+	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them. Close it after the sandbox.
 	Backend Backend
 	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.
 	Fault func(Operation) error
@@ -129,19 +129,10 @@ func (s *Sandbox) Env() map[string]string {
 	return env
 }
 
-// Close stops the providers and the backend's own servers. The account's journal stays on disk.
+// Close stops the providers. The account's journal stays on disk.
 func (s *Sandbox) Close() error {
-	var first error
 	s.servers.Stop()
-	if s.options.Backend != nil {
-		if err := s.options.Backend.Close(); err != nil && first == nil {
-			first = err
-		}
-	}
-	if err := s.store.Close(); err != nil && first == nil {
-		first = err
-	}
-	return first
+	return s.store.Close()
 }
 
 // Operations returns what happened since Start, in order.

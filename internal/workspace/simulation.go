@@ -50,6 +50,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 			return nil, err
 		}
 		options.Backend = backend
+		w.closers = append(w.closers, backend.Close)
 		for path, value := range backend.Overrides() {
 			settings[config.Namespace+":"+path] = value
 		}
@@ -58,9 +59,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		o.Instrument(&options)
 	}
 	if w.Sandbox, err = sandbox.Start(options); err != nil {
-		if options.Backend != nil {
-			err = errors.Join(err, options.Backend.Close())
-		}
+		err = errors.Join(err, w.close())
 		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
 	}
 	w.closers = append(w.closers, w.Sandbox.Close)

@@ -24,9 +24,10 @@ var (
 		InstanceType: func(c *call) error { return c.backend.Terminate(c.Ctx, c.object.ID) },
 		EIPType:      func(c *call) error { return c.backend.ReleaseAddress(c.Ctx, c.object.ID) },
 		EIPAssociationType: func(c *call) error {
-			return c.backend.DisassociateAddress(c.Ctx, c.object.Inputs.Str("allocationId"))
+			_, err := c.backend.SetAddress(c.Ctx, c.object.Inputs.Str("allocationId"), "")
+			return err
 		},
-		recordType: func(c *call) error { return c.backend.DeleteRecord(c.Ctx, c.object.Str("fqdn")) },
+		recordType: func(c *call) error { return c.backend.SetRecord(c.Ctx, c.object.Str("fqdn"), nil) },
 	}
 )
 
@@ -71,7 +72,7 @@ func launch(c *call) error {
 }
 
 func allocate(c *call) error {
-	ip, err := c.backend.AllocateAddress(c.Ctx, c.object.ID)
+	ip, err := c.backend.SetAddress(c.Ctx, c.object.ID, "")
 	if err != nil {
 		return fmt.Errorf("allocate an address: %w", err)
 	}
@@ -80,7 +81,8 @@ func allocate(c *call) error {
 }
 
 func associate(c *call) error {
-	return c.backend.AssociateAddress(c.Ctx, c.Inputs.Str("allocationId"), c.Inputs.Str("instanceId"))
+	_, err := c.backend.SetAddress(c.Ctx, c.Inputs.Str("allocationId"), c.Inputs.Str("instanceId"))
+	return err
 }
 
 func setRecord(c *call) error {

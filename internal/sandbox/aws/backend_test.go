@@ -20,7 +20,6 @@ func (z *zone) SetRecord(_ context.Context, name string, addresses []string) err
 	return nil
 }
 func (z *zone) Leftovers(context.Context) ([]string, error) { return nil, nil }
-func (z *zone) Close() error                                { return nil }
 
 // A control plane that comes back elsewhere changes the record of its API in place.
 func TestHostsSeeRecordsThatChange(t *testing.T) {

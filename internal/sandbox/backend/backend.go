@@ -8,7 +8,8 @@ import (
 
 // Backend runs the instances, remote commands and Kubernetes objects that the sandbox otherwise only simulates:
 // with Options.Backend nil they exist in the account alone. Every method may be called concurrently and is idempotent: a
-// driver that was killed calls it again with the same id, and the method finds what the earlier process made.
+// driver that was killed calls it again with the same id, and the method finds what the earlier process made. Who opened a
+// backend closes it, after the sandbox.
 type Backend interface {
 	// Launch boots a machine and returns when logins work.
 	Launch(ctx context.Context, m Machine) (MachineStatus, error)
@@ -17,40 +18,40 @@ type Backend interface {
 	// Find reports the status of a machine and whether it exists. Reads and refreshes call it.
 	Find(ctx context.Context, id string) (MachineStatus, bool, error)
 
-	// AllocateAddress reserves a public address for an elastic IP with this allocation id.
-	AllocateAddress(ctx context.Context, allocationID string) (address string, err error)
-	// ReleaseAddress returns the address to the pool. An associated address is an error.
-	ReleaseAddress(ctx context.Context, allocationID string) error
-	// AssociateAddress adds the address to a machine and removes it from the machine that had it before.
-	AssociateAddress(ctx context.Context, allocationID, machineID string) error
-	// DisassociateAddress removes the address from its machine.
-	DisassociateAddress(ctx context.Context, allocationID string) error
-
-	// SetRecord publishes an A record of the private zone to all machines, including those launched later.
-	SetRecord(ctx context.Context, name string, addresses []string) error
-	// DeleteRecord removes the record from all machines.
-	DeleteRecord(ctx context.Context, name string) error
-
 	// Exec runs a command over SSH. An exit status other than 0 is an error.
 	Exec(ctx context.Context, c RemoteCommand) (stdout, stderr string, err error)
 
-	// Apply creates or updates an object by server-side apply and returns it as the API stores it. An object whose kind
-	// the API does not serve (a custom resource of an add-on that this backend does not install) is returned as given.
-	Apply(ctx context.Context, kubeconfig string, object map[string]any) (map[string]any, error)
-	// Get reads an object; found is false when it does not exist.
-	Get(ctx context.Context, kubeconfig string, object map[string]any) (live map[string]any, found bool, err error)
-	// Delete removes an object and waits until it is gone.
-	Delete(ctx context.Context, kubeconfig string, object map[string]any) error
-	// InstallChart is called for every create and update of a Helm release. A backend may do nothing: the caller records
-	// the release in the account.
-	InstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
-	// UninstallChart is called when a release is deleted.
-	UninstallChart(ctx context.Context, kubeconfig string, r ChartRelease) error
+	// SetAddress reserves a public address for the elastic IP of this allocation id and returns it. The machine has the
+	// address afterwards, and the machine that had it before has not. With an empty machineID no machine has it.
+	SetAddress(ctx context.Context, allocationID, machineID string) (address string, err error)
+	// ReleaseAddress returns the address to the pool. An associated address is an error.
+	ReleaseAddress(ctx context.Context, allocationID string) error
+
+	// SetRecord publishes an A record of the private zone to all machines, including those launched later. Without addresses
+	// it removes the record.
+	SetRecord(ctx context.Context, name string, addresses []string) error
+
+	// Cluster is the API that a kubeconfig leads to.
+	Cluster(kubeconfig string) Cluster
 
 	// Leftovers describes each machine, address and record of this stack that still exists, one text each.
 	Leftovers(ctx context.Context) ([]string, error)
-	// Close stops the backend's own servers and watchers. Machines keep running.
-	Close() error
+}
+
+// Cluster is a Kubernetes API.
+type Cluster interface {
+	// Apply creates or updates an object by server-side apply and returns it as the API stores it. An object whose kind
+	// the API does not serve (a custom resource of an add-on that this backend does not install) is returned as given.
+	Apply(ctx context.Context, object map[string]any) (map[string]any, error)
+	// Get reads an object; found is false when it does not exist.
+	Get(ctx context.Context, object map[string]any) (live map[string]any, found bool, err error)
+	// Delete removes an object and waits until it is gone.
+	Delete(ctx context.Context, object map[string]any) error
+	// InstallChart is called for every create and update of a Helm release. A backend may do nothing: the caller records
+	// the release in the account.
+	InstallChart(ctx context.Context, r ChartRelease) error
+	// UninstallChart is called when a release is deleted.
+	UninstallChart(ctx context.Context, r ChartRelease) error
 }
 
 // Machine is an instance to boot.

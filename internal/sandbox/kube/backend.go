@@ -29,16 +29,16 @@ func chartRelease(in props.Map) backend.ChartRelease {
 
 // makeReal creates or updates an object or release on the backend and records it in the account.
 func (p *Provider) makeReal(r *engine.Request) (engine.Answer, error) {
-	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
+	api := p.backend.Cluster(r.Config.Str("kubeconfig"))
 	id := r.Inputs.Str("namespace") + "/" + r.Inputs.Str("name")
 	kindName, got := releaseKind, engine.Answer{Outputs: props.Map{"name": r.Inputs["name"], "namespace": r.Inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
 	if r.Type == releaseType {
-		if err := backend.InstallChart(r.Ctx, kubeconfig, chartRelease(r.Inputs)); err != nil {
+		if err := api.InstallChart(r.Ctx, chartRelease(r.Inputs)); err != nil {
 			return engine.Answer{}, fmt.Errorf("release %s: %w", id, err)
 		}
 		got.ID = id
 	} else {
-		live, err := backend.Apply(r.Ctx, kubeconfig, manifest(r, r.Inputs))
+		live, err := api.Apply(r.Ctx, manifest(r, r.Inputs))
 		if err != nil {
 			return engine.Answer{}, err
 		}
@@ -63,12 +63,12 @@ func liveOutputs(live props.Map) props.Map {
 }
 
 func (p *Provider) unmakeReal(r *engine.Request) error {
-	backend, kubeconfig := p.backend, r.Config.Str("kubeconfig")
+	api := p.backend.Cluster(r.Config.Str("kubeconfig"))
 	var err error
 	if r.Type == releaseType {
-		err = backend.UninstallChart(r.Ctx, kubeconfig, chartRelease(r.OldInputs))
+		err = api.UninstallChart(r.Ctx, chartRelease(r.OldInputs))
 	} else {
-		err = backend.Delete(r.Ctx, kubeconfig, manifest(r, r.OldInputs))
+		err = api.Delete(r.Ctx, manifest(r, r.OldInputs))
 	}
 	if err != nil {
 		return err

@@ -204,7 +204,7 @@ func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
 func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	if backend := p.backend; backend != nil && r.Type != releaseType {
-		live, found, err := backend.Get(r.Ctx, r.Config.Str("kubeconfig"), manifest(r, r.Inputs))
+		live, found, err := backend.Cluster(r.Config.Str("kubeconfig")).Get(r.Ctx, manifest(r, r.Inputs))
 		if err != nil || !found {
 			return engine.Answer{}, err
 		}
