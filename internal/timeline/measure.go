@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Measure is the schedule of a run that really took place: spans by URN, as they were seen. The critical path goes back
+// Measure returns the schedule of a run that took place, from its measured spans by URN. The critical path goes back
 // from the span that ended last, each time to the need that ended last before it. On a destroy (down) the engine deletes
 // in rounds, each after the whole round before it, so there any span that ended before counts as needed.
 func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {

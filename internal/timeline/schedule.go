@@ -25,7 +25,7 @@ type Schedule struct {
 
 // Span is the time of one resource, counted from the beginning of the run.
 type Span struct {
-	// Name is for people: the resource's name and what it is. URN is empty for a phase.
+	// Name is for reports: the resource's name and its kind. URN is empty for a phase.
 	Name, URN  string
 	Start, End time.Duration
 }
@@ -88,7 +88,7 @@ func (r *stateResource) needs(resources map[string]*stateResource, children map[
 	return out
 }
 
-// drawing is a schedule in the making. Spans are added by URN, the critical path from its end to its beginning.
+// drawing builds a schedule. Spans are added by URN, the critical path from its end to its beginning.
 type drawing struct {
 	resources map[string]*stateResource
 	schedule  Schedule

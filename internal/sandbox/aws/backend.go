@@ -7,7 +7,7 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// backendCreate, backendUpdate and backendDelete are the calls to the backend by resource type. A type that is missing
+// onCreate, onUpdate and onDelete are the calls to the backend by resource type. A type that is missing
 // exists in the account only.
 var (
 	onCreate = map[string]func(*call) error{

@@ -9,8 +9,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// What others change in the account behind the program's back. A read shows it as the real provider does: from what exists,
-// in place of what the state says.
+// Changes that others make in the account, outside the program. A read returns them as the real provider does: it describes
+// the resource that exists, not the one in the state.
 
 // ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
 // named by its type and its logical name.

@@ -43,7 +43,7 @@ func (p *Provider) Invoke(r *engine.Request, args props.Map) (props.Map, error) 
 	return f(p, r, args)
 }
 
-// imageID returns an AMI id that depends on the text alone. Sandbox.PublishImages changes the text.
+// imageID returns an AMI id that depends on the text alone. Console.PublishImages changes the text.
 func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
 
 func getParameter(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {

@@ -57,5 +57,5 @@ func (u Console) InstanceStates(ctx context.Context, ids []string) (map[string]s
 	return states, nil
 }
 
-// stopped reports whether an instance does not run.
+// IsStopped reports whether an instance is stopped.
 func IsStopped(o *store.Object) bool { return o.Str("instanceState") == stateStopped }

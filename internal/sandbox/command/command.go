@@ -20,8 +20,8 @@ import (
 )
 
 // Provider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
-// connection and text a delete uses. The backend runs the command; without a backend the steps of the cluster change the
-// account (steps.go).
+// connection and text a delete uses. The backend runs the command. Without a backend, package kube runs the steps of the
+// program in its model.
 type Provider struct {
 	backend backend.Backend
 	shell   kube.Shell
@@ -110,7 +110,7 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: r.ID}, nil
 }
 
-// Delete runs the old text over the old connection.
+// Delete runs the delete text of the state over the connection of the state.
 func (p *Provider) Delete(r *engine.Request) error {
 	if r.Old.Str("delete") == "" {
 		return nil
@@ -150,7 +150,7 @@ func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, s
 	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
 }
 
-// asksARelease reports whether a step talks to what a Helm release runs, or serves it.
+// asksARelease reports whether a step calls a service that a Helm release runs, or prepares its backups.
 func asksARelease(text string) bool {
 	line, err := stepline.Parse(text)
 	return err == nil && (line.Name == "password" || line.Name == "backup-credentials" || strings.HasPrefix(line.Name, "rabbitmq-backup"))

@@ -29,16 +29,16 @@ type Request struct {
 	Name   string
 	ID     string
 	Config props.Map
-	// Inputs are the new inputs; stored is the same with secrets hashed, and the only form that is written to disk.
+	// Inputs are the new inputs. Stored is the same with secrets hashed. Only Stored may be written to disk.
 	Inputs, Stored props.Map
-	// OldInputs and old are what the state holds: inputs and outputs.
+	// OldInputs are the inputs in the state, Old its outputs.
 	OldInputs, Old props.Map
 	Preview        bool
 	// Seed is for names that the provider invents.
 	Seed string
 }
 
-// Answer has the outputs of a resource that are not inputs.
+// Answer is the result of a create, update or read.
 type Answer struct {
 	ID      string
 	Outputs props.Map
@@ -59,13 +59,13 @@ type Checked struct {
 
 // Difference is the outcome of comparing inputs.
 type Difference struct {
-	// Changed are top-level property names; replace are those among them that need a new resource.
+	// Changed are top-level property names. Replace are those of them that need a new resource.
 	Changed, Replace []string
 	DeleteFirst      bool
 }
 
 // Provider is one package of resources. Every method may be called concurrently. A type that it does not know is an
-// error in check, and so nothing of such a resource is ever planned.
+// error in Check, so the engine plans no operation on such a resource.
 type Provider interface {
 	Check(r *Request) (Checked, error)
 	Diff(r *Request) Difference
@@ -109,7 +109,7 @@ func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 }
 
 // Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
-// never names it in later calls, so two provider resources can only be told apart by their connections.
+// never names it in later calls, so the connection is what tells two provider resources apart.
 func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	args, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
 	if err != nil {
@@ -334,7 +334,7 @@ func (s *server) end(verb string, r *Request) {
 	}
 }
 
-// outputs lays the answer over the inputs. Inputs keep their secrecy.
+// outputs are the inputs, overwritten by those of the answer. A property that was a secret input stays secret.
 func (s *server) outputs(inputs resource.PropertyMap, got Answer) (*structpb.Struct, error) {
 	all := inputs.Copy()
 	for k, v := range got.Outputs {
@@ -363,7 +363,7 @@ func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
 	})
 }
 
-// UnknownType is the refusal of a type outside the tables.
+// UnknownType is the error for a type that no table has.
 func UnknownType(typ string) error {
 	pkg, _, _ := strings.Cut(typ, ":")
 	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in internal/sandbox", typ, pkg)

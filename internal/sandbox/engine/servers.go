@@ -104,7 +104,7 @@ func (s *Servers) record(op Operation) error {
 	return s.options.Fault(op)
 }
 
-// watched tells of each connection that it accepts.
+// watched calls connected with each connection that it accepts.
 type watched struct {
 	*net.TCPListener
 	connected func(*net.TCPConn)

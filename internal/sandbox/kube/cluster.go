@@ -126,7 +126,7 @@ func (c *Cluster) notReady(name string) string {
 	if aws.IsStopped(machine) {
 		return "its instance is stopped"
 	}
-	if c.release(calicoChart) == nil && c.ownNetwork() {
+	if c.release(calicoChart) == nil && hasOwnNetwork(c) {
 		return "container runtime network not ready: cni plugin not initialized"
 	}
 	for _, other := range c.All("k8s/Node") {
@@ -144,8 +144,8 @@ func (c *Cluster) notReady(name string) string {
 	return ""
 }
 
-// ownNetwork reports whether the stack installs a CNI. With cni: none users install their own.
-func (c *Cluster) ownNetwork() bool { return c.release("crd.projectcalico.org.v1") != nil }
+// hasOwnNetwork reports whether the stack installs a CNI. With cni: none users install their own.
+func hasOwnNetwork(c *Cluster) bool { return c.release("crd.projectcalico.org.v1") != nil }
 
 // schedulable returns the reason why no pod can run, or nil.
 func (c *Cluster) schedulable() error {

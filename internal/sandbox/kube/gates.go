@@ -45,7 +45,7 @@ func (s *step) backupCredentials() (string, error) {
 	return "credentials", nil
 }
 
-// rabbitmqBackup installs or removes a timer, which asks nothing of the cluster until it is due.
+// rabbitmqBackup installs or removes a timer, which does not call the cluster until it is due.
 func (s *step) rabbitmqBackup() (string, error) { return "", nil }
 
 func (g gate) release() (string, error) {
@@ -85,7 +85,7 @@ var pluralKinds = map[string]string{
 	"publications.postgresql.cnpg.io": "Publication", "subscriptions.postgresql.cnpg.io": "Subscription",
 }
 
-// clear deletes objects, by force where no controller answers.
+// clear deletes objects. Where no controller removes the finalizer, it removes the object all the same.
 func (g gate) clear(match func(*store.Object) bool) {
 	for _, o := range g.Where(match) {
 		if g.Find(o.Type, o.ID) == nil { // went with an owner

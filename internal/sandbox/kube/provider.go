@@ -356,8 +356,8 @@ func (p *Provider) createObject(r *engine.Request) (engine.Answer, error) {
 	return p.awaited(kindName, id, r)
 }
 
-// defined says why the API server does not know a kind: its chart is not installed, or came without definitions and the
-// program has made none.
+// defined returns the reason why the API server does not serve a kind, or nil. Either its chart is not installed, or the chart
+// was installed without definitions and the program has made none.
 func (c *Cluster) defined(kindName string) error {
 	owner := definedBy(kindName)
 	if owner == "" {

@@ -43,7 +43,7 @@ func madeWith(s *step) (props.Map, error) {
 	}, nil
 }
 
-// sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older accounts remember nothing.
+// sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older journals have no such record.
 func (s *step) sameCluster(wanted props.Map) error {
 	has := s.host().State
 	if !has.Has("identity") {

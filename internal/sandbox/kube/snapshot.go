@@ -77,7 +77,7 @@ func (s *step) backupStop() (string, error) {
 	return "snapshots are stopped", nil
 }
 
-// clusterLost removes the objects of a cluster whose control plane has ended. What snapshots were taken of stays in the bucket.
+// clusterLost removes the objects of a cluster whose control plane has ended. The objects of which snapshots were taken stay in the bucket.
 func (c *Cluster) clusterLost(machine string) {
 	snapshots := false
 	for _, o := range c.All(aws.BucketObjectType) {

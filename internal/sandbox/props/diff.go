@@ -42,7 +42,7 @@ func HasUnknown(v any) bool {
 	return false
 }
 
-// Among splits changed keys by whether they force a new resource; "*" means all of them.
+// Among returns the changed keys that force a new resource. "*" in forcing means all of them.
 func Among(changed []string, forcing ...string) []string {
 	var out []string
 	for _, k := range changed {

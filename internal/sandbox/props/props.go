@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Map are a resource's properties in plain Go: map[string]any, []any, string, float64, bool. Secrets are unwrapped;
-// what is not known yet is the value unknown{}.
+// Map are a resource's properties in plain Go: map[string]any, []any, string, float64, bool. Secrets are unwrapped.
+// A value that is not known yet is Unknown{}.
 type Map map[string]any
 
 // Unknown is a value that is known only after an apply.
@@ -72,7 +72,7 @@ func secretMark(v any) string {
 	return "secret:" + hex.EncodeToString(sum[:8])
 }
 
-// ToSDK is the way back.
+// ToSDK converts a value of a Map to the type of the SDK.
 func ToSDK(v any) resource.PropertyValue {
 	switch v := v.(type) {
 	case Unknown:

@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// Client is the engine's side of the protocol, without the engine.
+// Client calls providers as the engine does.
 type Client struct {
 	T       *testing.T
 	servers map[string]pulumirpc.ResourceProviderServer

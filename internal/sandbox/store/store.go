@@ -30,7 +30,7 @@ type Object struct {
 	State  props.Map `json:"state,omitempty"`
 }
 
-// get looks in the state first, then in the inputs, as `aws describe` would show it.
+// get returns the attribute at a dotted path, as `aws describe` shows it: from the state, else from the inputs.
 func (o *Object) get(path string) any {
 	if v := o.State.At(path); v != nil {
 		return v
