@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// Lookup is a thing to look for: one that has this id, or one of this type with these tags and properties.
+// Lookup describes a resource to look for: by its id, or by type, tags and properties.
 type Lookup struct {
 	URN        state.URN         `json:"urn"`
 	Type       string            `json:"type"`
@@ -56,7 +56,7 @@ func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[st
 	return found, nil
 }
 
-// askSweep builds the sweep and asks it a question, which it reads from its standard input: --find or --states.
+// askSweep builds the sweep and asks it a question on its standard input. mode is --find or --states.
 func askSweep(ctx context.Context, w *workspace.Workspace, mode string, question []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
 	if err != nil {

@@ -24,14 +24,14 @@ type Machine struct {
 	Name, ID string
 	// ControlPlane says that the cluster's API server and etcd are on it.
 	ControlPlane bool
-	// State is EC2's word for it; "gone" when the account does not know the instance.
+	// State is the state in EC2's words; "gone" when the account does not know the instance.
 	State string
 	// Admits are the address ranges that may reach the API on it; known on AWS only.
 	Admits []string
 }
 
-// Machines asks the account what became of the instances in the state. address is where this machine's requests come
-// from; empty when that is not known.
+// Machines returns the instances in the state with what the account says about them. address is the one that requests of this
+// computer come from; empty when it is unknown.
 func Machines(ctx context.Context, w *workspace.Workspace, d state.State, outputs auto.OutputMap) (all []Machine, address string, err error) {
 	roles, _ := outputs["nodes"].Value.(map[string]any)
 	var ids []string
@@ -85,7 +85,7 @@ func orGone(state string) string {
 	return state
 }
 
-// isControlPlane takes the role from the outputs of the stack, or from the settings while there are none.
+// isControlPlane takes the role from the outputs of the stack, or from the settings while there are no outputs.
 func isControlPlane(w *workspace.Workspace, name string, roles map[string]any) bool {
 	if node, ok := roles[name].(map[string]any); ok {
 		return node["role"] == config.ControlPlane
@@ -112,7 +112,7 @@ func (m Machine) Admitted(address string) bool {
 	})
 }
 
-// StartCommand is what a person types to start instances.
+// StartCommand returns the command that a person types to start instances.
 func StartCommand(w *workspace.Workspace, machines []Machine) string {
 	if w.Cloud == report.CloudHosts {
 		return "docker start, then docker ps -a to look"
@@ -124,7 +124,7 @@ func StartCommand(w *workspace.Workspace, machines []Machine) string {
 	return fmt.Sprintf("aws ec2 start-instances --region %s --instance-ids %s", w.Config.Region, strings.Join(ids, " "))
 }
 
-// RefuseStopped stops a command that would take stopped instances for lost ones.
+// RefuseStopped refuses to go on with stopped instances, because the command would take them for lost ones.
 func RefuseStopped(w *workspace.Workspace, machines []Machine) error {
 	var stopped []Machine
 	var names []string

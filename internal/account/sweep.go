@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// SweepCommand is the sweep as the program has registered it. Destroy and the driver run it with the same flags, because both
-// take them from the state.
+// SweepCommand is the sweep as the program has registered it in the state. A destroy and the driver run it with the same flags,
+// because both take them from there.
 type SweepCommand struct {
 	// Text is the command: go run ./sweep and its flags.
 	Text string
@@ -33,8 +33,8 @@ func SweepIn(d state.State) (SweepCommand, bool) {
 	return SweepCommand{}, false
 }
 
-// sweepEnvironment makes the sweep act as the identity that the AWS provider has. It comes from the settings, so that it
-// is right for a stack whose state does not have it yet.
+// sweepEnvironment is an environment in which the sweep acts as the identity of the AWS provider. It comes from the settings, so that
+// it is right also for a stack whose state does not have the identity yet.
 func sweepEnvironment(w *workspace.Workspace) []string {
 	env := os.Environ()
 	for name, value := range w.Config.SweepEnvironment() {
@@ -43,7 +43,7 @@ func sweepEnvironment(w *workspace.Workspace) []string {
 	return env
 }
 
-// Flag is the value of one of the command's flags.
+// Flag returns the value of a flag of the command; empty when the flag is not set.
 func (c SweepCommand) Flag(name string) string {
 	words := strings.Fields(c.Text)
 	if i := slices.Index(words, "--"+name); i >= 0 && i+1 < len(words) {
@@ -52,7 +52,7 @@ func (c SweepCommand) Flag(name string) string {
 	return ""
 }
 
-// SweepByHand is what a person types to look into the account, where the driver cannot.
+// SweepByHand returns the command that a person types to list the account where the driver cannot.
 func SweepByHand(w *workspace.Workspace, vpc string) string {
 	role := ""
 	if arn := w.Config.AWS.AssumeRole.RoleARN; arn != "" {
@@ -61,11 +61,11 @@ func SweepByHand(w *workspace.Workspace, vpc string) string {
 	return role + fmt.Sprintf("go run ./sweep --cluster %s --region %s --vpc %s --volumes %s --dry-run", w.Config.Cluster.Name, w.Config.Region, vpc, w.Config.Protection.Volumes)
 }
 
-// Swept is a receipt of the sweep, each thing in words. Foreign is in the VPC without the cluster's tags, so it is not
-// touched and in the VPC's way.
+// Swept is a receipt of the sweep, each resource in words. Foreign resources are in the VPC without the cluster's tags: the sweep does
+// not touch them, and the VPC cannot be deleted while they exist.
 type Swept struct{ Removed, Kept, Left, Foreign, Instances []string }
 
-// Sweep lists what the cluster left and, unless dryRun is set, removes it. With an error there may be a receipt too.
+// Sweep lists what the cluster left and removes it unless dryRun is set. It may return a receipt together with an error.
 func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dryRun bool) (Swept, error) {
 	if w.Sandbox != nil {
 		model := w.Sandbox.AWS.Sweep(command.Text, dryRun)
@@ -103,7 +103,7 @@ func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dr
 	return receipt.Swept, failed
 }
 
-// SweepReceipt is a receipt of the sweep and the VPC that it is of.
+// SweepReceipt is a receipt of the sweep with the id of the VPC that was swept.
 type SweepReceipt struct {
 	Swept
 	VPC string

@@ -6,7 +6,7 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// cancel removes the lock that a dead run left in the backend. Opening a rehearsal does that by itself.
+// cancel removes the lock that a dead run left in the backend. Opening a simulation already does that.
 func cancel(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {

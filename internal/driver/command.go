@@ -36,7 +36,7 @@ type operation struct {
 	wait time.Duration
 	// receipt is the file that destroy writes its receipt to; empty takes the default.
 	receipt string
-	// without is the name of a cluster that a destroy goes on without, whether or not it could be reached.
+	// without is the name of a cluster that the user gives up; destroy then goes on without it.
 	without string
 	// parallel bounds the operations that the engine has in flight.
 	parallel int
@@ -45,7 +45,7 @@ type operation struct {
 type command struct {
 	name, about string
 	run         func(context.Context, *run) error
-	// makes is set for what carries out the settings, so that they have to be good for where the stack is.
+	// makes says that the command carries out the settings, so that they have to be valid for the cloud of the stack.
 	makes bool
 }
 

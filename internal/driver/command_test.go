@@ -109,7 +109,7 @@ func TestBadSettingsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	if code != report.ExitInvalid {
 		t.Fatalf("exit %d, want %d:\n%s", code, report.ExitInvalid, stdout)
 	}
-	for _, want := range []string{"kubeadm-aws:cluster.name", "aws:region", "Platform_Dev", "instead:", "2 settings are refused", "Mend Pulumi.dev.yaml"} {
+	for _, want := range []string{"kubeadm-aws:cluster.name", "aws:region", "Platform_Dev", "instead:", "2 settings are refused", "Correct Pulumi.dev.yaml"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not said in:\n%s", want, stdout)
 		}

@@ -22,8 +22,8 @@ func destroy(ctx context.Context, s *run) error {
 	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
 }
 
-// takeDown destroys the stack and ends with a receipt. It refuses to begin what protection would stop half way, and it gets
-// past a cluster that is dead. The question is asked with the stack's name and the number of its resources.
+// takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and it goes on without
+// a dead cluster. question is a format with the stack's name and the number of its resources.
 func (s *run) takeDown(ctx context.Context, question string) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 	if err != nil {
 		return w.Failure(err, watcher)
 	}
-	if err := s.timeline(before, watcher, true); err != nil {
+	if err := tellTimeline(w, before, watcher, true); err != nil {
 		return err
 	}
 	return s.receipt(ctx, w, st, watcher.Changes["delete"])
@@ -105,8 +105,8 @@ func sum(by map[string]int) int {
 	return total
 }
 
-// refuseProtected explains protection before anything is deleted; the engine would stop at the first protected resource,
-// with half of the stack gone.
+// refuseProtected refuses a protected stack before anything is deleted. The engine would stop at the first protected resource, with
+// half of the stack gone.
 func refuseProtected(op operation, d state.State) error {
 	var names []string
 	for _, r := range d.Resources {

@@ -50,7 +50,7 @@ func outputs(ctx context.Context, s *run) error {
 	return nil
 }
 
-// report tells the outputs of the stack.
+// report tells the outputs of the stack. Secrets stay hidden unless secrets is set.
 func (s *run) report(all auto.OutputMap, secrets bool) {
 	shown := map[string]report.Output{}
 	for name, o := range all {
@@ -65,10 +65,10 @@ func (s *run) report(all auto.OutputMap, secrets bool) {
 	s.log.Emit(report.Event{Kind: report.KindOutputs, Stack: s.op.Stack, Cloud: s.op.Cloud, Outputs: shown})
 }
 
-// nextOutput is the output that says what to do next. The program writes it for `pulumi up` by hand.
+// nextOutput is the output with the next steps. The program writes it for `pulumi up` by hand.
 const nextOutput = "next"
 
-// nextSteps are the same steps by way of the driver, where the stack is.
+// nextSteps are the same steps with the driver, for the cloud that the stack is in.
 func nextSteps(op operation, cluster string) []any {
 	command := func(name, rest string) string {
 		text := "go run ./cmd/kubeadm-aws " + name + " --stack " + op.Stack

@@ -41,9 +41,7 @@ func TestWarningsOfARenewalAreFolded(t *testing.T) {
 	for _, name := range []string{"admin", "join"} {
 		w.Plan = append(w.Plan, report.PlannedChange{Op: "replace", URN: prefix + "tls:index/locallySignedCert:LocallySignedCert::" + name})
 	}
-	s := blue(t)
-	s.log = l
-	s.tellFolded(w)
+	tellFolded(l, w)
 	var said []string
 	for _, e := range to.events {
 		said = append(said, e.Severity+" "+e.Message)

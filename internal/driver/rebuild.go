@@ -7,7 +7,7 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// rebuild takes the stack down and, when that has left nothing, brings it up again. It asks once, before the first.
+// rebuild takes the stack down and, if nothing is left, brings it up again. It asks once, before the destroy.
 func rebuild(ctx context.Context, s *run) error {
 	if err := s.takeDown(ctx, "Destroy stack %s, all %d resources, and make it anew? Nothing that the cluster holds comes back."); err != nil {
 		return err

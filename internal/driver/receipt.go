@@ -17,7 +17,7 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// receipt proves that nothing is left, or names what is.
+// receipt reports what a destroy removed and kept. It fails if anything is left, and names it.
 func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.State, removed int) error {
 	r := report.Receipt{
 		Stack: s.op.Stack, Cloud: s.op.Cloud, Cluster: s.cfg.Cluster.Name, Ended: time.Now().UTC().Truncate(time.Second),
@@ -25,7 +25,7 @@ func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.
 	}
 	var err error
 	if w.Sandbox != nil {
-		s.listSandbox(w, before, &r)
+		listSandbox(w, before, &r)
 	} else {
 		err = listAccount(ctx, w, before, &r)
 	}
@@ -38,13 +38,13 @@ func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return report.Fail(report.ExitLeftovers, s.whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
 	}
 	return nil
 }
 
-// listAccount looks into the AWS account after a destroy: once more at everything with the cluster's tags, with the same
-// program that swept it. before is the state that there was.
+// listAccount lists what is in the AWS account after a destroy and has the cluster's tags. The program that swept the account does it.
+// before is the state before the destroy.
 func listAccount(ctx context.Context, w *workspace.Workspace, before state.State, r *report.Receipt) error {
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.Custom {
@@ -53,10 +53,10 @@ func listAccount(ctx context.Context, w *workspace.Workspace, before state.State
 	}
 	command, there := account.SweepIn(before)
 	if !there {
-		return nil // it stands before every instance, so nothing ever ran that could leave something
+		return nil // the sweep is created before every instance, so nothing has run that could leave anything
 	}
-	// The sweep that ran between the instances and the VPC left its own receipt where Pulumi ran it. One of another VPC is of
-	// an earlier stack.
+	// The sweep that ran between the instances and the VPC wrote its own receipt to where Pulumi ran it. A receipt of another VPC
+	// belongs to an earlier stack.
 	earlier, err := account.ReadReceipt(filepath.Join(w.Dir, command.Flag("receipt")))
 	switch {
 	case err == nil && earlier.VPC == command.Flag("vpc"):
@@ -74,16 +74,16 @@ func listAccount(ctx context.Context, w *workspace.Workspace, before state.State
 	return nil
 }
 
-func (s *run) whatNextWithLeftovers(w *workspace.Workspace, before state.State) string {
+func whatNextWithLeftovers(w *workspace.Workspace, before state.State) string {
 	if w.Sandbox != nil {
-		return "On AWS this would cost money for ever: the order of the destroy is wrong. To start the rehearsal anew: rm -r " + workspace.Relative(w.Dir)
+		return "On AWS this would cost money forever: the order of the destroy is wrong. To start the rehearsal again: rm -r " + workspace.Relative(w.Dir)
 	}
 	command, _ := account.SweepIn(before)
 	return "Look at each in the console. What carries the cluster's tags: " + account.SweepByHand(w, command.Flag("vpc")) + ", then the same without --dry-run."
 }
 
-// listSandbox asks the account of a rehearsal. When it is empty, the rehearsal goes too.
-func (s *run) listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) {
+// listSandbox lists what is left in the account of a simulation. If it is empty, closing the workspace removes the simulation.
+func listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) {
 	retained := map[string]bool{}
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.ID != "" {
@@ -94,7 +94,7 @@ func (s *run) listSandbox(w *workspace.Workspace, before state.State, r *report.
 	for _, line := range left {
 		words := strings.Fields(line)
 		byID := len(words) > 1 && retained[words[1]]
-		volume := strings.HasPrefix(line, "aws:ebs/volume:") && s.cfg.Protection.Volumes == "keep"
+		volume := strings.HasPrefix(line, "aws:ebs/volume:") && w.Config.Protection.Volumes == "keep"
 		if byID || volume {
 			r.Kept = append(r.Kept, line)
 		} else {
@@ -104,7 +104,7 @@ func (s *run) listSandbox(w *workspace.Workspace, before state.State, r *report.
 	w.Empty = len(left) == 0
 }
 
-// writeReceipt writes the receipt of a real account to a file and returns its name. A rehearsal's goes with it.
+// writeReceipt writes the receipt to a file and returns its name. A simulation gets one only if the command line names a file.
 func (s *run) writeReceipt(w *workspace.Workspace, r report.Receipt) (string, error) {
 	file := s.op.receipt
 	if file == "" {

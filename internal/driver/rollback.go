@@ -16,8 +16,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// rollback brings the stack to what an earlier commit says: its settings and its program, carried out by its own driver in
-// a worktree of its own, so that the checkout stays as it is. It is an `up` like any other; data in the cluster stays as it is.
+// rollback brings the stack to the settings and the program of an earlier commit. The driver of that commit runs in a worktree of its
+// own, so the checkout stays as it is. A rollback is an `up` like any other; data in the cluster stays as it is.
 func rollback(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *run) checkout(ctx context.Context) (checkedOut, error) {
 		c.remove()
 		return checkedOut{}, err
 	}
-	// A rehearsal's state is in the project's directory; the earlier driver has to find the same.
+	// The state of a simulation is in the project's directory; the earlier driver has to find the same state.
 	if err := os.Symlink(filepath.Join(s.op.dir, ".sandbox"), link); err != nil {
 		c.remove()
 		return checkedOut{}, err
@@ -117,7 +117,7 @@ func (s *run) checkout(ctx context.Context) (checkedOut, error) {
 
 // driver returns the folder of the driver's command in that commit, or "" when the commit has none.
 func (c checkedOut) driver() string {
-	// The second is where it was until November 2026.
+	// Until November 2026 it was the second one.
 	for _, folder := range []string{"cmd/kubeadm-aws", "automation"} {
 		if _, err := os.Stat(filepath.Join(c.dir, folder)); err == nil {
 			return folder
@@ -126,8 +126,8 @@ func (c checkedOut) driver() string {
 	return ""
 }
 
-// refuseRollback says what an `up` cannot bring back. cluster and version are those that run; version is empty when the
-// stack was brought up by a program that did not say.
+// refuseRollback refuses what an `up` cannot bring back. cluster and version are the running ones; version is empty for a stack that an
+// early program without this output brought up.
 func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
 	if to.driver() == "" {
 		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
@@ -140,7 +140,7 @@ func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
 	var faults config.Errors
 	switch {
 	case errors.As(err, &faults):
-		return nil // rules of today; its own driver has its own
+		return nil // the driver of that commit checks the settings by its own rules
 	case err != nil:
 		return report.Fail(report.ExitInvalid, "", "commit %s: %w", to.title, err)
 	case then.Cluster.Name != cluster || then.Region != s.cfg.Region:

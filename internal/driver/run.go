@@ -28,7 +28,7 @@ type run struct {
 	log *report.Log
 	cli *workspace.CLI
 	cfg *config.Config
-	// begun is when the command started, so that the figures include what came before the engine.
+	// begun is when the command started, so that the figures include the time before the engine.
 	begun time.Time
 	in    *bufio.Reader
 	out   io.Writer
@@ -77,20 +77,20 @@ func (s *run) execute(ctx context.Context, cmd *command) error {
 	return cmd.run(ctx, s)
 }
 
-// refused reports every fault of the settings.
+// refused reports every error in the settings.
 func (s *run) refused(err error) error {
 	var faults config.Errors
 	if errors.As(err, &faults) {
 		for _, f := range faults {
 			s.log.Emit(report.Event{Kind: report.KindInvalid, Message: f.Error()})
 		}
-		return report.Fail(report.ExitInvalid, "Mend Pulumi."+s.op.Stack+".yaml, or use: pulumi config set --path --stack "+s.op.Stack+" KEY VALUE",
+		return report.Fail(report.ExitInvalid, "Correct Pulumi."+s.op.Stack+".yaml, or use: pulumi config set --path --stack "+s.op.Stack+" KEY VALUE",
 			"%d %s refused; nothing was attempted", len(faults), report.Plural(len(faults), "setting is", "settings are"))
 	}
 	return report.Fail(report.ExitInvalid, "", "%w", err)
 }
 
-// handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and says what happens.
+// handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and tells the effect.
 func (s *run) handleSignals() (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -143,7 +143,7 @@ func (s *run) open(ctx context.Context) (*workspace.Workspace, error) {
 	})
 }
 
-// start tells what is about to happen, to what, and where.
+// start tells which command runs, on which stack, and where its state is.
 func (s *run) start(w *workspace.Workspace) {
 	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, State: w.Location})
 	var names []string

@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// sweep removes, by tag, what controllers of the cluster left in the account: the step that destroy makes between the
-// instances and the network, by itself. It lists first and asks before it removes.
+// sweep removes by tag what controllers of the cluster left in the account. Destroy has the same step between the instances and the
+// network. sweep lists first and asks before it removes.
 func sweep(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {

@@ -5,23 +5,24 @@ import (
 
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/timeline"
+	"kubeadm-aws/internal/workspace"
 )
 
-// timeline reports where the time of a run went, or, in the simulated sandbox, where nothing takes the time it does on
-// AWS, what AWS would take. deployment is the state after an up, or before a destroy.
-func (s *run) timeline(deployment []byte, watcher *report.Watcher, down bool) error {
-	if s.op.Cloud == report.CloudSandbox {
+// tellTimeline reports how long the parts of a run took. In the simulated sandbox, where nothing takes the time that it takes on AWS,
+// it reports what AWS would take. deployment is the state after an up, or before a destroy (down).
+func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Watcher, down bool) error {
+	if w.Cloud == report.CloudSandbox {
 		predicted, err := timeline.Predict(deployment)
 		if err != nil {
 			return err
 		}
 		if down {
-			s.log.Emit(timelineEvent("predicted on AWS", predicted.Destroy))
+			w.Log.Emit(timelineEvent("predicted on AWS", predicted.Destroy))
 			return nil
 		}
 		e := timelineEvent("", predicted.Up)
 		e.Message = predicted.String()
-		s.log.Emit(e)
+		w.Log.Emit(e)
 		return nil
 	}
 	spans := map[string]timeline.Span{}
@@ -32,7 +33,7 @@ func (s *run) timeline(deployment []byte, watcher *report.Watcher, down bool) er
 	if err != nil {
 		return err
 	}
-	s.log.Emit(timelineEvent("measured", measured))
+	w.Log.Emit(timelineEvent("measured", measured))
 	return nil
 }
 

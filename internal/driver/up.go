@@ -33,7 +33,7 @@ func up(ctx context.Context, s *run) error {
 	if err := recovery.FindLost(ctx, w); err != nil {
 		return err
 	}
-	plan, err := s.plan(ctx, w)
+	plan, err := makePlan(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -46,28 +46,28 @@ func up(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	watcher, exported, err := s.carryOut(ctx, w, plan)
-	if err != nil && !asked && s.releasesKnown(ctx, w) {
-		watcher, exported, err = s.carryOut(ctx, w, plan)
+	watcher, exported, err := carryOut(ctx, w, plan)
+	if err != nil && !asked && releasesKnown(ctx, w) {
+		watcher, exported, err = carryOut(ctx, w, plan)
 	}
 	if err != nil {
-		s.tellTroubles(ctx, w, watcher.Unready)
+		tellTroubles(ctx, w, watcher.Unready)
 		return w.Failure(err, watcher)
 	}
-	if err := s.upTimeline(ctx, w, watcher); err != nil {
+	if err := upTimeline(ctx, w, watcher); err != nil {
 		return err
 	}
 	s.report(exported, false)
-	s.tellNotReady(ctx, w)
+	tellNotReady(ctx, w)
 	return nil
 }
 
 // carryOut does what the plan says.
-func (s *run) carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap, error) {
-	watcher := report.NewWatcher(s.log, plan.Done, false)
+func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap, error) {
+	watcher := report.NewWatcher(w.Log, plan.Done, false)
 	var exported auto.OutputMap
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(s.op.parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
 		exported = result.Outputs
 		return err
 	})
@@ -77,11 +77,11 @@ func (s *run) carryOut(ctx context.Context, w *workspace.Workspace, plan *report
 // releasesKnown takes over the releases of a cluster that was silent when an up began, and reports whether that was possible.
 // An interrupted destroy takes the address of a control plane before its machine. The up, which has failed at the releases,
 // gave the address back.
-func (s *run) releasesKnown(ctx context.Context, w *workspace.Workspace) bool {
+func releasesKnown(ctx context.Context, w *workspace.Workspace) bool {
 	if w.CLI.Stopped() {
 		return false
 	}
-	plan, err := s.plan(ctx, w)
+	plan, err := makePlan(ctx, w)
 	if err != nil {
 		return false
 	}
@@ -89,7 +89,7 @@ func (s *run) releasesKnown(ctx context.Context, w *workspace.Workspace) bool {
 	return asked && err == nil
 }
 
-func (s *run) upTimeline(ctx context.Context, w *workspace.Workspace, watcher *report.Watcher) error {
+func upTimeline(ctx context.Context, w *workspace.Workspace, watcher *report.Watcher) error {
 	if len(watcher.Spans) == 0 {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (s *run) upTimeline(ctx context.Context, w *workspace.Workspace, watcher *r
 	if err != nil {
 		return err
 	}
-	return s.timeline(deployment, watcher, false)
+	return tellTimeline(w, deployment, watcher, false)
 }
 
 // preview plans and shows the plan.
@@ -114,7 +114,7 @@ func preview(ctx context.Context, s *run) error {
 	if _, err := recovery.FindStopped(ctx, w); err != nil {
 		return err
 	}
-	plan, err := s.plan(ctx, w)
+	plan, err := makePlan(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -145,18 +145,18 @@ func refresh(ctx context.Context, s *run) error {
 	return recovery.RefreshAll(ctx, w, silent)
 }
 
-// plan previews, reports the plan and refuses one that cannot end well.
-func (s *run) plan(ctx context.Context, w *workspace.Workspace) (*report.Watcher, error) {
-	watcher := report.NewWatcher(s.log, nil, true)
+// makePlan previews, reports the plan and refuses one that cannot end well.
+func makePlan(ctx context.Context, w *workspace.Workspace) (*report.Watcher, error) {
+	watcher := report.NewWatcher(w.Log, nil, true)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(s.op.parallel), optpreview.SuppressProgress())
+		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel), optpreview.SuppressProgress())
 		return err
 	})
 	if err != nil {
 		return nil, w.Failure(err, watcher)
 	}
-	s.log.Emit(watcher.PlanEvent())
-	s.tellFolded(watcher)
+	w.Log.Emit(watcher.PlanEvent())
+	tellFolded(w.Log, watcher)
 	return watcher, recovery.RefuseLostControlPlane(ctx, w, watcher.Plan)
 }
 
@@ -179,8 +179,8 @@ func (s *run) confirm(question string) error {
 // asks says whether changes have to be confirmed.
 func (s *run) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
 
-// tellFolded says once what the engine says of each resource, and names renewed certificates as such.
-func (s *run) tellFolded(watcher *report.Watcher) {
+// tellFolded says in one line what the engine says for each resource, and names renewed certificates as such.
+func tellFolded(log *report.Log, watcher *report.Watcher) {
 	renewed := 0
 	for _, c := range watcher.Plan {
 		if c.Op == "replace" && strings.Contains(c.URN, "tls:index/locallySignedCert:LocallySignedCert::") {
@@ -188,10 +188,10 @@ func (s *run) tellFolded(watcher *report.Watcher) {
 		}
 	}
 	if renewed > 0 {
-		s.log.Info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
+		log.Info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
 	}
 	if watcher.NotKnown > 0 {
-		s.log.Info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
+		log.Info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
 			watcher.NotKnown, report.Plural(watcher.NotKnown, "resource", "resources")))
 	}
 }

@@ -22,17 +22,17 @@ const askTimes = 5
 type contact int
 
 const (
-	// answers: an API server answered, be it with a fault of its own.
+	// answers: an API server answered, also with an error of its own.
 	answers contact = iota
-	// forbids: an API server answered and does not accept the credentials of the kubeconfig.
+	// forbids: an API server answered and refused the credentials of the kubeconfig.
 	forbids
-	// refuses: the machine answered, and no API server listens on it or proves to be the cluster's.
+	// refuses: the machine answered, but no API server listens on it, or the one that listens cannot prove to be the cluster's.
 	refuses
-	// silent: no answer at all: a time-out, no route, or no such name.
+	// silent: nothing answered: a time-out, no route, or no such name.
 	silent
 )
 
-// contactOf tells from the error of a request what the other end is. Only silence can mean that the cluster is gone.
+// contactOf derives the contact from the error of a request. Only silent can mean that the cluster is gone.
 func contactOf(err error) contact {
 	var (
 		status    *kubeapi.StatusError
@@ -47,7 +47,7 @@ func contactOf(err error) contact {
 		return forbids
 	case errors.As(err, &status):
 		return answers
-	case strings.Contains(fmt.Sprint(err), "remote error: tls: "): // the server did not like the client's certificate
+	case strings.Contains(fmt.Sprint(err), "remote error: tls: "): // the server refused the client's certificate
 		return forbids
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET),
 		errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
@@ -56,7 +56,8 @@ func contactOf(err error) contact {
 	return silent
 }
 
-// reach asks the API of the stack's cluster until it answers or counts as silent. It waits askAfter between two requests. why is the last error.
+// reach asks the API of the stack's cluster until it answers or counts as silent, with askAfter between two requests. why is the last
+// error.
 func reach(ctx context.Context, w *workspace.Workspace, askAfter time.Duration) (_ contact, why string, err error) {
 	if w.Cloud == report.CloudSandbox {
 		switch {
@@ -100,7 +101,7 @@ func reach(ctx context.Context, w *workspace.Workspace, askAfter time.Duration) 
 	}
 }
 
-// expiry says that the certificate of the kubeconfig has ended; empty while it is valid.
+// expiry says that the certificate of the kubeconfig has expired; empty while it is valid.
 func expiry(api *check.API, now time.Time) string {
 	for _, pair := range api.TLS.Certificates {
 		certificate, err := x509.ParseCertificate(pair.Certificate[0])

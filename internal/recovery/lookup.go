@@ -14,14 +14,14 @@ import (
 
 // lookupKey finds an AWS resource by its inputs when an interrupted run did not record its id.
 type lookupKey struct {
-	// id makes the id out of inputs, for types whose ids AWS does not invent: "{role}:{name}".
+	// id is the template of the id, for types whose id follows from the inputs: "{role}:{name}".
 	id string
-	// by are the inputs that tell the thing from others of its type, where AWS invents the id, or where somebody else could have
-	// made a thing with the same one. Those with a question mark need not be set.
+	// by are the inputs that distinguish the resource from others of its type. They are needed where AWS chooses the id, or where
+	// another stack could have made a resource with the same id. An input with a question mark may be unset.
 	by []string
-	// tagged things carry the tags of the stack from the call on that makes them.
+	// tagged says that the call that creates the resource also sets the tags of the stack.
 	tagged bool
-	// nothing outside the state belongs to this type.
+	// nothing says that this type has nothing outside the state.
 	nothing bool
 }
 
@@ -44,7 +44,7 @@ var lookupKeys = map[string]lookupKey{
 	"aws:ec2/eip:Eip":                       {tagged: true},
 	"aws:ec2/eipAssociation:EipAssociation": {by: []string{"allocationId", "instanceId"}},
 
-	// Names of these end in something random, unless they belong to one that does.
+	// The names of these end in random characters, or they belong to a resource whose name does.
 	"aws:iam/role:Role":                                 {id: "{name}"},
 	"aws:iam/rolePolicy:RolePolicy":                     {id: "{role}:{name}"},
 	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {id: "{role}-{policyArn}"},
@@ -58,24 +58,24 @@ var lookupKeys = map[string]lookupKey{
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {id: "{bucket}"},
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {id: "{bucket}"},
 
-	// A repository of this name may be another stack's. A record may be anybody's, unless it says the same.
+	// A repository of this name may belong to another stack. A record may belong to anyone unless it has the same values.
 	"aws:ecr/repository:Repository":           {by: []string{"name"}, tagged: true},
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {id: "{repository}"},
 	"aws:route53/zone:Zone":                   {by: []string{"name", "comment", "vpcs?"}, tagged: true},
 	"aws:route53/record:Record":               {by: []string{"zoneId", "name", "type", "records"}},
 	"aws:acm/certificate:Certificate":         {by: []string{"domainName"}, tagged: true},
-	// It only waits.
+	// This type only waits.
 	"aws:acm/certificateValidation:CertificateValidation": {nothing: true},
 }
 
 var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toPort?", "cidrIpv4?", "referencedSecurityGroupId?"}
 
-// resolve says what to look for when the making of a resource was cut off. found is false when there cannot be anything.
+// resolve returns how to find a resource whose create was interrupted. found is false for a type that exists in the state only.
 func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool, err error) {
 	l = account.Lookup{URN: r.URN, Type: string(r.Type)}
 	switch pkg, _, _ := strings.Cut(string(r.Type), ":"); {
 	case !r.Custom, pkg == "command", pkg == "tls", pkg == "random", pkg == "pulumi":
-		// Components, keys and passwords are in the state only, and a step that is cut off is run again.
+		// Components, keys and passwords are in the state only. An interrupted step runs again.
 		return l, false, nil
 	case pkg == "kubernetes":
 		l.ID = kubernetesID(r)
@@ -84,7 +84,7 @@ func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool
 	t, known := lookupKeys[string(r.Type)]
 	switch {
 	case !known:
-		return l, false, fmt.Errorf("how a %s is found again is not known; add it to lookupKeys in internal/recovery/lookup.go", r.Type)
+		return l, false, fmt.Errorf("cannot look up resources of type %s: it has no lookup key (add one to lookupKeys in internal/recovery/lookup.go)", r.Type)
 	case t.nothing:
 		return l, false, nil
 	case t.id != "":
@@ -107,7 +107,7 @@ func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool
 	return l, true, nil
 }
 
-// tagsOf are the tags that a thing of the stack was made with: its own, and of the default tags those that no setting changes.
+// tagsOf returns the tags that a resource was created with: its own, and the default tags that no setting changes.
 func tagsOf(r state.Resource, cfg *config.Config) map[string]string {
 	tags := map[string]string{}
 	own, _ := r.Inputs["tags"].(map[string]any)
@@ -122,7 +122,7 @@ func tagsOf(r state.Resource, cfg *config.Config) map[string]string {
 	return tags
 }
 
-// kubernetesID is what pulumi-kubernetes calls an object or release: namespace/name, or name outside of namespaces.
+// kubernetesID returns the id that pulumi-kubernetes gives an object or release: namespace/name, or name without a namespace.
 func kubernetesID(r state.Resource) string {
 	of := r.Inputs
 	if r.Type != state.ReleaseType {
@@ -137,7 +137,7 @@ func kubernetesID(r state.Resource) string {
 
 var blank = regexp.MustCompile(`\{(#?)(\w+)\}`)
 
-// filled replaces {key} by an input and {#key} by its checksum, which the AWS provider makes the ids of routes with.
+// filled replaces {key} by an input and {#key} by its checksum. The AWS provider makes the ids of routes with such a checksum.
 func filled(template string, inputs map[string]any) (string, error) {
 	var missing []string
 	text := blank.ReplaceAllStringFunc(template, func(match string) string {

@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// RefuseLostControlPlane stops a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and
-// the other nodes leave the cluster through it.
+// RefuseLostControlPlane refuses a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and the
+// other nodes leave the cluster through it.
 func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []report.PlannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {

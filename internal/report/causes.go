@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Cause is a reason for a failure that is known by its text: the exit code that fits, and what a person does about it.
+// Cause is a known reason of a failure: the text that identifies it, its exit code, and what a person does about it.
 type Cause struct {
 	text *regexp.Regexp
 	code int
-	// next is a sentence or a command. {stack}, {cloud} and {region} are filled in.
+	// next is a sentence or a command. Advice replaces {stack}, {cloud} and {region} in it.
 	next string
 }
 
-// causes are looked through in order; the first that fits counts. What is not among them is worth another try.
+// causes are tried in order; the first that matches counts. A failure without a known cause is worth another try.
 var causes = []Cause{
 	{regexp.MustCompile(`settings? (is|are) refused, nothing was (created|changed)`), ExitInvalid,
-		"Mend Pulumi.{stack}.yaml, or use: pulumi config set --path --stack {stack} KEY VALUE"},
+		"Correct Pulumi.{stack}.yaml, or use: pulumi config set --path --stack {stack} KEY VALUE"},
 
 	// The state, its secrets and the plugins.
 	{regexp.MustCompile(`incorrect passphrase|passphrase must be set|PULUMI_CONFIG_PASSPHRASE|could not decrypt|message authentication failed`), ExitCannotStart,
@@ -30,7 +30,7 @@ var causes = []Cause{
 	{regexp.MustCompile(`no space left on device|disk quota exceeded`), ExitBlocked,
 		"Make room (df -h names the full disk), then run this again."},
 
-	// Who asks, and what that identity may do.
+	// The credentials, and what they may do.
 	{regexp.MustCompile(`ExpiredToken|RequestExpired|token (included in the request )?(has|is) expired|InvalidGrantException|SSO session has expired`), ExitCannotStart,
 		"The AWS credentials have ended. Renew them (aws sso login, or the next session of the role), then run this again."},
 	{regexp.MustCompile(`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure`), ExitCannotStart,
@@ -56,7 +56,7 @@ var causes = []Cause{
 	{regexp.MustCompile(`InsufficientInstanceCapacity|InsufficientHostCapacity|Unsupported: .*instance type`), ExitFailed,
 		"AWS has no such machine in that zone at present. Run this again later, or choose another zone or instanceType for the node."},
 
-	// What is there already, or is missing.
+	// What exists already, or is missing.
 	{regexp.MustCompile(`InvalidSubnet\.Conflict|InvalidVpc\.Range|CidrConflict`), ExitBlocked,
 		"The address range is taken by another subnet of the VPC. The ranges and zones of a running network cannot change: put network.vpcCidr and network.zones back."},
 	{regexp.MustCompile(`cannot re-use a name that is still in use`), ExitBlocked,
@@ -77,7 +77,7 @@ func moreQuota(service, code, what string) string {
 		"--region {region} --service-code " + service + " --quota-code " + code + " --desired-value N"
 }
 
-// CauseOf finds the known reason in what was said; nil when no known reason matches.
+// CauseOf returns the cause that matches the messages of a failure; nil when none is known.
 func CauseOf(said string) *Cause {
 	for i := range causes {
 		if causes[i].text.MatchString(said) {
@@ -87,7 +87,7 @@ func CauseOf(said string) *Cause {
 	return nil
 }
 
-// Advice is what to do, for a stack.
+// Advice returns what to do about the cause on a stack.
 func (c *Cause) Advice(op Subject, region string) string {
 	return strings.NewReplacer("{stack}", op.Stack, "{cloud}", op.Cloud, "{region}", region).Replace(c.next)
 }

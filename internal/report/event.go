@@ -1,4 +1,4 @@
-// Package report says what a run of the driver does: events as text or JSON, failures with their exit codes, and what to do about them.
+// Package report tells what a run of the driver does: events as text or JSON, failures with their exit codes, and what to do about them.
 package report
 
 import (
@@ -28,7 +28,7 @@ const (
 	KindResult   = "result"   // status, code, message, next, changes, seconds
 )
 
-// Subject is what a run is about: its command, the name of its stack, and the cloud that the stack is in.
+// Subject names the command of a run, its stack, and the cloud that the stack is in.
 type Subject struct{ Command, Stack, Cloud string }
 
 // The clouds that a stack can be brought up in.
@@ -38,7 +38,7 @@ const (
 	CloudHosts   = "hosts"   // simulated AWS, real Linux hosts in docker, a real kubeadm
 )
 
-// Event is something that a person or a machine wants to know of. Fields that a kind does not use are left out.
+// Event is one message of a run. Fields that a kind does not use are left out.
 type Event struct {
 	Time     time.Time         `json:"time"`
 	Kind     string            `json:"event"`
@@ -79,7 +79,7 @@ type PhaseChanges struct {
 	Changes map[string]int `json:"changes"`
 }
 
-// PlannedChange is one resource of a plan that is not left alone.
+// PlannedChange is one resource that a plan changes.
 type PlannedChange struct {
 	Op       string   `json:"op"`
 	Resource string   `json:"resource"`
@@ -87,7 +87,7 @@ type PlannedChange struct {
 	Keys     []string `json:"keys,omitempty"`
 }
 
-// InFlight is an operation that has begun and not ended.
+// InFlight is an operation that has begun and has not ended.
 type InFlight struct {
 	Op       string  `json:"op"`
 	Resource string  `json:"resource"`
@@ -107,22 +107,22 @@ type Output struct {
 	Secret bool `json:"secret,omitempty"`
 }
 
-// Reporter tells somebody about events. Calls come from one goroutine at a time.
+// Reporter shows events. Calls come from one goroutine at a time.
 type Reporter interface{ Report(Event) }
 
-// JSON writes one JSON object per line.
+// JSON is a reporter that writes one JSON object per line.
 type JSON struct{ Out io.Writer }
 
 func (r JSON) Report(e Event) {
 	line, err := json.Marshal(e)
 	if err != nil {
-		// Only the value of an output could do that, and those come out of JSON.
+		// Only the value of an output could cause that, and outputs come out of JSON.
 		line = fmt.Appendf(nil, `{"event":"log","severity":"error","message":%q}`, err.Error())
 	}
 	_, _ = r.Out.Write(append(line, '\n'))
 }
 
-// Log stamps events with the time and passes them on one after another.
+// Log sets the time of events and passes them to a reporter one after another.
 type Log struct {
 	mu   sync.Mutex
 	To   Reporter
@@ -130,7 +130,7 @@ type Log struct {
 	said map[string]bool
 }
 
-// First reports whether something is about to be said for the first time: a plan and its execution warn alike.
+// First reports whether a message comes for the first time. A plan and its execution give the same warnings.
 func (l *Log) First(what string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,6 +142,7 @@ func (l *Log) First(what string) bool {
 	return !before
 }
 
+// Emit sets the time of an event and passes it on.
 func (l *Log) Emit(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,12 +150,12 @@ func (l *Log) Emit(e Event) {
 	l.To.Report(e)
 }
 
-// Info tells a person something.
+// Info emits a message.
 func (l *Log) Info(message string) {
 	l.Emit(Event{Kind: KindLog, Severity: "info", Message: message})
 }
 
-// Warn warns a person of something.
+// Warn emits a warning.
 func (l *Log) Warn(message string) {
 	l.Emit(Event{Kind: KindLog, Severity: "warning", Message: message})
 }

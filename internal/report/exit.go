@@ -24,22 +24,23 @@ const (
 	ExitInterrupted = 130 // ended by Ctrl-C or SIGTERM, with the state saved
 )
 
-// Failure is an error that knows its exit code and what the user does next.
+// Failure is an error with the exit code of the command and what the user does next.
 type Failure struct {
 	Code int
 	err  error
-	// next is a sentence or a command; may be empty.
+	// Next is a sentence or a command; may be empty.
 	Next string
 }
 
 func (f *Failure) Error() string { return f.err.Error() }
 func (f *Failure) Unwrap() error { return f.err }
 
+// Fail returns a failure with an exit code and what the user does next (may be empty). The rest is as in fmt.Errorf.
 func Fail(code int, next, format string, args ...any) *Failure {
 	return &Failure{Code: code, Next: next, err: fmt.Errorf(format, args...)}
 }
 
-// CodeOf is the exit code for an error of any kind.
+// CodeOf returns the exit code for an error of any kind.
 func CodeOf(err error) int {
 	var f *Failure
 	switch {
@@ -53,18 +54,18 @@ func CodeOf(err error) int {
 
 // Outcome is how an operation of the engine ended.
 type Outcome struct {
-	// said are the errors that were reported already, as they came.
+	// Said are the errors that were already reported, in their order.
 	Said []string
-	// begun says that something was changed before it failed.
+	// Begun says that something was changed before it failed.
 	Begun bool
-	// region is that of the stack.
+	// Region is the region of the stack.
 	Region string
-	// interrupted says that a person or a pipeline ended it; killed that they did not wait for what was in flight.
+	// Interrupted says that a person or a pipeline ended it. Killed says that they did not wait for what was in flight.
 	Interrupted, Killed bool
 }
 
-// EngineFailure explains an error of a stack operation. The raw error repeats everything the CLI printed, so it is shown
-// only when nothing else explains it.
+// EngineFailure explains an error of an operation of the engine. The raw error repeats everything that the CLI printed, so it is shown
+// only if nothing else explains it.
 func EngineFailure(err error, op Subject, how Outcome) *Failure {
 	again := ""
 	if op.Command == "up" || op.Command == "destroy" || op.Command == "rebuild" {
@@ -104,7 +105,7 @@ func lockHolder(err error) string {
 	return ""
 }
 
-// Shortened keeps the lines of an Automation API error that name a cause.
+// Shortened returns the lines of an Automation API error that name a cause.
 func Shortened(err error) string {
 	var causes []string
 	for line := range strings.Lines(err.Error()) {

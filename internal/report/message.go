@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// A remote command that fails is quoted whole in its error: here that is a script of some hundred lines, in one line, and
-// the reason comes after it.
+// quotedCommand matches the command in the error of a failed remote command. The error quotes the whole command, here a script of some
+// hundred lines in one line, and gives the reason after it.
 var quotedCommand = regexp.MustCompile(`: running "(?:[^"\\]|\\.)*":\n`)
 
-// withoutCommand leaves the reason.
+// withoutCommand removes the command from the error and leaves the reason.
 func withoutCommand(message string) string { return quotedCommand.ReplaceAllString(message, "\n") }
 
-// What the command provider and Go's SSH client say of a host that was not reached, of one that refuses the user key, and of
-// one that shows another host key than the pinned one.
+// Texts of the command provider and of Go's SSH client about a host that was not reached, that refuses the user key, or that shows
+// another host key than the pinned one.
 var (
 	unreachable = regexp.MustCompile(`after \d+ failed attempts|dial tcp \S+:22: `)
 	refusedKey  = "ssh: unable to authenticate"
 	otherKey    = "ssh: host key mismatch"
-	// The context of a step ends first only when a host takes connections and then says nothing.
+	// The context of a step ends first only if a host accepts connections and then sends nothing.
 	timeOver = "context deadline exceeded"
 )
 
-// withAdvice adds what to look at to a reason that does not say it itself.
+// withAdvice adds what to look at to a reason that does not name it.
 func withAdvice(message string) string {
 	switch {
 	case strings.Contains(message, otherKey):

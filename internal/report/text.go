@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Text renders events for a person, one line after another, so that it reads the same in a terminal and in the
-// Log of a pipeline.
+// Text is a reporter that renders events for a person, line by line, so that they look the same in a terminal and in the log of a
+// pipeline.
 type Text struct {
 	Out   io.Writer
 	Begun time.Time
 }
 
-// The longest list of changes that is worth reading one by one.
+// fewChanges is the longest list of changes that is shown one by one.
 const fewChanges = 25
 
 func (t *Text) Report(e Event) {
@@ -60,7 +60,7 @@ func (t *Text) Report(e Event) {
 
 func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.Out, format, args...) }
 
-// line prints a labelled line; the labels make a column.
+// line prints a line with a label; the labels make a column.
 func (t *Text) line(label, format string, args ...any) {
 	t.printf("%-9s %s\n", label, fmt.Sprintf(format, args...))
 }
@@ -112,7 +112,7 @@ func (t *Text) phase(e Event) {
 	t.line(e.Phase, "%s%s%s", e.Status, of, took(e.Seconds))
 }
 
-// What is said of a host when a step on it has ended. On the way down most steps have nothing to take back.
+// stepDone and stepUndone are the messages about a host when a step on it has ended. Most steps have nothing to undo.
 var (
 	stepDone = map[string]string{
 		"instance": "instance runs", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
@@ -249,7 +249,7 @@ func (t *Text) result(e Event) {
 	}
 }
 
-// countsText says how many of each operation: "12 to create, 1 to replace".
+// countsText counts operations: "create 12, replace 1".
 func countsText(changes map[string]int) string {
 	if len(changes) == 0 {
 		return "nothing"
@@ -268,7 +268,7 @@ func took(s float64) string {
 	return " (" + Seconds(s) + ")"
 }
 
-// Seconds renders a duration the way a person says it: 0.4s, 42s, 3m05s.
+// Seconds renders a duration: 0.4s, 42s, 3m05s.
 func Seconds(s float64) string {
 	switch {
 	case s < 10:
@@ -280,7 +280,7 @@ func Seconds(s float64) string {
 	return fmt.Sprintf("%dm%02ds", whole/60, whole%60)
 }
 
-// Plural chooses the word for n of a thing.
+// Plural returns one if n is 1, and many otherwise.
 func Plural(n int, one, many string) string {
 	if n == 1 {
 		return one

@@ -14,13 +14,14 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
-// quiet is how long nothing may end before the watcher says what is still going on.
+// quiet is how long no operation may end before the watcher reports what is in flight.
 const quiet = 30 * time.Second
 
-// Span is when an operation on a resource began and ended, as seen from here.
+// Span is when an operation on a resource began and ended, by the clock of the driver.
 type Span struct{ Start, End time.Time }
 
-// Watcher turns the engine's events of one operation into events for people and machines, and keeps the account of it.
+// Watcher turns the engine's events of one operation into events for people and machines, and counts what the operation does. Its
+// fields are complete when Follow has returned.
 type Watcher struct {
 	log     *Log
 	planned map[string]int // resources to change, by phase; nil when unknown
@@ -36,13 +37,13 @@ type Watcher struct {
 	Changes  map[string]int
 	perPhase map[string]map[string]int
 	Plan     []PlannedChange
-	// installs are the Helm releases that the plan makes.
+	// Installs are the Helm releases that the plan creates.
 	Installs []state.Release
-	// unready are the Helm releases that did not become ready.
+	// Unready are the Helm releases that did not become ready.
 	Unready []state.URN
-	// notKnown counts the resources whose inputs are not known in a preview. The engine warns of each.
+	// NotKnown counts the resources whose inputs are unknown in a preview. The engine warns of each.
 	NotKnown int
-	// said are the errors that were reported.
+	// Said are the errors that were reported.
 	Said []string
 }
 
@@ -51,6 +52,7 @@ type running struct {
 	since time.Time
 }
 
+// NewWatcher returns a watcher of an operation. planned is the number of resources to change by phase; nil when unknown.
 func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	now := l.Now()
 	return &Watcher{
@@ -60,8 +62,8 @@ func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	}
 }
 
-// Follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream only
-// when it got as far as opening it, so the end of the operation counts as well.
+// Follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream only if it has
+// opened it, so Follow also returns when the operation ends.
 func (w *Watcher) Follow(operation func(stream chan<- events.EngineEvent) error) error {
 	stream := make(chan events.EngineEvent, 256)
 	ended := make(chan error, 1)
@@ -176,7 +178,7 @@ func (w *Watcher) count(phase string, m apitype.StepEventMetadata) {
 	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(state.URN(m.URN)), URN: m.URN, Keys: keys})
 }
 
-// changes says whether an operation changes something; reading and leaving alone do not.
+// changes reports whether an operation changes something. Reading a resource and keeping it as it is do not.
 func changes(op apitype.OpType) bool {
 	switch op {
 	case apitype.OpSame, apitype.OpRead, apitype.OpRefresh, apitype.OpReadReplacement, apitype.OpReadDiscard:
@@ -193,7 +195,7 @@ func isCounted(m apitype.StepEventMetadata) bool {
 	return st != nil && state.IsCounted(tokens.Type(m.Type), st.Custom)
 }
 
-// shortOp folds the steps of a replacement into what a person calls them.
+// shortOp names an operation for a person. The steps of a replacement become one word each.
 func shortOp(op apitype.OpType) string {
 	switch op {
 	case apitype.OpCreateReplacement:
@@ -212,7 +214,7 @@ func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	}
 	severity := strings.TrimSuffix(d.Severity, "#err")
 	message := withAdvice(withoutCommand(strings.TrimSpace(colors.Never.Colorize(d.Message))))
-	// The engine ends every failed run with the second, which says nothing that its end does not.
+	// The engine ends every failed run with "update failed", which adds nothing to the failure itself.
 	if message == "" || message == "update failed" || severity == "debug" {
 		return
 	}
@@ -236,7 +238,7 @@ func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	w.log.Emit(Event{Kind: KindLog, Severity: severity, Resource: resource, URN: d.URN, Message: message})
 }
 
-// remind says what is going on when nothing has ended for a while.
+// remind reports what is in flight if no operation has ended for a while.
 func (w *Watcher) remind() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -254,7 +256,7 @@ func (w *Watcher) inFlight(now time.Time) []InFlight {
 		urn := state.URN(strings.TrimSuffix(key, r.op))
 		types, _ := state.SplitURN(urn)
 		if last := types[len(types)-1]; strings.HasPrefix(last, "kubeadm-aws:") || last == "pulumi:pulumi:Stack" {
-			continue // what holds others is in flight as long as any of them
+			continue // a component or the stack is in flight as long as any of its children
 		}
 		all = append(all, InFlight{Op: r.op, Resource: state.Readable(urn), Seconds: now.Sub(r.since).Seconds()})
 	}

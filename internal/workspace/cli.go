@@ -24,13 +24,13 @@ import (
 // errStopped is returned instead of starting another CLI command after an interrupt.
 var errStopped = errors.New("interrupted")
 
-// CLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
-// ends and leaves it in the terminal's process group, where one Ctrl-C arrives twice: both lose state. Here the CLI has
-// a process group of its own and gets exactly the interrupts that are handed on.
+// CLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context ends. It also
+// leaves the CLI in the terminal's process group, where one Ctrl-C arrives twice. Both lose state. Here the CLI has a process group
+// of its own and gets exactly the interrupts that Interrupt hands on.
 type CLI struct {
 	path    string
 	version semver.Version
-	// passes says which variables of the environment the CLI may see.
+	// passes says which variables of the environment the CLI gets.
 	passes func(name string) bool
 	// connections makes CLI processes end with the driver; nil lets them finish what is in flight.
 	connections *connKeeper
@@ -39,7 +39,7 @@ type CLI struct {
 
 	mu      sync.Mutex
 	running *os.Process
-	// locks says that the process that runs holds the lock of the stack.
+	// locks says that the running process holds the lock of the stack.
 	locks   bool
 	stopped bool
 	killed  bool
@@ -100,14 +100,14 @@ func (c *CLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, m
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), err
 }
 
-// RunProcess runs a process that gets exactly the interrupts that are handed on.
+// RunProcess runs a process that gets exactly the interrupts that Interrupt hands on.
 func (c *CLI) RunProcess(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.connections != nil {
 		// Linux ties the life of the process to the thread that starts it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		release, err := c.connections.dieWithDriver(cmd)
+		release, err := c.connections.killWithParent(cmd)
 		if err != nil {
 			return err
 		}
@@ -137,9 +137,9 @@ func (c *CLI) start(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Interrupt hands the first interrupt to the process that runs, which finishes what is in flight. The second kills it: the
-// state then notes what had begun, and the next run finds out what became of it. A second interrupt to the CLI would make
-// it note as failed what may well have happened. No further command is started.
+// Interrupt hands the first interrupt to the running process, which finishes what is in flight. The second one kills the process:
+// the state then has pending operations, and the next run recovers them. A second interrupt to the CLI would make it record as
+// failed what may have happened. No further command is started.
 func (c *CLI) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

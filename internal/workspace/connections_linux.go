@@ -9,19 +9,20 @@ import (
 	"syscall"
 )
 
-// A rehearsal's providers live in the driver. Were the driver killed and the CLI not, the CLI would take the broken connections for
-// failed creates, and write into the state that nothing was in flight. So the CLI must die first, or at least not notice.
+// The providers of a simulation run in the driver. If the driver were killed and the CLI were not, the CLI would take the broken
+// connections for failed creates and would write into the state that nothing was in flight. So the kernel kills the CLI with the
+// driver, and until then the connections stay open.
 
-// connKeeper keeps the connections of a CLI open for as long as the CLI lives, whatever becomes of the driver: the kernel holds what is
-// sent over a socket and not received, and the other end of this one is the CLI's, who knows nothing of it.
+// connKeeper keeps the CLI's provider connections open until the CLI has exited, even if the driver is killed first. It sends them over
+// a pair of sockets whose other end the CLI inherits and never reads. The kernel keeps what is sent and not received.
 type connKeeper struct {
 	mu   sync.Mutex
 	ours int // 0 while no CLI runs
 }
 
-// dieWithDriver makes the kernel kill the process when the thread that starts it ends, which it does however the driver ends. Until
-// then connections are held open. The caller starts the process and calls release when it has ended.
-func (h *connKeeper) dieWithDriver(cmd *exec.Cmd) (release func(), err error) {
+// killWithParent makes the kernel kill the process when the thread that starts it ends, which it does however the driver ends. Until
+// then keep holds connections open. The caller starts the process and calls release when it has ended.
+func (h *connKeeper) killWithParent(cmd *exec.Cmd) (release func(), err error) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a pair of sockets: %w", err)
@@ -41,7 +42,7 @@ func (h *connKeeper) dieWithDriver(cmd *exec.Cmd) (release func(), err error) {
 	}, nil
 }
 
-// keep takes a connection of the CLI that runs.
+// keep holds a connection of the running CLI open.
 func (h *connKeeper) keep(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -53,7 +54,7 @@ func (h *connKeeper) keep(c *net.TCPConn) {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		// What does not fit is not held: then a kill may have to be settled by hand, at worst.
+		// A connection that does not fit is not kept. At worst a person then has to recover from a kill by hand.
 		_ = syscall.Sendmsg(h.ours, []byte{0}, syscall.UnixRights(int(fd)), nil, 0)
 	})
 }

@@ -29,7 +29,7 @@ func TestConnectionsOutliveTheDriver(t *testing.T) {
 	cli := exec.Command("sleep", "60")
 	cli.SysProcAttr = &syscall.SysProcAttr{}
 	h := &connKeeper{}
-	release, err := h.dieWithDriver(cli)
+	release, err := h.killWithParent(cli)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"os/exec"
 )
 
-// connKeeper does nothing where only Linux has a way. A rehearsal that was killed may then have to begin anew.
+// connKeeper does nothing, because only Linux has what it needs. A simulation that was killed may then have to begin again.
 type connKeeper struct{}
 
-func (*connKeeper) dieWithDriver(*exec.Cmd) (release func(), err error) { return func() {}, nil }
-func (*connKeeper) keep(*net.TCPConn)                                   {}
+func (*connKeeper) killWithParent(*exec.Cmd) (release func(), err error) { return func() {}, nil }
+func (*connKeeper) keep(*net.TCPConn)                                    {}

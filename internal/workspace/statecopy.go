@@ -12,12 +12,12 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// leastSpace is what a rehearsal needs on its disk. The state of four nodes is about 1 MB; the engine keeps a second copy
-// of it while it writes, and so does the driver.
+// leastSpace is the free space in bytes that a run needs. The state of four nodes is about 1 MB. The engine keeps a second copy of it
+// while it writes, and so does the driver.
 const leastSpace = 64 << 20
 
-// stateCopy is the driver's own copy of a state in files, of the last run after which it could be read. The engine
-// overwrites its backup of the state with every write, so a full disk truncates both.
+// stateCopy is the driver's own copy of the state in a file backend, from the last run that left a readable state. The engine
+// overwrites its own backup with every write, so a full disk truncates the state and the backup.
 type stateCopy struct {
 	// file is the state, dir where the copy goes, and stack part of its name.
 	file, dir, stack string
@@ -25,14 +25,14 @@ type stateCopy struct {
 	real bool
 }
 
-// stateCopyIn is the copy of the state of a stack in a file backend.
+// stateCopyIn returns the copy of the state of a stack in a file backend.
 func stateCopyIn(backend, dir, stack string) stateCopy {
 	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"), dir: dir, stack: stack}
 }
 
 func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
 
-// keepState refuses a disk that is full, brings back a state that was cut off, and keeps a copy when the workspace is closed.
+// keepState refuses a full disk, restores a truncated state, and copies the state when the workspace is closed.
 func (w *Workspace) keepState(c stateCopy) error {
 	if err := refuseFullDisk(c.dir); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (w *Workspace) keepState(c stateCopy) error {
 	return nil
 }
 
-// save copies the state when it can be read, by a new file and a rename: what was there stays until the new copy is whole.
+// save copies the state if it can be read. It writes a new file and renames it, so that the old copy stays until the new one is whole.
 func (c stateCopy) save() error {
 	text, err := os.ReadFile(c.file)
 	switch {
@@ -62,7 +62,7 @@ func (c stateCopy) save() error {
 	return os.Rename(c.path()+".new", c.path())
 }
 
-// restore brings the copy back when the state cannot be read. What happened after it was made is found out like after a kill.
+// restore brings the copy back if the state cannot be read. The next run then recovers what happened after the copy, as after a kill.
 func (c stateCopy) restore(l *report.Log) error {
 	text, err := os.ReadFile(c.file)
 	if err != nil || json.Valid(text) {
@@ -93,13 +93,13 @@ func (c stateCopy) restore(l *report.Log) error {
 func refuseFullDisk(dir string) error {
 	free, err := freeSpace(dir)
 	if err != nil || free >= leastSpace {
-		return nil // a file system that does not tell is not refused
+		return nil // a file system that does not report its free space is not refused
 	}
 	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", Relative(dir)),
 		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", Relative(dir), free>>20, leastSpace>>20)
 }
 
-// noWriting is the advice for a place that cannot be written to.
+// noWriting is the advice for a directory that cannot be written to.
 func noWriting(dir string) string {
 	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a checkout elsewhere: --dir DIRECTORY.", Relative(dir))
 }
