@@ -93,7 +93,11 @@ func listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) 
 	left := w.Sandbox.Leftovers()
 	for _, line := range left {
 		words := strings.Fields(line)
-		byID := len(words) > 1 && retained[words[1]]
+		byID := false
+		if len(words) > 1 {
+			bucket, _, _ := strings.Cut(words[1], "/") // the id of an object is bucket/key
+			byID = retained[words[1]] || retained[bucket]
+		}
 		volume := strings.HasPrefix(line, "aws:ebs/volume:") && w.Config.Protection.Volumes == "keep"
 		if byID || volume {
 			r.Kept = append(r.Kept, line)
