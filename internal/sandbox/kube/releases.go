@@ -50,7 +50,7 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	}
 	h.Put(release)
 	for _, c := range claimsOf(release) {
-		volumes{h.Cluster}.claim(release, name+"-"+c.Name, release.Inputs.Object("values").Str(c.ClassAt), false)
+		volumes(h).claim(release, name+"-"+c.Name, release.Inputs.Object("values").Str(c.ClassAt), false)
 	}
 	h.reconcile()
 	got := engine.Answer{ID: release.ID, Outputs: releaseOutputs(release)}

@@ -232,7 +232,7 @@ func (s *step) ownNode() (*store.Object, error) {
 	}
 	node := s.object("Node", "", s.node)
 	if node == nil {
-		return nil, fmt.Errorf(`Error from server (NotFound): nodes %q not found`, s.node)
+		return nil, fmt.Errorf("kubectl: Error from server (NotFound): nodes %q not found", s.node)
 	}
 	return node, nil
 }
