@@ -11,7 +11,7 @@ import (
 
 // databaseBackups makes the role that PostgreSQL's backups use. The control plane takes it for an hour at a time and hands the
 // keys to the database's pods, which cannot reach the metadata service. The keys open the database's folder and nothing else.
-func (id *Identity) databaseBackups(s *site, storage *Storage, controlPlane *iam.Role, opts []pulumi.ResourceOption) error {
+func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane *iam.Role, opts []pulumi.ResourceOption) error {
 	const name = "postgresql-backup"
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description:      pulumi.Sprintf("What the backups of PostgreSQL in cluster %s may do", s.cfg.Cluster.Name),
@@ -38,7 +38,7 @@ func (id *Identity) databaseBackups(s *site, storage *Storage, controlPlane *iam
 		if err != nil {
 			return fmt.Errorf("policy of the database's backups: %w", err)
 		}
-		id.Grants[config.ControlPlane] = append(id.Grants[config.ControlPlane], made)
+		id.Policies[config.ControlPlane] = append(id.Policies[config.ControlPlane], made)
 	}
 	return nil
 }

@@ -24,18 +24,23 @@ type DNS struct {
 
 const recordTTL = 60
 
-func newDNS(s *site, parent pulumi.Resource, network *Network, instances *Instances) (*DNS, error) {
+type dnsArgs struct {
+	network   *Network
+	instances *Instances
+}
+
+func newDNS(s *deployer, args dnsArgs) (*DNS, error) {
 	d := &DNS{}
-	opts, err := s.component("DNS", "dns", d, parent)
+	opts, err := s.component("DNS", "dns", d)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.private(s, network, instances, opts); err != nil {
+	if err := d.private(s, args, opts); err != nil {
 		return nil, err
 	}
 	outputs := pulumi.Map{"apiName": pulumi.String(s.cfg.APIName())}
 	if s.cfg.DNS.Domain != "" {
-		if err := d.public(s, instances, opts); err != nil {
+		if err := d.public(s, args.instances, opts); err != nil {
 			return nil, err
 		}
 		outputs["zoneId"], outputs["certificateArn"] = d.ZoneID, d.CertificateARN
@@ -43,11 +48,11 @@ func newDNS(s *site, parent pulumi.Resource, network *Network, instances *Instan
 	return d, s.ctx.RegisterResourceOutputs(d, outputs)
 }
 
-func (d *DNS) private(s *site, network *Network, instances *Instances, opts []pulumi.ResourceOption) error {
+func (d *DNS) private(s *deployer, args dnsArgs, opts []pulumi.ResourceOption) error {
 	zone, err := route53.NewZone(s.ctx, "private", &route53.ZoneArgs{
 		Name:    pulumi.String(s.cfg.PrivateZone()),
 		Comment: pulumi.String("Names inside the VPC of cluster " + s.cfg.Cluster.Name),
-		Vpcs:    route53.ZoneVpcArray{route53.ZoneVpcArgs{VpcId: network.VPC.ID(), VpcRegion: pulumi.String(s.cfg.Region)}},
+		Vpcs:    route53.ZoneVpcArray{route53.ZoneVpcArgs{VpcId: args.network.VPC.ID(), VpcRegion: pulumi.String(s.cfg.Region)}},
 		// A restored control plane may have left its record behind; nothing else lives here.
 		ForceDestroy: pulumi.Bool(true),
 		Tags:         s.tags("private"),
@@ -56,7 +61,7 @@ func (d *DNS) private(s *site, network *Network, instances *Instances, opts []pu
 		return fmt.Errorf("private zone %s: %w", s.cfg.PrivateZone(), err)
 	}
 	addresses := pulumi.StringArray{}
-	for _, n := range instances.Nodes {
+	for _, n := range args.instances.Nodes {
 		if n.Role == config.ControlPlane {
 			addresses = append(addresses, n.PrivateIP)
 		}
@@ -75,7 +80,7 @@ func (d *DNS) private(s *site, network *Network, instances *Instances, opts []pu
 	return nil
 }
 
-func (d *DNS) public(s *site, instances *Instances, opts []pulumi.ResourceOption) error {
+func (d *DNS) public(s *deployer, instances *Instances, opts []pulumi.ResourceOption) error {
 	domain := s.cfg.DNS.Domain
 	zoneID, err := s.publicZone(opts)
 	if err != nil {
@@ -103,7 +108,7 @@ func (d *DNS) public(s *site, instances *Instances, opts []pulumi.ResourceOption
 }
 
 // existingZone finds the id of the public zone of the domain.
-func (s *site) existingZone() (string, error) {
+func (s *deployer) existingZone() (string, error) {
 	domain := s.cfg.DNS.Domain
 	args := &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)}
 	if s.cfg.DNS.ZoneID != "" {
@@ -127,7 +132,7 @@ func (s *site) existingZone() (string, error) {
 }
 
 // publicZone finds the zone of the domain, or makes it.
-func (s *site) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, error) {
+func (s *deployer) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, error) {
 	domain := s.cfg.DNS.Domain
 	if !s.cfg.DNS.CreateZone {
 		id, err := s.existingZone()
@@ -152,7 +157,7 @@ func (s *site) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, err
 // certificateTimeout is in place of the provider's 75 minutes: where validation takes longer, the delegation of the domain is wrong.
 const certificateTimeout = "15m"
 
-func (d *DNS) certificate(s *site, zoneID pulumi.StringInput, opts []pulumi.ResourceOption) error {
+func (d *DNS) certificate(s *deployer, zoneID pulumi.StringInput, opts []pulumi.ResourceOption) error {
 	hosts := certificateHosts(s.cfg)
 	cert, err := acm.NewCertificate(s.ctx, "ingress", &acm.CertificateArgs{
 		DomainName:              pulumi.String(hosts[0]),
@@ -188,7 +193,7 @@ const validationTTL = 300
 // stay when a host or the stack goes: deleting one would break the certificate of another stack eleven months later. A record costs
 // nothing; a zone that the stack made is deleted with all of them.
 func (d *DNS) validations(
-	s *site, cert *acm.Certificate, hosts []string, zoneID pulumi.StringInput, opts []pulumi.ResourceOption,
+	s *deployer, cert *acm.Certificate, hosts []string, zoneID pulumi.StringInput, opts []pulumi.ResourceOption,
 ) (pulumi.StringArray, error) {
 	names, made := pulumi.StringArray{}, map[string]bool{}
 	for _, host := range hosts {
@@ -229,7 +234,7 @@ func (d *DNS) validations(
 // validationNames are the hosts that a record is made for. A stack made before may have two resources for one record, that of a
 // name and that of its wildcard. The second can only be dropped without deleting the record after an up has written into the state
 // that it stays; that up still declares it.
-func (s *site) validationNames(base string) []string {
+func (s *deployer) validationNames(base string) []string {
 	wildcard := "*." + base
 	_, both := s.exists.Validations[base]
 	if both && s.exists.Validations[wildcard] == recordTTL {

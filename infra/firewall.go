@@ -75,9 +75,9 @@ var (
 	}
 )
 
-func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, error) {
+func newFirewall(s *deployer, network *Network) (*Firewall, error) {
 	f := &Firewall{}
-	opts, err := s.component("Firewall", "firewall", f, parent)
+	opts, err := s.component("Firewall", "firewall", f)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func newFirewall(s *site, parent pulumi.Resource, network *Network) (*Firewall, 
 			return nil, fmt.Errorf("security group %s: %w", g.name, err)
 		}
 	}
-	rules := &ruleSet{site: s, opts: opts}
+	rules := &ruleSet{deployer: s, opts: opts}
 	f.rules(rules, s.cfg)
 	if rules.err != nil {
 		return nil, rules.err
@@ -154,10 +154,10 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 
 // ruleSet makes rules as resources of their own, because rules inside a group would be fought over with the controllers.
 type ruleSet struct {
-	site *site
-	opts []pulumi.ResourceOption
-	made []pulumi.Resource
-	err  error
+	deployer *deployer
+	opts     []pulumi.ResourceOption
+	made     []pulumi.Resource
+	err      error
 }
 
 func (r *ruleSet) allow(from, to peer, p port) {
@@ -179,7 +179,7 @@ func (r *ruleSet) allow(from, to peer, p port) {
 		args.CidrIpv4 = pulumi.String(from.cidr)
 	}
 	name := fmt.Sprintf("%s-%s-from-%s", to.name, p.name, from.name)
-	rule, err := vpc.NewSecurityGroupIngressRule(r.site.ctx, name, args, r.opts...)
+	rule, err := vpc.NewSecurityGroupIngressRule(r.deployer.ctx, name, args, r.opts...)
 	if err != nil {
 		r.err = fmt.Errorf("ingress rule %s: %w", name, err)
 		return
@@ -206,7 +206,7 @@ func (r *ruleSet) allowOut(from, to peer, p port) {
 		args.CidrIpv4 = pulumi.String(to.cidr)
 	}
 	name := fmt.Sprintf("%s-%s-to-%s", from.name, p.name, to.name)
-	rule, err := vpc.NewSecurityGroupEgressRule(r.site.ctx, name, args, r.opts...)
+	rule, err := vpc.NewSecurityGroupEgressRule(r.deployer.ctx, name, args, r.opts...)
 	if err != nil {
 		r.err = fmt.Errorf("egress rule %s: %w", name, err)
 		return

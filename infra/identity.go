@@ -16,39 +16,44 @@ type Identity struct {
 
 	// Profiles are the instance profiles by node role.
 	Profiles map[string]*iam.InstanceProfile
-	// Grants are the policies on each role. Take one away and the controller that uses it cannot clean up.
-	Grants map[string][]pulumi.Resource
-	// DatabaseBackupRole is the role of PostgreSQL's backups; the zero value when there are none.
-	DatabaseBackupRole pulumi.StringOutput
+	// Policies are the policies on each role. Take one away and the controller that uses it cannot clean up.
+	Policies map[string][]pulumi.Resource
+	// DatabaseBackupRole is the ARN of the role of PostgreSQL's backups; nil when there are none.
+	DatabaseBackupRole pulumi.StringInput
 	roles              map[string]*iam.Role
 }
 
-func newIdentity(s *site, parent pulumi.Resource, storage *Storage, network *Network) (*Identity, error) {
-	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Grants: map[string][]pulumi.Resource{}, roles: map[string]*iam.Role{}}
-	opts, err := s.component("Identity", "identity", id, parent)
+type identityArgs struct {
+	network *Network
+	storage *Storage
+}
+
+func newIdentity(s *deployer, args identityArgs) (*Identity, error) {
+	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Policies: map[string][]pulumi.Resource{}, roles: map[string]*iam.Role{}}
+	opts, err := s.component("Identity", "identity", id)
 	if err != nil {
 		return nil, err
 	}
 	for _, role := range []struct {
-		name   string
-		grants []grant
+		name     string
+		policies []rolePolicy
 	}{
-		{config.ControlPlane, s.controlPlaneGrants(storage, network)},
-		{config.Worker, s.workerGrants()},
+		{config.ControlPlane, s.controlPlanePolicies(args.storage, args.network)},
+		{config.Worker, s.workerPolicies()},
 	} {
-		if err := id.role(s, role.name, role.grants, opts); err != nil {
+		if err := id.role(s, role.name, role.policies, opts); err != nil {
 			return nil, fmt.Errorf("role of a %s node: %w", role.name, err)
 		}
 	}
 	if s.cfg.Addons.PostgreSQL.BacksUp() {
-		if err := id.databaseBackups(s, storage, id.roles[config.ControlPlane], opts); err != nil {
+		if err := id.databaseBackups(s, args.storage, id.roles[config.ControlPlane], opts); err != nil {
 			return nil, err
 		}
 	}
 	return id, s.ctx.RegisterResourceOutputs(id, pulumi.Map{})
 }
 
-func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.ResourceOption) error {
+func (id *Identity) role(s *deployer, name string, policies []rolePolicy, opts []pulumi.ResourceOption) error {
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description:      pulumi.Sprintf("What a %s node of cluster %s may do", name, s.cfg.Cluster.Name),
 		AssumeRolePolicy: pulumi.String(assumedBy("ec2." + s.cfg.PrincipalSuffix()).JSON()),
@@ -66,8 +71,8 @@ func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.Res
 	if err != nil {
 		return err
 	}
-	id.Grants[name] = append(id.Grants[name], session)
-	for _, g := range grants {
+	id.Policies[name] = append(id.Policies[name], session)
+	for _, g := range policies {
 		p, err := iam.NewRolePolicy(s.ctx, name+"-"+g.name, &iam.RolePolicyArgs{
 			Role:   role.Name,
 			Name:   pulumi.String(g.name),
@@ -76,7 +81,7 @@ func (id *Identity) role(s *site, name string, grants []grant, opts []pulumi.Res
 		if err != nil {
 			return err
 		}
-		id.Grants[name] = append(id.Grants[name], p)
+		id.Policies[name] = append(id.Policies[name], p)
 	}
 	id.Profiles[name], err = iam.NewInstanceProfile(s.ctx, s.named(name), &iam.InstanceProfileArgs{
 		Role: role.Name,

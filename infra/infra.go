@@ -49,7 +49,7 @@ type Infra struct {
 	// MustOutliveAddons is what the controllers in the cluster need until they are gone: policies, routes, nodes.
 	MustOutliveAddons []pulumi.Resource
 
-	site *site
+	deployer *deployer
 }
 
 // New asks AWS whether the account can hold what does not exist yet. It makes nothing; Build does.
@@ -57,7 +57,7 @@ func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error)
 	in := &Infra{}
 	err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in)
 	if err == nil {
-		in.site, err = newSite(ctx, cfg, exists, in)
+		in.deployer, err = newDeployer(ctx, cfg, exists, in)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("infra: %w", err)
@@ -75,58 +75,28 @@ func (in *Infra) Build(clusterIdentity []pulumi.Resource) error {
 }
 
 func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
-	s, cfg := in.site, in.site.cfg
-	network, err := newNetwork(s, in)
-	if err != nil {
-		return err
-	}
-	firewall, err := newFirewall(s, in, network)
-	if err != nil {
-		return err
-	}
-	storage, err := newStorage(s, in)
-	if err != nil {
-		return err
-	}
-	identity, err := newIdentity(s, in, storage, network)
-	if err != nil {
-		return err
-	}
-	keys, err := newKeys(s, in)
-	if err != nil {
-		return err
-	}
-	registry, err := newRegistry(s, in)
-	if err != nil {
-		return err
-	}
-	sweep, err := newSweep(s, in, network, firewall)
-	if err != nil {
-		return err
-	}
-	instances, err := newInstances(s, in, network, firewall, identity, keys, append(slices.Clone(clusterIdentity), sweep.Command))
-	if err != nil {
-		return err
-	}
-	dns, err := newDNS(s, in, network, instances)
-	if err != nil {
-		return err
+	s := in.deployer
+	network := phase(s, newNetwork, none{})
+	firewall := phase(s, newFirewall, network)
+	storage := phase(s, newStorage, none{})
+	identity := phase(s, newIdentity, identityArgs{network, storage})
+	keys := phase(s, newKeys, none{})
+	registry := phase(s, newRegistry, none{})
+	sweep := phase(s, newSweep, sweepArgs{network, firewall})
+	instances := phase(s, newInstances, instancesArgs{network, firewall, identity, keys, sweep, clusterIdentity})
+	dns := phase(s, newDNS, dnsArgs{network, instances})
+	if s.err != nil {
+		return s.err
 	}
 
 	in.Provider = s.provider
 	in.VPCID = network.VPC.ID().ToStringOutput()
 	in.Nodes = instances.Nodes
 	in.SSHPrivateKey = keys.User.PrivateKeyOpenssh
-	in.APIName = cfg.APIName()
-	in.APIPublicEndpoint, in.APISANs = apiNames(cfg, instances)
+	in.APIName = s.cfg.APIName()
+	in.APIPublicEndpoint, in.APISANs = apiNames(s.cfg, instances)
 	in.APIRecords = dns.Records
-	in.BackupBucket = storage.Backups.Bucket
-	if cfg.Addons.PostgreSQL.BacksUp() {
-		in.DatabaseBackupRole = identity.DatabaseBackupRole
-	}
-	if storage.Logs != nil {
-		in.LogBucket = storage.Logs.Bucket.ToStringPtrOutput()
-	}
+	in.BackupBucket, in.LogBucket, in.DatabaseBackupRole = storage.Backups.Bucket, storage.logBucket(), identity.DatabaseBackupRole
 	in.CertificateARN, in.ZoneID = dns.CertificateARN, dns.ZoneID
 	in.LoadBalancerGroup = firewall.LoadBalancer.ID().ToStringOutput()
 	in.BackendGroup = firewall.Backend.ID().ToStringOutput()
@@ -172,6 +142,6 @@ type Node struct {
 	HostKey  pulumi.StringOutput
 	Instance pulumi.Resource
 	// Needs are the resources without which the node cannot be reached, or do its work, beside those that its instance
-	// depends on: the Elastic IP and the grants of a control plane.
+	// depends on: the Elastic IP and the policies of a control plane.
 	Needs []pulumi.Resource
 }

@@ -2,6 +2,7 @@ package infra
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
@@ -35,10 +36,20 @@ var images = map[string]image{
 	"debian-12":    {"/aws/service/debian/release/12/latest/amd64", "admin"},
 }
 
-// newInstances makes the machines and addresses, which need the sweep and the identity of the cluster until they are deleted.
-func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *Firewall, identity *Identity, keys *Keys, needs []pulumi.Resource) (*Instances, error) {
+type instancesArgs struct {
+	network  *Network
+	firewall *Firewall
+	identity *Identity
+	keys     *Keys
+	sweep    *Sweep
+	// clusterIdentity is what the machines need until they are deleted, like the sweep.
+	clusterIdentity []pulumi.Resource
+}
+
+// newInstances makes the machines and addresses.
+func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 	in := &Instances{Machines: map[string]*ec2.Instance{}, Addresses: map[string]*ec2.Eip{}}
-	opts, err := s.component("Instances", "instances", in, parent)
+	opts, err := s.component("Instances", "instances", in)
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +58,9 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 		return nil, err
 	}
 	// The sweep waits for every route and rule, so one dependency stands for them all.
-	opts = with(opts, pulumi.DependsOn(needs))
+	opts = with(opts, pulumi.DependsOn(append(slices.Clone(args.clusterIdentity), args.sweep.Command)))
 	for _, n := range s.cfg.Nodes {
-		machine, err := in.launch(s, n, ami, network, firewall, identity, keys, opts)
+		machine, err := args.launch(s, n, ami, opts)
 		if err != nil {
 			return nil, fmt.Errorf("instance %s: %w", n.Name, err)
 		}
@@ -61,7 +72,7 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 			PublicIP:   machine.PublicIp,
 			PrivateIP:  machine.PrivateIp,
 			ProviderID: pulumi.Sprintf("aws:///%s/%s", s.cfg.AvailabilityZone(n.Zone), machine.ID()),
-			HostKey:    trimmed(keys.Hosts[n.Name].PublicKeyOpenssh),
+			HostKey:    trimmed(args.keys.Hosts[n.Name].PublicKeyOpenssh),
 			Instance:   machine,
 		}
 		if n.Role == config.ControlPlane {
@@ -70,7 +81,7 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
 			}
 			node.PublicIP = address.PublicIp
-			node.Needs = append([]pulumi.Resource{association}, identity.Grants[n.Role]...)
+			node.Needs = append([]pulumi.Resource{association}, args.identity.Policies[n.Role]...)
 		}
 		in.Nodes = append(in.Nodes, node)
 	}
@@ -81,12 +92,12 @@ func newInstances(s *site, parent pulumi.Resource, network *Network, firewall *F
 	return in, s.ctx.RegisterResourceOutputs(in, pulumi.Map{"instanceIds": ids})
 }
 
-func (in *Instances) launch(s *site, n config.Node, ami string, network *Network, firewall *Firewall, identity *Identity, keys *Keys, opts []pulumi.ResourceOption) (*ec2.Instance, error) {
-	groups := pulumi.StringArray{firewall.Nodes.ID()}
+func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pulumi.ResourceOption) (*ec2.Instance, error) {
+	groups := pulumi.StringArray{a.firewall.Nodes.ID()}
 	if n.Role == config.ControlPlane {
-		groups = append(groups, firewall.ControlPlane.ID())
+		groups = append(groups, a.firewall.ControlPlane.ID())
 	}
-	key := keys.Hosts[n.Name]
+	key := a.keys.Hosts[n.Name]
 	data := pulumi.All(key.PrivateKeyOpenssh, key.PublicKeyOpenssh).ApplyT(func(k []any) (string, error) {
 		return userData(n.Name, k[0].(string), k[1].(string))
 	}).(pulumi.StringOutput)
@@ -110,9 +121,9 @@ func (in *Instances) launch(s *site, n config.Node, ami string, network *Network
 	return ec2.NewInstance(s.ctx, n.Name, &ec2.InstanceArgs{
 		Ami:                 pulumi.String(ami),
 		InstanceType:        pulumi.String(n.InstanceType),
-		KeyName:             keys.Pair.KeyName,
-		IamInstanceProfile:  identity.Profiles[n.Role].Name,
-		SubnetId:            network.Subnets[n.Zone].ID(),
+		KeyName:             a.keys.Pair.KeyName,
+		IamInstanceProfile:  a.identity.Profiles[n.Role].Name,
+		SubnetId:            a.network.Subnets[n.Zone].ID(),
 		VpcSecurityGroupIds: groups,
 		// Also for those with an Elastic IP: it comes after the boot, and the boot wants the internet.
 		AssociatePublicIpAddress: pulumi.Bool(true),
@@ -138,7 +149,7 @@ func (in *Instances) launch(s *site, n config.Node, ami string, network *Network
 
 // generation is the text by whose change a node is replaced. That of the image is for workers: they leave the cluster through
 // the control plane, so it cannot go together with them.
-func (s *site) generation(n config.Node) string {
+func (s *deployer) generation(n config.Node) string {
 	text := s.cfg.Image.OS + "/"
 	if n.Role == config.Worker {
 		text += s.cfg.Image.Generation
@@ -151,7 +162,7 @@ func (s *site) generation(n config.Node) string {
 
 // address gives a control plane an Elastic IP. It exists before the instance does, because it goes into the certificate of the API,
 // and it outlives the instance, because kubeconfigs point to it.
-func (in *Instances) address(s *site, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip, *ec2.EipAssociation, error) {
+func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip, *ec2.EipAssociation, error) {
 	address, err := ec2.NewEip(s.ctx, node, &ec2.EipArgs{
 		Domain: pulumi.String("vpc"),
 		Tags:   s.tags(node),
@@ -169,7 +180,7 @@ func (in *Instances) address(s *site, node string, machine *ec2.Instance, opts [
 }
 
 // ami is the pinned image, or the newest of the configured operating system.
-func (s *site) ami() (string, error) {
+func (s *deployer) ami() (string, error) {
 	if s.cfg.Image.AMI != "" {
 		return s.cfg.Image.AMI, nil
 	}

@@ -18,9 +18,9 @@ type Keys struct {
 	Hosts map[string]*tls.PrivateKey
 }
 
-func newKeys(s *site, parent pulumi.Resource) (*Keys, error) {
+func newKeys(s *deployer, _ none) (*Keys, error) {
 	k := &Keys{Hosts: map[string]*tls.PrivateKey{}}
-	opts, err := s.component("Keys", "keys", k, parent)
+	opts, err := s.component("Keys", "keys", k)
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,9 @@ type Network struct {
 	Routes []pulumi.Resource
 }
 
-func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
+func newNetwork(s *deployer, _ none) (*Network, error) {
 	n := &Network{}
-	opts, err := s.component("Network", "network", n, parent)
+	opts, err := s.component("Network", "network", n)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,14 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s3 endpoint: %w", err)
 	}
+	if err := n.subnets(s, table, opts); err != nil {
+		return nil, err
+	}
+	return n, s.ctx.RegisterResourceOutputs(n, pulumi.Map{"vpcId": n.VPC.ID()})
+}
+
+// subnets makes one in every zone and routes it by table.
+func (n *Network) subnets(s *deployer, table *ec2.RouteTable, opts []pulumi.ResourceOption) error {
 	for i, cidr := range s.cfg.SubnetCIDRs() {
 		name := "public-" + s.cfg.Network.Zones[i]
 		// Instances ask for their public address themselves. A subnet that hands them out takes 10 s longer to make.
@@ -82,16 +90,16 @@ func newNetwork(s *site, parent pulumi.Resource) (*Network, error) {
 			}),
 		}, opts...)
 		if err != nil {
-			return nil, fmt.Errorf("subnet %s: %w", name, err)
+			return fmt.Errorf("subnet %s: %w", name, err)
 		}
 		association, err := ec2.NewRouteTableAssociation(s.ctx, name, &ec2.RouteTableAssociationArgs{
 			RouteTableId: table.ID(),
 			SubnetId:     subnet.ID(),
 		}, opts...)
 		if err != nil {
-			return nil, fmt.Errorf("route table of subnet %s: %w", name, err)
+			return fmt.Errorf("route table of subnet %s: %w", name, err)
 		}
 		n.Subnets, n.Routes = append(n.Subnets, subnet), append(n.Routes, association)
 	}
-	return n, s.ctx.RegisterResourceOutputs(n, pulumi.Map{"vpcId": n.VPC.ID()})
+	return nil
 }

@@ -60,7 +60,7 @@ func TestTheClusterIdentityOutlivesTheInstances(t *testing.T) {
 	}
 }
 
-func TestControlPlaneNeedsItsAddressAndGrants(t *testing.T) {
+func TestControlPlaneNeedsItsAddressAndPolicies(t *testing.T) {
 	w := deploy(t, "dev", nil)
 	for _, n := range w.infra.Nodes {
 		var needs []string

@@ -45,7 +45,7 @@ func OSOfUser(user string) string {
 
 // preflight asks AWS before the first resource for what would otherwise be refused half way through an up.
 type preflight struct {
-	*site
+	*deployer
 	exists Exists
 
 	mutex    sync.Mutex
@@ -56,8 +56,8 @@ type preflight struct {
 
 // preflight returns the refusals as one error. All questions are asked at once. Questions about what exists already are
 // not asked, so that an up without new machines asks for namesakes only.
-func (s *site) preflight(exists Exists) error {
-	p := &preflight{site: s, exists: exists}
+func (s *deployer) preflight(exists Exists) error {
+	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
 	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs} {
 		asked.Go(ask)

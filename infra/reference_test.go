@@ -16,7 +16,7 @@ func fullStack(t *testing.T) *world {
 func TestPoliciesFitTheServiceAuthorizationReference(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
 	for _, role := range []string{"control-plane", "worker"} {
-		for name, p := range w.grants(role) {
+		for name, p := range w.policies(role) {
 			for _, s := range p.Statement {
 				for _, fault := range ref.faults(s) {
 					t.Errorf("%s %s/%s: %s", role, name, s.Sid, fault)
@@ -73,7 +73,7 @@ func (r reference) faults(s statement) []string {
 
 func TestControllersMayDoWhatTheyDo(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
-	policies := w.grants("control-plane")
+	policies := w.policies("control-plane")
 	for name, requests := range calls() {
 		p, ok := policies[name]
 		if !ok {
@@ -99,7 +99,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 			if _, exists := ref.Actions[q.action]; !exists {
 				t.Errorf("%s is not in testdata/iam-actions.json: run testdata/iam-actions.sh", q.action)
 			}
-			if ref.allows(t, w.grants(role), q) {
+			if ref.allows(t, w.policies(role), q) {
 				t.Errorf("%s is allowed %s on %s, tags %v, adds %v, %v", role, q.action, q.on, q.tags, q.adds, q.context)
 			}
 		}
@@ -109,7 +109,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 // What no call needs is not granted.
 func TestEveryStatementIsNeeded(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
-	for name, p := range w.grants("control-plane") {
+	for name, p := range w.policies("control-plane") {
 		for i, s := range p.Statement {
 			rest := policy{Statement: slices.Delete(slices.Clone(p.Statement), i, i+1)}
 			denied := func(q request) bool { return !ref.allows(t, map[string]policy{name: rest}, q) }

@@ -18,9 +18,9 @@ type Registry struct {
 	URLs pulumi.StringMap
 }
 
-func newRegistry(s *site, parent pulumi.Resource) (*Registry, error) {
+func newRegistry(s *deployer, _ none) (*Registry, error) {
 	r := &Registry{URLs: pulumi.StringMap{}}
-	opts, err := s.component("Registry", "registry", r, parent)
+	opts, err := s.component("Registry", "registry", r)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,17 @@ type Storage struct {
 	Logs    *s3.BucketV2 // nil when logging is off
 }
 
-func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
+// logBucket is the name of the bucket of logs; nil when logging is off.
+func (st *Storage) logBucket() pulumi.StringPtrInput {
+	if st.Logs == nil {
+		return nil
+	}
+	return st.Logs.Bucket.ToStringPtrOutput()
+}
+
+func newStorage(s *deployer, _ none) (*Storage, error) {
 	st := &Storage{}
-	opts, err := s.component("Storage", "storage", st, parent)
+	opts, err := s.component("Storage", "storage", st)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +47,7 @@ func newStorage(s *site, parent pulumi.Resource) (*Storage, error) {
 // bucket makes a private, encrypted, versioned bucket that answers only over TLS. Superseded snapshots in it expire after
 // expireDays, never if that is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is
 // emptied. The random suffix of the name lets a stack that comes back start although its old bucket was kept.
-func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
+func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
 	name := s.named(purpose)
 	settings := opts // go with the stack, whatever happens to the bucket
 	if keep {
@@ -77,15 +85,7 @@ func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.R
 	if err != nil {
 		return nil, fmt.Errorf("policy of bucket %s: %w", name, err)
 	}
-	_, err = s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose, &s3.BucketServerSideEncryptionConfigurationV2Args{
-		Bucket: b.ID(),
-		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-				SseAlgorithm: pulumi.String("AES256"),
-			},
-		}},
-	}, opts...)
-	if err != nil {
+	if err := s.encrypted(purpose, b, opts); err != nil {
 		return nil, fmt.Errorf("encryption of bucket %s: %w", name, err)
 	}
 	versioning, err := s3.NewBucketVersioningV2(s.ctx, purpose, &s3.BucketVersioningV2Args{
@@ -103,6 +103,18 @@ func (s *site) bucket(purpose string, expireDays int, keep bool, opts []pulumi.R
 	return b, nil
 }
 
+func (s *deployer) encrypted(purpose string, b *s3.BucketV2, opts []pulumi.ResourceOption) error {
+	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose, &s3.BucketServerSideEncryptionConfigurationV2Args{
+		Bucket: b.ID(),
+		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+				SseAlgorithm: pulumi.String("AES256"),
+			},
+		}},
+	}, opts...)
+	return err
+}
+
 // lifecycleTimeout is in place of the provider's three minutes, which the service sometimes needs to show a new configuration.
 const lifecycleTimeout = "10m"
 
@@ -111,7 +123,7 @@ const lifecycleTimeout = "10m"
 // that nothing but old versions expires. The rules go when the stack is destroyed, also where the bucket stays.
 //
 // The fields are in the order in which AWS returns them, so that a refresh finds no difference.
-func (s *site) lifecycle(
+func (s *deployer) lifecycle(
 	purpose string, b *s3.BucketV2, versioning pulumi.Resource, expireDays int, opts []pulumi.ResourceOption,
 ) error {
 	rules := s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{

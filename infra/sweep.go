@@ -21,9 +21,14 @@ type Sweep struct {
 // sweepTimeout covers the first compilation of the sweep and load balancers that take their time to let go of addresses.
 const sweepTimeout = "30m"
 
-func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firewall) (*Sweep, error) {
+type sweepArgs struct {
+	network  *Network
+	firewall *Firewall
+}
+
+func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 	sw := &Sweep{}
-	opts, err := s.component("Sweep", "sweep", sw, parent)
+	opts, err := s.component("Sweep", "sweep", sw)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +47,7 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 		zone = " --zone " + id
 	}
 	sw.Command, err = local.NewCommand(s.ctx, "sweep", &local.CommandArgs{
-		Delete: network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
+		Delete: args.network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
 			return strings.Join([]string{"go run ./sweep",
 				"--cluster", s.cfg.Cluster.Name,
 				"--region", s.cfg.Region,
@@ -56,7 +61,7 @@ func newSweep(s *site, parent pulumi.Resource, network *Network, firewall *Firew
 	}, with(opts,
 		pulumi.Provider(provider),
 		// Not on the components: those get their children in the background, so some would be missed now and then.
-		pulumi.DependsOn(slices.Concat(network.Routes, firewall.Rules)),
+		pulumi.DependsOn(slices.Concat(args.network.Routes, args.firewall.Rules)),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: sweepTimeout}),
 	)...)
 	if err != nil {

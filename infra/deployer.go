@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// site is the account and region that every subject builds in.
-type site struct {
+// deployer is the account and region that every subject builds in.
+type deployer struct {
 	ctx      *pulumi.Context
 	cfg      *config.Config
 	provider *aws.Provider
@@ -22,10 +22,28 @@ type site struct {
 	partition string
 	// exists is what the state of the stack shows of the account.
 	exists Exists
+	// root is the component that holds all groups.
+	root pulumi.Resource
+	// err is the error of the first phase that failed.
+	err error
 }
 
-func newSite(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*site, error) {
-	s := &site{ctx: ctx, cfg: cfg, exists: exists, partition: cfg.Partition()}
+// phase makes one group of resources with what other phases have made, unless a phase before it has failed. It returns nil then,
+// so a phase may only look into its args when it runs.
+func phase[Args, Group any](s *deployer, make func(*deployer, Args) (*Group, error), args Args) *Group {
+	if s.err != nil {
+		return nil
+	}
+	var group *Group
+	group, s.err = make(s, args)
+	return group
+}
+
+// none are the args of a phase that needs no other.
+type none struct{}
+
+func newDeployer(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*deployer, error) {
+	s := &deployer{ctx: ctx, cfg: cfg, exists: exists, partition: cfg.Partition(), root: parent}
 	var err error
 	if s.provider, err = aws.NewProvider(ctx, "aws", providerArgs(cfg), pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("configure the AWS provider: %w", err)
@@ -86,7 +104,7 @@ func optional(text string) pulumi.StringPtrInput {
 }
 
 // wrongAccount refuses credentials of an account that the settings exclude, or that the stack is not in.
-func (s *site) wrongAccount(exists Exists, caller string) []config.Fault {
+func (s *deployer) wrongAccount(exists Exists, caller string) []config.Fault {
 	allowed, forbidden := s.cfg.AWS.AllowedAccountIDs, s.cfg.AWS.ForbiddenAccountIDs
 	const instead = "credentials of another account: set AWS_PROFILE or aws:profile, and look with `aws sts get-caller-identity`"
 	switch {
@@ -104,13 +122,13 @@ func (s *site) wrongAccount(exists Exists, caller string) []config.Fault {
 }
 
 // clusterTag is the key by which Kubernetes controllers tell what belongs to a cluster.
-func (s *site) clusterTag() string { return "kubernetes.io/cluster/" + s.cfg.Cluster.Name }
+func (s *deployer) clusterTag() string { return "kubernetes.io/cluster/" + s.cfg.Cluster.Name }
 
 // named prefixes a name that AWS shows account-wide.
-func (s *site) named(subject string) string { return s.cfg.Cluster.Name + "-" + subject }
+func (s *deployer) named(subject string) string { return s.cfg.Cluster.Name + "-" + subject }
 
 // tags are the Name and what else a resource carries beside the default tags.
-func (s *site) tags(subject string, more ...map[string]string) pulumi.StringMap {
+func (s *deployer) tags(subject string, more ...map[string]string) pulumi.StringMap {
 	tags := pulumi.StringMap{"Name": pulumi.String(s.named(subject))}
 	for _, m := range more {
 		for k, v := range m {
@@ -120,9 +138,9 @@ func (s *site) tags(subject string, more ...map[string]string) pulumi.StringMap 
 	return tags
 }
 
-// component registers a group of resources under parent and returns the options its children start from.
-func (s *site) component(kind, name string, group pulumi.ComponentResource, parent pulumi.Resource) ([]pulumi.ResourceOption, error) {
-	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, pulumi.Parent(parent), pulumi.Provider(s.provider))
+// component registers a group of resources and returns the options its children start from.
+func (s *deployer) component(kind, name string, group pulumi.ComponentResource) ([]pulumi.ResourceOption, error) {
+	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, pulumi.Parent(s.root), pulumi.Provider(s.provider))
 	if err != nil {
 		return nil, fmt.Errorf("register %s: %w", kind, err)
 	}
@@ -130,13 +148,13 @@ func (s *site) component(kind, name string, group pulumi.ComponentResource, pare
 }
 
 // protect guards what holds data or identity against a destroy, where the stack asks for it.
-func (s *site) protect() pulumi.ResourceOption { return pulumi.Protect(*s.cfg.Protection.Protect) }
+func (s *deployer) protect() pulumi.ResourceOption { return pulumi.Protect(*s.cfg.Protection.Protect) }
 
 // with adds options without touching the slice that others share.
 func with(opts []pulumi.ResourceOption, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return append(opts[:len(opts):len(opts)], more...)
 }
 
-func (s *site) arn(service, region, account, resource string) string {
+func (s *deployer) arn(service, region, account, resource string) string {
 	return strings.Join([]string{"arn", s.partition, service, region, account, resource}, ":")
 }

@@ -6,47 +6,49 @@ import (
 	"kubeadm-aws/config"
 )
 
-// grant is one inline policy of a role, named after the controller or program that uses it.
-type grant struct {
+// rolePolicy is one inline policy of a role, named after the controller or program that uses it.
+type rolePolicy struct {
 	name     string
 	document pulumi.StringInput
 }
 
-func fixed(name string, p policy) grant { return grant{name, pulumi.String(p.JSON())} }
+func fixed(name string, p policy) rolePolicy { return rolePolicy{name, pulumi.String(p.JSON())} }
 
-// naming is a grant whose policy holds a text that AWS decides, such as the ARN of a bucket or the id of the VPC.
-func naming(name string, text pulumi.StringOutput, of func(text string) policy) grant {
-	return grant{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
+// naming is a policy whose document holds a text that AWS decides, such as the ARN of a bucket or the id of the VPC.
+func naming(name string, text pulumi.StringOutput, of func(text string) policy) rolePolicy {
+	return rolePolicy{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
 }
 
-// controlPlaneGrants are the policies of the controllers that run on the control plane, only of those that are switched on.
-func (s *site) controlPlaneGrants(storage *Storage, network *Network) []grant {
+// controlPlanePolicies are the policies of the controllers that run on the control plane, only of those that are switched on.
+func (s *deployer) controlPlanePolicies(storage *Storage, network *Network) []rolePolicy {
 	vpc := network.VPC.ID().ToStringOutput()
 	addons := s.cfg.Addons
-	grants := []grant{
+	policies := []rolePolicy{
 		fixed("cloud-controller", s.cloudController()),
 		fixed("images", s.pullImages()),
 		naming("backups", storage.Backups.Arn, s.backups),
 	}
 	if addons.EBSCSI.On() {
-		grants = append(grants, naming("volumes", vpc, s.volumes))
+		policies = append(policies, naming("volumes", vpc, s.volumes))
 	}
 	if addons.LoadBalancer.On() {
-		grants = append(grants, naming("load-balancers", vpc, s.loadBalancers))
+		policies = append(policies, naming("load-balancers", vpc, s.loadBalancers))
 	}
 	if storage.Logs != nil {
-		grants = append(grants, naming("logs", storage.Logs.Arn, logs))
+		policies = append(policies, naming("logs", storage.Logs.Arn, logs))
 	}
-	return grants
+	return policies
 }
 
-func (s *site) workerGrants() []grant { return []grant{fixed("images", s.pullImages())} }
+func (s *deployer) workerPolicies() []rolePolicy {
+	return []rolePolicy{fixed("images", s.pullImages())}
+}
 
 var all = []string{"*"}
 
 // cloudController is for node and node-lifecycle control only; Services belong to the Load Balancer Controller and the
 // overlay needs no routes.
-func (s *site) cloudController() policy {
+func (s *deployer) cloudController() policy {
 	return document(allow("Describe", []string{
 		"ec2:DescribeAvailabilityZones",
 		"ec2:DescribeInstances",
@@ -59,7 +61,7 @@ func (s *site) cloudController() policy {
 	}, all, nil))
 }
 
-func (s *site) pullImages() policy {
+func (s *deployer) pullImages() policy {
 	return document(
 		allow("Login", []string{"ecr:GetAuthorizationToken"}, all, nil),
 		allow("Pull", []string{
@@ -72,7 +74,7 @@ func (s *site) pullImages() policy {
 
 // backups allows no delete: whoever takes over the control plane cannot delete the snapshots. A tag says which of them a newer
 // one has replaced; the bucket's lifecycle removes those.
-func (s *site) backups(bucket string) policy {
+func (s *deployer) backups(bucket string) policy {
 	statements := []statement{
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
 		allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"},
@@ -102,7 +104,7 @@ func inVPC(condition map[string]operands, vpc string) map[string]operands {
 
 // volumes is for the EBS CSI driver: volumes, their snapshots, restores and clones. The driver puts the cluster's tag on every
 // volume and snapshot that it creates, so those are all that it may touch.
-func (s *site) volumes(vpc string) policy {
+func (s *deployer) volumes(vpc string) policy {
 	ec2 := func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
 	var (
 		volume   = []string{ec2("volume")}
@@ -145,12 +147,45 @@ func (s *site) volumes(vpc string) policy {
 	)
 }
 
+// loadBalancerReads are what the AWS Load Balancer Controller looks at.
+var loadBalancerReads = []string{
+	"acm:DescribeCertificate",
+	"acm:ListCertificates",
+	"ec2:DescribeAccountAttributes",
+	"ec2:DescribeAddresses",
+	"ec2:DescribeAvailabilityZones",
+	"ec2:DescribeInstances",
+	"ec2:DescribeInternetGateways",
+	"ec2:DescribeIpamPools",
+	"ec2:DescribeNetworkInterfaces",
+	"ec2:DescribeRouteTables",
+	"ec2:DescribeSecurityGroups",
+	"ec2:DescribeSubnets",
+	"ec2:DescribeTags",
+	"ec2:DescribeVpcPeeringConnections",
+	"ec2:DescribeVpcs",
+	"ec2:GetSecurityGroupsForVpc",
+	"elasticloadbalancing:DescribeCapacityReservation",
+	"elasticloadbalancing:DescribeListenerAttributes",
+	"elasticloadbalancing:DescribeListenerCertificates",
+	"elasticloadbalancing:DescribeListeners",
+	"elasticloadbalancing:DescribeLoadBalancerAttributes",
+	"elasticloadbalancing:DescribeLoadBalancers",
+	"elasticloadbalancing:DescribeRules",
+	"elasticloadbalancing:DescribeSSLPolicies",
+	"elasticloadbalancing:DescribeTags",
+	"elasticloadbalancing:DescribeTargetGroupAttributes",
+	"elasticloadbalancing:DescribeTargetGroups",
+	"elasticloadbalancing:DescribeTargetHealth",
+	"elasticloadbalancing:DescribeTrustStores",
+}
+
 // loadBalancers is for the AWS Load Balancer Controller: application and network load balancers with instance targets. What it
 // makes carries its own tag with the name of the cluster. Left out of the project's policy: WAF, Shield, Cognito, certificates in IAM.
 //
 // SetRulePriorities is the one action for which the service gives no tags to conditions, so it is allowed on every rule of the
 // account and region; the controller calls it whenever an Ingress of the shared group comes or goes.
-func (s *site) loadBalancers(vpc string) policy {
+func (s *deployer) loadBalancers(vpc string) policy {
 	const tag = "elbv2.k8s.aws/cluster"
 	var (
 		name     = s.cfg.Cluster.Name
@@ -165,37 +200,7 @@ func (s *site) loadBalancers(vpc string) policy {
 		}
 	)
 	return document(
-		allow("Describe", []string{
-			"acm:DescribeCertificate",
-			"acm:ListCertificates",
-			"ec2:DescribeAccountAttributes",
-			"ec2:DescribeAddresses",
-			"ec2:DescribeAvailabilityZones",
-			"ec2:DescribeInstances",
-			"ec2:DescribeInternetGateways",
-			"ec2:DescribeIpamPools",
-			"ec2:DescribeNetworkInterfaces",
-			"ec2:DescribeRouteTables",
-			"ec2:DescribeSecurityGroups",
-			"ec2:DescribeSubnets",
-			"ec2:DescribeTags",
-			"ec2:DescribeVpcPeeringConnections",
-			"ec2:DescribeVpcs",
-			"ec2:GetSecurityGroupsForVpc",
-			"elasticloadbalancing:DescribeCapacityReservation",
-			"elasticloadbalancing:DescribeListenerAttributes",
-			"elasticloadbalancing:DescribeListenerCertificates",
-			"elasticloadbalancing:DescribeListeners",
-			"elasticloadbalancing:DescribeLoadBalancerAttributes",
-			"elasticloadbalancing:DescribeLoadBalancers",
-			"elasticloadbalancing:DescribeRules",
-			"elasticloadbalancing:DescribeSSLPolicies",
-			"elasticloadbalancing:DescribeTags",
-			"elasticloadbalancing:DescribeTargetGroupAttributes",
-			"elasticloadbalancing:DescribeTargetGroups",
-			"elasticloadbalancing:DescribeTargetHealth",
-			"elasticloadbalancing:DescribeTrustStores",
-		}, all, nil),
+		allow("Describe", loadBalancerReads, all, nil),
 		// An account that never had a load balancer lacks the role that AWS runs them by.
 		allow("ServiceRole", []string{"iam:CreateServiceLinkedRole"},
 			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
@@ -238,7 +243,7 @@ func elbActions(names ...string) []string {
 
 // ec2Names are the names under which EC2 may use a key. In the European Sovereign Cloud, host names and service principals
 // end differently, and the key's condition takes both.
-func (s *site) ec2Names() []string {
+func (s *deployer) ec2Names() []string {
 	names := []string{"ec2." + s.cfg.Region + "." + s.cfg.PrincipalSuffix()}
 	if s.cfg.DNSSuffix() != s.cfg.PrincipalSuffix() {
 		names = append(names, "ec2."+s.cfg.Region+"."+s.cfg.DNSSuffix())

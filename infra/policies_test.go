@@ -11,8 +11,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// grants are the parsed inline policies of a node's role in a stack, by name.
-func (w *world) grants(role string) map[string]policy {
+// policies are the parsed inline policies of a node's role in a stack, by name.
+func (w *world) policies(role string) map[string]policy {
 	w.t.Helper()
 	found := map[string]policy{}
 	for name, r := range w.all("RolePolicy") {
@@ -60,7 +60,7 @@ func TestNoWriteWithoutCondition(t *testing.T) {
 	}
 	w := deploy(t, "staging", settings{"environment": "staging"})
 	for _, role := range []string{"control-plane", "worker"} {
-		for name, p := range w.grants(role) {
+		for name, p := range w.policies(role) {
 			for _, s := range p.Statement {
 				writes := slices.ContainsFunc(s.Action, func(a string) bool { return !reads(a) })
 				wide := slices.ContainsFunc(s.Resource, func(r string) bool { return strings.HasSuffix(r, "*") })
@@ -81,7 +81,7 @@ func TestNoWriteWithoutCondition(t *testing.T) {
 // Conditions that look right and name another cluster would let two clusters in one account take each other apart.
 func TestConditionsNameThisCluster(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging", "cluster": `{"name":"blue"}`})
-	for name, p := range w.grants("control-plane") {
+	for name, p := range w.policies("control-plane") {
 		for _, s := range p.Statement {
 			for _, operands := range s.Condition {
 				for key, values := range operands {
@@ -103,7 +103,7 @@ func TestConditionsNameThisCluster(t *testing.T) {
 
 func TestWorkersMayPullAndNothingElse(t *testing.T) {
 	w := deploy(t, "prod", settings{"environment": "prod"})
-	for name, p := range w.grants("worker") {
+	for name, p := range w.policies("worker") {
 		for _, s := range p.Statement {
 			for _, a := range s.Action {
 				if !strings.HasPrefix(a, "ecr:") || !reads(a) {
@@ -128,7 +128,7 @@ func TestWorkersMayPullAndNothingElse(t *testing.T) {
 
 func TestNodesCannotDeleteBackups(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging"})
-	p := w.grants("control-plane")["backups"]
+	p := w.policies("control-plane")["backups"]
 	for _, s := range p.Statement {
 		if slices.Contains(s.Action, "s3:DeleteObject") || slices.Contains(s.Action, "s3:DeleteObjectVersion") {
 			t.Errorf("%s may delete snapshots", s.Sid)
@@ -141,7 +141,7 @@ func TestNodesCannotDeleteBackups(t *testing.T) {
 	}
 }
 
-func TestGrantsFollowTheAddons(t *testing.T) {
+func TestPoliciesFollowTheAddons(t *testing.T) {
 	for name, want := range map[string][]string{
 		`{}`:                                 {"backups", "cloud-controller", "images", "load-balancers", "volumes"},
 		`{"logging":{"enabled":true}}`:       {"backups", "cloud-controller", "images", "load-balancers", "logs", "volumes"},
@@ -150,12 +150,12 @@ func TestGrantsFollowTheAddons(t *testing.T) {
 	} {
 		w := deploy(t, "dev", settings{"addons": name})
 		var got []string
-		for grant := range w.grants("control-plane") {
-			got = append(got, grant)
+		for name := range w.policies("control-plane") {
+			got = append(got, name)
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: grants %v, want %v", name, got, want)
+			t.Errorf("%s: policies %v, want %v", name, got, want)
 		}
 		if on := w.infra.LogBucket != nil; on != slices.Contains(want, "logs") {
 			t.Errorf("%s: log bucket %v", name, on)
@@ -185,7 +185,7 @@ func TestPoliciesFitTheirLimit(t *testing.T) {
 }
 
 func TestPolicyTextIsStable(t *testing.T) {
-	s := &site{cfg: load(t, "dev", nil), accountID: "123456789012", partition: "aws"}
+	s := &deployer{cfg: load(t, "dev", nil), accountID: "123456789012", partition: "aws"}
 	for range 20 {
 		if a, b := s.loadBalancers("vpc-1").JSON(), s.loadBalancers("vpc-1").JSON(); a != b {
 			t.Fatalf("the same policy renders as\n%s\nand\n%s", a, b)
