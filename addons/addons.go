@@ -80,70 +80,32 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 		return nil, fmt.Errorf("platform: %w", err)
 	}
 	b := &builder{ctx: ctx, args: args, cfg: args.Config, root: root}
-	if err := b.warnOfValues(); err != nil {
-		return nil, err
-	}
-	if err := b.providers(); err != nil {
-		return nil, err
-	}
-
-	calico, err := b.calico()
-	if err != nil {
-		return nil, err
-	}
-	cloud, err := b.cloudController()
-	if err != nil {
-		return nil, err
-	}
-	root.NodesReady, err = b.nodesReady(calico, cloud)
-	if err != nil {
-		return nil, err
-	}
-
-	if err := b.dnsBudget(); err != nil {
-		return nil, err
-	}
-	monitors, err := b.monitorDefinitions()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.metricsServer(); err != nil {
-		return nil, err
-	}
-	vol, err := b.ebs()
-	if err != nil {
-		return nil, err
-	}
-	certManager, err := b.certManager(monitors)
-	if err != nil {
-		return nil, err
-	}
-	balancers, err := b.loadBalancerController()
-	if err != nil {
-		return nil, err
-	}
-	if err := b.clusterIssuer(certManager, balancers); err != nil {
-		return nil, err
-	}
-	if err := b.data(monitors, vol); err != nil {
-		return nil, err
-	}
-	monitoring, err := b.monitoring(monitors, vol)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.logging(monitors, vol); err != nil {
-		return nil, err
-	}
-	argocd, err := b.argocd(monitors, append(b.operands, balancers, vol.gate)...)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.rollouts(monitors); err != nil {
-		return nil, err
-	}
-	if err := b.ingress(balancers, argocd, monitoring); err != nil {
-		return nil, err
+	b.warnOfValues()
+	b.providers()
+	b.install()
+	if b.err != nil {
+		return nil, b.err
 	}
 	return root, ctx.RegisterResourceOutputs(root, pulumi.Map{"urls": pulumi.ToStringMap(root.URLs)})
+}
+
+// install goes through the add-ons in the order of the comment above. What is switched off is nil.
+func (b *builder) install() {
+	calico := b.calico()
+	cloud := b.cloudController()
+	b.root.NodesReady = b.nodesReady(calico, cloud)
+
+	b.dnsBudget()
+	monitors := b.monitorDefinitions()
+	b.metricsServer()
+	volumes := b.ebs()
+	certManager := b.certManager(monitors)
+	balancers := b.loadBalancerController()
+	b.clusterIssuer(certManager, balancers)
+	b.data(monitors, volumes)
+	monitoring := b.monitoring(monitors, volumes)
+	b.logging(monitors, volumes)
+	argocd := b.argocd(monitors, append(b.customResourceGates, balancers, volumes.gate)...)
+	b.rollouts(monitors)
+	b.ingress(balancers, argocd, monitoring)
 }

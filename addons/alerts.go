@@ -27,13 +27,10 @@ const (
 
 // alerts adds what the stack's own rules do not know: the snapshots, the certificates and the data services of this
 // platform. Nodes, pods and volumes are covered by the rules that come with the stack.
-func (b *builder) alerts(definitions pulumi.Resource) error {
+func (b *builder) alerts(definitions pulumi.Resource) {
 	for group, rules := range alertGroups(b.cfg) {
-		if _, err := b.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions)); err != nil {
-			return err
-		}
+		b.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions))
 	}
-	return nil
 }
 
 func alertGroups(cfg *config.Config) map[string][]alert {
@@ -102,28 +99,24 @@ func prometheusRule(group string, alerts []alert) kube.ObjectArgs {
 var dashboardFiles embed.FS
 
 // dashboards hands the program's dashboards to Grafana, which looks for ConfigMaps with a label.
-func (b *builder) dashboards(definitions pulumi.Resource) error {
+func (b *builder) dashboards(definitions pulumi.Resource) {
 	files, err := fs.Glob(dashboardFiles, "dashboards/*.json")
-	if err != nil {
-		return fmt.Errorf("dashboards: %w", err)
-	}
 	for _, file := range files {
-		text, err := dashboardFiles.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("dashboards: %w", err)
+		var text []byte
+		if text, err = dashboardFiles.ReadFile(file); err != nil {
+			break
 		}
 		base := strings.TrimPrefix(file, "dashboards/")
-		name := "dashboard-" + strings.TrimSuffix(base, ".json")
-		if _, err := b.object(name, kube.ObjectArgs{
+		b.object("dashboard-"+strings.TrimSuffix(base, ".json"), kube.ObjectArgs{
 			APIVersion: "v1",
 			Kind:       "ConfigMap",
-			Name:       name,
+			Name:       "dashboard-" + strings.TrimSuffix(base, ".json"),
 			Namespace:  "monitoring",
 			Labels:     map[string]string{"grafana_dashboard": "1"},
 			Fields:     kube.Values{"data": kube.Values{base: string(text)}},
-		}, needs(definitions)); err != nil {
-			return err
-		}
+		}, needs(definitions))
 	}
-	return nil
+	if err != nil {
+		b.failed(fmt.Errorf("dashboards: %w", err))
+	}
 }

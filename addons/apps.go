@@ -9,11 +9,8 @@ const appsNamespace = "apps"
 
 // apps makes what the user's apps find in their namespace before Argo CD deploys them: the Secret "connections" with the
 // URLs of the data services. So no password is ever in Git.
-func (b *builder) apps() (pulumi.Resource, error) {
-	namespace, err := b.namespace(appsNamespace, restricted)
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) apps() pulumi.Resource {
+	namespace := b.namespace(appsNamespace, restricted)
 	urls := map[string]pulumi.StringInput{}
 	if password, on := b.root.Passwords["rabbitmq"]; on {
 		urls["RABBITMQ_URL"] = pulumi.Sprintf("amqp://%s:%s@rabbitmq.%s.svc:5672/", rabbitmqUser, password, dataNamespace)
@@ -24,5 +21,5 @@ func (b *builder) apps() (pulumi.Resource, error) {
 	if password, on := b.root.Passwords["postgresql"]; on {
 		urls["DATABASE_URL"] = pulumi.Sprintf("postgresql://app:%s@postgresql-rw.%s.svc:5432/app", password, dataNamespace)
 	}
-	return b.secret("connections", appsNamespace, "Opaque", nil, urls, needs(namespace))
+	return b.secret("connections", secretArgs{namespace: appsNamespace, data: urls}, needs(namespace))
 }

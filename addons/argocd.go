@@ -16,52 +16,38 @@ import (
 
 // argocd installs Argo CD, and when a repository is configured the Application that syncs everything else from it.
 // The gates of what Applications may deploy have to outlive the Applications.
-func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pulumi.Resource {
 	settings := b.cfg.Addons.ArgoCD
 	if !settings.On() {
-		return nil, nil
+		return nil
 	}
-	namespace, err := b.namespace("argocd", baseline)
-	if err != nil {
-		return nil, err
-	}
-	login, err := b.argocdLogin(namespace)
-	if err != nil {
-		return nil, err
-	}
-	argocd, err := b.release("argo-cd", kube.ReleaseArgs{
+	namespace := b.namespace("argocd", baseline)
+	login := b.argocdLogin(namespace)
+	argocd := b.release("argo-cd", kube.ReleaseArgs{
 		Values: argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, login, monitors))
-	if err != nil {
-		return nil, err
-	}
 	outlast := append(needs(argocd), needs(gates...)...)
 	if settings.RepoURL == "" {
-		_, err := b.applicationsGate(outlast)
-		return argocd, err
+		b.applicationsGate(outlast)
+		return argocd
 	}
-	apps, err := b.apps()
-	if err != nil {
-		return nil, err
-	}
-	gate, err := b.applicationsGate(append(outlast, apps))
-	if err != nil {
-		return nil, err
-	}
-	_, err = b.behind(gate, "root-application", rootApplication(b.cfg), needs(apps))
-	return argocd, err
+	apps := b.apps()
+	gate := b.applicationsGate(append(outlast, apps))
+	b.behind(gate, "root-application", rootApplication(b.cfg), needs(apps))
+	return argocd
 }
 
 // argocdLogin makes the Secret in which Argo CD keeps its administrator. Argo CD adds keys of its own to it; the
 // program owns only those it sets.
-func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error) {
-	password, err := b.password("argocd")
-	if err != nil {
-		return nil, err
+func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
+	password := b.password("argocd")
+	if b.err != nil {
+		return nil
 	}
 	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)}, pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
-		return nil, fmt.Errorf("salt of argocd: %w", err)
+		b.failed(fmt.Errorf("salt of argocd: %w", err))
+		return nil
 	}
 	hash := pulumi.All(password, salt.Base64).ApplyT(func(values []any) (string, error) {
 		raw, err := base64.StdEncoding.DecodeString(values[1].(string))
@@ -75,15 +61,20 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) (pulumi.Resource, error
 		Keepers: pulumi.StringMap{"password": hash},
 	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
-		return nil, fmt.Errorf("time of argocd's password: %w", err)
+		b.failed(fmt.Errorf("time of argocd's password: %w", err))
+		return nil
 	}
-	return b.secret("argocd-secret", "argocd", "Opaque", map[string]string{
-		"app.kubernetes.io/name":    "argocd-secret",
-		"app.kubernetes.io/part-of": "argocd",
-	}, map[string]pulumi.StringInput{
-		"admin.password": hash,
-		// Argo CD refuses sessions and API tokens of the administrator that are older than this.
-		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
+	return b.secret("argocd-secret", secretArgs{
+		namespace: "argocd",
+		labels: map[string]string{
+			"app.kubernetes.io/name":    "argocd-secret",
+			"app.kubernetes.io/part-of": "argocd",
+		},
+		data: map[string]pulumi.StringInput{
+			"admin.password": hash,
+			// Argo CD refuses sessions and API tokens of the administrator that are older than this.
+			"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
+		},
 	}, needs(namespace))
 }
 

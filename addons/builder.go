@@ -12,6 +12,7 @@ import (
 
 	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
+	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 )
 
@@ -24,21 +25,33 @@ type builder struct {
 
 	random *random.Provider
 	tls    *tls.Provider
-	// operands are the gates of operators whose custom resources users may have made.
-	operands []pulumi.Resource
+	// customResourceGates are the gates of operators whose custom resources users may have made.
+	customResourceGates []pulumi.Resource
+
+	// err is the first error. After it nothing is registered: the functions that make resources return nil, which needs()
+	// leaves out. So an add-on reads like a list of what it makes, and only Install looks at err.
+	err error
+}
+
+// failed remembers err when it is the first error, and reports whether there has been one.
+func (b *builder) failed(err error) bool {
+	if b.err == nil {
+		b.err = err
+	}
+	return b.err != nil
 }
 
 // providers makes the providers of passwords and certificates. The others belong to the layers below.
-func (b *builder) providers() (err error) {
+func (b *builder) providers() {
+	var err error
 	b.random, err = random.NewProvider(b.ctx, "platform-random", &random.ProviderArgs{}, pulumi.Parent(b.root))
 	if err != nil {
-		return fmt.Errorf("random provider: %w", err)
+		b.failed(fmt.Errorf("random provider: %w", err))
 	}
 	b.tls, err = tls.NewProvider(b.ctx, "platform-tls", &tls.ProviderArgs{}, pulumi.Parent(b.root))
 	if err != nil {
-		return fmt.Errorf("tls provider: %w", err)
+		b.failed(fmt.Errorf("tls provider: %w", err))
 	}
-	return nil
 }
 
 // needs are the resources that have to exist before another and have to outlive it. Add-ons that are switched off
@@ -63,21 +76,47 @@ func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption)
 }
 
 // release makes a release of the catalogue, which names its chart and its namespace.
-func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
+func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+	if b.err != nil {
+		return nil
+	}
 	chart := catalog.Release(name)
 	args.Name, args.Namespace, args.Version = chart.Release, chart.Namespace, chart.Version
 	args.Chart, args.Repository = chart.From(b.cfg.Mirrors.Charts)
-	return kube.NewRelease(b.ctx, name, args, b.options(needs, opts)...)
+	release, err := kube.NewRelease(b.ctx, name, args, b.options(needs, opts)...)
+	if b.failed(err) {
+		return nil
+	}
+	return release
 }
 
-func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) (*kube.Object, error) {
-	return kube.NewObject(b.ctx, name, args, b.options(needs, opts)...)
+func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+	if b.err != nil {
+		return nil
+	}
+	object, err := kube.NewObject(b.ctx, name, args, b.options(needs, opts)...)
+	if b.failed(err) {
+		return nil
+	}
+	return object
+}
+
+// step runs a step on the control plane.
+func (b *builder) step(name string, step cluster.Step, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+	if b.err != nil {
+		return nil
+	}
+	command, err := b.args.Cluster.OnControlPlane(b.ctx, name, step, b.options(needs, opts)...)
+	if b.failed(err) {
+		return nil
+	}
+	return command
 }
 
 // definition makes a custom resource definition from its YAML. Helm installs those in a chart's crds/ once and never upgrades
 // them; this object follows the program. On a stack made before it takes over what Helm has created, which needs force, because
 // Helm owns the fields. It is never deleted: with a definition go all its custom resources.
-func (b *builder) definition(text []byte) (pulumi.Resource, error) {
+func (b *builder) definition(text []byte) pulumi.Resource {
 	var crd struct {
 		Metadata struct {
 			Name        string
@@ -86,7 +125,8 @@ func (b *builder) definition(text []byte) (pulumi.Resource, error) {
 		Spec map[string]any
 	}
 	if err := yaml.Unmarshal(text, &crd); err != nil {
-		return nil, fmt.Errorf("custom resource definition: %w", err)
+		b.failed(fmt.Errorf("custom resource definition: %w", err))
+		return nil
 	}
 	annotations := map[string]string{"pulumi.com/patchForce": "true"}
 	maps.Copy(annotations, crd.Metadata.Annotations)
@@ -111,8 +151,8 @@ const (
 //
 // One that an add-on leaves behind is deleted. When the whole cluster goes, all that was in it is gone by then, and
 // Kubernetes takes five seconds and a healthy aggregation layer to delete an empty namespace: it dies with the machine.
-func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption) (pulumi.Resource, error) {
-	object, err := b.object("namespace-"+name, kube.ObjectArgs{
+func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption) pulumi.Resource {
+	return b.object("namespace-"+name, kube.ObjectArgs{
 		APIVersion: "v1",
 		Kind:       "Namespace",
 		Name:       name,
@@ -121,8 +161,4 @@ func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption
 			"app.kubernetes.io/managed-by":       "pulumi",
 		},
 	}, needs(b.args.Cluster.APIReady), append(opts, pulumi.DeletedWith(b.args.Cluster.Machine))...)
-	if err != nil {
-		return nil, fmt.Errorf("namespace %s: %w", name, err)
-	}
-	return object, nil
 }

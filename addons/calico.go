@@ -11,19 +11,13 @@ import (
 //
 // Everything here is dropped on destroy, never uninstalled: Calico takes itself down with finalizers that need running
 // nodes and its own operator, in an order that hangs when anything is missing, and it dies with its nodes anyway.
-func (b *builder) calico() (pulumi.Resource, error) {
+func (b *builder) calico() pulumi.Resource {
 	if b.cfg.Cluster.CNI != "calico" {
-		return nil, nil
+		return nil
 	}
-	namespace, err := b.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
-	if err != nil {
-		return nil, err
-	}
+	namespace := b.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
 	// Helm waits until the definitions are established: before that the API server refuses objects of their kinds.
-	crds, err := b.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
-	if err != nil {
-		return nil, err
-	}
+	crds := b.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 	return b.release("calico", kube.ReleaseArgs{
 		Values: calicoValues(b.cfg),
 		// nodes-ready waits for what matters: that the nodes are Ready.

@@ -8,15 +8,12 @@ import (
 )
 
 // certManager issues certificates inside the cluster. The load balancer's own certificate is ACM's.
-func (b *builder) certManager(monitors pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) certManager(monitors pulumi.Resource) pulumi.Resource {
 	settings := b.cfg.Addons.CertManager
 	if !settings.On() {
-		return nil, nil
+		return nil
 	}
-	namespace, err := b.namespace("cert-manager", baseline)
-	if err != nil {
-		return nil, err
-	}
+	namespace := b.namespace("cert-manager", baseline)
 	return b.release("cert-manager", kube.ReleaseArgs{
 		Values: certManagerValues(monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace, monitors))
@@ -40,12 +37,11 @@ func certManagerValues(monitored bool) kube.Values {
 
 // clusterIssuer lets users ask for public certificates by ACME. The challenge is answered over HTTP through the shared
 // load balancer, because answering over DNS would need AWS permissions outside the control plane.
-func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) error {
+func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) {
 	if certManager == nil || loadBalancers == nil || b.cfg.DNS.Domain == "" {
-		return nil
+		return
 	}
-	_, err := b.object("clusterissuer-letsencrypt", issuer(b.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
-	return err
+	b.object("clusterissuer-letsencrypt", issuer(b.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
 }
 
 // challengeOrder puts the rule of a challenge before all others of the shared load balancer, with the lowest order that

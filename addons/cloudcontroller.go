@@ -12,7 +12,7 @@ import (
 //
 // It must not wait for the pod network. The network's own controllers wait for the taint to go, so waiting here would
 // be a circle. It is dropped on destroy, because it dies with its nodes and cleans up nothing.
-func (b *builder) cloudController() (pulumi.Resource, error) {
+func (b *builder) cloudController() pulumi.Resource {
 	return b.release("aws-cloud-controller-manager", kube.ReleaseArgs{
 		Values:    cloudControllerValues(b.cfg),
 		SkipAwait: true,

@@ -3,20 +3,13 @@ package addons
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 // data installs the data services, which share a namespace and know nothing of each other.
-func (b *builder) data(monitors pulumi.Resource, vol volumes) error {
+func (b *builder) data(monitors pulumi.Resource, vol volumes) {
 	services := b.cfg.Addons
 	if !services.RabbitMQ.On() && !services.Redis.On() && !services.PostgreSQL.On() {
-		return nil
+		return
 	}
-	namespace, err := b.namespace(dataNamespace, baseline)
-	if err != nil {
-		return err
-	}
-	if err := b.rabbitmq(namespace, monitors, vol); err != nil {
-		return err
-	}
-	if err := b.redis(namespace, monitors, vol); err != nil {
-		return err
-	}
-	return b.postgresql(namespace, monitors, vol)
+	namespace := b.namespace(dataNamespace, baseline)
+	b.rabbitmq(namespace, monitors, vol)
+	b.redis(namespace, monitors, vol)
+	b.postgresql(namespace, monitors, vol)
 }

@@ -1,19 +1,17 @@
 package addons
 
 import (
-	"fmt"
-
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
 
 // dnsBudget keeps one of the two pods of CoreDNS while nodes are drained, where workers take one each. kubeadm makes no
 // budget: a drain could evict the last pod while the other is still starting on a node that has just come back.
-func (b *builder) dnsBudget() error {
+func (b *builder) dnsBudget() {
 	if workers(b.cfg) < 2 {
-		return nil
+		return
 	}
-	_, err := b.object("budget-coredns", kube.ObjectArgs{
+	b.object("budget-coredns", kube.ObjectArgs{
 		APIVersion: "policy/v1",
 		Kind:       "PodDisruptionBudget",
 		Name:       "coredns",
@@ -23,10 +21,6 @@ func (b *builder) dnsBudget() error {
 			"selector":       kube.Values{"matchLabels": kube.Values{"k8s-app": "kube-dns"}},
 		}},
 	}, needs(b.args.Cluster.APIReady))
-	if err != nil {
-		return fmt.Errorf("budget of CoreDNS: %w", err)
-	}
-	return nil
 }
 
 // workers is the number of worker nodes.

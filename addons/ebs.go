@@ -18,32 +18,20 @@ type volumes struct {
 
 // ebs installs the driver of EBS volumes, the default storage class, snapshots, and the gate that stands between the
 // controllers of volumes and everything that has a volume.
-func (b *builder) ebs() (volumes, error) {
+func (b *builder) ebs() volumes {
 	settings := b.cfg.Addons.EBSCSI
 	if !settings.On() {
-		return volumes{}, nil
+		return volumes{}
 	}
-	definitions, err := b.snapshotDefinitions()
-	if err != nil {
-		return volumes{}, err
-	}
-	driver, err := b.release("aws-ebs-csi-driver", kube.ReleaseArgs{
+	definitions := b.snapshotDefinitions()
+	driver := b.release("aws-ebs-csi-driver", kube.ReleaseArgs{
 		Values: ebsValues(b.cfg, b.args).Merge(settings.Values),
 	}, b.outlived(definitions...))
-	if err != nil {
-		return volumes{}, err
-	}
-	class, err := b.object("storageclass-"+storageClass, gp3Class(b.cfg), needs(driver),
+	class := b.object("storageclass-"+storageClass, gp3Class(b.cfg), needs(driver),
 		pulumi.ReplaceOnChanges([]string{"reclaimPolicy"}), pulumi.DeleteBeforeReplace(true))
-	if err != nil {
-		return volumes{}, err
-	}
-	snapshots, err := b.snapshots(definitions)
-	if err != nil {
-		return volumes{}, err
-	}
-	gate, err := b.volumesGate(driver, snapshots)
-	return volumes{class: class, gate: gate}, err
+	snapshots := b.snapshots(definitions)
+	gate := b.volumesGate(driver, snapshots)
+	return volumes{class: class, gate: gate}
 }
 
 func ebsValues(cfg *config.Config, args Args) kube.Values {

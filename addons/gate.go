@@ -26,7 +26,7 @@ const keepVolumes = "keep"
 //
 // There is one gate for each controller, because causes differ: a volume need not wait for Argo CD, and an add-on that
 // is switched off takes its own gate along.
-func (b *builder) gate(subject string, settings map[string]string, needs []pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) gate(subject string, settings map[string]string, needs []pulumi.Resource) pulumi.Resource {
 	env := func(action string) map[string]pulumi.StringInput {
 		all := map[string]pulumi.StringInput{"ACTION": pulumi.String(action)}
 		for key, value := range settings {
@@ -34,15 +34,14 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 		}
 		return all
 	}
-	return b.args.Cluster.OnControlPlane(b.ctx, "release-gate-"+subject, cluster.Step{
+	return b.step("release-gate-"+subject, cluster.Step{
 		Name:    "release-gate",
 		Run:     cluster.Script{Text: releaseGateScript, Env: env("hold")},
 		Delete:  &cluster.Script{Text: releaseGateScript, Env: env("release")},
 		Minutes: 20,
-	}, b.options(needs, []pulumi.ResourceOption{
+	}, needs,
 		// Other steps are over when their machine goes. This one has to be done before.
-		pulumi.DeletedWith(nil),
-	})...)
+		pulumi.DeletedWith(nil))
 }
 
 // behind makes an object that is not gone before its controller, or the controller's webhook, has let go of it. When its
@@ -52,13 +51,13 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 // of the configuration, is deleted by the engine.
 func (b *builder) behind(
 	gate pulumi.Resource, name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption,
-) (*kube.Object, error) {
+) pulumi.Resource {
 	return b.object(name, args, append(needs, gate), append(opts, pulumi.DeletedWith(gate))...)
 }
 
 // applicationsGate deletes Argo CD's Applications with all that they deployed. The gates of what Applications deploy
 // have to outlive it.
-func (b *builder) applicationsGate(needs []pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
 	return b.gate("applications", map[string]string{
 		"RELEASE":    "applications",
 		"CONTROLLER": "argocd/statefulset/argocd-application-controller",
@@ -66,7 +65,7 @@ func (b *builder) applicationsGate(needs []pulumi.Resource) (pulumi.Resource, er
 }
 
 // loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits for their load balancers to go.
-func (b *builder) loadBalancersGate(needs []pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
 	return b.gate("load-balancers", map[string]string{
 		"RELEASE":    "load-balancers",
 		"CONTROLLER": "kube-system/deployment/aws-load-balancer-controller",
@@ -75,7 +74,7 @@ func (b *builder) loadBalancersGate(needs []pulumi.Resource) (pulumi.Resource, e
 
 // volumesGate deletes VolumeSnapshots, then persistent volume claims with the workloads that hold them, and waits for the
 // volumes to go. Where volumes are kept it turns volumes and snapshots to Retain as soon as it exists.
-func (b *builder) volumesGate(driver, snapshots pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) volumesGate(driver, snapshots pulumi.Resource) pulumi.Resource {
 	return b.gate("volumes", map[string]string{
 		"RELEASE":             "volumes",
 		"VOLUMES":             b.cfg.Protection.Volumes,
@@ -84,9 +83,9 @@ func (b *builder) volumesGate(driver, snapshots pulumi.Resource) (pulumi.Resourc
 	}, needs(driver, snapshots))
 }
 
-// operandsGate deletes the custom resources of an operator, whose finalizers only the operator removes. Those that come
+// customResourcesGate deletes the custom resources of an operator, whose finalizers only the operator removes. Those that come
 // first are gone before the next are touched.
-func (b *builder) operandsGate(subject, controller string, resources []string, needs []pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) customResourcesGate(subject, controller string, resources []string, needs []pulumi.Resource) pulumi.Resource {
 	return b.gate(subject, map[string]string{
 		"RELEASE":    "resources",
 		"RESOURCES":  strings.Join(resources, " "),

@@ -11,36 +11,27 @@ import (
 
 // ingress publishes the platform under the domain: one load balancer for everything, with the certificate of the
 // domain, and records that point to it. Without a domain there is none; Services are then reached by port-forward.
-func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) error {
+func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) {
 	if gate == nil || !b.published() {
-		return nil
+		return
 	}
-	shared, err := b.sharedIngress(gate)
-	if err != nil {
-		return err
-	}
+	shared := b.sharedIngress(gate)
 	if argocd != nil {
-		err := b.serve(gate, "argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz", needs(shared, argocd))
-		if err != nil {
-			return err
-		}
+		b.serve(gate, site{"argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz"}, needs(shared, argocd))
 	}
 	if monitoring != nil {
-		err := b.serve(gate, "grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health", needs(shared, monitoring))
-		if err != nil {
-			return err
-		}
+		b.serve(gate, site{"grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health"}, needs(shared, monitoring))
 	}
-	return b.records(shared)
+	b.records(shared)
 }
 
 // published says whether the platform is served under a domain.
 func (b *builder) published() bool { return b.cfg.DNS.Domain != "" && b.args.CertificateARN != nil }
 
 // ingressNamespace makes the namespace of the Ingress that stands for the load balancer; nil without a domain.
-func (b *builder) ingressNamespace() (pulumi.Resource, error) {
+func (b *builder) ingressNamespace() pulumi.Resource {
 	if !b.published() {
-		return nil, nil
+		return nil
 	}
 	return b.namespace("ingress", baseline)
 }
@@ -51,7 +42,7 @@ const hostnameKnown = "jsonpath={.status.loadBalancer.ingress[0].hostname}"
 // sharedIngress stands for the load balancer itself. It answers what no other Ingress of the class does with 404, and
 // holds the settings that concern the whole: its listeners and its security groups. The groups are the program's, so
 // the controller makes none and writes no rules.
-func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
+func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 	return b.behind(gate, "ingress-shared", kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
@@ -76,35 +67,41 @@ func (b *builder) sharedIngress(gate pulumi.Resource) (*kube.Object, error) {
 	}, nil)
 }
 
-// serve publishes a Service under a host name.
-func (b *builder) serve(gate pulumi.Resource, name, host, service, namespace, health string, needs []pulumi.Resource) error {
-	_, err := b.behind(gate, "ingress-"+name, kube.ObjectArgs{
+// site is a Service that is published under a host name. health is the path that the load balancer asks for.
+type site struct{ name, host, service, namespace, health string }
+
+// serve publishes a site.
+func (b *builder) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
+	b.behind(gate, "ingress-"+s.name, kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
-		Name:       name,
-		Namespace:  namespace,
+		Name:       s.name,
+		Namespace:  s.namespace,
 		Annotations: map[string]string{
-			"alb.ingress.kubernetes.io/healthcheck-path": health,
+			"alb.ingress.kubernetes.io/healthcheck-path": s.health,
 			"alb.ingress.kubernetes.io/listen-ports":     `[{"HTTP":80},{"HTTPS":443}]`,
 		},
 		Fields: kube.Values{"spec": kube.Values{
 			"ingressClassName": ingressClass,
 			"rules": []kube.Values{{
-				"host": host,
+				"host": s.host,
 				"http": kube.Values{"paths": []kube.Values{{
 					"path": "/", "pathType": "Prefix",
-					"backend": kube.Values{"service": kube.Values{"name": service, "port": kube.Values{"number": 80}}},
+					"backend": kube.Values{"service": kube.Values{"name": s.service, "port": kube.Values{"number": 80}}},
 				}}},
 			}},
 		}},
 		WaitFor: []string{hostnameKnown},
 	}, needs)
-	b.root.URLs[name] = "https://" + host
-	return err
+	b.root.URLs[s.name] = "https://" + s.host
 }
 
 // records point the names of the platform, and those that the user has reserved, to the load balancer.
-func (b *builder) records(shared *kube.Object) error {
+func (b *builder) records(shared pulumi.Resource) {
+	if b.err != nil {
+		return
+	}
+	balancer := shared.(*kube.Object).LoadBalancerHostname(b.ctx)
 	hosts := append([]string{}, b.cfg.DNS.IngressHosts...)
 	if b.cfg.Addons.ArgoCD.On() {
 		hosts = append(hosts, argocdHost(b.cfg))
@@ -118,10 +115,9 @@ func (b *builder) records(shared *kube.Object) error {
 			Name:    pulumi.String(host),
 			Type:    pulumi.String("CNAME"),
 			Ttl:     pulumi.Int(60),
-			Records: pulumi.StringArray{shared.LoadBalancerHostname(b.ctx)},
+			Records: pulumi.StringArray{balancer},
 		}, pulumi.Parent(b.root)); err != nil {
-			return fmt.Errorf("record %s: %w", host, err)
+			b.failed(fmt.Errorf("record %s: %w", host, err))
 		}
 	}
-	return nil
 }

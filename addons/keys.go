@@ -2,6 +2,7 @@ package addons
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,15 +101,12 @@ func UnknownValues(cfg *config.Config) ([]string, error) {
 	return warnings, nil
 }
 
-func (b *builder) warnOfValues() error {
+func (b *builder) warnOfValues() {
 	warnings, err := UnknownValues(b.cfg)
-	if err != nil {
-		return err
-	}
 	for _, w := range warnings {
-		if err := b.ctx.Log.Warn(w, nil); err != nil {
-			return fmt.Errorf("warning of values: %w", err)
-		}
+		err = errors.Join(err, b.ctx.Log.Warn(w, nil))
 	}
-	return nil
+	if err != nil {
+		b.failed(fmt.Errorf("warning of values: %w", err))
+	}
 }

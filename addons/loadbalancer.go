@@ -12,29 +12,17 @@ const ingressClass = "alb"
 
 // loadBalancerController turns Ingresses into rules of one shared load balancer. It returns the gate that whatever
 // makes a load balancer depends on, or nil when the add-on is off.
-func (b *builder) loadBalancerController() (pulumi.Resource, error) {
+func (b *builder) loadBalancerController() pulumi.Resource {
 	settings := b.cfg.Addons.LoadBalancer
 	if !settings.On() {
-		return nil, nil
+		return nil
 	}
-	tls, err := b.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
-	if err != nil {
-		return nil, err
-	}
-	controller, err := b.release("aws-load-balancer-controller", kube.ReleaseArgs{
+	tls := b.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
+	controller := b.release("aws-load-balancer-controller", kube.ReleaseArgs{
 		Values: loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
 	}, b.outlived())
-	if err != nil {
-		return nil, err
-	}
-	class, err := b.ingressClass(controller)
-	if err != nil {
-		return nil, err
-	}
-	namespace, err := b.ingressNamespace()
-	if err != nil {
-		return nil, err
-	}
+	class := b.ingressClass(controller)
+	namespace := b.ingressNamespace()
 	return b.loadBalancersGate(needs(controller, class, namespace))
 }
 
@@ -72,16 +60,13 @@ func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Valu
 
 // ingressClass makes the class of Ingresses. Its parameters hold for every Ingress of the class, so that users cannot
 // make a second load balancer, or one without TLS, by forgetting an annotation.
-func (b *builder) ingressClass(controller pulumi.Resource) (pulumi.Resource, error) {
-	params, err := b.object("ingressclassparams-"+ingressClass, kube.ObjectArgs{
+func (b *builder) ingressClass(controller pulumi.Resource) pulumi.Resource {
+	params := b.object("ingressclassparams-"+ingressClass, kube.ObjectArgs{
 		APIVersion: "elbv2.k8s.aws/v1beta1",
 		Kind:       "IngressClassParams",
 		Name:       ingressClass,
 		Fields:     kube.Values{"spec": ingressParameters(b.cfg, b.args.CertificateARN)},
 	}, needs(controller))
-	if err != nil {
-		return nil, err
-	}
 	return b.object("ingressclass-"+ingressClass, kube.ObjectArgs{
 		APIVersion:  "networking.k8s.io/v1",
 		Kind:        "IngressClass",

@@ -13,26 +13,19 @@ import (
 const lokiURL = "http://loki.logging.svc:3100"
 
 // logging collects the logs of all pods and of kubelets, and keeps them in S3.
-func (b *builder) logging(monitors pulumi.Resource, vol volumes) error {
+func (b *builder) logging(monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.Logging
 	if !settings.On() || b.args.LogBucket == nil {
-		return nil
+		return
 	}
 	// Fluent Bit reads the logs from the host's disk.
-	namespace, err := b.namespace("logging", privileged)
-	if err != nil {
-		return err
-	}
-	loki, err := b.release("loki", kube.ReleaseArgs{
+	namespace := b.namespace("logging", privileged)
+	loki := b.release("loki", kube.ReleaseArgs{
 		Values: lokiValues(b.cfg, b.args.LogBucket).Merge(section(settings.Values, "loki")),
 	}, b.outlived(namespace, vol.class, vol.gate))
-	if err != nil {
-		return err
-	}
-	_, err = b.release("fluent-bit", kube.ReleaseArgs{
+	b.release("fluent-bit", kube.ReleaseArgs{
 		Values: fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
 	}, needs(loki, monitors))
-	return err
 }
 
 // section is the part of an add-on's user values that is for one of its two charts.

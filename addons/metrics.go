@@ -1,19 +1,17 @@
 package addons
 
 import (
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
 
 // metricsServer answers `kubectl top` and autoscalers.
-func (b *builder) metricsServer() (pulumi.Resource, error) {
+func (b *builder) metricsServer() {
 	settings := b.cfg.Addons.MetricsServer
 	if !settings.On() {
-		return nil, nil
+		return
 	}
-	return b.release("metrics-server", kube.ReleaseArgs{
+	b.release("metrics-server", kube.ReleaseArgs{
 		Values: metricsServerValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady))
 }

@@ -10,56 +10,38 @@ import (
 // monitorDefinitions installs the custom resource definitions of the Prometheus operator by themselves. Other charts
 // bring monitors of their own and need nothing else of the monitoring, so they do not have to wait for the rest. It
 // returns nil when monitoring is off. The definitions are dropped on destroy: they die with the cluster.
-func (b *builder) monitorDefinitions() (pulumi.Resource, error) {
+func (b *builder) monitorDefinitions() pulumi.Resource {
 	if !b.cfg.Addons.Monitoring.On() {
-		return nil, nil
+		return nil
 	}
-	namespace, err := b.monitoringNamespace()
-	if err != nil {
-		return nil, err
-	}
+	namespace := b.monitoringNamespace()
 	return b.release("prometheus-operator-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 }
 
-func (b *builder) monitoringNamespace() (pulumi.Resource, error) {
+func (b *builder) monitoringNamespace() pulumi.Resource {
 	// The node exporter looks at the host.
 	return b.namespace("monitoring", privileged)
 }
 
 // monitoring installs Prometheus, Alertmanager and Grafana.
-func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) (pulumi.Resource, error) {
+func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) pulumi.Resource {
 	settings := b.cfg.Addons.Monitoring
 	if !settings.On() {
-		return nil, nil
+		return nil
 	}
-	password, err := b.password("grafana")
-	if err != nil {
-		return nil, err
-	}
-	login, err := b.secret("grafana-admin", "monitoring", "Opaque", nil, map[string]pulumi.StringInput{
+	password := b.password("grafana")
+	login := b.secret("grafana-admin", secretArgs{namespace: "monitoring", data: map[string]pulumi.StringInput{
 		"admin-user":     pulumi.String("admin"),
 		"admin-password": password,
-	}, needs(definitions))
-	if err != nil {
-		return nil, err
-	}
-	receiver, err := b.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
-	if err != nil {
-		return nil, err
-	}
-	stack, err := b.release("kube-prometheus-stack", kube.ReleaseArgs{
+	}}, needs(definitions))
+	receiver := b.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
+	stack := b.release("kube-prometheus-stack", kube.ReleaseArgs{
 		Values: monitoringValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
-	if err != nil {
-		return nil, err
-	}
-	if err := b.applyPassword("grafana", "admin", password, stack); err != nil {
-		return nil, err
-	}
-	if err := b.dashboards(definitions); err != nil {
-		return nil, err
-	}
-	return stack, b.alerts(definitions)
+	b.applyPassword("grafana", "admin", password, stack)
+	b.dashboards(definitions)
+	b.alerts(definitions)
+	return stack
 }
 
 func monitoringValues(cfg *config.Config) kube.Values {
@@ -165,11 +147,11 @@ func claim(size string) kube.Values {
 
 // podMonitor has Prometheus read the metrics of the pods with the given labels in the data namespace. Without
 // monitoring, monitors is nil and there is nobody to read them.
-func (b *builder) podMonitor(name, port string, labels map[string]string, needs []pulumi.Resource) error {
+func (b *builder) podMonitor(name, port string, labels map[string]string, needs []pulumi.Resource) {
 	if !b.cfg.Addons.Monitoring.On() {
-		return nil
+		return
 	}
-	_, err := b.object("podmonitor-"+name, kube.ObjectArgs{
+	b.object("podmonitor-"+name, kube.ObjectArgs{
 		APIVersion: "monitoring.coreos.com/v1",
 		Kind:       "PodMonitor",
 		Name:       name,
@@ -179,5 +161,4 @@ func (b *builder) podMonitor(name, port string, labels map[string]string, needs 
 			"podMetricsEndpoints": []kube.Values{{"port": port, "interval": "30s"}},
 		}},
 	}, needs)
-	return err
 }

@@ -17,10 +17,10 @@ const alertmanagerSecret = "alertmanager-config"
 
 // alertmanagerConfiguration makes the Secret with the configuration of Alertmanager when there is a receiver; otherwise it
 // returns nil, and the chart's own configuration sends alerts nowhere. own are the user's values for the configuration.
-func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulumi.Resource) pulumi.Resource {
 	n := b.cfg.Notifications
 	if n.Receiver == "" {
-		return nil, nil
+		return nil
 	}
 	name := config.NotificationsURL
 	if n.Receiver == config.Email {
@@ -38,8 +38,9 @@ func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulu
 		}
 		return string(text), nil
 	}).(pulumi.StringOutput)
-	return b.secret(alertmanagerSecret, "monitoring", "Opaque", nil,
-		map[string]pulumi.StringInput{"alertmanager.yaml": text}, needs(definitions))
+	return b.secret(alertmanagerSecret, secretArgs{
+		namespace: "monitoring", data: map[string]pulumi.StringInput{"alertmanager.yaml": text},
+	}, needs(definitions))
 }
 
 // alertmanagerConfig is the configuration of Alertmanager with one receiver. secret is its address or password.

@@ -1,6 +1,7 @@
 package addons
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
@@ -20,24 +21,26 @@ var passwordScript string
 // applyPassword makes a running service take its password: rabbitmq, redis and grafana read the Secret only when their
 // volume is new or when they start. The step runs when the password changes. It asks the service first, so that a run on a
 // service that has the password already changes nothing. It stands behind the service, which has to be ready to be asked.
-func (b *builder) applyPassword(service, user string, password pulumi.StringOutput, running ...pulumi.Resource) error {
-	_, err := b.args.Cluster.OnControlPlane(b.ctx, "password-"+service, cluster.Step{
+func (b *builder) applyPassword(service, user string, password pulumi.StringOutput, running ...pulumi.Resource) {
+	b.step("password-"+service, cluster.Step{
 		Name: "password",
 		Run: cluster.Script{Text: passwordScript, Env: map[string]pulumi.StringInput{
 			"SERVICE": pulumi.String(service), "USERNAME": pulumi.String(user),
 		}},
 		Files:   map[string]pulumi.StringInput{"password": password},
 		Minutes: 15,
-	}, b.options(needs(running...), nil)...)
-	return err
+	}, needs(running...))
 }
 
 // password is what the user has set as <name>Password, or else one that is made once and kept in the state. It is a
 // secret either way, and published with the platform's outputs.
-func (b *builder) password(name string) (pulumi.StringOutput, error) {
+func (b *builder) password(name string) pulumi.StringOutput {
+	if b.err != nil {
+		return pulumi.String("").ToStringOutput()
+	}
 	if given, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name+"Password"); err == nil {
 		b.root.Passwords[name] = given
-		return given, nil
+		return given
 	}
 	// Letters and digits only: the password ends up in connection URLs and in configuration files of several syntaxes.
 	generated, err := random.NewRandomPassword(b.ctx, name+"-password", &random.RandomPasswordArgs{
@@ -45,17 +48,27 @@ func (b *builder) password(name string) (pulumi.StringOutput, error) {
 		Special: pulumi.Bool(false),
 	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
-		return pulumi.StringOutput{}, fmt.Errorf("password of %s: %w", name, err)
+		b.failed(fmt.Errorf("password of %s: %w", name, err))
+		return pulumi.String("").ToStringOutput()
 	}
 	result := pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
 	b.root.Passwords[name] = result
-	return result, nil
+	return result
+}
+
+// secretArgs are a Kubernetes Secret.
+type secretArgs struct {
+	namespace string
+	// kind is its type; empty is Opaque.
+	kind   string
+	labels map[string]string
+	data   map[string]pulumi.StringInput
 }
 
 // secret makes a Kubernetes Secret. Add-ons refer to it by name, so that no password is ever part of Helm values.
-func (b *builder) secret(name, namespace, kind string, labels map[string]string, data map[string]pulumi.StringInput, needs []pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) secret(name string, args secretArgs, needs []pulumi.Resource) pulumi.Resource {
 	encoded := kube.Values{}
-	for key, value := range data {
+	for key, value := range args.data {
 		encoded[key] = pulumi.ToSecret(value.ToStringOutput().ApplyT(func(plain string) string {
 			return base64.StdEncoding.EncodeToString([]byte(plain))
 		}).(pulumi.StringOutput))
@@ -64,8 +77,8 @@ func (b *builder) secret(name, namespace, kind string, labels map[string]string,
 		APIVersion: "v1",
 		Kind:       "Secret",
 		Name:       name,
-		Namespace:  namespace,
-		Labels:     labels,
-		Fields:     kube.Values{"type": kind, "data": encoded},
+		Namespace:  args.namespace,
+		Labels:     args.labels,
+		Fields:     kube.Values{"type": cmp.Or(args.kind, "Opaque"), "data": encoded},
 	}, needs)
 }

@@ -11,56 +11,35 @@ import (
 )
 
 // postgresql installs CloudNativePG and one database cluster of it.
-func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) error {
+func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.PostgreSQL
 	if !settings.On() {
-		return nil
+		return
 	}
-	namespace, err := b.namespace("cnpg-system", baseline)
-	if err != nil {
-		return err
-	}
-	operator, err := b.release("cloudnative-pg", kube.ReleaseArgs{
+	namespace := b.namespace("cnpg-system", baseline)
+	operator := b.release("cloudnative-pg", kube.ReleaseArgs{
 		Values: postgresqlOperatorValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace))
-	if err != nil {
-		return err
-	}
-	password, err := b.password("postgresql")
-	if err != nil {
-		return err
-	}
+	password := b.password("postgresql")
 	// Without the label the operator does not watch the Secret, and a changed password waits for some other change.
-	credentials, err := b.secret("postgresql-app", dataNamespace, "kubernetes.io/basic-auth", map[string]string{"cnpg.io/reload": "true"},
-		map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password}, needs(data))
-	if err != nil {
-		return err
-	}
+	credentials := b.secret("postgresql-app", secretArgs{
+		namespace: dataNamespace, kind: "kubernetes.io/basic-auth", labels: map[string]string{"cnpg.io/reload": "true"},
+		data: map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password},
+	}, needs(data))
 	// The first three have finalizers that the operator works off in the running database.
-	gate, err := b.operandsGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
+	gate := b.customResourcesGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
 		"databases.postgresql.cnpg.io", "publications.postgresql.cnpg.io", "subscriptions.postgresql.cnpg.io",
 		"clusters.postgresql.cnpg.io",
 	}, needs(operator, vol.gate, credentials))
-	if err != nil {
-		return err
-	}
-	b.operands = append(b.operands, gate)
-	keys, err := b.backupCredentials(data)
-	if err != nil {
-		return err
-	}
-	server, err := b.behind(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
+	b.customResourceGates = append(b.customResourceGates, gate)
+	keys := b.backupCredentials(data)
+	server := b.behind(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
 		// A restore is a new database in place of the old one, and both have one name.
 		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}), pulumi.DeleteBeforeReplace(true))
-	if err != nil {
-		return err
-	}
 	if b.cfg.Addons.PostgreSQL.BacksUp() {
-		if _, err := b.object("postgresql-backup", scheduledBackup(b.cfg), needs(server)); err != nil {
-			return err
-		}
+		b.object("postgresql-backup", scheduledBackup(b.cfg), needs(server))
 	}
-	return b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
+	b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
 }
 
 func postgresqlOperatorValues(cfg *config.Config) kube.Values {

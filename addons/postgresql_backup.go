@@ -17,11 +17,11 @@ var backupCredentialsScript string
 const backupSecret = "postgresql-backup"
 
 // backupCredentials installs the timer on the control plane that renews the keys. Nil when there are no backups.
-func (b *builder) backupCredentials(data pulumi.Resource) (pulumi.Resource, error) {
+func (b *builder) backupCredentials(data pulumi.Resource) pulumi.Resource {
 	if !b.cfg.Addons.PostgreSQL.BacksUp() {
-		return nil, nil
+		return nil
 	}
-	return b.args.Cluster.OnControlPlane(b.ctx, "postgresql-backup-credentials", cluster.Step{
+	return b.step("postgresql-backup-credentials", cluster.Step{
 		Name: "backup-credentials",
 		Run: cluster.Script{Text: backupCredentialsScript, Env: map[string]pulumi.StringInput{
 			"ROLE_ARN":     b.args.DatabaseBackupRole,
@@ -31,7 +31,7 @@ func (b *builder) backupCredentials(data pulumi.Resource) (pulumi.Resource, erro
 			"MACHINE": b.args.Cluster.MachineID,
 		}},
 		Minutes: 5,
-	}, b.options(b.outlived(data), nil)...)
+	}, b.outlived(data))
 }
 
 // objectStore is where an archive is: its folder in the stack's bucket.

@@ -21,56 +21,29 @@ var rabbitmqDefinition []byte
 
 // rabbitmq installs the operator, and one cluster of it: operator with its definitions, then the cluster, then its
 // pods. On destroy the cluster goes through its gate while the operator lives, which alone removes its finalizer.
-func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) error {
+func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.RabbitMQ
 	if !settings.On() {
-		return nil
+		return
 	}
-	namespace, err := b.namespace("rabbitmq-system", baseline)
-	if err != nil {
-		return err
-	}
-	definition, err := b.definition(rabbitmqDefinition)
-	if err != nil {
-		return err
-	}
-	operator, err := b.release("rabbitmq-cluster-operator", kube.ReleaseArgs{
+	namespace := b.namespace("rabbitmq-system", baseline)
+	definition := b.definition(rabbitmqDefinition)
+	operator := b.release("rabbitmq-cluster-operator", kube.ReleaseArgs{
 		Values:   rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
 		SkipCRDs: true,
 	}, needs(b.root.NodesReady, namespace, definition))
-	if err != nil {
-		return err
-	}
-	password, err := b.password("rabbitmq")
-	if err != nil {
-		return err
-	}
-	credentials, err := b.secret("rabbitmq-credentials", dataNamespace, "Opaque", nil, rabbitmqCredentials(password), needs(data))
-	if err != nil {
-		return err
-	}
-	gate, err := b.operandsGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
+	password := b.password("rabbitmq")
+	credentials := b.secret("rabbitmq-credentials", secretArgs{namespace: dataNamespace, data: rabbitmqCredentials(password)}, needs(data))
+	gate := b.customResourcesGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
 		[]string{"rabbitmqclusters.rabbitmq.com"}, needs(operator, vol.gate, credentials))
-	if err != nil {
-		return err
-	}
-	b.operands = append(b.operands, gate)
-	servers, err := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
-	if err != nil {
-		return err
-	}
-	if err := b.applyPassword("rabbitmq", rabbitmqUser, password, servers); err != nil {
-		return err
-	}
-	if err := b.rabbitmqBackup(servers); err != nil {
-		return err
-	}
+	b.customResourceGates = append(b.customResourceGates, gate)
+	servers := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
+	b.applyPassword("rabbitmq", rabbitmqUser, password, servers)
+	b.rabbitmqBackup(servers)
 	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && storagePlaces(b.cfg) >= n {
-		if _, err := b.object("budget-rabbitmq", rabbitmqBudget(), needs(data)); err != nil {
-			return err
-		}
+		b.object("budget-rabbitmq", rabbitmqBudget(), needs(data))
 	}
-	return b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
+	b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
 }
 
 // rabbitmqBudget keeps the majority of the servers while nodes are drained: the next one may go when the last is back. The

@@ -13,12 +13,12 @@ var rabbitmqBackupScript string
 
 // rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions into the backup bucket, at
 // the times of the etcd snapshots. The bucket keeps replaced copies as old versions.
-func (b *builder) rabbitmqBackup(servers pulumi.Resource) error {
+func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 	endpoint := b.cfg.Mirrors.S3Endpoint
 	if endpoint == "" {
 		endpoint = "https://s3." + b.cfg.Region + "." + b.cfg.DNSSuffix()
 	}
-	_, err := b.args.Cluster.OnControlPlane(b.ctx, "rabbitmq-backup", cluster.Step{
+	b.step("rabbitmq-backup", cluster.Step{
 		Name: "rabbitmq-backup",
 		Run: cluster.Script{Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{
 			"BUCKET":      b.args.BackupBucket,
@@ -33,6 +33,5 @@ func (b *builder) rabbitmqBackup(servers pulumi.Resource) error {
 			Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{"ACTION": pulumi.String("remove")},
 		},
 		Minutes: 5,
-	}, b.options(b.outlived(servers), nil)...)
-	return err
+	}, b.outlived(servers))
 }

@@ -10,27 +10,17 @@ import (
 )
 
 // redis installs Valkey, the continuation of Redis under its old licence. Clients talk to it as to Redis.
-func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) error {
+func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.Redis
 	if !settings.On() {
-		return nil
+		return
 	}
-	password, err := b.password("redis")
-	if err != nil {
-		return err
-	}
-	credentials, err := b.secret("valkey-users", dataNamespace, "Opaque", nil,
-		map[string]pulumi.StringInput{"default": password}, needs(data))
-	if err != nil {
-		return err
-	}
-	server, err := b.release("valkey", kube.ReleaseArgs{
+	password := b.password("redis")
+	credentials := b.secret("valkey-users", secretArgs{namespace: dataNamespace, data: map[string]pulumi.StringInput{"default": password}}, needs(data))
+	server := b.release("valkey", kube.ReleaseArgs{
 		Values: valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, credentials, vol.class, vol.gate, monitors))
-	if err != nil {
-		return err
-	}
-	return b.applyPassword("redis", "default", password, server)
+	b.applyPassword("redis", "default", password, server)
 }
 
 // valkeyConfig has every write in the log on disk within a second; without it a restart loses minutes. Memory is bounded, or

@@ -7,19 +7,15 @@ import (
 )
 
 // rollouts installs Argo Rollouts, for blue-green and canary releases.
-func (b *builder) rollouts(monitors pulumi.Resource) error {
+func (b *builder) rollouts(monitors pulumi.Resource) {
 	settings := b.cfg.Addons.ArgoRollouts
 	if !settings.On() {
-		return nil
+		return
 	}
-	namespace, err := b.namespace("argo-rollouts", baseline)
-	if err != nil {
-		return err
-	}
-	_, err = b.release("argo-rollouts", kube.ReleaseArgs{
+	namespace := b.namespace("argo-rollouts", baseline)
+	b.release("argo-rollouts", kube.ReleaseArgs{
 		Values: rolloutsValues(monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace, monitors))
-	return err
 }
 
 func rolloutsValues(monitored bool) kube.Values {

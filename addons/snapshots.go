@@ -3,7 +3,7 @@ package addons
 import (
 	"embed"
 	"fmt"
-	"path"
+	"io/fs"
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -28,40 +28,31 @@ const (
 )
 
 // snapshotDefinitions installs the custom resource definitions of VolumeSnapshots.
-func (b *builder) snapshotDefinitions() ([]pulumi.Resource, error) {
-	files, err := snapshotFiles.ReadDir("definitions")
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) snapshotDefinitions() []pulumi.Resource {
+	files, err := fs.Glob(snapshotFiles, "definitions/*.json")
 	var definitions []pulumi.Resource
 	for _, file := range files {
-		text, err := snapshotFiles.ReadFile(path.Join("definitions", file.Name()))
-		if err != nil {
-			return nil, err
+		var text []byte
+		if text, err = snapshotFiles.ReadFile(file); err != nil {
+			break
 		}
-		definition, err := b.definition(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Name(), err)
-		}
-		definitions = append(definitions, definition)
+		definitions = append(definitions, b.definition(text))
 	}
-	return definitions, nil
+	if err != nil {
+		b.failed(fmt.Errorf("definitions of snapshots: %w", err))
+		return nil
+	}
+	return definitions
 }
 
 // snapshots installs the controller that binds a VolumeSnapshot to its content, and the default class. The sidecar of the
 // EBS driver then takes the snapshot in EC2.
-func (b *builder) snapshots(definitions []pulumi.Resource) (controller pulumi.Resource, err error) {
-	if _, err := b.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(b.cfg), definitions,
-		pulumi.ReplaceOnChanges([]string{"deletionPolicy"}), pulumi.DeleteBeforeReplace(true)); err != nil {
-		return nil, err
-	}
+func (b *builder) snapshots(definitions []pulumi.Resource) pulumi.Resource {
+	b.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(b.cfg), definitions,
+		pulumi.ReplaceOnChanges([]string{"deletionPolicy"}), pulumi.DeleteBeforeReplace(true))
 	var account []pulumi.Resource
 	for _, args := range snapshotAccount() {
-		object, err := b.object(snapshotController+"-"+args.Kind, args, needs(b.args.Cluster.APIReady))
-		if err != nil {
-			return nil, err
-		}
-		account = append(account, object)
+		account = append(account, b.object(snapshotController+"-"+args.Kind, args, needs(b.args.Cluster.APIReady)))
 	}
 	return b.object(snapshotController, snapshotDeployment(), slices.Concat(needs(b.root.NodesReady), definitions, account))
 }

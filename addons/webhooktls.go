@@ -17,12 +17,23 @@ const tenYears = 10 * 365 * 24
 
 // webhookCertificate makes the certificate of a webhook that the API server calls as <service>.<namespace>.svc. Made
 // by the chart it would be another one at every run, with errors until everybody has noticed.
-func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, error) {
+func (b *builder) webhookCertificate(service, namespace string) webhookTLS {
+	if b.err != nil {
+		return webhookTLS{}
+	}
+	certificate, err := b.newWebhookCertificate(service, namespace)
+	if err != nil {
+		b.failed(fmt.Errorf("webhook %s: %w", service, err))
+	}
+	return certificate
+}
+
+func (b *builder) newWebhookCertificate(service, namespace string) (certificate webhookTLS, err error) {
 	opts := []pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.Provider(b.tls)}
 	curve := pulumi.String("P256")
 	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
-		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+		return certificate, err
 	}
 	ca, err := tls.NewSelfSignedCert(b.ctx, service+"-ca", &tls.SelfSignedCertArgs{
 		PrivateKeyPem:       caKey.PrivateKeyPem,
@@ -32,11 +43,11 @@ func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, err
 		Subject:             &tls.SelfSignedCertSubjectArgs{CommonName: pulumi.String(service + "-ca")},
 	}, opts...)
 	if err != nil {
-		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+		return certificate, err
 	}
 	key, err := tls.NewPrivateKey(b.ctx, service+"-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
-		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+		return certificate, err
 	}
 	host := service + "." + namespace + ".svc"
 	request, err := tls.NewCertRequest(b.ctx, service, &tls.CertRequestArgs{
@@ -45,7 +56,7 @@ func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, err
 		Subject:       &tls.CertRequestSubjectArgs{CommonName: pulumi.String(host)},
 	}, opts...)
 	if err != nil {
-		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+		return certificate, err
 	}
 	cert, err := tls.NewLocallySignedCert(b.ctx, service, &tls.LocallySignedCertArgs{
 		CaCertPem:           ca.CertPem,
@@ -55,7 +66,7 @@ func (b *builder) webhookCertificate(service, namespace string) (webhookTLS, err
 		AllowedUses:         pulumi.ToStringArray([]string{"server_auth", "digital_signature"}),
 	}, opts...)
 	if err != nil {
-		return webhookTLS{}, fmt.Errorf("webhook %s: %w", service, err)
+		return certificate, err
 	}
 	return webhookTLS{ca: ca.CertPem, cert: cert.CertPem, key: pulumi.ToSecret(key.PrivateKeyPem).(pulumi.StringOutput)}, nil
 }
