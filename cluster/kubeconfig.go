@@ -12,26 +12,31 @@ const apiPort = "6443"
 // kubeconfig is a secret file of one cluster and one user, with everything inlined.
 func kubeconfig(cluster string, host pulumi.StringInput, by authority, user string, c clientCert) pulumi.StringOutput {
 	text := pulumi.All(host, by.cert.CertPem, c.cert.CertPem, c.key.PrivateKeyPem).ApplyT(func(v []any) (string, error) {
-		return renderKubeconfig(cluster, v[0].(string), user, v[1].(string), v[2].(string), v[3].(string))
+		return renderKubeconfig(kubeconfigArgs{
+			cluster: cluster, host: v[0].(string), user: user,
+			authorityPEM: v[1].(string), certPEM: v[2].(string), keyPEM: v[3].(string),
+		})
 	}).(pulumi.StringOutput)
 	return pulumi.ToSecret(text).(pulumi.StringOutput)
 }
 
-func renderKubeconfig(cluster, host, user, authorityPEM, certPEM, keyPEM string) (string, error) {
+type kubeconfigArgs struct{ cluster, host, user, authorityPEM, certPEM, keyPEM string }
+
+func renderKubeconfig(args kubeconfigArgs) (string, error) {
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	context := user + "@" + cluster
+	context := args.user + "@" + args.cluster
 	return renderYAML(object{
 		"apiVersion":      "v1",
 		"kind":            "Config",
 		"current-context": context,
-		"clusters": []any{object{"name": cluster, "cluster": object{
-			"server":                     "https://" + host + ":" + apiPort,
-			"certificate-authority-data": b64(authorityPEM),
+		"clusters": []any{object{"name": args.cluster, "cluster": object{
+			"server":                     "https://" + args.host + ":" + apiPort,
+			"certificate-authority-data": b64(args.authorityPEM),
 		}}},
-		"users": []any{object{"name": user, "user": object{
-			"client-certificate-data": b64(certPEM),
-			"client-key-data":         b64(keyPEM),
+		"users": []any{object{"name": args.user, "user": object{
+			"client-certificate-data": b64(args.certPEM),
+			"client-key-data":         b64(args.keyPEM),
 		}}},
-		"contexts": []any{object{"name": context, "context": object{"cluster": cluster, "user": user}}},
+		"contexts": []any{object{"name": context, "context": object{"cluster": args.cluster, "user": args.user}}},
 	})
 }

@@ -72,10 +72,10 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 	if err != nil {
 		return nil, fmt.Errorf("service account key: %w", err)
 	}
-	if p.admin, err = newClientCert(ctx, "admin", "kubernetes-admin", adminGroup, p.cluster, opts); err != nil {
+	if p.admin, err = newClientCert(ctx, "admin", subject{"kubernetes-admin", adminGroup}, p.cluster, opts); err != nil {
 		return nil, err
 	}
-	if p.join, err = newClientCert(ctx, "join", "kubeadm-aws:join", joinGroup, p.cluster, opts); err != nil {
+	if p.join, err = newClientCert(ctx, "join", subject{"kubeadm-aws:join", joinGroup}, p.cluster, opts); err != nil {
 		return nil, err
 	}
 	p.encryptionBytes, err = random.NewRandomBytes(ctx, "encryption-at-rest", &random.RandomBytesArgs{Length: pulumi.Int(32)},
@@ -117,7 +117,10 @@ func newAuthority(ctx *pulumi.Context, name, commonName string, opts []pulumi.Re
 	return authority{key: key, cert: cert}, nil
 }
 
-func newClientCert(ctx *pulumi.Context, name, user, group string, by authority, opts []pulumi.ResourceOption) (clientCert, error) {
+// subject is whom a client certificate is for.
+type subject struct{ user, group string }
+
+func newClientCert(ctx *pulumi.Context, name string, of subject, by authority, opts []pulumi.ResourceOption) (clientCert, error) {
 	key, err := newKey(ctx, name, opts)
 	if err != nil {
 		return clientCert{}, err
@@ -125,8 +128,8 @@ func newClientCert(ctx *pulumi.Context, name, user, group string, by authority, 
 	request, err := tls.NewCertRequest(ctx, name, &tls.CertRequestArgs{
 		PrivateKeyPem: key.PrivateKeyPem,
 		Subject: &tls.CertRequestSubjectArgs{
-			CommonName:   pulumi.String(user),
-			Organization: pulumi.String(group),
+			CommonName:   pulumi.String(of.user),
+			Organization: pulumi.String(of.group),
 		},
 	}, opts...)
 	if err != nil {

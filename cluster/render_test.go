@@ -159,7 +159,7 @@ func TestRendered(t *testing.T) {
 		"apiserver/audit-policy.yaml": auditPolicy,
 		"containerd/config.toml":      containerdConfig(newest, ""),
 		"containerd/config-extended":  containerdConfig(newest, extended().Kubernetes.Containerd),
-		"kubeconfig.yaml":             must(renderKubeconfig("dev", "203.0.113.7", "admin", "AUTHORITY", "CERTIFICATE", "KEY")),
+		"kubeconfig.yaml":             must(renderKubeconfig(kubeconfigArgs{"dev", "203.0.113.7", "admin", "AUTHORITY", "CERTIFICATE", "KEY"})),
 		"containerd/registry-mirrors": registryMirrors(mirrored()),
 	}
 	for _, r := range config.Releases {

@@ -70,10 +70,17 @@ func (v *validator) oneOf(path, value string, allowed ...string) {
 	v.fault(path, value, "must be "+strings.Join(allowed, " or "), example)
 }
 
-// between refuses a number outside of its bounds; why says what the bounds are made of.
-func (v *validator) between(path string, n, low, high int, why string, example int) {
-	if n < low || n > high {
-		v.fault(path, n, fmt.Sprintf("must be from %d to %d: %s", low, high, why), fmt.Sprint(example))
+// bounds are those of a number; why says what they are made of.
+type bounds struct {
+	low, high int
+	why       string
+	example   int
+}
+
+// between refuses a number outside of its bounds.
+func (v *validator) between(path string, n int, b bounds) {
+	if n < b.low || n > b.high {
+		v.fault(path, n, fmt.Sprintf("must be from %d to %d: %s", b.low, b.high, b.why), fmt.Sprint(b.example))
 	}
 }
 

@@ -42,9 +42,9 @@ func (v *validator) addons() {
 		{"addons.redis.storageGiB", a.Redis.StorageGiB, 1, "GiB of a gp3 volume"},
 		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB, 2, "GiB of a gp3 volume; PostgreSQL's log alone takes up to 1.5"},
 	} {
-		v.between(s.path, s.size, s.low, maxClaim, s.why, 10)
+		v.between(s.path, s.size, bounds{s.low, maxClaim, s.why, 10})
 	}
-	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256)
+	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, bounds{minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256})
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
 		v.fault("addons.rabbitmq.replicas", n,
 			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas),

@@ -16,7 +16,7 @@ const (
 func (v *validator) backup() {
 	b := v.c.Backup
 	const example = `"*-*-* 00/6:00:00"`
-	v.between("backup.retentionDays", b.RetentionDays, 1, maxRetention, "days that a snapshot is kept", 14)
+	v.between("backup.retentionDays", b.RetentionDays, bounds{1, maxRetention, "days that a snapshot is kept", 14})
 	schedule, err := parseCalendar(b.Schedule)
 	switch {
 	case err != nil:

@@ -116,5 +116,5 @@ func (v *validator) registry() {
 		}
 	}
 	v.unique("registry.repositories", r.Repositories)
-	v.between("registry.keepImages", r.KeepImages, 1, maxKeepImages, "untagged images that a rollback may need", 10)
+	v.between("registry.keepImages", r.KeepImages, bounds{1, maxKeepImages, "untagged images that a rollback may need", 10})
 }

@@ -26,7 +26,7 @@ func (v *validator) nodes() {
 				fmt.Sprintf("is not a position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)),
 				"0")
 		}
-		v.between(at("volumeSize"), n.VolumeSize, minVolume, maxVolume, "GiB for the system, the images and logs", 40)
+		v.between(at("volumeSize"), n.VolumeSize, bounds{minVolume, maxVolume, "GiB for the system, the images and logs", 40})
 		v.generation(at("generation"), n.Generation)
 		v.labels(at("labels"), n.Labels)
 		v.taints(at("taints"), n)

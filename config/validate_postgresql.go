@@ -14,7 +14,7 @@ var (
 // postgresql refuses a restore that would lead to an empty database or write into the archive that it reads.
 func (v *validator) postgresql(p PostgreSQL) {
 	const path = "addons.postgresql."
-	v.between(path+"backup.retentionDays", p.Backup.RetentionDays, 1, maxRetention, "days that a restore can go back", 14)
+	v.between(path+"backup.retentionDays", p.Backup.RetentionDays, bounds{1, maxRetention, "days that a restore can go back", 14})
 	if p.Generation != "" && !databaseGeneration.MatchString(p.Generation) {
 		v.fault(path+"generation", p.Generation, "must be at most 20 lower-case letters, digits and dashes", `"2"`)
 	}

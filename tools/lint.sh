@@ -46,6 +46,11 @@ tidy() {
   done
 }
 staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .bin/staticcheck -tags e2e ./...; }
+# small holds the functions of the product to 60 lines and 5 parameters.
+small() {
+  go build -C tools/revive -o ../../.bin/revive github.com/mgechev/revive &&
+    .bin/revive -config tools/revive/revive.toml -set_exit_status . ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/...
+}
 workflows() {
   [ -d .github/workflows ] || { echo 'no workflows'; return 0; }
   # In a module of its own: it does not compile with the YAML library that the other tools need.
@@ -61,6 +66,7 @@ check imports layered
 check tidy tidy
 check vet go vet -tags e2e ./...
 check staticcheck staticchecked
+check functions small
 check shellcheck shells
 check yamllint yamls
 check actionlint workflows

@@ -21,11 +21,16 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Content types of a request's body.
-const (
-	JSON       = "application/json"
-	MergePatch = "application/merge-patch+json"
-	ApplyPatch = "application/apply-patch+yaml"
+// Verb is what a request does: its method and the content type of its body.
+type Verb struct{ Method, ContentType string }
+
+// The verbs of the API. Patch is a merge patch, Apply a server-side apply.
+var (
+	Get    = Verb{Method: http.MethodGet}
+	Post   = Verb{http.MethodPost, "application/json"}
+	Delete = Verb{http.MethodDelete, "application/json"}
+	Patch  = Verb{http.MethodPatch, "application/merge-patch+json"}
+	Apply  = Verb{http.MethodPatch, "application/apply-patch+yaml"}
 )
 
 // Client talks to one API server. It may be used by many at once.
@@ -118,32 +123,32 @@ func proxy(r *http.Request) (*url.URL, error) {
 }
 
 // Call sends body, unless it is nil, as JSON and decodes the answer into into, unless that is nil.
-func (c *Client) Call(ctx context.Context, method, path, contentType string, body, into any) error {
+func (c *Client) Call(ctx context.Context, verb Verb, path string, body, into any) error {
 	var data []byte
 	if body != nil {
 		var err error
 		if data, err = json.Marshal(body); err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
+			return fmt.Errorf("%s %s: %w", verb.Method, path, err)
 		}
 	}
-	answer, err := c.Raw(ctx, method, path, contentType, data)
+	answer, err := c.Raw(ctx, verb, path, data)
 	if err != nil || into == nil {
 		return err
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return fmt.Errorf("%s %s: %w", verb.Method, path, err)
 	}
 	return nil
 }
 
 // Raw sends a body as it is and returns that of a successful answer.
-func (c *Client) Raw(ctx context.Context, method, path, contentType string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.Server+path, bytes.NewReader(body))
+func (c *Client) Raw(ctx context.Context, verb Verb, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, verb.Method, c.Server+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", contentType)
+		request.Header.Set("Content-Type", verb.ContentType)
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
@@ -152,10 +157,10 @@ func (c *Client) Raw(ctx context.Context, method, path, contentType string, body
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", verb.Method, path, err)
 	}
 	if answer.StatusCode/100 != 2 {
-		return nil, &StatusError{Code: answer.StatusCode, Request: method + " " + path, Message: message(text)}
+		return nil, &StatusError{Code: answer.StatusCode, Request: verb.Method + " " + path, Message: message(text)}
 	}
 	return text, nil
 }

@@ -50,15 +50,15 @@ func TestCallSpeaksJSON(t *testing.T) {
 		fmt.Fprintf(w, `{"request": %q}`, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}, " "))
 	})
 	for _, tt := range []struct {
-		method, contentType string
-		body                any
-		want                string
+		verb Verb
+		body any
+		want string
 	}{
-		{http.MethodGet, "", nil, "GET /api/v1/nodes  "},
-		{http.MethodPatch, MergePatch, map[string]any{"a": 1}, `PATCH /api/v1/nodes application/merge-patch+json {"a":1}`},
+		{Get, nil, "GET /api/v1/nodes  "},
+		{Patch, map[string]any{"a": 1}, `PATCH /api/v1/nodes application/merge-patch+json {"a":1}`},
 	} {
 		var got struct{ Request string }
-		if err := c.Call(t.Context(), tt.method, "/api/v1/nodes", tt.contentType, tt.body, &got); err != nil || got.Request != tt.want {
+		if err := c.Call(t.Context(), tt.verb, "/api/v1/nodes", tt.body, &got); err != nil || got.Request != tt.want {
 			t.Errorf("the server sees %q (%v), want %q", got.Request, err, tt.want)
 		}
 	}
@@ -74,13 +74,13 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, tt.answer)
 		})
-		err := c.Call(t.Context(), http.MethodGet, "/x", "", nil, nil)
+		err := c.Call(t.Context(), Get, "/x", nil, nil)
 		if !IsStatus(err, http.StatusNotFound) || IsStatus(err, http.StatusConflict) || err.Error() != tt.says {
 			t.Errorf("got %v, want %s", err, tt.says)
 		}
 	}
 	c := open(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
-	if err := c.Call(t.Context(), http.MethodGet, "/x", "", nil, &struct{}{}); err == nil || !strings.HasPrefix(err.Error(), "GET /x: ") {
+	if err := c.Call(t.Context(), Get, "/x", nil, &struct{}{}); err == nil || !strings.HasPrefix(err.Error(), "GET /x: ") {
 		t.Errorf("an answer that is not JSON: %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package dockerhosts
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"kubeadm-aws/cluster/kubeapi"
 )
@@ -16,7 +15,7 @@ func (b *Backend) balance(ctx context.Context, c *client, path string, ingress m
 	status := map[string]any{"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": name}}}}}
 	var live map[string]any
 	err := patiently(ctx, func() error {
-		return c.Call(ctx, http.MethodPatch, path+"/status", kubeapi.MergePatch, status, &live)
+		return c.Call(ctx, kubeapi.Patch, path+"/status", status, &live)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("name the load balancer of %s: %w", title(ingress), err)

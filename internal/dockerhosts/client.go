@@ -101,7 +101,7 @@ func (c *client) kindOf(ctx context.Context, apiVersion, name string) (kind, err
 			Namespaced bool   `json:"namespaced"`
 		} `json:"resources"`
 	}
-	err := patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, &list) })
+	err := patiently(ctx, func() error { return c.Call(ctx, kubeapi.Get, path, nil, &list) })
 	if kubeapi.IsStatus(err, http.StatusNotFound) {
 		return kind{}, fmt.Errorf("%w %s of %s", errUnknownKind, name, apiVersion)
 	}

@@ -158,7 +158,7 @@ func listNodes(ctx context.Context, kube *client) ([]node, error) {
 	var list struct {
 		Items []node `json:"items"`
 	}
-	if err := kube.Call(ctx, http.MethodGet, "/api/v1/nodes", "", nil, &list); err != nil {
+	if err := kube.Call(ctx, kubeapi.Get, "/api/v1/nodes", nil, &list); err != nil {
 		return nil, err
 	}
 	return list.Items, nil
@@ -174,7 +174,7 @@ func initialize(ctx context.Context, kube *client, n node) error {
 		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion},
 		"spec":     map[string]any{"taints": left},
 	}
-	err := kube.Call(ctx, http.MethodPatch, "/api/v1/nodes/"+n.Metadata.Name, kubeapi.MergePatch, patch, nil)
+	err := kube.Call(ctx, kubeapi.Patch, "/api/v1/nodes/"+n.Metadata.Name, patch, nil)
 	if kubeapi.IsStatus(err, http.StatusConflict) || kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil // the next round sees the node as it is now
 	}

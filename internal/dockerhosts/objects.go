@@ -35,7 +35,7 @@ func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]a
 	}
 	var live map[string]any
 	err = patiently(ctx, func() error {
-		return c.Call(ctx, http.MethodPatch, path+"?fieldManager=kubeadm-aws&force=true", kubeapi.ApplyPatch, object, &live)
+		return c.Call(ctx, kubeapi.Apply, path+"?fieldManager=kubeadm-aws&force=true", object, &live)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", title(object), err)
@@ -68,7 +68,7 @@ func (k cluster) Get(ctx context.Context, object map[string]any) (map[string]any
 		return nil, false, err
 	}
 	var live map[string]any
-	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, &live) })
+	err = patiently(ctx, func() error { return c.Call(ctx, kubeapi.Get, path, nil, &live) })
 	if kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil, false, nil
 	}
@@ -88,14 +88,14 @@ func (k cluster) Delete(ctx context.Context, object map[string]any) error {
 		return err
 	}
 	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation(object)}
-	err = patiently(ctx, func() error { return c.Call(ctx, http.MethodDelete, path, kubeapi.JSON, body, nil) })
+	err = patiently(ctx, func() error { return c.Call(ctx, kubeapi.Delete, path, body, nil) })
 	for delay := 50 * time.Millisecond; err == nil; delay = min(delay*2, time.Second) {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("delete %s: %w", title(object), ctx.Err())
 		case <-time.After(delay):
 		}
-		err = patiently(ctx, func() error { return c.Call(ctx, http.MethodGet, path, "", nil, nil) })
+		err = patiently(ctx, func() error { return c.Call(ctx, kubeapi.Get, path, nil, nil) })
 	}
 	if kubeapi.IsStatus(err, http.StatusNotFound) {
 		return nil

@@ -64,11 +64,11 @@ func deleteHelmRecords(ctx context.Context, w *workspace.Workspace, r state.Rele
 			Metadata struct{ Name string }
 		}
 	}
-	if err := api.Call(ctx, http.MethodGet, secrets+"?labelSelector="+url.QueryEscape(labels), "", nil, &list); err != nil {
+	if err := api.Call(ctx, kubeapi.Get, secrets+"?labelSelector="+url.QueryEscape(labels), nil, &list); err != nil {
 		return false, err
 	}
 	for _, item := range list.Items {
-		err := api.Call(ctx, http.MethodDelete, secrets+"/"+item.Metadata.Name, "", nil, nil)
+		err := api.Call(ctx, kubeapi.Delete, secrets+"/"+item.Metadata.Name, nil, nil)
 		if err != nil && !kubeapi.IsStatus(err, http.StatusNotFound) {
 			return false, err
 		}

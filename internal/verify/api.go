@@ -21,7 +21,7 @@ func Open(kubeconfig []byte) (*API, error) {
 
 // Ready asks the API server whether it is ready to serve.
 func (a *API) Ready(ctx context.Context) error {
-	return a.Call(ctx, http.MethodGet, "/readyz", "", nil, nil)
+	return a.Call(ctx, kubeapi.Get, "/readyz", nil, nil)
 }
 
 // notFound reports whether the API answered that an object or its kind does not exist.
@@ -29,22 +29,22 @@ func notFound(err error) bool { return kubeapi.IsStatus(err, http.StatusNotFound
 
 // get reads an object or a list.
 func (a *API) get(ctx context.Context, path string, into any) error {
-	return a.Call(ctx, http.MethodGet, path, "", nil, into)
+	return a.Call(ctx, kubeapi.Get, path, nil, into)
 }
 
 // create makes an object.
 func (a *API) create(ctx context.Context, path string, object any) error {
-	return a.Call(ctx, http.MethodPost, path, kubeapi.JSON, object, nil)
+	return a.Call(ctx, kubeapi.Post, path, object, nil)
 }
 
 // merge merges a piece of JSON into an object.
 func (a *API) merge(ctx context.Context, path string, piece any) error {
-	return a.Call(ctx, http.MethodPatch, path, kubeapi.MergePatch, piece, nil)
+	return a.Call(ctx, kubeapi.Patch, path, piece, nil)
 }
 
 // remove deletes an object. It returns nil when the object does not exist.
 func (a *API) remove(ctx context.Context, path string) error {
-	err := a.Call(ctx, http.MethodDelete, path, "", nil, nil)
+	err := a.Call(ctx, kubeapi.Delete, path, nil, nil)
 	if notFound(err) {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"kubeadm-aws/cluster/kubeapi"
 )
 
 // The clients run in the image of the server that they talk to, which has what they need and is on the node already.
@@ -112,7 +114,7 @@ func (r *run) clientEnds(ctx context.Context, path, look string, deadline time.T
 		}
 		switch p.Status.Phase {
 		case "Succeeded", "Failed":
-			said, err := r.api.Raw(ctx, "GET", path+"/log?container=client&tailLines=5", "", nil)
+			said, err := r.api.Raw(ctx, kubeapi.Get, path+"/log?container=client&tailLines=5", nil)
 			if err != nil {
 				said = []byte(err.Error())
 			}

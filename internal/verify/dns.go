@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"kubeadm-aws/cluster/kubeapi"
 )
 
 // mostNodes bounds how many nodes get a pod of the DNS check: enough to see a network that is broken in part.
@@ -151,7 +153,7 @@ func (r *run) resolve(ctx context.Context, namespace, podName, name, want string
 		return err.Error()
 	}
 	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName, base64.RawURLEncoding.EncodeToString(question))
-	answer, err := r.api.Raw(ctx, "GET", path, "", nil)
+	answer, err := r.api.Raw(ctx, kubeapi.Get, path, nil)
 	if err != nil {
 		return err.Error()
 	}

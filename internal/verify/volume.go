@@ -116,7 +116,7 @@ func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string
 func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 	base := "/api/v1/namespaces/" + namespace + "/pods/writer:2379/proxy/v3/kv/"
 	key, value := encode("verify"), encode(r.id)
-	if err := r.api.Call(ctx, "POST", base+"put", kubeapi.JSON, object{"key": key, "value": value}, nil); err != nil {
+	if err := r.api.Call(ctx, kubeapi.Post, base+"put", object{"key": key, "value": value}, nil); err != nil {
 		return fmt.Errorf("write to the volume: %w", err)
 	}
 	var got struct {
@@ -124,7 +124,7 @@ func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 			Value string `json:"value"`
 		} `json:"kvs"`
 	}
-	if err := r.api.Call(ctx, "POST", base+"range", kubeapi.JSON, object{"key": key}, &got); err != nil {
+	if err := r.api.Call(ctx, kubeapi.Post, base+"range", object{"key": key}, &got); err != nil {
 		return fmt.Errorf("read from the volume: %w", err)
 	}
 	if len(got.KVs) != 1 || got.KVs[0].Value != value {
