@@ -36,7 +36,7 @@ func (b *builder) alerts(definitions pulumi.Resource) {
 func alertGroups(cfg *config.Config) map[string][]alert {
 	groups := map[string][]alert{
 		"etcd-backup": {
-			{"EtcdBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", backupTime, 2*cfg.Backup.LongestPause().Seconds()), "15m", "critical",
+			{"EtcdBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", backupTime, 2*cfg.Backup.Interval().Seconds()), "15m", "critical",
 				"Two etcd snapshots in a row did not reach the bucket.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupFailed", "max(" + backupFailed + ") > 0", "15m", "warning",
 				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-snapshot on the control plane."},

@@ -37,7 +37,7 @@ func rabbitmqAlerts(cfg *config.Config) []alert {
 			"Drain queues, or raise addons.rabbitmq.storageGiB."},
 		{"RabbitMQQueueGrows", `sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
 			"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.", "Look at the consumers."},
-		{"RabbitMQBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", definitionsTime, 2*cfg.Backup.LongestPause().Seconds()), "15m", "warning",
+		{"RabbitMQBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", definitionsTime, 2*cfg.Backup.Interval().Seconds()), "15m", "warning",
 			"RabbitMQ's definitions have not reached the bucket twice in a row.", "Look at: journalctl -u rabbitmq-backup on the control plane."},
 		{"RabbitMQBackupFailed", "max(" + definitionsFailed + ") > 0", "15m", "warning",
 			"The last copy of RabbitMQ's definitions failed.", "Look at: journalctl -u rabbitmq-backup on the control plane."},

@@ -25,7 +25,7 @@ func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 			"KEY":         pulumi.String(b.cfg.Cluster.Name + "/rabbitmq/definitions.json"),
 			"AWS_REGION":  pulumi.String(b.cfg.Region),
 			"S3_ENDPOINT": pulumi.String(endpoint),
-			"SCHEDULE":    pulumi.String(b.cfg.Backup.Schedule),
+			"SCHEDULE":    pulumi.String(b.cfg.Backup.Calendar()),
 			// Another machine behind the same address gets the timer too.
 			"MACHINE": b.args.Cluster.MachineID,
 		}},

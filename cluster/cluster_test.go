@@ -333,7 +333,7 @@ func TestWhatAChangeTouches(t *testing.T) {
 			a.Config.Mirrors.Registries = map[string]config.RegistryMirror{"docker.io": {URL: "https://m"}}
 		}, []string{"master-prepare", "storage-prepare", "worker-1-prepare"}},
 		"a larger disk":        {func(a *Args) { a.Hosts[1].VolumeSize = 120 }, []string{"worker-1-prepare"}},
-		"the backup schedule":  {func(a *Args) { a.Config.Backup.Schedule = "hourly" }, []string{"etcd-backup"}},
+		"the backup schedule":  {func(a *Args) { a.Config.Backup.EveryHours = 1 }, []string{"etcd-backup"}},
 		"a restore":            {func(a *Args) { a.Config.Backup.RestoreFrom = "latest" }, []string{"master-init"}},
 		"the order of workers": {func(a *Args) { a.Hosts[1], a.Hosts[2] = a.Hosts[2], a.Hosts[1] }, nil},
 		"one worker less":      {func(a *Args) { a.Hosts = a.Hosts[:2] }, []string{"master-init", "nodes-ready", "storage-join", "storage-node", "storage-prepare", "storage-ready"}},

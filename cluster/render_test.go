@@ -62,7 +62,7 @@ func settings() *config.Config {
 			DNSDomain:         "cluster.local",
 		},
 		Network: config.Network{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/12"},
-		Backup:  config.Backup{Schedule: "*-*-* 00/6:00:00"},
+		Backup:  config.Backup{EveryHours: 6},
 	}
 }
 

@@ -415,7 +415,7 @@ func testBackupFailures(t *testing.T) {
 	}{
 		{"not root", func(h *scriptHost) { h.stub("id", "echo 1000") }, "needs root"},
 		{"another run", func(h *scriptHost) { h.stub("flock", "exit 1") }, "another run has been changing this"},
-		{"bad schedule", func(h *scriptHost) { h.stub("systemd-analyze", "exit 1") }, "is not a systemd calendar expression (backup.schedule)"},
+		{"bad schedule", func(h *scriptHost) { h.stub("systemd-analyze", "exit 1") }, "is not a systemd calendar expression"},
 		{"full disk", func(h *scriptHost) {
 			h.stub("install", `echo "install: error writing: No space left on device" >&2; exit 1`)
 		}, "No space left on device"},

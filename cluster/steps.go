@@ -140,7 +140,7 @@ func (s steps) backup(h Host) Step {
 	env := s.backupEnv()
 	// A control plane that was replaced has no timer yet.
 	env["MACHINE"] = h.ProviderID
-	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Schedule)
+	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Calendar())
 	return Step{
 		Name: "backup", Node: h.Name, Minutes: 5,
 		Run:    Script{Text: backupScript, Env: env},

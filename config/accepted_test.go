@@ -48,7 +48,7 @@ func TestAccepted(t *testing.T) {
 		"nodes: [{name: m, role: control-plane, instanceType: t3a.medium}, {name: w, instanceType: c7a.medium}]",
 		"nodes: [" + master + ", " + worker + ", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,
 		"addons: {rabbitmq: {storageGiB: 3}, postgresql: {storageGiB: 2}, redis: {storageGiB: 1}}",
-		`backup: {schedule: "*-*-* *:0/5:00"}`, `backup: {schedule: "Mon *-*-* 0,23:0,59:00"}`,
+		"backup: {everyHours: 1}", "backup: {everyHours: 12}", "backup: {everyHours: 24}",
 		"redisPassword: correct-horse-battery",
 		mailed,
 		"notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: '10.0.0.9:465', username: 'AKIA+/='}}\nnotificationsPassword: 'a b $(c)'",

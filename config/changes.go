@@ -74,7 +74,7 @@ var settingRules = []settingRule{
 
 	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},
 	{key: "registry.repositories"}, {key: "registry.keepImages"},
-	{key: "backup.schedule"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
+	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},

@@ -125,10 +125,10 @@ type Registry struct {
 	KeepImages int `json:"keepImages"`
 }
 
-// Backup is the etcd snapshot schedule and where snapshots go.
+// Backup is when etcd snapshots are taken and where they go.
 type Backup struct {
-	// Schedule is a systemd calendar expression, such as "*-*-* 00/6:00:00".
-	Schedule string `json:"schedule"`
+	// EveryHours is the time between two snapshots: 1, 2, 3, 4, 6, 8, 12 or 24.
+	EveryHours int `json:"everyHours"`
 	// RetentionDays is how long a snapshot is kept in the bucket.
 	RetentionDays int `json:"retentionDays"`
 	// KeepBucket leaves the bucket and its snapshots behind when the stack is destroyed.

@@ -240,6 +240,10 @@ func (d *decoder) decodeStruct(key string, v any, into reflect.Value) {
 			if _, holdsSecret := fields["password"]; holdsSecret {
 				value = nil // a misspelt key may hold the password
 			}
+			if old, ok := replaced[child(key, name)]; ok {
+				d.fault(child(key, name), value, old.reason, old.instead(value))
+				continue
+			}
 			d.unknown(child(key, name), name, value, sortedKeys(fields))
 			continue
 		}

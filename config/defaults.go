@@ -55,7 +55,7 @@ func (c *Config) fill(present map[string]bool) {
 	set(present, "registry.keepImages", &c.Registry.KeepImages, 10)
 	set(present, "registry.repositories", &c.Registry.Repositories, []string{"fastapi", "celery"})
 
-	set(present, "backup.schedule", &c.Backup.Schedule, byEnvironment(env, "*-*-* 03:00:00", "*-*-* 00/6:00:00", "hourly"))
+	set(present, "backup.everyHours", &c.Backup.EveryHours, byEnvironment(env, 24, 6, 1))
 	set(present, "backup.retentionDays", &c.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
 	setBool(&c.Backup.KeepBucket, env != Dev)
 

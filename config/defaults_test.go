@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
- "backup": {"schedule": "*-*-* 03:00:00", "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
+ "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "protection": {"protect": false, "volumes": "delete"},
  "mirrors": {"kubernetesApt": "", "kubernetesAptKey": "", "containerdApt": "", "containerdAptKey": "", "etcd": "", "etcdSha256": "", "registries": null, "charts": null, "s3Endpoint": ""},
  "kubernetes": {"kubelet": null, "kubeProxy": null, "apiServer": null, "controllerManager": null, "scheduler": null,
@@ -67,22 +67,22 @@ func decoded(t *testing.T, text string) (v map[string]any) {
 // TestDefaultsOfEnvironments pins where production is more careful than development.
 func TestDefaultsOfEnvironments(t *testing.T) {
 	for env, want := range map[string]struct {
-		schedule         string
+		hours            int
 		retention        int
 		keepBucket       bool
 		protect          bool
 		volumes          string
 		logging, trusted bool
 	}{
-		Dev:     {"*-*-* 03:00:00", 7, false, false, "delete", false, false},
-		Staging: {"*-*-* 00/6:00:00", 14, true, false, "delete", true, false},
-		Prod:    {"hourly", 30, true, true, "keep", true, true},
+		Dev:     {24, 7, false, false, "delete", false, false},
+		Staging: {6, 14, true, false, "delete", true, false},
+		Prod:    {1, 30, true, true, "keep", true, true},
 	} {
 		c, err := loadText(t, "any", "environment: "+env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Backup.Schedule != want.schedule || c.Backup.RetentionDays != want.retention || *c.Backup.KeepBucket != want.keepBucket ||
+		if c.Backup.EveryHours != want.hours || c.Backup.RetentionDays != want.retention || *c.Backup.KeepBucket != want.keepBucket ||
 			*c.Protection.Protect != want.protect || c.Protection.Volumes != want.volumes ||
 			c.Addons.Logging.On() != want.logging || c.Addons.PostgreSQL.On() != want.logging ||
 			(c.Addons.CertificateACME.Server == "https://acme-v02.api.letsencrypt.org/directory") != want.trusted {

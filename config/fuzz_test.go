@@ -40,18 +40,3 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
-
-func FuzzCalendar(f *testing.F) {
-	for _, seed := range []string{"daily", "Mon..Fri *-*-* 00/6:00:00 UTC", "*-02~01", "12-05 08:05", ",", "..", "/", "*-*-*/0", "Mon,"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCalendar(text)
-		if err != nil {
-			return
-		}
-		if gap, ever := c.longestGap(); ever && gap < 1 {
-			t.Fatalf("gap of %d days", gap)
-		}
-	})
-}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -9,30 +10,31 @@ import (
 const (
 	maxRetention = 3650
 	maxObjectKey = 1024
-	// minPause keeps one snapshot from starting before the last is uploaded.
-	minPause = 5 * time.Minute
 )
+
+// backupHours divide a day.
+var backupHours = []int{1, 2, 3, 4, 6, 8, 12, 24}
+
+// Interval is the time from one snapshot to the next.
+func (b Backup) Interval() time.Duration { return time.Duration(b.EveryHours) * time.Hour }
+
+// Calendar is the systemd calendar expression of the snapshots, in UTC. These texts are those of stacks that were made before
+// there was everyHours, so their timers do not change.
+func (b Backup) Calendar() string {
+	switch b.EveryHours {
+	case 1:
+		return "hourly"
+	case 24:
+		return "*-*-* 03:00:00"
+	}
+	return fmt.Sprintf("*-*-* 00/%d:00:00", b.EveryHours)
+}
 
 func (v *validator) backup() {
 	b := v.c.Backup
-	const example = `"*-*-* 00/6:00:00"`
 	v.between("backup.retentionDays", b.RetentionDays, bounds{1, maxRetention, "days that a snapshot is kept", 14})
-	schedule, err := parseCalendar(b.Schedule)
-	switch {
-	case err != nil:
-		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("is not a systemd calendar expression: %s", err), example)
-	case schedule.shortestPause() < minPause:
-		v.fault("backup.schedule", b.Schedule, fmt.Sprintf("comes twice within %d minutes, and a snapshot may take minutes: at most every %d minutes",
-			int(schedule.shortestPause().Minutes()), int(minPause.Minutes())), example)
-	default:
-		gap, ever := schedule.longestGap()
-		if !ever {
-			v.fault("backup.schedule", b.Schedule, "never comes: no day of the calendar matches", example)
-		} else if gap > b.RetentionDays && b.RetentionDays > 0 {
-			v.fault("backup.schedule", b.Schedule,
-				fmt.Sprintf("leaves %d days between two snapshots, and backup.retentionDays = %d deletes the last one before", gap, b.RetentionDays),
-				example)
-		}
+	if !slices.Contains(backupHours, b.EveryHours) {
+		v.fault("backup.everyHours", b.EveryHours, "must be 1, 2, 3, 4, 6, 8, 12 or 24, so that every day has its snapshots at the same hours", "6")
 	}
 	v.restoreFrom(b.RestoreFrom)
 }

@@ -42,21 +42,23 @@ func (c *cluster) backup(t *testing.T) string {
 	return now.key
 }
 
-// The schedule is changed to the next minutes, so that systemd starts the backup.
+// A changed setting reaches the timers. Then the next minute is added to that of the snapshots on the host, so that systemd starts one.
 func timerFires(t *testing.T, s *stack, c *cluster) {
 	b := s.bucket(t)
 	if now := c.lastBackup(t); now.key != "" {
 		t.Fatalf("there is a backup already: %v", now)
 	}
-	// The change takes some seconds; a minute that is over would come again tomorrow.
-	due := time.Now().UTC().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute)
-	s.set(t, "backup", map[string]any{"schedule": due.Format("*-*-* 15:04:00")})
-	// The copies of RabbitMQ's definitions follow the same schedule.
+	s.set(t, "backup", map[string]any{"everyHours": 12})
+	// The copies of RabbitMQ's definitions follow the same setting.
 	ops := s.must(t, "up").done()
 	slices.Sort(ops)
 	if want := []string{"update master-backup", "update rabbitmq-backup (Command)"}; !slices.Equal(ops, want) {
-		t.Errorf("a schedule did %v, want %v", ops, want)
+		t.Errorf("another number of hours did %v, want %v", ops, want)
 	}
+	// The change takes some seconds; a minute that is over would come again tomorrow.
+	due := time.Now().UTC().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute)
+	c.on(t, "master", "mkdir -p /etc/systemd/system/etcd-snapshot.timer.d && printf '[Timer]\\nOnCalendar=%s\\n' '"+due.Format("*-*-* 15:04:00")+
+		"' >/etc/systemd/system/etcd-snapshot.timer.d/soon.conf && systemctl daemon-reload && systemctl restart etcd-snapshot.timer")
 	s.backend(t) // the metadata service with the role's credentials
 	// systemd may let a timer wait for a minute, to wake up the machine less often.
 	eventually(t, time.Until(due)+3*time.Minute, "a snapshot by the timer", func() error {

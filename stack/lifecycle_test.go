@@ -107,7 +107,7 @@ func TestChanges(t *testing.T) {
 		{"kubelet setting", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
 		{"API server flag", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
 		{"registry mirror", map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
-		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"schedule": "*-*-* 05:30:00", "keepBucket": false}}},
+		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"everyHours": 6, "keepBucket": false}}},
 		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
 		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker", "web"}}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},

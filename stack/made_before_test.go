@@ -104,6 +104,7 @@ func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	if err := os.WriteFile(filepath.Join(r.workspace.Dir, "account.jsonl"), journal, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	followMessages(t, filepath.Join(project, "Pulumi."+name+".yaml"))
 	r.start()
 	t.Cleanup(func() { r.box.Close() })
 	var exported apitype.UntypedDeployment
@@ -116,6 +117,19 @@ func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	}
 	r.believe(state)
 	return r
+}
+
+// followMessages changes the settings that were replaced since, as the message that refuses them says.
+func followMessages(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := strings.NewReplacer(`schedule: hourly`, `everyHours: 1`, `schedule: "*-*-* 00/6:00:00"`, `everyHours: 6`).Replace(string(text))
+	if err := os.WriteFile(path, []byte(now), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -26,7 +26,7 @@ exec 9>/run/kubeadm-aws-backup.lock
 flock -w 60 9 || die "another run has been changing this for a minute"
 
 systemd-analyze calendar "$BACKUP_SCHEDULE" >/dev/null 2>&1 ||
-	die "\"$BACKUP_SCHEDULE\" is not a systemd calendar expression (backup.schedule); right is for example \"*-*-* 00/6:00:00\""
+	die "\"$BACKUP_SCHEDULE\" is not a systemd calendar expression; right is for example \"*-*-* 00/6:00:00\""
 
 put() { # MODE FILE < content
 	install -D -m "$1" /dev/stdin "$2.new"

@@ -12,7 +12,7 @@ const (
 	lastBackupKey = "kubeadm-aws/last-backup-key"
 )
 
-// backupSlack is how much later than the schedule says a snapshot may reach the bucket before one counts as missed. The
+// backupSlack is how much later than it is due a snapshot may reach the bucket before one counts as missed. The
 // timer gives a run twenty minutes.
 const backupSlack = time.Hour
 
@@ -23,12 +23,12 @@ func backupAge(ctx context.Context, r *run) finding {
 	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
 		return broken(lookAtNodes, err)
 	}
-	most := r.Config.Backup.LongestPause() + backupSlack
+	most := r.Config.Backup.Interval() + backupSlack
 	written, there := n.Metadata.Annotations[lastBackup]
 	if !there {
 		// The annotation is the node object's, so a control plane that was replaced has to take a snapshot first as well.
 		if age := r.Now().Sub(n.Metadata.CreationTimestamp); age < most {
-			return skipped("none was due yet: the node is %s old, the schedule is %s", age.Round(time.Minute), r.Config.Backup.Schedule)
+			return skipped("none was due yet: the node is %s old, one is taken every %s", age.Round(time.Minute), r.Config.Backup.Interval())
 		}
 		return failed(look, "no snapshot has ever reached the bucket")
 	}
@@ -38,7 +38,7 @@ func backupAge(ctx context.Context, r *run) finding {
 	}
 	age := r.Now().Sub(at).Round(time.Minute)
 	if age > most {
-		return failed(look, "the last snapshot is %s old, and the schedule is %s: a run was missed or failed", age, r.Config.Backup.Schedule)
+		return failed(look, "the last snapshot is %s old, and one is taken every %s: a run was missed or failed", age, r.Config.Backup.Interval())
 	}
 	return ok("the last snapshot is %s old: %s", age, n.Metadata.Annotations[lastBackupKey])
 }

@@ -20,13 +20,13 @@ func TestBackupAnnotationsAreThoseOfTheScript(t *testing.T) {
 }
 
 func TestNoBackupIsDueBeforeTheScheduleSaysSo(t *testing.T) {
-	for schedule, want := range map[string]string{"weekly": Skipped, "daily": Failed} {
+	for hours, want := range map[int]string{72: Skipped, 24: Failed} {
 		f := healthy(t)
 		delete(f.objects["/api/v1/nodes/master"].(map[string]any)["metadata"].(map[string]any), "annotations")
 		o := Options{Config: settings()}
-		o.Config.Backup.Schedule = schedule
+		o.Config.Backup.EveryHours = hours
 		if r := f.check(t, o)["etcd backup"]; r.Status != want {
-			t.Errorf("%s: a node of two days without a snapshot is %q (%s), want %q", schedule, r.Status, r.Message, want)
+			t.Errorf("%d: a node of two days without a snapshot is %q (%s), want %q", hours, r.Status, r.Message, want)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func settings() *config.Config {
 		Cluster: config.Cluster{Name: "dev", KubernetesVersion: "1.36.3", CNI: "calico", DNSDomain: "cluster.local"},
 		Network: config.Network{Zones: []string{"a", "b"}},
 		DNS:     config.DNS{Domain: "example.com"},
-		Backup:  config.Backup{Schedule: "*-*-* 00/6:00:00"},
+		Backup:  config.Backup{EveryHours: 6},
 		Nodes: []config.Node{
 			{Name: "master", Role: config.ControlPlane, Taints: []config.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}}},
 			{Name: "worker-1", Role: config.Worker, Zone: 1, Labels: map[string]string{"workload": "api"}},

@@ -1,0 +1,37 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// replaced are the settings of earlier versions: why they are refused, and what to write for a value.
+var replaced = map[string]struct {
+	reason  string
+	instead func(value any) string
+}{
+	Namespace + ":backup.schedule": {
+		"was replaced by backup.everyHours, a number of hours: 1, 2, 3, 4, 6, 8, 12 or 24",
+		func(value any) string {
+			return fmt.Sprintf("pulumi config set --path %[1]s:backup.everyHours %[2]d && pulumi config rm --path %[1]s:backup.schedule",
+				Namespace, hoursOf(value))
+		},
+	},
+}
+
+var hoursOfDay = regexp.MustCompile(`^\*-\*-\* 0{1,2}/([0-9]+):00(:00)?( UTC)?$`)
+
+// hoursOf is the number of hours that comes closest to a systemd calendar expression.
+func hoursOf(schedule any) int {
+	switch text := fmt.Sprint(schedule); {
+	case text == "hourly":
+		return 1
+	case hoursOfDay.MatchString(text):
+		if n, _ := strconv.Atoi(hoursOfDay.FindStringSubmatch(text)[1]); slices.Contains(backupHours, n) {
+			return n
+		}
+	}
+	return 24
+}
