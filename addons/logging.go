@@ -51,7 +51,7 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 			"storage": kube.Values{
 				"type":        "s3",
 				"bucketNames": kube.Values{"chunks": bucket, "ruler": bucket},
-				"s3":          kube.Values{"region": cfg.Region},
+				"s3":          lokiS3(cfg),
 			},
 			// Without these two Loki keeps everything for ever.
 			"compactor":     kube.Values{"retention_enabled": true, "delete_request_store": "s3"},
@@ -81,6 +81,14 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 		// Reads alerting rules from ConfigMaps; alerts are Prometheus' here.
 		"sidecar": kube.Values{"rules": off},
 	}
+}
+
+// lokiS3 has Loki find S3 by the region where it can.
+func lokiS3(cfg *config.Config) kube.Values {
+	if cfg.FindsS3ByRegion() {
+		return kube.Values{"region": cfg.Region}
+	}
+	return kube.Values{"region": cfg.Region, "endpoint": cfg.S3Endpoint()}
 }
 
 // logRetentionDays is how long logs are kept.

@@ -47,8 +47,8 @@ func (b *builder) objectStore(archive string) kube.Values {
 		"wal":  kube.Values{"compression": "gzip"},
 		"data": kube.Values{"compression": "gzip"},
 	}
-	if endpoint := b.cfg.Mirrors.S3Endpoint; endpoint != "" {
-		store["endpointURL"] = endpoint
+	if b.cfg.Mirrors.S3Endpoint != "" || !b.cfg.FindsS3ByRegion() {
+		store["endpointURL"] = b.cfg.S3Endpoint()
 	}
 	return store
 }

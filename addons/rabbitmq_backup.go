@@ -14,17 +14,13 @@ var rabbitmqBackupScript string
 // rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions into the backup bucket, at
 // the times of the etcd snapshots. The bucket keeps replaced copies as old versions.
 func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
-	endpoint := b.cfg.Mirrors.S3Endpoint
-	if endpoint == "" {
-		endpoint = "https://s3." + b.cfg.Region + "." + b.cfg.DNSSuffix()
-	}
 	b.step("rabbitmq-backup", cluster.Step{
 		Name: "rabbitmq-backup",
 		Run: cluster.Script{Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{
 			"BUCKET":      b.args.BackupBucket,
 			"KEY":         pulumi.String(b.cfg.Cluster.Name + "/rabbitmq/definitions.json"),
 			"AWS_REGION":  pulumi.String(b.cfg.Region),
-			"S3_ENDPOINT": pulumi.String(endpoint),
+			"S3_ENDPOINT": pulumi.String(b.cfg.S3Endpoint()),
 			"SCHEDULE":    pulumi.String(b.cfg.Backup.Calendar()),
 			// Another machine behind the same address gets the timer too.
 			"MACHINE": b.args.Cluster.MachineID,

@@ -155,7 +155,7 @@ func (s steps) backupEnv() map[string]pulumi.StringInput {
 		"BUCKET":        s.args.BackupBucket,
 		"PREFIX":        pulumi.String(s.cfg.Cluster.Name + "/etcd"),
 		"AWS_REGION":    pulumi.String(s.cfg.Region),
-		"S3_ENDPOINT":   pulumi.String(or(s.cfg.Mirrors.S3Endpoint, "https://s3."+s.cfg.Region+"."+s.cfg.DNSSuffix())),
+		"S3_ENDPOINT":   pulumi.String(s.cfg.S3Endpoint()),
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -130,6 +131,15 @@ func (c *Config) Partition() string { return partitionOf(c.Region).name }
 
 // DNSSuffix ends the host names of AWS services in the stack's region, such as amazonaws.com.cn.
 func (c *Config) DNSSuffix() string { return partitionOf(c.Region).dnsSuffix }
+
+// S3Endpoint is the URL of S3 for the stack's region, or what mirrors.s3Endpoint has in its place.
+func (c *Config) S3Endpoint() string {
+	return cmp.Or(c.Mirrors.S3Endpoint, "https://s3."+c.Region+"."+c.DNSSuffix())
+}
+
+// FindsS3ByRegion reports whether every AWS SDK knows where S3 is in the stack's region. An SDK that is older than the European
+// Sovereign Cloud takes its regions for commercial ones, so programs on it have to be told the endpoint.
+func (c *Config) FindsS3ByRegion() bool { return strings.HasPrefix(c.DNSSuffix(), "amazonaws.com") }
 
 // PrincipalSuffix ends the names of service principals in the stack's partition, such as amazonaws.com.
 func (c *Config) PrincipalSuffix() string { return partitionOf(c.Region).principalSuffix }
