@@ -80,7 +80,6 @@ func Install(ctx *pulumi.Context, args Args) (*Platform, error) {
 		return nil, fmt.Errorf("platform: %w", err)
 	}
 	b := &builder{ctx: ctx, args: args, cfg: args.Config, root: root}
-	b.warnOfValues()
 	b.providers()
 	b.install()
 	if b.err != nil {

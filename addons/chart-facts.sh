@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the tests have to know of every chart in catalog/: its value keys to keys/, and the pods it
+# Writes what the tests have to know of every chart in catalog/: its value keys to internal/chartvalues/keys/, and the pods it
 # makes of the program's values to testdata/pods/. Run it after changing a version or a value; the tests then say which
 # of the values the chart does not know, and whether what it runs is what is counted.
 #
@@ -26,8 +26,9 @@ fetch() {
 
 kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | tail -n 1)
 go build -o "$work/chartfacts" ./chartfacts
-mkdir -p keys testdata/pods
-rm -f keys/*.txt testdata/pods/*.txt
+keys=../internal/chartvalues/keys
+mkdir -p "$keys" testdata/pods
+rm -f "$keys"/*.txt testdata/pods/*.txt
 kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | tail -n 1)
 charts=$("$work/chartfacts" charts)
 while read -r name version repository release facts; do
@@ -41,8 +42,8 @@ while read -r name version repository release facts; do
     fi
     extras+=("$fact")
   done
-  "$work/chartfacts" keys "$dir" "${extras[@]}" >"keys/$name-$version.txt"
+  "$work/chartfacts" keys "$dir" "${extras[@]}" >"$keys/$name-$version.txt"
   helm template "$release" "$dir" --values "testdata/values/$release.yaml" --api-versions monitoring.coreos.com/v1 --kube-version "$kubernetes" |
     "$work/chartfacts" pods >"testdata/pods/$release.txt"
-  echo "$name $version: $(wc -l <"keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
+  echo "$name $version: $(wc -l <"$keys/$name-$version.txt") keys, $(wc -l <"testdata/pods/$release.txt") containers" >&2
 done <<<"$charts"

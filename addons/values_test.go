@@ -8,6 +8,7 @@ import (
 
 	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/chartvalues"
 )
 
 var domainKey = regexp.MustCompile(`(?i)(^|/)(clusterDomain|dnsDomain)$`)
@@ -20,7 +21,7 @@ func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
 	})
 	found := 0
 	for name, release := range r.releases() {
-		keys, err := keysOf(catalog.Release(name))
+		keys, err := chartvalues.Of(catalog.Release(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func TestNoChartTakesAFixedNodePort(t *testing.T) {
 		var look func(path string, values map[string]any)
 		look = func(path string, values map[string]any) {
 			if values["type"] == "NodePort" {
-				keys, err := keysOf(catalog.Release(name))
+				keys, err := chartvalues.Of(catalog.Release(name))
 				if err != nil {
 					t.Fatal(err)
 				}

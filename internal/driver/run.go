@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/chartvalues"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/workspace"
@@ -65,6 +66,11 @@ func (s *run) execute(ctx context.Context, cmd *command) error {
 		return s.refused(err)
 	}
 	s.cfg = cfg
+	if cmd.makes {
+		if err := s.warnOfValues(); err != nil {
+			return err
+		}
+	}
 	if faults := cfg.RefusedOnAWS(); cmd.makes && s.op.Cloud == report.CloudAWS && len(faults) > 0 {
 		return s.refused(faults)
 	}
@@ -75,6 +81,15 @@ func (s *run) execute(ctx context.Context, cmd *command) error {
 	s.cli = cli
 	defer s.handleSignals()()
 	return cmd.run(ctx, s)
+}
+
+// warnOfValues reports Helm values of the settings that their charts do not have.
+func (s *run) warnOfValues() error {
+	warnings, err := chartvalues.Misspelt(s.cfg)
+	for _, w := range warnings {
+		s.log.Warn(w)
+	}
+	return err
 }
 
 // refused reports every error in the settings.

@@ -1,8 +1,9 @@
-package addons
+// Package chartvalues knows which value keys the charts have at their pinned versions. Helm ignores a misspelt key without a word:
+// the driver warns of those in a stack's settings, and tests of package addons look for those in the program.
+package chartvalues
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,31 +16,31 @@ import (
 //go:embed keys/*.txt
 var keyFiles embed.FS
 
-// keyList is every value key of a chart at its pinned version, as chart-facts.sh found it: paths with slashes, where
+// Keys is every value key of a chart at its pinned version, as chart-facts.sh found it: paths with slashes, where
 // one that ends in /** is free below.
-type keyList map[string]bool
+type Keys map[string]bool
 
-// keysOf reads the list of a chart.
-func keysOf(c catalog.Chart) (keyList, error) {
+// Of reads the list of a chart.
+func Of(c catalog.Chart) (Keys, error) {
 	text, err := keyFiles.ReadFile("keys/" + c.Name + "-" + c.Version + ".txt")
 	if err != nil {
 		return nil, fmt.Errorf("value keys of chart %s %s: %w (run addons/chart-facts.sh after changing a version)", c.Name, c.Version, err)
 	}
-	keys := keyList{}
+	keys := Keys{}
 	for _, key := range strings.Fields(string(text)) {
 		keys[key] = true
 	}
 	return keys, nil
 }
 
-// unknown are the paths in values that the chart does not have, sorted. Helm ignores those without a word.
-func (k keyList) unknown(values map[string]any) []string {
+// Unknown are the paths in values that the chart does not have, sorted. Helm ignores those without a word.
+func (k Keys) Unknown(values map[string]any) []string {
 	found := k.unknownBelow("", values)
 	slices.Sort(found)
 	return found
 }
 
-func (k keyList) unknownBelow(prefix string, values map[string]any) []string {
+func (k Keys) unknownBelow(prefix string, values map[string]any) []string {
 	var found []string
 	for name, value := range values {
 		path := prefix + name
@@ -57,7 +58,7 @@ func (k keyList) unknownBelow(prefix string, values map[string]any) []string {
 	return found
 }
 
-func (k keyList) hasBelow(path string) bool {
+func (k Keys) hasBelow(path string) bool {
 	for key := range k {
 		if strings.HasPrefix(key, path+"/") {
 			return true
@@ -66,9 +67,9 @@ func (k keyList) hasBelow(path string) bool {
 	return false
 }
 
-// UnknownValues says which of the user's Helm values their charts do not have, one sentence each. Such a value is not
+// Misspelt says which of the user's Helm values their charts do not have, one sentence each. Such a value is not
 // refused: the lists are made by reading templates, which can hide a key.
-func UnknownValues(cfg *config.Config) ([]string, error) {
+func Misspelt(cfg *config.Config) ([]string, error) {
 	settings := cfg.Addons.ByKey()
 	var warnings []string
 	for _, addon := range catalog.Addons {
@@ -79,13 +80,13 @@ func UnknownValues(cfg *config.Config) ([]string, error) {
 			}
 			values := settings[addon.Key].Values
 			if c.Section != "" {
-				values, sections = section(values, c.Section), append(sections, c.Section)
+				values, sections = sectionOf(values, c.Section), append(sections, c.Section)
 			}
-			keys, err := keysOf(c)
+			keys, err := Of(c)
 			if err != nil {
 				return nil, err
 			}
-			for _, path := range keys.unknown(values) {
+			for _, path := range keys.Unknown(values) {
 				warnings = append(warnings, fmt.Sprintf("addons.%s.values: chart %s %s has no value %s, so Helm would ignore it.",
 					addon.Key, c.Name, c.Version, strings.ReplaceAll(path, "/", ".")))
 			}
@@ -101,12 +102,8 @@ func UnknownValues(cfg *config.Config) ([]string, error) {
 	return warnings, nil
 }
 
-func (b *builder) warnOfValues() {
-	warnings, err := UnknownValues(b.cfg)
-	for _, w := range warnings {
-		err = errors.Join(err, b.ctx.Log.Warn(w, nil))
-	}
-	if err != nil {
-		b.failed(fmt.Errorf("warning of values: %w", err))
-	}
+// sectionOf is the part of an add-on's user values that is for one of its charts.
+func sectionOf(values map[string]any, name string) map[string]any {
+	part, _ := values[name].(map[string]any)
+	return part
 }
