@@ -2,11 +2,11 @@ package addons
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/testenv"
@@ -20,9 +20,29 @@ func (a *api) startControllers() {
 	a.t.Helper()
 	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig, "--leader-elect=false",
 		"--secure-port=0", "--kube-api-qps=200", "--kube-api-burst=400",
-		// The tests bind claims, and there are no volumes.
-		"--controllers=*,-persistentvolume-binder-controller")
+		// The tests bind claims and keep nodes Ready.
+		"--controllers=*,-persistentvolume-binder-controller,-node-lifecycle-controller,-taint-eviction-controller")
 	a.until("the controllers run", func() bool { return len(a.names("configmaps")) > 0 })
+}
+
+// workloadsAreReady fails the test for every workload that has not all of its pods, such as one whose pods the namespace's
+// security level refuses, and for a DaemonSet without any.
+func (a *api) workloadsAreReady() {
+	a.t.Helper()
+	for _, workload := range []struct{ kind, wanted, ready string }{
+		{"deployments", ".spec.replicas", ".status.readyReplicas"},
+		{"statefulsets", ".spec.replicas", ".status.readyReplicas"},
+		{"daemonsets", ".status.desiredNumberScheduled", ".status.numberReady"},
+	} {
+		a.until("the "+workload.kind+" are ready", func() bool {
+			list := a.kubectl("get", workload.kind, "--all-namespaces", "-o",
+				"jsonpath={range .items[*]}{.metadata.name} {"+workload.wanted+"} {"+workload.ready+"}{\"\\n\"}{end}")
+			return !slices.ContainsFunc(strings.Split(strings.TrimSpace(list), "\n"), func(line string) bool {
+				fields := strings.Fields(line)
+				return len(fields) != 3 || fields[1] != fields[2] || fields[1] == "0"
+			})
+		})
+	}
 }
 
 // object is any object of the API.
@@ -41,8 +61,6 @@ func (o object) at(path ...string) any {
 func (o object) name() string      { s, _ := o.at("metadata", "name").(string); return s }
 func (o object) namespace() string { s, _ := o.at("metadata", "namespace").(string); return s }
 
-var unchecked = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-
 // call sends a request to the API server and decodes its answer.
 func (a *api) call(method, path string, body, into any) error {
 	var content io.Reader
@@ -59,7 +77,7 @@ func (a *api) call(method, path string, body, into any) error {
 	}
 	request.Header.Set("Authorization", "Bearer test")
 	request.Header.Set("Content-Type", "application/merge-patch+json")
-	answer, err := unchecked.Do(request)
+	answer, err := insecure.Do(request)
 	if err != nil {
 		return err
 	}

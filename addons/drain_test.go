@@ -242,7 +242,10 @@ func (p *kubelets) join(node config.Node) {
 	for _, taint := range node.Taints {
 		taints = append(taints, map[string]string{"key": taint.Key, "value": taint.Value, "effect": taint.Effect})
 	}
-	labels := map[string]string{"kubernetes.io/hostname": node.Name}
+	labels := map[string]string{"kubernetes.io/hostname": node.Name, "kubernetes.io/os": "linux"}
+	if node.Role == config.ControlPlane {
+		labels["node-role.kubernetes.io/control-plane"] = ""
+	}
 	for k, v := range node.Labels {
 		labels[k] = v
 	}

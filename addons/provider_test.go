@@ -55,6 +55,9 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 	t.Cleanup(repository.Close)
 	resources := install(t, nil, func(c *config.Config) {
 		everything(c)
+		for _, node := range c.Nodes {
+			(&kubelets{api: a}).join(node)
+		}
 		c.Mirrors.Charts = map[string]string{}
 		for _, from := range catalog.Repositories() {
 			c.Mirrors.Charts[from] = repository.URL
@@ -64,6 +67,7 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 	before := a.everything()
 	e := a.engine(resources)
 	e.up()
+	a.workloadsAreReady()
 	e.changesNothing()
 	e.destroy()
 	a.isGone(before, resources)
