@@ -95,7 +95,6 @@ func TestHostileTextStaysTextInCommands(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"etcd-backup S3_ENDPOINT":           hostile,
-		"etcd-backup BACKUP_SCHEDULE":       hostile,
 		"etcd-backup PREFIX":                hostile + "/etcd",
 		"master-prepare KUBERNETES_APT":     hostile,
 		"master-prepare ETCD_RELEASES":      hostile,
