@@ -49,10 +49,11 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 		t.Fatalf("there is a backup already: %v", now)
 	}
 	s.set(t, "backup", map[string]any{"everyHours": 12})
-	// The copies of RabbitMQ's definitions follow the same setting.
+	// The copies of RabbitMQ's definitions and the alerts for copies that are too old follow the same setting.
 	ops := s.must(t, "up").done()
 	slices.Sort(ops)
-	if want := []string{"update master-backup", "update rabbitmq-backup (Command)"}; !slices.Equal(ops, want) {
+	if want := []string{"update master-backup", "update prometheusrule-etcd-backup (PrometheusRule)",
+		"update prometheusrule-rabbitmq (PrometheusRule)", "update rabbitmq-backup (Command)"}; !slices.Equal(ops, want) {
 		t.Errorf("another number of hours did %v, want %v", ops, want)
 	}
 	// The change takes some seconds; a minute that is over would come again tomorrow.
