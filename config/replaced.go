@@ -23,7 +23,7 @@ var replaced = map[string]struct {
 
 var hoursOfDay = regexp.MustCompile(`^\*-\*-\* 0{1,2}/([0-9]+):00(:00)?( UTC)?$`)
 
-// hoursOf is the number of hours that comes closest to a systemd calendar expression.
+// hoursOf returns the hours of a systemd calendar expression of the form that this program used to set, and 24 for any other.
 func hoursOf(schedule any) int {
 	switch text := fmt.Sprint(schedule); {
 	case text == "hourly":

@@ -30,12 +30,12 @@ type deployer struct {
 
 // phase makes one group of resources with what other phases have made, unless a phase before it has failed. It returns nil then,
 // so a phase may only look into its args when it runs.
-func phase[Args, Group any](s *deployer, make func(*deployer, Args) (*Group, error), args Args) *Group {
+func phase[Args, Group any](s *deployer, build func(*deployer, Args) (*Group, error), args Args) *Group {
 	if s.err != nil {
 		return nil
 	}
 	var group *Group
-	group, s.err = make(s, args)
+	group, s.err = build(s, args)
 	return group
 }
 

@@ -100,7 +100,7 @@ type Claim struct {
 	PolicyAt string
 }
 
-// Get returns the row of a name. It panics where there is none, which is a mistake in the program.
+// Get returns the row of a name. It panics for an unknown name: only the program passes names.
 func Get(name string) Addon {
 	i := slices.IndexFunc(Addons, func(a Addon) bool { return a.Name == name })
 	if i < 0 {
@@ -118,7 +118,7 @@ func Charts() []Chart {
 	return all
 }
 
-// Release returns the chart of a release. It panics where there is none, which is a mistake in the program.
+// Release returns the chart of a release. It panics for an unknown name: only the program passes names.
 func Release(name string) Chart {
 	all := Charts()
 	i := slices.IndexFunc(all, func(c Chart) bool { return c.Release == name })

@@ -43,7 +43,7 @@ func notReady(ctx context.Context, w *workspace.Workspace) ([]string, error) {
 	return check.NotReady(ctx, api)
 }
 
-// openAPI returns a client of the cluster of the stack; nil when there is none.
+// openAPI returns a client of the Kubernetes API of the stack, or nil for a stack without a cluster.
 func openAPI(ctx context.Context, w *workspace.Workspace) (*check.API, error) {
 	kubeconfig, err := w.Kubeconfig(ctx)
 	if err != nil || kubeconfig == "" {

@@ -147,11 +147,11 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	}
 	checkOutputs(t, dir)
 
-	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: platform", "kubeadm-aws:owner: another-team")
 	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
 		t.Errorf("preview of a change exits %d, want %d:\n%s", code, report.ExitChanges, stdout)
 	}
-	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: another-team", "kubeadm-aws:owner: platform")
 
 	code, stdout, _ = drive(t, "destroy", "--stack", "dev", "--dir", dir)
 	if code != report.ExitOK || !strings.Contains(stdout, "left      0") {

@@ -74,7 +74,7 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 		"name: platform-one\n    kubernetesVersion: 1.36.2", "name: platform-dev",
 		"name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6",
 		"\n    kubernetesVersion: 1.35.6", "",
-		"kubeadm-aws:owner: platform", "kubeadm-aws:owner: somebody")
+		"kubeadm-aws:owner: platform", "kubeadm-aws:owner: another-team")
 	rollback := func(args ...string) (int, string) {
 		t.Helper()
 		code, stdout, _ := drive(t, append([]string{"rollback", "--stack", "dev", "--dir", dir}, args...)...)
@@ -86,7 +86,7 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback(); code != report.ExitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: somebody") {
+	if code, stdout := rollback(); code != report.ExitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: another-team") {
 		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
 	}
 	if code, stdout := rollback("--to", "nowhere"); code != report.ExitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
@@ -104,7 +104,7 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
 		t.Errorf("nothing was rolled back: preview of the newest commit exits %d:\n%s", code, stdout)
 	}
-	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: somebody", "kubeadm-aws:owner: platform")
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: another-team", "kubeadm-aws:owner: platform")
 	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("the stack is not what the earlier commit says: preview exits %d:\n%s", code, stdout)
 	}

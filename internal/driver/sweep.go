@@ -45,7 +45,7 @@ func sweep(ctx context.Context, s *run) error {
 	}
 	after, err := account.Sweep(ctx, w, command, false)
 	if s.cli.Stopped() {
-		return report.Fail(report.ExitInterrupted, "Run it again: it lists anew.", "the sweep was interrupted")
+		return report.Fail(report.ExitInterrupted, "Run it again: it starts with a fresh list.", "the sweep was interrupted")
 	}
 	if err != nil && len(after.Left) == 0 {
 		return report.Fail(report.ExitFailed, "", "%w", err)

@@ -166,7 +166,7 @@ func (s *run) confirm(question string) error {
 		return nil
 	}
 	if s.op.json {
-		return report.Fail(report.ExitUsage, "", "with --json nobody can be asked; give --yes")
+		return report.Fail(report.ExitUsage, "", "--json cannot ask for a confirmation; give --yes")
 	}
 	fmt.Fprintf(s.out, "\n%s Type yes: ", question)
 	answer, _ := s.in.ReadString('\n')

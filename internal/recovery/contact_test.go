@@ -58,7 +58,7 @@ func TestTheOwnAddressIsComparedWithTheFirewall(t *testing.T) {
 	for address, want := range map[string]string{
 		"":             "is the address that you come from in access.adminCidrs",
 		"198.51.100.7": "the security group admits, so look at a proxy",
-		"192.0.2.1":    "you come from 192.0.2.1, which is none of what the security group admits: 198.51.100.0/24 (access.adminCidrs)",
+		"192.0.2.1":    "you come from 192.0.2.1, which the security group does not admit; it admits 198.51.100.0/24 (access.adminCidrs)",
 	} {
 		if text := lookAt(silent, living, address); !strings.Contains(text, want) {
 			t.Errorf("%q: %s", address, text)

@@ -64,7 +64,7 @@ func withoutMarksIn(value any) any {
 }
 
 // insert puts a resource among the others. If its URN is taken and its inputs differ, it was to replace the other one. If they are
-// the same, it is one too many: somebody ran Pulumi again by hand.
+// the same, it is one too many: a run of Pulumi by hand has created it again.
 func insert(resources []Resource, r Resource) []Resource {
 	at := slices.IndexFunc(resources, func(other Resource) bool { return other.URN == r.URN && !other.Delete })
 	switch {

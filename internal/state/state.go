@@ -25,7 +25,7 @@ type State struct {
 
 	apitype.DeploymentV3 `json:"deployment"`
 
-	// unknown names a field that a newer Pulumi wrote and that these types do not have; nil when there is none.
+	// unknown names a field that a newer Pulumi wrote and that these types do not have; nil if every field is known.
 	unknown error
 }
 
