@@ -13,7 +13,6 @@ import (
 	"kubeadm-aws/internal/dockerhosts"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
-	"kubeadm-aws/stack"
 )
 
 // checkpointNodes is up to how many nodes the engine of a simulation writes its state at every step, as it does on AWS. The next
@@ -65,7 +64,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 	w.closers = append(w.closers, w.Sandbox.Close)
 	o.CLI.passes = hermetic
 	copies := sandbox.Workspace{
-		Project: o.Project, Dir: dir, Stack: o.Stack, Program: stack.Deploy, Settings: settings, CLI: o.CLI,
+		Project: o.Project, Dir: dir, Stack: o.Stack, Program: program, Settings: settings, CLI: o.CLI,
 	}
 	if w.Engine, err = copies.Open(ctx, w.Sandbox); err != nil {
 		next := ""

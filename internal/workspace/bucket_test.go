@@ -1,0 +1,102 @@
+package workspace
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/testenv"
+)
+
+// The real CLI keeps a stack in a bucket. The driver writes its state compressed, in place of the plain one that pulumi stack
+// init wrote, and a CLI without the variable still reads it.
+func TestTheStateInABucketIsCompressed(t *testing.T) {
+	cli := testenv.NeedPulumi(t)
+	bucket := testenv.StartMoto(t) + "/states"
+	send(t, http.MethodPut, bucket)
+	project := t.TempDir()
+	write(t, filepath.Join(project, "Pulumi.yaml"), "name: kubeadm-aws\nruntime: go\n")
+	t.Setenv("PULUMI", cli)
+	t.Setenv("PULUMI_BACKEND_URL", "s3://states?region=eu-central-1&s3ForcePathStyle=true")
+	t.Setenv("PULUMI_HOME", t.TempDir())
+	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "test")
+	pulumi := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command(cli, args...)
+		cmd.Dir = project
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("pulumi %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	pulumi("stack", "init", "dev")
+	states := regexp.MustCompile(`<Key>(\.pulumi/stacks/[^<]*)</Key>`)
+	stored := func() string {
+		t.Helper()
+		var keys []string
+		for _, m := range states.FindAllStringSubmatch(send(t, http.MethodGet, bucket), -1) {
+			if !strings.HasSuffix(m[1], ".bak") && !strings.HasSuffix(m[1], ".pulumi-tags") {
+				keys = append(keys, m[1])
+			}
+		}
+		return strings.Join(keys, " ")
+	}
+	if got, want := stored(), ".pulumi/stacks/kubeadm-aws/dev.json"; got != want {
+		t.Fatalf("after init the bucket holds %q, want %q", got, want)
+	}
+
+	found, err := FindCLI(t.Context(), project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := Open(t.Context(), Options{
+		Subject: report.Subject{Command: "up", Stack: "dev", Cloud: report.CloudAWS}, Project: project, CLI: found,
+		Log: &report.Log{To: report.JSON{Out: io.Discard}, Now: time.Now},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	deployment, err := w.Engine.Export(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Engine.Import(t.Context(), deployment); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := stored(), ".pulumi/stacks/kubeadm-aws/dev.json.zst"; got != want {
+		t.Errorf("after a write of the driver the bucket holds %q, want %q", got, want)
+	}
+	if os.Getenv("PULUMI_DIY_BACKEND_ZSTD") != "" {
+		t.Error("the driver changed its own environment")
+	}
+	if out := pulumi("stack", "export", "--stack", "dev"); !strings.Contains(out, `"deployment"`) {
+		t.Errorf("a CLI without the variable reads %q", out)
+	}
+}
+
+func send(t *testing.T, method, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode >= 300 {
+		t.Fatalf("%s %s: %s %v: %s", method, url, answer.Status, err, body)
+	}
+	return string(body)
+}
