@@ -51,8 +51,8 @@ type Args struct {
 	LogBucket         pulumi.StringPtrInput
 	// DatabaseBackupRole is the ARN of the role of PostgreSQL's backups; nil when there are none.
 	DatabaseBackupRole pulumi.StringInput
-	// MustOutliveAddons has to stay until every controller is gone.
-	MustOutliveAddons []pulumi.Resource
+	// DependsOn has to stay until every controller is gone.
+	DependsOn []pulumi.Resource
 	// AWSProvider is used for the DNS records that point to the load balancer.
 	AWSProvider *aws.Provider
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
@@ -68,7 +68,7 @@ func needs(resources ...pulumi.Resource) []pulumi.Resource {
 
 // outlived are needs of a controller that calls AWS: beside the given, everything without which it could not clean up.
 func (b *builder) outlived(resources ...pulumi.Resource) []pulumi.Resource {
-	return slices.Concat(needs(b.root.NodesReady), b.args.MustOutliveAddons, needs(resources...))
+	return slices.Concat(needs(b.root.NodesReady), b.args.DependsOn, needs(resources...))
 }
 
 func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption) []pulumi.ResourceOption {

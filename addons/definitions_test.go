@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 const definitionOfRabbitMQ = "definition-rabbitmqclusters.rabbitmq.com"

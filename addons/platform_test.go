@@ -133,7 +133,7 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 			LoadBalancerGroup: pulumi.String("sg-balancer"),
 			BackendGroup:      pulumi.String("sg-backend"),
 			BackupBucket:      pulumi.String("backups"),
-			MustOutliveAddons: []pulumi.Resource{policy},
+			DependsOn:         []pulumi.Resource{policy},
 			AWSProvider:       provider,
 		}
 		if cfg.DNS.Domain != "" {

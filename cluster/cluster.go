@@ -31,8 +31,8 @@ type Host struct {
 	HostKey pulumi.StringInput
 	// Machine is the resource that the host lives and dies with.
 	Machine pulumi.Resource
-	// Needs are what must be there before the host can be reached, or reach out.
-	Needs []pulumi.Resource
+	// DependsOn are what must be there before the host can be reached, or reach out.
+	DependsOn []pulumi.Resource
 }
 
 // Args are the inputs of Build.
@@ -159,7 +159,7 @@ func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
 
 // prepare makes the steps of a host that need no cluster.
 func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi.Resource, error) {
-	ready, err := on.booting().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.Needs))
+	ready, err := on.booting().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.DependsOn))
 	if err != nil {
 		return nil, err
 	}

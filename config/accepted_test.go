@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestAccepted keeps the rules from refusing what works.
+// TestAccepted checks that the rules do not refuse settings that work.
 func TestAccepted(t *testing.T) {
 	for _, text := range []string{
 		"environment: staging\nnetwork: {zones: [a, b]}\n" + "nodes: [" + master + ", " + worker + ", " + store + "]",
@@ -13,7 +13,8 @@ func TestAccepted(t *testing.T) {
 		"environment: prod\naccess: {adminCidrs: [10.0.0.0/8, 198.51.100.0/24, 203.0.113.7/32]}",
 		"cluster: {cni: none, kubernetesVersion: 1.35.4, dnsDomain: cluster.example.org}",
 		"kubernetes: {kubeProxy: {mode: nftables}}\ncluster: {cni: none}",
-		"network: {vpcCidr: 172.17.0.0/16, podCidr: 100.64.0.0/10, serviceCidr: 192.168.0.0/20, zones: [d, b, f, a, c, e, g, h]}",
+		"network: {vpcCidr: 172.17.0.0/16, podCidr: 100.64.0.0/10, serviceCidr: 192.168.0.0/20, zones: [d, b, f, a, c, e, " +
+			"g, h]}",
 		"network: {vpcCidr: 10.0.0.0/22}",
 		"image: {os: debian-12, ami: ami-0123456789abcdef0, generation: 2026-11}",
 		"image: {ami: ami-12345678}",
@@ -22,8 +23,10 @@ func TestAccepted(t *testing.T) {
 		"nodes: [" + master + ", {name: s, labels: {workload: storage}}]",
 		"nodes: [" + master + ", " + worker + "]",
 		"addons: {certManager: {enabled: false}, logging: {enabled: true, values: {loki: {}, fluentBit: {a: 1}}}}",
-		nodesWith("{name: x, labels: {node-role.kubernetes.io/gpu: '', node-restriction.kubernetes.io/tenant: a, node.kubernetes.io/exclude-from-external-load-balancers: 'true', example.com/Tier_1.x: B}}"),
-		nodesWith("{name: x, taints: [{key: example.com/gpu, effect: NoExecute}, {key: example.com/gpu, effect: NoSchedule}]}"),
+		nodesWith("{name: x, labels: {node-role.kubernetes.io/gpu: '', node-restriction.kubernetes.io/tenant: a, " +
+			"node.kubernetes.io/exclude-from-external-load-balancers: 'true', example.com/Tier_1.x: B}}"),
+		nodesWith(
+			"{name: x, taints: [{key: example.com/gpu, effect: NoExecute}, {key: example.com/gpu, effect: NoSchedule}]}"),
 		nodesWith("{name: 7th, zone: 2, volumeSize: 20}, {name: x" + strings.Repeat("y", 39) + "}"),
 		withDomain("ingressHosts: ['*.example.com', a.b.example.com]"),
 		"dns: {domain: example.com}\naddons: {certManager: {enabled: false}, rabbitmq: {enabled: false}}",
@@ -31,27 +34,42 @@ func TestAccepted(t *testing.T) {
 		"registry: {repositories: []}",
 		"backup: {restoreFrom: latest}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
-		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: {'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: {'https://charts.jetstack.io': 'oci://m.example.com/charts'}}",
-		"mirrors: {registries: {docker.io: {url: 'https://harbor.example.com/v2/hub', username: robot$nodes, password: 'a\"b$(c)', ca: " + pemCA + "}, quay.io: {url: 'https://m.example.com'}}}",
-		"mirrors: {kubernetesApt: 'https://m.example.com', kubernetesAptKey: " + strings.Repeat("aB", 20) + ", etcd: 'https://m.example.com', etcdSha256: " + strings.Repeat("a1", 32) + "}",
-		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: {conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: {v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
-		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = 'io.containerd.runsc.v1'\"}",
-		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: {disable-admission-plugins: DefaultTolerationSeconds}}",
-		"kubernetes: {containerd: \"[debug]\\nlevel = 'debug'\\n[plugins.'io.containerd.cri.v1.runtime']\\nrestrict_oom_score_adj = true\"}",
-		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: ops+k8s@mail.example.com}}",
+		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: " +
+			"{'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: " +
+			"{'https://charts.jetstack.io': 'oci://m.example.com/charts'}}",
+		"mirrors: {registries: {docker.io: {url: 'https://harbor.example.com/v2/hub', username: robot$nodes, password: " +
+			"'a\"b$(c)', ca: " + pemCA + "}, quay.io: {url: 'https://m.example.com'}}}",
+		"mirrors: {kubernetesApt: 'https://m.example.com', kubernetesAptKey: " + strings.Repeat("aB", 20) +
+			", etcd: 'https://m.example.com', etcdSha256: " + strings.Repeat("a1", 32) + "}",
+		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: " +
+			"{conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: " +
+			"{v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, " +
+			"FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
+		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = " +
+			"'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = " +
+			"'io.containerd.runsc.v1'\"}",
+		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: " +
+			"{disable-admission-plugins: DefaultTolerationSeconds}}",
+		"kubernetes: {containerd: \"[debug]\\nlevel = " +
+			"'debug'\\n[plugins.'io.containerd.cri.v1.runtime']\\nrestrict_oom_score_adj = true\"}",
+		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: " +
+			"ops+k8s@mail.example.com}}",
 		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}",
 		"access: {adminCidrs: [" + manyRanges(50) + "]}",
-		"addons: {argocd: {repoUrl: 'https://github.com/example/platform.git'}, rabbitmq: {replicas: 3, values: {a: [1, 2.5, ~]}}}",
+		"addons: {argocd: {repoUrl: 'https://github.com/example/platform.git'}, rabbitmq: {replicas: 3, values: {a: [1, " +
+			"2.5, ~]}}}",
 		"addons: " + allOff,
 		"addons: ~\nnodes: ~",
 		"cluster: {name: a--b}\nregistry: {repositories: []}",
 		"nodes: [{name: m, role: control-plane, instanceType: t3a.medium}, {name: w, instanceType: c7a.medium}]",
-		"nodes: [" + master + ", " + worker + ", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,
+		"nodes: [" + master + ", " + worker +
+			", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,
 		"addons: {rabbitmq: {storageGiB: 3}, postgresql: {storageGiB: 2}, redis: {storageGiB: 1}}",
 		"backup: {everyHours: 1}", "backup: {everyHours: 12}", "backup: {everyHours: 24}",
 		"redisPassword: correct-horse-battery",
 		mailed,
-		"notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: '10.0.0.9:465', username: 'AKIA+/='}}\nnotificationsPassword: 'a b $(c)'",
+		"notifications: {receiver: email, email: {to: a@example.com, from: a@example.com, server: '10.0.0.9:465', " +
+			"username: 'AKIA+/='}}\nnotificationsPassword: 'a b $(c)'",
 		"notifications: {receiver: slack}\nnotificationsUrl: https://hooks.slack.com/services/T0/B0/x",
 		"notifications: {receiver: discord}\nnotificationsUrl: https://discord.com/api/webhooks/1/x",
 		"notifications: {receiver: webhook}\nnotificationsUrl: http://bridge.apps.svc:8080/alerts?token=x",
@@ -67,12 +85,15 @@ func TestAccepted(t *testing.T) {
 }
 
 func TestInstanceTypes(t *testing.T) {
-	for _, right := range []string{"t3.medium", "m7i-flex.large", "c5d.metal", "m5.metal", "x2iedn.32xlarge", "u-6tb1.56xlarge", "g4dn.xlarge", "gr6.4xlarge", "g6e.12xlarge", "p5en.48xlarge", "i7ie.metal-24xl", "hpc6a.48xlarge", "t2.medium"} {
+	for _, right := range []string{"t3.medium", "m7i-flex.large", "c5d.metal", "m5.metal", "x2iedn.32xlarge",
+		"u-6tb1.56xlarge", "g4dn.xlarge", "gr6.4xlarge", "g6e.12xlarge", "p5en.48xlarge", "i7ie.metal-24xl", "hpc6a.48xlarge",
+		"t2.medium"} {
 		if _, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+right+"}")); err != nil {
 			t.Errorf("%s: %v", right, err)
 		}
 	}
-	for _, graviton := range []string{"a1.large", "t4g.medium", "m6gd.large", "c7gn.16xlarge", "im4gn.large", "is4gen.large", "x2gd.large", "g5g.xlarge", "hpc7g.4xlarge", "r8g.metal-24xl"} {
+	for _, graviton := range []string{"a1.large", "t4g.medium", "m6gd.large", "c7gn.16xlarge", "im4gn.large",
+		"is4gen.large", "x2gd.large", "g5g.xlarge", "hpc7g.4xlarge", "r8g.metal-24xl"} {
 		_, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+graviton+"}"))
 		if err == nil || !strings.Contains(err.Error(), "ARM") {
 			t.Errorf("%s: %v", graviton, err)
@@ -80,7 +101,8 @@ func TestInstanceTypes(t *testing.T) {
 	}
 }
 
-// TestRegions holds the table of regions against names that exist, are isolated or do not exist.
+// TestRegions checks the table of regions with names that exist, names of isolated regions and names that do not
+// exist.
 func TestRegions(t *testing.T) {
 	for region, want := range map[string]string{
 		"eu-central-1": "aws", "us-gov-west-1": "aws-us-gov", "ap-southeast-7": "aws", "cn-northwest-1": "aws-cn",

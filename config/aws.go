@@ -10,36 +10,36 @@ import (
 	"time"
 )
 
-// awsNamespace is the namespace of the AWS provider, and regionKey the only key of it that every stack has to set.
+// awsNamespace is the namespace of the AWS provider. regionKey is the only key in it that every stack has to set.
 const (
 	awsNamespace = "aws"
 	regionKey    = "aws:region"
 )
 
-// AWS says which account a stack goes to: the keys of the namespace aws next to aws:region. They have the names and
-// shapes of the provider pulumi-aws v6.
+// AWS selects the account and the identity of a stack: the keys of the namespace aws other than aws:region. They have
+// the names and types of the provider pulumi-aws v6.
 type AWS struct {
-	// Profile is a profile of the AWS CLI's files. Empty: the environment decides.
+	// Profile is a profile in the AWS CLI's files. Empty means that the environment selects the credentials.
 	Profile string `json:"profile"`
-	// AllowedAccountIDs are the only accounts that the stack may go to; empty allows every account.
+	// AllowedAccountIDs are the only accounts that the stack may use. Empty allows every account.
 	AllowedAccountIDs []string `json:"allowedAccountIds"`
-	// ForbiddenAccountIDs are accounts that the stack may not go to.
+	// ForbiddenAccountIDs are accounts that the stack may not use.
 	ForbiddenAccountIDs []string `json:"forbiddenAccountIds"`
-	// AssumeRole is the role that every call to AWS is made with; without a RoleARN the caller's own identity is used.
+	// AssumeRole is the role that makes every call to AWS. Without a RoleARN, the caller's own identity is used.
 	AssumeRole AssumeRole `json:"assumeRole"`
 }
 
-// AssumeRole is an IAM role and the session that is opened with it.
+// AssumeRole is an IAM role and the parameters of its session.
 type AssumeRole struct {
 	RoleARN     string `json:"roleArn"`
 	SessionName string `json:"sessionName"`
 	ExternalID  string `json:"externalId"`
-	// Duration is a Go duration from 15m to 12h, such as "1h"; empty takes the hour of AWS.
+	// Duration is a Go duration from 15m to 12h, such as "1h". Empty means AWS's default of one hour.
 	Duration string `json:"duration"`
 }
 
-// SweepEnvironment is the environment by which the sweep acts as the identity that the AWS provider has. Settings that
-// are not set are absent. The names of the role and the accounts are those in sweep/identity.go.
+// SweepEnvironment returns the environment variables that give the sweep the same identity as the AWS provider.
+// Settings that are not set are absent. sweep/identity.go defines the names for the role and the accounts.
 func (c *Config) SweepEnvironment() map[string]string {
 	role := c.AWS.AssumeRole
 	all := map[string]string{
@@ -56,19 +56,19 @@ func (c *Config) SweepEnvironment() map[string]string {
 	return all
 }
 
-// awsPartition is a part of AWS with accounts, ARNs and domain names of its own.
+// awsPartition is a part of AWS with its own accounts, ARNs and domain names.
 type awsPartition struct {
-	// name is the second word of every ARN, such as aws-cn.
+	// name is the second part of every ARN, such as aws-cn.
 	name string
-	// dnsSuffix ends the host names of services, such as amazonaws.com.cn.
+	// dnsSuffix is the end of the host names of services, such as amazonaws.com.cn.
 	dnsSuffix string
-	// principalSuffix ends the names of service principals in IAM policies.
+	// principalSuffix is the end of the names of service principals in IAM policies.
 	principalSuffix string
 	regions         []string
 }
 
-// partitions are the public partitions of AWS. Isolated partitions are absent: their endpoints have domain names of
-// their own, which the program does not know. Every other package reads this table by Partition and its siblings.
+// partitions are the public partitions of AWS. Isolated partitions are absent: their endpoints have domain names that
+// the program does not know. Other packages read this table through Partition and the methods next to it.
 var partitions = []awsPartition{
 	{"aws", "amazonaws.com", "amazonaws.com", []string{
 		"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
@@ -82,7 +82,7 @@ var partitions = []awsPartition{
 	{"aws-eusc", "amazonaws.eu", "amazonaws.com", []string{"eusc-de-east-1"}},
 }
 
-// awsInstead says what to write instead of keys of the AWS provider that the program does not pass on.
+// awsInstead maps the keys of the AWS provider that the program does not pass on to what to write instead.
 var awsInstead = func() map[string]string {
 	const (
 		credentials = "credentials come from the environment or from aws:profile, never from a stack's file"
@@ -116,7 +116,7 @@ var (
 	profileName    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/%-]([A-Za-z0-9_+=,.@:/% -]*[A-Za-z0-9_+=,.@:/%-])?$`)
 )
 
-// partitionOf is the partition of a region; the zero value for a region that is not in the table.
+// partitionOf returns the partition of a region, or the zero value for a region that is not in the table.
 func partitionOf(region string) awsPartition {
 	for _, p := range partitions {
 		if slices.Contains(p.regions, region) {
@@ -126,25 +126,25 @@ func partitionOf(region string) awsPartition {
 	return awsPartition{}
 }
 
-// Partition is the partition of the stack's region, such as aws-cn.
+// Partition returns the partition of the stack's region, such as aws-cn.
 func (c *Config) Partition() string { return partitionOf(c.Region).name }
 
-// DNSSuffix ends the host names of AWS services in the stack's region, such as amazonaws.com.cn.
+// DNSSuffix returns the end of the host names of AWS services in the stack's region, such as amazonaws.com.cn.
 func (c *Config) DNSSuffix() string { return partitionOf(c.Region).dnsSuffix }
 
-// S3Endpoint is the URL of S3 for the stack's region, or what mirrors.s3Endpoint has in its place.
+// S3Endpoint returns the URL of S3 for the stack's region, or mirrors.s3Endpoint if it is set.
 func (c *Config) S3Endpoint() string {
 	return cmp.Or(c.Mirrors.S3Endpoint, "https://s3."+c.Region+"."+c.DNSSuffix())
 }
 
-// FindsS3ByRegion reports whether every AWS SDK knows where S3 is in the stack's region. An SDK that is older than the European
-// Sovereign Cloud takes its regions for commercial ones, so programs on it have to be told the endpoint.
+// FindsS3ByRegion reports whether every AWS SDK can derive the endpoint of S3 from the stack's region. SDKs older
+// than the European Sovereign Cloud treat its regions as commercial ones. Programs that use them need the endpoint.
 func (c *Config) FindsS3ByRegion() bool { return strings.HasPrefix(c.DNSSuffix(), "amazonaws.com") }
 
-// PrincipalSuffix ends the names of service principals in the stack's partition, such as amazonaws.com.
+// PrincipalSuffix returns the end of the names of service principals in the stack's partition, such as amazonaws.com.
 func (c *Config) PrincipalSuffix() string { return partitionOf(c.Region).principalSuffix }
 
-// Regions are all regions that aws:region takes.
+// Regions returns all values that aws:region accepts.
 func Regions() []string {
 	var all []string
 	for _, p := range partitions {
@@ -153,7 +153,7 @@ func Regions() []string {
 	return all
 }
 
-// aws checks the region and the account.
+// aws validates the region and the account.
 func (v *validator) aws() {
 	v.region()
 	a := v.c.AWS
@@ -215,7 +215,8 @@ func (v *validator) assumeRole(a AWS) {
 	case parts == nil:
 		v.awsFault("assumeRole.roleArn", role.RoleARN, "is not the ARN of an IAM role", example)
 	case own != "" && parts[1] != own:
-		v.awsFault("assumeRole.roleArn", role.RoleARN, fmt.Sprintf("is in the partition %s, and aws:region = %s is in %s", parts[1], v.c.Region, own),
+		v.awsFault("assumeRole.roleArn", role.RoleARN,
+			fmt.Sprintf("is in the partition %s, and aws:region = %s is in %s", parts[1], v.c.Region, own),
 			strings.Replace(role.RoleARN, "arn:"+parts[1]+":", "arn:"+own+":", 1))
 	case slices.Contains(a.ForbiddenAccountIDs, parts[2]):
 		v.awsFault("assumeRole.roleArn", role.RoleARN, "is a role of an account in aws:forbiddenAccountIds",
@@ -241,7 +242,7 @@ func (v *validator) assumeRole(a AWS) {
 	}
 }
 
-// awsFault is fault for a key of the namespace aws.
+// awsFault is fault for a key in the namespace aws.
 func (v *validator) awsFault(path string, value any, reason, example string) {
 	v.faultAt(awsNamespace+":"+path, value, reason, example)
 }

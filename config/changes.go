@@ -8,28 +8,30 @@ import (
 	"strings"
 )
 
-// Made holds the settings that a running stack was made with, read from its state: a path such as "network.podCidr",
-// "nodes[storage].volumeSize" or "aws:region" to the value that exists. A path is absent while no resource depends on
-// the setting: before the cluster is initialised, after an add-on is switched off, or for a new node.
+// Made holds the settings that a running stack was created with, as its state shows them. It maps a path such as
+// "network.podCidr", "nodes[storage].volumeSize" or "aws:region" to the value that exists. A path is absent while no
+// resource depends on the setting: before the cluster is initialised, after an add-on is switched off, or for a new
+// node.
 type Made map[string]any
 
-// changeRule says which changes of a setting a running stack can carry out.
+// changeRule is the kind of change that a running stack can carry out for a setting.
 type changeRule int
 
 const (
-	// free settings take any value at any time.
+	// free settings accept any value at any time.
 	free changeRule = iota
-	// fixed settings keep their value as long as what was made with them exists.
+	// fixed settings keep their value as long as the resources created with it exist.
 	fixed
-	// growing settings are numbers that never get smaller.
+	// growing settings are numbers that cannot decrease.
 	growing
-	// kept settings may change to another value, but not to none.
+	// kept settings may change to another value but cannot become empty.
 	kept
-	// appended settings are lists whose entries keep their position; entries at the end may come and go.
+	// appended settings are lists whose entries keep their position. Entries at the end may be added and removed.
 	appended
 )
 
-// settingRule is the rule of one setting. Reason says why it cannot change; remedy says what to do for another value.
+// settingRule is the rule of one setting. reason explains why it cannot change; remedy is what to do for another
+// value.
 type settingRule struct {
 	key            string
 	rule           changeRule
@@ -39,34 +41,48 @@ type settingRule struct {
 const (
 	anotherCluster = "for another value destroy the stack and bring it up again"
 	aNewMachine    = "give the node another name: a new machine of the new size takes its place"
-	aNewVolume     = "back up the data, bring the stack up with %s.enabled: false, which removes the volume, and then up again with the smaller size"
+	aNewVolume     = "back up the data, bring the stack up with %s.enabled: false, which removes the volume, and then " +
+		"up again with the smaller size"
 )
 
 // settingRules has one row for each setting, in the order of docs/configuration.md.
 var settingRules = []settingRule{
-	{key: "aws:region", rule: fixed, reason: "every resource of the stack is in that region", remedy: "for another region make another stack: pulumi stack init"},
+	{key: "aws:region", rule: fixed, reason: "every resource of the stack is in that region",
+		remedy: "for another region make another stack: pulumi stack init"},
 	{key: "aws:profile"}, {key: "aws:allowedAccountIds"}, {key: "aws:forbiddenAccountIds"},
-	{key: "aws:assumeRole.roleArn"}, {key: "aws:assumeRole.sessionName"}, {key: "aws:assumeRole.externalId"}, {key: "aws:assumeRole.duration"},
+	{key: "aws:assumeRole.roleArn"}, {key: "aws:assumeRole.sessionName"}, {key: "aws:assumeRole.externalId"},
+	{key: "aws:assumeRole.duration"},
 
 	{key: "environment"}, {key: "owner"},
 
-	{key: "cluster.name", rule: fixed, reason: "the name is in the tags by which controllers and the sweep find the cluster's resources", remedy: anotherCluster},
-	{key: "cluster.kubernetesVersion", rule: fixed, reason: "upgrades in place are not supported yet", remedy: "for another release make another stack and move the workloads"},
-	{key: "cluster.cni", rule: fixed, reason: "the pods that run have their addresses from it, and removing it leaves its interfaces and rules on the nodes", remedy: anotherCluster},
-	{key: "cluster.dnsDomain", rule: fixed, reason: "it is in the API server's certificate and in the configuration of every kubelet", remedy: anotherCluster},
+	{key: "cluster.name", rule: fixed,
+		reason: "the name is in the tags by which controllers and the sweep find the cluster's resources",
+		remedy: anotherCluster},
+	{key: "cluster.kubernetesVersion", rule: fixed, reason: "upgrades in place are not supported yet",
+		remedy: "for another release make another stack and move the workloads"},
+	{key: "cluster.cni", rule: fixed,
+		reason: "the pods that run have their addresses from it, and removing it leaves its interfaces and rules on the nodes", remedy: anotherCluster},
+	{key: "cluster.dnsDomain", rule: fixed,
+		reason: "it is in the API server's certificate and in the configuration of every kubelet", remedy: anotherCluster},
 
-	{key: "network.vpcCidr", rule: fixed, reason: "AWS does not change the range of a VPC, and another VPC means other machines", remedy: anotherCluster},
-	{key: "network.zones", rule: appended, reason: "the position of a zone is the position of its subnet's range, and AWS does not change a subnet's range", remedy: "keep the order; add zones at the end, and remove them from the end"},
-	{key: "network.podCidr", rule: fixed, reason: "every node and every pod has its addresses from it", remedy: anotherCluster},
+	{key: "network.vpcCidr", rule: fixed,
+		reason: "AWS does not change the range of a VPC, and another VPC means other machines", remedy: anotherCluster},
+	{key: "network.zones", rule: appended,
+		reason: "the position of a zone is the position of its subnet's range, and AWS does not change a subnet's range",
+		remedy: "keep the order; add zones at the end, and remove them from the end"},
+	{key: "network.podCidr", rule: fixed, reason: "every node and every pod has its addresses from it",
+		remedy: anotherCluster},
 	{key: "network.serviceCidr", rule: fixed, reason: "every Service has its address from it", remedy: anotherCluster},
 
 	{key: "access.adminCidrs"},
 
-	{key: "image.os", rule: fixed, reason: "another system means another machine for every node, the control plane included", remedy: anotherCluster},
+	{key: "image.os", rule: fixed,
+		reason: "another system means another machine for every node, the control plane included", remedy: anotherCluster},
 	{key: "image.ami"}, {key: "image.generation"},
 
 	{key: "nodes[].name"},
-	{key: "nodes[].role", rule: fixed, reason: "a node cannot change its role", remedy: "for another role give the node another name"},
+	{key: "nodes[].role", rule: fixed, reason: "a node cannot change its role",
+		remedy: "for another role give the node another name"},
 	{key: "nodes[].instanceType"}, {key: "nodes[].zone"},
 	{key: "nodes[].volumeSize", rule: growing, reason: "AWS does not make a volume smaller", remedy: aNewMachine},
 	{key: "nodes[].generation"}, {key: "nodes[].labels"},
@@ -78,9 +94,11 @@ var settingRules = []settingRule{
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},
-	{key: "mirrors.kubernetesApt"}, {key: "mirrors.kubernetesAptKey"}, {key: "mirrors.containerdAptKey"}, {key: "mirrors.etcdSha256"}, {key: "mirrors.containerdApt"}, {key: "mirrors.etcd"}, {key: "mirrors.registries"},
+	{key: "mirrors.kubernetesApt"}, {key: "mirrors.kubernetesAptKey"}, {key: "mirrors.containerdAptKey"},
+	{key: "mirrors.etcdSha256"}, {key: "mirrors.containerdApt"}, {key: "mirrors.etcd"}, {key: "mirrors.registries"},
 	{key: "mirrors.charts"}, {key: "mirrors.s3Endpoint"},
-	{key: "kubernetes.kubelet"}, {key: "kubernetes.kubeProxy"}, {key: "kubernetes.apiServer"}, {key: "kubernetes.controllerManager"},
+	{key: "kubernetes.kubelet"}, {key: "kubernetes.kubeProxy"}, {key: "kubernetes.apiServer"},
+	{key: "kubernetes.controllerManager"},
 	{key: "kubernetes.scheduler"}, {key: "kubernetes.ignorePreflightErrors"}, {key: "kubernetes.containerd"},
 
 	{key: "addons.metricsServer.enabled"}, {key: "addons.metricsServer.values"},
@@ -90,27 +108,35 @@ var settingRules = []settingRule{
 	{key: "addons.monitoring.enabled"}, {key: "addons.monitoring.values"},
 	{key: "addons.logging.enabled"}, {key: "addons.logging.values"},
 	{key: "addons.rabbitmq.enabled"}, {key: "addons.rabbitmq.values"},
-	{key: "addons.rabbitmq.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller", remedy: fmt.Sprintf(aNewVolume, "addons.rabbitmq")},
-	{key: "addons.rabbitmq.replicas", rule: growing, reason: "the operator removes no replica, because queues may have their only copy there", remedy: "export definitions and drain the queues, bring the stack up with addons.rabbitmq.enabled: false, and then up again with fewer replicas"},
+	{key: "addons.rabbitmq.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller",
+		remedy: fmt.Sprintf(aNewVolume, "addons.rabbitmq")},
+	{key: "addons.rabbitmq.replicas", rule: growing,
+		reason: "the operator removes no replica, because queues may have their only copy there",
+		remedy: "export definitions and drain the queues, bring the stack up with addons.rabbitmq.enabled: false, and " +
+			"then up again with fewer replicas"},
 	{key: "addons.redis.enabled"}, {key: "addons.redis.values"}, {key: "addons.redis.maxMemoryMiB"},
-	{key: "addons.redis.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller", remedy: fmt.Sprintf(aNewVolume, "addons.redis")},
+	{key: "addons.redis.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller",
+		remedy: fmt.Sprintf(aNewVolume, "addons.redis")},
 	{key: "addons.postgresql.enabled"}, {key: "addons.postgresql.values"},
-	{key: "addons.postgresql.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller", remedy: fmt.Sprintf(aNewVolume, "addons.postgresql")},
+	{key: "addons.postgresql.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller",
+		remedy: fmt.Sprintf(aNewVolume, "addons.postgresql")},
 	{key: "addons.postgresql.backup.enabled"}, {key: "addons.postgresql.backup.retentionDays"},
-	{key: "addons.postgresql.generation", rule: kept, reason: "without it the database would be replaced by an empty one", remedy: "keep it after a restore; another one is another restore"},
+	{key: "addons.postgresql.generation", rule: kept, reason: "without it the database would be replaced by an empty one",
+		remedy: "keep it after a restore; another one is another restore"},
 	{key: "addons.postgresql.restore.from"}, {key: "addons.postgresql.restore.targetTime"},
-	{key: "addons.argocd.enabled"}, {key: "addons.argocd.values"}, {key: "addons.argocd.repoUrl"}, {key: "addons.argocd.revision"},
+	{key: "addons.argocd.enabled"}, {key: "addons.argocd.values"}, {key: "addons.argocd.repoUrl"},
+	{key: "addons.argocd.revision"},
 	{key: "addons.argoRollouts.enabled"}, {key: "addons.argoRollouts.values"},
 	{key: "addons.acme.email"}, {key: "addons.acme.server"},
 }
 
-// Changes are the settings that the running stack cannot take.
-type Changes []Fault
+// Changes are the settings that the running stack cannot adopt.
+type Changes []FieldError
 
-// Error lists every change, so that one run is enough to correct them all.
+// Error lists every change, so that one run is enough to correct all of them.
 func (c Changes) Error() string { return listFaults(c, "changed") }
 
-// RefuseChanges compares the settings with those that the stack was made with. The error is a Changes, or nil.
+// RefuseChanges compares the settings with those that the stack was created with. The error is nil or a Changes.
 func (c *Config) RefuseChanges(made Made) error {
 	var faults Changes
 	for _, row := range settingRules {
@@ -130,17 +156,17 @@ func (c *Config) RefuseChanges(made Made) error {
 	return faults
 }
 
-// nodeInPath finds the name of a node in a path of Made.
+// nodeInPath matches the name of a node in a path of Made.
 var nodeInPath = regexp.MustCompile(`^nodes\[([^\]]+)\]`)
 
-// compare applies the rule of one setting.
-func (c *Config) compare(row settingRule, path string, old any) []Fault {
+// compare applies the rule of one setting to its old value.
+func (c *Config) compare(row settingRule, path string, old any) []FieldError {
 	now, key, ok := c.settingAt(path)
 	if !ok {
 		return c.removedNode(path, old)
 	}
 	if parts := strings.Split(path, "."); parts[0] == "addons" && !c.Addons.ByKey()[parts[1]].On() {
-		return nil // the add-on goes, and its volumes with it
+		return nil // the add-on is removed, and its volumes with it
 	}
 	refused := false
 	switch row.rule {
@@ -156,26 +182,27 @@ func (c *Config) compare(row settingRule, path string, old any) []Fault {
 	if !refused {
 		return nil
 	}
-	return []Fault{{
-		Key: key, Value: render(now), Reason: fmt.Sprintf("is %s on the running stack: %s", render(old), row.reason),
-		Example: fmt.Sprintf("%s; %s", render(old), row.remedy),
+	return []FieldError{{
+		Key: key, Value: quote(now), Reason: fmt.Sprintf("is %s on the running stack: %s", quote(old), row.reason),
+		Example: fmt.Sprintf("%s; %s", quote(old), row.remedy),
 	}}
 }
 
-// removedNode refuses a configuration without the machine of the control plane. Every other node may go.
-func (c *Config) removedNode(path string, old any) []Fault {
+// removedNode refuses a configuration without the control plane's machine. Every other node may be removed.
+func (c *Config) removedNode(path string, old any) []FieldError {
 	if old != ControlPlane {
 		return nil
 	}
 	name := nodeInPath.FindStringSubmatch(path)[1]
-	return []Fault{{
-		Key: Namespace + ":nodes", Value: render(c.ControlPlane().Name),
-		Reason:  fmt.Sprintf("the control plane of the running stack is %s: another name is another machine, and etcd is on the disk of this one", name),
+	return []FieldError{{
+		Key: Namespace + ":nodes", Value: quote(c.ControlPlane().Name),
+		Reason: fmt.Sprintf("the control plane of the running stack is %s: another name is another machine, and etcd is "+
+			"on the disk of this one", name),
 		Example: fmt.Sprintf("name: %s; for another name destroy the stack and bring it up again", name),
 	}}
 }
 
-// keepPositions reports whether entries have the position that they had. An empty old entry is a free position.
+// keepPositions reports whether entries kept their positions. An empty old entry is a free position.
 func keepPositions(old, now []string) bool {
 	for i, entry := range old {
 		if entry == "" {
@@ -191,7 +218,8 @@ func keepPositions(old, now []string) bool {
 	return true
 }
 
-// settingAt returns the value at a path of Made and its full key. ok is false for a node that the settings do not have.
+// settingAt returns the value at a path of Made and its full key. ok is false if the settings do not contain that
+// node.
 func (c *Config) settingAt(path string) (value any, key string, ok bool) {
 	if path == regionKey {
 		return c.Region, regionKey, true

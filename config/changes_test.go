@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestEverySettingIsClassified wants a row for each setting, so that a new one is not forgotten: is it free, fixed when
-// its resource is made, or only growing?
+// TestEverySettingIsClassified requires a row for each setting. A new setting has to be declared free, fixed once its
+// resource is created, or only growing.
 func TestEverySettingIsClassified(t *testing.T) {
 	known := []string{"aws:region"}
 	known = append(known, leaves()...)
@@ -46,7 +46,8 @@ func TestRefuseChanges(t *testing.T) {
 		"aws:region": "eu-central-1", "cluster.name": "dev", "cluster.cni": "calico", "network.podCidr": "10.244.0.0/16",
 		"network.zones":       []string{"a", "b", "", "d"},
 		"nodes[m].role":       ControlPlane,
-		"nodes[m].volumeSize": 40, "nodes[s].volumeSize": 60, "nodes[s].role": Worker, "nodes[gone].volumeSize": 400, "nodes[gone].role": Worker,
+		"nodes[m].volumeSize": 40, "nodes[s].volumeSize": 60, "nodes[s].role": Worker, "nodes[gone].volumeSize": 400,
+		"nodes[gone].role":        Worker,
 		"addons.redis.storageGiB": 5, "addons.rabbitmq.replicas": 3, "addons.postgresql.generation": "2",
 	}
 	nodes := "nodes: [{name: m, role: control-plane}, {name: w}, {name: s, volumeSize: 60, labels: {workload: storage}}]\n"
@@ -61,17 +62,25 @@ func TestRefuseChanges(t *testing.T) {
 		{"a zone in the place of another", zones("a, e, c, d"), "network.zones", `instead: ["a","b","","d"]`},
 		{"a zone moves to the end", zones("a, c, d, b"), "network.zones", "add zones at the end"},
 		{"a zone is removed before others", zones("a, b, d"), "network.zones", "remove them from the end"},
-		{"pods", nodes + replicas + "network: {podCidr: 10.240.0.0/16, zones: [a, b, c, d]}", "network.podCidr", `"10.244.0.0/16"`},
+		{"pods", nodes + replicas + "network: {podCidr: 10.240.0.0/16, zones: [a, b, c, d]}", "network.podCidr",
+			`"10.244.0.0/16"`},
 		{"CNI", zones("a, b, c, d") + "\ncluster: {cni: none}", "cluster.cni", `is "calico" on the running stack`},
-		{"smaller disk", strings.Replace(zones("a, b, c, d"), "volumeSize: 60", "volumeSize: 50", 1), "nodes[2].volumeSize", "another name"},
+		{"smaller disk", strings.Replace(zones("a, b, c, d"), "volumeSize: 60", "volumeSize: 50", 1), "nodes[2].volumeSize",
+			"another name"},
 		{"larger disk", strings.Replace(zones("a, b, c, d"), "volumeSize: 60", "volumeSize: 70", 1), "", ""},
-		{"another place in the list", strings.Replace(zones("a, b, c, d"), "{name: w}, ", "{name: v}, {name: w}, ", 1), "", ""},
-		{"role", strings.Replace(zones("a, b, c, d"), "{name: m, role: control-plane}, {name: w}", "{name: m}, {name: w, role: control-plane}", 1), "nodes[0].role", "another name"},
-		{"another control plane", strings.Replace(zones("a, b, c, d"), "{name: m,", "{name: n,", 1), "nodes", "the control plane of the running stack is m"},
+		{"another place in the list", strings.Replace(zones("a, b, c, d"), "{name: w}, ", "{name: v}, {name: w}, ", 1), "",
+			""},
+		{"role", strings.Replace(zones("a, b, c, d"), "{name: m, role: control-plane}, {name: w}",
+			"{name: m}, {name: w, role: control-plane}", 1), "nodes[0].role", "another name"},
+		{"another control plane", strings.Replace(zones("a, b, c, d"), "{name: m,", "{name: n,", 1), "nodes",
+			"the control plane of the running stack is m"},
 		{"fewer replicas", nodes + "network: {zones: [a, b, c, d]}", "addons.rabbitmq.replicas", "is 3 on the running stack"},
-		{"another generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {", "addons: {postgresql: {enabled: true, generation: '3', restore: {from: postgresql-2}}, ", 1), "", ""},
-		{"no generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {", "addons: {postgresql: {enabled: true}, ", 1), "addons.postgresql.generation", "an empty one"},
-		{"fewer replicas of an add-on that goes", nodes + "network: {zones: [a, b, c, d]}\naddons: {rabbitmq: {enabled: false}}", "", ""},
+		{"another generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {",
+			"addons: {postgresql: {enabled: true, generation: '3', restore: {from: postgresql-2}}, ", 1), "", ""},
+		{"no generation of the database", strings.Replace(zones("a, b, c, d"), "addons: {",
+			"addons: {postgresql: {enabled: true}, ", 1), "addons.postgresql.generation", "an empty one"},
+		{"fewer replicas of an add-on that goes",
+			nodes + "network: {zones: [a, b, c, d]}\naddons: {rabbitmq: {enabled: false}}", "", ""},
 		{"more replicas", strings.Replace(zones("a, b, c, d"), "replicas: 3", "replicas: 5", 1), "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,7 +106,7 @@ func TestRefuseChanges(t *testing.T) {
 	}
 }
 
-// TestSmallerVolumesOfChartsAreRefused: the sizes are in the values of an add-on, or the program's own.
+// TestSmallerVolumesOfChartsAreRefused takes sizes from the values of an add-on and from the program's defaults.
 func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
 	for _, v := range ChartVolumes {
 		key := strings.TrimPrefix(v.Key(), "addons."+v.addon+".values.")
@@ -137,7 +146,7 @@ func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
 	}
 }
 
-// TestNothingMadeRefusesNothing: settings are free before what depends on them exists.
+// TestNothingMadeRefusesNothing checks that settings are free before the resources that depend on them exist.
 func TestNothingMadeRefusesNothing(t *testing.T) {
 	cfg, err := loadText(t, "dev", "")
 	if err != nil {
@@ -151,8 +160,10 @@ func TestNothingMadeRefusesNothing(t *testing.T) {
 func TestDataZones(t *testing.T) {
 	for settings, want := range map[string][]string{
 		"": {"c"},
-		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: v, zone: 2, taints: [{key: a, effect: NoSchedule}]}]":                                      {"b"},
-		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: s, labels: {workload: storage}}, {name: v, taints: [{key: a, effect: PreferNoSchedule}]}]": {"a"},
+		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: v, zone: 2, taints: [{key: a, effect: " +
+			"NoSchedule}]}]": {"b"},
+		"nodes: [{name: m, role: control-plane}, {name: w, zone: 1}, {name: s, labels: {workload: storage}}, {name: v, " +
+			"taints: [{key: a, effect: PreferNoSchedule}]}]": {"a"},
 	} {
 		cfg, err := loadText(t, "dev", settings)
 		if err != nil {

@@ -7,18 +7,19 @@ import (
 	"strings"
 )
 
-// ChartVolume is a volume whose size has no setting of its own: it is in a chart's values.
+// ChartVolume is a volume without a setting for its size: the size is in a chart's values.
 type ChartVolume struct {
-	// addon is the add-on, and part the key of addons.<addon>.values that holds the chart's values; empty for all.
+	// addon is the add-on. part is the key in addons.<addon>.values that holds the chart's values; empty means all of
+	// them.
 	addon, part string
-	// Release is the name of the Helm release, and Path the size in its values.
+	// Release is the name of the Helm release. Path is the location of the size in its values.
 	Release string
 	Path    []string
-	// Size is the program's own value, such as 20Gi.
+	// Size is the program's default, such as 20Gi.
 	Size string
 }
 
-// ChartVolumes are all volumes that charts make and whose sizes have no setting.
+// ChartVolumes are all volumes that charts create and whose sizes have no setting.
 var ChartVolumes = []ChartVolume{
 	{"monitoring", "", "kube-prometheus-stack", claimPath("prometheus.prometheusSpec.storageSpec"), "20Gi"},
 	{"monitoring", "", "kube-prometheus-stack", claimPath("alertmanager.alertmanagerSpec.storage"), "1Gi"},
@@ -30,7 +31,7 @@ func claimPath(at string) []string {
 	return append(strings.Split(at, "."), "volumeClaimTemplate", "spec", "resources", "requests", "storage")
 }
 
-// Key is the path of the size in Made and in the settings.
+// Key returns the path of the size in Made and in the settings.
 func (v ChartVolume) Key() string {
 	key := "addons." + v.addon + ".values."
 	if v.part != "" {
@@ -39,10 +40,10 @@ func (v ChartVolume) Key() string {
 	return key + strings.Join(v.Path, ".")
 }
 
-// smallerVolumes refuses sizes below those of the running stack. A size that was removed from the values becomes the
-// program's own, so it may be smaller too.
-func (c *Config) smallerVolumes(made Made) []Fault {
-	var faults []Fault
+// smallerVolumes refuses sizes below those of the running stack. If the user removed a size from the values, the
+// program's default applies, which may be smaller too.
+func (c *Config) smallerVolumes(made Made) []FieldError {
+	var faults []FieldError
 	for _, v := range ChartVolumes {
 		addon := c.Addons.ByKey()[v.addon]
 		old, isMade := made[v.Key()]
@@ -59,17 +60,18 @@ func (c *Config) smallerVolumes(made Made) []Fault {
 		if !okBefore || !okAfter || after >= before {
 			continue
 		}
-		faults = append(faults, Fault{
-			Key: Namespace + ":" + v.Key(), Value: render(now),
-			Reason: fmt.Sprintf("is %s on the running stack: Kubernetes does not make a volume smaller", render(old)),
+		faults = append(faults, FieldError{
+			Key: Namespace + ":" + v.Key(), Value: quote(now),
+			Reason: fmt.Sprintf("is %s on the running stack: Kubernetes does not make a volume smaller", quote(old)),
 			Example: fmt.Sprintf("%s; for a smaller one save what you need, bring the stack up with addons.%s.enabled: false, "+
-				"which removes the volume, and then up again with the smaller size", render(old), v.addon),
+				"which removes the volume, and then up again with the smaller size", quote(old), v.addon),
 		})
 	}
 	return faults
 }
 
-// sizeAt is the value at a path of the user's values, own where they have none, and nil where null removes it.
+// sizeAt returns the value at a path of the user's values. It returns own if the values have none, and nil if null
+// removes it.
 func sizeAt(values map[string]any, path []string, own string) any {
 	var at any = values
 	for _, name := range path {
@@ -94,7 +96,7 @@ var (
 	}
 )
 
-// bytesOf is the number of bytes of a Kubernetes quantity such as 20Gi; ok is false for any other value.
+// bytesOf returns the number of bytes of a Kubernetes quantity such as 20Gi. ok is false for any other value.
 func bytesOf(quantity any) (bytes float64, ok bool) {
 	parts := size.FindStringSubmatch(fmt.Sprint(quantity))
 	if parts == nil {

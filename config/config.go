@@ -112,7 +112,8 @@ type DNS struct {
 	Domain string `json:"domain"`
 	// CreateZone makes the zone instead of looking it up; its name servers must then be delegated by hand.
 	CreateZone bool `json:"createZone"`
-	// ZoneID is the id of the zone, such as Z0123456789ABC, for an account with two public zones of this name. Empty looks it up.
+	// ZoneID is the id of the zone, such as Z0123456789ABC, for an account with two public zones of this name. Empty
+	// looks it up.
 	ZoneID string `json:"zoneId"`
 	// IngressHosts are the names below Domain that the certificate covers in addition to the add-ons' own.
 	IngressHosts []string `json:"ingressHosts"`
@@ -321,8 +322,8 @@ const (
 	Email   = "email"
 )
 
-// Notifications say where alerts go: to one receiver. Its address is the secret notificationsUrl; for email it is Email,
-// and the secret notificationsPassword where the mail server wants one.
+// Notifications say where alerts go: to one receiver. Its address is the secret notificationsUrl; for email it is
+// Email, and the secret notificationsPassword where the mail server wants one.
 type Notifications struct {
 	// Receiver is slack, discord, webhook or email. Empty means that alerts go nowhere.
 	Receiver string `json:"receiver"`

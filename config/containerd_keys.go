@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// containerdKeys are the keys and types of containerd's two CRI plugins, from internal/cri/config of containerd 2.2. A key of
-// another type stops the plugin, and containerd skips an unknown one.
+// containerdKeys are the keys and types of containerd's two CRI plugins, from internal/cri/config of containerd 2.2.
+// A key with a wrong type stops the plugin. containerd ignores unknown keys.
 var containerdKeys = map[string]map[string]string{
 	"io.containerd.cri.v1.images": {
 		"concurrent_layer_fetch_buffer": "int", "disable_snapshot_annotations": "bool", "discard_unpacked_layers": "bool",
@@ -26,7 +26,7 @@ var containerdKeys = map[string]map[string]string{
 	},
 }
 
-// containerdPlugins checks keys and types of the CRI plugins.
+// containerdPlugins validates keys and types in the tables of the CRI plugins.
 func (v *validator) containerdPlugins(plugins map[string]any) {
 	const path = "kubernetes.containerd"
 	for _, name := range sortedKeys(plugins) {
@@ -54,7 +54,7 @@ func (v *validator) containerdPlugins(plugins map[string]any) {
 	}
 }
 
-// tomlTypeFault is the type that a value should have, or "" if it has it.
+// tomlTypeFault returns the type that a value should have, or "" if it has that type.
 func tomlTypeFault(typ string, value any) string {
 	switch typ {
 	case "bool":

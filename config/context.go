@@ -12,7 +12,8 @@ func FromContext(ctx *pulumi.Context) (*Config, error) {
 	known := contextKeys()
 	before := misplacedSecrets(ctx.IsConfigSecret)
 	if known != nil {
-		// The CLI runs the program in the project's directory. An inline program runs anywhere, after LoadFile.
+		// The CLI runs the program in the project's directory. An inline program can run in any directory, and LoadFile
+		// has made the same check before.
 		faults, err := fileFaults("Pulumi." + ctx.Stack() + ".yaml")
 		if err != nil {
 			return nil, err
@@ -46,8 +47,9 @@ func FromContext(ctx *pulumi.Context) (*Config, error) {
 	return c, nil
 }
 
-// contextKeys are the keys that the stack sets. The context tells only of keys that one asks for; the CLI passes all of
-// them in the environment, and an inline program, which has none, goes without this check.
+// contextKeys returns the keys that the stack sets. The context can only look up a key by its name. The CLI also
+// passes all keys in the environment. An inline program has no such environment, so its unknown keys are not checked
+// here.
 func contextKeys() []string {
 	var all map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all); err != nil {

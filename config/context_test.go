@@ -16,7 +16,7 @@ func (nothing) NewResource(pulumi.MockResourceArgs) (string, resource.PropertyMa
 }
 func (nothing) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) { panic("a call") }
 
-// fromContext runs FromContext as the CLI runs the program: with the settings in the environment.
+// fromContext calls FromContext as in a run of the CLI: with the settings in the environment.
 func fromContext(t *testing.T, values map[string]string, encrypted ...string) (c *Config, err error) {
 	t.Helper()
 	all, err := json.Marshal(values)
@@ -64,7 +64,7 @@ func TestFromContextRefuses(t *testing.T) {
 	}
 }
 
-// TestFromContextReadsTheFile: plain `pulumi preview` hands over the keys of the first document only.
+// TestFromContextReadsTheFile covers plain `pulumi preview`, which passes on the keys of the first document only.
 func TestFromContextReadsTheFile(t *testing.T) {
 	t.Chdir(project(t, bareProject, bareStack+"---\nconfig: {}\n"))
 	if _, err := fromContext(t, settings(t, "")); err == nil || !strings.Contains(err.Error(), "second YAML document") {

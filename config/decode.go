@@ -6,18 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/agext/levenshtein"
 )
 
-// decoder turns the JSON of one key into a struct field. It is stricter than encoding/json (unknown keys and wrong
-// cases are faults), it goes on after a fault, and it remembers what was written, so that a written zero is judged and
-// only an absent value gets a default.
+// decoder turns the JSON of one key into a struct field. It is stricter than encoding/json: unknown keys and keys in
+// the wrong case are faults. It continues after a fault. It records which keys were written, so that a written zero
+// is validated and only an absent value gets a default.
 type decoder struct {
 	faults  Errors
 	present map[string]bool
@@ -27,15 +29,15 @@ func (d *decoder) fault(key string, value any, reason, example string) {
 	d.faults = append(d.faults, newFault(key, value, reason, example))
 }
 
-// newFault is the fault of a value. Helm values are not shown: they may hold passwords.
-func newFault(key string, value any, reason, example string) Fault {
+// newFault returns the fault of a value. It hides Helm values, because they may hold passwords.
+func newFault(key string, value any, reason, example string) FieldError {
 	if strings.HasPrefix(key, Namespace+":addons.") && strings.Contains(key, ".values") {
 		value = nil
 	}
-	return Fault{Key: key, Value: render(value), Reason: reason, Example: example}.withoutSecrets()
+	return FieldError{Key: key, Value: quote(value), Reason: reason, Example: example}.withoutSecrets()
 }
 
-// parse reads JSON and keeps numbers as they were written.
+// parse decodes JSON and keeps numbers as they were written.
 func parse(text string) (any, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -49,10 +51,10 @@ func parse(text string) (any, error) {
 	return v, nil
 }
 
-// maxRendered keeps a fault readable when a whole file was pasted into a setting.
-const maxRendered = 120
+// maxQuoted keeps a fault readable when a whole file was pasted into a setting. The unit is characters.
+const maxQuoted = 120
 
-func render(v any) string {
+func quote(v any) string {
 	if v == nil {
 		return ""
 	}
@@ -63,13 +65,13 @@ func render(v any) string {
 		return fmt.Sprintf("%v", v)
 	}
 	text := []rune(withoutSecrets(strings.TrimSpace(b.String())))
-	if len(text) > maxRendered {
-		return string(text[:maxRendered]) + "..."
+	if len(text) > maxQuoted {
+		return string(text[:maxQuoted]) + "..."
 	}
 	return string(text)
 }
 
-// concealed is v without the passwords in it.
+// concealed returns v without the passwords in it.
 func concealed(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -91,7 +93,7 @@ func concealed(v any) any {
 	return v
 }
 
-// decode stores v at into. A nil v (YAML's empty value) counts as absent.
+// decode stores v in into. A nil v (YAML's empty value) counts as absent.
 func (d *decoder) decode(key string, v any, into reflect.Value) {
 	if v == nil {
 		return
@@ -153,8 +155,8 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 	}
 }
 
-// decodeText refuses control characters, which no setting but the TOML of containerd has a use for, and quotes that a shell
-// left in the value.
+// decodeText refuses quotes that a shell left in the value, and control characters. Only containerd's TOML has a use
+// for control characters.
 func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	s, ok := v.(string)
 	if into.Type() == reflect.TypeFor[Secret]() {
@@ -182,9 +184,10 @@ func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	into.SetString(s)
 }
 
-// hasLines reports whether a setting may have more than one line: TOML and certificates.
+// hasLines reports whether a setting may have more than one line: TOML and certificates may.
 func hasLines(key string) bool {
-	return key == Namespace+":kubernetes.containerd" || strings.HasPrefix(key, mirrorsKey+".registries") && strings.HasSuffix(key, ".ca")
+	return key == Namespace+":kubernetes.containerd" || strings.HasPrefix(key, mirrorsKey+".registries") &&
+		strings.HasSuffix(key, ".ca")
 }
 
 // printable drops control characters.
@@ -195,7 +198,7 @@ func printable(r rune) rune {
 	return r
 }
 
-// decodeItem is decode for a place where nothing cannot stand for a default.
+// decodeItem decodes a list or map item. null is an error there, because items have no default.
 func (d *decoder) decodeItem(key string, v any, into reflect.Value) {
 	if v == nil {
 		d.fault(key, nil, "is empty", "remove it, or give it a value")
@@ -214,7 +217,7 @@ func (d *decoder) decodeMap(key string, v any, into reflect.Value) {
 	for _, name := range sortedKeys(object) {
 		item := reflect.New(into.Type().Elem()).Elem()
 		if item.Kind() == reflect.Interface {
-			// Free-form fields (Helm values, kubelet settings): null has a meaning there, it removes a default.
+			// null has a meaning in a free-form field (Helm values, kubelet settings): it removes a default.
 			if object[name] != nil {
 				item.Set(reflect.ValueOf(plain(object[name])))
 			}
@@ -251,7 +254,7 @@ func (d *decoder) decodeStruct(key string, v any, into reflect.Value) {
 	}
 }
 
-// unknown reports a key that does not exist, with the nearest one that does.
+// unknown reports a key that does not exist, together with the most similar key that does.
 func (d *decoder) unknown(key, name string, value any, known []string) {
 	example := "one of " + strings.Join(known, ", ")
 	if near := nearest(name, known); near != "" {
@@ -288,7 +291,7 @@ func typeName(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// plain replaces json.Number by int or float64 in a free-form value, which is what YAML and JSON writers expect.
+// plain replaces json.Number by int or float64 in a free-form value, as YAML and JSON encoders expect.
 func plain(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -316,7 +319,7 @@ func plain(v any) any {
 	return v
 }
 
-// fieldsOf maps the JSON names of a struct, those of embedded structs included, to their places.
+// fieldsOf maps the JSON names of a struct's fields to the fields, including those of embedded structs.
 func fieldsOf(t reflect.Type) map[string][]int {
 	fields := map[string][]int{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -334,35 +337,28 @@ func child(key, name string) string {
 	return key + "." + name
 }
 
-// last is the final name in a key path.
+// last returns the final name in a key path.
 func last(key string) string {
 	return key[strings.LastIndexAny(key, ".:")+1:]
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// nearest is the candidate that name is probably a misspelling of, or "".
+// nearest returns the candidate that name is probably a misspelling of, or "".
 func nearest(name string, candidates []string) string {
 	best, bound := "", max(len(name)/3, 1)+1
 	for _, c := range candidates {
 		if strings.EqualFold(c, name) {
 			return c
 		}
-		if n := distance(strings.ToLower(name), strings.ToLower(c)); n < bound {
+		if n := levenshtein.Distance(strings.ToLower(name), strings.ToLower(c), nil); n < bound {
 			best, bound = c, n
 		}
 	}
 	if best != "" {
 		return best
 	}
-	// A word that one real name holds, or the other way round: version for kubernetesVersion.
+	// One real name contains name, or name contains it: version for kubernetesVersion.
 	for _, c := range candidates {
 		a, b := strings.ToLower(c), strings.ToLower(name)
 		if len(name) > 3 && (strings.Contains(a, b) || strings.Contains(b, a)) {
@@ -373,24 +369,4 @@ func nearest(name string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, remove or replace to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := slices.Clone(row)
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(previous[j+1]+1, row[j]+1, previous[j]+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -9,15 +9,15 @@ const (
 	Prod    = "prod"
 )
 
-// set stores a default where nothing was written at the key.
+// set stores a default if the key was not written.
 func set[T any](present map[string]bool, key string, field *T, value T) {
 	if !present[Namespace+":"+key] {
 		*field = value
 	}
 }
 
-// byEnvironment picks the default of an environment; an unknown environment is refused later and counts as prod here,
-// where the defaults are the careful ones.
+// byEnvironment returns the default of an environment. Validation refuses an unknown environment later; here it
+// counts as prod, which has the most careful defaults.
 func byEnvironment[T any](environment string, dev, staging, prod T) T {
 	switch environment {
 	case Dev:
@@ -28,7 +28,7 @@ func byEnvironment[T any](environment string, dev, staging, prod T) T {
 	return prod
 }
 
-// fill gives every absent setting its default.
+// fill sets every absent setting to its default.
 func (c *Config) fill(present map[string]bool) {
 	set(present, "environment", &c.Environment, Dev)
 	set(present, "owner", &c.Owner, "platform")
@@ -65,7 +65,7 @@ func (c *Config) fill(present map[string]bool) {
 	c.Addons.fill(present, env)
 }
 
-// fillNodes gives the nodes that the user lists what they leave out.
+// fillNodes sets the absent fields of the nodes that the user lists.
 func (c *Config) fillNodes(present map[string]bool) {
 	for i := range c.Nodes {
 		n := &c.Nodes[i]
@@ -80,8 +80,8 @@ func (c *Config) fillNodes(present map[string]bool) {
 	}
 }
 
-// defaultNodes is the cluster that this project replaces: a control plane, one worker each for the API and for the task
-// queue, and a node for what keeps data.
+// defaultNodes returns the nodes of the cluster that this project replaces: a control plane, one worker each for the
+// API and for the task queue, and a node for persistent data.
 func defaultNodes() []Node {
 	return []Node{
 		{Name: "master", Role: ControlPlane, InstanceType: "t3.large", Zone: 0, VolumeSize: 40},
@@ -102,7 +102,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	} {
 		setBool(&addon.Enabled, true)
 	}
-	// The small nodes of a dev stack are for the user's own pods.
+	// The small nodes of a dev stack are meant for the user's own pods.
 	setBool(&a.Logging.Enabled, env != Dev)
 	setBool(&a.PostgreSQL.Enabled, env != Dev)
 
@@ -114,7 +114,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	setBool(&a.PostgreSQL.Backup.Enabled, true)
 	set(present, "addons.postgresql.backup.retentionDays", &a.PostgreSQL.Backup.RetentionDays, 14)
 	set(present, "addons.argocd.revision", &a.ArgoCD.Revision, "HEAD")
-	// The test server of Let's Encrypt: no limits worth speaking of, and no browser trusts it.
+	// The staging server of Let's Encrypt has very high rate limits, but browsers do not trust its certificates.
 	set(present, "addons.acme.server", &a.CertificateACME.Server, byEnvironment(env,
 		"https://acme-staging-v02.api.letsencrypt.org/directory",
 		"https://acme-staging-v02.api.letsencrypt.org/directory",

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDefaults pins what a stack is that says no more than it must.
+// TestDefaults fixes all values of a stack with only the required settings.
 func TestDefaults(t *testing.T) {
 	c, err := loadText(t, "dev", "")
 	if err != nil {
@@ -15,7 +15,8 @@ func TestDefaults(t *testing.T) {
 	want := `{
  "environment": "dev",
  "owner": "platform",
- "cluster": {"name": "dev", "kubernetesVersion": "` + DefaultRelease().Version + `", "cni": "calico", "dnsDomain": "cluster.local"},
+ "cluster": {"name": "dev", "kubernetesVersion": "` + DefaultRelease().Version +
+		`", "cni": "calico", "dnsDomain": "cluster.local"},
  "network": {"vpcCidr": "10.0.0.0/16", "zones": ["a", "b", "c"], "podCidr": "10.244.0.0/16", "serviceCidr": "10.96.0.0/16"},
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
@@ -64,7 +65,7 @@ func decoded(t *testing.T, text string) (v map[string]any) {
 	return v
 }
 
-// TestDefaultsOfEnvironments pins where production is more careful than development.
+// TestDefaultsOfEnvironments fixes where production is more careful than development.
 func TestDefaultsOfEnvironments(t *testing.T) {
 	for env, want := range map[string]struct {
 		hours            int
@@ -82,7 +83,8 @@ func TestDefaultsOfEnvironments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Backup.EveryHours != want.hours || c.Backup.RetentionDays != want.retention || *c.Backup.KeepBucket != want.keepBucket ||
+		if c.Backup.EveryHours != want.hours || c.Backup.RetentionDays != want.retention ||
+			*c.Backup.KeepBucket != want.keepBucket ||
 			*c.Protection.Protect != want.protect || c.Protection.Volumes != want.volumes ||
 			c.Addons.Logging.On() != want.logging || c.Addons.PostgreSQL.On() != want.logging ||
 			(c.Addons.CertificateACME.Server == "https://acme-v02.api.letsencrypt.org/directory") != want.trusted {
@@ -91,22 +93,25 @@ func TestDefaultsOfEnvironments(t *testing.T) {
 	}
 }
 
-// TestListedNodesGetDefaults covers what a node may leave out.
+// TestListedNodesGetDefaults covers the optional fields of a node.
 func TestListedNodesGetDefaults(t *testing.T) {
 	c, err := loadText(t, "dev", nodesWith("{name: x}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Node{Name: "master", Role: ControlPlane, InstanceType: "t3.large", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[0], want) {
+	if want := (Node{Name: "master", Role: ControlPlane, InstanceType: "t3.large", VolumeSize: 40}); !reflect.DeepEqual(
+		c.Nodes[0], want) {
 		t.Errorf("control plane = %+v", c.Nodes[0])
 	}
-	if want := (Node{Name: "x", Role: Worker, InstanceType: "t3.medium", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[3], want) {
+	if want := (Node{Name: "x", Role: Worker, InstanceType: "t3.medium", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[3],
+		want) {
 		t.Errorf("worker = %+v", c.Nodes[3])
 	}
 }
 
 func TestDerived(t *testing.T) {
-	c, err := loadText(t, "blue", "cluster: {name: shop}\nnetwork: {vpcCidr: 10.7.0.0/16, zones: [b, a, d, e]}\nowner: web team")
+	c, err := loadText(t, "blue",
+		"cluster: {name: shop}\nnetwork: {vpcCidr: 10.7.0.0/16, zones: [b, a, d, e]}\nowner: web team")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +121,8 @@ func TestDerived(t *testing.T) {
 		"api":     {c.APIName(), "api.shop.internal"},
 		"master":  {c.ControlPlane().Name, "master"},
 		"tags": {c.Tags(), map[string]string{
-			"kubeadm-aws/cluster": "shop", "kubeadm-aws/stack": "blue", "kubeadm-aws/environment": "dev", "kubeadm-aws/owner": "web team",
+			"kubeadm-aws/cluster": "shop", "kubeadm-aws/stack": "blue", "kubeadm-aws/environment": "dev",
+			"kubeadm-aws/owner": "web team",
 		}},
 		"mark": {c.PulumiTags()[TagManagedBy], "pulumi"},
 	} {
@@ -128,12 +134,13 @@ func TestDerived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := small.SubnetCIDRs(); !reflect.DeepEqual(got, []string{"192.168.252.0/25", "192.168.252.128/25", "192.168.253.0/25"}) {
+	if got := small.SubnetCIDRs(); !reflect.DeepEqual(got,
+		[]string{"192.168.252.0/25", "192.168.252.128/25", "192.168.253.0/25"}) {
 		t.Errorf("subnets of a /22 = %v", got)
 	}
 }
 
-// TestFreeFormNumbers: Helm and the kubelet want 60 as a whole number and not as 60.0.
+// TestFreeFormNumbers checks that Helm and the kubelet get 60 as a whole number, not as 60.0.
 func TestFreeFormNumbers(t *testing.T) {
 	c, err := loadText(t, "dev", "addons: {redis: {values: {maxPods: 60, nested: {list: [1, 2.5, a, true, ~]}}}}")
 	if err != nil {

@@ -6,10 +6,11 @@ import (
 	"slices"
 )
 
-// subnetBits is how much longer a subnet's prefix is than the VPC's. Eight places fit, and adding a zone moves no subnet.
+// subnetBits is the difference in length between the prefixes of a subnet and of the VPC. Eight subnets fit, and
+// adding a zone changes no existing subnet.
 const subnetBits = 3
 
-// SubnetCIDRs are the ranges of the subnets, one for each zone in its order: /19 in a /16.
+// SubnetCIDRs returns the ranges of the subnets, one for each zone in order: /19 in a /16.
 func (c *Config) SubnetCIDRs() []string {
 	vpc, err := netip.ParsePrefix(c.Network.VPCCIDR)
 	if err != nil {
@@ -27,7 +28,7 @@ func (c *Config) SubnetCIDRs() []string {
 	return subnets
 }
 
-// ControlPlane is the node that runs the Kubernetes API.
+// ControlPlane returns the node that runs the Kubernetes API.
 func (c *Config) ControlPlane() Node {
 	for _, n := range c.Nodes {
 		if n.Role == ControlPlane {
@@ -37,8 +38,9 @@ func (c *Config) ControlPlane() Node {
 	return Node{}
 }
 
-// DataZones are the letters of the zones with a node for pods that have a volume: a worker labelled workload=storage or,
-// where no node has that label, any worker without a taint that keeps pods away. A volume never leaves its zone.
+// DataZones returns the letters of the zones that have a node for pods with a volume. Such a node is a worker
+// labelled workload=storage. If no node has that label, it is any worker without a taint that repels pods. A volume
+// cannot leave its zone.
 func (c *Config) DataZones() []string {
 	labelled := slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Labels["workload"] == "storage" })
 	var zones []string
@@ -54,30 +56,31 @@ func (c *Config) DataZones() []string {
 	return zones
 }
 
-// AvailabilityZone is the name of the zone at position i, such as eu-central-1a.
+// AvailabilityZone returns the name of the zone at position i, such as eu-central-1a.
 func (c *Config) AvailabilityZone(i int) string { return c.Region + c.Network.Zones[i] }
 
-// APIName is the name of the Kubernetes API inside the VPC.
+// APIName returns the name of the Kubernetes API inside the VPC.
 func (c *Config) APIName() string { return "api." + c.PrivateZone() }
 
-// PrivateZone is the Route53 zone that only the VPC sees.
+// PrivateZone returns the Route53 zone that only the VPC can resolve.
 func (c *Config) PrivateZone() string { return c.Cluster.Name + ".internal" }
 
-// Keys of the default tags. What belongs to a cluster is found by TagCluster, whoever made it.
+// Keys of the default tags. TagCluster identifies all resources of a cluster, whichever program created them.
 const (
 	TagCluster     = "kubeadm-aws/cluster"
 	TagStack       = "kubeadm-aws/stack"
 	TagEnvironment = "kubeadm-aws/environment"
 	TagOwner       = "kubeadm-aws/owner"
-	// TagVPC is on the volumes, snapshots and load balancers that controllers make; its value is the id of the cluster's VPC. It
-	// tells the clusters of one name in an account apart.
+	// TagVPC is on the volumes, snapshots and load balancers that controllers create. Its value is the id of the
+	// cluster's VPC. It distinguishes clusters with the same name in one account.
 	TagVPC = "kubeadm-aws/vpc"
-	// TagManagedBy is on what Pulumi makes and never on what controllers in the cluster make: the sweep takes the second only.
+	// TagManagedBy is on the resources that Pulumi creates, never on those that controllers in the cluster create.
+	// The sweep removes only the latter.
 	TagManagedBy = "kubeadm-aws/managed-by"
 )
 
-// Tags are on every AWS resource of the stack. They do not hold kubernetes.io/cluster/<name>: the Load Balancer
-// Controller wants that one on exactly one security group of an instance.
+// Tags returns the tags of every AWS resource of the stack. kubernetes.io/cluster/<name> is not one of them: the Load
+// Balancer Controller requires it on exactly one security group of an instance.
 func (c *Config) Tags() map[string]string {
 	return map[string]string{
 		TagCluster:     c.Cluster.Name,
@@ -87,8 +90,8 @@ func (c *Config) Tags() map[string]string {
 	}
 }
 
-// PulumiTags are the default tags of the resources that Pulumi makes: Tags and the mark that keeps the sweep off them.
-// What is handed to controllers for their own resources is Tags.
+// PulumiTags returns the default tags of the resources that Pulumi creates: Tags, and the mark that excludes them
+// from the sweep. Controllers get Tags for the resources that they create.
 func (c *Config) PulumiTags() map[string]string {
 	tags := c.Tags()
 	tags[TagManagedBy] = "pulumi"

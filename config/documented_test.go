@@ -15,7 +15,7 @@ var (
 	secretRow     = regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\| [^|]+ \\|$")
 )
 
-// TestEveryFieldIsDocumented holds docs/configuration.md against the types and the defaults.
+// TestEveryFieldIsDocumented compares docs/configuration.md with the types and the defaults.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {
@@ -48,12 +48,13 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		}
 		switch key {
 		case "cluster.name", "nodes[].name", "access.adminCidrs", "registry.repositories":
-			continue // not the program's
+			continue // not decided by the program
 		}
 		if value.Kind() == reflect.Slice {
 			continue
 		}
-		if want := fmt.Sprintf("`%v`", value); (!value.IsZero() || value.Kind() == reflect.Bool) && !strings.Contains(row[1], want) {
+		if want := fmt.Sprintf("`%v`", value); (!value.IsZero() || value.Kind() == reflect.Bool) &&
+			!strings.Contains(row[1], want) {
 			t.Errorf("the default of %s is documented as %s, and is %s", key, row[1], want)
 		}
 	}
@@ -91,7 +92,7 @@ func documentedType(t reflect.Type) string {
 	return "text"
 }
 
-// valueAt follows a key path; of a list it takes the first item, of an empty one a zero item.
+// valueAt returns the value at a key path. It takes the first item of a list, or a zero item if the list is empty.
 func valueAt(t *testing.T, v reflect.Value, key string) reflect.Value {
 	t.Helper()
 	for _, name := range strings.Split(key, ".") {

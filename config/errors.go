@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Fault is one setting that cannot be used.
-type Fault struct {
-	// Key is the path that `pulumi config set --path` takes, such as "kubeadm-aws:nodes[2].labels.workload".
+// FieldError is one setting that cannot be used, with the reason.
+type FieldError struct {
+	// Key is the path for `pulumi config set --path`, such as "kubeadm-aws:nodes[2].labels.workload".
 	Key string
-	// Value is what was written, as JSON; empty when nothing was.
+	// Value is the written value as JSON. It is empty if the setting was absent.
 	Value string
-	// Reason says what is wrong with it.
+	// Reason explains what is wrong with the value. It completes a sentence that begins with key and value.
 	Reason string
 	// Example is what to write instead: a value, or the command that sets it.
 	Example string
 }
 
-// Error is the fault on three lines at most: key and value, reason, example.
-func (f Fault) Error() string {
+// Error returns the fault in at most three lines: key and value, reason, example.
+func (f FieldError) Error() string {
 	var b strings.Builder
 	b.WriteString(f.Key)
 	if f.Value != "" {
@@ -31,14 +31,15 @@ func (f Fault) Error() string {
 	return b.String()
 }
 
-// Errors are all the faults of a configuration, in the order of its keys.
-type Errors []Fault
+// Errors are all faults of a configuration, in the order of its keys.
+type Errors []FieldError
 
-// Error lists every fault, so that one run is enough to fix them all.
+// Error lists every fault, so that one run is enough to correct all of them.
 func (e Errors) Error() string { return listFaults(e, "created") }
 
-// listFaults lists faults below a line that says what did not happen to the stack.
-func listFaults(faults []Fault, what string) string {
+// listFaults lists faults below a header. what is the participle of the operation that did not happen, such as
+// "created".
+func listFaults(faults []FieldError, what string) string {
 	var b strings.Builder
 	if len(faults) == 1 {
 		fmt.Fprintf(&b, "1 setting is refused, nothing was %s:", what)

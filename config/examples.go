@@ -7,18 +7,19 @@ import (
 	"strings"
 )
 
-// userInfo and query are the parts of a URL that can hold a password or a token: everything between the scheme and the
-// last @, the same without a scheme, and what follows a question mark.
+// userInfo and query match the parts of a URL that can hold a password or a token. userInfo is everything between the
+// scheme and the last @, with or without a scheme. query is everything after a question mark.
 var (
 	userInfo     = regexp.MustCompile(`://[^\s"'<>]*@`)
 	bareUserInfo = regexp.MustCompile(`[^\s"'/:@]+:[^\s"'/@]+@`)
 	query        = regexp.MustCompile(`(://[^\s"'<>?]*)\?[^\s"'<>]+`)
 )
 
-// withoutSecrets hides the user part and the query of every URL in a text, so that no message shows a password or token.
+// withoutSecrets hides the user part and the query of every URL in a text, so that messages show no password or
+// token.
 func withoutSecrets(text string) string {
 	text = userInfo.ReplaceAllStringFunc(text, func(found string) string {
-		if found == "://git@" { // the user of every Git service, and of the examples
+		if found == "://git@" { // the user name of every Git service, and of the examples
 			return found
 		}
 		return "://***@"
@@ -28,19 +29,20 @@ func withoutSecrets(text string) string {
 }
 
 // withoutSecrets hides the secrets of URLs in all parts of a fault.
-func (f Fault) withoutSecrets() Fault {
-	return Fault{
+func (f FieldError) withoutSecrets() FieldError {
+	return FieldError{
 		Key: withoutSecrets(f.Key), Value: withoutSecrets(f.Value),
 		Reason: withoutSecrets(f.Reason), Example: withoutSecrets(f.Example),
 	}
 }
 
-// textCommand sets a text that looks like a number, true or false: without --type the CLI stores a number or a boolean.
+// textCommand returns the command that sets a text that looks like a number, true or false. Without --type the CLI
+// would store a number or a boolean.
 func textCommand(key, value string) string {
 	return fmt.Sprintf("pulumi config set --path --type string '%s' %s", key, value)
 }
 
-// typeExample is what to write instead of v at key, made from v where that is possible.
+// typeExample returns what to write instead of v at key. It is derived from v where that is possible.
 func typeExample(key string, v any, want reflect.Type) string {
 	text, isText := v.(string)
 	switch want.Kind() {
@@ -55,9 +57,9 @@ func typeExample(key string, v any, want reflect.Type) string {
 		case map[string]any, []any:
 			return last(key) + `: "text"`
 		}
-		return fmt.Sprintf("%q in quotes, or by command: %s", render(v), textCommand(key, render(v)))
+		return fmt.Sprintf("%q in quotes, or by command: %s", quote(v), textCommand(key, quote(v)))
 	case reflect.Bool:
-		switch strings.ToLower(strings.Trim(render(v), `"`)) {
+		switch strings.ToLower(strings.Trim(quote(v), `"`)) {
 		case "true", "yes", "on", "1", "y":
 			return "true (without quotes)"
 		case "false", "no", "off", "0", "n":
@@ -75,7 +77,7 @@ func typeExample(key string, v any, want reflect.Type) string {
 
 var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
 
-// listExample puts a single value into a list.
+// listExample returns a list with v as its only item.
 func listExample(v any, item reflect.Type) string {
 	_, isObject := v.(map[string]any)
 	_, isText := v.(string)
@@ -87,7 +89,7 @@ func listExample(v any, item reflect.Type) string {
 	case isObject:
 		return `["first", "second"]`
 	case isText:
-		return "[" + render(v) + "]"
+		return "[" + quote(v) + "]"
 	}
-	return fmt.Sprintf("[%q]", render(v))
+	return fmt.Sprintf("[%q]", quote(v))
 }

@@ -13,11 +13,12 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
-// LoadFile loads the settings of a stack from Pulumi.<stack>.yaml and the project-wide values in Pulumi.yaml of dir, as
-// the engine would, without an engine. Secrets are not decrypted: a placeholder stands for them.
+// LoadFile loads the settings of a stack from Pulumi.<stack>.yaml and the project-wide values from Pulumi.yaml in
+// dir. The result is that of the engine, but no engine is needed. Secrets are not decrypted: a placeholder replaces
+// them.
 func LoadFile(stack, dir string) (*Config, error) {
 	values, err := projectValues(filepath.Join(dir, "Pulumi.yaml"))
 	if err != nil {
@@ -29,7 +30,8 @@ func LoadFile(stack, dir string) (*Config, error) {
 	}
 	if err := readYAML(path, &file); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("stack %s has no settings: %s does not exist (copy Pulumi.dev.yaml to start one)", stack, path)
+			return nil, fmt.Errorf("stack %s has no settings: %s does not exist (copy Pulumi.dev.yaml to start one)", stack,
+				path)
 		}
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func LoadFile(stack, dir string) (*Config, error) {
 	return c, nil
 }
 
-// sealedKeys are the paths of the encrypted values at and below a setting.
+// sealedKeys returns the paths of the encrypted values at and below a setting.
 func sealedKeys(at string, value config.Value) []string {
 	if !value.Secure() {
 		return nil
@@ -104,14 +106,14 @@ func sealedKeys(at string, value config.Value) []string {
 	return keys
 }
 
-// sealed stands for a secret. Whether the secret itself is a good one is seen when the stack runs.
+// sealed is the placeholder of a secret. The secret itself is validated when the stack runs.
 const sealed = "encrypted-and-not-read"
 
-// sections are the top-level keys of a stack's file that Pulumi reads. Pulumi reads environment too, and LoadFile, which
-// every command of the driver begins with, cannot.
+// sections are the top-level keys of a stack's file that Pulumi reads and this program accepts. Pulumi also reads
+// environment, but LoadFile, which every command of the driver calls first, cannot.
 var sections = []string{"config", "secretsprovider", "encryptedkey", "encryptionsalt"}
 
-// fileFaults refuses what Pulumi skips in a stack's file without a word: top-level keys that it does not know, and every
+// fileFaults refuses what Pulumi ignores without a message in a stack's file: unknown top-level keys, and every
 // document after the first. A file that does not exist has no faults.
 func fileFaults(path string) (Errors, error) {
 	text, err := os.ReadFile(path)
@@ -140,7 +142,7 @@ func fileFaults(path string) (Errors, error) {
 	return d.faults, nil
 }
 
-// insteadOfSection is what to write instead of an unknown top-level key.
+// insteadOfSection returns what to write instead of an unknown top-level key.
 func insteadOfSection(key string) string {
 	settings := append(sortedKeys(fieldsOf(reflect.TypeFor[Config]())), Secrets...)
 	switch {
@@ -154,7 +156,7 @@ func insteadOfSection(key string) string {
 	return "remove it: settings stand below config:"
 }
 
-// projectValues are the settings in Pulumi.yaml, which hold for all stacks that do not say otherwise.
+// projectValues returns the settings in Pulumi.yaml. They apply to every stack that does not set them.
 func projectValues(path string) (map[string]string, error) {
 	var project struct {
 		Config map[string]yaml.Node `yaml:"config"`
@@ -196,7 +198,7 @@ func projectValues(path string) (map[string]string, error) {
 	return values, nil
 }
 
-// qualify puts the project's name before a key that has none.
+// qualify adds the project's name as the namespace of a key without one.
 func qualify(name string) string {
 	if strings.Contains(name, ":") {
 		return name

@@ -46,12 +46,13 @@ config:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Region != "eu-west-1" || c.Owner != "42" || c.Nodes[0].VolumeSize != 50 || c.Nodes[1].Labels["tier"] != "1" || c.Stack != "dev" {
+	if c.Region != "eu-west-1" || c.Owner != "42" || c.Nodes[0].VolumeSize != 50 || c.Nodes[1].Labels["tier"] != "1" ||
+		c.Stack != "dev" {
 		t.Errorf("loaded %+v", c)
 	}
 }
 
-// TestLoadFileTakesProjectValues: what Pulumi.yaml says holds where the stack says nothing.
+// TestLoadFileTakesProjectValues checks that a value in Pulumi.yaml applies if the stack does not set it.
 func TestLoadFileTakesProjectValues(t *testing.T) {
 	c, err := LoadFile("dev", project(t, bareProject+`
 config:
@@ -70,24 +71,28 @@ config:
 
 func TestLoadFileRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ project, stack, want string }{
-		"no file":             {bareProject, "", "adminCidrs"},
-		"not YAML":            {bareProject, "config: [", "Pulumi.dev.yaml"},
-		"project not YAML":    {"config: [", bareStack, "Pulumi.yaml"},
-		"key without a name":  {bareProject, "config: {region: eu-west-1}", "region"},
-		"unknown key":         {bareProject, bareStack + "  kubeadm-aws:colour: red\n", "kubeadm-aws:colour\n"},
-		"project's unknown":   {bareProject + "config: {colour: {value: red}}\n", bareStack, "kubeadm-aws:colour\n"},
-		"plain password":      {bareProject, bareStack + "  kubeadm-aws:redisPassword: correct-horse\n", "in plain text"},
-		"secret among values": {bareProject, bareStack + "  kubeadm-aws:addons: {redis: {values: {a: {secure: v1:xyz}}}}\n", "holds an encrypted value"},
-		"second document":     {bareProject, bareStack + "---\nconfig:\n  kubeadm-aws:owner: web\n", "second YAML document"},
-		"second, empty":       {bareProject, bareStack + "---\n", "second YAML document"},
-		"section misspelt":    {bareProject, bareStack + "confg: {}\n", "did you mean config?"},
-		"setting at the top":  {bareProject, bareStack + "protection: {protect: true}\n", "kubeadm-aws:protection below config:"},
-		"key at the top":      {bareProject, bareStack + "kubeadm-aws:protection: {protect: true}\n", "move kubeadm-aws:protection below config:"},
+		"no file":            {bareProject, "", "adminCidrs"},
+		"not YAML":           {bareProject, "config: [", "Pulumi.dev.yaml"},
+		"project not YAML":   {"config: [", bareStack, "Pulumi.yaml"},
+		"key without a name": {bareProject, "config: {region: eu-west-1}", "region"},
+		"unknown key":        {bareProject, bareStack + "  kubeadm-aws:colour: red\n", "kubeadm-aws:colour\n"},
+		"project's unknown":  {bareProject + "config: {colour: {value: red}}\n", bareStack, "kubeadm-aws:colour\n"},
+		"plain password":     {bareProject, bareStack + "  kubeadm-aws:redisPassword: correct-horse\n", "in plain text"},
+		"secret among values": {bareProject, bareStack + "  kubeadm-aws:addons: {redis: {values: {a: {secure: v1:xyz}}}}\n",
+			"holds an encrypted value"},
+		"second document":  {bareProject, bareStack + "---\nconfig:\n  kubeadm-aws:owner: web\n", "second YAML document"},
+		"second, empty":    {bareProject, bareStack + "---\n", "second YAML document"},
+		"section misspelt": {bareProject, bareStack + "confg: {}\n", "did you mean config?"},
+		"setting at the top": {bareProject, bareStack + "protection: {protect: true}\n",
+			"kubeadm-aws:protection below config:"},
+		"key at the top": {bareProject, bareStack + "kubeadm-aws:protection: {protect: true}\n",
+			"move kubeadm-aws:protection below config:"},
 		"section of Pulumi's": {bareProject, bareStack + "environment: [prod]\n", "Pulumi.dev.yaml: environment"},
 		"wrong namespace":     {bareProject, bareStack + "  kubeadm:owner: web\n", "did you mean kubeadm-aws:owner?"},
 		"aws key":             {bareProject, bareStack + "  aws:secretKey: abcdef\n", "aws:secretKey\n"},
 		"key twice":           {bareProject, bareStack + "  aws:region: eu-west-2\n", "already defined"},
-		"secret account":      {bareProject, bareStack + "  aws:assumeRole: {externalId: {secure: v1:xyz}}\n", "holds an encrypted value"},
+		"secret account": {bareProject, bareStack + "  aws:assumeRole: {externalId: {secure: v1:xyz}}\n",
+			"holds an encrypted value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadFile("dev", project(t, c.project, c.stack))
@@ -99,7 +104,8 @@ func TestLoadFileRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := LoadFile("qa", project(t, bareProject, bareStack)); err == nil || !strings.Contains(err.Error(), "copy Pulumi.dev.yaml") {
+	if _, err := LoadFile("qa", project(t, bareProject, bareStack)); err == nil ||
+		!strings.Contains(err.Error(), "copy Pulumi.dev.yaml") {
 		t.Errorf("missing stack: %v", err)
 	}
 	if _, err := LoadFile("dev", t.TempDir()); err == nil {
@@ -121,7 +127,8 @@ func TestWarnings(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := c.Warnings()
-		if len(got) != len(want) || slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(strings.Join(got, "\n"), w) }) {
+		if len(got) != len(want) || slices.ContainsFunc(want,
+			func(w string) bool { return !strings.Contains(strings.Join(got, "\n"), w) }) {
 			t.Errorf("%s: %q", text, got)
 		}
 	}
@@ -133,7 +140,7 @@ func TestPlaceholdersAreRefusedOnAWS(t *testing.T) {
 		"192.0.2.7/32, 198.51.100.0/25": true,
 		"9.9.9.9/32":                    false,
 		"203.0.113.0/24, 9.9.9.9/32":    false,
-		"203.0.112.0/23":                false, // more than the range for documentation
+		"203.0.112.0/23":                false, // larger than the range for documentation
 	} {
 		c, err := loadText(t, "dev", "access: {adminCidrs: ["+ranges+"]}")
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzLoad feeds one key anything. Whatever it is, Load returns a configuration or faults with a reason, and never panics.
+// FuzzLoad sets one key to arbitrary text. Load must return a configuration or faults with a reason, and never panic.
 func FuzzLoad(f *testing.F) {
 	for _, c := range refused {
 		for key, value := range settings(f, c.yaml) {
@@ -26,12 +26,13 @@ func FuzzLoad(f *testing.F) {
 		}
 		if err != nil {
 			faults := faultsOf(t, err)
-			if len(faults) == 0 || slices.ContainsFunc(faults, func(f Fault) bool { return f.Key == "" || f.Reason == "" || f.Example == "" }) {
+			if len(faults) == 0 || slices.ContainsFunc(faults,
+				func(f FieldError) bool { return f.Key == "" || f.Reason == "" || f.Example == "" }) {
 				t.Fatalf("a fault without key, reason or example: %#v", faults)
 			}
 			return
 		}
-		// What is accepted can be used.
+		// An accepted configuration can be used.
 		if len(c.SubnetCIDRs()) != len(c.Network.Zones) || c.ControlPlane().Name == "" {
 			t.Fatalf("accepted without subnets or control plane: %+v", c)
 		}

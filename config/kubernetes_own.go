@@ -2,7 +2,8 @@ package config
 
 import "strings"
 
-// Settings of Kubernetes that the program answers for. Each says where it is decided, or why it has to stay.
+// Settings of Kubernetes that the program controls. Each text is the predicate of a sentence about the setting: where
+// it is decided, or why it cannot change.
 var (
 	ownKubelet = map[string]string{
 		"address":                  "is what the security groups and metrics-server count on",
@@ -30,12 +31,13 @@ var (
 		"resolvConf":               "is chosen by kubeadm for the host's resolver",
 		"rotateCertificates":       "must stay true: the certificate of a node ends after a year",
 		"runOnce":                  "would end the kubelet after its first pods",
-		"serverTLSBootstrap":       "needs an approver that this program does not install; without one, logs and exec stop working",
-		"staticPodPath":            "is where kubeadm puts the control plane",
-		"staticPodURL":             "would let another host start pods next to the control plane",
-		"staticPodURLHeader":       "goes with staticPodURL",
-		"tlsCertFile":              "is the cluster's PKI",
-		"tlsPrivateKeyFile":        "is the cluster's PKI",
+		"serverTLSBootstrap": "needs an approver that this program does not install; without one, logs and exec " +
+			"stop working",
+		"staticPodPath":      "is where kubeadm puts the control plane",
+		"staticPodURL":       "would let another host start pods next to the control plane",
+		"staticPodURLHeader": "goes with staticPodURL",
+		"tlsCertFile":        "is the cluster's PKI",
+		"tlsPrivateKeyFile":  "is the cluster's PKI",
 	}
 	ownKubeProxy = map[string]string{
 		"apiVersion":          "names the type of the file",
@@ -109,8 +111,8 @@ var (
 	}
 )
 
-// ownPrefixes and ownSuffixes are what the names of flags begin and end with that the program answers for, in every
-// component. The file rule knows the files that are on the host; the flags that name those are in the tables above.
+// ownPrefixes and ownSuffixes match the names of flags that the program controls, in every component. The rule for
+// files covers files on the host; the flags that name those files are in the tables above.
 var (
 	ownPrefixes = []struct{ prefix, why string }{
 		{"audit-policy", "is written by this program"},
@@ -142,7 +144,7 @@ var (
 	ownSuffixes = []string{"-file", "-config", "-dir", "-path", "-manifest", "-filepath-nfs", "-filepath-hostpath"}
 )
 
-// ownFlag says why a flag cannot be set, or "".
+// ownFlag returns why a flag cannot be set, or "".
 func ownFlag(name string, own map[string]string) string {
 	if why, ok := own[name]; ok {
 		return why

@@ -1,7 +1,7 @@
 package config
 
-// Rules of values by name, in the form that ruleFault reads. They follow the checks of Kubernetes itself, which module
-// schematest compares, and what the platform counts on: TLS 1.2, seccomp, no profiling.
+// Rules of values by name, in the form that ruleFault reads. They follow the checks of Kubernetes, with which module
+// schematest compares them, and the platform's requirements: TLS 1.2, seccomp, no profiling.
 var (
 	kubeletRules = map[string]string{
 		"configMapAndSecretChangeDetectionStrategy":  "Get|Cache|Watch",
@@ -74,7 +74,7 @@ var (
 		"nftables.syncPeriod":             "0s..",
 		"oomScoreAdj":                     "-1000..1000",
 	}
-	// flagRules hold for a flag of that name in every component.
+	// flagRules apply to a flag of that name in every component.
 	flagRules = map[string]string{
 		"audit-log-batch-buffer-size":                 "1..",
 		"audit-log-batch-max-size":                    "1..",
@@ -134,6 +134,6 @@ var (
 		"unhealthy-zone-threshold":                    "0..1",
 		"v":                                           "0..10",
 	}
-	// concurrentRule holds for all flags that begin with concurrent-.
+	// concurrentRule applies to all flags that begin with concurrent-.
 	concurrentRule = "1..1000"
 )

@@ -9,15 +9,16 @@ import (
 //go:embed kubernetes-*.txt
 var kubernetesTables embed.FS
 
-// kubernetesTable holds the names and types of one Kubernetes release: by kind (kubelet, kubeProxy, apiServer,
-// controllerManager, scheduler, gate, admission) and name. Module schematest writes the files from the real types.
+// kubernetesTable holds the names and types of one Kubernetes release, first by kind (kubelet, kubeProxy, apiServer,
+// controllerManager, scheduler, gate, admission), then by name. Module schematest generates the files from the real
+// types.
 type kubernetesTable map[string]map[string]string
 
-// tables reads the embedded files once, by minor release such as 1.36.
+// tables parses the embedded files once. The key is the minor release, such as 1.36.
 var tables = sync.OnceValue(func() map[string]kubernetesTable {
 	files, err := kubernetesTables.ReadDir(".")
 	if err != nil {
-		panic(err) // the files are part of the program
+		panic(err) // the files are embedded in the program
 	}
 	all := map[string]kubernetesTable{}
 	for _, file := range files {
@@ -38,7 +39,8 @@ var tables = sync.OnceValue(func() map[string]kubernetesTable {
 	return all
 })
 
-// tableOf is the table of a supported release such as 1.36.3; nil for any other, which validation refuses.
+// tableOf returns the table of a supported release such as 1.36.3. It returns nil for any other release, which
+// validation refuses.
 func tableOf(version string) kubernetesTable {
 	return tables()[version[:max(strings.LastIndex(version, "."), 0)]]
 }

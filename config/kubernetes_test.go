@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 var update = flag.Bool("update", false, "write the list of flags instead of comparing it")
 
-// TestKubernetesCases plays the cases that module schematest plays against Kubernetes itself.
+// TestKubernetesCases runs the cases that module schematest runs against Kubernetes itself.
 func TestKubernetesCases(t *testing.T) {
 	text, err := os.ReadFile("testdata/kubernetes-cases.txt")
 	if err != nil {
@@ -27,7 +27,8 @@ func TestKubernetesCases(t *testing.T) {
 				continue
 			}
 			words := strings.SplitN(strings.TrimSpace(line), " ", 3)
-			_, err := loadText(t, "dev", fmt.Sprintf("kubernetes: {%s: %s}\ncluster: {kubernetesVersion: %s}", words[0], words[2], release.Version))
+			_, err := loadText(t, "dev", fmt.Sprintf("kubernetes: {%s: %s}\ncluster: {kubernetesVersion: %s}", words[0],
+				words[2], release.Version))
 			if (err == nil) != (words[1] == "ok") {
 				t.Errorf("%s: %s%v", release.Version, line, err)
 			}
@@ -40,8 +41,8 @@ func TestKubernetesCases(t *testing.T) {
 	}
 }
 
-// TestEveryFlagHasAClass: each flag of both releases is refused by name, has a rule or is read by its type. The list shows
-// what a new release brings.
+// TestEveryFlagHasAClass checks that each flag of both releases is refused by name, has a rule, or is parsed by its
+// type. The golden list shows what a new release adds.
 func TestEveryFlagHasAClass(t *testing.T) {
 	var lines []string
 	for _, minor := range minors() {
@@ -49,7 +50,8 @@ func TestEveryFlagHasAClass(t *testing.T) {
 		if table == nil {
 			t.Fatalf("no table for %s", minor)
 		}
-		for kind, own := range map[string]map[string]string{"apiServer": ownAPIServer, "controllerManager": ownControllerManager, "scheduler": ownScheduler} {
+		for kind, own := range map[string]map[string]string{"apiServer": ownAPIServer,
+			"controllerManager": ownControllerManager, "scheduler": ownScheduler} {
 			for name, typ := range table[kind] {
 				class := "allowed"
 				if ownFlag(name, own) != "" {
@@ -57,7 +59,8 @@ func TestEveryFlagHasAClass(t *testing.T) {
 				} else if flagRules[name] != "" || strings.HasPrefix(name, "concurrent-") || slices.Contains(guarded, name) {
 					class = "guarded"
 				}
-				if _, reason, _ := flagValue(typ, "\x01"); class == "allowed" && reason == "" && typ != "string" && typ != "stringSlice" {
+				if _, reason, _ := flagValue(typ, "\x01"); class == "allowed" && reason == "" && typ != "string" &&
+					typ != "stringSlice" {
 					t.Errorf("%s %s takes every text: its type %s is not read", kind, name, typ)
 				}
 				lines = append(lines, fmt.Sprintf("%s %s %s", kind, name, class))
@@ -82,13 +85,14 @@ func TestEveryFlagHasAClass(t *testing.T) {
 	}
 }
 
-// guarded are flags whose values are checked beyond type and rule.
+// guarded are flags whose values have a check in addition to type and rule.
 var guarded = []string{
-	"enable-admission-plugins", "disable-admission-plugins", "feature-gates", "runtime-config", "tls-cipher-suites", "cors-allowed-origins",
+	"enable-admission-plugins", "disable-admission-plugins", "feature-gates", "runtime-config", "tls-cipher-suites",
+	"cors-allowed-origins",
 	"oidc-issuer-url", "oidc-client-id",
 }
 
-// TestRulesNameFields: a rule for a field or flag that no release has would never be used.
+// TestRulesNameFields checks that every rule is used: its field or flag exists in a release.
 func TestRulesNameFields(t *testing.T) {
 	known := func(name string, kinds ...string) bool {
 		return slices.ContainsFunc(minors(), func(minor string) bool {
@@ -122,7 +126,7 @@ func TestRulesNameFields(t *testing.T) {
 	}
 }
 
-// TestAdmissionPluginsAreJoined: kubeadm drops its own list when one is given.
+// TestAdmissionPluginsAreJoined covers that kubeadm drops its own list when the user gives one.
 func TestAdmissionPluginsAreJoined(t *testing.T) {
 	for written, want := range map[string]string{
 		"AlwaysPullImages":                 "NodeRestriction,AlwaysPullImages",
@@ -135,7 +139,7 @@ func TestAdmissionPluginsAreJoined(t *testing.T) {
 	}
 }
 
-// TestProgramKubelet compares the values that contradictions are judged by with what package cluster writes.
+// TestProgramKubelet compares the values used to find contradictions with those that package cluster writes.
 func TestProgramKubelet(t *testing.T) {
 	text, err := os.ReadFile("../cluster/testdata/kubeadm/init-" + DefaultRelease().Minor() + ".yaml")
 	if err != nil {
@@ -159,7 +163,7 @@ func TestProgramKubelet(t *testing.T) {
 	}
 }
 
-// TestProgramTables compares the tables before the user's TOML with what package cluster writes.
+// TestProgramTables compares the tables assumed before the user's TOML with those that package cluster writes.
 func TestProgramTables(t *testing.T) {
 	text, err := os.ReadFile("../cluster/testdata/containerd/config.toml")
 	if err != nil {

@@ -14,18 +14,20 @@ import (
 )
 
 var (
-	quantity  = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]+)?$`)
+	quantity = regexp.MustCompile(
+		`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]+)?$`)
 	verbosity = regexp.MustCompile(`^[^=,]+=[0-9]+(,[^=,]+=[0-9]+)*$`)
 )
 
-// integers are the bounds of the whole numbers by the name of their type.
+// integers are the bounds of whole numbers, by the name of their type.
 var integers = map[string][2]int64{
-	"int": {-1 << 63, 1<<63 - 1}, "int64": {-1 << 63, 1<<63 - 1}, "int32": {-1 << 31, 1<<31 - 1}, "Level": {-1 << 31, 1<<31 - 1},
-	"uint": {0, 1<<63 - 1}, "uint64": {0, 1<<63 - 1}, "uint32": {0, 1<<32 - 1},
+	"int": {-1 << 63, 1<<63 - 1}, "int64": {-1 << 63, 1<<63 - 1}, "int32": {-1 << 31, 1<<31 - 1},
+	"Level": {-1 << 31, 1<<31 - 1},
+	"uint":  {0, 1<<63 - 1}, "uint64": {0, 1<<63 - 1}, "uint32": {0, 1<<32 - 1},
 }
 
-// fieldValue reads the value of a field of a configuration file as its type does: numbers as float64, durations as
-// time.Duration. The reason says what the type refuses.
+// fieldValue parses the value of a field of a configuration file by its type: numbers as float64, durations as
+// time.Duration. The reason is empty, or explains what the type does not allow.
 func fieldValue(typ string, v any) (value any, reason, example string) {
 	if bounds, ok := integers[typ]; ok {
 		n, ok := v.(int)
@@ -77,7 +79,7 @@ func fieldValue(typ string, v any) (value any, reason, example string) {
 	return s, "", ""
 }
 
-// numberExample is the number that a text holds, or any.
+// numberExample returns the number in a text, or an arbitrary one.
 func numberExample(v any) string {
 	if s, ok := v.(string); ok && wholeNumber.MatchString(s) {
 		return s + " (without quotes)"
@@ -85,7 +87,7 @@ func numberExample(v any) string {
 	return "10 (without quotes)"
 }
 
-// flagValue reads the text of a command line flag as its type does.
+// flagValue parses the text of a command-line flag by its type.
 func flagValue(typ, text string) (value any, reason, example string) {
 	if bounds, ok := integers[typ]; ok {
 		n, err := strconv.ParseInt(text, 0, 64)
@@ -141,8 +143,8 @@ func reasonIf(wrong bool, reason string) string {
 	return ""
 }
 
-// ruleFault says which rule a value breaks, or "". A rule is a list such as "a|b", or a range such as "0..100" or "1s..", of
-// which either end may be absent.
+// ruleFault returns which rule a value violates, or "". A rule is a list such as "a|b", or a range such as "0..100"
+// or "1s..". Either end of a range may be absent.
 func ruleFault(rule string, value any) string {
 	low, high, isRange := strings.Cut(rule, "..")
 	if !isRange {
@@ -168,7 +170,7 @@ func ruleFault(rule string, value any) string {
 	return "must be from " + low + " to " + high
 }
 
-// bound reads one end of a range in a rule.
+// bound parses one end of a range in a rule.
 func bound(text string) float64 {
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
 		return n
@@ -180,7 +182,7 @@ func bound(text string) float64 {
 	return float64(d)
 }
 
-// cipherFault says which of the names is not a secure cipher suite, or "".
+// cipherFault returns which of the names is not a secure cipher suite, or "".
 func cipherFault(names []string) string {
 	for _, name := range names {
 		if !slices.ContainsFunc(tls.CipherSuites(), func(c *tls.CipherSuite) bool { return c.Name == name }) {
@@ -190,7 +192,7 @@ func cipherFault(names []string) string {
 	return ""
 }
 
-// gateFault says what is wrong with a feature gate, or "".
+// gateFault returns what is wrong with a feature gate, or "".
 func (t kubernetesTable) gateFault(name string, value bool) string {
 	state, ok := t["gate"][name]
 	if locked, isLocked := strings.CutPrefix(state, "locked="); isLocked && locked != fmt.Sprint(value) {

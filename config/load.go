@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// Load reads the settings of a stack, fills in the defaults and validates the whole. get returns the text of a key with
-// its namespace ("kubeadm-aws:nodes", "aws:region"), structured values as JSON. known are all keys that the stack sets,
-// if they can be learned; those in the namespace that nothing reads are refused. The error is an Errors with every fault.
+// Load decodes the settings of a stack, fills in the defaults and validates the result. get returns the text of a key
+// with its namespace ("kubeadm-aws:nodes", "aws:region"); structured values are JSON. known are all keys that the
+// stack sets, or nil if the caller cannot list them. Load refuses keys of its namespace that it does not read. The
+// error is an Errors with every fault.
 func Load(stack string, get func(key string) (string, bool), known []string) (*Config, error) {
 	return load(stack, get, known, nil)
 }
 
-// load is Load with the faults that are known before.
+// load is Load with the faults that are already known.
 func load(stack string, get func(key string) (string, bool), known []string, before Errors) (*Config, error) {
 	c := &Config{Stack: stack}
 	d := &decoder{present: map[string]bool{}, faults: before}
@@ -47,27 +48,27 @@ func (d *decoder) section(namespace string, into reflect.Value, get func(key str
 			continue
 		}
 		if field.Kind() == reflect.String {
-			// Pulumi hands scalars over as bare text.
+			// Pulumi passes scalars as bare text.
 			d.decode(key, text, field)
 			continue
 		}
 		v, err := parse(text)
 		if err != nil {
-			d.decode(key, text, field) // bare text where a list or a mapping belongs
+			d.decode(key, text, field) // bare text where a list or a mapping is expected
 			continue
 		}
 		d.decode(key, v, field)
 	}
 }
 
-// sortFaults puts faults in the order in which the settings are documented; those of no setting come last.
+// sortFaults sorts faults by the documented order of the settings. Faults without a setting come last.
 func sortFaults(faults Errors) {
 	t := reflect.TypeFor[Config]()
 	order := map[string]int{}
 	for i := range t.NumField() {
 		order[Namespace+":"+t.Field(i).Tag.Get("json")] = i - t.NumField() - 1
 	}
-	rank := func(f Fault) int {
+	rank := func(f FieldError) int {
 		if strings.HasPrefix(f.Key, awsNamespace+":") {
 			return -t.NumField() - 2
 		}
@@ -77,11 +78,11 @@ func sortFaults(faults Errors) {
 		}
 		return order[top]
 	}
-	slices.SortStableFunc(faults, func(a, b Fault) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(faults, func(a, b FieldError) int { return rank(a) - rank(b) })
 }
 
-// unknownKeys refuses keys that nothing reads. Of a key outside of the namespace the value is not shown: it may be a
-// credential.
+// unknownKeys refuses keys that the program does not read. It hides the value of a key outside the namespace, because
+// it may be a credential.
 func (d *decoder) unknownKeys(known []string) {
 	names := append(sortedKeys(fieldsOf(reflect.TypeFor[Config]())), Secrets...)
 	aws := append(sortedKeys(fieldsOf(reflect.TypeFor[AWS]())), "region")
@@ -111,11 +112,11 @@ func (d *decoder) unknownKeys(known []string) {
 	}
 }
 
-// pulumiKeys are the keys of Pulumi itself that go with this program. pulumi:autonaming is not one of them: it changes the
-// names of resources, whose lengths and prefixes the program relies on.
+// pulumiKeys are the keys of Pulumi itself that this program supports. pulumi:autonaming is not one of them: it
+// changes the names of resources, and the program relies on their lengths and prefixes.
 var pulumiKeys = []string{"disable-default-providers", "tags"}
 
-// insteadOf is what to write instead of a key in an unknown namespace.
+// insteadOf returns what to write instead of a key in an unknown namespace.
 func insteadOf(namespace, name string, names, aws []string) string {
 	switch {
 	case slices.Contains(names, name):

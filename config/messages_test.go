@@ -10,28 +10,30 @@ import (
 	"testing"
 )
 
-// TestExamplesFitTheValue: what a message tells to write instead is made from what was written.
+// TestExamplesFitTheValue checks that the example in a message is derived from the value that was written.
 func TestExamplesFitTheValue(t *testing.T) {
 	for text, want := range map[string]string{
-		`backup: {keepBucket: "false"}`:                                       "false (without quotes)",
-		`backup: {keepBucket: "yes"}`:                                         "true (without quotes)",
-		"backup: {keepBucket: 0}":                                             "false (without quotes)",
-		`addons: {redis: {enabled: "maybe"}}`:                                 "true or false (without quotes)",
-		nodesWith(`{name: x, volumeSize: "60"}`):                              "60 (without quotes)",
-		nodesWith(`{name: x, volumeSize: big}`):                               "a number such as 3 (without quotes)",
-		"access: {adminCidrs: 203.0.113.0/24}":                                `["203.0.113.0/24"]`,
-		"registry: {repositories: 7}":                                         `["7"]`,
-		"nodes: master":                                                       "- key: value lines, one - for each",
-		"nodes: {name: master}":                                               "- before the first line of the mapping",
-		"network: {podCidr: 10.96.0.0/16}":                                    "10.0.0.0/16 is taken: any but the refused one",
-		"image: {generation: 20261124}":                                       `"20261124" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124`,
-		`image: {generation: "\"20261124\""}`:                                 "pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124",
-		"kubernetes: {apiServer: {max-requests-inflight: 600}}":               `"600" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:kubernetes.apiServer.max-requests-inflight' 600`,
-		"access: {adminCidrs: [198.51.100.7/32, 8.8.8.8]}":                    "8.8.8.8/32",
-		"access: {adminCidrs: [9.9.9.9/32, ten]}":                             adminCommand(1),
-		"access: {adminCidrs: [9.9.9.9/32, 127.0.0.0/8]}":                     adminCommand(1),
-		"access: {adminCidrs: [8.8.8.8/24]}":                                  "8.8.8.0/24, or 8.8.8.8/32",
-		"addons: {argocd: {repoUrl: /srv/git}}":                               "https://github.com/example/platform.git or ssh://git@github.com/example/platform.git",
+		`backup: {keepBucket: "false"}`:          "false (without quotes)",
+		`backup: {keepBucket: "yes"}`:            "true (without quotes)",
+		"backup: {keepBucket: 0}":                "false (without quotes)",
+		`addons: {redis: {enabled: "maybe"}}`:    "true or false (without quotes)",
+		nodesWith(`{name: x, volumeSize: "60"}`): "60 (without quotes)",
+		nodesWith(`{name: x, volumeSize: big}`):  "a number such as 3 (without quotes)",
+		"access: {adminCidrs: 203.0.113.0/24}":   `["203.0.113.0/24"]`,
+		"registry: {repositories: 7}":            `["7"]`,
+		"nodes: master":                          "- key: value lines, one - for each",
+		"nodes: {name: master}":                  "- before the first line of the mapping",
+		"network: {podCidr: 10.96.0.0/16}":       "10.0.0.0/16 is taken: any but the refused one",
+		"image: {generation: 20261124}":          `"20261124" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124`,
+		`image: {generation: "\"20261124\""}`: "pulumi config set --path --type string " +
+			"'kubeadm-aws:image.generation' 20261124",
+		"kubernetes: {apiServer: {max-requests-inflight: 600}}": `"600" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:kubernetes.apiServer.max-requests-inflight' 600`,
+		"access: {adminCidrs: [198.51.100.7/32, 8.8.8.8]}":      "8.8.8.8/32",
+		"access: {adminCidrs: [9.9.9.9/32, ten]}":               adminCommand(1),
+		"access: {adminCidrs: [9.9.9.9/32, 127.0.0.0/8]}":       adminCommand(1),
+		"access: {adminCidrs: [8.8.8.8/24]}":                    "8.8.8.0/24, or 8.8.8.8/32",
+		"addons: {argocd: {repoUrl: /srv/git}}": "https://github.com/example/platform.git " +
+			"or ssh://git@github.com/example/platform.git",
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32, 0.0.0.0/0]}":    adminCommand(1),
 		"mirrors: {charts: {'https://charts.jetstak.io': 'https://m.ex.io'}}": "did you mean https://charts.jetstack.io?",
 		"mirrors: {registries: {index.docker.io: 'https://m.ex.io'}}":         "docker.io: https://m.ex.io",
@@ -44,13 +46,13 @@ func TestExamplesFitTheValue(t *testing.T) {
 			}
 			continue
 		}
-		if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Example == want }) {
+		if !slices.ContainsFunc(faults, func(f FieldError) bool { return f.Example == want }) {
 			t.Errorf("%s\n got %v\nwant %s", text, err, want)
 		}
 	}
 }
 
-// TestNoExampleIsTheRefusedValue looks at the example of every case of TestRefused.
+// TestNoExampleIsTheRefusedValue checks the example of every case of TestRefused.
 func TestNoExampleIsTheRefusedValue(t *testing.T) {
 	for _, c := range refused {
 		_, err := loadText(t, "dev", c.yaml)
@@ -62,10 +64,11 @@ func TestNoExampleIsTheRefusedValue(t *testing.T) {
 	}
 }
 
-// TestFreeRangeIsFree: the offered range has the wanted size and overlaps none of the taken ones.
+// TestFreeRangeIsFree checks that the offered range has the requested size and overlaps none of the used ones.
 func TestFreeRangeIsFree(t *testing.T) {
 	for _, c := range [][]string{
-		{"10.96.0.0/16", "10.0.0.0/16", "10.96.0.0/16"}, {"10.0.0.0/8", "10.0.0.0/16"}, {"10.0.0.0/12", "10.0.0.0/8", "172.16.0.0/16"},
+		{"10.96.0.0/16", "10.0.0.0/16", "10.96.0.0/16"}, {"10.0.0.0/8", "10.0.0.0/16"},
+		{"10.0.0.0/12", "10.0.0.0/8", "172.16.0.0/16"},
 		{"192.168.0.0/22", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/18"}, {"10.0.0.0/16", "10.0.0.0/14"},
 	} {
 		wanted := netip.MustParsePrefix(c[0])
@@ -83,14 +86,18 @@ func TestFreeRangeIsFree(t *testing.T) {
 // TestMessagesHideSecretsInURLs sets a password and a token in every setting that takes a URL.
 func TestMessagesHideSecretsInURLs(t *testing.T) {
 	for _, url := range []string{
-		"https://user:s3cret@m.example.com", "https://s3cret@m.example.com/x", "user:s3cret@m.example.com", "https://m.example.com/x?token=s3cret",
-		"https://user:s3cret" + strings.Repeat("x", 150) + "@m.example.com", "ssh://git:s3cret@m.example.com/x", "https://user:a/s3cret@m.example.com",
+		"https://user:s3cret@m.example.com", "https://s3cret@m.example.com/x", "user:s3cret@m.example.com",
+		"https://m.example.com/x?token=s3cret",
+		"https://user:s3cret" + strings.Repeat("x", 150) + "@m.example.com", "ssh://git:s3cret@m.example.com/x",
+		"https://user:a/s3cret@m.example.com",
 	} {
 		for _, text := range []string{
-			"mirrors: {kubernetesApt: '%s'}", "mirrors: {containerdApt: '%s'}", "mirrors: {etcd: '%s'}", "mirrors: {s3Endpoint: '%s'}",
+			"mirrors: {kubernetesApt: '%s'}", "mirrors: {containerdApt: '%s'}", "mirrors: {etcd: '%s'}",
+			"mirrors: {s3Endpoint: '%s'}",
 			"mirrors: {registries: {quay.io: '%s'}}", "mirrors: {registries: {'%s': 'https://m.example.com'}}",
 			"mirrors: {charts: {'https://charts.jetstack.io': '%s'}}", "mirrors: {charts: {'%s': 'https://m.example.com'}}",
-			"addons: {argocd: {repoUrl: '%s'}}", "addons: {acme: {server: '%s'}}", "mirrors: {registries: '%s'}", "cluster: {name: '%s'}",
+			"addons: {argocd: {repoUrl: '%s'}}", "addons: {acme: {server: '%s'}}", "mirrors: {registries: '%s'}",
+			"cluster: {name: '%s'}",
 		} {
 			_, err := loadText(t, "dev", fmt.Sprintf(text, url))
 			if err == nil {
@@ -106,10 +113,10 @@ func TestMessagesHideSecretsInURLs(t *testing.T) {
 	}
 }
 
-// harmless are settings whose text may hold every character, because nothing but their own checked format reads them.
+// harmless are settings whose text may contain every character, because only their own validated format reads them.
 var harmless = []string{"kubernetes.containerd"}
 
-// TestTextKeepsOutOfShells puts what shell, TOML or YAML give a meaning to into every text setting.
+// TestTextKeepsOutOfShells puts the special characters of shell, TOML and YAML into every text setting.
 func TestTextKeepsOutOfShells(t *testing.T) {
 	valid := map[string]string{
 		"mirrors.kubernetesApt": "https://m.example.com/a%sb", "mirrors.containerdApt": "https://m.example.com/a%sb",
@@ -125,7 +132,8 @@ func TestTextKeepsOutOfShells(t *testing.T) {
 		if form == "" {
 			form = "a%sb"
 		}
-		for _, hostile := range []string{"'", `"`, "$", "`", `\`, "\n", "\r", "\x00", "\x1b", "{", "}", "<", ">", ";", "|", "$(id)", "é\u2028"} {
+		for _, hostile := range []string{"'", `"`, "$", "`", `\`, "\n", "\r", "\x00", "\x1b", "{", "}", "<", ">", ";", "|",
+			"$(id)", "é\u2028"} {
 			text := oneSetting(key, fmt.Sprintf(form, hostile))
 			if _, err := loadText(t, "dev", text); err == nil {
 				t.Errorf("%s takes %q", key, hostile)
@@ -134,7 +142,7 @@ func TestTextKeepsOutOfShells(t *testing.T) {
 	}
 }
 
-// kindOf is the kind of the setting at a key as leaves writes it.
+// kindOf returns the kind of the setting at a key, in the notation of leaves.
 func kindOf(key string) reflect.Kind {
 	t := reflect.TypeFor[Config]()
 	for _, name := range strings.Split(key, ".") {
@@ -147,7 +155,7 @@ func kindOf(key string) reflect.Kind {
 	return t.Kind()
 }
 
-// oneSetting is YAML that sets one text; nodes become a whole list with it.
+// oneSetting returns YAML that sets one text. For a node's setting it contains a whole list of nodes.
 func oneSetting(key, value string) string {
 	if field, ok := strings.CutPrefix(key, "nodes[]."); ok {
 		node := map[string]any{"name": "x"}

@@ -49,21 +49,24 @@ const mirrorWithLogin = `
 func TestPasswordsOfMirrorsAreEncrypted(t *testing.T) {
 	for what, c := range map[string]struct{ stack, fault string }{
 		"an encrypted password": {fmt.Sprintf(mirrorWithLogin, "{secure: v1:abc}"), ""},
-		"a plain password":      {fmt.Sprintf(mirrorWithLogin, "hunter2"), `kubeadm-aws:mirrors.registries["docker.io"].password`},
-		"an encrypted URL":      {"  kubeadm-aws:mirrors: {registries: {docker.io: {url: {secure: v1:abc}}}}\n", ""},
-		"all of it encrypted":   {"  kubeadm-aws:mirrors: {secure: v1:abc}\n", "kubeadm-aws:mirrors"},
-		"an encrypted key": {strings.Replace(fmt.Sprintf(mirrorWithLogin, "{secure: v1:abc}"), "username: robot", "username: {secure: v1:abc}", 1),
+		"a plain password": {fmt.Sprintf(mirrorWithLogin, "hunter2"),
+			`kubeadm-aws:mirrors.registries["docker.io"].password`},
+		"an encrypted URL":    {"  kubeadm-aws:mirrors: {registries: {docker.io: {url: {secure: v1:abc}}}}\n", ""},
+		"all of it encrypted": {"  kubeadm-aws:mirrors: {secure: v1:abc}\n", "kubeadm-aws:mirrors"},
+		"an encrypted key": {strings.Replace(fmt.Sprintf(mirrorWithLogin, "{secure: v1:abc}"), "username: robot",
+			"username: {secure: v1:abc}", 1),
 			`kubeadm-aws:mirrors.registries["docker.io"].username`},
 	} {
 		_, err := LoadFile("dev", project(t, bareProject, bareStack+c.stack))
 		switch {
-		case what == "an encrypted URL": // what stands for it is not a URL
+		case what == "an encrypted URL": // its placeholder is not a URL
 			if err == nil {
 				t.Errorf("%s is accepted", what)
 			}
 		case c.fault == "" && err != nil:
 			t.Errorf("%s: %v", what, err)
-		case c.fault != "" && (err == nil || !slices.ContainsFunc(faultsOf(t, err), func(f Fault) bool { return f.Key == c.fault })):
+		case c.fault != "" && (err == nil || !slices.ContainsFunc(faultsOf(t, err),
+			func(f FieldError) bool { return f.Key == c.fault })):
 			t.Errorf("%s: %v", what, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
@@ -74,7 +77,8 @@ func TestPasswordsOfMirrorsAreEncrypted(t *testing.T) {
 
 func TestMirrorsFromContext(t *testing.T) {
 	key := Namespace + ":mirrors"
-	login := settings(t, "mirrors: {registries: {docker.io: {url: 'https://m.example.com', username: robot, password: hunter2}}}")
+	login := settings(t,
+		"mirrors: {registries: {docker.io: {url: 'https://m.example.com', username: robot, password: hunter2}}}")
 	c, err := fromContext(t, login, key)
 	if err != nil || string(c.Mirrors.Registries["docker.io"].Password) != "hunter2" {
 		t.Errorf("a mirror with a login: %v", err)
@@ -85,7 +89,8 @@ func TestMirrorsFromContext(t *testing.T) {
 }
 
 func TestAMirrorInECRIsWarnedOf(t *testing.T) {
-	c, err := loadText(t, "dev", "mirrors: {registries: {docker.io: 'https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/v2/hub'}}")
+	c, err := loadText(t, "dev",
+		"mirrors: {registries: {docker.io: 'https://123456789012.dkr.ecr.eu-central-1.amazonaws.com/v2/hub'}}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +99,10 @@ func TestAMirrorInECRIsWarnedOf(t *testing.T) {
 	}
 }
 
-// Settings are printed, logged and exported in several places. None of them may show a password.
+// TestSecretsDoNotPrint checks that a password stays hidden where settings are printed, logged and exported.
 func TestSecretsDoNotPrint(t *testing.T) {
-	c, err := loadText(t, "dev", "mirrors: {registries: {docker.io: {url: 'https://m.example.com', username: robot, password: hunter2}}}")
+	c, err := loadText(t, "dev",
+		"mirrors: {registries: {docker.io: {url: 'https://m.example.com', username: robot, password: hunter2}}}")
 	if err != nil {
 		t.Fatal(err)
 	}

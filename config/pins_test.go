@@ -25,11 +25,12 @@ func TestPinsAreComplete(t *testing.T) {
 	}
 }
 
-// TestPinsScript runs config/pins.sh against a copy of the table and sources of its own, with a key that gpg has made.
+// TestPinsScript runs config/pins.sh with a copy of the table, sources from the test and a key that gpg generated.
 func TestPinsScript(t *testing.T) {
 	dir := t.TempDir()
 	gpg := func(args ...string) string {
-		cmd := exec.Command("gpg", append([]string{"--homedir", dir, "--batch", "--pinentry-mode", "loopback", "--passphrase", ""}, args...)...)
+		cmd := exec.Command("gpg", append([]string{"--homedir", dir, "--batch", "--pinentry-mode", "loopback", "--passphrase",
+			""}, args...)...)
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("gpg %v: %v", args, err)
@@ -66,12 +67,14 @@ func TestPinsScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd := exec.Command("bash", "pins.sh", table)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "KUBERNETES_APT=" + server.URL, "CONTAINERD_APT=" + server.URL, "ETCD_RELEASES=" + server.URL}
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "KUBERNETES_APT=" + server.URL, "CONTAINERD_APT=" + server.URL,
+			"ETCD_RELEASES=" + server.URL}
 		out, _ := cmd.CombinedOutput()
 		return string(out), cmd.ProcessState.ExitCode()
 	}
 
-	if out, code := run(string(original)); code != 1 || strings.Count(out, "and "+server.URL) != 4 || !strings.Contains(out, fingerprint) {
+	if out, code := run(string(original)); code != 1 || strings.Count(out, "and "+server.URL) != 4 ||
+		!strings.Contains(out, fingerprint) {
 		t.Errorf("another key: exit code %d\n%s", code, out)
 	}
 	ours := strings.NewReplacer(KubernetesAptKey, fingerprint, ContainerdAptKey, fingerprint).Replace(string(original))

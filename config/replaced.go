@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// replaced are the settings of earlier versions: why they are refused, and what to write for a value.
+// replaced maps the settings of earlier versions to why they are refused and to what to write for a value.
 var replaced = map[string]struct {
 	reason  string
 	instead func(value any) string
@@ -15,7 +15,8 @@ var replaced = map[string]struct {
 	Namespace + ":backup.schedule": {
 		"was replaced by backup.everyHours, a number of hours: 1, 2, 3, 4, 6, 8, 12 or 24",
 		func(value any) string {
-			return fmt.Sprintf("pulumi config set --path %[1]s:backup.everyHours %[2]d && pulumi config rm --path %[1]s:backup.schedule",
+			return fmt.Sprintf("pulumi config set --path %[1]s:backup.everyHours %[2]d && pulumi config rm --path "+
+				"%[1]s:backup.schedule",
 				Namespace, hoursOf(value))
 		},
 	},
@@ -23,7 +24,8 @@ var replaced = map[string]struct {
 
 var hoursOfDay = regexp.MustCompile(`^\*-\*-\* 0{1,2}/([0-9]+):00(:00)?( UTC)?$`)
 
-// hoursOf returns the hours of a systemd calendar expression of the form that this program used to set, and 24 for any other.
+// hoursOf returns the hours of a systemd calendar expression in the form that this program used to set. It returns 24
+// for any other.
 func hoursOf(schedule any) int {
 	switch text := fmt.Sprint(schedule); {
 	case text == "hourly":

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// secrets checks the passwords without ever showing one.
+// secrets validates the passwords without showing them.
 func (v *validator) secrets(get func(key string) (string, bool)) {
 	for _, name := range passwords {
 		value, ok := get(Namespace + ":" + name)
@@ -18,9 +18,11 @@ func (v *validator) secrets(get func(key string) (string, bool)) {
 		case len(value) < minPassword:
 			v.fault(name, nil, fmt.Sprintf("must have at least %d characters", minPassword), secretCommand(name))
 		case len(value) > maxPassword:
-			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword), secretCommand(name))
+			v.fault(name, nil, fmt.Sprintf("must have at most %d characters, because bcrypt reads no more", maxPassword),
+				secretCommand(name))
 		case !urlSafe.MatchString(value):
-			v.fault(name, nil, "must be made of letters, digits and any of -._~ because it becomes part of connection URLs", secretCommand(name))
+			v.fault(name, nil, "must be made of letters, digits and any of -._~ because it becomes part of connection URLs",
+				secretCommand(name))
 		}
 	}
 }
@@ -34,20 +36,21 @@ func secretCommand(name string) string {
 	if !slices.Contains(passwords, name) {
 		return fmt.Sprintf("pulumi config set --secret %s:%s", Namespace, name)
 	}
-	return fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated", Namespace, name)
+	return fmt.Sprintf("pulumi config set --secret %s:%s, or pulumi config rm %[1]s:%[2]s to have one generated",
+		Namespace, name)
 }
 
-// plainSecret is the fault of a secret that everyone with the repository can read.
-func plainSecret(name string) Fault {
-	return Fault{
+// plainSecret returns the fault of a secret that everyone with the repository can read.
+func plainSecret(name string) FieldError {
+	return FieldError{
 		Key:     Namespace + ":" + name,
 		Reason:  "is in the stack's file in plain text",
 		Example: secretCommand(name) + "; and choose another, for this one is known",
 	}
 }
 
-// misplacedSecrets refuses encrypted values in ordinary settings. They would be decrypted into Helm values, files on
-// hosts and tags, and so into the plain part of the state.
+// misplacedSecrets refuses encrypted values in ordinary settings. The program would decrypt them into Helm values,
+// files on hosts and tags, and so into the plain part of the state.
 func misplacedSecrets(encrypted func(key string) bool) Errors {
 	var keys []string
 	for _, name := range sortedKeys(fieldsOf(reflect.TypeFor[Config]())) {
@@ -59,7 +62,7 @@ func misplacedSecrets(encrypted func(key string) bool) Errors {
 	var faults Errors
 	for _, key := range keys {
 		if encrypted(key) && key != mirrorsKey {
-			faults = append(faults, Fault{
+			faults = append(faults, FieldError{
 				Key:     key,
 				Reason:  "holds an encrypted value, and settings are not kept secret: it would be readable in the state",
 				Example: "passwords go to " + strings.Join(Secrets, ", ") + "; take others from a Secret in the cluster",
@@ -69,11 +72,11 @@ func misplacedSecrets(encrypted func(key string) bool) Errors {
 	return faults
 }
 
-// mirrorsKey is the one setting that may hold encrypted values: the passwords of registry mirrors. Pulumi marks a
-// setting as secret as a whole and does not say which value in it is encrypted.
+// mirrorsKey is the only setting that may hold encrypted values: the passwords of registry mirrors. Pulumi marks a
+// setting as secret as a whole, so the program cannot tell which value in it is encrypted.
 const mirrorsKey = Namespace + ":mirrors"
 
-// mirrorPasswords are the registries whose mirror has a password, as keys of the settings.
+// mirrorPasswords returns the keys of the mirrors' passwords in the settings.
 func (c *Config) mirrorPasswords() []string {
 	var keys []string
 	for _, host := range sortedKeys(c.Mirrors.Registries) {
@@ -84,16 +87,16 @@ func (c *Config) mirrorPasswords() []string {
 	return keys
 }
 
-// plainMirrorPassword is the fault of a mirror's password that everyone with the repository can read.
-func plainMirrorPassword(key string) Fault {
-	return Fault{
+// plainMirrorPassword returns the fault of a mirror's password that everyone with the repository can read.
+func plainMirrorPassword(key string) FieldError {
+	return FieldError{
 		Key:     Namespace + ":" + key,
 		Reason:  "is in the stack's file in plain text",
 		Example: secretPathCommand(Namespace+":"+key) + "; and choose another, for this one is known",
 	}
 }
 
-// secretPathCommand sets a secret inside of a setting. The CLI asks for the value.
+// secretPathCommand returns the command that sets a secret inside a setting. The CLI asks for the value.
 func secretPathCommand(key string) string {
 	return "pulumi config set --path --secret '" + key + "'"
 }
@@ -103,9 +106,10 @@ func encryptedMirrors(encrypted, passwords []string) Errors {
 	var faults Errors
 	for _, key := range encrypted {
 		if !slices.Contains(passwords, key) {
-			faults = append(faults, Fault{
-				Key:     Namespace + ":" + key,
-				Reason:  "is encrypted, and only the passwords in mirrors.registries are kept secret: it would be readable in the state",
+			faults = append(faults, FieldError{
+				Key: Namespace + ":" + key,
+				Reason: "is encrypted, and only the passwords in mirrors.registries are kept secret: it would be readable in " +
+					"the state",
 				Example: "pulumi config set --path '" + Namespace + ":" + key + "' without --secret",
 			})
 		}

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestRequiredPulumiVersion: the engine has to be at least as new as the SDK, whose options an older one drops silently.
+// TestRequiredPulumiVersion checks that the engine is at least as new as the SDK. An older engine ignores new options
+// without a message.
 func TestRequiredPulumiVersion(t *testing.T) {
 	modules, err := os.ReadFile("../go.mod")
 	if err != nil {

@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// What names look like where they end up: in AWS, in DNS, in Kubernetes.
+// Patterns of names, as the systems that receive them define them: AWS, DNS and Kubernetes.
 var (
-	tagValue      = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
-	clusterName   = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
-	dnsLabel      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	fullVersion   = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
-	instanceType  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
+	tagValue     = regexp.MustCompile(`^[\p{L}\p{N}_.:/=+\-@]([\p{L}\p{N} _.:/=+\-@]{0,126}[\p{L}\p{N}_.:/=+\-@])?$`)
+	clusterName  = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	fullVersion  = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
+	instanceType = regexp.MustCompile(
+		`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
 	imageID       = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	nameSegment   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	ecrName       = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
@@ -34,7 +35,7 @@ var (
 	mailAddress   = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
 )
 
-// domainFault says what is wrong with a DNS name of at least two labels, or "".
+// domainFault returns what is wrong with a DNS name of at least two labels, or "".
 func domainFault(name string) string {
 	labels := strings.Split(name, ".")
 	switch {
@@ -53,25 +54,27 @@ func domainFault(name string) string {
 	}
 	for _, label := range labels {
 		if !dnsLabel.MatchString(label) {
-			return fmt.Sprintf("%q in it is not a DNS label, which is 1 to 63 lowercase letters, digits and dashes, with no dash at the ends", label)
+			return fmt.Sprintf("%q in it is not a DNS label, which is 1 to 63 lowercase letters, digits and dashes, with no "+
+				"dash at the ends", label)
 		}
 	}
 	return ""
 }
 
-// isAddress reports whether a name is an IP address, or would be taken for one: its last label has digits only.
+// isAddress reports whether a name is an IP address, or would be parsed as one because its last label has only
+// digits.
 func isAddress(name string) bool {
 	_, err := netip.ParseAddr(name)
 	last := name[strings.LastIndex(name, ".")+1:]
 	return err == nil || last != "" && strings.Trim(last, "0123456789") == ""
 }
 
-// below reports whether name is domain or lies in it.
+// below reports whether name is domain or a name in it.
 func below(name, domain string) bool {
 	return name == domain || strings.HasSuffix(name, "."+domain)
 }
 
-// qualifiedNameFault says what is wrong with the key of a label or taint, or "".
+// qualifiedNameFault returns what is wrong with the key of a label or taint, or "".
 func qualifiedNameFault(key string) string {
 	prefix, name, prefixed := strings.Cut(key, "/")
 	if !prefixed {
@@ -80,7 +83,8 @@ func qualifiedNameFault(key string) string {
 		return "the part before the slash must be a DNS name in lowercase letters"
 	}
 	if !nameSegment.MatchString(name) {
-		return "must be 1 to 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit, with an optional DNS name and a slash before"
+		return "must be 1 to 63 letters, digits, dashes, underscores or dots that begin and end with a letter or digit, " +
+			"with an optional DNS name and a slash before"
 	}
 	return ""
 }
@@ -94,8 +98,8 @@ func subdomain(name string) bool {
 	return true
 }
 
-// urlFault says what is wrong with a URL that paths are added to, or "". URLs end up in files of shell, TOML and YAML, so
-// only the characters are allowed that none of them gives a meaning to.
+// urlFault returns what is wrong with a URL that paths are appended to, or "". URLs are written to shell, TOML and
+// YAML files, so only characters without a special meaning in all of them are allowed.
 func urlFault(text string, schemes ...string) string {
 	u, err := url.Parse(text)
 	switch {
@@ -119,7 +123,7 @@ func urlFault(text string, schemes ...string) string {
 	return ""
 }
 
-// gitURLFault says what is wrong with the address of a Git repository, or "".
+// gitURLFault returns what is wrong with the address of a Git repository, or "".
 func gitURLFault(text string) string {
 	rest, ok := strings.CutPrefix(text, "ssh://")
 	if !ok {

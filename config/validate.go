@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// validator collects the faults of a decoded configuration, one method for each part of it.
+// validator collects the faults of a decoded configuration. It has one method for each part.
 type validator struct {
 	c       *Config
 	present map[string]bool
-	broken  Errors // what decoding refused
+	broken  Errors // faults found by decoding
 	faults  Errors
 }
 
@@ -32,8 +32,8 @@ func (v *validator) all() {
 	v.notifications()
 }
 
-// fault records that the value at path cannot stay. Where decoding refused something at, above or below path already,
-// the value is not the user's, and a second complaint would only confuse.
+// fault records that the value at path is refused. It does nothing if decoding already refused something at, above or
+// below path: the value is then not the user's, and a second message would confuse.
 func (v *validator) fault(path string, value any, reason, example string) {
 	v.faultAt(Namespace+":"+path, value, reason, example)
 }
@@ -49,7 +49,7 @@ func (v *validator) faultAt(key string, value any, reason, example string) {
 func (v *validator) isBroken(path string) bool { return v.isRefused(Namespace + ":" + path) }
 
 func (v *validator) isRefused(key string) bool {
-	return slices.ContainsFunc(v.broken, func(b Fault) bool { return within(key, b.Key) || within(b.Key, key) })
+	return slices.ContainsFunc(v.broken, func(b FieldError) bool { return within(key, b.Key) || within(b.Key, key) })
 }
 
 // within reports whether key is outer or a setting below it.
@@ -70,7 +70,7 @@ func (v *validator) oneOf(path, value string, allowed ...string) {
 	v.fault(path, value, "must be "+strings.Join(allowed, " or "), example)
 }
 
-// bounds are those of a number; why says what they are made of.
+// bounds are the limits of a number. why explains where they come from.
 type bounds struct {
 	low, high int
 	why       string
@@ -96,7 +96,7 @@ func (v *validator) unique(path string, list []string) {
 	}
 }
 
-// general checks what belongs to no part.
+// general validates the settings that belong to no part.
 func (v *validator) general() {
 	v.oneOf("environment", v.c.Environment, Dev, Staging, Prod)
 	if strings.HasPrefix(strings.ToLower(v.c.Owner), "aws:") {

@@ -11,7 +11,7 @@ import (
 const (
 	maxClaim    = 16384
 	maxReplicas = 7
-	// Valkey itself takes some MiB; the largest instances of EC2 have 24 TiB.
+	// Valkey needs some MiB for itself. The largest EC2 instances have 24 TiB.
 	minRedisMemory = 32
 	maxRedisMemory = 8 << 20
 )
@@ -38,16 +38,20 @@ func (v *validator) addons() {
 		size, low int
 		why       string
 	}{
-		{"addons.rabbitmq.storageGiB", a.RabbitMQ.StorageGiB, 3, "GiB of a gp3 volume; RabbitMQ takes no message while less than 2 GB are free"},
+		{"addons.rabbitmq.storageGiB", a.RabbitMQ.StorageGiB, 3,
+			"GiB of a gp3 volume; RabbitMQ takes no message while less than 2 GB are free"},
 		{"addons.redis.storageGiB", a.Redis.StorageGiB, 1, "GiB of a gp3 volume"},
-		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB, 2, "GiB of a gp3 volume; PostgreSQL's log alone takes up to 1.5"},
+		{"addons.postgresql.storageGiB", a.PostgreSQL.StorageGiB, 2,
+			"GiB of a gp3 volume; PostgreSQL's log alone takes up to 1.5"},
 	} {
 		v.between(s.path, s.size, bounds{s.low, maxClaim, s.why, 10})
 	}
-	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, bounds{minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256})
+	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB,
+		bounds{minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256})
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
 		v.fault("addons.rabbitmq.replicas", n,
-			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split", maxReplicas),
+			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split",
+				maxReplicas),
 			"3")
 	}
 	v.postgresql(a.PostgreSQL)
@@ -63,8 +67,8 @@ func (v *validator) addons() {
 	}
 }
 
-// places refuses storage nodes that take no pods, and add-ons without a node. Where no node has the label
-// workload=storage, data services run on any.
+// places refuses storage nodes that accept no pods, and add-ons without a node. If no node has the label
+// workload=storage, data services run on any node.
 func (v *validator) places(on map[string]Addon) {
 	if v.isBroken("nodes") {
 		return
@@ -96,12 +100,14 @@ func (v *validator) places(on map[string]Addon) {
 	for _, name := range dataServices {
 		if on[name].On() && storage == 0 && labelled >= 0 {
 			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage",
-				fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint but workload=storage:NoSchedule", name),
+				fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint "+
+					"but workload=storage:NoSchedule", name),
 				"remove the label or the other taints")
 			break
 		}
 	}
-	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq", "redis", "postgresql"} {
+	for _, name := range []string{"metricsServer", "certManager", "monitoring", "argocd", "argoRollouts", "rabbitmq",
+		"redis", "postgresql"} {
 		if on[name].On() && open == 0 {
 			v.fault("nodes", nil,
 				fmt.Sprintf("must have a worker without NoSchedule or NoExecute taints: addons.%s would wait for one", name),
@@ -111,14 +117,14 @@ func (v *validator) places(on map[string]Addon) {
 	}
 }
 
-// storageTaint is the one that the data services tolerate on nodes with the label workload=storage.
+// storageTaint is the taint that data services tolerate on nodes with the label workload=storage.
 var storageTaint = Taint{Key: "workload", Value: "storage", Effect: "NoSchedule"}
 
-// dataServices have volumes, and run on nodes with the label workload=storage where there are any.
+// dataServices are the add-ons with volumes. They run on nodes with the label workload=storage if there are any.
 var dataServices = []string{"rabbitmq", "redis", "postgresql", "monitoring"}
 
-// storageTaints refuses the storage taint without its label: the data services then tolerate no taint, and pods whose
-// volume is in that node's zone wait forever.
+// storageTaints refuses the storage taint without its label. Data services tolerate no taint then, and pods whose
+// volume is in that node's zone would wait forever.
 func (v *validator) storageTaints(on map[string]Addon) {
 	first := slices.IndexFunc(dataServices, func(name string) bool { return on[name].On() })
 	if first < 0 {
@@ -128,7 +134,8 @@ func (v *validator) storageTaints(on map[string]Addon) {
 		for j, t := range n.Taints {
 			if t == storageTaint && n.Role == Worker && n.Labels["workload"] != "storage" {
 				v.fault(fmt.Sprintf("nodes[%d].taints[%d]", i, j), t,
-					fmt.Sprintf("keeps pods away, and without the label workload: storage addons.%s does not tolerate it: its pod waits forever for a volume in this node's zone", dataServices[first]),
+					fmt.Sprintf("keeps pods away, and without the label workload: storage addons.%s does not tolerate it: its pod "+
+						"waits forever for a volume in this node's zone", dataServices[first]),
 					"labels: {workload: storage} with it, or no taint")
 			}
 		}

@@ -12,14 +12,14 @@ const (
 	maxObjectKey = 1024
 )
 
-// backupHours divide a day.
+// backupHours are the intervals that divide a day.
 var backupHours = []int{1, 2, 3, 4, 6, 8, 12, 24}
 
-// Interval is the time from one snapshot to the next.
+// Interval returns the time between two snapshots.
 func (b Backup) Interval() time.Duration { return time.Duration(b.EveryHours) * time.Hour }
 
-// Calendar is the systemd calendar expression of the snapshots, in UTC. These texts are those of stacks that were made before
-// there was everyHours, so their timers do not change.
+// Calendar returns the systemd calendar expression of the snapshots, in UTC. The texts equal those of stacks created
+// before everyHours existed, so that their timers do not change.
 func (b Backup) Calendar() string {
 	switch b.EveryHours {
 	case 1:
@@ -34,7 +34,8 @@ func (v *validator) backup() {
 	b := v.c.Backup
 	v.between("backup.retentionDays", b.RetentionDays, bounds{1, maxRetention, "days that a snapshot is kept", 14})
 	if !slices.Contains(backupHours, b.EveryHours) {
-		v.fault("backup.everyHours", b.EveryHours, "must be 1, 2, 3, 4, 6, 8, 12 or 24, so that every day has its snapshots at the same hours", "6")
+		v.fault("backup.everyHours", b.EveryHours,
+			"must be 1, 2, 3, 4, 6, 8, 12 or 24, so that every day has its snapshots at the same hours", "6")
 	}
 	v.restoreFrom(b.RestoreFrom)
 }

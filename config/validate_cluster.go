@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// maxPatch is far above the last patch that a minor release had in its fourteen months.
+// maxPatch is far above the last patch of any minor release; they get patches for fourteen months.
 const maxPatch = 25
 
-// awsNames are domains in which the nodes' AWS services and machines have their names.
-var awsNames = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "compute.internal", "ec2.internal"}
+// awsNames are domains of AWS services and machines that the nodes use.
+var awsNames = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "compute.internal",
+	"ec2.internal"}
 
-// maxClusterName keeps the names of roles (64) and buckets (63) that begin with it within the limits of AWS.
+// maxClusterName keeps the names that begin with it within AWS's limits: 64 characters for roles, 63 for buckets.
 const maxClusterName = 28
 
 func (v *validator) cluster() {
@@ -45,13 +46,16 @@ func (v *validator) cluster() {
 	} else if zone := v.c.PrivateZone(); below(c.DNSDomain, zone) || below(zone, c.DNSDomain) {
 		v.fault("cluster.dnsDomain", c.DNSDomain,
 			fmt.Sprintf("hides the private zone %s, where the Kubernetes API has its name", zone), "cluster.local")
-	} else if slices.ContainsFunc(awsNames, func(name string) bool { return below(c.DNSDomain, name) || below(name, c.DNSDomain) }) {
+	} else if slices.ContainsFunc(awsNames, func(name string) bool {
+		return below(c.DNSDomain, name) ||
+			below(name, c.DNSDomain)
+	}) {
 		v.fault("cluster.dnsDomain", c.DNSDomain,
 			"hides names of AWS from pods: the cluster's DNS answers for the whole domain", "cluster.local")
 	}
 }
 
-// reservedPrefixOf is the beginning of a name that AWS refuses: S3 for buckets, EC2 for security groups.
+// reservedPrefixOf returns the beginning of a name that AWS refuses: S3 for buckets, EC2 for security groups.
 func reservedPrefixOf(name string) string {
 	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-", "sg-"} {
 		if strings.HasPrefix(name, prefix) {

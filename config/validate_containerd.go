@@ -9,8 +9,9 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// programTables are the tables of containerd's configuration that the program writes before the user's text, without their
-// values. TOML has no second of a table. A test compares them with what package cluster writes.
+// programTables are the tables of containerd's configuration that the program writes before the user's text, without
+// their values. TOML does not allow the same table twice. A test compares them with those that package cluster
+// writes.
 const programTables = `[plugins.'io.containerd.cri.v1.images'.pinned_images]
 [plugins.'io.containerd.cri.v1.images'.registry]
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
@@ -18,21 +19,23 @@ const programTables = `[plugins.'io.containerd.cri.v1.images'.pinned_images]
 `
 
 var (
-	// containerdTables are the tables at the top of containerd's configuration.
-	containerdTables = []string{"cgroup", "debug", "grpc", "metrics", "plugins", "proxy_plugins", "stream_processors", "timeouts", "ttrpc"}
-	// ownContainerd are settings that the program answers for.
+	// containerdTables are the top-level tables of containerd's configuration.
+	containerdTables = []string{"cgroup", "debug", "grpc", "metrics", "plugins", "proxy_plugins", "stream_processors",
+		"timeouts", "ttrpc"}
+	// ownContainerd are settings that the program controls.
 	ownContainerd = []struct {
 		path []string
 		why  string
 	}{
 		{[]string{"grpc", "address"}, "is where the kubelet looks for containerd"},
-		{[]string{"plugins", "io.containerd.cri.v1.images", "registry"}, "is written by this program; use mirrors.registries"},
+		{[]string{"plugins", "io.containerd.cri.v1.images", "registry"},
+			"is written by this program; use mirrors.registries"},
 		{[]string{"plugins", "io.containerd.cri.v1.images", "pinned_images"}, "is written by this program"},
 		{[]string{"plugins", "io.containerd.cri.v1.runtime", "containerd", "runtimes", "runc"}, "is written by this program"},
 	}
 )
 
-// containerd checks that the text is TOML, and that it can stand behind the program's own.
+// containerd checks that the text is TOML and that it is valid after the program's own text.
 func (v *validator) containerd(text string) {
 	const path, example = "kubernetes.containerd", "[debug]\n  level = \"debug\""
 	for number, line := range strings.Split(text, "\n") {
@@ -63,7 +66,8 @@ func (v *validator) containerd(text string) {
 		}
 	}
 	debug, _ := tables["debug"].(map[string]any)
-	for key, allowed := range map[string]string{"level": "trace|debug|info|warn|error|fatal|panic", "format": "text|json"} {
+	for key, allowed := range map[string]string{"level": "trace|debug|info|warn|error|fatal|panic",
+		"format": "text|json"} {
 		if value, ok := debug[key]; ok && ruleFault(allowed, value) != "" {
 			v.fault(path, value, fmt.Sprintf("%s of [debug] %s", key, ruleFault(allowed, value)), example)
 		}
@@ -83,7 +87,7 @@ func (v *validator) containerd(text string) {
 	}
 }
 
-// tomlReason is the fault of a parser with its line, counted from after skipped lines.
+// tomlReason returns a parser's message with the line number, counted from after skipped lines.
 func tomlReason(err error, skipped int) string {
 	var fault toml.ParseError
 	if errors.As(err, &fault) {

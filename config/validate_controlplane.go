@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// keptPlugins are admission plugins that the security of the cluster or the platform needs.
+// keptPlugins are admission plugins that the platform or the security of the cluster requires.
 var keptPlugins = map[string]string{
 	"CertificateApproval":           "checks who approves certificates",
 	"CertificateSigning":            "checks who signs certificates",
@@ -30,7 +30,7 @@ var keptPlugins = map[string]string{
 	"ValidatingAdmissionWebhook":    "is how the add-ons check objects",
 }
 
-// unusablePlugins would stop the API server or all work.
+// unusablePlugins would stop the API server or refuse all work.
 var unusablePlugins = map[string]string{
 	"AlwaysDeny":         "refuses everything",
 	"EventRateLimit":     "needs a file that is not on the host",
@@ -42,7 +42,7 @@ const (
 	nodeRestriction                 = "NodeRestriction"
 )
 
-// apiServer checks flags that go together: admission plugins and OpenID Connect.
+// apiServer validates flags that depend on each other: admission plugins and OpenID Connect.
 func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 	const at = "kubernetes.apiServer."
 	enabled, disabled := csvItems(flags[enabledPlugins]), csvItems(flags[disabledPlugins])
@@ -80,7 +80,7 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 	}
 }
 
-// csvItems are the items of a flag, which is empty when it is absent.
+// csvItems returns the items of a flag, or no items if it is absent.
 func csvItems(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
@@ -90,7 +90,8 @@ func (v *validator) openID(flags map[string]string) {
 	if flags[issuer] != "" && flags[client] == "" {
 		v.fault(at+issuer, flags[issuer], "needs "+client+" with it", client+": kubernetes")
 	}
-	if u, err := url.Parse(flags[issuer]); flags[issuer] != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+	if u, err := url.Parse(flags[issuer]); flags[issuer] != "" &&
+		(err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		v.fault(at+issuer, flags[issuer], "must be a URL that begins with https://", "https://login.example.com")
 	}
 	for _, name := range sortedKeys(flags) {
@@ -101,7 +102,7 @@ func (v *validator) openID(flags map[string]string) {
 	}
 }
 
-// crossOrigin refuses patterns that are not regular expressions of the form that the API server takes.
+// crossOrigin refuses patterns that the API server does not accept as regular expressions.
 func (v *validator) crossOrigin(flags map[string]string) {
 	const name = "cors-allowed-origins"
 	for _, pattern := range csvItems(flags[name]) {
@@ -112,12 +113,13 @@ func (v *validator) crossOrigin(flags map[string]string) {
 	}
 }
 
-// originFault says why kube-apiserver refuses a pattern for the origin of a request, or "".
+// originFault returns why kube-apiserver refuses a pattern for the origin of a request, or "".
 func originFault(pattern string) string {
 	if _, err := regexp.Compile(pattern); err != nil {
 		return "is not a regular expression"
 	}
-	if !strings.Contains(pattern, "^") && !strings.Contains(pattern, "//") || !strings.Contains(pattern, "$") && !strings.Contains(pattern, ":") {
+	if !strings.Contains(pattern, "^") && !strings.Contains(pattern, "//") || !strings.Contains(pattern, "$") &&
+		!strings.Contains(pattern, ":") {
 		return "must be bound to the beginning and the end of a host: ^https://...$"
 	}
 	return ""
@@ -125,18 +127,21 @@ func originFault(pattern string) string {
 
 // leaderElection checks that a leader renews its lease before the lease ends.
 func (v *validator) leaderElection(c component) {
-	d := map[string]time.Duration{"leader-elect-lease-duration": 15 * time.Second, "leader-elect-renew-deadline": 10 * time.Second, "leader-elect-retry-period": 2 * time.Second}
+	d := map[string]time.Duration{"leader-elect-lease-duration": 15 * time.Second,
+		"leader-elect-renew-deadline": 10 * time.Second, "leader-elect-retry-period": 2 * time.Second}
 	written := ""
 	for _, name := range sortedKeys(d) {
 		if n, err := time.ParseDuration(c.flags[name]); err == nil {
 			d[name], written = n, name
 		}
 	}
-	lease, renew, retry := d["leader-elect-lease-duration"], d["leader-elect-renew-deadline"], d["leader-elect-retry-period"]
-	// A retry is delayed by up to 20 percent, so that instances do not retry together.
+	lease, renew, retry := d["leader-elect-lease-duration"], d["leader-elect-renew-deadline"],
+		d["leader-elect-retry-period"]
+	// Kubernetes delays a retry by up to 20 percent, so that instances do not retry together.
 	if written != "" && (lease <= renew || renew <= retry+retry/5) {
 		v.fault("kubernetes."+c.kind+"."+written, c.flags[written],
-			fmt.Sprintf("must leave the lease (%s) longer than the renewal (%s), and that longer than 1.2 retries (%s)", lease, renew, retry), "15s, 10s and 2s")
+			fmt.Sprintf("must leave the lease (%s) longer than the renewal (%s), and that longer than 1.2 retries (%s)", lease,
+				renew, retry), "15s, 10s and 2s")
 	}
 }
 
@@ -155,7 +160,8 @@ func (v *validator) kubeProxy(fields map[string]any) {
 		}
 	}
 	local, _ := fields["detectLocal"].(map[string]any)
-	for mode, field := range map[string]string{"BridgeInterface": "bridgeInterface", "InterfaceNamePrefix": "interfaceNamePrefix"} {
+	for mode, field := range map[string]string{"BridgeInterface": "bridgeInterface",
+		"InterfaceNamePrefix": "interfaceNamePrefix"} {
 		if name, _ := local[field].(string); fields["detectLocalMode"] == mode && name == "" {
 			v.fault(at+"detectLocalMode", mode, "needs detectLocal."+field, "ClusterCIDR")
 		}
@@ -171,7 +177,7 @@ func (v *validator) kubeProxy(fields map[string]any) {
 	}
 }
 
-// periodOf reads a duration, or takes the default.
+// periodOf parses a duration, or returns the default.
 func periodOf(v any, absent time.Duration) time.Duration {
 	if text, ok := v.(string); ok {
 		if d, err := time.ParseDuration(text); err == nil {
@@ -181,7 +187,7 @@ func periodOf(v any, absent time.Duration) time.Duration {
 	return absent
 }
 
-// join adds to flags of the user what kubeadm would set itself: a list that is given replaces kubeadm's as a whole.
+// join adds kubeadm's own entries to the user's flags, because kubeadm drops its list when the user gives one.
 func (k *Kubernetes) join() {
 	if list := k.APIServer[enabledPlugins]; list != "" && !slices.Contains(csvItems(list), nodeRestriction) {
 		k.APIServer[enabledPlugins] = nodeRestriction + "," + list

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Names below the domain that the platform takes for itself.
+// platformHosts are the names below the domain that the platform uses.
 var platformHosts = map[string]string{
 	"api":     "is the Kubernetes API",
 	"argocd":  "is Argo CD, and the certificate covers it already",
@@ -16,13 +16,13 @@ var platformHosts = map[string]string{
 
 var zoneID = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 
-// privateDomains are those that the public DNS never has.
+// privateDomains are domains that the public DNS never contains.
 var privateDomains = []string{"arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
 
-// maxIngressHosts and the platform's own two names fill the ten that ACM puts into one certificate.
+// An ACM certificate has at most ten names: maxIngressHosts and the two names of the platform.
 const maxIngressHosts = 8
 
-// maxDomain keeps the first name of the certificate, argocd.<domain>, within the 64 characters that it may have.
+// maxDomain keeps the first name of the certificate, argocd.<domain>, within 64 characters.
 const maxDomain = 57
 
 func (v *validator) dns() {
@@ -47,10 +47,12 @@ func (v *validator) dns() {
 		return
 	case len(d.Domain) > maxDomain:
 		v.fault("dns.domain", d.Domain,
-			fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64", maxDomain),
+			fmt.Sprintf("must have at most %d characters: a certificate's first name is argocd.<domain>, and may have 64",
+				maxDomain),
 			"example.com")
 		return
-	case slices.ContainsFunc(privateDomains, func(p string) bool { return below(d.Domain, p) }) || below(d.Domain, v.c.Cluster.DNSDomain):
+	case slices.ContainsFunc(privateDomains, func(p string) bool { return below(d.Domain, p) }) ||
+		below(d.Domain, v.c.Cluster.DNSDomain):
 		v.fault("dns.domain", d.Domain,
 			"must be a public domain: ACM asks the public DNS for the proof that it is yours", "example.com")
 		return
@@ -116,5 +118,6 @@ func (v *validator) registry() {
 		}
 	}
 	v.unique("registry.repositories", r.Repositories)
-	v.between("registry.keepImages", r.KeepImages, bounds{1, maxKeepImages, "untagged images that a rollback may need", 10})
+	v.between("registry.keepImages", r.KeepImages,
+		bounds{1, maxKeepImages, "untagged images that a rollback may need", 10})
 }

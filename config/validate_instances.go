@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// instanceType checks what the name of an instance type says. Which types a zone has, only AWS knows; package infra asks.
+// instanceType checks what the name of an instance type reveals. Only AWS knows which types a zone offers; package
+// infra asks.
 func (v *validator) instanceType(path string, n Node) {
 	family, size, _ := strings.Cut(n.InstanceType, ".")
 	example := "t3.medium"
@@ -31,16 +32,17 @@ func (v *validator) instanceType(path string, n Node) {
 	}
 }
 
-// paravirtual are the first families of EC2, which boot no hardware-virtualised image (HVM) of Linux.
+// paravirtual are the first families of EC2, which cannot boot hardware-virtualised (HVM) Linux images.
 var paravirtual = []string{"c1", "m1", "m2", "t1"}
 
-// burstable reports whether a family is one of t2, t3, t3a, t8i and so on, whose medium size has 2 vCPUs and 4 GiB. The
-// medium size of every other family has 1 vCPU.
+// burstable reports whether a family is one of t2, t3, t3a, t8i and so on. Their medium size has 2 vCPUs and 4 GiB.
+// The medium size of every other family has 1 vCPU.
 func burstable(family string) bool {
 	return len(family) > 1 && family[0] == 't' && family[1] >= '0' && family[1] <= '9'
 }
 
-// arm reports whether a family such as t4g, m7gd, a1 or p6e-gb200 has processors of AWS (Graviton) or Nvidia (Grace).
+// arm reports whether a family such as t4g, m7gd, a1 or p6e-gb200 has Arm processors: Graviton of AWS or Grace of
+// Nvidia.
 func arm(family string) bool {
 	if family == "a1" {
 		return true
@@ -49,7 +51,7 @@ func arm(family string) bool {
 	if i < 0 {
 		return false
 	}
-	// After the generation come the attributes of a family; g is Graviton.
+	// The letters after the generation are the attributes of a family; g is Graviton.
 	after := strings.TrimLeft(family[i:], "0123456789")
 	attributes, chip, _ := strings.Cut(after, "-")
 	return strings.Contains(attributes, "g") || strings.HasPrefix(chip, "gb")

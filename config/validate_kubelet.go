@@ -9,20 +9,22 @@ import (
 	"time"
 )
 
-// programKubelet are the program's own values of kubelet fields that others can contradict. A test compares them with what
-// package cluster writes.
+// programKubelet are the program's values of kubelet fields that the user's fields can contradict. A test compares
+// them with those that package cluster writes.
 var programKubelet = map[string]any{
-	"maxParallelImagePulls": 4, "serializeImagePulls": false, "shutdownGracePeriod": "45s", "shutdownGracePeriodCriticalPods": "15s",
-	"systemReserved": map[string]any{"cpu": "100m", "memory": "256Mi"},
+	"maxParallelImagePulls": 4, "serializeImagePulls": false, "shutdownGracePeriod": "45s",
+	"shutdownGracePeriodCriticalPods": "15s",
+	"systemReserved":                  map[string]any{"cpu": "100m", "memory": "256Mi"},
 }
 
 // kubeletDefaults are the kubelet's defaults of such fields.
 var kubeletDefaults = map[string]any{
-	"imageGCHighThresholdPercent": 85, "imageGCLowThresholdPercent": 80, "imageMinimumGCAge": "2m", "imageMaximumGCAge": "0s",
-	"cgroupsPerQOS": true, "enableSystemLogHandler": true,
+	"imageGCHighThresholdPercent": 85, "imageGCLowThresholdPercent": 80, "imageMinimumGCAge": "2m",
+	"imageMaximumGCAge": "0s",
+	"cgroupsPerQOS":     true, "enableSystemLogHandler": true,
 }
 
-// kubeletFields reads fields as the kubelet sees them: the user's, else the program's, else the default.
+// kubeletFields returns fields as the kubelet sees them: the user's value, else the program's, else the default.
 type kubeletFields map[string]any
 
 func (k kubeletFields) value(name string) any {
@@ -35,7 +37,7 @@ func (k kubeletFields) value(name string) any {
 	return kubeletDefaults[name]
 }
 
-// removed reports whether the user took a field of the program away with null.
+// removed reports whether the user removed one of the program's fields with null.
 func (k kubeletFields) removed(name string) bool {
 	v, ok := k[name]
 	return ok && v == nil
@@ -67,7 +69,7 @@ func (k kubeletFields) list(name string) []any {
 	return l
 }
 
-// kubelet refuses fields that contradict each other; the kubelet would not start with them.
+// kubelet refuses fields that contradict each other. The kubelet would not start with them.
 func (v *validator) kubelet(fields map[string]any) {
 	k := kubeletFields(fields)
 	refuse := func(field, reason, example string) {
@@ -75,7 +77,8 @@ func (v *validator) kubelet(fields map[string]any) {
 	}
 	if k.number("imageGCLowThresholdPercent") >= k.number("imageGCHighThresholdPercent") {
 		refuse(k.written("imageGCLowThresholdPercent", "imageGCHighThresholdPercent"),
-			fmt.Sprintf("must leave imageGCLowThresholdPercent, %d, below imageGCHighThresholdPercent, %d", k.number("imageGCLowThresholdPercent"), k.number("imageGCHighThresholdPercent")), "80 and 85")
+			fmt.Sprintf("must leave imageGCLowThresholdPercent, %d, below imageGCHighThresholdPercent, %d",
+				k.number("imageGCLowThresholdPercent"), k.number("imageGCHighThresholdPercent")), "80 and 85")
 	}
 	if maximum := k.duration("imageMaximumGCAge"); maximum > 0 && maximum <= k.duration("imageMinimumGCAge") {
 		refuse(k.written("imageMaximumGCAge", "imageMinimumGCAge"),
@@ -108,26 +111,28 @@ func (v *validator) kubelet(fields map[string]any) {
 	}
 }
 
-// nodeMonitor checks that a node reports more than once before the controller manager takes it for lost.
+// nodeMonitor checks that a node reports more than once before the controller manager considers it lost.
 func (v *validator) nodeMonitor(k kubeletFields) {
 	const path = "kubernetes.controllerManager.node-monitor-grace-period"
 	flags := v.c.Kubernetes.ControllerManager
 	grace := periodOf(any(flags["node-monitor-grace-period"]), 50*time.Second)
 	period := periodOf(any(flags["node-monitor-period"]), 5*time.Second)
 	report := periodOf(k["nodeStatusUpdateFrequency"], 10*time.Second)
-	if flags["node-monitor-grace-period"] != "" || flags["node-monitor-period"] != "" || k["nodeStatusUpdateFrequency"] != nil {
+	if flags["node-monitor-grace-period"] != "" || flags["node-monitor-period"] != "" ||
+		k["nodeStatusUpdateFrequency"] != nil {
 		if grace < 2*report || grace <= period {
 			v.fault(path, flags["node-monitor-grace-period"], fmt.Sprintf(
-				"is %s: it must be twice the kubelet's nodeStatusUpdateFrequency (%s) or more, and longer than node-monitor-period (%s), or nodes that live are taken for lost",
+				"is %s: it must be twice the kubelet's nodeStatusUpdateFrequency (%s) or more, and longer than "+
+					"node-monitor-period (%s), or running nodes are considered lost",
 				grace, report, period), max(4*report, 2*period).String())
 		}
 	}
 }
 
-// cpuSet is a list of CPUs such as 0-1,4.
+// cpuSet matches a list of CPUs such as 0-1,4.
 var cpuSet = regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`)
 
-// written is the field of the two that the user wrote, the first if both.
+// written returns the one of two fields that the user set, or the first if both are set.
 func (k kubeletFields) written(first, second string) string {
 	if _, ok := k[first]; ok {
 		return first
@@ -135,9 +140,10 @@ func (k kubeletFields) written(first, second string) string {
 	return second
 }
 
-// shutdown checks the periods of a node that is shut down.
+// shutdown checks the grace periods of a node's shutdown.
 func (v *validator) shutdown(k kubeletFields) {
-	const all, critical, byPriority = "shutdownGracePeriod", "shutdownGracePeriodCriticalPods", "shutdownGracePeriodByPodPriority"
+	const all, critical, byPriority = "shutdownGracePeriod", "shutdownGracePeriodCriticalPods",
+		"shutdownGracePeriodByPodPriority"
 	for _, name := range []string{all, critical} {
 		if d := k.duration(name); d > 0 && d < time.Second {
 			v.fault("kubernetes.kubelet."+name, k[name], "must be 0s or at least 1s", `"45s"`)
@@ -145,7 +151,8 @@ func (v *validator) shutdown(k kubeletFields) {
 	}
 	if k.duration(critical) > k.duration(all) {
 		v.fault("kubernetes.kubelet."+k.written(all, critical), k[k.written(all, critical)],
-			fmt.Sprintf("must leave %s, %s, within %s, %s", critical, k.duration(critical), all, k.duration(all)), `shutdownGracePeriod: "45s" and shutdownGracePeriodCriticalPods: "15s"`)
+			fmt.Sprintf("must leave %s, %s, within %s, %s", critical, k.duration(critical), all, k.duration(all)),
+			`shutdownGracePeriod: "45s" and shutdownGracePeriodCriticalPods: "15s"`)
 	}
 	if len(k.list(byPriority)) > 0 && (k.duration(all) > 0 || k.duration(critical) > 0) {
 		v.fault("kubernetes.kubelet."+byPriority, k[byPriority], "contradicts "+all+", which the program sets",
@@ -153,18 +160,19 @@ func (v *validator) shutdown(k kubeletFields) {
 	}
 }
 
-// soft checks that every soft threshold has its grace period.
+// soft checks that every soft threshold has a grace period.
 func (v *validator) soft(k kubeletFields) {
 	grace := k.mapping("evictionSoftGracePeriod")
 	for _, signal := range sortedKeys(k.mapping("evictionSoft")) {
 		if _, ok := grace[signal]; !ok {
-			v.fault(child("kubernetes.kubelet.evictionSoft", signal), k.mapping("evictionSoft")[signal], "has no grace period, and the kubelet does not start without one",
+			v.fault(child("kubernetes.kubelet.evictionSoft", signal), k.mapping("evictionSoft")[signal],
+				"has no grace period, and the kubelet does not start without one",
 				fmt.Sprintf(`evictionSoftGracePeriod: {%s: "90s"} with it`, signal))
 		}
 	}
 }
 
-// reserved checks what is kept for the system.
+// reserved checks the resources reserved for the system.
 func (v *validator) reserved(k kubeletFields) {
 	fault := func(field, reason, example string) {
 		v.fault("kubernetes.kubelet."+field, k[field], reason, example)
@@ -184,7 +192,8 @@ func (v *validator) reserved(k kubeletFields) {
 		fault("reservedSystemCPUs", "contradicts systemReservedCgroup and kubeReservedCgroup", "remove one of the two")
 	}
 	enforce := k.list("enforceNodeAllocatable")
-	for _, e := range []struct{ item, cgroup string }{{"system-reserved", "systemReservedCgroup"}, {"kube-reserved", "kubeReservedCgroup"}} {
+	for _, e := range []struct{ item, cgroup string }{{"system-reserved", "systemReservedCgroup"},
+		{"kube-reserved", "kubeReservedCgroup"}} {
 		full, compressible := slices.Contains(enforce, any(e.item)), slices.Contains(enforce, any(e.item+"-compressible"))
 		if (full || compressible) && k.text(e.cgroup) == "" {
 			fault("enforceNodeAllocatable", fmt.Sprintf("holds %s, which needs %s", e.item, e.cgroup), "[pods]")
@@ -202,7 +211,7 @@ func (v *validator) reserved(k kubeletFields) {
 	}
 }
 
-// reserves reports whether something of a resource is reserved for the system or Kubernetes.
+// reserves reports whether any amount of a resource is reserved for the system or Kubernetes.
 func (k kubeletFields) reserves(resource string) bool {
 	for _, field := range []string{"systemReserved", "kubeReserved"} {
 		amounts := map[string]any{}
@@ -219,7 +228,7 @@ func (k kubeletFields) reserves(resource string) bool {
 	return false
 }
 
-// keysOf are the names that a mapping of the kubelet may have.
+// keysOf returns the keys that a mapping of the kubelet may have.
 var keysOf = func() map[string][]string {
 	signals := []string{
 		"memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",
@@ -227,8 +236,9 @@ var keysOf = func() map[string][]string {
 	}
 	resources := []string{"cpu", "memory", "ephemeral-storage", "pid"}
 	return map[string][]string{
-		"evictionHard": signals, "evictionSoft": signals, "evictionSoftGracePeriod": signals, "evictionMinimumReclaim": signals,
-		"systemReserved": resources, "kubeReserved": resources, "qosReserved": {"memory"},
+		"evictionHard": signals, "evictionSoft": signals, "evictionSoftGracePeriod": signals,
+		"evictionMinimumReclaim": signals,
+		"systemReserved":         resources, "kubeReserved": resources, "qosReserved": {"memory"},
 		"cpuManagerPolicyOptions": {
 			"full-pcpus-only", "distribute-cpus-across-numa", "align-by-socket", "distribute-cpus-across-cores",
 			"strict-cpu-reservation", "prefer-align-cpus-by-uncorecache",
@@ -239,7 +249,7 @@ var keysOf = func() map[string][]string {
 
 var percentage = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?)%$`)
 
-// namedValues checks names and values of mappings: feature gates, eviction thresholds, reserved resources.
+// namedValues validates names and values of mappings: feature gates, eviction thresholds, reserved resources.
 func (v *validator) namedValues(f configurationFile, field string, object map[string]any) {
 	at := v.fieldPath(f, field)
 	for _, name := range sortedKeys(object) {
@@ -268,7 +278,7 @@ func (v *validator) namedValues(f configurationFile, field string, object map[st
 	}
 }
 
-// amountFault says what is wrong with a threshold, a grace period or a reserved amount.
+// amountFault returns what is wrong with a threshold, a grace period or a reserved amount.
 func amountFault(field, text string) (reason, example string) {
 	percent := percentage.FindStringSubmatch(text)
 	isQuantity := quantity.MatchString(text) && !strings.HasPrefix(text, "-")
@@ -290,7 +300,7 @@ func amountFault(field, text string) (reason, example string) {
 	return "", ""
 }
 
-// namedItems checks the items of lists.
+// namedItems validates the items of lists.
 func (v *validator) namedItems(f configurationFile, field string, list []any) {
 	at := v.fieldPath(f, field)
 	var names []string
@@ -305,19 +315,21 @@ func (v *validator) namedItems(f configurationFile, field string, list []any) {
 			v.fault(at, list, fault, "[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]")
 		}
 	case "enforceNodeAllocatable":
-		allowed := []string{"pods", "system-reserved", "system-reserved-compressible", "kube-reserved", "kube-reserved-compressible", "none"}
+		allowed := []string{"pods", "system-reserved", "system-reserved-compressible", "kube-reserved",
+			"kube-reserved-compressible", "none"}
 		for i, name := range names {
 			if !slices.Contains(allowed, name) {
 				v.fault(fmt.Sprintf("%s[%d]", at, i), name, "must be one of "+strings.Join(allowed, ", "), "pods")
 			}
 		}
 		if slices.Contains(names, "none") && len(names) > 1 {
-			v.fault(at, list, "must not hold none and others", "[none]")
+			v.fault(at, list, "must not combine none with other values", "[none]")
 		}
 		v.unique(at, names)
 	case "nodePortAddresses", "ipvs.excludeCIDRs":
 		for i, name := range names {
-			if _, fault := ipv4Range(name); fault != "" && !(name == "primary" && field == "nodePortAddresses" && len(names) == 1) {
+			if _, fault := ipv4Range(name); fault != "" &&
+				!(name == "primary" && field == "nodePortAddresses" && len(names) == 1) {
 				v.fault(fmt.Sprintf("%s[%d]", at, i), name, fault, "10.0.0.0/16")
 			}
 		}

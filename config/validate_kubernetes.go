@@ -38,14 +38,14 @@ func (v *validator) kubernetes() {
 	v.containerd(k.Containerd)
 }
 
-// configurationFile is a configuration type of a Kubernetes program whose fields the user extends.
+// configurationFile is a configuration type of a Kubernetes program whose fields the user can extend.
 type configurationFile struct {
 	kind       string // as in the table, and the setting below kubernetes
 	own, rules map[string]string
 	table      kubernetesTable
 }
 
-// fields checks the user's fields below a prefix such as "logging." by name, type and rule.
+// fields validates the user's fields below a prefix such as "logging." by name, type and rule.
 func (v *validator) fields(f configurationFile, prefix string, fields map[string]any) {
 	for _, name := range sortedKeys(fields) {
 		field := prefix + name
@@ -58,19 +58,19 @@ func (v *validator) fields(f configurationFile, prefix string, fields map[string
 		case f.table != nil && !known:
 			v.fault(at, value, "is not a field of "+f.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion,
 				v.nearField(f, prefix, name))
-		case !known || value == nil: // null takes the default of Kubernetes
+		case !known || value == nil: // null selects the default of Kubernetes
 		default:
 			v.field(f, field, typ, value)
 		}
 	}
 }
 
-// fieldPath is the setting of a field such as "logging.format" or "vmodule[].verbosity".
+// fieldPath returns the setting of a field such as "logging.format" or "vmodule[].verbosity".
 func (v *validator) fieldPath(f configurationFile, field string) string {
 	return "kubernetes." + f.kind + "." + field
 }
 
-// nearField is the field next to an unknown one, or what fields begin with.
+// nearField returns the field most similar to an unknown one, or the fields that begin with it.
 func (v *validator) nearField(f configurationFile, prefix, name string) string {
 	var siblings []string
 	for field := range f.table[f.kind] {
@@ -85,7 +85,7 @@ func (v *validator) nearField(f configurationFile, prefix, name string) string {
 	return "a field of the configuration file, such as maxPods; command line flags have other names"
 }
 
-// camelCase turns the name of a flag into that of a field: max-pods into maxPods.
+// camelCase converts the name of a flag to that of a field: max-pods to maxPods.
 func camelCase(name string) string {
 	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' })
 	for i, part := range parts {
@@ -96,7 +96,7 @@ func camelCase(name string) string {
 	return strings.Join(parts, "")
 }
 
-// field checks one value, and what is below an object, a mapping or a list.
+// field validates one value and everything below an object, a mapping or a list.
 func (v *validator) field(f configurationFile, field, typ string, value any) {
 	at := v.fieldPath(f, field)
 	item, isList := strings.CutPrefix(typ, "[]")
@@ -137,7 +137,7 @@ func (v *validator) field(f configurationFile, field, typ string, value any) {
 	}
 }
 
-// scalar checks a single value by its type and by the rule of its field.
+// scalar validates a single value by its type and by the rule of its field.
 func (v *validator) scalar(f configurationFile, field, at, typ string, value any) {
 	read, reason, example := fieldValue(typ, value)
 	if reason == "" && f.rules[field] != "" {
@@ -148,13 +148,13 @@ func (v *validator) scalar(f configurationFile, field, at, typ string, value any
 	}
 }
 
-// component is a program of the control plane whose flags the user extends.
+// component is a program of the control plane whose flags the user can extend.
 type component struct {
 	kind, program string // kind as in the table, and the setting below kubernetes
 	flags, own    map[string]string
 }
 
-// flags checks the user's flags by name, type and rule.
+// flags validates the user's flags by name, type and rule.
 func (v *validator) flags(c component, table kubernetesTable) {
 	for _, name := range sortedKeys(c.flags) {
 		at, value := child("kubernetes."+c.kind, name), c.flags[name]
@@ -180,7 +180,7 @@ func (v *validator) flags(c component, table kubernetesTable) {
 	}
 }
 
-// flag checks the value of one flag.
+// flag validates the value of one flag.
 func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
 	read, reason, example := flagValue(typ, text)
 	rule := flagRules[name]
@@ -211,7 +211,7 @@ func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
 	}
 }
 
-// gatesFault says what is wrong with the feature gates of a flag, or "".
+// gatesFault returns what is wrong with the feature gates of a flag, or "".
 func (t kubernetesTable) gatesFault(pairs []string) string {
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair[strings.LastIndex(pair, ":")+1:], "=")
@@ -225,7 +225,7 @@ func (t kubernetesTable) gatesFault(pairs []string) string {
 	return ""
 }
 
-// runtimeConfigFault refuses to switch off versions of the API that the platform may need.
+// runtimeConfigFault refuses to disable API versions that the platform may need.
 func runtimeConfigFault(pairs []string) string {
 	for _, pair := range pairs {
 		if name, value, _ := strings.Cut(pair, "="); value != "true" && value != "false" {

@@ -10,13 +10,14 @@ import (
 	"kubeadm-aws/addons/catalog"
 )
 
-// dockerHubHosts answer for Docker Hub and stand in the name of no image.
+// dockerHubHosts serve Docker Hub, but no image's name contains them.
 var dockerHubHosts = []string{"hub.docker.com", "index.docker.io", "registry-1.docker.io", "www.docker.com"}
 
-// registryName reports whether text is the host of a registry, with an optional port, as it stands in an image's name.
+// registryName reports whether text is the host of a registry, with an optional port, as in an image's name.
 func registryName(text string) bool {
 	host, port, hasPort := strings.Cut(text, ":")
-	return registryHost.MatchString(text) && strings.ContainsAny(text, ".:") && subdomain(host) && (!hasPort || validPort(port))
+	return registryHost.MatchString(text) && strings.ContainsAny(text, ".:") && subdomain(host) &&
+		(!hasPort || validPort(port))
 }
 
 func (v *validator) mirrors() {
@@ -54,7 +55,7 @@ func (v *validator) mirrors() {
 	}
 }
 
-// mirrorPins checks the keys and the checksum that replace the program's own.
+// mirrorPins validates the keys and the checksum that replace the program's own.
 func (v *validator) mirrorPins() {
 	m := v.c.Mirrors
 	for _, pin := range []struct{ path, value, of, mirror string }{
@@ -81,7 +82,7 @@ func (v *validator) mirrorPins() {
 	}
 }
 
-// registryMirror checks the mirror of one registry.
+// registryMirror validates the mirror of one registry.
 func (v *validator) registryMirror(host string, m RegistryMirror) {
 	at := child("mirrors.registries", host)
 	const example = "registry.k8s.io: https://mirror.example.com/v2/k8s"
@@ -122,7 +123,7 @@ func (v *validator) registryMirror(host string, m RegistryMirror) {
 	}
 }
 
-// authoritiesFault says what is wrong with the PEM text of certificates, or "".
+// authoritiesFault returns what is wrong with the PEM text of certificates, or "".
 func authoritiesFault(text string) string {
 	found, rest := 0, []byte(strings.TrimSpace(text))
 	for len(rest) > 0 {

@@ -10,15 +10,16 @@ import (
 
 const (
 	minZones = 2
-	// MaxZones is the number of ranges that a VPC is cut into, one for each zone.
+	// MaxZones is the number of ranges that a VPC is divided into, one for each zone.
 	MaxZones = 1 << subnetBits
-	// podBlockBits is the prefix of the range that the controller manager gives to one node.
+	// podBlockBits is the prefix length of the range that the controller manager assigns to one node.
 	podBlockBits = 24
-	// awsReserved are the addresses of a subnet that AWS keeps, and albReserved those a load balancer wants free.
+	// awsReserved are the addresses of a subnet that AWS reserves. albReserved are those that a load balancer needs
+	// free.
 	awsReserved, albReserved = 5, 8
 )
 
-// special are ranges that are never a machine of yours.
+// special are ranges that cannot be the address of an administrator's machine.
 var special = []struct {
 	prefix netip.Prefix
 	what   string
@@ -30,7 +31,7 @@ var special = []struct {
 	{netip.MustParsePrefix("240.0.0.0/4"), "reserved addresses, which most systems do not route"},
 }
 
-// internal are the ranges for networks of one's own. Taking any other would hide the machines on the internet that have it.
+// internal are the ranges for private networks. Any other range would hide the internet hosts that own it.
 var internal = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
@@ -43,9 +44,11 @@ func (v *validator) network() {
 		short, long          int
 		why                  string
 	}{
-		{"network.vpcCidr", n.VPCCIDR, "10.0.0.0/16", 16, 22, "AWS takes no larger VPC, and a smaller one has no room for load balancers in its subnets"},
+		{"network.vpcCidr", n.VPCCIDR, "10.0.0.0/16", 16, 22,
+			"AWS takes no larger VPC, and a smaller one has no room for load balancers in its subnets"},
 		{"network.podCidr", n.PodCIDR, "10.244.0.0/16", 8, 22, "each node takes a /24 of it"},
-		{"network.serviceCidr", n.ServiceCIDR, "10.96.0.0/16", 12, 24, "Kubernetes takes no larger range, and a smaller one runs out of Services"},
+		{"network.serviceCidr", n.ServiceCIDR, "10.96.0.0/16", 12, 24,
+			"Kubernetes takes no larger range, and a smaller one runs out of Services"},
 	}
 	parsed := make([]netip.Prefix, len(ranges))
 	for i, r := range ranges {
@@ -80,12 +83,13 @@ func (v *validator) network() {
 	}
 }
 
-// freeRange is a range that overlaps none of the taken ones, as large as wanted where there is room.
+// freeRange returns a range that overlaps none of the used ones. It is as large as requested if there is space.
 func freeRange(wanted netip.Prefix, taken []netip.Prefix) string {
 	for _, space := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"} {
 		own := netip.MustParsePrefix(space)
 		bits := max(wanted.Bits(), own.Bits())
-		for candidate := netip.PrefixFrom(own.Addr(), bits); own.Contains(candidate.Addr()); candidate = following(candidate) {
+		for candidate := netip.PrefixFrom(own.Addr(),
+			bits); own.Contains(candidate.Addr()); candidate = following(candidate) {
 			free := !slices.ContainsFunc(taken, func(t netip.Prefix) bool { return t.IsValid() && t.Overlaps(candidate) })
 			if free {
 				return candidate.String()
@@ -95,7 +99,7 @@ func freeRange(wanted netip.Prefix, taken []netip.Prefix) string {
 	return "a range that is free"
 }
 
-// following is the range of the same size right behind p.
+// following returns the range of the same size directly after p.
 func following(p netip.Prefix) netip.Prefix {
 	base := p.Addr().As4()
 	var next [4]byte
@@ -107,7 +111,8 @@ func (v *validator) zones() {
 	zones := v.c.Network.Zones
 	if len(zones) < minZones || len(zones) > MaxZones {
 		v.fault("network.zones", zones,
-			fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones, MaxZones, MaxZones),
+			fmt.Sprintf("must be %d to %d zones: a load balancer needs two, and the VPC is cut into %d ranges", minZones,
+				MaxZones, MaxZones),
 			`["a", "b", "c"]`)
 	}
 	for i, z := range zones {
@@ -147,7 +152,7 @@ func (v *validator) roomForPods(pods netip.Prefix) {
 		fmt.Sprintf("a /%d or larger", needs))
 }
 
-// ipv4Range reads a range that is written by its first address.
+// ipv4Range parses a range. It must be written with its first address.
 func ipv4Range(text string) (netip.Prefix, string) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -165,7 +170,7 @@ func ipv4Range(text string) (netip.Prefix, string) {
 	return p, ""
 }
 
-// ownRangeFault says why a range cannot be given to machines, pods or Services, or "".
+// ownRangeFault returns why a range cannot be used for machines, pods or Services, or "".
 func ownRangeFault(p netip.Prefix) string {
 	for _, s := range special {
 		if s.prefix.Overlaps(p) {
@@ -177,20 +182,23 @@ func ownRangeFault(p netip.Prefix) string {
 			return ""
 		}
 	}
-	return "is not a range for internal networks, so the machines on the internet that have these addresses could not be reached"
+	return "is not a range for internal networks, so the machines on the internet that have these addresses could not " +
+		"be reached"
 }
 
-// worldBits is the prefix below which a range is the whole internet in all but name.
+// worldBits is the prefix length below which a range is practically the whole internet.
 const worldBits = 8
 
-// adminCommand sets the range at a position to the address of the machine it runs on.
+// adminCommand returns the command that sets the range at a position to the address of the machine it runs on.
 func adminCommand(position int) string {
-	return fmt.Sprintf(`pulumi config set --path 'kubeadm-aws:access.adminCidrs[%d]' "$(curl -s https://checkip.amazonaws.com)/32"`, position)
+	return fmt.Sprintf(
+		`pulumi config set --path 'kubeadm-aws:access.adminCidrs[%d]' "$(curl -s https://checkip.amazonaws.com)/32"`,
+		position)
 }
 
 const (
-	// rulesQuota is AWS's default limit of inbound rules of a security group. The program's own rules in the group of the
-	// nodes and those that the load balancer controller adds are at most ten.
+	// rulesQuota is AWS's default limit of inbound rules of a security group. The program's rules in the nodes' group
+	// and those that the load balancer controller adds are at most ten.
 	rulesQuota     = 60
 	maxAdminRanges = rulesQuota - 10
 )
@@ -204,7 +212,8 @@ func (v *validator) access() {
 	v.unique("access.adminCidrs", cidrs)
 	if len(cidrs) > maxAdminRanges {
 		v.fault("access.adminCidrs", len(cidrs),
-			fmt.Sprintf("must be at most %d ranges: each is a rule for SSH and one for the API, in groups that AWS limits to %d rules each", maxAdminRanges, rulesQuota),
+			fmt.Sprintf("must be at most %d ranges: each is a rule for SSH and one for the API, in groups that AWS limits to "+
+				"%d rules each", maxAdminRanges, rulesQuota),
 			"fewer and larger ranges")
 	}
 	parsed := make([]netip.Prefix, len(cidrs))
@@ -219,7 +228,7 @@ func (v *validator) access() {
 	}
 }
 
-// adminRange checks one range and returns it, or an invalid one.
+// adminRange validates one range and returns it, or an invalid one.
 func (v *validator) adminRange(path string, i int, text string) netip.Prefix {
 	p, fault := ipv4Range(text)
 	switch {
@@ -237,7 +246,8 @@ func (v *validator) adminRange(path string, i int, text string) netip.Prefix {
 	return p
 }
 
-// rangeExample is the range that text was probably meant to be, or the command that sets it to this machine's address.
+// rangeExample returns the range that text was probably meant to be, or the command that sets it to this machine's
+// address.
 func rangeExample(text string, i int) string {
 	if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
 		return text + "/32"
@@ -248,7 +258,8 @@ func rangeExample(text string, i int) string {
 	return adminCommand(i)
 }
 
-// specialRange refuses ranges that no administrator can come from. The whole world holds them too and is no fault here.
+// specialRange refuses ranges that cannot contain an administrator. It accepts 0.0.0.0/0, although that contains them
+// too.
 func specialRange(p netip.Prefix) string {
 	for _, s := range special {
 		if s.prefix.Bits() <= p.Bits() && s.prefix.Overlaps(p) {

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// maxNodeName leaves room for the cluster's name and a suffix in the names of AWS resources.
+	// maxNodeName leaves space for the cluster's name and a suffix in the names of AWS resources.
 	maxNodeName = 40
-	// minVolume holds the system, the images of all add-ons and logs; maxVolume is what gp3 can be.
+	// minVolume is enough for the system, the images of all add-ons and logs. maxVolume is the limit of gp3.
 	minVolume, maxVolume = 20, 16384
 )
 
@@ -60,7 +60,8 @@ func (v *validator) controlPlanes() {
 			example)
 	default:
 		v.fault("nodes", nil,
-			fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet", count),
+			fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet",
+				count),
 			example)
 	}
 }
@@ -80,7 +81,7 @@ func (v *validator) nodeName(path, name string) {
 	}
 }
 
-// labels checks the labels of a node; what Kubernetes, its controllers or this program set themselves is refused.
+// labels validates the labels of a node. It refuses labels that Kubernetes, its controllers or this program set.
 func (v *validator) labels(path string, labels map[string]string) {
 	for _, key := range sortedKeys(labels) {
 		at, value := child(path, key), labels[key]

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// notifications checks the receiver and, for email, how mail is sent. notificationSecrets checks its address.
+// notifications validates the receiver and, for email, how mail is sent. notificationSecrets validates the receiver's
+// address.
 func (v *validator) notifications() {
 	n := v.c.Notifications
 	if n.Receiver != "" {
@@ -22,10 +23,12 @@ func (v *validator) notifications() {
 		v.fault("notifications.email.server", server, fault, "smtp.example.com:587")
 	}
 	if user != "" && (strings.ContainsFunc(user, func(r rune) bool { return r <= ' ' || r > '~' }) || len(user) > 254) {
-		v.fault("notifications.email.username", user, "must be printable letters without spaces, 254 at most", "platform@example.com")
+		v.fault("notifications.email.username", user, "must be printable letters without spaces, 254 at most",
+			"platform@example.com")
 	}
 	if n.Receiver != Email && n.Email != (Mail{}) {
-		v.fault("notifications.email", nil, "is not used: notifications.receiver is not email", "notifications.receiver: email, or no notifications.email")
+		v.fault("notifications.email", nil, "is not used: notifications.receiver is not email",
+			"notifications.receiver: email, or no notifications.email")
 	}
 }
 
@@ -38,7 +41,7 @@ func (v *validator) mail(path, address, example string) {
 	}
 }
 
-// serverFault says what is wrong with host:port, or "".
+// serverFault returns what is wrong with host:port, or "".
 func serverFault(text string) string {
 	host, port, err := net.SplitHostPort(text)
 	switch {
@@ -52,7 +55,7 @@ func serverFault(text string) string {
 	return ""
 }
 
-// notificationSecrets checks that the secrets fit the receiver, without ever showing one.
+// notificationSecrets checks that the secrets fit the receiver, without showing them.
 func (v *validator) notificationSecrets(get func(key string) (string, bool)) {
 	n := v.c.Notifications
 	address, hasAddress := get(Namespace + ":" + NotificationsURL)
@@ -60,7 +63,8 @@ func (v *validator) notificationSecrets(get func(key string) (string, bool)) {
 	byURL := n.Receiver == Slack || n.Receiver == Discord || n.Receiver == Webhook
 	switch {
 	case byURL && !hasAddress:
-		v.fault(NotificationsURL, nil, "is not set: it is the address of notifications.receiver", secretCommand(NotificationsURL))
+		v.fault(NotificationsURL, nil, "is not set: it is the address of notifications.receiver",
+			secretCommand(NotificationsURL))
 	case hasAddress && !byURL:
 		v.fault(NotificationsURL, nil, "is not used: notifications.receiver is not slack, discord or webhook",
 			"pulumi config set --path kubeadm-aws:notifications.receiver slack")
@@ -71,16 +75,18 @@ func (v *validator) notificationSecrets(get func(key string) (string, bool)) {
 	}
 	switch login := n.Receiver == Email && n.Email.Username != ""; {
 	case login && !hasPassword:
-		v.fault(NotificationsPassword, nil, "is not set: notifications.email.username logs in with it", secretCommand(NotificationsPassword))
+		v.fault(NotificationsPassword, nil, "is not set: notifications.email.username logs in with it",
+			secretCommand(NotificationsPassword))
 	case hasPassword && !login:
-		v.fault(NotificationsPassword, nil, "is not used: there is no notifications.email.username", "pulumi config rm kubeadm-aws:"+NotificationsPassword)
+		v.fault(NotificationsPassword, nil, "is not used: there is no notifications.email.username",
+			"pulumi config rm kubeadm-aws:"+NotificationsPassword)
 	case hasPassword && (password == "" || strings.ContainsAny(password, "\r\n\x00")):
 		v.fault(NotificationsPassword, nil, "must be one line that is not empty", secretCommand(NotificationsPassword))
 	}
 }
 
-// webhookFault says what is wrong with the address of a webhook, or "". A token in its path or after ? is allowed: the
-// address is a secret.
+// webhookFault returns what is wrong with the address of a webhook, or "". A token in its path or after ? is allowed:
+// the address is a secret.
 func webhookFault(text, receiver string) string {
 	u, err := url.Parse(text)
 	switch {

@@ -11,25 +11,31 @@ var (
 	databaseArchive    = regexp.MustCompile(`^postgresql(-[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?)?$`)
 )
 
-// postgresql refuses a restore that would lead to an empty database or write into the archive that it reads.
+// postgresql refuses a restore that would create an empty database or write into the archive that it reads.
 func (v *validator) postgresql(p PostgreSQL) {
 	const path = "addons.postgresql."
-	v.between(path+"backup.retentionDays", p.Backup.RetentionDays, bounds{1, maxRetention, "days that a restore can go back", 14})
+	v.between(path+"backup.retentionDays", p.Backup.RetentionDays,
+		bounds{1, maxRetention, "days that a restore can go back", 14})
 	if p.Generation != "" && !databaseGeneration.MatchString(p.Generation) {
 		v.fault(path+"generation", p.Generation, "must be at most 20 lower-case letters, digits and dashes", `"2"`)
 	}
 	switch {
 	case p.Generation != "" && p.Restore.From == "":
-		v.fault(path+"restore.from", p.Restore.From, fmt.Sprintf("is needed by %sgeneration: without it the new database would be empty", path), "postgresql")
+		v.fault(path+"restore.from", p.Restore.From,
+			fmt.Sprintf("is needed by %sgeneration: without it the new database would be empty", path), "postgresql")
 	case p.Restore.From == "":
 	case p.Generation == "":
-		v.fault(path+"generation", p.Generation, fmt.Sprintf("is needed by %srestore.from: a restore is a new generation of the database", path), `"2"`)
+		v.fault(path+"generation", p.Generation,
+			fmt.Sprintf("is needed by %srestore.from: a restore is a new generation of the database", path), `"2"`)
 	case !databaseArchive.MatchString(p.Restore.From):
-		v.fault(path+"restore.from", p.Restore.From, "is not the archive of a database", "postgresql for the first generation, postgresql-2 for generation \"2\"")
+		v.fault(path+"restore.from", p.Restore.From, "is not the archive of a database",
+			"postgresql for the first generation, postgresql-2 for generation \"2\"")
 	case p.Restore.From == p.Archive():
-		v.fault(path+"restore.from", p.Restore.From, "is the archive of this generation, which a restored database must not write into", "another generation")
+		v.fault(path+"restore.from", p.Restore.From,
+			"is the archive of this generation, which a restored database must not write into", "another generation")
 	case p.Backup.Enabled != nil && !*p.Backup.Enabled:
-		v.fault(path+"backup.enabled", false, fmt.Sprintf("%srestore.from needs it: the credentials for the bucket are those of the backups", path), "true")
+		v.fault(path+"backup.enabled", false, fmt.Sprintf("%srestore.from needs it: the credentials for the bucket are "+
+			"those of the backups", path), "true")
 	}
 	v.restoreTarget(path+"restore.targetTime", p.Restore)
 }

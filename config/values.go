@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// valueKind is what a Helm value of a customary name holds in every chart that the program installs.
+// valueKind is the type of a Helm value with a customary name, the same in every chart that the program installs.
 type valueKind struct {
 	what string
 	fits func(v any) bool
@@ -29,18 +29,20 @@ var (
 	}}
 )
 
-// valueKinds are names with one meaning in all charts. Charts have no types for most of their values, and Helm renders what
-// it is given, so a wrong one fails in the cluster.
+// valueKinds are names that mean the same in all charts. Charts declare no types for most of their values, and Helm
+// renders any value. A wrong one would fail in the cluster.
 var valueKinds = map[string]valueKind{
 	"replicaCount": wholeValue, "revisionHistoryLimit": wholeValue, "terminationGracePeriodSeconds": wholeValue,
-	"tag": textValue, "repository": textValue, "pullPolicy": textValue, "imagePullPolicy": textValue, "priorityClassName": textValue, "serviceAccountName": textValue,
+	"tag": textValue, "repository": textValue, "pullPolicy": textValue, "imagePullPolicy": textValue,
+	"priorityClassName": textValue, "serviceAccountName": textValue,
 	"tolerations": listValue, "imagePullSecrets": listValue, "topologySpreadConstraints": listValue,
-	"nodeSelector": mapValue, "affinity": mapValue, "podAnnotations": mapValue, "podLabels": mapValue, "resources": mapValue,
-	"limits": mapValue, "requests": mapValue, "securityContext": mapValue, "podSecurityContext": mapValue,
+	"nodeSelector": mapValue, "affinity": mapValue, "podAnnotations": mapValue, "podLabels": mapValue,
+	"resources": mapValue,
+	"limits":    mapValue, "requests": mapValue, "securityContext": mapValue, "podSecurityContext": mapValue,
 	"hostNetwork": boolValue,
 }
 
-// wrongValues says which of the user's Helm values have a type that no chart can use, one sentence each.
+// wrongValues returns one sentence for each of the user's Helm values whose type no chart can use.
 func (c *Config) wrongValues() []string {
 	var found []string
 	for _, name := range sortedKeys(c.Addons.ByKey()) {
@@ -49,7 +51,7 @@ func (c *Config) wrongValues() []string {
 			if parent == "limits" || parent == "requests" {
 				kind, ok = sizeValue, slices.Contains([]string{"cpu", "memory", "ephemeral-storage"}, key)
 			}
-			// A chart writes text values through its template function, so text may hold a template of the right type.
+			// A chart renders text values as templates, so the text may be a template for a value of the right type.
 			text, isText := v.(string)
 			if ok && v != nil && !kind.fits(v) && !(isText && strings.Contains(text, "{{")) {
 				found = append(found, fmt.Sprintf("%s should be %s", path, kind.what))
@@ -59,7 +61,7 @@ func (c *Config) wrongValues() []string {
 	return found
 }
 
-// walkValues visits the values below a path in order, with the name of the mapping that holds each.
+// walkValues calls visit for the values below a path in order, with the name of the mapping that contains each.
 func walkValues(path string, values map[string]any, visit func(path, parent, key string, v any)) {
 	for _, key := range sortedKeys(values) {
 		at := child(path, key)

@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// documentation are ranges that no computer has; the shipped stacks use one until you set your own.
-var documentation = []netip.Prefix{
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
+// documentationRanges are ranges that no computer has. The shipped stacks use one until you set your own.
+var documentationRanges = []netip.Prefix{
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
 }
 
-// exampleDomains belong to no one: neither a public zone nor a mail address can be in them.
+// exampleDomains are reserved: they contain no public zone and no mail address.
 var exampleDomains = []string{"example.com", "example.net", "example.org"}
 
-// RefusedOnAWS are settings that pass in a rehearsal and cannot work on AWS: the placeholders of the shipped stacks.
+// RefusedOnAWS returns the settings that work in the sandbox but not on AWS: the placeholders of the shipped stacks.
 func (c *Config) RefusedOnAWS() Errors {
 	var faults Errors
 	add := func(path string, value any, reason, example string) {
@@ -34,25 +35,27 @@ func (c *Config) RefusedOnAWS() Errors {
 			"a domain of yours, or no dns section at all")
 	}
 	acme := c.Addons.CertificateACME
-	if _, host, _ := strings.Cut(acme.Email, "@"); c.DNS.Domain != "" && c.Addons.CertManager.On() && placeholder(host) && strings.Contains(acme.Server, "letsencrypt.org") {
+	if _, host, _ := strings.Cut(acme.Email, "@"); c.DNS.Domain != "" && c.Addons.CertManager.On() && placeholder(host) &&
+		strings.Contains(acme.Server, "letsencrypt.org") {
 		add("addons.acme.email", acme.Email,
 			"is in a domain for documentation, whose addresses Let's Encrypt refuses", "an address of yours")
 	}
 	return faults
 }
 
-// isPublic reports whether a range has more addresses than those for documentation.
+// isPublic reports whether a range contains addresses other than those for documentation.
 func isPublic(text string) bool {
 	p, _ := ipv4Range(text)
-	return !slices.ContainsFunc(documentation, func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
+	return !slices.ContainsFunc(documentationRanges,
+		func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
 }
 
-// Warnings are about settings that are allowed and probably not meant.
+// Warnings returns a sentence for each setting that is allowed but probably a mistake.
 func (c *Config) Warnings() []string {
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	for _, f := range c.RefusedOnAWS() {
-		warn("A rehearsal does not mind, AWS does: %s", f.Error())
+		warn("This works in the sandbox but not on AWS: %s", f.Error())
 	}
 	for i, text := range c.Access.AdminCIDRs {
 		if p, _ := ipv4Range(text); p.Bits() < worldBits {
@@ -62,7 +65,8 @@ func (c *Config) Warnings() []string {
 	}
 	for _, registry := range sortedKeys(c.Mirrors.Registries) {
 		if strings.Contains(c.Mirrors.Registries[registry].URL, ".dkr.ecr.") {
-			warn("%s is in ECR, whose passwords end after twelve hours, and no host renews one. Take a mirror that logs in to ECR by itself",
+			warn("%s is in ECR, whose passwords end after twelve hours, and no host renews one. Take a mirror that logs in "+
+				"to ECR by itself",
 				child("mirrors.registries", registry))
 		}
 	}

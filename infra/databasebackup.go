@@ -9,9 +9,11 @@ import (
 	"kubeadm-aws/config"
 )
 
-// databaseBackups makes the role that PostgreSQL's backups use. The control plane takes it for an hour at a time and hands the
-// keys to the database's pods, which cannot reach the metadata service. The keys open the database's folder and nothing else.
-func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane *iam.Role, opts []pulumi.ResourceOption) error {
+// databaseBackups creates the role for PostgreSQL's backups. The control plane assumes it for an hour at a time and
+// passes the credentials to the database's pods, which cannot reach the metadata service. The credentials allow
+// access to the database's folder only.
+func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane *iam.Role,
+	opts []pulumi.ResourceOption) error {
 	const name = "postgresql-backup"
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description:      pulumi.Sprintf("What the backups of PostgreSQL in cluster %s may do", s.cfg.Cluster.Name),
@@ -34,7 +36,8 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 			return document(allow("TakeRole", []string{"sts:AssumeRole"}, []string{arn}, nil)).JSON()
 		}).(pulumi.StringOutput)},
 	} {
-		made, err := iam.NewRolePolicy(s.ctx, p.name, &iam.RolePolicyArgs{Role: p.role.Name, Name: pulumi.String(p.policy), Policy: p.document}, opts...)
+		made, err := iam.NewRolePolicy(s.ctx, p.name,
+			&iam.RolePolicyArgs{Role: p.role.Name, Name: pulumi.String(p.policy), Policy: p.document}, opts...)
 		if err != nil {
 			return fmt.Errorf("policy of the database's backups: %w", err)
 		}
@@ -43,8 +46,8 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 	return nil
 }
 
-// databaseFolder allows what barman-cloud does. It removes base backups and segments that are past their retention; the
-// bucket keeps a removed version for as long as its lifecycle says.
+// databaseFolder allows the calls of barman-cloud. It removes base backups and segments whose retention has ended.
+// The bucket keeps a removed version as long as its lifecycle rules say.
 func databaseFolder(bucket, cluster string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),

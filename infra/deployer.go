@@ -12,15 +12,16 @@ import (
 	"kubeadm-aws/config"
 )
 
-// deployer is the account and region that every subject builds in.
+// deployer holds the account, the region and the settings that every phase uses.
 type deployer struct {
 	ctx      *pulumi.Context
 	cfg      *config.Config
 	provider *aws.Provider
-	// accountID and partition are known before anything is made, so that ARNs and bucket names are plain text in a preview.
+	// accountID and partition are known before any resource is created, so that ARNs and bucket names are plain text
+	// in a preview.
 	accountID string
 	partition string
-	// exists is what the state of the stack shows of the account.
+	// exists is what the state of the stack contains of the account.
 	exists Exists
 	// root is the component that holds all groups.
 	root pulumi.Resource
@@ -28,8 +29,8 @@ type deployer struct {
 	err error
 }
 
-// phase makes one group of resources with what other phases have made, unless a phase before it has failed. It returns nil then,
-// so a phase may only look into its args when it runs.
+// phase creates one group of resources from the results of other phases, unless an earlier phase has failed. It then
+// returns nil, so a phase may read its args only when it runs.
 func phase[Args, Group any](s *deployer, build func(*deployer, Args) (*Group, error), args Args) *Group {
 	if s.err != nil {
 		return nil
@@ -39,7 +40,7 @@ func phase[Args, Group any](s *deployer, build func(*deployer, Args) (*Group, er
 	return group
 }
 
-// none are the args of a phase that needs no other.
+// none is the argument of a phase that needs no other phase.
 type none struct{}
 
 func newDeployer(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent pulumi.Resource) (*deployer, error) {
@@ -63,10 +64,10 @@ func newDeployer(ctx *pulumi.Context, cfg *config.Config, exists Exists, parent 
 	return s, s.preflight(exists)
 }
 
-// excludedAccount is what the provider says when its settings exclude the account of the credentials.
+// excludedAccount matches the provider's message when its settings exclude the account of the credentials.
 var excludedAccount = regexp.MustCompile(`AWS account ID not allowed: ([0-9]{12})`)
 
-// providerArgs are the settings of the explicit provider. It inherits no key of the namespace aws by itself.
+// providerArgs returns the settings of the explicit provider, which inherits no key of the namespace aws.
 func providerArgs(cfg *config.Config) *aws.ProviderArgs {
 	args := &aws.ProviderArgs{
 		Region:              pulumi.String(cfg.Region),
@@ -88,7 +89,7 @@ func providerArgs(cfg *config.Config) *aws.ProviderArgs {
 	return args
 }
 
-// accounts is nil for no account, so that the provider of a stack without these settings does not change.
+// accounts returns nil for an empty list, so that the provider of a stack without these settings does not change.
 func accounts(ids []string) pulumi.StringArrayInput {
 	if len(ids) == 0 {
 		return nil
@@ -103,31 +104,33 @@ func optional(text string) pulumi.StringPtrInput {
 	return pulumi.String(text)
 }
 
-// wrongAccount refuses credentials of an account that the settings exclude, or that the stack is not in.
-func (s *deployer) wrongAccount(exists Exists, caller string) []config.Fault {
+// wrongAccount refuses credentials of an account that the settings exclude, or that differs from the stack's account.
+func (s *deployer) wrongAccount(exists Exists, caller string) []config.FieldError {
 	allowed, forbidden := s.cfg.AWS.AllowedAccountIDs, s.cfg.AWS.ForbiddenAccountIDs
-	const instead = "credentials of another account: set AWS_PROFILE or aws:profile, and look with `aws sts get-caller-identity`"
+	const instead = "credentials of another account: set AWS_PROFILE or aws:profile, and look with `aws sts " +
+		"get-caller-identity`"
 	switch {
 	case len(allowed) > 0 && !slices.Contains(allowed, s.accountID):
-		return []config.Fault{{Key: "aws:allowedAccountIds", Value: fmt.Sprintf("%q", allowed), Example: instead,
+		return []config.FieldError{{Key: "aws:allowedAccountIds", Value: fmt.Sprintf("%q", allowed), Example: instead,
 			Reason: fmt.Sprintf("do not hold the account %s, which the credentials belong to (%s)", s.accountID, caller)}}
 	case slices.Contains(forbidden, s.accountID):
-		return []config.Fault{{Key: "aws:forbiddenAccountIds", Value: fmt.Sprintf("%q", forbidden), Example: instead,
+		return []config.FieldError{{Key: "aws:forbiddenAccountIds", Value: fmt.Sprintf("%q", forbidden), Example: instead,
 			Reason: fmt.Sprintf("hold the account %s, which the credentials belong to (%s)", s.accountID, caller)}}
 	case exists.Account != "" && exists.Account != s.accountID:
-		return []config.Fault{{Key: "aws:profile", Value: fmt.Sprintf("%q", s.cfg.AWS.Profile), Example: instead,
-			Reason: fmt.Sprintf("the stack runs in the account %s (%s), and the credentials belong to %s (%s)", exists.Account, exists.VPC, s.accountID, caller)}}
+		return []config.FieldError{{Key: "aws:profile", Value: fmt.Sprintf("%q", s.cfg.AWS.Profile), Example: instead,
+			Reason: fmt.Sprintf("the stack runs in the account %s (%s), and the credentials belong to %s (%s)", exists.Account,
+				exists.VPC, s.accountID, caller)}}
 	}
 	return nil
 }
 
-// clusterTag is the key by which Kubernetes controllers tell what belongs to a cluster.
+// clusterTag returns the key of the tag by which Kubernetes controllers recognise the cluster's resources.
 func (s *deployer) clusterTag() string { return "kubernetes.io/cluster/" + s.cfg.Cluster.Name }
 
-// named prefixes a name that AWS shows account-wide.
+// named prefixes a name that is visible in the whole account.
 func (s *deployer) named(subject string) string { return s.cfg.Cluster.Name + "-" + subject }
 
-// tags are the Name and what else a resource carries beside the default tags.
+// tags returns the Name and the tags of a resource in addition to the default tags.
 func (s *deployer) tags(subject string, more ...map[string]string) pulumi.StringMap {
 	tags := pulumi.StringMap{"Name": pulumi.String(s.named(subject))}
 	for _, m := range more {
@@ -140,17 +143,18 @@ func (s *deployer) tags(subject string, more ...map[string]string) pulumi.String
 
 // component registers a group of resources and returns the options its children start from.
 func (s *deployer) component(kind, name string, group pulumi.ComponentResource) ([]pulumi.ResourceOption, error) {
-	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, pulumi.Parent(s.root), pulumi.Provider(s.provider))
+	err := s.ctx.RegisterComponentResource("kubeadm-aws:infra:"+kind, name, group, pulumi.Parent(s.root),
+		pulumi.Provider(s.provider))
 	if err != nil {
 		return nil, fmt.Errorf("register %s: %w", kind, err)
 	}
 	return []pulumi.ResourceOption{pulumi.Parent(group)}, nil
 }
 
-// protect guards what holds data or identity against a destroy, where the stack asks for it.
+// protect guards resources that hold data or identity against a destroy, if the stack asks for it.
 func (s *deployer) protect() pulumi.ResourceOption { return pulumi.Protect(*s.cfg.Protection.Protect) }
 
-// with adds options without touching the slice that others share.
+// with appends options to a copy of the slice, because other resources share it.
 func with(opts []pulumi.ResourceOption, more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 	return append(opts[:len(opts):len(opts)], more...)
 }

@@ -11,11 +11,11 @@ import (
 	"kubeadm-aws/config"
 )
 
-// DNS is the private zone with the name of the API and, with a domain, its public records and certificate.
+// DNS is the private zone with the API's name and, with a domain, its public records and certificate.
 type DNS struct {
 	pulumi.ResourceState
 
-	// Records make the name of the API resolve, inside the VPC and, with a domain, outside.
+	// Records are those of the API's name, inside the VPC and, with a domain, outside.
 	Records []pulumi.Resource
 	// ZoneID and CertificateARN are nil without a domain. The ARN is known once the certificate is issued.
 	ZoneID         pulumi.StringPtrInput
@@ -52,8 +52,9 @@ func (d *DNS) private(s *deployer, args dnsArgs, opts []pulumi.ResourceOption) e
 	zone, err := route53.NewZone(s.ctx, "private", &route53.ZoneArgs{
 		Name:    pulumi.String(s.cfg.PrivateZone()),
 		Comment: pulumi.String("Names inside the VPC of cluster " + s.cfg.Cluster.Name),
-		Vpcs:    route53.ZoneVpcArray{route53.ZoneVpcArgs{VpcId: args.network.VPC.ID(), VpcRegion: pulumi.String(s.cfg.Region)}},
-		// A restored control plane may have left its record behind; nothing else lives here.
+		Vpcs: route53.ZoneVpcArray{route53.ZoneVpcArgs{VpcId: args.network.VPC.ID(),
+			VpcRegion: pulumi.String(s.cfg.Region)}},
+		// A restored control plane may have left its record. The zone contains no other records.
 		ForceDestroy: pulumi.Bool(true),
 		Tags:         s.tags("private"),
 	}, opts...)
@@ -107,7 +108,7 @@ func (d *DNS) public(s *deployer, instances *Instances, opts []pulumi.ResourceOp
 	return d.certificate(s, zoneID, opts)
 }
 
-// existingZone finds the id of the public zone of the domain.
+// existingZone looks up the id of the public zone of the domain.
 func (s *deployer) existingZone() (string, error) {
 	domain := s.cfg.DNS.Domain
 	args := &route53.LookupZoneArgs{Name: pulumi.StringRef(domain), PrivateZone: pulumi.BoolRef(false)}
@@ -131,7 +132,7 @@ func (s *deployer) existingZone() (string, error) {
 	return zone.ZoneId, nil
 }
 
-// publicZone finds the zone of the domain, or makes it.
+// publicZone looks up the zone of the domain, or creates it.
 func (s *deployer) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput, error) {
 	domain := s.cfg.DNS.Domain
 	if !s.cfg.DNS.CreateZone {
@@ -154,7 +155,8 @@ func (s *deployer) publicZone(opts []pulumi.ResourceOption) (pulumi.StringInput,
 	return zone.ZoneId, nil
 }
 
-// certificateTimeout is in place of the provider's 75 minutes: where validation takes longer, the delegation of the domain is wrong.
+// certificateTimeout replaces the provider's 75 minutes. If validation takes longer, the delegation of the domain is
+// wrong.
 const certificateTimeout = "15m"
 
 func (d *DNS) certificate(s *deployer, zoneID pulumi.StringInput, opts []pulumi.ResourceOption) error {
@@ -183,15 +185,14 @@ func (d *DNS) certificate(s *deployer, zoneID pulumi.StringInput, opts []pulumi.
 	return nil
 }
 
-// validationTTL also tells a record whose state says that it stays from one that was made before (recordTTL).
+// validationTTL also distinguishes records that stay according to their state from those created before (recordTTL).
 const validationTTL = 300
 
-// validations make the records by which ACM sees that the hosts are the account's, one for each record that AWS asks for: a name
-// and its wildcard share one. It returns their names.
-//
-// ACM gives the same record to every certificate of a name in an account, and reads it again for every renewal. So the records
-// stay when a host or the stack goes: deleting one would break the certificate of another stack eleven months later. A record costs
-// nothing; a zone that the stack made is deleted with all of them.
+// validations creates the records by which ACM validates that the account controls the hosts. There is one for each
+// record that AWS asks for: a name and its wildcard share one. It returns the names of the records.
+// ACM asks for the same record for every certificate of a name in an account, and reads it again for every renewal.
+// So the records stay when a host or the stack is removed: deleting one would break the renewal of another stack's
+// certificate eleven months later. A record costs nothing. A zone that the stack created is deleted with all of them.
 func (d *DNS) validations(
 	s *deployer, cert *acm.Certificate, hosts []string, zoneID pulumi.StringInput, opts []pulumi.ResourceOption,
 ) (pulumi.StringArray, error) {
@@ -212,13 +213,13 @@ func (d *DNS) validations(
 			Type:    option.ResourceRecordType().Elem(),
 			Records: pulumi.StringArray{option.ResourceRecordValue().Elem()},
 			Ttl:     pulumi.Int(validationTTL),
-			// Another certificate may have its record there already.
+			// Another certificate may already have created the same record.
 			AllowOverwrite: pulumi.Bool(true),
 		}
 		for _, name := range s.validationNames(base) {
 			record, err := route53.NewRecord(s.ctx, "validate-"+name, args, with(opts,
 				pulumi.RetainOnDelete(true),
-				// Stacks made before have a record named after the wildcard.
+				// In older stacks the record is named after the wildcard.
 				pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String("validate-*." + base)}}))...)
 			if err != nil {
 				return nil, fmt.Errorf("validation record of %s: %w", host, err)
@@ -231,9 +232,9 @@ func (d *DNS) validations(
 	return names, nil
 }
 
-// validationNames are the hosts that a record is made for. A stack made before may have two resources for one record, that of a
-// name and that of its wildcard. The second can only be dropped without deleting the record after an up has written into the state
-// that it stays; that up still declares it.
+// validationNames returns the hosts that get a record. An older stack may have two resources for one record: that of
+// a name and that of its wildcard. The second can be dropped without deleting the record only after an up has written
+// to the state that the record stays. That up still declares it.
 func (s *deployer) validationNames(base string) []string {
 	wildcard := "*." + base
 	_, both := s.exists.Validations[base]
@@ -243,7 +244,8 @@ func (s *deployer) validationNames(base string) []string {
 	return []string{base}
 }
 
-func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption, error) {
+func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm.CertificateDomainValidationOption,
+	error) {
 	for _, o := range options {
 		if o.DomainName != nil && *o.DomainName == host {
 			return o, nil
@@ -252,7 +254,7 @@ func optionOf(host string, options []acm.CertificateDomainValidationOption) (acm
 	return acm.CertificateDomainValidationOption{}, fmt.Errorf("AWS gave no validation record for %s", host)
 }
 
-// certificateHosts are the names that the shared load balancer serves: the add-ons' own and the user's.
+// certificateHosts returns the names that the shared load balancer serves: the add-ons' and the user's.
 func certificateHosts(cfg *config.Config) []string {
 	return append([]string{"argocd." + cfg.DNS.Domain, "grafana." + cfg.DNS.Domain}, cfg.DNS.IngressHosts...)
 }

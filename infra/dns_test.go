@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-func (w *world) records() map[string]string {
+func (w *external) records() map[string]string {
 	found := map[string]string{}
 	for _, r := range w.all("Record") {
 		found[r.at("name").StringValue()] = r.at("zoneId").StringValue() + " " + r.at("type").StringValue() + " " +
@@ -62,10 +62,10 @@ func TestWithADomain(t *testing.T) {
 	}
 }
 
-func TestNewZoneIsNoEndpoint(t *testing.T) {
+func TestANewZoneIsNotUsedAsEndpoint(t *testing.T) {
 	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com","createZone":true}`, "addons": acme})
 	if got := await[string](t, w.infra.APIPublicEndpoint); got != "elastic-ip-of-master" {
-		t.Errorf("endpoint = %s, which resolves only after somebody delegates the zone", got)
+		t.Errorf("endpoint = %s, which does not resolve until the zone is delegated", got)
 	}
 	if got := await[*string](t, w.infra.ZoneID.(pulumi.StringPtrOutput)); got == nil || *got != "zone-public" {
 		t.Errorf("zone id = %v", got)
@@ -75,7 +75,7 @@ func TestNewZoneIsNoEndpoint(t *testing.T) {
 	}
 }
 
-// The API certificate holds every name and address that anybody will dial.
+// The API certificate contains every name and address that clients connect to.
 func TestCertificateNamesOfTheAPI(t *testing.T) {
 	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com"}`, "addons": acme})
 	var got []string
@@ -88,13 +88,15 @@ func TestCertificateNamesOfTheAPI(t *testing.T) {
 	}
 }
 
-// Two zones of one name in an account: the advice must not make a third.
+// If an account has two zones with one name, the message must not advise to create a third.
 func TestTheZoneOfAnAmbiguousDomain(t *testing.T) {
 	for dns, want := range map[string]string{
-		`{"domain":"twice.example.com"}`:                           "two public zones of twice.example.com: say which one with dns.zoneId",
-		`{"domain":"example.com","zoneId":"Z0123456789ABC"}`:       "",
-		`{"domain":"other.example.com","zoneId":"Z0123456789ABC"}`: "is the zone of example.com, and dns.domain is other.example.com",
-		`{"domain":"example.com","zoneId":"ZPRIVATE"}`:             "is a private zone",
+		`{"domain":"twice.example.com"}`: "two public zones of twice.example.com: say which one " +
+			"with dns.zoneId",
+		`{"domain":"example.com","zoneId":"Z0123456789ABC"}`: "",
+		`{"domain":"other.example.com","zoneId":"Z0123456789ABC"}`: "is the zone of example.com, and dns.domain is " +
+			"other.example.com",
+		`{"domain":"example.com","zoneId":"ZPRIVATE"}`: "is a private zone",
 	} {
 		w, err := try(t, "dev", settings{"dns": dns, "addons": acme})
 		if want == "" {
@@ -111,22 +113,25 @@ func TestTheZoneOfAnAmbiguousDomain(t *testing.T) {
 	}
 }
 
-// A name and its wildcard have one record in AWS, so they have one resource. It stays when they go.
+// A name and its wildcard share one record in AWS, so they share one resource. The record stays when they are
+// removed.
 func TestOneResourceForOneValidationRecord(t *testing.T) {
 	w := deploy(t, "dev", settings{
-		"dns": `{"domain":"example.com","ingressHosts":["*.app.example.com","app.example.com","*.b.example.com"]}`, "addons": acme,
+		"dns":    `{"domain":"example.com","ingressHosts":["*.app.example.com","app.example.com","*.b.example.com"]}`,
+		"addons": acme,
 	})
 	var validations []string
 	for name, r := range w.all("Record") {
 		if strings.HasPrefix(name, "validate-") {
 			validations = append(validations, name)
 			if !r.RegisterRPC.GetRetainOnDelete() {
-				t.Errorf("%s goes with the stack, and another stack may need it", name)
+				t.Errorf("%s is deleted with the stack, and another stack may need it", name)
 			}
 		}
 	}
 	slices.Sort(validations)
-	want := []string{"validate-app.example.com", "validate-argocd.example.com", "validate-b.example.com", "validate-grafana.example.com"}
+	want := []string{"validate-app.example.com", "validate-argocd.example.com", "validate-b.example.com",
+		"validate-grafana.example.com"}
 	if !slices.Equal(validations, want) {
 		t.Errorf("validation records %v, want %v", validations, want)
 	}

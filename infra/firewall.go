@@ -21,21 +21,21 @@ type Firewall struct {
 	Nodes *ec2.SecurityGroup
 	// ControlPlane is on the instances that run the Kubernetes API.
 	ControlPlane *ec2.SecurityGroup
-	// LoadBalancer is the side of the shared load balancer that faces the world, Backend the side that faces the nodes.
+	// LoadBalancer is on the public side of the shared load balancer, Backend on the side of the nodes.
 	LoadBalancer *ec2.SecurityGroup
 	Backend      *ec2.SecurityGroup
-	// Rules are those of all groups. Who depends on them depends on the whole firewall.
+	// Rules are the rules of all groups. A resource that depends on them depends on the whole firewall.
 	Rules []pulumi.Resource
 }
 
-// peer is where traffic comes from or goes to: an address range or another group.
+// peer is the other end of a connection: an address range or another group.
 type peer struct {
 	name  string
 	cidr  string
 	group *ec2.SecurityGroup
 }
 
-// port is a range of ports of one protocol. For icmp, from is the type and to the code.
+// port is a range of ports of one protocol. For icmp, from is the type and to is the code.
 type port struct {
 	name     string
 	protocol string
@@ -52,21 +52,22 @@ var (
 	loki      = tcp("loki", 3100)
 	nodePorts = port{"node-ports", "tcp", 30000, 32767}
 	etcd      = port{"etcd", "tcp", 2379, 2380}
-	// everything is every protocol and port. Between nodes it is open where the user brings a network of their own: its
-	// encapsulation is not known (VXLAN, Geneve, WireGuard, IP in IP, BGP, or none).
+	// everything is every protocol and port. It is open between nodes if the user installs the CNI, because its
+	// encapsulation is unknown (VXLAN, Geneve, WireGuard, IP in IP, BGP, or none).
 	everything = port{"all", "-1", 0, 0}
 
-	// betweenNodes is what every node may ask of every other one with Calico.
+	// betweenNodes are the ports that every node may reach on every other node with Calico.
 	betweenNodes = []port{
 		{"vxlan", "udp", 4789, 4789},
 		tcp("typha", 5473),
 		tcp("kubelet", 10250),
 		tcp("kube-proxy-metrics", 10249),
 		tcp("node-exporter", 9100),
-		// Without "fragmentation needed" a packet that is too large vanishes silently.
+		// Without "fragmentation needed", packets that are too large are dropped without a message.
 		{"path-mtu", "icmp", 3, 4},
 	}
-	// toControlPlane is what every node may ask of the control plane: the API, and metrics for Prometheus.
+	// toControlPlane are the ports that every node may reach on the control plane: the API, and metrics for
+	// Prometheus.
 	toControlPlane = []port{
 		api,
 		tcp("controller-manager-metrics", 10257),
@@ -91,7 +92,8 @@ func newFirewall(s *deployer, network *Network) (*Firewall, error) {
 		{&f.LoadBalancer, "load-balancer", "The shared load balancer, open to the world", nil},
 		{&f.Backend, "backend", "What load balancers reach the nodes by", nil},
 	} {
-		// The Load Balancer Controller adds rules of its own to the node group. They would keep the groups they name alive.
+		// The Load Balancer Controller adds its own rules to the nodes' group. Those rules would block the deletion
+		// of the groups that they name.
 		*g.into, err = ec2.NewSecurityGroup(s.ctx, s.named(g.name), &ec2.SecurityGroupArgs{
 			VpcId:               network.VPC.ID(),
 			Description:         pulumi.String(g.description),
@@ -109,11 +111,12 @@ func newFirewall(s *deployer, network *Network) (*Firewall, error) {
 	}
 	f.Rules = rules.made
 	return f, s.ctx.RegisterResourceOutputs(f, pulumi.Map{
-		"nodes": f.Nodes.ID(), "controlPlane": f.ControlPlane.ID(), "loadBalancer": f.LoadBalancer.ID(), "backend": f.Backend.ID(),
+		"nodes": f.Nodes.ID(), "controlPlane": f.ControlPlane.ID(), "loadBalancer": f.LoadBalancer.ID(),
+		"backend": f.Backend.ID(),
 	})
 }
 
-// rules is the whole table of who may talk to whom.
+// rules is the table of all allowed connections.
 func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 	var (
 		nodes        = peer{name: "nodes", group: f.Nodes}
@@ -152,7 +155,8 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 	r.allowOut(nodes, world, everything)
 }
 
-// ruleSet makes rules as resources of their own, because rules inside a group would be fought over with the controllers.
+// ruleSet creates rules as separate resources. Pulumi and the controllers would overwrite each other's rules inside a
+// group.
 type ruleSet struct {
 	deployer *deployer
 	opts     []pulumi.ResourceOption
@@ -169,7 +173,7 @@ func (r *ruleSet) allow(from, to peer, p port) {
 		Description:     pulumi.String(p.name + " from " + from.name),
 		IpProtocol:      pulumi.String(p.protocol),
 	}
-	// AWS refuses ports where every protocol is meant.
+	// AWS refuses ports in a rule for every protocol.
 	if p.protocol != everything.protocol {
 		args.FromPort, args.ToPort = pulumi.Int(p.from), pulumi.Int(p.to)
 	}
@@ -196,7 +200,7 @@ func (r *ruleSet) allowOut(from, to peer, p port) {
 		Description:     pulumi.String(p.name + " to " + to.name),
 		IpProtocol:      pulumi.String(p.protocol),
 	}
-	// AWS refuses ports where every protocol is meant.
+	// AWS refuses ports in a rule for every protocol.
 	if p.protocol != everything.protocol {
 		args.FromPort, args.ToPort = pulumi.Int(p.from), pulumi.Int(p.to)
 	}

@@ -17,7 +17,7 @@ func rule(r registered, arrow, remote string) string {
 	return strings.Join([]string{group, arrow, remote, r.at("ipProtocol").StringValue(), ports}, " ")
 }
 
-func (w *world) rules() []string {
+func (w *external) rules() []string {
 	var table []string
 	for kind, arrow := range map[string]string{"SecurityGroupIngressRule": "<-", "SecurityGroupEgressRule": "->"} {
 		for _, r := range w.all(kind) {
@@ -73,7 +73,7 @@ func TestLokiIsReachedOnlyWithLogging(t *testing.T) {
 	}
 }
 
-// A network that the user brings may use any port and protocol between nodes; what others may reach stays as it is.
+// A CNI that the user installs may use any port and protocol between nodes. Access from elsewhere does not change.
 func TestAnotherNetworkReachesAllNodes(t *testing.T) {
 	got := deploy(t, "dev", settings{"cluster": `{"cni":"none"}`}).rules()
 	want := []string{"dev-nodes <- dev-nodes -1 all"}

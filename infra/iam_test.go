@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// reference is the part of AWS' Service Authorization Reference that testdata/iam-actions.sh extracts.
+// reference is the part of AWS's Service Authorization Reference that testdata/iam-actions.sh extracts.
 type reference struct {
 	// ARNs are the ARN patterns of resource types, by service and type: "ec2:volume".
 	ARNs map[string]string `json:"arns"`
-	// Actions are the condition keys by resource type; the type "" holds the keys of the request.
+	// Actions are the condition keys of each action by resource type. The type "" holds the keys of the request.
 	Actions map[string]map[string][]string `json:"actions"`
 }
 
@@ -54,7 +54,7 @@ func (r reference) knows(action, resourceType, key string) bool {
 	return false
 }
 
-// arn is an example of the type; every variable part of the resource is "x".
+// arn returns an example ARN of the type, with "x" for every variable part.
 func (r reference) arn(service, resourceType string) string {
 	parts := strings.SplitN(r.ARNs[service+":"+resourceType], ":", 6)
 	for i, value := range map[int]string{1: "aws", 3: "eu-central-1", 4: "123456789012"} {
@@ -65,27 +65,28 @@ func (r reference) arn(service, resourceType string) string {
 	return strings.ReplaceAll(strings.Join(parts, ":"), "*", "x")
 }
 
-// fits is IAM's match of a resource: "*" stands for any text, slashes and colons too.
+// fits matches a resource as IAM does: "*" matches any text, including slashes and colons.
 func fits(pattern, text string) bool {
 	flat := strings.NewReplacer("/", "\x00", "[", "", "]", "")
 	ok, err := path.Match(flat.Replace(pattern), flat.Replace(text))
 	return err == nil && ok
 }
 
-// overlaps reports whether a statement's resource can be one of a type.
+// overlaps reports whether a statement's resource can match an ARN of a type.
 func (r reference) overlaps(service, resourceType, resource string) bool {
 	return fits(resource, r.arn(service, resourceType)) ||
 		fits(r.ARNs[service+":"+resourceType], strings.ReplaceAll(resource, "*", "x"))
 }
 
-// request is one authorization: an action on one resource. Most calls of an API are several of them.
+// request is one authorization: an action on one resource. Most API calls need several of them.
 type request struct {
 	action string
-	// on is the type of the resource in the reference, such as "volume"; empty for actions that name none.
+	// on is the type of the resource in the reference, such as "volume". It is empty for actions that name no
+	// resource.
 	on string
-	// arn is the resource; empty is any of the type.
+	// arn is the resource. Empty means any resource of the type.
 	arn string
-	// tags are those of the resource, adds those that the call sets.
+	// tags are the tags of the resource, adds the tags that the call sets.
 	tags, adds map[string]string
 	// context are further keys.
 	context map[string]string
@@ -96,7 +97,7 @@ func (q request) service() string {
 	return service
 }
 
-// keys are the condition keys that AWS sends along, only those that the reference lists for the action and the type.
+// keys returns the condition keys that AWS includes: only those that the reference lists for the action and the type.
 func (r reference) keys(q request) map[string][]string {
 	keys := map[string][]string{}
 	for k, v := range q.context {
@@ -117,7 +118,8 @@ func (r reference) keys(q request) map[string][]string {
 	return keys
 }
 
-// allows evaluates policies as IAM does: what no statement allows is denied. An operator that it does not know ends the test.
+// allows evaluates policies as IAM does: an action that no statement allows is denied. An operator that it does not
+// implement fails the test.
 func (r reference) allows(t *testing.T, policies map[string]policy, q request) bool {
 	t.Helper()
 	resource := q.arn
@@ -131,7 +133,7 @@ func (r reference) allows(t *testing.T, policies map[string]policy, q request) b
 	for _, p := range policies {
 		for _, s := range p.Statement {
 			if s.Effect != "Allow" {
-				t.Fatalf("statement %s: this evaluator knows Allow only", s.Sid)
+				t.Fatalf("statement %s: this evaluator implements Allow only", s.Sid)
 			}
 			matches := func(pattern string) bool { return fits(pattern, resource) }
 			if slices.Contains(s.Action, q.action) && slices.ContainsFunc(s.Resource, matches) && holds(t, s.Condition, keys) {
@@ -168,6 +170,6 @@ func matches(t *testing.T, operator string, got, values []string) bool {
 	case "Null":
 		return slices.Contains(values, "true") == (len(got) == 0)
 	}
-	t.Fatalf("this evaluator does not know the operator %s", operator)
+	t.Fatalf("this evaluator does not implement the operator %s", operator)
 	return false
 }

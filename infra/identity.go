@@ -9,16 +9,16 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Identity is what the nodes may do at AWS: one role for the control plane, where every controller that calls AWS runs,
-// and one for the workers, which may pull images and nothing else.
+// Identity holds the permissions of the nodes in AWS. The control plane has one role, because every controller that
+// calls AWS runs there. The workers have another role, which allows pulling images only.
 type Identity struct {
 	pulumi.ResourceState
 
 	// Profiles are the instance profiles by node role.
 	Profiles map[string]*iam.InstanceProfile
-	// Policies are the policies on each role. Take one away and the controller that uses it cannot clean up.
+	// Policies are the policies of each role. Without its policy, a controller cannot clean up.
 	Policies map[string][]pulumi.Resource
-	// DatabaseBackupRole is the ARN of the role of PostgreSQL's backups; nil when there are none.
+	// DatabaseBackupRole is the ARN of the role for PostgreSQL's backups, or nil if there are none.
 	DatabaseBackupRole pulumi.StringInput
 	roles              map[string]*iam.Role
 }
@@ -29,7 +29,8 @@ type identityArgs struct {
 }
 
 func newIdentity(s *deployer, args identityArgs) (*Identity, error) {
-	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Policies: map[string][]pulumi.Resource{}, roles: map[string]*iam.Role{}}
+	id := &Identity{Profiles: map[string]*iam.InstanceProfile{}, Policies: map[string][]pulumi.Resource{},
+		roles: map[string]*iam.Role{}}
 	opts, err := s.component("Identity", "identity", id)
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func (id *Identity) role(s *deployer, name string, policies []rolePolicy, opts [
 		return err
 	}
 	id.roles[name] = role
-	// Session Manager is the way in when SSH is not.
+	// Session Manager gives access if SSH does not work.
 	session, err := iam.NewRolePolicyAttachment(s.ctx, name+"-session-manager", &iam.RolePolicyAttachmentArgs{
 		Role:      role.Name,
 		PolicyArn: pulumi.String(s.arn("iam", "", "aws", "policy/AmazonSSMManagedInstanceCore")),

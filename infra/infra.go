@@ -1,4 +1,5 @@
-// Package infra makes the AWS resources of a cluster, one file per subject. It knows nothing of Kubernetes beyond tags.
+// Package infra creates the AWS resources of a cluster, one file per subject. It does not depend on Kubernetes,
+// except for tags.
 package infra
 
 import (
@@ -11,7 +12,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Infra is what the next layers need to know of the AWS resources.
+// Infra holds the facts about the AWS resources that packages cluster and addons need.
 type Infra struct {
 	pulumi.ResourceState
 
@@ -19,40 +20,43 @@ type Infra struct {
 	VPCID    pulumi.StringOutput
 	// Nodes are in the order of the configuration.
 	Nodes []Node
-	// SSHPrivateKey is the user key in OpenSSH format; secret.
+	// SSHPrivateKey is the user key in OpenSSH format. It is secret.
 	SSHPrivateKey pulumi.StringOutput
 	// APIName is the name of the API inside the VPC, api.<cluster>.internal.
 	APIName string
-	// APIPublicEndpoint is the host that administrators reach the API by: api.<domain>, or the Elastic IP where there is no domain
-	// or its zone is new, because nobody can say when the new zone is delegated.
+	// APIPublicEndpoint is the host by which administrators reach the API: api.<domain>, or the Elastic IP. The
+	// Elastic IP is used without a domain, and for a zone that the stack creates, because its delegation may happen
+	// at any later time.
 	APIPublicEndpoint pulumi.StringOutput
-	// APISANs are the names and addresses that the API certificate must hold beside the defaults.
+	// APISANs are the names and addresses that the API certificate must contain in addition to the defaults.
 	APISANs pulumi.StringArray
 	// BackupBucket is the name of the bucket for etcd snapshots.
 	BackupBucket pulumi.StringOutput
-	// DatabaseBackupRole is the ARN of the role of PostgreSQL's backups; nil when there are none.
+	// DatabaseBackupRole is the ARN of the role for PostgreSQL's backups, or nil if there are none.
 	DatabaseBackupRole pulumi.StringInput
-	// LogBucket is the name of Loki's bucket; nil when logging is off.
+	// LogBucket is the name of Loki's bucket, or nil if logging is off.
 	LogBucket pulumi.StringPtrInput
-	// CertificateARN is the validated ACM certificate; nil without a domain.
+	// CertificateARN is the validated ACM certificate, or nil without a domain.
 	CertificateARN pulumi.StringPtrInput
-	// ZoneID is the public hosted zone; nil without a domain.
+	// ZoneID is the public hosted zone, or nil without a domain.
 	ZoneID pulumi.StringPtrInput
-	// LoadBalancerGroup is the security group of the shared load balancer (80 and 443 from anywhere);
-	// BackendGroup is the one its targets trust. Both belong to Pulumi, so that no controller has to make them.
+	// LoadBalancerGroup is the security group of the shared load balancer (80 and 443 from anywhere). BackendGroup is
+	// the group that its targets accept. Both belong to Pulumi, so that controllers need not create them.
 	LoadBalancerGroup pulumi.StringOutput
 	BackendGroup      pulumi.StringOutput
 	// Repositories maps a repository name to its URL.
 	Repositories pulumi.StringMap
-	// APIRecords make the names of the API resolve. Whatever asks for the API waits for them; reaching a host does not.
+	// APIRecords are the DNS records of the API's names. Resources that call the API depend on them; connections to a
+	// host do not.
 	APIRecords []pulumi.Resource
-	// MustOutliveAddons is what the controllers in the cluster need until they are gone: policies, routes, nodes.
-	MustOutliveAddons []pulumi.Resource
+	// DependsOn are the resources that the controllers in the cluster need until they are deleted: policies,
+	// routes, nodes.
+	DependsOn []pulumi.Resource
 
 	deployer *deployer
 }
 
-// New asks AWS whether the account can hold what does not exist yet. It makes nothing; Build does.
+// New asks AWS whether the account can hold the resources that do not exist yet. It creates nothing; Build does.
 func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error) {
 	in := &Infra{}
 	err := ctx.RegisterComponentResource("kubeadm-aws:infra:Infra", cfg.Cluster.Name, in)
@@ -65,8 +69,8 @@ func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error)
 	return in, nil
 }
 
-// Build makes everything AWS has to give to a cluster and returns as soon as it is declared; outputs are known when it exists.
-// The instances depend on clusterIdentity: it exists before them and until they are deleted.
+// Build registers all AWS resources of a cluster and returns without waiting for them. Outputs are known once their
+// resources exist. The instances depend on clusterIdentity, so it exists before them and until they are deleted.
 func (in *Infra) Build(clusterIdentity []pulumi.Resource) error {
 	if err := in.build(clusterIdentity); err != nil {
 		return fmt.Errorf("infra: %w", err)
@@ -96,14 +100,15 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	in.APIName = s.cfg.APIName()
 	in.APIPublicEndpoint, in.APISANs = apiNames(s.cfg, instances)
 	in.APIRecords = dns.Records
-	in.BackupBucket, in.LogBucket, in.DatabaseBackupRole = storage.Backups.Bucket, storage.logBucket(), identity.DatabaseBackupRole
+	in.BackupBucket, in.LogBucket, in.DatabaseBackupRole = storage.Backups.Bucket, storage.logBucket(),
+		identity.DatabaseBackupRole
 	in.CertificateARN, in.ZoneID = dns.CertificateARN, dns.ZoneID
 	in.LoadBalancerGroup = firewall.LoadBalancer.ID().ToStringOutput()
 	in.BackendGroup = firewall.Backend.ID().ToStringOutput()
 	in.Repositories = registry.URLs
-	in.MustOutliveAddons = slices.Clone(dns.Records)
+	in.DependsOn = slices.Clone(dns.Records)
 	for _, n := range in.Nodes {
-		in.MustOutliveAddons = append(append(in.MustOutliveAddons, n.Instance), n.Needs...)
+		in.DependsOn = append(append(in.DependsOn, n.Instance), n.DependsOn...)
 	}
 	return s.ctx.RegisterResourceOutputs(in, pulumi.Map{
 		"vpcId":       in.VPCID,
@@ -111,7 +116,8 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	})
 }
 
-// apiNames are the host that administrators reach the API by, and all the names and addresses its certificate must hold.
+// apiNames returns the host by which administrators reach the API, and all names and addresses that its certificate
+// must contain.
 func apiNames(cfg *config.Config, instances *Instances) (pulumi.StringOutput, pulumi.StringArray) {
 	sans := pulumi.StringArray{pulumi.String(cfg.APIName())}
 	endpoint := instances.Addresses[cfg.ControlPlane().Name].PublicIp
@@ -141,7 +147,7 @@ type Node struct {
 	// HostKey is the SSH host key in authorized_keys format, known before the host first boots.
 	HostKey  pulumi.StringOutput
 	Instance pulumi.Resource
-	// Needs are the resources without which the node cannot be reached, or do its work, beside those that its instance
-	// depends on: the Elastic IP and the policies of a control plane.
-	Needs []pulumi.Resource
+	// DependsOn are the resources without which the node cannot be reached or cannot work, in addition to those that its
+	// instance depends on: the Elastic IP and the policies of a control plane.
+	DependsOn []pulumi.Resource
 }

@@ -23,11 +23,11 @@ type Instances struct {
 	Addresses map[string]*ec2.Eip
 }
 
-// image is an operating system the nodes can run.
+// image is an operating system that the nodes can run.
 type image struct {
-	// parameter is the vendor's public SSM parameter that holds the id of the newest AMI for x86.
+	// parameter is the vendor's public SSM parameter with the id of the newest AMI for x86.
 	parameter string
-	// user is the account that the image gives the key pair to.
+	// user is the account for which the image installs the key pair.
 	user string
 }
 
@@ -42,11 +42,11 @@ type instancesArgs struct {
 	identity *Identity
 	keys     *Keys
 	sweep    *Sweep
-	// clusterIdentity is what the machines need until they are deleted, like the sweep.
+	// clusterIdentity is needed by the machines until they are deleted, like the sweep.
 	clusterIdentity []pulumi.Resource
 }
 
-// newInstances makes the machines and addresses.
+// newInstances creates the machines and addresses.
 func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 	in := &Instances{Machines: map[string]*ec2.Instance{}, Addresses: map[string]*ec2.Eip{}}
 	opts, err := s.component("Instances", "instances", in)
@@ -57,7 +57,7 @@ func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The sweep waits for every route and rule, so one dependency stands for them all.
+	// The sweep depends on every route and rule, so one dependency is enough for all of them.
 	opts = with(opts, pulumi.DependsOn(append(slices.Clone(args.clusterIdentity), args.sweep.Command)))
 	for _, n := range s.cfg.Nodes {
 		machine, err := args.launch(s, n, ami, opts)
@@ -81,7 +81,7 @@ func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
 			}
 			node.PublicIP = address.PublicIp
-			node.Needs = append([]pulumi.Resource{association}, args.identity.Policies[n.Role]...)
+			node.DependsOn = append([]pulumi.Resource{association}, args.identity.Policies[n.Role]...)
 		}
 		in.Nodes = append(in.Nodes, node)
 	}
@@ -92,7 +92,8 @@ func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 	return in, s.ctx.RegisterResourceOutputs(in, pulumi.Map{"instanceIds": ids})
 }
 
-func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pulumi.ResourceOption) (*ec2.Instance, error) {
+func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pulumi.ResourceOption) (*ec2.Instance,
+	error) {
 	groups := pulumi.StringArray{a.firewall.Nodes.ID()}
 	if n.Role == config.ControlPlane {
 		groups = append(groups, a.firewall.ControlPlane.ID())
@@ -102,9 +103,10 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 		return userData(n.Name, k[0].(string), k[1].(string))
 	}).(pulumi.StringOutput)
 
-	// What an instance is booted from is decided when it is made: a newer image or a changed user data must not stop a node
-	// that runs. A change of the trigger replaces it, by what is newest then.
-	// A stopped worker has no public address, which a refresh writes into the state; without this the next plan replaces it.
+	// Boot parameters are fixed when an instance is created: a newer image or changed user data must not stop a
+	// running node. A change of the trigger replaces the instance, with the newest image and user data. A stopped
+	// worker has no public address, and a refresh writes that to the state; without associatePublicIpAddress in this
+	// list the next plan would replace it.
 	ignored := []string{"associatePublicIpAddress", "userData"}
 	if s.cfg.Image.AMI == "" || n.Role == config.ControlPlane {
 		ignored = append(ignored, "ami")
@@ -112,7 +114,7 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	opts = with(opts,
 		pulumi.IgnoreChanges(ignored),
 		pulumi.ReplacementTrigger(pulumi.String(s.generation(n))),
-		// Two machines cannot be one Kubernetes node.
+		// Two machines cannot be the same Kubernetes node.
 		pulumi.DeleteBeforeReplace(true),
 	)
 	if n.Role == config.ControlPlane {
@@ -125,15 +127,15 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 		IamInstanceProfile:  a.identity.Profiles[n.Role].Name,
 		SubnetId:            a.network.Subnets[n.Zone].ID(),
 		VpcSecurityGroupIds: groups,
-		// Also for those with an Elastic IP: it comes after the boot, and the boot wants the internet.
+		// Control planes need it too: the Elastic IP is associated after the boot, and the boot needs the internet.
 		AssociatePublicIpAddress: pulumi.Bool(true),
 		UserData:                 data,
 		MetadataOptions: ec2.InstanceMetadataOptionsArgs{
 			HttpEndpoint: pulumi.String("enabled"),
 			HttpTokens:   pulumi.String("required"),
-			// One hop is the host itself: pods in the overlay never reach the credentials of the node.
+			// With one hop only the host can connect: pods in the overlay never reach the credentials of the node.
 			HttpPutResponseHopLimit: pulumi.Int(1),
-			// EC2 refuses to launch with tags here, because the cluster's tag has a slash in its key.
+			// EC2 refuses to launch with tags here, because the key of the cluster's tag contains a slash.
 			InstanceMetadataTags: pulumi.String("disabled"),
 		},
 		RootBlockDevice: ec2.InstanceRootBlockDeviceArgs{
@@ -147,8 +149,8 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	}, opts...)
 }
 
-// generation is the text by whose change a node is replaced. That of the image is for workers: they leave the cluster through
-// the control plane, so it cannot go together with them.
+// generation returns the text whose change replaces a node. The image's generation applies to workers only. They
+// leave the cluster through the control plane, so it cannot be replaced together with them.
 func (s *deployer) generation(n config.Node) string {
 	text := s.cfg.Image.OS + "/"
 	if n.Role == config.Worker {
@@ -160,9 +162,10 @@ func (s *deployer) generation(n config.Node) string {
 	return text
 }
 
-// address gives a control plane an Elastic IP. It exists before the instance does, because it goes into the certificate of the API,
-// and it outlives the instance, because kubeconfigs point to it.
-func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip, *ec2.EipAssociation, error) {
+// address creates an Elastic IP for a control plane. The address exists before the instance, because the certificate
+// of the API contains it. It outlives the instance, because kubeconfigs contain it.
+func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip,
+	*ec2.EipAssociation, error) {
 	address, err := ec2.NewEip(s.ctx, node, &ec2.EipArgs{
 		Domain: pulumi.String("vpc"),
 		Tags:   s.tags(node),
@@ -171,7 +174,8 @@ func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, op
 		return nil, nil, err
 	}
 	in.Addresses[node] = address
-	// Not DeletedWith the machine: then the address would be released while the machine that still has it shuts down.
+	// DeletedWith the machine is not set: the address would be released while the machine that still has it shuts
+	// down.
 	association, err := ec2.NewEipAssociation(s.ctx, node, &ec2.EipAssociationArgs{
 		AllocationId: address.AllocationId,
 		InstanceId:   machine.ID(),
@@ -179,7 +183,7 @@ func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, op
 	return address, association, err
 }
 
-// ami is the pinned image, or the newest of the configured operating system.
+// ami returns the pinned image, or the newest image of the configured operating system.
 func (s *deployer) ami() (string, error) {
 	if s.cfg.Image.AMI != "" {
 		return s.cfg.Image.AMI, nil

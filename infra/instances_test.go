@@ -14,7 +14,7 @@ const threeNodes = `[
 	{"name":"worker-1","role":"worker"},
 	{"name":"storage","role":"worker","zone":2,"labels":{"workload":"storage"},"taints":[{"key":"workload","value":"storage","effect":"NoSchedule"}]}]`
 
-// The same nodes with two more, in another order.
+// The same nodes and two more, in a different order.
 const fiveNodes = `[
 	{"name":"early","role":"worker","zone":1},
 	{"name":"storage","role":"worker","zone":2,"labels":{"workload":"storage"},"taints":[{"key":"workload","value":"storage","effect":"NoSchedule"}]},
@@ -62,7 +62,7 @@ func TestExactlyOneTaggedGroupPerInstance(t *testing.T) {
 			}
 		}
 	}
-	// The Load Balancer Controller may change every tagged group, so there is no second one anywhere.
+	// The Load Balancer Controller may change every tagged group, so no other group has the tag.
 	if len(tagged) != 1 {
 		t.Errorf("groups with the cluster's tag: %v", tagged)
 	}
@@ -100,14 +100,19 @@ func TestRunningNodesAreLeftAlone(t *testing.T) {
 		trigger string
 	}{
 		{"newest image", nil, []string{"associatePublicIpAddress", "userData", "ami"}, "ubuntu-24.04/"},
-		{"pinned image", settings{"image": `{"ami":"ami-0123456789abcdef0"}`}, []string{"associatePublicIpAddress", "userData"}, "ubuntu-24.04/"},
-		{"generation", settings{"image": `{"os":"debian-12","generation":"2026-11"}`}, []string{"associatePublicIpAddress", "userData", "ami"}, "debian-12/2026-11"},
-		{"generation of one node", settings{"nodes": `[{"name":"master","role":"control-plane","generation":"2"},{"name":"worker-1"}]`}, []string{"associatePublicIpAddress", "userData", "ami"}, "ubuntu-24.04/"},
+		{"pinned image", settings{"image": `{"ami":"ami-0123456789abcdef0"}`},
+			[]string{"associatePublicIpAddress", "userData"}, "ubuntu-24.04/"},
+		{"generation", settings{"image": `{"os":"debian-12","generation":"2026-11"}`},
+			[]string{"associatePublicIpAddress", "userData", "ami"}, "debian-12/2026-11"},
+		{"generation of one node",
+			settings{"nodes": `[{"name":"master","role":"control-plane","generation":"2"},{"name":"worker-1"}]`},
+			[]string{"associatePublicIpAddress", "userData", "ami"}, "ubuntu-24.04/"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, r := range deploy(t, "dev", c.over).all("Instance") {
 				ignored, trigger := c.ignored, c.trigger
-				// What the image says is not for the control plane, through which the workers leave.
+				// The image's generation does not apply to the control plane, through which the workers leave the
+				// cluster.
 				if name == "master" {
 					ignored = []string{"associatePublicIpAddress", "userData", "ami"}
 					trigger = strings.TrimSuffix(trigger, "2026-11")
@@ -122,7 +127,7 @@ func TestRunningNodesAreLeftAlone(t *testing.T) {
 					t.Errorf("%s is replaced by %q, want %q", name, got, trigger)
 				}
 				if !r.RegisterRPC.GetDeleteBeforeReplace() {
-					t.Errorf("%s would live beside its successor", name)
+					t.Errorf("%s would run next to its successor", name)
 				}
 			}
 		})
@@ -131,8 +136,9 @@ func TestRunningNodesAreLeftAlone(t *testing.T) {
 
 func TestImages(t *testing.T) {
 	for os, want := range map[string]struct{ ami, user string }{
-		"ubuntu-24.04": {"ami of /aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", "ubuntu"},
-		"debian-12":    {"ami of /aws/service/debian/release/12/latest/amd64", "admin"},
+		"ubuntu-24.04": {"ami of /aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
+			"ubuntu"},
+		"debian-12": {"ami of /aws/service/debian/release/12/latest/amd64", "admin"},
 	} {
 		w := deploy(t, "dev", settings{"image": `{"os":"` + os + `"}`})
 		for name, r := range w.all("Instance") {
@@ -155,7 +161,7 @@ func TestImages(t *testing.T) {
 
 func TestEveryConfigurableImageIsKnown(t *testing.T) {
 	for os := range images {
-		load(t, "dev", settings{"image": `{"os":"` + os + `"}`}) // fails where validation refuses it
+		load(t, "dev", settings{"image": `{"os":"` + os + `"}`}) // fails if validation refuses it
 	}
 	if len(images) != 2 {
 		t.Errorf("%d images, but validation knows ubuntu-24.04 and debian-12", len(images))
@@ -167,7 +173,7 @@ func TestAddingANodeRenamesNothing(t *testing.T) {
 	for urn, r := range before.resources {
 		now, ok := after.resources[urn]
 		if !ok {
-			t.Errorf("%s is gone", r)
+			t.Errorf("%s is missing", r)
 			continue
 		}
 		if r.Custom && !r.Inputs.DeepEquals(now.Inputs) {
@@ -203,15 +209,17 @@ func TestNodeFacts(t *testing.T) {
 	for what, got := range map[string][2]string{
 		"the control plane is reached by its Elastic IP":  {await[string](t, master.PublicIP), "elastic-ip-of-master"},
 		"a worker is reached by the address it booted by": {await[string](t, storage.PublicIP), "public-ip-of-storage"},
-		"private address":              {await[string](t, master.PrivateIP), "private-ip-of-master"},
-		"provider id":                  {await[string](t, storage.ProviderID), "aws:///eu-central-1c/storage-id"},
-		"host key without a newline":   {await[string](t, storage.HostKey), "ssh-ed25519 ssh-host-storage"},
-		"zone":                         {storage.Zone, "eu-central-1c"},
-		"endpoint without a domain":    {await[string](t, w.infra.APIPublicEndpoint), "elastic-ip-of-master"},
-		"subnet of the storage node":   {w.one("Instance", "storage").at("subnetId").StringValue(), "public-c-id"},
-		"profile of a worker":          {w.one("Instance", "storage").at("iamInstanceProfile").StringValue(), "dev-worker"},
-		"profile of the control plane": {w.one("Instance", "master").at("iamInstanceProfile").StringValue(), "dev-control-plane"},
-		"the association is undone before the address goes": {w.one("EipAssociation", "master").RegisterRPC.GetDeletedWith(), ""},
+		"private address":            {await[string](t, master.PrivateIP), "private-ip-of-master"},
+		"provider id":                {await[string](t, storage.ProviderID), "aws:///eu-central-1c/storage-id"},
+		"host key without a newline": {await[string](t, storage.HostKey), "ssh-ed25519 ssh-host-storage"},
+		"zone":                       {storage.Zone, "eu-central-1c"},
+		"endpoint without a domain":  {await[string](t, w.infra.APIPublicEndpoint), "elastic-ip-of-master"},
+		"subnet of the storage node": {w.one("Instance", "storage").at("subnetId").StringValue(), "public-c-id"},
+		"profile of a worker":        {w.one("Instance", "storage").at("iamInstanceProfile").StringValue(), "dev-worker"},
+		"profile of the control plane": {w.one("Instance", "master").at("iamInstanceProfile").StringValue(),
+			"dev-control-plane"},
+		"the association is undone before the address goes": {w.one("EipAssociation", "master").RegisterRPC.GetDeletedWith(),
+			""},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %q, want %q", what, got[0], got[1])
@@ -222,7 +230,7 @@ func TestNodeFacts(t *testing.T) {
 	}
 }
 
-// An address cannot be released while a machine has it, and a machine has it until it is down.
+// An address cannot be released while a machine has it. A machine has it until it is terminated.
 func TestAddressIsTakenFromTheMachineFirst(t *testing.T) {
 	association := deploy(t, "dev", nil).one("EipAssociation", "master")
 	if with := association.RegisterRPC.GetDeletedWith(); with != "" {
@@ -230,7 +238,7 @@ func TestAddressIsTakenFromTheMachineFirst(t *testing.T) {
 	}
 }
 
-// What is protected, kept and emptied in each environment: the whole table, so that a change of it is seen.
+// The whole table of what each environment protects, keeps and empties, so that every change of it is visible.
 func TestProtection(t *testing.T) {
 	for stack, want := range map[string]struct {
 		protected  []string
@@ -246,7 +254,8 @@ func TestProtection(t *testing.T) {
 		}, true, false},
 	} {
 		t.Run(stack, func(t *testing.T) {
-			w := deploy(t, stack, settings{"environment": stack, "dns": `{"domain":"example.com","createZone":true}`, "addons": acme})
+			w := deploy(t, stack, settings{"environment": stack, "dns": `{"domain":"example.com","createZone":true}`,
+				"addons": acme})
 			var protected []string
 			for _, r := range w.resources {
 				if r.RegisterRPC.GetProtect() {

@@ -8,13 +8,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Keys are the SSH keys: one that the user logs in with and one that each host answers with.
+// Keys are the SSH keys: one for the user's logins and one host key for each node.
 type Keys struct {
 	pulumi.ResourceState
 
 	User *tls.PrivateKey
 	Pair *ec2.KeyPair
-	// Hosts are by node name. A node that is replaced keeps its key.
+	// Hosts are the host keys by node name. A replaced node keeps its key.
 	Hosts map[string]*tls.PrivateKey
 }
 

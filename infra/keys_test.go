@@ -11,7 +11,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%d keys, want %d: one for users and one for each host", got, want)
 	}
 	for name, k := range w.all("PrivateKey") {
-		// User data and the pinned key say ed25519.
+		// User data and the pinned key use ed25519.
 		if got := k.at("algorithm").StringValue(); got != "ED25519" {
 			t.Errorf("%s is an %s key", name, got)
 		}
@@ -33,11 +33,12 @@ func TestEveryHostHasItsOwnKey(t *testing.T) {
 	}
 }
 
-// A resource without the explicit provider would take its region and account from wherever the engine is run.
+// A resource without the explicit provider would use the region and account of the engine's environment.
 func TestProvidersAreExplicit(t *testing.T) {
 	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com"}`, "addons": acme})
 	for urn, r := range w.resources {
-		if r.Custom && !strings.HasPrefix(r.TypeToken, "pulumi:providers:") && !strings.HasPrefix(r.TypeToken, "test:") && r.Provider == "" {
+		if r.Custom && !strings.HasPrefix(r.TypeToken, "pulumi:providers:") && !strings.HasPrefix(r.TypeToken, "test:") &&
+			r.Provider == "" {
 			t.Errorf("%s has the default provider", urn)
 		}
 	}

@@ -14,7 +14,7 @@ type Network struct {
 	VPC *ec2.Vpc
 	// Subnets are in the order of the configured zones.
 	Subnets []*ec2.Subnet
-	// Routes are the ways out of the subnets. Who depends on them depends on the whole network.
+	// Routes are the routes out of the subnets. A resource that depends on them depends on the whole network.
 	Routes []pulumi.Resource
 }
 
@@ -24,7 +24,7 @@ func newNetwork(s *deployer, _ none) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The private zone resolves only in a VPC with both DNS settings on.
+	// The private zone resolves only in a VPC with both DNS settings enabled.
 	n.VPC, err = ec2.NewVpc(s.ctx, "vpc", &ec2.VpcArgs{
 		CidrBlock:          pulumi.String(s.cfg.Network.VPCCIDR),
 		EnableDnsSupport:   pulumi.Bool(true),
@@ -57,10 +57,12 @@ func newNetwork(s *deployer, _ none) (*Network, error) {
 		return nil, fmt.Errorf("route to the internet: %w", err)
 	}
 	n.Routes = append(n.Routes, internet)
-	// Not among the routes: it saves money and takes longer than the rest, and nothing has to wait for it.
+	// The endpoint is not in Routes: it only saves money and takes longer than the rest, so no resource has to wait
+	// for it.
 	_, err = ec2.NewVpcEndpoint(s.ctx, "s3", &ec2.VpcEndpointArgs{
 		VpcId: n.VPC.ID(),
-		// The gateway endpoint of S3 has this prefix in every partition; only interface endpoints in China begin with "cn.".
+		// The gateway endpoint of S3 has this prefix in every partition. Only interface endpoints in China begin with
+		// "cn.".
 		ServiceName:     pulumi.Sprintf("com.amazonaws.%s.s3", s.cfg.Region),
 		VpcEndpointType: pulumi.String("Gateway"),
 		RouteTableIds:   pulumi.StringArray{table.ID()},
@@ -75,11 +77,12 @@ func newNetwork(s *deployer, _ none) (*Network, error) {
 	return n, s.ctx.RegisterResourceOutputs(n, pulumi.Map{"vpcId": n.VPC.ID()})
 }
 
-// subnets makes one in every zone and routes it by table.
+// subnets creates a subnet in every zone and associates it with table.
 func (n *Network) subnets(s *deployer, table *ec2.RouteTable, opts []pulumi.ResourceOption) error {
 	for i, cidr := range s.cfg.SubnetCIDRs() {
 		name := "public-" + s.cfg.Network.Zones[i]
-		// Instances ask for their public address themselves. A subnet that hands them out takes 10 s longer to make.
+		// Instances ask for their public address themselves. A subnet that assigns addresses takes 10 s longer to
+		// create.
 		subnet, err := ec2.NewSubnet(s.ctx, name, &ec2.SubnetArgs{
 			VpcId:            n.VPC.ID(),
 			CidrBlock:        pulumi.String(cidr),

@@ -59,10 +59,11 @@ func TestS3StaysInTheVPC(t *testing.T) {
 	}
 }
 
-// In China the ARNs and most names of services end otherwise, and what does not follow fails in the middle of an up.
+// In China, ARNs and most service names differ. A name of the wrong partition would fail in the middle of an up.
 func TestNamesFollowThePartition(t *testing.T) {
 	commercial := regexp.MustCompile(`arn:aws:|[^"]*amazonaws\.com(\.cn)?`)
-	same := regexp.MustCompile(`^(com\.amazonaws\.cn-north-1\.s3|elasticloadbalancing\.amazonaws\.com|.*/elasticloadbalancing\.amazonaws\.com)$`)
+	same := regexp.MustCompile(
+		`^(com\.amazonaws\.cn-north-1\.s3|elasticloadbalancing\.amazonaws\.com|.*/elasticloadbalancing\.amazonaws\.com)$`)
 	w := deploy(t, "staging", settings{"environment": "staging", "aws:region": "cn-north-1"})
 	for _, r := range w.resources {
 		text := r.at().String()

@@ -7,16 +7,16 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-func (w *world) urnOf(r pulumi.Resource) string {
+func (w *external) urnOf(r pulumi.Resource) string {
 	w.t.Helper()
 	return string(await[pulumi.URN](w.t, r.URN()))
 }
 
-// What controllers in the cluster need to clean up after themselves has to be there until they are gone.
+// Everything that controllers in the cluster need to clean up must exist until the controllers are deleted.
 func TestWhatOutlivesTheAddons(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging"})
 	var kept []string
-	for _, r := range w.infra.MustOutliveAddons {
+	for _, r := range w.infra.DependsOn {
 		kept = append(kept, w.urnOf(r))
 	}
 	need := []registered{w.one("Record", "api-private"), w.one("EipAssociation", "master")}
@@ -33,23 +33,24 @@ func TestWhatOutlivesTheAddons(t *testing.T) {
 			t.Errorf("%s may be deleted while controllers still work", r)
 		}
 	}
-	// Routes and rules follow, because instances depend on them.
+	// Routes and rules follow indirectly, because instances depend on them.
 	below := map[string]bool{}
 	for _, r := range w.all("Instance") {
 		for u := range w.needs(r) {
 			below[u] = true
 		}
 	}
-	for _, kind := range []string{"Route", "RouteTableAssociation", "SecurityGroupIngressRule", "SecurityGroupEgressRule", "InternetGateway"} {
+	for _, kind := range []string{"Route", "RouteTableAssociation", "SecurityGroupIngressRule", "SecurityGroupEgressRule",
+		"InternetGateway"} {
 		for _, r := range w.all(kind) {
 			if !below[urn(r.MockResourceArgs)] {
-				t.Errorf("%s goes while the instances are alive", r)
+				t.Errorf("%s is deleted while the instances run", r)
 			}
 		}
 	}
 }
 
-// A control plane that runs is recognised by its authorities. After an interrupted destroy the next up needs them.
+// The authorities identify a running control plane. After an interrupted destroy the next up needs them.
 func TestTheClusterIdentityOutlivesTheInstances(t *testing.T) {
 	w := deploy(t, "dev", nil)
 	authority := urn(w.one("Authority", "authority").MockResourceArgs)
@@ -64,7 +65,7 @@ func TestControlPlaneNeedsItsAddressAndPolicies(t *testing.T) {
 	w := deploy(t, "dev", nil)
 	for _, n := range w.infra.Nodes {
 		var needs []string
-		for _, r := range n.Needs {
+		for _, r := range n.DependsOn {
 			needs = append(needs, w.urnOf(r))
 		}
 		if n.Role != "control-plane" {
@@ -81,11 +82,11 @@ func TestControlPlaneNeedsItsAddressAndPolicies(t *testing.T) {
 	}
 }
 
-// The names of the API take Route53 half a minute. Nothing that boots or prepares a host may wait for that.
+// Route53 needs half a minute for the API's names. Booting and preparing a host must not wait for them.
 func TestBootWaitsForNoName(t *testing.T) {
 	w := deploy(t, "dev", settings{"dns": `{"domain":"example.com"}`, "addons": acme})
 	for _, n := range w.infra.Nodes {
-		for _, r := range append([]pulumi.Resource{n.Instance}, n.Needs...) {
+		for _, r := range append([]pulumi.Resource{n.Instance}, n.DependsOn...) {
 			u := w.urnOf(r)
 			needs := w.needs(w.resources[u])
 			for _, kind := range []string{"Record", "Zone", "Certificate", "CertificateValidation"} {

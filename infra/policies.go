@@ -14,12 +14,13 @@ type rolePolicy struct {
 
 func fixed(name string, p policy) rolePolicy { return rolePolicy{name, pulumi.String(p.JSON())} }
 
-// naming is a policy whose document holds a text that AWS decides, such as the ARN of a bucket or the id of the VPC.
+// naming is a policy whose document contains a text that AWS decides, such as the ARN of a bucket or the id of the
+// VPC.
 func naming(name string, text pulumi.StringOutput, of func(text string) policy) rolePolicy {
 	return rolePolicy{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
 }
 
-// controlPlanePolicies are the policies of the controllers that run on the control plane, only of those that are switched on.
+// controlPlanePolicies returns the policies of the enabled controllers that run on the control plane.
 func (s *deployer) controlPlanePolicies(storage *Storage, network *Network) []rolePolicy {
 	vpc := network.VPC.ID().ToStringOutput()
 	addons := s.cfg.Addons
@@ -46,7 +47,7 @@ func (s *deployer) workerPolicies() []rolePolicy {
 
 var all = []string{"*"}
 
-// cloudController is for node and node-lifecycle control only; Services belong to the Load Balancer Controller and the
+// cloudController is for node and node-lifecycle control only. The Load Balancer Controller handles Services, and the
 // overlay needs no routes.
 func (s *deployer) cloudController() policy {
 	return document(allow("Describe", []string{
@@ -72,8 +73,8 @@ func (s *deployer) pullImages() policy {
 	)
 }
 
-// backups allows no delete: whoever takes over the control plane cannot delete the snapshots. A tag says which of them a newer
-// one has replaced; the bucket's lifecycle removes those.
+// backups does not allow deletes: an attacker on the control plane cannot delete the snapshots. A tag marks snapshots
+// that a newer one has replaced, and the bucket's lifecycle rules remove those.
 func (s *deployer) backups(bucket string) policy {
 	statements := []statement{
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
@@ -87,7 +88,7 @@ func (s *deployer) backups(bucket string) policy {
 	return document(statements...)
 }
 
-// logs is for Loki, which deletes what is past its retention.
+// logs is for Loki, which deletes data after its retention.
 func logs(bucket string) policy {
 	return document(
 		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
@@ -95,20 +96,20 @@ func logs(bucket string) policy {
 	)
 }
 
-// inVPC adds to a condition on what exists that it belongs to this cluster's VPC. Volumes and load balancers made before
-// the tag was introduced carry none, and stay allowed.
+// inVPC adds to a condition that an existing resource belongs to this cluster's VPC. Volumes and load balancers
+// created before the tag was introduced have none, and remain allowed.
 func inVPC(condition map[string]operands, vpc string) map[string]operands {
 	condition["StringEqualsIfExists"] = operands{"aws:ResourceTag/" + config.TagVPC: {vpc}}
 	return condition
 }
 
-// volumes is for the EBS CSI driver: volumes, their snapshots, restores and clones. The driver puts the cluster's tag on every
-// volume and snapshot that it creates, so those are all that it may touch.
+// volumes is for the EBS CSI driver: volumes, their snapshots, restores and clones. The driver tags every volume and
+// snapshot that it creates with the cluster's tag, so the policy allows only those.
 func (s *deployer) volumes(vpc string) policy {
 	ec2 := func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
 	var (
 		volume   = []string{ec2("volume")}
-		snapshot = []string{s.arn("ec2", s.cfg.Region, "", "snapshot/*")} // the ARN of a snapshot names no account
+		snapshot = []string{s.arn("ec2", s.cfg.Region, "", "snapshot/*")} // the ARN of a snapshot contains no account
 		making   = equals("aws:RequestTag/"+s.clusterTag(), "owned")
 		ours     = inVPC(equals("aws:ResourceTag/"+s.clusterTag(), "owned"), vpc)
 	)
@@ -126,28 +127,29 @@ func (s *deployer) volumes(vpc string) policy {
 		allow("Create", []string{"ec2:CopyVolumes", "ec2:CreateVolume"}, volume, making),
 		allow("Clone", []string{"ec2:CopyVolumes"}, volume, equals("ec2:ResourceTag/"+s.clusterTag(), "owned")),
 		allow("Snapshot", []string{"ec2:CreateSnapshot"}, snapshot, making),
-		allow("Use", []string{"ec2:AttachVolume", "ec2:CreateSnapshot", "ec2:DeleteVolume", "ec2:DetachVolume", "ec2:ModifyVolume"},
+		allow("Use", []string{"ec2:AttachVolume", "ec2:CreateSnapshot", "ec2:DeleteVolume", "ec2:DetachVolume",
+			"ec2:ModifyVolume"},
 			append([]string{ec2("instance")}, volume...), ours),
 		allow("Restore", []string{"ec2:CreateVolume", "ec2:DeleteSnapshot"}, snapshot, ours),
 		allow("TagNew", []string{"ec2:CreateTags"}, append(snapshot[:1:1], volume...), map[string]operands{
 			"StringEquals": {"ec2:CreateAction": {"CopyVolumes", "CreateSnapshot", "CreateVolume"}},
 		}),
-		// A VolumeAttributesClass may change tags, but not those by which the volume belongs to the cluster.
+		// A VolumeAttributesClass may change tags, but not the tags that assign the volume to the cluster.
 		allow("TagLater", []string{"ec2:CreateTags", "ec2:DeleteTags"}, volume, map[string]operands{
 			"StringEquals":                 {"aws:ResourceTag/" + s.clusterTag(): {"owned"}},
 			"StringEqualsIfExists":         {"aws:ResourceTag/" + config.TagVPC: {vpc}},
 			"Null":                         {"aws:TagKeys": {"false"}},
 			"ForAllValues:StringNotEquals": {"aws:TagKeys": {config.TagVPC, s.clusterTag()}},
 		}),
-		// Where the account encrypts volumes with a key of the customer, EC2 uses that key in the name of the driver. Without
-		// the right to it, a new volume vanishes right after it was made.
+		// If the account encrypts volumes with a customer-managed key, EC2 uses that key on behalf of the driver.
+		// Without this permission a new volume disappears right after its creation.
 		allow("Key", []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"},
 			[]string{s.arn("kms", s.cfg.Region, s.accountID, "key/*")},
 			map[string]operands{"StringEquals": {"kms:ViaService": s.ec2Names()}}),
 	)
 }
 
-// loadBalancerReads are what the AWS Load Balancer Controller looks at.
+// loadBalancerReads are the read actions of the AWS Load Balancer Controller.
 var loadBalancerReads = []string{
 	"acm:DescribeCertificate",
 	"acm:ListCertificates",
@@ -180,11 +182,12 @@ var loadBalancerReads = []string{
 	"elasticloadbalancing:DescribeTrustStores",
 }
 
-// loadBalancers is for the AWS Load Balancer Controller: application and network load balancers with instance targets. What it
-// makes carries its own tag with the name of the cluster. Left out of the project's policy: WAF, Shield, Cognito, certificates in IAM.
-//
-// SetRulePriorities is the one action for which the service gives no tags to conditions, so it is allowed on every rule of the
-// account and region; the controller calls it whenever an Ingress of the shared group comes or goes.
+// loadBalancers is for the AWS Load Balancer Controller: application and network load balancers with instance
+// targets. The controller tags its resources with its own tag and the name of the cluster. Permissions of the
+// project's policy that are left out: WAF, Shield, Cognito, certificates in IAM.
+// SetRulePriorities is the only action for which the service passes no tags to conditions, so it is allowed on every
+// rule of the account and region. The controller calls it whenever an Ingress of the shared group is added or
+// removed.
 func (s *deployer) loadBalancers(vpc string) policy {
 	const tag = "elbv2.k8s.aws/cluster"
 	var (
@@ -201,7 +204,7 @@ func (s *deployer) loadBalancers(vpc string) policy {
 	)
 	return document(
 		allow("Describe", loadBalancerReads, all, nil),
-		// An account that never had a load balancer lacks the role that AWS runs them by.
+		// An account that never had a load balancer lacks the service-linked role that AWS uses for them.
 		allow("ServiceRole", []string{"iam:CreateServiceLinkedRole"},
 			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
 			equals("iam:AWSServiceName", "elasticloadbalancing.amazonaws.com")), // the name is the same in every partition
@@ -216,8 +219,10 @@ func (s *deployer) loadBalancers(vpc string) policy {
 			"ec2:RevokeSecurityGroupIngress",
 		}, group, made),
 		allow("OpenNodes", []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"}, group, ofNodes),
-		allow("Create", elbActions("CreateLoadBalancer", "CreateTargetGroup"), []string{elb("loadbalancer/*"), elb("targetgroup/*")}, making),
-		// Only in a load balancer of the cluster: the tags are those of what gets the listener or the rule.
+		allow("Create", elbActions("CreateLoadBalancer", "CreateTargetGroup"),
+			[]string{elb("loadbalancer/*"), elb("targetgroup/*")}, making),
+		// Only in a load balancer of the cluster: the tags are those of the load balancer or listener that gets the
+		// new part.
 		allow("Add", elbActions("CreateListener", "CreateRule"), []string{elb("loadbalancer/*"), elb("listener/*")}, made),
 		allow("TagNew", elbActions("AddTags"), []string{elb("*")}, map[string]operands{"StringEquals": {
 			"elasticloadbalancing:CreateAction": {"CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup"},
@@ -241,8 +246,8 @@ func elbActions(names ...string) []string {
 	return actions
 }
 
-// ec2Names are the names under which EC2 may use a key. In the European Sovereign Cloud, host names and service principals
-// end differently, and the key's condition takes both.
+// ec2Names are the names under which EC2 may use a key. In the European Sovereign Cloud, host names and service
+// principals have different endings, and the key's condition accepts both.
 func (s *deployer) ec2Names() []string {
 	names := []string{"ec2." + s.cfg.Region + "." + s.cfg.PrincipalSuffix()}
 	if s.cfg.DNSSuffix() != s.cfg.PrincipalSuffix() {

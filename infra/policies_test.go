@@ -11,8 +11,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// policies are the parsed inline policies of a node's role in a stack, by name.
-func (w *world) policies(role string) map[string]policy {
+// policies returns the parsed inline policies of a node's role in a stack, by name.
+func (w *external) policies(role string) map[string]policy {
 	w.t.Helper()
 	found := map[string]policy{}
 	for name, r := range w.all("RolePolicy") {
@@ -39,7 +39,7 @@ func parse(t *testing.T, text string) policy {
 	return p
 }
 
-// reads reports whether an action only looks.
+// reads reports whether an action only reads.
 func reads(action string) bool {
 	_, verb, _ := strings.Cut(action, ":")
 	for _, prefix := range []string{"Describe", "List", "Get", "BatchGet", "BatchCheck"} {
@@ -50,7 +50,8 @@ func reads(action string) bool {
 	return false
 }
 
-// Everything that may write to more than one thing says by tag which ones. The exceptions are named here, with the reason.
+// Every statement that allows writes to more than one resource restricts them by tag. The exceptions are listed here
+// with the reason.
 func TestNoWriteWithoutCondition(t *testing.T) {
 	exceptions := map[string]bool{
 		"backups/Snapshots":      true, // the objects of one bucket
@@ -78,7 +79,7 @@ func TestNoWriteWithoutCondition(t *testing.T) {
 	}
 }
 
-// Conditions that look right and name another cluster would let two clusters in one account take each other apart.
+// With conditions that name another cluster, two clusters in one account could delete each other's resources.
 func TestConditionsNameThisCluster(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging", "cluster": `{"name":"blue"}`})
 	for name, p := range w.policies("control-plane") {
@@ -146,7 +147,8 @@ func TestPoliciesFollowTheAddons(t *testing.T) {
 		`{}`:                                 {"backups", "cloud-controller", "images", "load-balancers", "volumes"},
 		`{"logging":{"enabled":true}}`:       {"backups", "cloud-controller", "images", "load-balancers", "logs", "volumes"},
 		`{"loadBalancer":{"enabled":false}}`: {"backups", "cloud-controller", "images", "volumes"},
-		`{"loadBalancer":{"enabled":true},"logging":{"enabled":true}}`: {"backups", "cloud-controller", "images", "load-balancers", "logs", "volumes"},
+		`{"loadBalancer":{"enabled":true},"logging":{"enabled":true}}`: {"backups", "cloud-controller", "images",
+			"load-balancers", "logs", "volumes"},
 	} {
 		w := deploy(t, "dev", settings{"addons": name})
 		var got []string
@@ -163,11 +165,11 @@ func TestPoliciesFollowTheAddons(t *testing.T) {
 	}
 }
 
-// inlineLimit is what AWS allows for all inline policies of a role together, white space not counted.
+// inlineLimit is AWS's limit for all inline policies of a role together, without white space.
 const inlineLimit = 10240
 
 func TestPoliciesFitTheirLimit(t *testing.T) {
-	// The longest name that validation lets through makes the longest policies.
+	// The longest name that validation accepts gives the longest policies.
 	w := deploy(t, "dev", settings{
 		"cluster": `{"name":"` + strings.Repeat("a", 28) + `"}`,
 		"addons":  `{"logging":{"enabled":true}}`,
@@ -193,7 +195,7 @@ func TestPolicyTextIsStable(t *testing.T) {
 	}
 }
 
-// In every region that settings accept, each ARN and service principal is of the region's partition.
+// In every region that settings accept, each ARN and service principal belongs to the region's partition.
 func TestEveryRegionHasItsPartition(t *testing.T) {
 	for _, region := range config.Regions() {
 		w := deploy(t, "dev", settings{"aws:region": region})
@@ -224,7 +226,7 @@ func TestEveryRegionHasItsPartition(t *testing.T) {
 	}
 }
 
-// Whoever takes over the database has keys for its own folder, and cannot touch the snapshots of etcd.
+// An attacker in the database has credentials for its own folder only, and cannot change the snapshots of etcd.
 func TestDatabaseKeysOpenTheDatabasesFolderAlone(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging"})
 	text := w.all("RolePolicy")["postgresql-backup-folder"].at("policy").StringValue()
@@ -237,7 +239,8 @@ func TestDatabaseKeysOpenTheDatabasesFolderAlone(t *testing.T) {
 	}
 	for name, r := range w.all("Role") {
 		trust := r.at("assumeRolePolicy").StringValue()
-		if name == "staging-postgresql-backup" && !strings.Contains(trust, `"AWS":"arn:aws:iam::123456789012:role/staging-control-plane"`) {
+		if name == "staging-postgresql-backup" &&
+			!strings.Contains(trust, `"AWS":"arn:aws:iam::123456789012:role/staging-control-plane"`) {
 			t.Errorf("the role can be taken by others: %s", trust)
 		}
 	}

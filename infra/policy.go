@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// policy is an IAM or resource policy document. Its JSON is the same for the same content, so it changes no resource by itself.
+// policy is an IAM or resource policy document. Equal content gives equal JSON, so that resources do not change
+// without a reason.
 type policy struct {
 	Version   string      `json:"Version"`
 	Statement []statement `json:"Statement"`
@@ -21,14 +22,14 @@ type statement struct {
 	Condition map[string]operands `json:"Condition,omitempty"`
 }
 
-// operands are the keys of one condition operator and the values each may have.
+// operands are the keys of one condition operator and the allowed values of each.
 type operands map[string][]string
 
 func document(statements ...statement) policy {
 	return policy{Version: "2012-10-17", Statement: statements}
 }
 
-// JSON renders the document in the compact form that AWS counts against its size limits.
+// JSON returns the document in the compact form that AWS counts towards its size limits.
 func (p policy) JSON() string {
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -46,7 +47,7 @@ func equals(key, value string) map[string]operands {
 	return map[string]operands{"StringEquals": {key: {value}}}
 }
 
-// assumedByRole lets another role take a role.
+// assumedByRole lets another role assume a role.
 func assumedByRole(arn string) policy {
 	return document(statement{
 		Effect:    "Allow",
@@ -55,7 +56,7 @@ func assumedByRole(arn string) policy {
 	})
 }
 
-// assumedBy lets an AWS service take a role.
+// assumedBy lets an AWS service assume a role.
 func assumedBy(service string) policy {
 	return document(statement{
 		Effect:    "Allow",

@@ -14,7 +14,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Exists is what the state of the stack shows of the account, to compare the plan with before the first resource.
+// Exists is what the state of the stack contains of the account. The plan is compared with it before the first
+// resource.
 type Exists struct {
 	// VPC and Account are empty before the VPC exists.
 	VPC, Account string
@@ -33,7 +34,7 @@ type Exists struct {
 // Machine is an instance's type and availability zone.
 type Machine struct{ Type, Zone string }
 
-// OSOfUser is the value of image.os for the account that an image gives the key pair to, or "".
+// OSOfUser returns the value of image.os whose image installs the key pair for this account, or "".
 func OSOfUser(user string) string {
 	for name, image := range images {
 		if image.user == user {
@@ -43,19 +44,20 @@ func OSOfUser(user string) string {
 	return ""
 }
 
-// preflight asks AWS before the first resource for what would otherwise be refused half way through an up.
+// preflight asks AWS, before the first resource, about everything that AWS would otherwise refuse half way through an
+// up.
 type preflight struct {
 	*deployer
 	exists Exists
 
 	mutex    sync.Mutex
-	faults   []config.Fault
+	faults   []config.FieldError
 	warnings []string
 	err      error
 }
 
-// preflight returns the refusals as one error. All questions are asked at once. Questions about what exists already are
-// not asked, so that an up without new machines asks for namesakes only.
+// preflight returns the refusals as one error. It sends all requests at once. It does not ask about resources that
+// exist already, so an up without new machines only looks for clusters of the same name.
 func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
@@ -75,9 +77,9 @@ func (s *deployer) preflight(exists Exists) error {
 	return refusals(exists, p.faults)
 }
 
-// refusals are sorted faults as an error, or nil.
-func refusals(exists Exists, faults []config.Fault) error {
-	slices.SortFunc(faults, func(a, b config.Fault) int { return strings.Compare(a.Key+a.Value, b.Key+b.Value) })
+// refusals returns sorted faults as an error, or nil.
+func refusals(exists Exists, faults []config.FieldError) error {
+	slices.SortFunc(faults, func(a, b config.FieldError) int { return strings.Compare(a.Key+a.Value, b.Key+b.Value) })
 	switch {
 	case len(faults) == 0:
 		return nil
@@ -90,10 +92,11 @@ func refusals(exists Exists, faults []config.Fault) error {
 func (p *preflight) refuse(key, value, reason, instead string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.faults = append(p.faults, config.Fault{Key: config.Namespace + ":" + key, Value: value, Reason: reason, Example: instead})
+	p.faults = append(p.faults, config.FieldError{Key: config.Namespace + ":" + key, Value: value, Reason: reason,
+		Example: instead})
 }
 
-// answered reports whether AWS answered. A missing permission is a warning, because the check is no part of the work.
+// answered reports whether AWS answered. A missing permission is a warning, because the check is optional.
 func (p *preflight) answered(what string, err error) bool {
 	if err == nil {
 		return true
@@ -108,14 +111,15 @@ func (p *preflight) answered(what string, err error) bool {
 	return false
 }
 
-// isDenied recognises the codes by which AWS services refuse a call for lack of permission.
+// isDenied recognises the error codes of AWS services for a missing permission.
 func isDenied(err error) bool {
-	return slices.ContainsFunc([]string{"UnauthorizedOperation", "AccessDenied", "not authorized"}, func(code string) bool {
-		return strings.Contains(err.Error(), code)
-	})
+	return slices.ContainsFunc([]string{"UnauthorizedOperation", "AccessDenied", "not authorized"},
+		func(code string) bool {
+			return strings.Contains(err.Error(), code)
+		})
 }
 
-// askZones refuses zones that the account does not have. Which letters an account has depends on its age.
+// askZones refuses zones that the account does not have. The letters of an account depend on its age.
 func (p *preflight) askZones() {
 	zones := p.cfg.Network.Zones
 	if !slices.ContainsFunc(zones, func(z string) bool { return !p.exists.Subnets[p.cfg.Region+z] }) {
@@ -135,12 +139,13 @@ func (p *preflight) askZones() {
 	for i, zone := range zones {
 		if !p.exists.Subnets[p.cfg.Region+zone] && !slices.Contains(letters, zone) {
 			p.refuse(fmt.Sprintf("network.zones[%d]", i), fmt.Sprintf("%q", zone),
-				fmt.Sprintf("this account has no zone %s that is available", p.cfg.Region+zone), "two or more of "+strings.Join(letters, ", "))
+				fmt.Sprintf("this account has no zone %s that is available", p.cfg.Region+zone),
+				"two or more of "+strings.Join(letters, ", "))
 		}
 	}
 }
 
-// askNamesakes refuses a cluster whose name is in use by machines in another VPC. Controllers, policies and the sweep find
+// askNamesakes refuses a cluster name that machines in another VPC use. Controllers, policies and the sweep find
 // their resources by that name.
 func (p *preflight) askNamesakes() {
 	const what = "other clusters of this name"
@@ -165,14 +170,16 @@ func (p *preflight) askNamesakes() {
 	slices.Sort(all)
 	own, instead := "the VPC of this stack does not exist yet", "another cluster.name"
 	if p.exists.VPC != "" {
-		own, instead = "this stack is in "+p.exists.VPC, "destroy one of the two clusters, or make it again under another name"
+		own, instead = "this stack is in "+p.exists.VPC,
+			"destroy one of the two clusters, or make it again under another name"
 	}
 	p.refuse("cluster.name", fmt.Sprintf("%q", p.cfg.Cluster.Name),
-		fmt.Sprintf("is the name of a cluster in %s (%s), and %s: each cluster would take load balancers and volumes of the other for its own", vpc, strings.Join(all, ", "), own),
+		fmt.Sprintf("is the name of a cluster in %s (%s), and %s: each cluster would take load balancers and volumes of "+
+			"the other for its own", vpc, strings.Join(all, ", "), own),
 		fmt.Sprintf("%s; if %s was left by an earlier stack, remove it first", instead, vpc))
 }
 
-// machinesOfName are the ids of instances with the cluster's tag that are not terminated.
+// machinesOfName returns the ids of instances with the cluster's tag that are not terminated.
 func (p *preflight) machinesOfName(more ...ec2.GetInstancesFilter) ([]string, error) {
 	answer, err := ec2.GetInstances(p.ctx, &ec2.GetInstancesArgs{
 		InstanceStateNames: []string{"pending", "running", "stopping", "stopped"},
@@ -196,7 +203,7 @@ func (p *preflight) vpcOf(instance string) (string, error) {
 	return subnet.VpcId, nil
 }
 
-// askVolumes refuses to leave volumes in a zone without a node for the pods that use them.
+// askVolumes refuses changes that leave volumes in a zone without a node for the pods that use them.
 func (p *preflight) askVolumes() {
 	var keeps, left []string
 	for _, letter := range p.cfg.DataZones() {
@@ -215,14 +222,15 @@ func (p *preflight) askVolumes() {
 		return
 	}
 	zones := strings.Join(left, ", ")
-	p.refuse("nodes", "", fmt.Sprintf("leave no node for pods with volumes in %s, and %s cannot leave that zone: the pods would stay Pending",
-		zones, strings.Join(ids, ", ")),
+	p.refuse("nodes", "",
+		fmt.Sprintf("leave no node for pods with volumes in %s, and %s cannot leave that zone: the pods would stay Pending",
+			zones, strings.Join(ids, ", ")),
 		fmt.Sprintf("keep a worker there, with the label workload=storage if any node has it; to move the data, back it up, "+
 			"switch off the add-ons that use it, and bring them up again in the new zone (volumes in %s)", zones))
 }
 
-// ownVolumes are the volumes of claims in zones: those that name the VPC of the stack, and those made before volumes
-// named one. A volume that an earlier cluster of this name left behind names another VPC.
+// ownVolumes returns the volumes of claims in the zones: those with the tag of the stack's VPC, and those created
+// before volumes had that tag. A volume of an earlier cluster with this name has the tag of another VPC.
 func (p *preflight) ownVolumes(zones []string) ([]string, error) {
 	claims := []ebs.GetEbsVolumesFilter{
 		{Name: "availability-zone", Values: zones},
@@ -235,7 +243,8 @@ func (p *preflight) ownVolumes(zones []string) ([]string, error) {
 		{{Name: "tag-key", Values: []string{config.TagVPC}}},
 		{{Name: "tag:" + config.TagVPC, Values: []string{p.exists.VPC}}},
 	} {
-		answer, err := ebs.GetEbsVolumes(p.ctx, &ebs.GetEbsVolumesArgs{Filters: slices.Concat(claims, more)}, pulumi.Provider(p.provider))
+		answer, err := ebs.GetEbsVolumes(p.ctx, &ebs.GetEbsVolumesArgs{Filters: slices.Concat(claims, more)},
+			pulumi.Provider(p.provider))
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// quota is a limit of an account in one region, by its codes in Service Quotas.
+// quota identifies a limit of an account in one region by its codes in Service Quotas.
 type quota struct{ service, code string }
 
 var (
@@ -21,14 +21,14 @@ var (
 	vpcs          = quota{"vpc", "L-F678F1CE"}
 )
 
-// What a machine needs: the rules of config for the types that it knows by name.
+// The minimum of a machine, equal to the rules of config for the types that config knows by name.
 const (
 	minMemoryMiB             = 2 << 10
 	minControlPlaneMemoryMiB = 4 << 10
 	minControlPlaneVCPUs     = 2
 )
 
-// newNodes are the positions of nodes whose machine does not exist, or not with this type in this zone.
+// newNodes returns the positions of nodes whose machine does not exist, or has another type or zone.
 func (p *preflight) newNodes() []int {
 	var positions []int
 	for i, n := range p.cfg.Nodes {
@@ -39,8 +39,8 @@ func (p *preflight) newNodes() []int {
 	return positions
 }
 
-// askMachines refuses instance types that a zone does not offer, that are too small or of another processor, and more
-// vCPUs than the account may run.
+// askMachines refuses instance types that a zone does not offer, that are too small or have another processor
+// architecture. It also refuses more vCPUs than the account may run.
 func (p *preflight) askMachines() {
 	positions := p.newNodes()
 	if len(positions) == 0 {
@@ -79,7 +79,8 @@ func (p *preflight) isOffered(i int, zones []string) bool {
 	}
 	key, value := fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType)
 	if len(zones) == 0 {
-		p.refuse(key, value, "is not offered in "+p.cfg.Region, "a type that is: aws ec2 describe-instance-type-offerings --region "+p.cfg.Region)
+		p.refuse(key, value, "is not offered in "+p.cfg.Region,
+			"a type that is: aws ec2 describe-instance-type-offerings --region "+p.cfg.Region)
 		return false
 	}
 	slices.Sort(zones)
@@ -87,13 +88,14 @@ func (p *preflight) isOffered(i int, zones []string) bool {
 	return false
 }
 
-// askTypes looks at what the types are, and adds up their vCPUs.
+// askTypes checks the properties of the types and adds up their vCPUs.
 func (p *preflight) askTypes(positions []int) {
 	types := map[string]*ec2.GetInstanceTypeResult{}
 	total := 0
 	for i, n := range p.cfg.Nodes {
 		if types[n.InstanceType] == nil {
-			answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType}, pulumi.Provider(p.provider))
+			answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
+				pulumi.Provider(p.provider))
 			if !p.answered("the instance type "+n.InstanceType, err) {
 				return
 			}
@@ -108,7 +110,8 @@ func (p *preflight) askTypes(positions []int) {
 	}
 	limit, ok := p.limit(standardVCPUs)
 	if ok && float64(total) > limit {
-		p.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, p.cfg.Region), standardVCPUs, total)
+		p.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, p.cfg.Region),
+			standardVCPUs, total)
 	}
 }
 
@@ -132,14 +135,14 @@ func (p *preflight) checkType(i int, t *ec2.GetInstanceTypeResult) {
 	p.refuse(fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
 }
 
-// isStandard reports whether a type counts for the quota of standard instances.
+// isStandard reports whether a type counts towards the quota of standard instances.
 func isStandard(instanceType string) bool {
 	letters := instanceType[:strings.IndexAny(instanceType+"0", "0123456789")]
 	return len(letters) > 0 && strings.ContainsAny(letters[:1], "acdhimrtz") &&
 		!slices.Contains([]string{"dl", "hpc", "inf", "mac", "trn"}, letters)
 }
 
-// askAddresses refuses a control plane without an Elastic IP left for it.
+// askAddresses refuses a control plane if the account has no Elastic IP left for it.
 func (p *preflight) askAddresses() {
 	needs := -p.exists.Addresses
 	for _, n := range p.cfg.Nodes {
@@ -157,12 +160,14 @@ func (p *preflight) askAddresses() {
 	has := max(len(answer.AllocationIds), len(answer.PublicIps))
 	limit, ok := p.limit(elasticIPs)
 	if ok && float64(has+needs) > limit {
-		p.refuseQuota("nodes", fmt.Sprintf("need %d Elastic IP for the control plane, and %d of the %.0f that this account may have in %s are taken",
-			needs, has, limit, p.cfg.Region), elasticIPs, has+needs)
+		p.refuseQuota("nodes",
+			fmt.Sprintf(
+				"need %d Elastic IP for the control plane, and %d of the %.0f that this account may have in %s are taken",
+				needs, has, limit, p.cfg.Region), elasticIPs, has+needs)
 	}
 }
 
-// askVPCs refuses a new stack where no VPC is left for it.
+// askVPCs refuses a new stack if the account has no VPC left for it.
 func (p *preflight) askVPCs() {
 	if p.exists.VPC != "" {
 		return
@@ -173,11 +178,13 @@ func (p *preflight) askVPCs() {
 	}
 	limit, ok := p.limit(vpcs)
 	if has := len(answer.Ids); ok && float64(has+1) > limit {
-		p.refuseQuota("network.vpcCidr", fmt.Sprintf("needs a VPC, and %d of the %.0f that this account may have in %s are taken", has, limit, p.cfg.Region), vpcs, has+1)
+		p.refuseQuota("network.vpcCidr", fmt.Sprintf("needs a VPC, and %d of the %.0f that this account may have in %s "+
+			"are taken", has, limit, p.cfg.Region), vpcs, has+1)
 	}
 }
 
-// limit asks for a quota. Any failure is a warning: Service Quotas is a service of its own, which may be closed to the caller.
+// limit returns a quota. Any failure is a warning: Service Quotas is a separate service, and the caller may lack
+// permission for it.
 func (p *preflight) limit(q quota) (float64, bool) {
 	answer, err := servicequotas.LookupServiceQuota(p.ctx, &servicequotas.LookupServiceQuotaArgs{
 		ServiceCode: q.service, QuotaCode: &q.code,
@@ -185,13 +192,15 @@ func (p *preflight) limit(q quota) (float64, bool) {
 	if err != nil {
 		p.mutex.Lock()
 		defer p.mutex.Unlock()
-		p.warnings = append(p.warnings, fmt.Sprintf("the quota %s of %s could not be checked ahead: %v", q.code, q.service, err))
+		p.warnings = append(p.warnings, fmt.Sprintf("the quota %s of %s could not be checked ahead: %v", q.code, q.service,
+			err))
 		return 0, false
 	}
 	return answer.Value, true
 }
 
 func (p *preflight) refuseQuota(key, reason string, q quota, wanted int) {
-	p.refuse(key, "", reason, fmt.Sprintf("release what is not needed, or ask for more: aws service-quotas request-service-quota-increase "+
-		"--region %s --service-code %s --quota-code %s --desired-value %d", p.cfg.Region, q.service, q.code, wanted))
+	p.refuse(key, "", reason,
+		fmt.Sprintf("release what is not needed, or ask for more: aws service-quotas request-service-quota-increase "+
+			"--region %s --service-code %s --quota-code %s --desired-value %d", p.cfg.Region, q.service, q.code, wanted))
 }

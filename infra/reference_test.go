@@ -7,12 +7,14 @@ import (
 )
 
 // fullStack is a stack with every add-on that has a policy.
-func fullStack(t *testing.T) *world {
+func fullStack(t *testing.T) *external {
 	t.Helper()
-	return deploy(t, "dev", settings{"addons": `{"logging":{"enabled":true},"loadBalancer":{"enabled":true},"postgresql":{"enabled":true}}`})
+	return deploy(t, "dev",
+		settings{"addons": `{"logging":{"enabled":true},"loadBalancer":{"enabled":true},"postgresql":{"enabled":true}}`})
 }
 
-// What the reference does not list is not in the request: a condition on it denies every call, or is ignored.
+// AWS does not send a condition key that the reference does not list. A condition on such a key denies every call, or
+// is ignored.
 func TestPoliciesFitTheServiceAuthorizationReference(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
 	for _, role := range []string{"control-plane", "worker"} {
@@ -26,14 +28,16 @@ func TestPoliciesFitTheServiceAuthorizationReference(t *testing.T) {
 	}
 }
 
-// faults are what a statement says that the service does not know.
+// faults returns the parts of a statement that the service does not define.
 func (r reference) faults(s statement) []string {
 	var faults []string
 	useful := map[string]bool{}
 	for _, action := range s.Action {
 		service, _, _ := strings.Cut(action, ":")
 		if _, exists := r.Actions[action]; !exists {
-			faults = append(faults, action+" is not in testdata/iam-actions.json: run testdata/iam-actions.sh; if it still is not, AWS has no such action")
+			faults = append(faults,
+				action+" is not in testdata/iam-actions.json: run testdata/iam-actions.sh; if it still is not, AWS has no such "+
+					"action")
 			continue
 		}
 		var on []string
@@ -53,7 +57,7 @@ func (r reference) faults(s statement) []string {
 		for operator, all := range s.Condition {
 			for key := range all {
 				unknown := func(kind string) bool { return !r.knows(action, kind, key) }
-				// A key that may be absent does no harm where it is.
+				// With IfExists, a condition on an absent key has no effect.
 				if strings.HasSuffix(operator, "IfExists") {
 					continue
 				}
@@ -92,7 +96,7 @@ func TestControllersMayDoWhatTheyDo(t *testing.T) {
 	}
 }
 
-func TestNobodyMayDoMore(t *testing.T) {
+func TestForbiddenCallsAreDenied(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
 	for _, role := range []string{"control-plane", "worker"} {
 		for _, q := range forbidden() {
@@ -106,7 +110,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 	}
 }
 
-// What no call needs is not granted.
+// No statement allows more than the calls need.
 func TestEveryStatementIsNeeded(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
 	for name, p := range w.policies("control-plane") {
@@ -125,18 +129,20 @@ func TestEveryStatementIsNeeded(t *testing.T) {
 	}
 }
 
-// The faults that the tests above have to see.
+// The mistakes that the tests above have to find.
 func TestReferenceSeesFaults(t *testing.T) {
 	ref := loadReference(t)
 	rule := "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/*"
 	for _, s := range []statement{
 		allow("an action", []string{"ec2:DescribeEverything"}, all, nil),
-		allow("a condition key", elbActions("SetRulePriorities"), []string{rule}, equals("aws:ResourceTag/elbv2.k8s.aws/cluster", "dev")),
-		allow("a resource", []string{"ec2:DeleteSnapshot"}, []string{"arn:aws:ec2:eu-central-1:123456789012:snapshot/*"}, nil),
+		allow("a condition key", elbActions("SetRulePriorities"), []string{rule},
+			equals("aws:ResourceTag/elbv2.k8s.aws/cluster", "dev")),
+		allow("a resource", []string{"ec2:DeleteSnapshot"}, []string{"arn:aws:ec2:eu-central-1:123456789012:snapshot/*"},
+			nil),
 		allow("a type", []string{"ec2:DeleteVolume"}, []string{"arn:aws:ec2:eu-central-1:123456789012:instance/*"}, nil),
 	} {
 		if len(ref.faults(s)) == 0 {
-			t.Errorf("%s that AWS does not know is not seen", s.Sid)
+			t.Errorf("the statement %s with an error that AWS would ignore is not found", s.Sid)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Registry is the ECR repositories of the user's images.
+// Registry holds the ECR repositories of the user's images.
 type Registry struct {
 	pulumi.ResourceState
 
@@ -24,7 +24,7 @@ func newRegistry(s *deployer, _ none) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Outside dev a tag means one image for ever, so that a rollback gets what was tested.
+	// Outside dev a tag refers to one image forever, so that a rollback gets the tested image.
 	mutability := "IMMUTABLE"
 	if s.cfg.Environment == config.Dev {
 		mutability = "MUTABLE"

@@ -30,7 +30,8 @@ func TestRepositories(t *testing.T) {
 		if err := json.Unmarshal([]byte(w.one("LifecyclePolicy", "api").at("policy").StringValue()), &lifecycle); err != nil {
 			t.Fatal(err)
 		}
-		if r := lifecycle.Rules; len(r) != 1 || r[0].Selection.TagStatus != "untagged" || r[0].Selection.CountNumber != 7 || r[0].Action.Type != "expire" {
+		if r := lifecycle.Rules; len(r) != 1 || r[0].Selection.TagStatus != "untagged" || r[0].Selection.CountNumber != 7 ||
+			r[0].Action.Type != "expire" {
 			t.Errorf("lifecycle %+v: tagged images are never to expire", r)
 		}
 		if len(w.infra.Repositories) != 1 {

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Storage is the buckets: etcd snapshots and, with logging on, Loki's chunks.
+// Storage holds the buckets: etcd snapshots and, with logging on, Loki's chunks.
 type Storage struct {
 	pulumi.ResourceState
 
@@ -15,7 +15,7 @@ type Storage struct {
 	Logs    *s3.BucketV2 // nil when logging is off
 }
 
-// logBucket is the name of the bucket of logs; nil when logging is off.
+// logBucket returns the name of the bucket of logs, or nil if logging is off.
 func (st *Storage) logBucket() pulumi.StringPtrInput {
 	if st.Logs == nil {
 		return nil
@@ -35,7 +35,7 @@ func newStorage(s *deployer, _ none) (*Storage, error) {
 	}
 	outputs := pulumi.Map{"backups": st.Backups.Bucket}
 	if s.cfg.Addons.Logging.On() {
-		// Loki drops what is too old by itself.
+		// Loki deletes old data itself.
 		if st.Logs, err = s.bucket("logs", 0, false, opts); err != nil {
 			return nil, err
 		}
@@ -44,12 +44,13 @@ func newStorage(s *deployer, _ none) (*Storage, error) {
 	return st, s.ctx.RegisterResourceOutputs(st, outputs)
 }
 
-// bucket makes a private, encrypted, versioned bucket that answers only over TLS. Superseded snapshots in it expire after
-// expireDays, never if that is 0. A bucket that is kept stays behind with its objects when the stack is destroyed; any other is
-// emptied. The random suffix of the name lets a stack that comes back start although its old bucket was kept.
-func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2, error) {
+// bucket creates a private, encrypted, versioned bucket that accepts only TLS. Superseded snapshots in it expire
+// after expireDays, or never if that is 0. A kept bucket remains with its objects when the stack is destroyed; any
+// other is emptied. The random suffix of the name lets a recreated stack start although the old bucket was kept.
+func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2,
+	error) {
 	name := s.named(purpose)
-	settings := opts // go with the stack, whatever happens to the bucket
+	settings := opts // deleted with the stack, even if the bucket is kept
 	if keep {
 		opts = with(opts, pulumi.RetainOnDelete(true))
 	}
@@ -77,7 +78,7 @@ func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulu
 	if err != nil {
 		return nil, fmt.Errorf("public access of bucket %s: %w", name, err)
 	}
-	// S3 refuses two changes of a bucket's access at once.
+	// S3 refuses two concurrent changes of a bucket's access settings.
 	_, err = s3.NewBucketPolicy(s.ctx, purpose, &s3.BucketPolicyArgs{
 		Bucket: b.ID(),
 		Policy: b.Arn.ApplyT(func(arn string) string { return tlsOnly(arn).JSON() }).(pulumi.StringOutput),
@@ -104,24 +105,26 @@ func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulu
 }
 
 func (s *deployer) encrypted(purpose string, b *s3.BucketV2, opts []pulumi.ResourceOption) error {
-	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose, &s3.BucketServerSideEncryptionConfigurationV2Args{
-		Bucket: b.ID(),
-		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-				SseAlgorithm: pulumi.String("AES256"),
-			},
-		}},
-	}, opts...)
+	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose,
+		&s3.BucketServerSideEncryptionConfigurationV2Args{
+			Bucket: b.ID(),
+			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+				ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+					SseAlgorithm: pulumi.String("AES256"),
+				},
+			}},
+		}, opts...)
 	return err
 }
 
-// lifecycleTimeout is in place of the provider's three minutes, which the service sometimes needs to show a new configuration.
+// lifecycleTimeout replaces the provider's three minutes, because the service sometimes needs longer to return a new
+// configuration.
 const lifecycleTimeout = "10m"
 
-// lifecycle removes old versions, unfinished uploads and, after expireDays, snapshots that a newer one has replaced: the
-// snapshot script tags them superseded=true. The newest snapshot carries no tag and never expires. An expireDays of 0 means
-// that nothing but old versions expires. The rules go when the stack is destroyed, also where the bucket stays.
-//
+// lifecycle removes old versions, unfinished uploads and, after expireDays, snapshots that a newer one has replaced:
+// the snapshot script tags them superseded=true. The newest snapshot has no tag and never expires. With an expireDays
+// of 0 only old versions and unfinished uploads expire. The rules are deleted with the stack, even if the bucket is
+// kept.
 // The fields are in the order in which AWS returns them, so that a refresh finds no difference.
 func (s *deployer) lifecycle(
 	purpose string, b *s3.BucketV2, versioning pulumi.Resource, expireDays int, opts []pulumi.ResourceOption,
@@ -133,7 +136,7 @@ func (s *deployer) lifecycle(
 		Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{
 			ExpiredObjectDeleteMarker: pulumi.Bool(true),
 		},
-		// What was overwritten or deleted by mistake can be had back for a day at least.
+		// An object that was overwritten or deleted by mistake can be restored for at least a day.
 		NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
 			NoncurrentDays: pulumi.Int(max(expireDays, 1)),
 		},

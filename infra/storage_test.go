@@ -20,7 +20,8 @@ func TestBucketsArePrivateEncryptedVersioned(t *testing.T) {
 		if got := w.one("BucketVersioningV2", name).at("versioningConfiguration", "status").StringValue(); got != "Enabled" {
 			t.Errorf("%s: versioning %s", name, got)
 		}
-		if got := w.one("BucketOwnershipControls", name).at("rule", "objectOwnership").StringValue(); got != "BucketOwnerEnforced" {
+		if got := w.one("BucketOwnershipControls", name).at("rule",
+			"objectOwnership").StringValue(); got != "BucketOwnerEnforced" {
 			t.Errorf("%s: ownership %s", name, got)
 		}
 		if got := len(w.one("BucketServerSideEncryptionConfigurationV2", name).at("rules").ArrayValue()); got != 1 {
@@ -43,8 +44,8 @@ func TestBucketsArePrivateEncryptedVersioned(t *testing.T) {
 	}
 }
 
-// rulesOf are the lifecycle rules of a bucket by id.
-func (w *world) rulesOf(bucket string) map[string]resource.PropertyMap {
+// rulesOf returns the lifecycle rules of a bucket by id.
+func (w *external) rulesOf(bucket string) map[string]resource.PropertyMap {
 	rules := map[string]resource.PropertyMap{}
 	for _, r := range w.one("BucketLifecycleConfigurationV2", bucket).at("rules").ArrayValue() {
 		rules[r.ObjectValue()["id"].StringValue()] = r.ObjectValue()
@@ -52,7 +53,7 @@ func (w *world) rulesOf(bucket string) map[string]resource.PropertyMap {
 	return rules
 }
 
-// Age alone must never remove a snapshot: a cluster that takes none for a while still needs its newest one.
+// Age alone must never remove a snapshot: a cluster that has taken none for a while still needs its newest one.
 func TestOnlySupersededSnapshotsExpire(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging", "backup": `{"retentionDays":21}`})
 	for bucket, days := range map[string]float64{"backups": 21, "logs": 0} {
@@ -62,7 +63,8 @@ func TestOnlySupersededSnapshotsExpire(t *testing.T) {
 				continue
 			}
 			tag := rule["filter"].ObjectValue()["tag"]
-			if !tag.HasValue() || tag.ObjectValue()["key"].StringValue() != "superseded" || tag.ObjectValue()["value"].StringValue() != "true" {
+			if !tag.HasValue() || tag.ObjectValue()["key"].StringValue() != "superseded" ||
+				tag.ObjectValue()["value"].StringValue() != "true" {
 				t.Errorf("%s/%s removes objects by age alone: filter %v", bucket, id, rule["filter"])
 			}
 			if got := expires.NumberValue(); got != days {
@@ -79,7 +81,7 @@ func TestOnlySupersededSnapshotsExpire(t *testing.T) {
 	}
 }
 
-// A bucket that stays stays closed, and nothing in it expires any more.
+// A kept bucket stays private, and its objects no longer expire.
 func TestAKeptBucketLosesItsRules(t *testing.T) {
 	w := deploy(t, "staging", settings{"environment": "staging", "backup": `{"keepBucket":true}`})
 	for kind, kept := range map[string]bool{
@@ -90,7 +92,8 @@ func TestAKeptBucketLosesItsRules(t *testing.T) {
 			t.Errorf("%s stays after a destroy: %v, want %v", kind, got, kept)
 		}
 	}
-	if got := w.one("BucketLifecycleConfigurationV2", "backups").RegisterRPC.GetCustomTimeouts().GetCreate(); got != lifecycleTimeout {
+	if got := w.one("BucketLifecycleConfigurationV2",
+		"backups").RegisterRPC.GetCustomTimeouts().GetCreate(); got != lifecycleTimeout {
 		t.Errorf("the rules may take %q to show", got)
 	}
 }

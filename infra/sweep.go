@@ -10,15 +10,17 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Sweep removes on destroy what controllers in the cluster made and left behind. Instances depend on it and it depends on the
-// network, so it runs when no controller is alive to make more and before anything it would block is deleted.
+// Sweep removes on destroy the resources that controllers in the cluster left behind. Instances depend on it and it
+// depends on the network. So it runs when no controller can create more, and before the deletion of the resources
+// that leftovers would block.
 type Sweep struct {
 	pulumi.ResourceState
 
 	Command *local.Command
 }
 
-// sweepTimeout covers the first compilation of the sweep and load balancers that take their time to let go of addresses.
+// sweepTimeout covers the first compilation of the sweep, and load balancers that are slow to release their
+// addresses.
 const sweepTimeout = "30m"
 
 type sweepArgs struct {
@@ -36,8 +38,8 @@ func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 	if err != nil {
 		return nil, fmt.Errorf("command provider: %w", err)
 	}
-	// A zone that the stack made goes with all its records; in one that was there before, users may have pointed records of
-	// their own to a load balancer.
+	// A zone that the stack created is deleted with all its records. In a zone that existed before, users may have
+	// created records for a load balancer.
 	zone := ""
 	if s.cfg.DNS.Domain != "" && !s.cfg.DNS.CreateZone {
 		id, err := s.existingZone()
@@ -60,7 +62,8 @@ func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 	}, with(opts,
 		pulumi.Provider(provider),
-		// Not on the components: those get their children in the background, so some would be missed now and then.
+		// The dependency is not on the components: their children are added in the background, so some could be
+		// missing.
 		pulumi.DependsOn(slices.Concat(args.network.Routes, args.firewall.Rules)),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: sweepTimeout}),
 	)...)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The sweep stands between the instances and everything that leftovers would block.
-func TestSweepStandsBetweenInstancesAndNetwork(t *testing.T) {
+// The sweep runs between the instances and everything that leftovers would block.
+func TestSweepRunsBetweenInstancesAndNetwork(t *testing.T) {
 	w := deploy(t, "dev", nil)
 	sweep := w.one("Command", "sweep")
 	needs := w.needs(sweep)
@@ -47,7 +47,7 @@ func TestSweepCommand(t *testing.T) {
 	}
 }
 
-// The sweep of a destroy acts as the identity of the provider. The external id is in no command line.
+// On destroy the sweep has the identity of the provider. The external id is in no command line.
 func TestSweepActsAsTheProvider(t *testing.T) {
 	w := deploy(t, "dev", settings{
 		"aws:profile": "ci", "aws:allowedAccountIds": `["123456789012"]`,
@@ -68,7 +68,7 @@ func TestSweepActsAsTheProvider(t *testing.T) {
 	}
 }
 
-// Records of users are looked for only in a zone that outlives the stack.
+// The sweep looks for users' records only in a zone that outlives the stack.
 func TestSweepLooksIntoTheZoneThatStays(t *testing.T) {
 	for create, want := range map[string]bool{"false": true, "true": false} {
 		w := deploy(t, "dev", settings{

@@ -7,17 +7,17 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// userData is the cloud-config of a node: the SSH host key that every connection pins, and nothing that takes time. What makes
-// the host a node is done over SSH, where it can be seen, repeated and changed.
-//
+// userData returns the cloud-config of a node. It installs the SSH host key that every connection pins, and does
+// nothing slow. All other preparation runs over SSH, where it can be observed, repeated and changed.
 // JSON is YAML, and its quoting is safe for a multi-line key.
 func userData(node, privateKey, publicKey string) (string, error) {
 	text, err := json.MarshalIndent(cloudConfig{
 		Hostname:         node,
 		PreserveHostname: false,
 		SSHDeleteKeys:    true,
-		// With a key given, cloud-init generates no others, so the host has only the key that is pinned.
-		SSHKeys:                 map[string]string{"ed25519_private": privateKey, "ed25519_public": strings.TrimSpace(publicKey)},
+		// With a given key cloud-init generates no others, so the host has only the pinned key.
+		SSHKeys: map[string]string{"ed25519_private": privateKey,
+			"ed25519_public": strings.TrimSpace(publicKey)},
 		SSHPasswordAuth:         false,
 		DisableRoot:             true,
 		PackageUpdate:           false,
@@ -42,7 +42,7 @@ type cloudConfig struct {
 	PackageRebootIfRequired bool              `json:"package_reboot_if_required"`
 }
 
-// trimmed drops the newline that ends a public key in authorized_keys format.
+// trimmed removes the newline at the end of a public key in authorized_keys format.
 func trimmed(key pulumi.StringOutput) pulumi.StringOutput {
 	return key.ApplyT(strings.TrimSpace).(pulumi.StringOutput)
 }

@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+	"go.yaml.in/yaml/v3"
 	gossh "golang.org/x/crypto/ssh"
-	"gopkg.in/yaml.v3"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// hostKey is a key pair made from nothing but its seed, in the formats of pulumi-tls.
+// hostKey returns a key pair derived from its seed only, in the formats of pulumi-tls.
 func hostKey(t *testing.T) (private, public string) {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed([]byte("thirty-two bytes, the same always"[:32]))
@@ -34,7 +34,8 @@ func hostKey(t *testing.T) (private, public string) {
 
 func TestUserDataGolden(t *testing.T) {
 	const golden = "testdata/userdata.golden.yaml"
-	got, err := userData("worker-1", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "ssh-ed25519 BBBB\n")
+	got, err := userData("worker-1", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+		"ssh-ed25519 BBBB\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +53,8 @@ func TestUserDataGolden(t *testing.T) {
 	}
 }
 
-// cloud-init reports user data that its schema refuses as an error, which then hides every other error of the boot. The
-// schema is that of cloud-init 22.4.2-1+deb12u4 (testdata/cloud-config-schema.sh writes it).
+// cloud-init reports user data that violates its schema as an error, which would hide every other error of the boot.
+// The schema is that of cloud-init 22.4.2-1+deb12u4 (testdata/cloud-config-schema.sh writes it).
 func TestUserDataFitsCloudInitsSchema(t *testing.T) {
 	schema, err := jsonschema.Compile("testdata/cloud-config-schema.json")
 	if err != nil {
@@ -84,7 +85,7 @@ func TestUserDataPinsTheHostKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(text, "#cloud-config\n") {
-		t.Fatalf("cloud-init takes this for something else: %.40q", text)
+		t.Fatalf("cloud-init does not recognise this as cloud-config: %.40q", text)
 	}
 	if len(text) > 16<<10 {
 		t.Errorf("%d bytes; EC2 takes 16 KiB", len(text))
@@ -113,7 +114,7 @@ func TestUserDataPinsTheHostKey(t *testing.T) {
 	}
 }
 
-// Every second here is on the critical path of every node, before anybody can see what happens.
+// Every second here is on the critical path of every node, at a time when its progress cannot be observed.
 func TestUserDataDoesNothingSlow(t *testing.T) {
 	text, err := userData("worker-1", "a", "b")
 	if err != nil {

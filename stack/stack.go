@@ -69,7 +69,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 			User:       n.User,
 			HostKey:    n.HostKey,
 			Machine:    n.Instance,
-			Needs:      n.Needs,
+			DependsOn:  n.DependsOn,
 		})
 	}
 	return args
@@ -87,7 +87,7 @@ func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) add
 		BackupBucket:       aws.BackupBucket,
 		LogBucket:          aws.LogBucket,
 		DatabaseBackupRole: aws.DatabaseBackupRole,
-		MustOutliveAddons:  aws.MustOutliveAddons,
+		DependsOn:          aws.DependsOn,
 		AWSProvider:        aws.Provider,
 	}
 }

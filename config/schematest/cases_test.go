@@ -38,7 +38,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestCases plays the cases of package config against the types, flags and checks of Kubernetes.
+// TestCases checks the cases of package config with the types, flags and checks of Kubernetes.
 func TestCases(t *testing.T) {
 	text, err := os.ReadFile("../testdata/kubernetes-cases.txt")
 	if err != nil {
@@ -67,7 +67,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// rendered is a document of the golden file of package cluster with the user's fields laid over it.
+// rendered returns a document of the golden file of package cluster with the user's fields merged over it.
 func rendered(kind string, setting map[string]any) ([]byte, error) {
 	text, err := os.ReadFile("../../cluster/testdata/kubeadm/init-" + version.DefaultKubeBinaryVersion + ".yaml")
 	if err != nil {
@@ -97,14 +97,14 @@ func merge(into, over map[string]any) {
 	}
 }
 
-// kubelet decodes strictly, fills in the defaults and validates, as the kubelet does at its start.
+// kubelet decodes strictly, fills in the defaults and validates, as the kubelet does when it starts.
 func kubelet(setting map[string]any) (err error) {
 	defer func() { // the kubelet panics at an unknown feature gate
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	// The machine of the test may have the first version of cgroups, which no node has.
+	// The machine of the test may use version 1 of cgroups, which the nodes never do.
 	merge(setting, map[string]any{"failCgroupV1": false})
 	text, err := rendered("KubeletConfiguration", setting)
 	if err != nil {
@@ -118,10 +118,11 @@ func kubelet(setting map[string]any) (err error) {
 	if err != nil {
 		return err
 	}
-	return kubeletvalidation.ValidateKubeletConfiguration(object.(*config.KubeletConfiguration), utilfeature.DefaultFeatureGate)
+	return kubeletvalidation.ValidateKubeletConfiguration(object.(*config.KubeletConfiguration),
+		utilfeature.DefaultFeatureGate)
 }
 
-// kubeProxy is the same for kube-proxy.
+// kubeProxy does the same for kube-proxy.
 func kubeProxy(setting map[string]any) error {
 	text, err := rendered("KubeProxyConfiguration", setting)
 	if err != nil {
@@ -135,7 +136,8 @@ func kubeProxy(setting map[string]any) error {
 	return proxyvalidation.Validate(object.(*proxyconfig.KubeProxyConfiguration)).ToAggregate()
 }
 
-// parse hands the flags over as the command line does. Feature gates are tried on a copy: the flag sets them for the process.
+// parse passes the flags on as the command line does. Feature gates are tested on a copy, because the flag sets them
+// for the whole process.
 func parse(sets cliflag.NamedFlagSets, setting map[string]any, kubeadm ...string) error {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for _, set := range sets.FlagSets {
@@ -154,13 +156,14 @@ func parse(sets cliflag.NamedFlagSets, setting map[string]any, kubeadm ...string
 	return all.Parse(args)
 }
 
-// apiServer parses, completes and validates what kubeadm sets and the user's flags over it.
+// apiServer parses, completes and validates kubeadm's flags with the user's flags over them.
 func apiServer(setting map[string]any, key string) error {
 	options := apiserver.NewServerRunOptions()
 	err := parse(options.Flags(), setting,
 		"--advertise-address=10.0.1.10", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--etcd-servers=http://127.0.0.1:2379", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file="+key, "--service-account-signing-key-file="+key, "--service-cluster-ip-range=10.96.0.0/16",
+		"--service-account-key-file="+key, "--service-account-signing-key-file="+key,
+		"--service-cluster-ip-range=10.96.0.0/16",
 		"--cert-dir="+filepath.Dir(key), "--audit-log-path="+filepath.Join(filepath.Dir(key), "audit.log"),
 	)
 	if err != nil {
@@ -184,7 +187,8 @@ func controllerManager(setting map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if err := parse(options.Flags(nil, nil, nil), setting, "--kubeconfig=/etc/kubernetes/controller-manager.conf"); err != nil {
+	if err := parse(options.Flags(nil, nil, nil), setting,
+		"--kubeconfig=/etc/kubernetes/controller-manager.conf"); err != nil {
 		return err
 	}
 	if errs := logsapi.Validate(options.Logs, utilfeature.DefaultFeatureGate, nil); len(errs) > 0 {
@@ -207,7 +211,7 @@ func schedulerFlags(setting map[string]any) error {
 	return errors.Join(append(options.Validate(), leaderElection(options.ComponentConfig.LeaderElection))...)
 }
 
-// leaderElection makes an elector as a component does at its start.
+// leaderElection creates an elector as a component does when it starts.
 func leaderElection(c componentbase.LeaderElectionConfiguration) error {
 	if !c.LeaderElect {
 		return nil
@@ -220,7 +224,7 @@ func leaderElection(c componentbase.LeaderElectionConfiguration) error {
 	return err
 }
 
-// signingKey writes a key for the tokens of service accounts.
+// signingKey writes a key for service account tokens.
 func signingKey(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -59,7 +59,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// table has one line for each field, flag, feature gate and admission plugin: the kind, the name and the type.
+// table returns one line for each field, flag, feature gate and admission plugin: the kind, the name and the type.
 func table(t *testing.T) []byte {
 	t.Helper()
 	var lines []string
@@ -90,7 +90,8 @@ func table(t *testing.T) []byte {
 	return []byte(strings.Join(lines, "\n") + "\n")
 }
 
-// fields adds the fields of a configuration type. Objects are followed; a list of objects is written name[].
+// fields adds the fields of a configuration type, including those of nested objects. A list of objects is written
+// name[].
 func fields(kind, prefix string, t reflect.Type, add func(string, ...any)) {
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -121,7 +122,7 @@ func fields(kind, prefix string, t reflect.Type, add func(string, ...any)) {
 // object reports whether a type is written as a mapping with fixed keys.
 func object(t reflect.Type) bool { return t.Kind() == reflect.Struct && typeName(t) == "" }
 
-// typeName is the type as it is written in YAML; empty for a mapping with fixed keys.
+// typeName returns the type as it is written in YAML. It is empty for a mapping with fixed keys.
 func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[metav1.Duration]():
@@ -147,7 +148,7 @@ func typeName(t reflect.Type) string {
 	return t.Kind().String()
 }
 
-// flags adds the flags of a component with the type that pflag prints. Deprecated and hidden ones are still read.
+// flags adds the flags of a component with the type that pflag prints. Deprecated and hidden flags are included.
 func flags(kind string, sets cliflag.NamedFlagSets, add func(string, ...any)) {
 	seen := map[string]bool{}
 	for _, set := range sets.FlagSets {

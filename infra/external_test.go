@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// world is what the program registered with a monitor that makes nothing.
-type world struct {
+// external is the world outside the program: a monitor that records what the program registers and creates nothing.
+type external struct {
 	t         *testing.T
 	cfg       *config.Config
 	infra     *Infra
@@ -48,8 +48,8 @@ func load(t *testing.T, stack string, over settings) *config.Config {
 	return cfg
 }
 
-// deploy runs New for a stack.
-func deploy(t *testing.T, stack string, over settings) *world {
+// deploy runs New and Build for a stack.
+func deploy(t *testing.T, stack string, over settings) *external {
 	t.Helper()
 	w, err := try(t, stack, over)
 	if err != nil {
@@ -59,9 +59,10 @@ func deploy(t *testing.T, stack string, over settings) *world {
 }
 
 // try is deploy for a stack that may be refused.
-func try(t *testing.T, stack string, over settings) (*world, error) {
+func try(t *testing.T, stack string, over settings) (*external, error) {
 	t.Helper()
-	w := &world{t: t, cfg: load(t, stack, over), resources: map[string]registered{}, calls: map[string]resource.PropertyMap{}}
+	w := &external{t: t, cfg: load(t, stack, over), resources: map[string]registered{},
+		calls: map[string]resource.PropertyMap{}}
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		in, err := New(ctx, w.cfg, Exists{})
 		if err != nil {
@@ -77,11 +78,11 @@ func try(t *testing.T, stack string, over settings) (*world, error) {
 	return w, err
 }
 
-// acme is what validation asks for beside a domain.
+// acme is required by validation together with a domain.
 const acme = `{"acme":{"email":"admin@example.com"}}`
 
-// NewResource gives back the inputs and what AWS would add that others build on.
-func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+// NewResource returns the inputs and the outputs that AWS would add and other resources use.
+func (w *external) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	outputs := args.Inputs.Copy()
@@ -108,7 +109,8 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		set("zoneId", "zone-"+args.Name)
 	case "aws:acm/certificate:Certificate":
 		var options []resource.PropertyValue
-		for _, host := range append([]resource.PropertyValue{args.Inputs["domainName"]}, args.Inputs["subjectAlternativeNames"].ArrayValue()...) {
+		for _, host := range append([]resource.PropertyValue{args.Inputs["domainName"]},
+			args.Inputs["subjectAlternativeNames"].ArrayValue()...) {
 			options = append(options, resource.NewProperty(resource.PropertyMap{
 				"domainName":          host,
 				"resourceRecordName":  resource.NewProperty("_x." + host.StringValue()),
@@ -116,7 +118,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 				"resourceRecordValue": resource.NewProperty("_y." + host.StringValue()),
 			}))
 		}
-		slices.Reverse(options) // AWS promises no order
+		slices.Reverse(options) // AWS guarantees no order
 		outputs["domainValidationOptions"] = resource.NewProperty(options)
 		set("arn", "arn:aws:acm:eu-central-1:123456789012:certificate/0")
 	}
@@ -124,7 +126,7 @@ func (w *world) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	return args.Name + "-id", outputs, nil
 }
 
-// urn is the name the engine knows a resource by: its type below the types of its parents.
+// urn returns the engine's name of a resource: its type below the types of its parents.
 func urn(args pulumi.MockResourceArgs) string {
 	head, kind := "urn:pulumi:stack::project", args.TypeToken
 	if parent := strings.Split(args.RegisterRPC.GetParent(), "::"); len(parent) == 4 {
@@ -136,8 +138,8 @@ func urn(args pulumi.MockResourceArgs) string {
 	return head + "::" + kind + "::" + args.Name
 }
 
-// Call answers what the program asks AWS.
-func (w *world) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+// Call answers the program's requests to AWS.
+func (w *external) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	w.calls[args.Token] = args.Args
@@ -155,8 +157,8 @@ func (w *world) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	return nil, fmt.Errorf("unexpected call of %s", args.Token)
 }
 
-// zone is the public zone of a name, or of an id. There are two zones of twice.example.com.
-func (w *world) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
+// zone returns the public zone of a name, or of an id. There are two zones of twice.example.com.
+func (w *external) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
 	name, id := "example.com", ""
 	if v := asked["name"]; v.IsString() {
 		name, id = v.StringValue(), "zone-of-"+v.StringValue()
@@ -167,12 +169,13 @@ func (w *world) zone(asked resource.PropertyMap) (resource.PropertyMap, error) {
 		return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched")
 	}
 	return resource.PropertyMap{
-		"zoneId": resource.NewProperty(id), "name": resource.NewProperty(name), "privateZone": resource.NewProperty(id == "ZPRIVATE"),
+		"zoneId": resource.NewProperty(id), "name": resource.NewProperty(name),
+		"privateZone": resource.NewProperty(id == "ZPRIVATE"),
 	}, nil
 }
 
-// anything is an account that has every zone and every instance type, no namesake and no limit. stack/preflight_test.go
-// has the other accounts.
+// anything is an account with every zone and every instance type, without other clusters and without limits.
+// stack/preflight_test.go has the other accounts.
 func anything(cfg *config.Config) map[string]map[string]any {
 	var zones, types, locations []any
 	for _, letter := range cfg.Network.Zones {
@@ -184,16 +187,17 @@ func anything(cfg *config.Config) map[string]map[string]any {
 	return map[string]map[string]any{
 		"aws:index/getAvailabilityZones:getAvailabilityZones":       {"names": zones},
 		"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {"instanceTypes": types, "locations": locations},
-		"aws:ec2/getInstanceType:getInstanceType":                   {"defaultVcpus": 2, "memorySize": 1 << 20, "supportedArchitectures": []any{"x86_64"}},
-		"aws:ec2/getInstances:getInstances":                         {"ids": []any{}},
-		"aws:ec2/getVpcs:getVpcs":                                   {"ids": []any{}},
-		"aws:ec2/getEips:getEips":                                   {"allocationIds": []any{}},
-		"aws:servicequotas/getServiceQuota:getServiceQuota":         {"value": 1e6},
+		"aws:ec2/getInstanceType:getInstanceType": {"defaultVcpus": 2, "memorySize": 1 << 20,
+			"supportedArchitectures": []any{"x86_64"}},
+		"aws:ec2/getInstances:getInstances":                 {"ids": []any{}},
+		"aws:ec2/getVpcs:getVpcs":                           {"ids": []any{}},
+		"aws:ec2/getEips:getEips":                           {"allocationIds": []any{}},
+		"aws:servicequotas/getServiceQuota:getServiceQuota": {"value": 1e6},
 	}
 }
 
-// all are the resources whose type ends in kind, by name.
-func (w *world) all(kind string) map[string]registered {
+// all returns the resources whose type ends in kind, by name.
+func (w *external) all(kind string) map[string]registered {
 	found := map[string]registered{}
 	for _, r := range w.resources {
 		if strings.HasSuffix(r.TypeToken, ":"+kind) {
@@ -203,8 +207,8 @@ func (w *world) all(kind string) map[string]registered {
 	return found
 }
 
-// one is the resource of that type and name.
-func (w *world) one(kind, name string) registered {
+// one returns the resource of that type and name.
+func (w *external) one(kind, name string) registered {
 	w.t.Helper()
 	r, ok := w.all(kind)[name]
 	if !ok {
@@ -213,8 +217,8 @@ func (w *world) one(kind, name string) registered {
 	return r
 }
 
-// needs are the URNs that a resource waits for, directly or through others.
-func (w *world) needs(r registered) map[string]bool {
+// needs returns the URNs that a resource depends on, directly or indirectly.
+func (w *external) needs(r registered) map[string]bool {
 	seen := map[string]bool{}
 	var visit func(registered)
 	visit = func(r registered) {
@@ -229,7 +233,7 @@ func (w *world) needs(r registered) map[string]bool {
 	return seen
 }
 
-// at follows a path of keys into the inputs of a resource; what is not there is null.
+// at returns the input at a path of keys, or null if it is absent.
 func (r registered) at(path ...string) resource.PropertyValue {
 	v := resource.NewProperty(r.Inputs)
 	for _, key := range path {
