@@ -13,14 +13,14 @@ import (
 //go:embed audit-policy.yaml
 var auditPolicy string
 
-// auditPolicyFile has a name of its content: the API server reads the policy at its start only, and a new name in its
-// flags starts it again.
+// auditPolicyFile is named after its content. The API server reads the policy only when it starts, and a new name in
+// its flags restarts it.
 func auditPolicyFile() string {
 	return fmt.Sprintf("/etc/kubernetes/apiserver/audit-policy-%s.yaml", digest(auditPolicy)[:8])
 }
 
-// encryptionConfig encrypts Secrets with a key of 32 bytes in base64. Reading falls back to plain text, as needed once
-// for a snapshot of a cluster that was not encrypted.
+// encryptionConfig encrypts Secrets with a key of 32 bytes in base64. Reads fall back to plain text, which a restored
+// snapshot of an unencrypted cluster needs once.
 func encryptionConfig(key string) (string, error) {
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 32 {
 		return "", fmt.Errorf("the encryption key is not base64 of 32 bytes")

@@ -1,4 +1,4 @@
-// Package cluster makes one kubeadm cluster on given hosts over SSH. It knows hosts, not AWS.
+// Package cluster creates one kubeadm cluster on given hosts over SSH. It depends on hosts, not on AWS.
 package cluster
 
 import (
@@ -20,7 +20,7 @@ import (
 // Host is a machine that becomes a node.
 type Host struct {
 	config.Node
-	// Address is where SSH goes; PrivateIP is the address inside the cluster.
+	// Address is the address for SSH. PrivateIP is the address inside the cluster.
 	Address   pulumi.StringInput
 	PrivateIP pulumi.StringInput
 	// ProviderID is aws:///<zone>/<instance id>.
@@ -29,9 +29,9 @@ type Host struct {
 	User       string
 	// HostKey is pinned in every connection; authorized_keys format.
 	HostKey pulumi.StringInput
-	// Machine is the resource that the host lives and dies with.
+	// Machine is the resource of the machine. The host's steps end with it.
 	Machine pulumi.Resource
-	// DependsOn are what must be there before the host can be reached, or reach out.
+	// DependsOn are the resources without which the host cannot be reached, or cannot reach other hosts.
 	DependsOn []pulumi.Resource
 }
 
@@ -40,27 +40,29 @@ type Args struct {
 	Config        *config.Config
 	Hosts         []Host
 	SSHPrivateKey pulumi.StringInput
-	// Endpoint is the API's name inside; PublicEndpoint is the host that the kubeconfig points to.
+	// Endpoint is the API's name inside the cluster. PublicEndpoint is the host in the kubeconfig.
 	Endpoint       string
 	PublicEndpoint pulumi.StringInput
-	// CertSANs are further names and addresses of the API certificate.
+	// CertSANs are additional names and addresses of the API certificate.
 	CertSANs     pulumi.StringArray
 	BackupBucket pulumi.StringInput
-	// APIRecords make Endpoint and PublicEndpoint resolve; hosts can be prepared without them.
+	// APIRecords are the DNS records of Endpoint and PublicEndpoint. Preparing a host does not need them.
 	APIRecords []pulumi.Resource
 }
 
-// Cluster is a cluster whose API answers once APIReady exists, and whose hosts have all joined once Joined exist.
+// Cluster is a cluster whose API answers once APIReady exists. All its hosts have joined once the resources in Joined
+// exist.
 type Cluster struct {
 	pulumi.ResourceState
 
-	// Kubeconfig is the administrator's; secret. It is known before any host answers.
+	// Kubeconfig is the administrator's kubeconfig. It is secret, and known before any host answers.
 	Kubeconfig pulumi.StringOutput
 	Provider   *kubernetes.Provider
 	APIReady   pulumi.Resource
-	// Machine is the control plane's: with it dies all that is in the cluster.
+	// Machine is the control plane's machine. All objects in the cluster are lost with it.
 	Machine pulumi.Resource
-	// MachineID is the provider id of that machine. A step that has to run again on another machine has it among its settings.
+	// MachineID is the provider id of that machine. Steps that must run again on a new machine include it in their
+	// settings.
 	MachineID pulumi.StringInput
 	// Joined holds the last step of every host.
 	Joined []pulumi.Resource
@@ -71,8 +73,8 @@ type Cluster struct {
 	nodeNames    []string
 }
 
-// New makes the keys and authorities of a cluster. Build makes the rest, once there are machines. The two are apart because
-// machines depend on Identity.
+// New creates the keys and authorities of a cluster. Build creates the rest once the machines exist. There are two
+// functions because the machines depend on Identity.
 func New(ctx *pulumi.Context, name string) (*Cluster, error) {
 	c := &Cluster{}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
@@ -81,12 +83,12 @@ func New(ctx *pulumi.Context, name string) (*Cluster, error) {
 	return c, c.keys(ctx, name)
 }
 
-// Identity returns what a running control plane is recognised by. The machines depend on it, so that destroy removes it after
-// them: an `up` after an interrupted destroy then finds the keys of every machine that still runs.
+// Identity returns the resources that identify a running control plane. The machines depend on it, so destroy deletes
+// it after them. An `up` after an interrupted destroy then still has the keys of every running machine.
 func (c *Cluster) Identity() []pulumi.Resource { return c.pki.identity() }
 
-// Build makes the cluster on its hosts. All hosts are prepared at once; workers join when the control plane is initialised,
-// without regard to each other.
+// Build creates the cluster on its hosts. All hosts are prepared at the same time. Workers join once the control
+// plane is initialised, independently of each other.
 func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	cfg := args.Config
 	rel, err := config.ReleaseOf(cfg.Cluster.KubernetesVersion)
@@ -112,7 +114,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if err != nil {
 		return err
 	}
-	// Other steps are over when their machine goes. The end of this one acts on the bucket.
+	// The delete of this step changes the bucket, so it runs although the machine is deleted.
 	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first), pulumi.DeletedWith(nil)); err != nil {
 		return err
 	}
@@ -126,11 +128,11 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	}
 	c.Provider, err = kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
 		Kubeconfig: c.Kubeconfig,
-		// Otherwise a kubeconfig that is not known in a preview would replace everything in the cluster.
+		// Without it, a kubeconfig that is unknown in a preview would replace every object in the cluster.
 		ClusterIdentifier: pulumi.String(name),
-		// A run that was killed, or a destroy that stopped at a release gate, leaves objects that the state does not know.
-		// The next up takes them over. An object that gets another name in the program needs an alias, because deleting the
-		// old one would delete what the new one has taken over.
+		// An interrupted run, or a destroy that stopped at a release gate, leaves objects that are not in the state.
+		// The next up adopts them. An object that gets another name in the program needs an alias: deleting the old
+		// resource would delete the object that the new one has adopted.
 		UpsertExistingObjects: pulumi.Bool(true),
 	}, pulumi.Parent(c), dependsOn(c.APIReady))
 	if err != nil {
@@ -139,7 +141,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	return ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
 }
 
-// keys makes the providers, and the PKI with two of them.
+// keys creates the providers and, with two of them, the PKI.
 func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
 	var err error
 	if c.commands, err = command.NewProvider(ctx, "command", &command.ProviderArgs{}, pulumi.Parent(c)); err != nil {
@@ -157,7 +159,7 @@ func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
 	return err
 }
 
-// prepare makes the steps of a host that need no cluster.
+// prepare creates the steps of a host that need no cluster.
 func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi.Resource, error) {
 	ready, err := on.booting().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.DependsOn))
 	if err != nil {
@@ -170,7 +172,7 @@ func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi
 	return on.run(ctx, h.Name+"-prepare", step, dependsOn(ready))
 }
 
-// join brings a host into the cluster and returns its last step.
+// join creates the steps that add a host to the cluster, and returns the last one.
 func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host) (pulumi.Resource, error) {
 	if h.Role == config.ControlPlane {
 		return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane))
@@ -189,17 +191,18 @@ func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host) (pulu
 
 // OnControlPlane runs a step on the control plane once the API answers. KUBECONFIG is not set; scripts use
 // /etc/kubernetes/admin.conf.
-func (c *Cluster) OnControlPlane(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+func (c *Cluster) OnControlPlane(ctx *pulumi.Context, name string, step Step,
+	opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	return c.controlPlane.run(ctx, name, step, append([]pulumi.ResourceOption{dependsOn(c.APIReady)}, opts...)...)
 }
 
-// NodesReady waits until every node of the configuration is Ready. Without opts it waits for the hosts to join; give
-// it the network plugin to depend on, without which no node becomes Ready.
+// NodesReady waits until every node of the configuration is Ready. Without opts it waits for the hosts to join. Pass
+// a dependency on the network plugin, without which no node becomes Ready.
 func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	return c.OnControlPlane(ctx, "nodes-ready", Step{
 		Name: "nodes-ready", Minutes: 15,
 		Run: Script{Text: nodesReadyScript, Env: map[string]pulumi.StringInput{
-			// Sorted, because the order of the list in the configuration means nothing.
+			// Sorted, because the order of the list in the configuration has no meaning.
 			"NODES":         pulumi.String(strings.Join(slices.Sorted(slices.Values(c.nodeNames)), " ")),
 			"CONTROL_PLANE": c.controlPlane.id,
 		}},

@@ -17,7 +17,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// recorder stands for the engine: it remembers what is registered, and answers with marked secrets.
+// recorder replaces the engine: it records the registered resources and returns marked secrets.
 type recorder struct {
 	mu        sync.Mutex
 	resources map[string]pulumi.MockResourceArgs
@@ -66,7 +66,7 @@ func (r *recorder) commands() map[string]pulumi.MockResourceArgs {
 	return found
 }
 
-// deploy makes a cluster of a control plane and two workers.
+// deploy creates a cluster of a control plane and two workers.
 func deploy(t *testing.T, change func(*Args)) *recorder {
 	t.Helper()
 	r := &recorder{resources: map[string]pulumi.MockResourceArgs{}}
@@ -173,7 +173,7 @@ func TestEveryStepHasTheOptionsThatKeepItSafe(t *testing.T) {
 			on = "master"
 		}
 		machine := "::" + on
-		if name == "etcd-backup" { // its end acts on the bucket, so it is not over with its machine
+		if name == "etcd-backup" { // its delete changes the bucket, so it runs although the machine is deleted
 			machine = ""
 		}
 		if got := rpc.GetDeletedWith(); !strings.HasSuffix(got, machine) || machine == "" && got != "" {
@@ -182,7 +182,8 @@ func TestEveryStepHasTheOptionsThatKeepItSafe(t *testing.T) {
 		if fields["hostKey"].StringValue() != "ssh-ed25519 "+on {
 			t.Errorf("%s runs on %s, want %s", name, fields["hostKey"].StringValue(), on)
 		}
-		for kind, timeout := range map[string]string{"create": rpc.GetCustomTimeouts().GetCreate(), "update": rpc.GetCustomTimeouts().GetUpdate(), "delete": rpc.GetCustomTimeouts().GetDelete()} {
+		for kind, timeout := range map[string]string{"create": rpc.GetCustomTimeouts().GetCreate(),
+			"update": rpc.GetCustomTimeouts().GetUpdate(), "delete": rpc.GetCustomTimeouts().GetDelete()} {
 			longest := 30 * time.Minute
 			if kind == "delete" && strings.HasSuffix(name, "-node") && name != "master-node" {
 				longest = 95 * time.Minute // the TURN, RETURN and TIMEOUT of node-delete.sh
@@ -195,10 +196,11 @@ func TestEveryStepHasTheOptionsThatKeepItSafe(t *testing.T) {
 		if silent > 5*time.Minute-30*time.Second || refusing < time.Minute {
 			t.Errorf("%s gives a silent host %s and one that refuses %s", name, silent, refusing)
 		}
-		if name != "nodes-ready" && strings.HasSuffix(name, "-ready") && (silent < 4*time.Minute || refusing < 2*time.Minute) {
+		if name != "nodes-ready" && strings.HasSuffix(name, "-ready") &&
+			(silent < 4*time.Minute || refusing < 2*time.Minute) {
 			t.Errorf("%s gives a machine that boots only %s, and %s when it refuses", name, silent, refusing)
 		}
-		// A context that ended first would hide why the host was not reached.
+		// If the context ended first, it would hide why the host was not reached.
 		limit, err := time.ParseDuration(rpc.GetCustomTimeouts().GetCreate())
 		if err != nil || silent >= limit {
 			t.Errorf("%s: the context ends after %s, and the dials take %s", name, limit, silent)
@@ -206,8 +208,8 @@ func TestEveryStepHasTheOptionsThatKeepItSafe(t *testing.T) {
 	}
 }
 
-// dialTimes is how long the command provider dials before it gives the reason, when nothing answers and when the host
-// refuses. It dials with the same function of the SDK, and once more than its limit says.
+// dialTimes returns how long the command provider dials before it reports the reason: if nothing answers, and if the
+// host refuses. It dials with the same function of the SDK, and once more than its limit.
 func dialTimes(limit int, seconds float64) (silent, refusing time.Duration) {
 	if limit < 0 {
 		return time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
@@ -216,10 +218,11 @@ func dialTimes(limit int, seconds float64) (silent, refusing time.Duration) {
 	now := make(chan time.Time)
 	close(now)
 	retryer := retry.Retryer{After: func(d time.Duration) <-chan time.Time { refusing += d; return now }}
-	_, _, _ = retryer.Until(context.Background(), retry.Acceptor{Accept: func(try int, _ time.Duration) (bool, any, error) {
-		dials++
-		return try+1 > limit, nil, nil
-	}})
+	_, _, _ = retryer.Until(context.Background(),
+		retry.Acceptor{Accept: func(try int, _ time.Duration) (bool, any, error) {
+			dials++
+			return try+1 > limit, nil, nil
+		}})
 	return refusing + time.Duration(float64(dials)*seconds*float64(time.Second)), refusing
 }
 
@@ -233,7 +236,8 @@ func TestSecretsTravelInStdinOnly(t *testing.T) {
 				continue
 			}
 			// Plain on purpose: a diff of it has to be readable.
-			if s := text(t, args, key); strings.Contains(s, marker) || strings.Contains(s, base64.StdEncoding.EncodeToString([]byte(marker))) {
+			if s := text(t, args, key); strings.Contains(s, marker) ||
+				strings.Contains(s, base64.StdEncoding.EncodeToString([]byte(marker))) {
 				t.Errorf("%s of %s holds a secret", key, name)
 			}
 		}
@@ -252,8 +256,9 @@ func TestSecretsTravelInStdinOnly(t *testing.T) {
 		if err != nil {
 			t.Errorf("standard input of %s: %v", name, err)
 		}
-		// The kubeconfig has it in base64 once more.
-		if !strings.Contains(string(raw), marker) && !strings.Contains(string(raw), base64.StdEncoding.EncodeToString([]byte(marker))[:12]) {
+		// The kubeconfig contains it in base64 as well.
+		if !strings.Contains(string(raw), marker) &&
+			!strings.Contains(string(raw), base64.StdEncoding.EncodeToString([]byte(marker))[:12]) {
 			t.Errorf("standard input of %s lacks its keys", name)
 		}
 		if v := args.Inputs["logging"]; !v.IsString() || v.StringValue() != "none" {
@@ -262,7 +267,8 @@ func TestSecretsTravelInStdinOnly(t *testing.T) {
 	}
 }
 
-// Whatever init.sh finds on its standard input has to outlive the machines, or a control plane that runs is refused.
+// Everything that init.sh reads from its standard input has to outlive the machines. Otherwise a running control
+// plane is refused.
 func TestTheIdentityIsAllThatAControlPlaneHolds(t *testing.T) {
 	r := deploy(t, nil)
 	var has []string
@@ -294,7 +300,8 @@ func TestWorkersAreDrainedAndTheControlPlaneIsNot(t *testing.T) {
 	r := deploy(t, nil)
 	for _, name := range []string{"worker-1", "storage"} {
 		node := r.command(t, name+"-node")
-		if want := "sudo env STEP='node-delete' NODE='" + name + "' bash -c "; !strings.HasPrefix(text(t, node, "delete"), want) {
+		if want := "sudo env STEP='node-delete' NODE='" + name +
+			"' bash -c "; !strings.HasPrefix(text(t, node, "delete"), want) {
 			t.Errorf("delete of %s-node is %.80s", name, text(t, node, "delete"))
 		}
 		triggers := node.Inputs["triggers"].ArrayValue()
@@ -309,13 +316,14 @@ func TestWorkersAreDrainedAndTheControlPlaneIsNot(t *testing.T) {
 		t.Error("the control plane would drain itself")
 	}
 	for name, args := range r.commands() {
-		if name != "etcd-backup" && !strings.HasSuffix(name, "-node") && (!args.Inputs["delete"].IsNull() || !args.Inputs["triggers"].IsNull()) {
+		if name != "etcd-backup" && !strings.HasSuffix(name, "-node") &&
+			(!args.Inputs["delete"].IsNull() || !args.Inputs["triggers"].IsNull()) {
 			t.Errorf("%s has a delete or triggers", name)
 		}
 	}
 }
 
-// What a change of settings touches: the names of the steps whose text differs.
+// The effect of a change of settings: the names of the steps whose text differs.
 func TestWhatAChangeTouches(t *testing.T) {
 	before := deploy(t, nil).commands()
 	for change, c := range map[string]struct {
@@ -323,12 +331,15 @@ func TestWhatAChangeTouches(t *testing.T) {
 		want  []string
 	}{
 		"a label": {func(a *Args) { a.Hosts[1].Labels = map[string]string{"a": "b"} }, []string{"worker-1-node"}},
-		// The second worker that takes every pod changes where CoreDNS may run.
-		"a taint":            {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"master-init", "storage-node"}},
-		"another taint":      {func(a *Args) { a.Hosts[2].Taints[0].Value = "other" }, []string{"storage-node"}},
-		"a kubelet setting":  {func(a *Args) { a.Config.Kubernetes.Kubelet = map[string]any{"maxPods": 50} }, []string{"master-init", "storage-join", "worker-1-join"}},
-		"an API server flag": {func(a *Args) { a.Config.Kubernetes.APIServer = map[string]string{"v": "3"} }, []string{"master-init"}},
-		"a name of the API":  {func(a *Args) { a.CertSANs = append(a.CertSANs, pulumi.String("k8s.example.com")) }, []string{"master-init"}},
+		// A second worker that accepts every pod changes where CoreDNS may run.
+		"a taint":       {func(a *Args) { a.Hosts[2].Taints = nil }, []string{"master-init", "storage-node"}},
+		"another taint": {func(a *Args) { a.Hosts[2].Taints[0].Value = "other" }, []string{"storage-node"}},
+		"a kubelet setting": {func(a *Args) { a.Config.Kubernetes.Kubelet = map[string]any{"maxPods": 50} },
+			[]string{"master-init", "storage-join", "worker-1-join"}},
+		"an API server flag": {func(a *Args) { a.Config.Kubernetes.APIServer = map[string]string{"v": "3"} },
+			[]string{"master-init"}},
+		"a name of the API": {func(a *Args) { a.CertSANs = append(a.CertSANs, pulumi.String("k8s.example.com")) },
+			[]string{"master-init"}},
 		"a registry mirror": {func(a *Args) {
 			a.Config.Mirrors.Registries = map[string]config.RegistryMirror{"docker.io": {URL: "https://m"}}
 		}, []string{"master-prepare", "storage-prepare", "worker-1-prepare"}},
@@ -336,7 +347,8 @@ func TestWhatAChangeTouches(t *testing.T) {
 		"the backup schedule":  {func(a *Args) { a.Config.Backup.EveryHours = 1 }, []string{"etcd-backup"}},
 		"a restore":            {func(a *Args) { a.Config.Backup.RestoreFrom = "latest" }, []string{"master-init"}},
 		"the order of workers": {func(a *Args) { a.Hosts[1], a.Hosts[2] = a.Hosts[2], a.Hosts[1] }, nil},
-		"one worker less":      {func(a *Args) { a.Hosts = a.Hosts[:2] }, []string{"master-init", "nodes-ready", "storage-join", "storage-node", "storage-prepare", "storage-ready"}},
+		"one worker less": {func(a *Args) { a.Hosts = a.Hosts[:2] },
+			[]string{"master-init", "nodes-ready", "storage-join", "storage-node", "storage-prepare", "storage-ready"}},
 		"another machine": {
 			func(a *Args) { a.Hosts[1].ProviderID = pulumi.String("aws:///eu-central-1a/i-new") },
 			[]string{"worker-1-join", "worker-1-node", "worker-1-prepare", "worker-1-ready"},

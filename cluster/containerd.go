@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// containerdConfig is the whole of /etc/containerd/config.toml. Docker's package ships one that switches the CRI off,
-// and an edited default would differ from release to release.
+// containerdConfig returns the whole of /etc/containerd/config.toml. Docker's package ships one that disables the
+// CRI, and an edited default would differ between releases.
 func containerdConfig(r config.Release, extra string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version = 3
@@ -38,25 +38,25 @@ func containerdConfig(r config.Release, extra string) string {
 	return b.String()
 }
 
-// certsDir is where containerd looks for the settings of a registry, in a folder of its name.
+// certsDir is the directory with containerd's settings of registries, in a folder per registry.
 const certsDir = "/etc/containerd/certs.d"
 
-// hostsFile is a hosts.toml: the servers that containerd asks for the images of one registry, before the registry
-// itself. The registry has no line of its own, because containerd knows that docker.io is at registry-1.docker.io and
-// that localhost speaks HTTP.
+// hostsFile returns a hosts.toml: the servers that containerd asks for the images of one registry, before the
+// registry itself. The registry needs no line. containerd already knows that docker.io is at registry-1.docker.io and
+// that localhost uses HTTP.
 type hostsFile struct {
 	Host map[string]hostsEntry `toml:"host"`
 }
 
 type hostsEntry struct {
 	Capabilities []string `toml:"capabilities"`
-	// OverridePath keeps containerd from adding /v2 to the URL.
+	// OverridePath prevents containerd from adding /v2 to the URL.
 	OverridePath bool              `toml:"override_path"`
 	CA           string            `toml:"ca,omitempty"`
 	Header       map[string]string `toml:"header,omitempty"`
 }
 
-// registryFiles are the files of all mirrors, by their path in certsDir. They hold passwords.
+// registryFiles returns the files of all mirrors, by their path in certsDir. They contain passwords.
 func registryFiles(mirrors map[string]config.RegistryMirror) (map[string]string, error) {
 	files := map[string]string{}
 	for registry, m := range mirrors {
@@ -67,7 +67,7 @@ func registryFiles(mirrors map[string]config.RegistryMirror) (map[string]string,
 		}
 		if m.Username != "" {
 			login := base64.StdEncoding.EncodeToString([]byte(m.Username + ":" + string(m.Password)))
-			// containerd sends it to the mirror, and to the token server that the mirror names.
+			// containerd sends the header to the mirror and to the token server that the mirror names.
 			entry.Header = map[string]string{"Authorization": "Basic " + login}
 		}
 		var b bytes.Buffer
@@ -79,8 +79,8 @@ func registryFiles(mirrors map[string]config.RegistryMirror) (map[string]string,
 	return files, nil
 }
 
-// apiRoot is the URL of a mirror's registry API: the URL itself where its path has a segment v2, as Harbor serves
-// projects, and otherwise the URL with /v2, as the standard says.
+// apiRoot returns the URL of a mirror's registry API. If the URL's path has a segment v2, as for Harbor's projects,
+// it is the URL itself. Otherwise it is the URL with /v2, as the standard says.
 func apiRoot(url string) string {
 	url = strings.TrimSuffix(url, "/")
 	_, path, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://"), "/")
@@ -90,7 +90,7 @@ func apiRoot(url string) string {
 	return url + "/v2"
 }
 
-// registryMirrors lists "<registry> <url>" lines for prepare.sh.
+// registryMirrors returns "<registry> <url>" lines for prepare.sh.
 func registryMirrors(mirrors map[string]config.RegistryMirror) string {
 	var b strings.Builder
 	for _, host := range slices.Sorted(maps.Keys(mirrors)) {

@@ -10,14 +10,14 @@ import (
 
 const controlPlaneRole = "node-role.kubernetes.io/control-plane"
 
-// coreDNSPatch is the JSON merge patch that makes kubeadm's Deployment of CoreDNS survive the loss of any node. kubeadm
-// only prefers two nodes and tolerates the control plane, so the first node that is Ready gets both pods for good. Here
-// no node gets two. With two workers or more the control plane gets none: when it is lost, no one takes the address of
-// its pod out of the Service.
+// coreDNSPatch returns the JSON merge patch with which kubeadm's Deployment of CoreDNS survives the loss of any node.
+// kubeadm only prefers two nodes and tolerates the control plane, so the first Ready node keeps both pods. With the
+// patch, no node gets two. With two workers or more, the control plane gets none: if it were lost, no controller
+// would remove the address of its pod from the Service.
 func coreDNSPatch(nodes []config.Node) string {
 	tolerations := []object{{"key": "CriticalAddonsOnly", "operator": "Exists"}}
 	tainted, workers, open := tolerationsOf(nodes)
-	// Too few workers take every pod: then CoreDNS may use those that are kept for others.
+	// If too few workers accept every pod, CoreDNS may also use the tainted ones.
 	if open < 2 {
 		tolerations = append(tolerations, tainted...)
 	}
@@ -29,8 +29,9 @@ func coreDNSPatch(nodes []config.Node) string {
 			{"matchExpressions": []object{{"key": controlPlaneRole, "operator": "DoesNotExist"}}},
 		}}}
 	}
-	apart := object{"topologyKey": "kubernetes.io/hostname", "labelSelector": object{"matchLabels": object{"k8s-app": "kube-dns"}}}
-	if workers == 0 { // the second pod has no other place
+	apart := object{"topologyKey": "kubernetes.io/hostname",
+		"labelSelector": object{"matchLabels": object{"k8s-app": "kube-dns"}}}
+	if workers == 0 { // the second pod has no other node
 		affinity["podAntiAffinity"] = nil
 	} else {
 		affinity["podAntiAffinity"] = object{
@@ -38,13 +39,14 @@ func coreDNSPatch(nodes []config.Node) string {
 			"requiredDuringSchedulingIgnoredDuringExecution":  []object{apart},
 		}
 	}
-	// Maps, lists and text: nothing in it can fail to encode.
-	patch, _ := json.Marshal(object{"spec": object{"template": object{"spec": object{"affinity": affinity, "tolerations": tolerations}}}})
+	// The patch consists of maps, lists and text, so encoding cannot fail.
+	patch, _ := json.Marshal(object{"spec": object{"template": object{"spec": object{"affinity": affinity,
+		"tolerations": tolerations}}}})
 	return string(patch)
 }
 
-// tolerationsOf are the tolerations for the taints that keep CoreDNS from workers, in the order of their keys, and the
-// numbers of all workers and of those that take every pod.
+// tolerationsOf returns the tolerations for the taints that repel CoreDNS from workers, in the order of their keys.
+// It also returns the number of all workers and of those that accept every pod.
 func tolerationsOf(nodes []config.Node) (tolerations []object, workers, open int) {
 	taints := map[string]object{}
 	for _, n := range nodes {

@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// ecr plays the metadata service of an instance and the API of ECR.
+// ecr simulates the metadata service of an instance and the API of ECR.
 type ecr struct {
 	refuse bool
-	token  string // the answer of ECR, in place of a good one
+	token  string // the answer of ECR, instead of a valid one
 	signed string // the Authorization header of the call
 	called string // the X-Amz-Target of the call
 }
@@ -29,19 +29,22 @@ func (e *ecr) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/latest/meta-data/iam/security-credentials/":
 		io.WriteString(w, "dev-worker")
 	case r.URL.Path == "/latest/meta-data/iam/security-credentials/dev-worker":
-		io.WriteString(w, "{\n  \"Code\" : \"Success\",\n  \"AccessKeyId\" : \"ASIAKEY\",\n  \"SecretAccessKey\" : \"hush/hush+hush\",\n  \"Token\" : \"session==\"\n}")
+		io.WriteString(w, "{\n  \"Code\" : \"Success\",\n  \"AccessKeyId\" : \"ASIAKEY\",\n  \"SecretAccessKey\" : "+
+			"\"hush/hush+hush\",\n  \"Token\" : \"session==\"\n}")
 	case r.URL.Path == "/" && r.Method == http.MethodPost:
 		e.signed, e.called = r.Header.Get("Authorization"), r.Header.Get("X-Amz-Target")
 		if r.Header.Get("X-Amz-Security-Token") != "session==" || e.refuse {
 			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, `{"__type":"AccessDeniedException","message":"User is not authorized to perform ecr:GetAuthorizationToken"}`)
+			io.WriteString(w,
+				`{"__type":"AccessDeniedException","message":"User is not authorized to perform ecr:GetAuthorizationToken"}`)
 			return
 		}
 		login := base64.StdEncoding.EncodeToString([]byte("AWS:eyJwYXlsb2FkIjoi+/=="))
 		if e.token != "" {
 			login = e.token
 		}
-		fmt.Fprintf(w, `{"authorizationData":[{"authorizationToken":"%s","expiresAt":1.79e9,"proxyEndpoint":"https://123456789012.dkr.ecr.eu-central-1.amazonaws.com"}]}`, login)
+		fmt.Fprintf(w,
+			`{"authorizationData":[{"authorizationToken":"%s","expiresAt":1.79e9,"proxyEndpoint":"https://123456789012.dkr.ecr.eu-central-1.amazonaws.com"}]}`, login)
 	default:
 		http.NotFound(w, r)
 	}
@@ -54,7 +57,8 @@ func (e *ecr) login(t *testing.T, image string) (answer, complaint string, err e
 	defer server.Close()
 	cmd := exec.Command("bash", "scripts/ecr-credentials.sh")
 	cmd.Env = append(cmd.Environ(), "METADATA="+server.URL, "ECR_ENDPOINT="+server.URL)
-	cmd.Stdin = strings.NewReader(`{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"` + image + `"}`)
+	cmd.Stdin = strings.NewReader(
+		`{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"` + image + `"}`)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -74,14 +78,16 @@ func TestKubeletLogsInToECR(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer), &response); err != nil {
 		t.Fatalf("%v: %s", err, answer)
 	}
-	if response.Kind != "CredentialProviderResponse" || response.APIVersion != "credentialprovider.kubelet.k8s.io/v1" || response.CacheKeyType != "Registry" {
+	if response.Kind != "CredentialProviderResponse" || response.APIVersion != "credentialprovider.kubelet.k8s.io/v1" ||
+		response.CacheKeyType != "Registry" {
 		t.Errorf("not what the kubelet reads: %s", answer)
 	}
 	login := response.Auth["123456789012.dkr.ecr.eu-central-1.amazonaws.com"]
 	if login.Username != "AWS" || login.Password != "eyJwYXlsb2FkIjoi+/==" {
 		t.Errorf("login %+v", response.Auth)
 	}
-	if !strings.HasPrefix(e.signed, "AWS4-HMAC-SHA256 Credential=ASIAKEY/") || !strings.Contains(e.signed, "/eu-central-1/ecr/aws4_request") ||
+	if !strings.HasPrefix(e.signed, "AWS4-HMAC-SHA256 Credential=ASIAKEY/") ||
+		!strings.Contains(e.signed, "/eu-central-1/ecr/aws4_request") ||
 		!strings.Contains(e.signed, "x-amz-target") {
 		t.Errorf("signature %s", e.signed)
 	}
@@ -95,11 +101,14 @@ func TestECRFailuresAreNamed(t *testing.T) {
 		name, image, want string
 		refuse            bool
 	}{
-		{"no right in the European Sovereign Cloud", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/x", "refuses: User is not authorized", true},
+		{"no right in the European Sovereign Cloud", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/x",
+			"refuses: User is not authorized", true},
 		{"another top-level domain", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.org/x", "not an image in ECR", false},
 		{"another registry", "docker.io/library/redis:8", "not an image in ECR: docker.io/library/redis:8", false},
-		{"a name that only looks like it", "example.com/123456789012.dkr.ecr.eu-central-1.amazonaws.com/x", "not an image in ECR", false},
-		{"no right", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/x", "refuses: User is not authorized to perform ecr:GetAuthorizationToken", true},
+		{"a name that only looks like it", "example.com/123456789012.dkr.ecr.eu-central-1.amazonaws.com/x",
+			"not an image in ECR", false},
+		{"no right", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/x",
+			"refuses: User is not authorized to perform ecr:GetAuthorizationToken", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			answer, complaint, err := (&ecr{refuse: c.refuse}).login(t, c.image)
@@ -121,10 +130,12 @@ func testECRFailures(t *testing.T) {
 		metadata      string
 	}{
 		{"not an image in ECR: nothing", `{}`, ecr{}, ""},
-		{"the metadata service gives no credentials: has this machine an instance profile?", image, ecr{}, "http://127.0.0.1:1"},
+		{"the metadata service gives no credentials: has this machine an instance profile?", image, ecr{},
+			"http://127.0.0.1:1"},
 		{"ECR in eu-central-1 refuses: User is not authorized", image, ecr{refuse: true}, ""},
 		{"ECR in eu-central-1 gives no login", image, ecr{token: "===="}, ""},
-		{"gives a login of a kind that is not known", image, ecr{token: base64.StdEncoding.EncodeToString([]byte("AWS:\"}'"))}, ""},
+		{"gives a login of a kind that is not known", image,
+			ecr{token: base64.StdEncoding.EncodeToString([]byte("AWS:\"}'"))}, ""},
 	} {
 		t.Run(c.says, func(t *testing.T) {
 			h := newScriptHost(t)

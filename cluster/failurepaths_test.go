@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// said collects what the scripts printed on stderr in the tests of this package.
+// said collects the scripts' output on stderr in the tests of this package.
 var said = &messages{by: map[string]*strings.Builder{}}
 
 type messages struct {
@@ -35,7 +35,8 @@ func (m *messages) of(script string) string {
 	return ""
 }
 
-// TestEveryFailurePathHasRun runs the tests of all scripts, then looks for messages of `die` that no test has seen.
+// TestEveryFailurePathHasRun runs the tests of all scripts, then fails for messages of `die` that no test has
+// produced.
 func TestEveryFailurePathHasRun(t *testing.T) {
 	tested := map[string]bool{"limit.sh": true} // TestHangingScriptsEnd
 	for _, script := range []struct {
@@ -55,7 +56,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"prepare.sh", testPrepareFailures},
 	} {
 		tested[script.name] = true
-		ran := false // not so when -run asks for others
+		ran := false // stays false if -run selects other tests
 		t.Run(script.name, func(t *testing.T) { ran = true; script.test(t) })
 		if !ran {
 			continue
@@ -78,7 +79,7 @@ var (
 	variable = regexp.MustCompile(`\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\$\w+`)
 )
 
-// dieMessages are the longest literal parts of the messages of a script.
+// dieMessages returns the longest literal parts of the messages of a script.
 func dieMessages(t *testing.T, script string) []string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("scripts", script))

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// manifest is what kubeadm writes for a component, as far as init.sh reads it.
+// manifest returns what kubeadm writes for a component, as far as init.sh reads it.
 func manifest(component, flags string) string {
 	text := "spec:\n  containers:\n  - command:\n    - " + component + "\n"
 	for _, flag := range strings.Fields(flags) {
@@ -27,14 +27,17 @@ func manifest(component, flags string) string {
 
 var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-// initHost is a prepared machine on which every program works. Components take the flags of their manifests at once.
+// initHost returns a prepared machine on which every program works. Components apply the flags of their manifests
+// immediately.
 func initHost(t *testing.T) *scriptHost {
 	h := newScriptHost(t)
 	h.env = map[string]string{
-		"NODE": "master", "KUBERNETES_VERSION": "1.36.3", "KUBEADM_CONFIG": "advertiseAddress: 10.0.1.10", "AUDIT_POLICY": "policy",
-		"AUDIT_POLICY_FILE": h.at("/etc/kubernetes/apiserver/audit.yaml"), "IDENTITY": "pods 10.244.0.0/16", "COREDNS": `{"spec": {}}`,
-		"BUCKET": "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
-		// In place of etcd-snapshot.sh, whose failures have tests of their own.
+		"NODE": "master", "KUBERNETES_VERSION": "1.36.3", "KUBEADM_CONFIG": "advertiseAddress: 10.0.1.10",
+		"AUDIT_POLICY":      "policy",
+		"AUDIT_POLICY_FILE": h.at("/etc/kubernetes/apiserver/audit.yaml"), "IDENTITY": "pods 10.244.0.0/16",
+		"COREDNS": `{"spec": {}}`,
+		"BUCKET":  "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
+		// It replaces etcd-snapshot.sh, whose failures have their own tests.
 		"ETCD_SNAPSHOT": `echo "snapshot $*" >>$ROOT/calls
 case $1 in
 ours) cat $ROOT/ours 2>/dev/null; [ ! -e $ROOT/s3-down ] ;;
@@ -76,7 +79,8 @@ mkdir -p $ROOT/proc/1; { echo "$component"; sed -n 's/^    - --/--/p' $ROOT/etc/
 
 func authorityPEM(t *testing.T, key *ecdsa.PrivateKey, ends time.Time) string {
 	t.Helper()
-	cert := &x509.Certificate{SerialNumber: big.NewInt(ends.Unix()), Subject: pkix.Name{CommonName: "kubernetes"}, NotAfter: ends, IsCA: true}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(ends.Unix()), Subject: pkix.Name{CommonName: "kubernetes"},
+		NotAfter: ends, IsCA: true}
 	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -93,11 +97,12 @@ func newKeyPair(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// initFiles are the standard input of init.sh, with the authority's certificate.
+// initFiles returns the standard input of init.sh with the authority's certificate.
 func initFiles(t *testing.T, authority string, without ...string) string {
 	t.Helper()
 	files := map[string]string{
-		"pki/ca.crt": authority, "pki/ca.key": "k", "pki/front-proxy-ca.crt": "c", "pki/front-proxy-ca.key": "k", "pki/etcd/ca.crt": "c",
+		"pki/ca.crt": authority, "pki/ca.key": "k", "pki/front-proxy-ca.crt": "c", "pki/front-proxy-ca.key": "k",
+		"pki/etcd/ca.crt": "c",
 		"pki/etcd/ca.key": "k", "pki/sa.key": "k", "pki/sa.pub": "p", "apiserver/encryption.yaml": "e",
 	}
 	for _, name := range without {
@@ -138,13 +143,16 @@ func testInitFailures(t *testing.T) {
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
 		{says: "is not base64 of a tar archive", spoil: func(*scriptHost) string { return "=" }},
-		{says: "standard input lacks pki/sa.key", spoil: func(h *scriptHost) string { return initFiles(h.t, now, "pki/sa.key") }},
+		{says: "standard input lacks pki/sa.key",
+			spoil: func(h *scriptHost) string { return initFiles(h.t, now, "pki/sa.key") }},
 		{says: "kubeadm init --config fails; the whole output is in", spoil: file("/kubeadm-fails", "")},
-		{says: "already holds a control plane", spoil: file("/etc/kubernetes/manifests/kube-apiserver.yaml", "x"), after: nothingMade},
+		{says: "already holds a control plane", spoil: file("/etc/kubernetes/manifests/kube-apiserver.yaml", "x"),
+			after: nothingMade},
 		{says: "no cluster has been made from this snapshot", spoil: both(restore, file("/s3-down", "")), after: nothingMade},
 		{says: "cannot be asked whether this cluster has run before", spoil: file("/s3-down", ""), after: nothingMade},
 		{says: "the bucket has its snapshot dev/etcd/1.db", spoil: file("/ours", "dev/etcd/1.db"), after: nothingMade},
-		{says: "An empty control plane would delete what runs on its workers", spoil: file("/ours", "dev/etcd/initialised"), after: nothingMade},
+		{says: "An empty control plane would delete what runs on its workers", spoil: file("/ours", "dev/etcd/initialised"),
+			after: nothingMade},
 		{says: "etcdutl cannot restore the snapshot", spoil: both(restore, stubbed("etcdutl", "exit 1")), after: nothingMade},
 		{says: "the restored etcd does not start", spoil: both(restore, stubbed("etcdctl", "exit 1")), after: nothingMade},
 		{says: "the API does not answer; see: journalctl -u kubelet", spoil: file("/api-down", "")},
@@ -153,7 +161,7 @@ func testInitFailures(t *testing.T) {
 		{says: "the Deployment of CoreDNS cannot be changed", spoil: file("/kubectl-fails", "patch deployment coredns")},
 	})
 
-	// A cluster that runs, and a change of its settings.
+	// A running cluster, and a change of its settings.
 	running := func(t *testing.T) (*scriptHost, string) {
 		h, stdin := fresh(t)
 		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
@@ -176,31 +184,36 @@ func testInitFailures(t *testing.T) {
 	put := "the manifests of before are back, and the API answers"
 	refuses(t, "init.sh", running, []spoilt{
 		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: unchanged},
-		{says: "these settings cannot be changed on a running cluster", spoil: set("IDENTITY", "pods 10.0.0.0/8"), after: unchanged},
+		{says: "these settings cannot be changed on a running cluster", spoil: set("IDENTITY", "pods 10.0.0.0/8"),
+			after: unchanged},
 		{says: "it is another cluster's control plane", spoil: func(h *scriptHost) string {
 			return initFiles(h.t, authorityPEM(h.t, newKeyPair(h.t), time.Now().AddDate(10, 0, 0)))
 		}, after: unchanged},
 		{says: "A running cluster cannot change its authority", spoil: func(h *scriptHost) string {
 			return initFiles(h.t, authorityPEM(h.t, key, time.Now().AddDate(20, 0, 0)))
 		}, after: unchanged},
-		{says: "kube-apiserver refuses a flag: unknown flag: --evnt-ttl. Nothing has been changed; correct kubernetes.apiServer", spoil: both(
+		{says: "kube-apiserver refuses a flag: unknown flag: --evnt-ttl. Nothing has been changed; correct " +
+			"kubernetes.apiServer", spoil: both(
 			set("FLAGS", "kube-apiserver --evnt-ttl=2h\nkube-scheduler --v=3"),
 			stubbed("crictl", `case $* in *' ps '*) echo id ;; *) echo "Error: unknown flag: --evnt-ttl" >&2; exit 1 ;; esac`),
 		), after: unchanged},
 		{says: "kube-scheduler does not run with its new flags", spoil: file("/crash", "kube-scheduler"), after: unchanged},
-		{says: "and kubernetes.controllerManager in the settings", spoil: file("/crash", "kube-controller-manager"), after: unchanged},
+		{says: "and kubernetes.controllerManager in the settings", spoil: file("/crash", "kube-controller-manager"),
+			after: unchanged},
 		{says: put, spoil: file("/crash", "etcd"), after: unchanged},
-		{says: "the API does not answer after the change", spoil: file("/new/kube-apiserver.yaml", manifest("kube-apiserver", "--v=bad")), after: unchanged},
+		{says: "the API does not answer after the change",
+			spoil: file("/new/kube-apiserver.yaml", manifest("kube-apiserver", "--v=bad")), after: unchanged},
 		{says: put, spoil: file("/new/kube-apiserver.yaml", manifest("kube-apiserver", "--v=bad")), after: unchanged},
 		{says: "the API does not answer yet", spoil: both(file("/crash", "etcd"), file("/api-down", "")), after: unchanged},
 		{says: "kubeadm init phase fails", spoil: file("/kubeadm-fails", ""), after: unchanged},
 		{says: "no worker got the new ones", spoil: file("/kubelet", "bad"), after: func(h *scriptHost) {
-			if got := h.read("/var/lib/kubelet/config.yaml"); got != "good" || strings.Contains(h.read("/calls"), "upload-config") {
+			if got := h.read("/var/lib/kubelet/config.yaml"); got != "good" ||
+				strings.Contains(h.read("/calls"), "upload-config") {
 				h.t.Errorf("the kubelet has %q; %s", got, h.read("/calls"))
 			}
 		}},
 		{says: "the bucket cannot be told that this cluster runs", spoil: func(h *scriptHost) string {
-			// A cluster made before there was a marker.
+			// A cluster created before the marker was introduced.
 			if err := os.Remove(h.at("/var/lib/kubeadm-aws/init.marked")); err != nil {
 				h.t.Fatal(err)
 			}
@@ -211,13 +224,14 @@ func testInitFailures(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { testInitKilled(t, running) })
 }
 
-// A run that is killed between two lines leaves what the next one needs.
+// A run that is killed between two lines leaves everything that the next run needs.
 func testInitKilled(t *testing.T, running func(*testing.T) (*scriptHost, string)) {
 	for signal, code := range map[string]int{"TERM": 143, "KILL": -1} {
 		h, stdin := running(t)
 		kubeadm := h.read("/bin/kubeadm")
 		// The parent of kubeadm is timeout, whose parent is the script.
-		h.stub("kubeadm", strings.TrimPrefix(kubeadm, "#!/bin/bash\n")+"\ncase $* in *control-plane*) kill -"+signal+" $(ps -o ppid= -p $PPID) ;; esac")
+		h.stub("kubeadm", strings.TrimPrefix(kubeadm, "#!/bin/bash\n")+"\ncase $* in *control-plane*) kill -"+signal+
+			" $(ps -o ppid= -p $PPID) ;; esac")
 		h.write("/new/kube-apiserver.yaml", manifest("kube-apiserver", "--v=bad"), 0o600)
 		o := h.run("init.sh", stdin)
 		if signal == "TERM" {
@@ -228,13 +242,13 @@ func testInitKilled(t *testing.T, running func(*testing.T) (*scriptHost, string)
 		if o.code != code {
 			t.Errorf("%s: ends with %d: %s", signal, o.code, o.stderr)
 		}
-		// The next run with the same bad settings goes back to the last manifests that worked, not to the bad ones.
+		// The next run with the same bad settings restores the last manifests that worked, not the bad ones.
 		h.stub("kubeadm", strings.TrimPrefix(kubeadm, "#!/bin/bash\n"))
 		h.fails(h.run("init.sh", stdin), 1, "the manifests of before are back, and the API answers")
 		if got := h.read("/etc/kubernetes/manifests/kube-apiserver.yaml"); got != manifest("kube-apiserver", "--v=2") {
 			t.Errorf("the API server is left with %s", got)
 		}
-		// And with right ones it works.
+		// With correct settings it succeeds.
 		h.write("/new/kube-apiserver.yaml", manifest("kube-apiserver", "--v=3"), 0o600)
 		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 		if left, _ := filepath.Glob(h.at("/var/lib/kubeadm-aws/manifests*")); len(left) > 0 {
@@ -261,13 +275,13 @@ func TestInit(t *testing.T) {
 	if _, err := os.Stat(h.at("/etc/kubernetes/super-admin.conf")); err == nil {
 		t.Error("super-admin.conf stays")
 	}
-	// A second run does nothing but look; the marker is written once.
+	// A second run only checks. The marker is written once.
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	if calls := h.read("/calls"); strings.Contains(calls, "kubeadm") || strings.Contains(calls, "snapshot") {
 		t.Errorf("a second run: %s", calls)
 	}
-	// A cluster whose DNS is its own keeps it.
+	// A cluster whose user changed its DNS keeps that change.
 	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls; case $* in *readyz*) echo ok ;; esac`)
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")

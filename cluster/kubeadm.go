@@ -11,21 +11,22 @@ import (
 )
 
 const (
-	// StartupTaint keeps pods away from a worker until its labels and taints are set, so that nothing is scheduled
-	// by rules that are not there yet. The node step removes it.
+	// StartupTaint repels pods from a worker until its labels and taints are set, so that no pod is scheduled before
+	// its rules exist. The node step removes it.
 	StartupTaint = "kubeadm-aws/unconfigured"
 
 	kubeadmAPI = "kubeadm.k8s.io/v1beta4"
 	criSocket  = "unix:///run/containerd/containerd.sock"
-	// discoveryFile is where join.sh puts the joining kubeconfig: in memory, for the time of the join.
+	// discoveryFile is the path at which join.sh writes the joining kubeconfig, in memory, during the join.
 	discoveryFile  = "/run/kubeadm-aws/discovery.conf"
 	encryptionFile = "/etc/kubernetes/apiserver/encryption.yaml"
 	auditLog       = "/var/log/kubernetes/audit"
-	// kubeletPlugins is where prepare.sh puts the kubelet's credential provider and its settings.
+	// kubeletPlugins is the directory in which prepare.sh installs the kubelet's credential provider and its
+	// settings.
 	kubeletPlugins = "/usr/local/lib/kubelet"
 )
 
-// nodeFacts are what kubeadm and the kubelet are told about the machine.
+// nodeFacts are the facts about the machine that kubeadm and the kubelet need.
 type nodeFacts struct {
 	config.Node
 	privateIP, providerID string
@@ -56,8 +57,8 @@ func initConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) (stri
 	)
 }
 
-// joinConfig is the input of `kubeadm join` on a worker. It does not depend on labels and taints, so that changing them
-// is no reason to touch the host.
+// joinConfig is the input of `kubeadm join` on a worker. It does not depend on labels and taints, so a change of them
+// does not touch the host.
 func joinConfig(cfg *config.Config, f nodeFacts) (string, error) {
 	return renderYAML(object{
 		"apiVersion":       kubeadmAPI,
@@ -75,14 +76,15 @@ func registration(cfg *config.Config, f nodeFacts, taints []any) object {
 		"kubeletExtraArgs": flags(map[string]string{
 			"cloud-provider": "external",
 			"node-ip":        f.privateIP,
-			// Without these a node has the right to pull from ECR and no way to log in.
+			// Without these flags a node may pull from ECR but cannot log in.
 			"image-credential-provider-bin-dir": kubeletPlugins,
 			"image-credential-provider-config":  kubeletPlugins + "/credentials.yaml",
-			// Set here, load balancers and volumes work before the cloud controller manager has seen the node,
-			// and the node may have a name of its own.
+			// With this flag, load balancers and volumes work before the cloud controller manager has processed the
+			// node, and the node's name need not be its name in AWS.
 			"provider-id": f.providerID,
-			// The kubelet may set these on itself; other labels need an administrator.
-			"node-labels": fmt.Sprintf("node.kubernetes.io/instance-type=%s,topology.kubernetes.io/region=%s,topology.kubernetes.io/zone=%s",
+			// The kubelet may set these labels on its own node. Other labels need an administrator.
+			"node-labels": fmt.Sprintf(
+				"node.kubernetes.io/instance-type=%s,topology.kubernetes.io/region=%s,topology.kubernetes.io/zone=%s",
 				f.InstanceType, f.region, f.zone),
 		}, nil),
 	}
@@ -100,10 +102,11 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 		"clusterName":          cfg.Cluster.Name,
 		"kubernetesVersion":    "v" + r.Version,
 		"controlPlaneEndpoint": f.endpoint + ":" + apiPort,
-		// Faster to make and to check than RSA, and every client of the API knows it.
+		// ECDSA is faster than RSA to create and to verify, and every client of the API supports it.
 		"encryptionAlgorithm": "ECDSA-P256",
-		// kubeadm renews its certificates in upgrades only, and after its own default of a year the control plane would
-		// stop. They lie beside the key of their authority, so a shorter life would take nothing from a thief.
+		// kubeadm renews its certificates only in upgrades. With its default of one year, the control plane would
+		// then stop. The certificates are next to the key of their authority, so a shorter lifetime would not limit a
+		// thief.
 		"certificateValidityPeriod": "43800h0m0s",
 		"networking": object{
 			"podSubnet":     cfg.Network.PodCIDR,
@@ -121,16 +124,17 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 				"encryption-provider-config":                  encryptionFile,
 				"encryption-provider-config-automatic-reload": "true",
 				"profiling":                                   "false",
-				// The token of a service account ends after an hour as asked for, and not after a year.
+				// The token of a service account ends after the requested hour, not after a year.
 				"service-account-extend-token-expiration": "false",
 				"tls-min-version":                         "VersionTLS12",
 			}, k.APIServer),
 			"extraVolumes": []any{
-				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver", "mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},
+				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver",
+					"mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},
 				object{"name": "audit-log", "hostPath": auditLog, "mountPath": auditLog, "pathType": "DirectoryOrCreate"},
 			},
 		},
-		// Metrics listen on all addresses for Prometheus; the security groups close them to the outside.
+		// Metrics listen on all addresses for Prometheus. The security groups block them from outside.
 		"controllerManager": object{"extraArgs": flags(map[string]string{
 			"bind-address":                "0.0.0.0",
 			"cloud-provider":              "external",
@@ -152,13 +156,12 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 	}
 }
 
-// kubeletConfig is one for all nodes; kubeadm keeps it in the cluster.
-//
-// The serving certificate of a kubelet is its own, self-signed. The alternative, serverTLSBootstrap, leaves a kubelet
-// without any certificate, and so the node without logs and exec, until something has approved its request, at the
-// first start and at every rotation; an approver that does not check the names in a request against the node's real
-// addresses gives less than it seems to. Port 10250 is open to the cluster's own nodes only. So metrics-server is told
-// not to verify kubelets.
+// kubeletConfig returns one configuration for all nodes. kubeadm stores it in the cluster.
+// The serving certificate of each kubelet is self-signed. The alternative, serverTLSBootstrap, leaves a kubelet
+// without any certificate until a request is approved, at the first start and at every rotation; meanwhile the node
+// has no logs and no exec. An approver that does not check the names in a request against the node's real addresses
+// gives less security than it seems to. Port 10250 is open only to the cluster's own nodes. Therefore metrics-server
+// does not verify kubelets.
 func kubeletConfig(cfg *config.Config) object {
 	return merge(object{
 		"apiVersion":            "kubelet.config.k8s.io/v1beta1",
@@ -169,16 +172,19 @@ func kubeletConfig(cfg *config.Config) object {
 		"rotateCertificates":    true,
 		"seccompDefault":        true,
 		"serializeImagePulls":   false,
-		// A node that is shut down ends its pods in order, so that volumes detach at once and not after six minutes.
+		// A node that shuts down ends its pods in order, so that volumes detach immediately and not after six
+		// minutes.
 		"shutdownGracePeriod":             "45s",
 		"shutdownGracePeriodCriticalPods": "15s",
-		// Without a reserve the pods of a small node starve the kubelet and containerd, and the node goes away.
+		// Without a reserve, the pods of a small node starve the kubelet and containerd, and the node becomes
+		// NotReady.
 		"systemReserved": object{"cpu": "100m", "memory": "256Mi"},
 		"tlsMinVersion":  "VersionTLS12",
 	}, cfg.Kubernetes.Kubelet)
 }
 
-// shutdownSeconds is how long the kubelet may hold a shutdown of its node: what kubeletConfig asks of logind.
+// shutdownSeconds is how long the kubelet may delay a shutdown of its node: the period that kubeletConfig requests
+// from logind.
 func shutdownSeconds(cfg *config.Config) int {
 	kubelet := kubeletConfig(cfg)
 	total := 0
@@ -205,7 +211,7 @@ func kubeProxyConfig(cfg *config.Config) object {
 	}, cfg.Kubernetes.KubeProxy)
 }
 
-// flags is kubeadm's list form of command line flags, with the user's laid over the program's.
+// flags returns kubeadm's list form of command-line flags, with the user's flags over the program's.
 func flags(own, user map[string]string) []any {
 	all := maps.Clone(own)
 	maps.Copy(all, user)

@@ -6,10 +6,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// apiPort is where the API listens, inside and outside.
+// apiPort is the API's port, inside and outside the cluster.
 const apiPort = "6443"
 
-// kubeconfig is a secret file of one cluster and one user, with everything inlined.
+// kubeconfig returns a secret file with one cluster and one user that contains all certificates and keys.
 func kubeconfig(cluster string, host pulumi.StringInput, by authority, user string, c clientCert) pulumi.StringOutput {
 	text := pulumi.All(host, by.cert.CertPem, c.cert.CertPem, c.key.PrivateKeyPem).ApplyT(func(v []any) (string, error) {
 		return renderKubeconfig(kubeconfigArgs{

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// A script may start programs that hang, ignore the signal, and have left its process group: timeout makes a group for
-// the program that it bounds.
+// A script may start programs that hang, that ignore the signal, or that left its process group: timeout creates a
+// group for the program that it limits.
 func TestHangingScriptsEnd(t *testing.T) {
 	h := newScriptHost(t)
 	h.env["STEP"] = "join"
-	marker := "4" + strings.Repeat("7", 8) // seconds, and unlike those of another process
+	marker := "4" + strings.Repeat("7", 8) // seconds, different from those of other processes
 	for name, hangs := range map[string]string{
 		"itself":               "sleep " + marker,
 		"ignoring the signal":  "timeout -k 1 1000 bash -c 'trap \"\" TERM; sleep " + marker + "' & wait",
@@ -23,7 +23,7 @@ func TestHangingScriptsEnd(t *testing.T) {
 			h.t = t
 			h.fails(h.run("limit.sh", "", "1", hangs), 124, "join: stopped, because it was not done after")
 			if out, err := exec.Command("pgrep", "-f", "sleep "+marker).Output(); err == nil {
-				t.Errorf("processes live on: %s", out)
+				t.Errorf("processes still run: %s", out)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ func set(key, value string) func(*scriptHost) string {
 	return func(h *scriptHost) string { h.env[key] = value; return "" }
 }
 
-// testReadyFailures: the machine is one that the other scripts are not made for, or never gets done with its boot.
+// testReadyFailures covers a machine that the other scripts do not support, and one that never finishes its boot.
 func testReadyFailures(t *testing.T) {
 	host := func(t *testing.T) (*scriptHost, string) {
 		h := newScriptHost(t)
@@ -31,7 +31,8 @@ func testReadyFailures(t *testing.T) {
 		{says: "only amd64 instance types are supported (nodes[].instanceType)", spoil: stubbed("dpkg", "echo arm64")},
 		{says: "cloud-init is not done after 0 s", spoil: stubbed("timeout", "exit 124")},
 		{says: "cloud-init failed; see", spoil: stubbed("cloud-init", "exit 1")},
-		{says: "the machine does not allow logins after 0 s", spoil: func(h *scriptHost) string { h.write("/run/nologin", "", 0o644); return "" }},
+		{says: "the machine does not allow logins after 0 s",
+			spoil: func(h *scriptHost) string { h.write("/run/nologin", "", 0o644); return "" }},
 	})
 	h, _ := host(t)
 	h.stub("cloud-init", "exit 2") // done, with errors that it recovered from
@@ -53,8 +54,10 @@ func testJoinFailures(t *testing.T) {
 		h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls; [ ! -e $ROOT/kubeadm-fails ] || exit 1
 mkdir -p $ROOT/var/lib/kubelet; case $* in join* | upgrade*) cat $ROOT/kubelet >$ROOT/var/lib/kubelet/config.yaml ;; esac
 case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/lib/kubelet/kubeadm-flags.env ;; esac`)
-		h.stub("curl", `case $* in *6443*) [ ! -e $ROOT/api-down ] || { echo "curl: (28) timed out" >&2; exit 28; }; echo ok ;; *) ! grep -q bad $ROOT/var/lib/kubelet/config.yaml ;; esac`)
-		h.stub("kubectl", `case $* in *discovery.conf*) cat $ROOT/other 2>/dev/null || true ;; *) [ ! -e $ROOT/unknown ] || { echo NotFound; exit 1; }; echo node/worker-1 ;; esac`)
+		h.stub("curl",
+			`case $* in *6443*) [ ! -e $ROOT/api-down ] || { echo "curl: (28) timed out" >&2; exit 28; }; echo ok ;; *) ! grep -q bad $ROOT/var/lib/kubelet/config.yaml ;; esac`)
+		h.stub("kubectl",
+			`case $* in *discovery.conf*) cat $ROOT/other 2>/dev/null || true ;; *) [ ! -e $ROOT/unknown ] || { echo NotFound; exit 1; }; echo node/worker-1 ;; esac`)
 		for _, name := range []string{"systemctl", "journalctl", "sleep"} {
 			h.stub(name, `echo "`+name+` $*" >>$ROOT/calls`)
 		}
@@ -79,14 +82,16 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 		{says: "is not base64 of a tar archive", spoil: func(*scriptHost) string { return "=" }},
 		{says: "standard input lacks discovery.conf", spoil: func(*scriptHost) string { return empty }},
 		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: noKeys},
-		{says: "does not answer from this machine: curl: (28) timed out. Look at the private DNS zone", spoil: file("/api-down", ""), after: noKeys},
-		{says: "this machine is already a node of a cluster that this program did not make", spoil: file("/etc/kubernetes/kubelet.conf", "x"), after: noKeys},
+		{says: "does not answer from this machine: curl: (28) timed out. Look at the private DNS zone",
+			spoil: file("/api-down", ""), after: noKeys},
+		{says: "this machine is already a node of a cluster that this program did not make",
+			spoil: file("/etc/kubernetes/kubelet.conf", "x"), after: noKeys},
 		{says: "another machine is Ready as node worker-1", spoil: file("/other", "True"), after: noKeys},
 		{says: "kubeadm join fails; the whole output is in", spoil: file("/kubeadm-fails", ""), after: noKeys},
 		{says: "the kubelet is not healthy", spoil: file("/kubelet", "bad")},
 		{says: "does not register with the cluster", spoil: file("/unknown", "")},
 	})
-	// A worker that has joined goes back to the kubelet settings that worked.
+	// A joined worker reverts to the kubelet settings that worked.
 	h, _ := fresh(t)
 	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
 	h.env["KUBELET_SETTINGS"] = "two"
@@ -100,7 +105,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	if got := h.read("/var/lib/kubelet/config.yaml"); got != "better" {
 		t.Errorf("the kubelet has %q", got)
 	}
-	// Killed between two lines, then run again.
+	// The script is killed between two lines, then run again.
 	h, _ = fresh(t)
 	kubeadm := strings.TrimPrefix(h.read("/bin/kubeadm"), "#!/bin/bash\n")
 	h.stub("kubeadm", kubeadm+"\nkill -KILL $(ps -o ppid= -p $PPID)")
@@ -112,7 +117,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	noKeys(h)
 }
 
-// apiHost is a control plane for the scripts that only ask the API.
+// apiHost returns a control plane for the scripts that only use the API.
 func apiHost(env map[string]string, kubectl string) func(t *testing.T) (*scriptHost, string) {
 	return func(t *testing.T) (*scriptHost, string) {
 		h := newScriptHost(t)
@@ -133,7 +138,8 @@ func failing(pattern string) func(h *scriptHost) string {
 }
 
 func testNodeFailures(t *testing.T) {
-	host := apiHost(map[string]string{"NODE": "worker-1", "ROLE": "worker", "STARTUP_TAINT": StartupTaint, "TAINTS": "a=b:NoSchedule\n"},
+	host := apiHost(map[string]string{"NODE": "worker-1", "ROLE": "worker", "STARTUP_TAINT": StartupTaint,
+		"TAINTS": "a=b:NoSchedule\n"},
 		`case $* in *"get node"*) printf '\n\nkubeadm-aws/unconfigured:NoSchedule \n' ;; esac`)
 	refuses(t, "node.sh", host, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
@@ -147,7 +153,8 @@ func testNodeFailures(t *testing.T) {
 }
 
 func testNodeDeleteFailures(t *testing.T) {
-	host := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1"}, `case $* in *"get node"*) echo "worker-1 True" ;; esac`)
+	host := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1"},
+		`case $* in *"get node"*) echo "worker-1 True" ;; esac`)
 	kept := func(h *scriptHost) {
 		if strings.Contains(h.read("/calls"), "delete node") {
 			h.t.Error("the node is deleted although its pods could not leave")
@@ -165,7 +172,8 @@ func testNodeDeleteFailures(t *testing.T) {
 }
 
 func testNodesReadyFailures(t *testing.T) {
-	host := apiHost(map[string]string{"NODES": "master worker-1", "TIMEOUT": "0"}, `case $* in *items*type==*status*) echo "master=True worker-1=False " ;; esac`)
+	host := apiHost(map[string]string{"NODES": "master worker-1", "TIMEOUT": "0"},
+		`case $* in *items*type==*status*) echo "master=True worker-1=False " ;; esac`)
 	refuses(t, "nodes-ready.sh", host, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "not Ready after 0 s: worker-1. A node without a network plugin stays so"},

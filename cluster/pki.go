@@ -8,20 +8,20 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// pki is the identity of the cluster. It lives in the state, not on a host: the kubeconfig is known before the first
-// machine boots, nodes join without a token, and a new control-plane machine is the same cluster.
+// pki is the identity of the cluster. It is in the state, not on a host. So the kubeconfig is known before the first
+// machine boots, nodes join without a token, and a new control-plane machine continues the same cluster.
 type pki struct {
 	pulumi.ResourceState
 
 	cluster, frontProxy, etcd authority
 	serviceAccount            *tls.PrivateKey
 	admin, join               clientCert
-	// encryptionBytes are the 32 bytes for Secrets at rest; encryptionKey is base64 of them.
+	// encryptionBytes are the 32 bytes for Secrets at rest. encryptionKey is their base64 text.
 	encryptionBytes *random.RandomBytes
 	encryptionKey   pulumi.StringOutput
 }
 
-// authority is a self-signed certificate and its key, both PEM.
+// authority is a self-signed certificate and its key, both in PEM.
 type authority struct {
 	key  *tls.PrivateKey
 	cert *tls.SelfSignedCert
@@ -33,19 +33,21 @@ type clientCert struct {
 }
 
 const (
-	// adminGroup is bound to cluster-admin by kubeadm. Unlike system:masters it passes through authorization, so
-	// that removing the binding locks a lost kubeconfig out.
+	// kubeadm binds adminGroup to cluster-admin. Unlike system:masters it is subject to authorization, so removing
+	// the binding disables a lost kubeconfig.
 	adminGroup = "kubeadm:cluster-admins"
-	// joinGroup is what kubeadm lets bootstrap tokens do: read the configuration and request a node certificate.
+	// joinGroup is the group that kubeadm gives bootstrap tokens: its members may read the configuration and request
+	// a node certificate.
 	joinGroup = "system:bootstrappers:kubeadm:default-node-token"
 
 	authorityHours = 10 * 365 * 24
-	// A client certificate lasts a year and an `up` in its last 90 days renews it.
+	// A client certificate is valid for a year. An `up` in its last 90 days renews it.
 	clientHours        = 365 * 24
 	clientRenewalHours = 90 * 24
 )
 
-func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomProvider *random.Provider, parent pulumi.Resource) (*pki, error) {
+func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomProvider *random.Provider,
+	parent pulumi.Resource) (*pki, error) {
 	p := &pki{}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:PKI", name+"-pki", p, pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
@@ -56,7 +58,7 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 		name, commonName string
 		into             *authority
 	}{
-		// The common names are the ones that kubeadm gives.
+		// kubeadm uses the same common names.
 		{"ca", "kubernetes", &p.cluster},
 		{"front-proxy-ca", "front-proxy-ca", &p.frontProxy},
 		{"etcd-ca", "etcd-ca", &p.etcd},
@@ -78,7 +80,8 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 	if p.join, err = newClientCert(ctx, "join", subject{"kubeadm-aws:join", joinGroup}, p.cluster, opts); err != nil {
 		return nil, err
 	}
-	p.encryptionBytes, err = random.NewRandomBytes(ctx, "encryption-at-rest", &random.RandomBytesArgs{Length: pulumi.Int(32)},
+	p.encryptionBytes, err = random.NewRandomBytes(ctx, "encryption-at-rest",
+		&random.RandomBytesArgs{Length: pulumi.Int(32)},
 		pulumi.Parent(p), pulumi.Provider(randomProvider))
 	if err != nil {
 		return nil, fmt.Errorf("encryption key: %w", err)
@@ -117,10 +120,11 @@ func newAuthority(ctx *pulumi.Context, name, commonName string, opts []pulumi.Re
 	return authority{key: key, cert: cert}, nil
 }
 
-// subject is whom a client certificate is for.
+// subject identifies the user of a client certificate.
 type subject struct{ user, group string }
 
-func newClientCert(ctx *pulumi.Context, name string, of subject, by authority, opts []pulumi.ResourceOption) (clientCert, error) {
+func newClientCert(ctx *pulumi.Context, name string, of subject, by authority,
+	opts []pulumi.ResourceOption) (clientCert, error) {
 	key, err := newKey(ctx, name, opts)
 	if err != nil {
 		return clientCert{}, err
@@ -149,7 +153,8 @@ func newClientCert(ctx *pulumi.Context, name string, of subject, by authority, o
 	return clientCert{key: key, cert: cert}, nil
 }
 
-// identity is every resource that files comes from: init.sh refuses a running control plane whose files are others.
+// identity returns every resource from which files are derived. init.sh refuses a running control plane with
+// different files.
 func (p *pki) identity() []pulumi.Resource {
 	return []pulumi.Resource{
 		p.cluster.key, p.cluster.cert,
@@ -160,8 +165,8 @@ func (p *pki) identity() []pulumi.Resource {
 	}
 }
 
-// files are the parts of the PKI that a control plane holds, by their path below /etc/kubernetes. kubeadm makes the
-// certificates of the components from them.
+// files returns the parts of the PKI that a control plane needs, by their path below /etc/kubernetes. kubeadm creates
+// the certificates of the components from them.
 func (p *pki) files() map[string]pulumi.StringInput {
 	return map[string]pulumi.StringInput{
 		"pki/ca.crt":             p.cluster.cert.CertPem,

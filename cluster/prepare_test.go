@@ -21,7 +21,7 @@ const (
 	kubeletPlugin = "/usr/local/lib/kubelet"
 )
 
-// freshMachine is a machine as AWS hands it over, with the sources that packages come from.
+// freshMachine returns a machine as AWS starts it, with the sources of packages.
 func freshMachine(t *testing.T) *scriptHost {
 	t.Helper()
 	h := newScriptHost(t)
@@ -34,11 +34,14 @@ func freshMachine(t *testing.T) *scriptHost {
 	plugins := h.at(kubeletPlugin)
 	h.env = map[string]string{
 		"TIME_LIMIT": "60", "VOLUME_SIZE": "40", "SHUTDOWN_SECONDS": "45",
-		"KUBERNETES_VERSION": "1.36.3", "KUBERNETES_APT": "https://pkgs.example.com", "KUBERNETES_APT_KEY": strings.Repeat("A", 40),
-		"CONTAINERD_VERSION": "2.2.*", "CONTAINERD_APT": "https://docker.example.com", "CONTAINERD_APT_KEY": strings.Repeat("B", 40),
-		"CONTAINERD_CONFIG": "version = 3", "ECR_CREDENTIALS": "#!/bin/sh", "KUBELET_PLUGINS": plugins,
+		"KUBERNETES_VERSION": "1.36.3", "KUBERNETES_APT": "https://pkgs.example.com",
+		"KUBERNETES_APT_KEY": strings.Repeat("A", 40),
+		"CONTAINERD_VERSION": "2.2.*", "CONTAINERD_APT": "https://docker.example.com",
+		"CONTAINERD_APT_KEY": strings.Repeat("B", 40),
+		"CONTAINERD_CONFIG":  "version = 3", "ECR_CREDENTIALS": "#!/bin/sh", "KUBELET_PLUGINS": plugins,
 		"IMAGES":       "registry.k8s.io/pause:3.10.2 registry.k8s.io/kube-proxy:v1.36.3",
-		"ETCD_VERSION": "3.6.14", "ETCD_RELEASES": "https://etcd.example.com", "ETCD_SHA256": fmt.Sprintf("%x", sha256.Sum256(archive)),
+		"ETCD_VERSION": "3.6.14", "ETCD_RELEASES": "https://etcd.example.com",
+		"ETCD_SHA256": fmt.Sprintf("%x", sha256.Sum256(archive)),
 	}
 	for name, lines := range map[string]string{
 		"modprobe":   "",
@@ -61,7 +64,7 @@ case $1 in *.tar.gz) cat "$ROOT/served/etcd.tar.gz" >"$file" ;; *) echo "key of 
 		"ctr":             `[ "$3" != plugins ] || echo "io.containerd.grpc.v1   cri   linux/amd64   ok"`,
 		"busctl":          `echo "t $(($(sed -n 's/InhibitDelayMaxSec=//p' "$ROOT` + logindFile + `") * 1000000))"`,
 		"systemd-inhibit": "",
-		// The root of a container is on no partition.
+		// The root file system of a container is not a partition.
 		"findmnt": `case $* in *MAJ*) echo 0:99 ;; *) echo overlay ;; esac`,
 		"df":      "printf '1G-blocks\\n  39\\n'",
 	} {
@@ -70,10 +73,11 @@ case $1 in *.tar.gz) cat "$ROOT/served/etcd.tar.gz" >"$file" ;; *) echo "key of 
 	return h
 }
 
-// onPartition gives the machine a root partition in a disk, in GiB, with a file system.
+// onPartition gives the machine a root partition on a disk, in GiB, with a file system.
 func onPartition(h *scriptHost, filesystem string, partition, disk int) {
 	h.t.Helper()
-	for name, content := range map[string]int{"size": disk << 21, "root/start": 2048, "root/size": partition << 21, "root/partition": 1} {
+	for name, content := range map[string]int{"size": disk << 21, "root/start": 2048, "root/size": partition << 21,
+		"root/partition": 1} {
 		h.write("/sys/devices/nvme0n1/"+name, strconv.Itoa(content)+"\n", 0o644)
 	}
 	h.write("/sys/dev/block/none", "", 0o644)
@@ -92,7 +96,8 @@ func etcdTools(t *testing.T) []byte {
 	zipped := gzip.NewWriter(&b)
 	archive := tar.NewWriter(zipped)
 	for _, name := range []string{"etcd", "etcdctl", "etcdutl"} {
-		if err := archive.WriteHeader(&tar.Header{Name: etcdArchive + "/" + name, Mode: 0o755, Size: int64(len(name))}); err != nil {
+		if err := archive.WriteHeader(&tar.Header{Name: etcdArchive + "/" + name, Mode: 0o755,
+			Size: int64(len(name))}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := archive.Write([]byte(name)); err != nil {
@@ -108,7 +113,7 @@ func etcdTools(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// mirrorsOf gives the machine mirrors and returns the standard input that goes with them.
+// mirrorsOf configures mirrors and returns the standard input that contains them.
 func mirrorsOf(h *scriptHost) string {
 	h.t.Helper()
 	files, err := registryFiles(mirrored())
@@ -144,7 +149,8 @@ func TestPrepareAFreshMachine(t *testing.T) {
 		t.Errorf("passwords are left in %v", left)
 	}
 	sources := h.read("/etc/apt/sources.list.d/kubeadm-aws.list")
-	for _, pinned := range []string{"kubernetes.asc," + strings.Repeat("A", 40) + "]", "docker.asc," + strings.Repeat("B", 40) + "]"} {
+	for _, pinned := range []string{"kubernetes.asc," + strings.Repeat("A", 40) + "]",
+		"docker.asc," + strings.Repeat("B", 40) + "]"} {
 		if !strings.Contains(sources, pinned) {
 			t.Errorf("no %s in\n%s", pinned, sources)
 		}
@@ -156,7 +162,7 @@ func TestPrepareAFreshMachine(t *testing.T) {
 		t.Error("the swap comes back at the next boot")
 	}
 
-	// A mirror that leaves the settings leaves the machine. Nothing else changes in a second run.
+	// A mirror that is removed from the settings is removed from the machine. Nothing else changes in a second run.
 	before := h.read("/apt-get.calls")
 	delete(h.env, "REGISTRY_MIRRORS")
 	h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
@@ -201,7 +207,7 @@ func TestPrepareGrowsTheDisk(t *testing.T) {
 	})
 }
 
-// A kubelet asks logind only at its start.
+// A kubelet requests the period from logind only when it starts.
 func TestPrepareRestartsAKubeletThatCannotDelayAShutdown(t *testing.T) {
 	h := freshMachine(t)
 	h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl.calls"
@@ -223,34 +229,47 @@ func TestPrepareRestartsAKubeletThatCannotDelayAShutdown(t *testing.T) {
 	}
 }
 
-// A failing machine: what is wrong with it, and what the script says of it.
+// A failing machine: its fault, and the script's message.
 var prepareFailures = []struct {
 	name string
 	make func(h *scriptHost)
 	says string
 }{
 	{"not root", func(h *scriptHost) { h.stub("id", "echo 1000") }, "needs root"},
-	{"no state directory", func(h *scriptHost) { h.write("/var/lib/kubeadm-aws", "", 0o644) }, "is the disk full or read-only?"},
-	{"another Kubernetes", func(h *scriptHost) { h.write("/packages/kubelet", "1.35.4-1.1", 0o644) }, "this node runs Kubernetes 1.35.4"},
+	{"no state directory", func(h *scriptHost) { h.write("/var/lib/kubeadm-aws", "", 0o644) },
+		"is the disk full or read-only?"},
+	{"another Kubernetes", func(h *scriptHost) { h.write("/packages/kubelet", "1.35.4-1.1", 0o644) },
+		"this node runs Kubernetes 1.35.4"},
 	{"no forwarding", func(h *scriptHost) { h.stub("sysctl", "echo 0") }, "sysctl net.ipv4.ip_forward cannot be set to 1"},
-	{"a full disk", func(h *scriptHost) { full(h, "/etc/modules-load.d/kubernetes.conf.new") }, "cannot be written: is the disk full"},
-	{"a full disk at a later file", func(h *scriptHost) { full(h, "/etc/containerd/config.toml.new") }, "config.toml cannot be written: is the disk full"},
+	{"a full disk", func(h *scriptHost) { full(h, "/etc/modules-load.d/kubernetes.conf.new") },
+		"cannot be written: is the disk full"},
+	{"a full disk at a later file", func(h *scriptHost) { full(h, "/etc/containerd/config.toml.new") },
+		"config.toml cannot be written: is the disk full"},
 	{"a file that stays", func(h *scriptHost) {
 		h.stub("mv", `case $2 in */99-kubernetes.conf) exit 1 ;; *) exec /bin/mv "$@" ;; esac`)
 	}, "99-kubernetes.conf cannot be replaced"},
-	{"no log", func(h *scriptHost) { h.write("/var/lib/kubeadm-aws/apt.log/x", "", 0o644) }, "kubeadm-aws cannot be written"},
+	{"no log", func(h *scriptHost) { h.write("/var/lib/kubeadm-aws/apt.log/x", "", 0o644) },
+		"kubeadm-aws cannot be written"},
 	{"no network", func(h *scriptHost) { h.stub("curl", "echo 'curl: (6) Could not resolve host' >&2; exit 6") },
 		"cannot be fetched (mirrors.kubernetesApt, mirrors.containerdApt)"},
-	{"no etcd archive", func(h *scriptHost) { failFor(h, "curl", "*etcd*") }, "the etcd tools cannot be fetched (mirrors.etcd)"},
-	{"another etcd archive", func(h *scriptHost) { h.write("/served/etcd.tar.gz", "other", 0o644) }, "is not the archive that was meant: its SHA-256 is"},
-	{"no room for the etcd archive", func(h *scriptHost) { failFor(h, "mktemp", "*/etcd.*") }, "is the disk full or read-only?"},
-	{"no room for the etcd tools", func(h *scriptHost) { h.write("/usr/local/lib/etcd", "", 0o644) }, "the etcd tools cannot be unpacked"},
-	{"broken packages", func(h *scriptHost) { h.stub("dpkg", `[ "$1" != --audit ] && exit 1; echo broken`) }, "dpkg --configure -a fails; the whole output"},
-	{"no package lists", func(h *scriptHost) { failFor(h, "apt-get", "*update*") }, "apt-get update fails; the whole output"},
+	{"no etcd archive", func(h *scriptHost) { failFor(h, "curl", "*etcd*") },
+		"the etcd tools cannot be fetched (mirrors.etcd)"},
+	{"another etcd archive", func(h *scriptHost) { h.write("/served/etcd.tar.gz", "other", 0o644) },
+		"is not the archive that was meant: its SHA-256 is"},
+	{"no room for the etcd archive", func(h *scriptHost) { failFor(h, "mktemp", "*/etcd.*") },
+		"is the disk full or read-only?"},
+	{"no room for the etcd tools", func(h *scriptHost) { h.write("/usr/local/lib/etcd", "", 0o644) },
+		"the etcd tools cannot be unpacked"},
+	{"broken packages", func(h *scriptHost) { h.stub("dpkg", `[ "$1" != --audit ] && exit 1; echo broken`) },
+		"dpkg --configure -a fails; the whole output"},
+	{"no package lists", func(h *scriptHost) { failFor(h, "apt-get", "*update*") },
+		"apt-get update fails; the whole output"},
 	{"another key", func(h *scriptHost) { h.stub("apt-get", "echo \"E: The repository is not signed.\"; exit 100") },
 		"a package repository is not signed by the key that was meant: https://pkgs.example.com by AAAA"},
-	{"no packages", func(h *scriptHost) { failFor(h, "apt-get", "*containerd.io=*") }, "the packages cannot be installed; the whole output"},
-	{"a volume that AWS does not grow", func(h *scriptHost) { onPartition(h, "ext4", 20, 20); h.env["TIME_LIMIT"] = "1" }, "smaller than the 40 GiB of nodes[].volumeSize"},
+	{"no packages", func(h *scriptHost) { failFor(h, "apt-get", "*containerd.io=*") },
+		"the packages cannot be installed; the whole output"},
+	{"a volume that AWS does not grow", func(h *scriptHost) { onPartition(h, "ext4", 20, 20); h.env["TIME_LIMIT"] = "1" },
+		"smaller than the 40 GiB of nodes[].volumeSize"},
 	{"no growpart", func(h *scriptHost) {
 		onPartition(h, "ext4", 20, 40)
 		_ = os.Remove(h.at("/bin/growpart"))
@@ -260,19 +279,41 @@ var prepareFailures = []struct {
 		onPartition(h, "ext4", 20, 40)
 		h.stub("growpart", "echo 'FAILED: disk is busy'; exit 2")
 	}, "growpart fails: FAILED: disk is busy"},
-	{"a resize2fs that fails", func(h *scriptHost) { onPartition(h, "ext4", 40, 40); h.stub("resize2fs", "echo bad; exit 1") }, "resize2fs fails: bad"},
-	{"an xfs_growfs that fails", func(h *scriptHost) { onPartition(h, "xfs", 40, 40); h.stub("xfs_growfs", "echo bad; exit 1") }, "xfs_growfs fails: bad"},
-	{"a file system that stays small", func(h *scriptHost) { onPartition(h, "ext4", 40, 40); h.stub("df", "echo x; echo 20") },
+	{"a resize2fs that fails", func(h *scriptHost) {
+		onPartition(h, "ext4", 40, 40)
+		h.stub("resize2fs",
+			"echo bad; exit 1")
+	}, "resize2fs fails: bad"},
+	{"an xfs_growfs that fails", func(h *scriptHost) {
+		onPartition(h, "xfs", 40, 40)
+		h.stub("xfs_growfs",
+			"echo bad; exit 1")
+	}, "xfs_growfs fails: bad"},
+	{"a file system that stays small", func(
+		h *scriptHost) {
+		onPartition(h, "ext4", 40, 40)
+		h.stub("df", "echo x; echo 20")
+	},
 		"the root file system has 20 GiB of a disk with 40"},
 	{"a logind that others rule", func(h *scriptHost) { h.stub("busctl", "echo 't 30000000'"); h.env["TIME_LIMIT"] = "1" },
 		"logind does not let the kubelet delay a shutdown by 45 s"},
-	{"no logind", func(h *scriptHost) { h.stub("busctl", "exit 1"); h.env["TIME_LIMIT"] = "1" }, "logind does not let the kubelet"},
-	{"a containerd without the CRI", func(h *scriptHost) { h.stub("ctr", ""); h.env["TIME_LIMIT"] = "1" }, "containerd does not offer the CRI"},
-	{"a package mirror that never answers", func(h *scriptHost) { h.stub("apt-get", "exec sleep 1000"); h.env["TIME_LIMIT"] = "1" }, "there was no time left"},
-	{"a key server that never answers", func(h *scriptHost) { h.stub("curl", "exec sleep 1000"); h.env["TIME_LIMIT"] = "1" }, "cannot be fetched"},
+	{"no logind", func(h *scriptHost) { h.stub("busctl", "exit 1"); h.env["TIME_LIMIT"] = "1" },
+		"logind does not let the kubelet"},
+	{"a containerd without the CRI", func(h *scriptHost) { h.stub("ctr", ""); h.env["TIME_LIMIT"] = "1" },
+		"containerd does not offer the CRI"},
+	{"a package mirror that never answers", func(
+		h *scriptHost) {
+		h.stub("apt-get", "exec sleep 1000")
+		h.env["TIME_LIMIT"] = "1"
+	}, "there was no time left"},
+	{"a key server that never answers", func(
+		h *scriptHost) {
+		h.stub("curl", "exec sleep 1000")
+		h.env["TIME_LIMIT"] = "1"
+	}, "cannot be fetched"},
 }
 
-// full makes a file one that cannot be written, as on a full disk.
+// full makes a file unwritable, as on a full disk.
 func full(h *scriptHost, path string) {
 	h.write(filepath.Dir(path)+"/none", "", 0o644)
 	if err := os.Symlink("/dev/full", h.at(path)); err != nil {
@@ -280,13 +321,14 @@ func full(h *scriptHost, path string) {
 	}
 }
 
-// failFor makes a program fail when its arguments match a pattern of the shell.
+// failFor makes a program fail when its arguments match a shell pattern.
 func failFor(h *scriptHost, program, pattern string) {
 	old := h.read("/bin/" + program)
 	if old == "" {
 		old = "exec /usr/bin/" + program + ` "$@"`
 	}
-	h.stub(program, "case $* in "+pattern+") echo \"$* fails\" >&2; exit 1 ;; esac\n"+strings.TrimPrefix(old, "#!/bin/bash\n"))
+	h.stub(program, "case $* in "+pattern+") echo \"$* fails\" >&2; exit 1 ;; esac\n"+
+		strings.TrimPrefix(old, "#!/bin/bash\n"))
 }
 
 func testPrepareFailures(t *testing.T) {
@@ -333,7 +375,7 @@ func testPrepareFailures(t *testing.T) {
 	})
 }
 
-// A full disk must not replace a good file by half of it.
+// A full disk must not replace a good file by a part of it.
 func TestPrepareKeepsFilesOnAFullDisk(t *testing.T) {
 	h := freshMachine(t)
 	h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
@@ -345,8 +387,9 @@ func TestPrepareKeepsFilesOnAFullDisk(t *testing.T) {
 	}
 }
 
-// The script is killed at a command, then at a later one, and so on. The next run brings the machine to the same end.
-func TestPrepareGoesOnAfterItWasKilled(t *testing.T) {
+// The script is killed at one command, then at a later one, and so on. The next run brings the machine to the same
+// result.
+func TestPrepareContinuesAfterItWasKilled(t *testing.T) {
 	clean := freshMachine(t)
 	clean.succeeds(clean.run("prepare.sh", mirrorsOf(clean)), "prepared 1.36.3")
 	want := contentOf(t, clean)
@@ -354,7 +397,8 @@ func TestPrepareGoesOnAfterItWasKilled(t *testing.T) {
 	for at := 5; ; at += step {
 		h := freshMachine(t)
 		stdin := mirrorsOf(h)
-		h.write("/kill.sh", "unset BASH_ENV\nset -T\ntrap '((++commands != "+strconv.Itoa(at)+")) || kill -9 $$' DEBUG\n", 0o644)
+		h.write("/kill.sh", "unset BASH_ENV\nset -T\ntrap '((++commands != "+strconv.Itoa(at)+")) || kill -9 $$' DEBUG\n",
+			0o644)
 		h.env["BASH_ENV"] = h.at("/kill.sh")
 		if killed := h.run("prepare.sh", stdin); killed.code == 0 {
 			if at < 10*step {
@@ -372,7 +416,7 @@ func TestPrepareGoesOnAfterItWasKilled(t *testing.T) {
 	}
 }
 
-// contentOf are the files that a script has made, with the machine's own root left out of them.
+// contentOf returns the files that a script has created, without the path of the test's root in them.
 func contentOf(t *testing.T, h *scriptHost) map[string]string {
 	t.Helper()
 	found := map[string]string{}

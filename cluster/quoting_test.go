@@ -15,11 +15,11 @@ import (
 	"kubeadm-aws/config"
 )
 
-// hostile is text with what means something to a shell, to TOML or to YAML. Validation refuses most of it; what is
-// rendered does not rely on that.
+// hostile is text with special characters of shell, TOML and YAML. Validation refuses most of it, but rendering does
+// not rely on that.
 const hostile = "a'b\"c $(touch ran) `touch ran` ${HOME} \\ # : {} [x] ü\n- line; touch ran & | > <"
 
-// fill sets every text of a value, at whatever depth, to hostile text.
+// fill sets every text in a value to hostile text, at any depth.
 func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
@@ -44,8 +44,8 @@ func fill(v reflect.Value) {
 	}
 }
 
-// hostileSettings are settings whose every text is hostile, but for the version, which picks a release, and TOML, which
-// is appended as it is.
+// hostileSettings returns settings with hostile text in every field. Exceptions are the version, which selects a
+// release, and the TOML, which is appended unchanged.
 func hostileSettings() *config.Config {
 	cfg := &config.Config{}
 	fill(reflect.ValueOf(cfg).Elem())
@@ -54,7 +54,7 @@ func hostileSettings() *config.Config {
 	return cfg
 }
 
-// words are what a real shell makes of a command. It runs in an empty folder, in which nothing may appear.
+// words returns how a real shell splits a command. It runs in an empty folder, in which no file may appear.
 func words(t *testing.T, command string) []string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", "sudo() { printf '%s\\0' \"$@\"; }\n"+command+"\n[ -z \"$(ls)\" ] || echo ran")

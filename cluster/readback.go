@@ -8,21 +8,23 @@ import (
 	"kubeadm-aws/config"
 )
 
-// identityFormat is the text of the settings that a running cluster cannot change, as init.sh keeps it on the host.
+// identityFormat is the text of the settings that a running cluster cannot change, in the form that init.sh stores on
+// the host.
 const identityFormat = "pods %s services %s domain %s endpoint %s"
 
-// ReadIdentity returns the settings that a control plane was initialised with, read from the command text of its step.
-// ok is false for a text that is not of such a step.
+// ReadIdentity returns the settings that a control plane was initialised with. It parses the command text of the init
+// step. ok is false for any other text.
 func ReadIdentity(command string) (c config.Config, ok bool) {
 	line, _ := stepline.Parse(command)
 	env := line.Env
 	var endpoint string
-	_, err := fmt.Sscanf(env["IDENTITY"], identityFormat, &c.Network.PodCIDR, &c.Network.ServiceCIDR, &c.Cluster.DNSDomain, &endpoint)
+	_, err := fmt.Sscanf(env["IDENTITY"], identityFormat, &c.Network.PodCIDR, &c.Network.ServiceCIDR, &c.Cluster.DNSDomain,
+		&endpoint)
 	c.Cluster.KubernetesVersion = env["KUBERNETES_VERSION"]
 	return c, err == nil && c.Cluster.KubernetesVersion != ""
 }
 
-// ReadNode returns role, labels and taints of a node, read from the command text of the step that sets them.
+// ReadNode returns the role, labels and taints of a node. It parses the command text of the node step.
 func ReadNode(command string) config.Node {
 	line, _ := stepline.Parse(command)
 	env := line.Env

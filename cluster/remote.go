@@ -15,38 +15,39 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Script is a shell script and the settings it reads from its environment.
+// Script is a shell script and the settings that it reads from its environment.
 type Script struct {
 	Text string
-	// Env holds upper case names and plain values, which may span lines. Never a secret: they are part of the
-	// command text, which is shown in diffs and in error messages.
+	// Env holds upper-case names and plain values, which may have several lines. It must not hold secrets: it is part
+	// of the command text, which diffs and error messages show.
 	Env map[string]pulumi.StringInput
 }
 
 // Step is one script run as root on one host.
 type Step struct {
-	// Name says what is done, such as "join"; the script sees it as STEP.
+	// Name is the operation, such as "join". The script reads it as STEP.
 	Name string
-	// Node is the node that the step is about, which need not be the host it runs on; the script sees it as NODE.
+	// Node is the node that the step changes, which may differ from the host that it runs on. The script reads it as
+	// NODE.
 	Node string
-	// Run is executed at first and again whenever it, the files or the connection change. It has to be idempotent.
+	// Run is executed at creation, and again when it, the files or the connection change. It must be idempotent.
 	Run Script
-	// Delete is executed when the step leaves the program or is replaced. Nil does nothing.
+	// Delete is executed when the step is removed from the program or replaced. Nil does nothing.
 	Delete *Script
-	// Files are secret. Run finds them on its standard input as base64 of a tar archive with these names.
+	// Files are secret. Run gets them on its standard input as base64 of a tar archive with these names.
 	Files map[string]pulumi.StringInput
-	// Minutes bounds the script from outside, on its host; scripts bound their own waits and report better.
+	// Minutes limits the script from outside, on its host. Scripts also limit their own waits, with better messages.
 	Minutes int
-	// DeleteMinutes bounds Delete; zero takes Minutes.
+	// DeleteMinutes limits Delete. Zero means Minutes.
 	DeleteMinutes int
 	// Triggers replace the step when they change, so that Delete runs first.
 	Triggers pulumi.Array
 }
 
-// host is a machine that steps run on.
+// host is a machine that runs steps.
 type host struct {
 	connection remote.ConnectionArgs
-	id         pulumi.StringInput // the machine's, which another machine of the same name has not
+	id         pulumi.StringInput // the machine's id, which differs for a new machine of the same name
 	machine    pulumi.Resource
 	provider   *command.Provider
 	parent     pulumi.Resource
@@ -69,28 +70,29 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 	}
 }
 
-// How long a host may be away: about a minute when it refuses connections, the time of a reboot, and three and a half when
-// nothing answers. sshd also turns connections away while many steps log in at once. After the last try the command
-// provider says why it failed. So each limit is below dialMinutes: a context that ends first would hide the reason.
+// How long a host may be unreachable: about a minute if it refuses connections, enough for a reboot; three and a half
+// minutes if nothing answers. sshd also refuses connections while many steps log in at once. After the last attempt
+// the command provider reports the reason. Each limit is therefore below dialMinutes: a context that ends first would
+// hide the reason.
 const (
 	dialErrors  = 20
-	dialSeconds = 8 // in which TCP asks four times
+	dialSeconds = 8 // in which TCP sends four SYNs
 
-	// For a machine that still boots: two minutes when it refuses, and a little over four when nothing answers.
+	// For a machine that is still booting: two minutes if it refuses, and a little over four if nothing answers.
 	bootDialErrors  = 32
-	bootDialSeconds = 4 // in which TCP asks three times
+	bootDialSeconds = 4 // in which TCP sends three SYNs
 
 	dialMinutes = 5
 )
 
-// booting is the connection to a machine that may still boot.
+// booting returns the connection to a machine that may still be booting.
 func (h host) booting() host {
 	h.connection.DialErrorLimit = pulumi.Int(bootDialErrors)
 	h.connection.PerDialTimeout = pulumi.Int(bootDialSeconds)
 	return h
 }
 
-// run makes the resource of a step. Every remote command of the program is made here.
+// run creates the resource of a step. It creates every remote command of the program.
 func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	args := &remote.CommandArgs{
 		Connection:             h.connection,
@@ -113,11 +115,12 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 	opts = append([]pulumi.ResourceOption{
 		pulumi.Parent(h.parent),
 		pulumi.Provider(h.provider),
-		// A step's effect is gone with its machine: deleting both must not ask a dead host.
+		// A step's effect disappears with its machine. Deleting both must not connect to a dead host.
 		pulumi.DeletedWith(h.machine),
 		pulumi.DependsOn([]pulumi.Resource{h.machine}),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout, Delete: deleteTimeout}),
-		// A trigger stands for the machine behind a name, and two of that name cannot be in the cluster at once.
+		// A trigger contains the machine behind a name. Two machines with one name cannot be in the cluster at the
+		// same time.
 		pulumi.DeleteBeforeReplace(true),
 	}, opts...)
 	cmd, err := remote.NewCommand(ctx, name, args, opts...)
@@ -127,7 +130,7 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 	return cmd, nil
 }
 
-// commandText is what runs on the host, as one line of shell.
+// commandText returns the command for the host, as one line of shell.
 func commandText(step Step, name string, script Script, minutes int) pulumi.StringOutput {
 	keys := slices.Sorted(maps.Keys(script.Env))
 	values := make([]any, len(keys))
@@ -143,17 +146,18 @@ func commandText(step Step, name string, script Script, minutes int) pulumi.Stri
 	}).(pulumi.StringOutput)
 }
 
-// limited is a script and the minutes after which limit.sh ends it.
+// limited returns a script and the minutes after which limit.sh ends it.
 type limited struct {
 	minutes int
 	text    string
 }
 
 func renderCommand(line stepline.Line, script limited) string {
-	return fmt.Sprintf("%s bash -c %s bash %d %s", line.Format(), stepline.Quote(limitScript), script.minutes*60, stepline.Quote(script.text))
+	return fmt.Sprintf("%s bash -c %s bash %d %s", line.Format(), stepline.Quote(limitScript), script.minutes*60,
+		stepline.Quote(script.text))
 }
 
-// bundle is the secret standard input that carries files.
+// bundle returns the secret standard input that contains files.
 func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {
 	names := slices.Sorted(maps.Keys(files))
 	contents := make([]any, len(names))
@@ -170,7 +174,7 @@ func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {
 	return pulumi.ToSecret(packed).(pulumi.StringOutput)
 }
 
-// pack returns base64 of a tar archive. The same files give the same text, or every `up` would run the step again.
+// pack returns base64 of a tar archive. Equal files give equal text; otherwise every `up` would run the step again.
 func pack(files map[string]string) (string, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)

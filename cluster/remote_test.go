@@ -16,7 +16,8 @@ import (
 )
 
 func TestQuoteIsOneWordForEveryShell(t *testing.T) {
-	texts := []string{"", "'", "''", "a b", "$(reboot)", "`reboot`", "\\", "\\'", "a\nb\n", "\"", "!x", "*", "~", "-n", "é€", "\t", "#", "&;|<>"}
+	texts := []string{"", "'", "''", "a b", "$(reboot)", "`reboot`", "\\", "\\'", "a\nb\n", "\"", "!x", "*", "~", "-n",
+		"é€", "\t", "#", "&;|<>"}
 	alphabet := []rune("ab '\"\\$`(){}[]*?!~#&;|<>\n\t=%-é")
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -26,7 +27,8 @@ func TestQuoteIsOneWordForEveryShell(t *testing.T) {
 		}
 		texts = append(texts, b.String())
 	}
-	// The command passes through the login shell of the host and through sudo; dash and bash stand for login shells.
+	// The command passes through the host's login shell and through sudo. The test uses dash and bash as login
+	// shells.
 	for _, shell := range []string{"sh", "bash"} {
 		var script strings.Builder
 		for _, text := range texts {
@@ -54,7 +56,8 @@ func TestCommandPassesItsSettingsToTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := "line one\nit's \"two\"\n$HOME"
-	text := renderCommand(stepline.Line{Name: "join", Node: "worker-1", Env: map[string]string{"A": value, "B": ""}}, limited{1, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; cat; echo "'quoted'" >&2`})
+	text := renderCommand(stepline.Line{Name: "join", Node: "worker-1", Env: map[string]string{"A": value, "B": ""}},
+		limited{1, `printf '%s|%s|%s|%s' "$STEP" "$NODE" "$A" "$B"; cat; echo "'quoted'" >&2`})
 	if !strings.HasPrefix(text, "sudo env STEP='join' NODE='worker-1' A='line one\n") {
 		t.Errorf("the command begins otherwise than the stand-ins for hosts expect: %s", text)
 	}

@@ -32,7 +32,8 @@ func golden(t *testing.T, name, text string) {
 		t.Fatalf("%v; write it with: go test ./cluster -update", err)
 	}
 	if text != string(want) {
-		t.Errorf("%s differs from what is rendered now; look at the difference after: go test ./cluster -update\n%s", path, firstDifference(string(want), text))
+		t.Errorf("%s differs from what is rendered now; look at the difference after: go test ./cluster -update\n%s", path,
+			firstDifference(string(want), text))
 	}
 }
 
@@ -66,11 +67,12 @@ func settings() *config.Config {
 	}
 }
 
-// extended are settings that say something in every place where a user may.
+// extended are settings with a value in every place where a user may set one.
 func extended() *config.Config {
 	cfg := settings()
 	cfg.Kubernetes = config.Kubernetes{
-		Kubelet:               map[string]any{"maxPods": 60, "failCgroupV1": false, "systemReserved": map[string]any{"memory": "1Gi"}},
+		Kubelet: map[string]any{"maxPods": 60, "failCgroupV1": false,
+			"systemReserved": map[string]any{"memory": "1Gi"}},
 		KubeProxy:             map[string]any{"mode": "nftables", "conntrack": map[string]any{"maxPerCore": 0, "min": 0}},
 		APIServer:             map[string]string{"audit-log-maxage": "7", "event-ttl": "2h"},
 		ControllerManager:     map[string]string{"node-monitor-grace-period": "30s"},
@@ -81,12 +83,14 @@ func extended() *config.Config {
 	return cfg
 }
 
-// mirrored are registries with mirrors of every shape.
+// mirrored are registries with every kind of mirror.
 func mirrored() map[string]config.RegistryMirror {
 	return map[string]config.RegistryMirror{
 		"registry.k8s.io": {URL: "https://mirror.example.com"},
-		"docker.io":       {URL: "https://harbor.example.com/v2/hub", CA: "-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n", Username: "robot$nodes", Password: `a"b'$(c)`},
-		"quay.io":         {URL: "https://nexus.example.com/repository/quay"},
+		"docker.io": {URL: "https://harbor.example.com/v2/hub",
+			CA: "-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n", Username: "robot$nodes",
+			Password: `a"b'$(c)`},
+		"quay.io": {URL: "https://nexus.example.com/repository/quay"},
 	}
 }
 
@@ -118,7 +122,8 @@ func worker() nodeFacts {
 	}
 }
 
-// patchZero is the first patch of a minor release. Files that are rendered for it stay the same when a row gets another patch.
+// patchZero returns the first patch of a minor release. Files rendered for it do not change when a row gets another
+// patch.
 func patchZero(t *testing.T, r config.Release) config.Release {
 	t.Helper()
 	r, err := config.ReleaseOf(r.Minor() + ".0")
@@ -159,7 +164,8 @@ func TestRendered(t *testing.T) {
 		"apiserver/audit-policy.yaml": auditPolicy,
 		"containerd/config.toml":      containerdConfig(newest, ""),
 		"containerd/config-extended":  containerdConfig(newest, extended().Kubernetes.Containerd),
-		"kubeconfig.yaml":             must(renderKubeconfig(kubeconfigArgs{"dev", "203.0.113.7", "admin", "AUTHORITY", "CERTIFICATE", "KEY"})),
+		"kubeconfig.yaml": must(renderKubeconfig(
+			kubeconfigArgs{"dev", "203.0.113.7", "admin", "AUTHORITY", "CERTIFICATE", "KEY"})),
 		"containerd/registry-mirrors": registryMirrors(mirrored()),
 	}
 	for _, r := range config.Releases {

@@ -14,7 +14,8 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// control is a real control plane: API server, scheduler, controllers of Deployments. The test plays the kubelets.
+// control is a real control plane: API server, scheduler, and the controllers of Deployments. The test acts as the
+// kubelets.
 type control struct {
 	t                   *testing.T
 	kubectl, kubeconfig string
@@ -27,7 +28,8 @@ func startControl(t *testing.T) *control {
 	c := &control{t: t, kubectl: testenv.NeedKubernetes(t, "kubectl"), kubeconfig: api.Kubeconfig}
 	testenv.Start(t, testenv.NeedKubernetes(t, "kube-scheduler"), "--kubeconfig", c.kubeconfig, "--leader-elect=false",
 		"--secure-port", fmt.Sprint(testenv.FreePort(t)))
-	testenv.Start(t, testenv.NeedKubernetes(t, "kube-controller-manager"), "--kubeconfig", c.kubeconfig, "--leader-elect=false",
+	testenv.Start(t, testenv.NeedKubernetes(t, "kube-controller-manager"), "--kubeconfig", c.kubeconfig,
+		"--leader-elect=false",
 		"--secure-port", fmt.Sprint(testenv.FreePort(t)), "--controllers=deployment-controller,replicaset-controller")
 	return c
 }
@@ -62,17 +64,18 @@ const node = `{"kind": "Node", "apiVersion": "v1", "metadata": {"name": %q, "lab
 "spec": {"taints": [%s]}, "status": {"capacity": {"cpu": "2", "memory": "8Gi", "pods": "110"}, "allocatable": {"cpu": "2", "memory": "8Gi", "pods": "110"},
 "conditions": [{"type": "Ready", "status": "True"}]}}`
 
-// register makes the node as its kubelet would: workers with the taint that keeps pods away until they are labelled.
+// register creates the node as its kubelet would: workers have the taint that repels pods until they are labelled.
 func (c *control) register(n config.Node) {
 	c.t.Helper()
 	label, taint := `"kubeadm-aws/worker": ""`, fmt.Sprintf(`{"key": %q, "effect": "NoSchedule"}`, StartupTaint)
 	if n.Role == config.ControlPlane {
-		label, taint = fmt.Sprintf(`%q: ""`, controlPlaneRole), fmt.Sprintf(`{"key": %q, "effect": "NoSchedule"}`, controlPlaneRole)
+		label, taint = fmt.Sprintf(`%q: ""`, controlPlaneRole),
+			fmt.Sprintf(`{"key": %q, "effect": "NoSchedule"}`, controlPlaneRole)
 	}
 	c.run(fmt.Sprintf(node, n.Name, n.Name, label, taint), "create", "-f", "-")
 }
 
-// configure is the node step: the taints of the settings in place of that of the start.
+// configure does what the node step does: it replaces the startup taint by the taints of the settings.
 func (c *control) configure(n config.Node) {
 	c.t.Helper()
 	for _, taint := range n.Taints {
@@ -81,8 +84,8 @@ func (c *control) configure(n config.Node) {
 	c.run("", "taint", "node", n.Name, StartupTaint+"-")
 }
 
-// placement starts what is bound to a node, as its kubelet would, and returns "node" for each pod of CoreDNS, "-" for
-// one that waits.
+// placement starts the pods that are bound to a node, as its kubelet would. It returns "node" for each pod of
+// CoreDNS, or "-" for one that waits.
 func (c *control) placement() string {
 	out, err := c.try("", "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o",
 		`go-template={{range .items}}{{.metadata.name}} {{or .spec.nodeName "-"}} {{or .status.phase "-"}} {{or .metadata.deletionTimestamp "-"}}{{"\n"}}{{end}}`)
@@ -115,7 +118,8 @@ func (c *control) settles(want string) {
 	matches := regexp.MustCompile("^(?:" + want + ")$")
 	c.until("CoreDNS on "+want, func() bool {
 		return matches.MatchString(c.placement()) &&
-			c.run("", "-n", "kube-system", "get", "deployment", "coredns", "-o", "jsonpath={.status.updatedReplicas}/{.status.replicas}") == "2/2"
+			c.run("", "-n", "kube-system", "get", "deployment", "coredns", "-o",
+				"jsonpath={.status.updatedReplicas}/{.status.replicas}") == "2/2"
 	})
 }
 
@@ -129,7 +133,8 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	manifests, err := exec.Command(testenv.NeedKubernetes(t, "kubeadm"), "init", "phase", "addon", "coredns", "--print-manifest", "--kubernetes-version", "v1.36.3").Output()
+	manifests, err := exec.Command(testenv.NeedKubernetes(t, "kubeadm"), "init", "phase", "addon", "coredns",
+		"--print-manifest", "--kubernetes-version", "v1.36.3").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +153,7 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 		c.run(string(manifests), "apply", "-f", "-")
 		t.Cleanup(func() {
 			c.run("", "delete", "nodes", "--all")
-			// Without a garbage collector the test deletes what belongs to the Deployment.
+			// Without a garbage collector the test deletes the objects of the Deployment.
 			c.run("", "-n", "kube-system", "delete", "deployments,replicasets,pods", "--all", "--force", "--grace-period=0")
 		})
 	}
@@ -168,16 +173,17 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 		for _, n := range nodes {
 			c.register(n)
 		}
-		// A pod of before the patch serves on the control plane until a worker takes pods.
+		// A pod created before the patch serves on the control plane until a worker accepts pods.
 		c.until("CoreDNS waits for workers", func() bool { return c.placement() == "- - master" })
 		c.configure(nodes[3])
 		c.configure(nodes[1])
 		c.settles("- a")
 		c.configure(nodes[2])
 		c.settles("a b")
-		// One of them goes: the other has its pod still, and the replica comes back with the node.
+		// One of them is lost. The other still has its pod, and the replica returns with the node.
 		c.run("", "cordon", "a")
-		c.run("", "-n", "kube-system", "delete", "pods", "-l", "k8s-app=kube-dns", "--field-selector", "spec.nodeName=a", "--wait=false")
+		c.run("", "-n", "kube-system", "delete", "pods", "-l", "k8s-app=kube-dns", "--field-selector", "spec.nodeName=a",
+			"--wait=false")
 		c.settles("- b")
 		c.run("", "uncordon", "a")
 		c.settles("a b")
@@ -214,7 +220,7 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 	})
 }
 
-// init.sh asks the program of the running component about a flag. These are the texts that it looks for.
+// init.sh asks the program of the running component about a flag. It searches for these texts.
 func TestComponentsRefuseFlagsAsTheScriptExpects(t *testing.T) {
 	script, err := os.ReadFile("scripts/init.sh")
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// scriptHost runs the scripts without a machine: their absolute paths lead below root, and every program that is not
-// in bash or coreutils is a stub. A test replaces the stubs that shall fail.
+// scriptHost runs the scripts without a machine. Their absolute paths are moved below root, and every program outside
+// bash and coreutils is a stub. A test replaces the stubs that should fail.
 type scriptHost struct {
 	t         *testing.T
 	root, bin string
 	env       map[string]string
-	// waits keeps the limits of the loops that wait. Otherwise each tries once.
+	// waits keeps the limits of the waiting loops. Otherwise each loop tries once.
 	waits bool
 }
 
@@ -41,10 +41,10 @@ func newScriptHost(t *testing.T) *scriptHost {
 	return h
 }
 
-// at is the place of an absolute path of the scripts.
+// at returns the location of one of the scripts' absolute paths.
 func (h *scriptHost) at(path string) string { return filepath.Join(h.root, path) }
 
-// text is a script whose paths lead below root.
+// text returns a script with its paths moved below root.
 func (h *scriptHost) text(script string) string {
 	h.t.Helper()
 	raw, err := os.ReadFile(filepath.Join("scripts", script))
@@ -64,7 +64,7 @@ func (h *scriptHost) text(script string) string {
 	return text
 }
 
-// stub makes a program of the lines of shell.
+// stub creates a program from lines of shell.
 func (h *scriptHost) stub(name, lines string) {
 	h.t.Helper()
 	h.write("/bin/"+name, "#!/bin/bash\n"+lines+"\n", 0o755)
@@ -81,7 +81,7 @@ func (h *scriptHost) write(path, content string, mode os.FileMode) {
 	}
 }
 
-// read returns the content of a file, or nothing if there is no such file.
+// read returns the content of a file, or an empty text if the file does not exist.
 func (h *scriptHost) read(path string) string {
 	h.t.Helper()
 	raw, err := os.ReadFile(h.at(path))
@@ -91,7 +91,7 @@ func (h *scriptHost) read(path string) string {
 	return string(raw)
 }
 
-// refuses runs the script on a host of each case, spoilt in one way, and expects exit code 1 and the message.
+// refuses runs the script once per case, on a host with one fault, and expects exit code 1 and the message.
 func refuses(t *testing.T, script string, host func(*testing.T) (h *scriptHost, stdin string), cases []spoilt) {
 	t.Helper()
 	for _, c := range cases {
@@ -110,19 +110,19 @@ func refuses(t *testing.T, script string, host func(*testing.T) (h *scriptHost, 
 	}
 }
 
-// spoilt is one way to fail. spoil may return another standard input.
+// spoilt is one kind of failure. spoil may return a different standard input.
 type spoilt struct {
 	says  string
 	spoil func(h *scriptHost) (stdin string)
 	after func(h *scriptHost)
 }
 
-// stubbed stubs a program and leaves the standard input as it is.
+// stubbed stubs a program and leaves the standard input unchanged.
 func stubbed(name, lines string) func(h *scriptHost) string {
 	return func(h *scriptHost) string { h.stub(name, lines); return "" }
 }
 
-// outcome is what a script left behind.
+// outcome is the result of a script.
 type outcome struct {
 	stdout, stderr string
 	code           int
@@ -147,7 +147,7 @@ func (h *scriptHost) run(script, stdin string, args ...string) outcome {
 	return outcome{strings.TrimSuffix(out.String(), "\n"), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// fails expects that the script ends with the code and says all the texts.
+// fails expects the script to end with the code and to print all the texts.
 func (h *scriptHost) fails(o outcome, code int, says ...string) {
 	h.t.Helper()
 	if o.code != code {

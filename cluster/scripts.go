@@ -2,8 +2,8 @@ package cluster
 
 import _ "embed"
 
-// The scripts run as root on Debian 12 and Ubuntu 24.04. Each is complete in itself and says with --help what it
-// expects.
+// The scripts run as root on Debian 12 and Ubuntu 24.04. Each is self-contained and describes its settings with
+// --help.
 var (
 	//go:embed scripts/limit.sh
 	limitScript string

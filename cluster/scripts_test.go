@@ -21,7 +21,7 @@ func scriptFiles(t *testing.T) []string {
 func runScript(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.Command("bash", args...)
-	// Nothing of this process' environment, in which a setting may be.
+	// No variable of this process's environment, because it may contain a setting.
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -86,7 +86,7 @@ func TestScriptsAreCompleteInThemselves(t *testing.T) {
 		if strings.Contains(string(text), "set -x") {
 			t.Errorf("%s would print its settings", file)
 		}
-		// sshd hands the whole command to the login shell as one argument, of at most 128 KiB.
+		// sshd passes the whole command to the login shell as one argument, which is limited to 128 KiB.
 		if len(text) > 64<<10 {
 			t.Errorf("%s has %d bytes", file, len(text))
 		}

@@ -24,15 +24,15 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// bucket is S3 and the metadata service of an instance. It checks signatures with AWS's own signer.
+// bucket simulates S3 and the metadata service of an instance. It verifies signatures with AWS's own signer.
 type bucket struct {
 	t *testing.T
 	sync.Mutex
 	objects map[string]string
 	tagged  map[string]bool
-	// order holds the requests that changed something.
+	// order holds the requests that changed the bucket.
 	order []string
-	// deny returns the status and code to refuse a request with, or 0.
+	// deny returns the status and the code with which a request is refused, or 0.
 	deny func(r *http.Request) (int, string)
 	url  string
 }
@@ -137,7 +137,8 @@ func (b *bucket) checkSignature(r *http.Request, body []byte) {
 	}
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	credentials := aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret", SessionToken: "session"}
-	if err := signer.SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), "s3", "eu-west-1", at); err != nil {
+	if err := signer.SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), "s3", "eu-west-1",
+		at); err != nil {
 		b.t.Error(err)
 	}
 	if !strings.HasSuffix(again.Header.Get("Authorization"), "Signature="+signature) {
@@ -145,11 +146,12 @@ func (b *bucket) checkSignature(r *http.Request, body []byte) {
 	}
 }
 
-// snapshotHost is a control plane whose etcd, kubectl and disk work.
+// snapshotHost returns a control plane with working etcd, kubectl and disk.
 func snapshotHost(t *testing.T, b *bucket) *scriptHost {
 	h := newScriptHost(t)
 	h.env = map[string]string{
-		"METADATA_URL": b.url, "S3_ENDPOINT": b.url, "BUCKET": "bucket", "PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1", "NODE": "master",
+		"METADATA_URL": b.url, "S3_ENDPOINT": b.url, "BUCKET": "bucket", "PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1",
+		"NODE": "master",
 	}
 	h.write("/etc/kubernetes/pki/ca.crt", "authority", 0o644)
 	h.stub("etcdctl", `echo snapshot >"${@: -1}"`)
@@ -159,7 +161,7 @@ func snapshotHost(t *testing.T, b *bucket) *scriptHost {
 	return h
 }
 
-// status is the metric that the alert of failed backups reads.
+// status returns the metric that the alert for failed backups reads.
 func (h *scriptHost) status() string {
 	for _, line := range strings.Split(h.read(metricsFile), "\n") {
 		if value, found := strings.CutPrefix(line, "kubeadm_aws_etcd_backup_last_run_failed "); found {
@@ -182,7 +184,7 @@ func isPut(suffix string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, suffix) }
 }
 
-// Every way in which a snapshot can fail ends with another status than 0, a reason, and the metric of the alert.
+// Every failure of a snapshot ends with a status other than 0, a reason, and the metric for the alert.
 func testSnapshotFailures(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -195,21 +197,29 @@ func testSnapshotFailures(t *testing.T) {
 		{"no credentials", func(h *scriptHost, b *bucket) {
 			b.deny = refusing(404, "", func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/latest/") })
 		}, 1, "gives no credentials: is there an instance profile"},
-		{"no metadata service", func(h *scriptHost, b *bucket) { h.env["METADATA_URL"] = "http://127.0.0.1:1" }, 1, "gives no credentials"},
-		{"no network", func(h *scriptHost, b *bucket) { h.env["S3_ENDPOINT"] = "http://127.0.0.1:1" }, 1, "the snapshot cannot be uploaded"},
+		{"no metadata service", func(h *scriptHost, b *bucket) { h.env["METADATA_URL"] = "http://127.0.0.1:1" }, 1,
+			"gives no credentials"},
+		{"no network", func(h *scriptHost, b *bucket) { h.env["S3_ENDPOINT"] = "http://127.0.0.1:1" }, 1,
+			"the snapshot cannot be uploaded"},
 		{"another run", func(h *scriptHost, b *bucket) { h.stub("flock", "exit 1") }, 1, "another snapshot has been running"},
-		{"state is not a directory", func(h *scriptHost, b *bucket) { h.write("/var/lib/kubeadm-aws", "", 0o644) }, 1, "cannot be written"},
+		{"state is not a directory", func(h *scriptHost, b *bucket) { h.write("/var/lib/kubeadm-aws", "", 0o644) }, 1,
+			"cannot be written"},
 		{"no room for a directory", func(h *scriptHost, b *bucket) {
 			h.stub("mktemp", `echo "mktemp: No space left on device" >&2; exit 1`)
 		}, 1, "cannot be written"},
-		{"etcd is silent", func(h *scriptHost, b *bucket) { h.stub("etcdctl", "echo deadline exceeded; exit 1") }, 1, "etcd gives no snapshot"},
+		{"etcd is silent", func(h *scriptHost, b *bucket) { h.stub("etcdctl", "echo deadline exceeded; exit 1") }, 1,
+			"etcd gives no snapshot"},
 		{"no room for the snapshot", func(h *scriptHost, b *bucket) {
 			h.stub("etcdctl", `echo "write: no space left on device"; exit 1`)
 		}, 1, "no space left on device"},
-		{"etcd gives nonsense", func(h *scriptHost, b *bucket) { h.stub("etcdutl", "exit 1") }, 1, "the snapshot cannot be read"},
-		{"bucket denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".db")) }, 1, "(AccessDenied, refused)"},
-		{"checksum denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".sha256")) }, 1, "the checksum cannot be uploaded"},
-		{"pointer denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut("/latest")) }, 1, "the pointer to the newest snapshot cannot be written"},
+		{"etcd gives nonsense", func(h *scriptHost, b *bucket) { h.stub("etcdutl", "exit 1") }, 1,
+			"the snapshot cannot be read"},
+		{"bucket denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".db")) }, 1,
+			"(AccessDenied, refused)"},
+		{"checksum denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut(".sha256")) }, 1,
+			"the checksum cannot be uploaded"},
+		{"pointer denied", func(h *scriptHost, b *bucket) { b.deny = refusing(403, "AccessDenied", isPut("/latest")) }, 1,
+			"the pointer to the newest snapshot cannot be written"},
 		{"stopped", func(h *scriptHost, b *bucket) {
 			h.stub("etcdctl", "kill -TERM $(ps -o ppid= -p $PPID)")
 		}, 143, "stopped by a signal"},
@@ -246,7 +256,7 @@ func testSnapshotFailures(t *testing.T) {
 		}
 	})
 	t.Run("killed", func(t *testing.T) {
-		// systemd runs this after a run that was killed, which can report nothing itself.
+		// systemd runs this after a run that was killed and could not report anything.
 		h := snapshotHost(t, startBucket(t))
 		h.fails(h.run("etcd-snapshot.sh", "", "failed"), 1)
 		if got := h.status(); got != "1" {
@@ -264,12 +274,18 @@ func testFetchFailures(t *testing.T) {
 		key   string
 		says  string
 	}{
-		{"no pointer", func(h *scriptHost, b *bucket, _ string) { delete(b.objects, "dev/etcd/latest") }, "latest", "there is no newest snapshot"},
-		{"no such key", func(h *scriptHost, b *bucket, _ string) {}, "dev/etcd/none.db", "there is no such snapshot, or it is not complete"},
-		{"another cluster", func(h *scriptHost, b *bucket, _ string) { h.write("/etc/kubernetes/pki/ca.crt", "another", 0o644) }, "latest", "is of another cluster"},
+		{"no pointer", func(h *scriptHost, b *bucket, _ string) { delete(b.objects, "dev/etcd/latest") }, "latest",
+			"there is no newest snapshot"},
+		{"no such key", func(h *scriptHost, b *bucket, _ string) {}, "dev/etcd/none.db",
+			"there is no such snapshot, or it is not complete"},
+		{"another cluster", func(h *scriptHost, b *bucket,
+			_ string) {
+			h.write("/etc/kubernetes/pki/ca.crt", "another", 0o644)
+		}, "latest", "is of another cluster"},
 		{"half", func(h *scriptHost, b *bucket, key string) { b.objects[key] = "sn" }, "latest", "is corrupt"},
 		{"gone", func(h *scriptHost, b *bucket, key string) { delete(b.objects, key) }, "latest", key404},
-		{"not of etcd", func(h *scriptHost, b *bucket, _ string) { h.stub("etcdutl", "exit 1") }, "latest", "is not a snapshot of etcd"},
+		{"not of etcd", func(h *scriptHost, b *bucket, _ string) { h.stub("etcdutl", "exit 1") }, "latest",
+			"is not a snapshot of etcd"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := startBucket(t)
@@ -289,8 +305,8 @@ func testFetchFailures(t *testing.T) {
 
 const key404 = "cannot be read"
 
-// An empty control plane in front of workers deletes what they run, so only S3's own word that there is neither snapshot
-// nor marker counts as a new cluster.
+// An empty control plane would delete everything that existing workers run. So a cluster counts as new only if S3
+// answers that there is neither a snapshot nor a marker.
 func testOurs(t *testing.T) {
 	b := startBucket(t)
 	h := snapshotHost(t, b)
@@ -299,14 +315,14 @@ func testOurs(t *testing.T) {
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
 	key := h.run("etcd-snapshot.sh", "", "now").stdout
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), key)
-	// A destroy is meant: what comes after it may be empty, and the snapshots stay.
+	// A destroy is intentional: the cluster after it may be empty. The snapshots stay.
 	h.succeeds(h.run("etcd-snapshot.sh", "", "forget"), "")
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "")
 	if got := strings.TrimSpace(b.objects["dev/etcd/latest"]); got != strings.TrimSpace(key) {
 		t.Errorf("the newest snapshot is %q after the destroy, want %q", got, key)
 	}
 	h.succeeds(h.run("etcd-snapshot.sh", "", "mark"), "")
-	// The snapshots expired, or the pointer was deleted: the marker stays.
+	// If the snapshots expired or the pointer was deleted, the marker remains.
 	delete(b.objects, "dev/etcd/latest")
 	h.succeeds(h.run("etcd-snapshot.sh", "", "ours"), "dev/etcd/initialised")
 	h.write("/etc/kubernetes/pki/ca.crt", "another", 0o644)
@@ -330,7 +346,7 @@ func testOurs(t *testing.T) {
 	h.fails(h.run("etcd-snapshot.sh", "", "ours"), 1, "127.0.0.1")
 }
 
-// A destroy does not stop because the bucket cannot be asked.
+// A destroy does not stop if the bucket cannot be reached.
 func testBackupStopFailures(t *testing.T) {
 	h := newScriptHost(t)
 	h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl"`)
@@ -338,7 +354,8 @@ func testBackupStopFailures(t *testing.T) {
 	if h.read("/systemctl") != "-q disable --now etcd-snapshot.timer\n" {
 		t.Errorf("systemctl is told %q", h.read("/systemctl"))
 	}
-	h.write("/usr/local/sbin/etcd-snapshot", "#!/bin/sh\n[ \"$*\" = forget ] && echo forgotten >\"$ROOT/forgotten\"", 0o755)
+	h.write("/usr/local/sbin/etcd-snapshot", "#!/bin/sh\n[ \"$*\" = forget ] && echo forgotten >\"$ROOT/forgotten\"",
+		0o755)
 	h.succeeds(h.run("backup-stop.sh", ""), "snapshots are stopped")
 	if h.read("/forgotten") == "" {
 		t.Error("the bucket is not told that the end is meant")
@@ -347,7 +364,8 @@ func testBackupStopFailures(t *testing.T) {
 	h.stub("systemctl", "exit 1")
 	o := h.run("backup-stop.sh", "")
 	h.succeeds(o, "snapshots are stopped")
-	for _, part := range []string{"there is no timer etcd-snapshot.timer", "the bucket does not record that this cluster is destroyed on purpose"} {
+	for _, part := range []string{"there is no timer etcd-snapshot.timer",
+		"the bucket does not record that this cluster is destroyed on purpose"} {
 		if !strings.Contains(o.stderr, part) {
 			t.Errorf("it does not say %q: %s", part, o.stderr)
 		}
@@ -356,7 +374,8 @@ func testBackupStopFailures(t *testing.T) {
 	h.fails(h.run("backup-stop.sh", ""), 1, "needs root")
 }
 
-// The bucket's lifecycle deletes what is tagged: every snapshot but the newest, and neither the pointer nor the marker.
+// The bucket's lifecycle deletes tagged objects: every snapshot except the newest, but neither the pointer nor the
+// marker.
 func TestSnapshotsSupersedeOlderOnes(t *testing.T) {
 	b := startBucket(t)
 	h := snapshotHost(t, b)
@@ -368,41 +387,50 @@ func TestSnapshotsSupersedeOlderOnes(t *testing.T) {
 	b.objects["prod/etcd/2025-01-01T00-00-00Z.db"] = "another cluster's"
 	first := h.run("etcd-snapshot.sh", "", "now")
 	h.succeeds(first, first.stdout)
-	if want := []string{"put " + first.stdout, "put " + first.stdout + ".sha256", "put dev/etcd/latest"}; !slices.Equal(b.order[:3], want) {
+	if want := []string{"put " + first.stdout, "put " + first.stdout + ".sha256",
+		"put dev/etcd/latest"}; !slices.Equal(b.order[:3], want) {
 		t.Errorf("order of the upload: %v", b.order)
 	}
 	if len(b.tagged) != 6 || b.tagged[first.stdout] {
 		t.Errorf("tagged are %v", slices.Sorted(maps.Keys(b.tagged)))
 	}
-	// The second run tags the first snapshot only. A denied tag fails no run, and the next run catches up.
-	h.stub("date", `case "$*" in *%Y-%m-%dT%H-%M*) echo 2099-01-0$(cat $ROOT/day)T00-00-00Z ;; *) exec /usr/bin/date "$@" ;; esac`)
+	// The second run tags only the first snapshot. A denied tag does not fail a run, and the next run tags the missed
+	// ones.
+	h.stub("date",
+		`case "$*" in *%Y-%m-%dT%H-%M*) echo 2099-01-0$(cat $ROOT/day)T00-00-00Z ;; *) exec /usr/bin/date "$@" ;; esac`)
 	b.order = nil
 	b.deny = refusing(403, "AccessDenied", func(r *http.Request) bool { return r.URL.RawQuery == "tagging=" })
 	h.write("/day", "1", 0o644)
-	if o := h.run("etcd-snapshot.sh", "", "now"); o.code != 0 || !strings.Contains(o.stderr, "the next run tags them") || h.status() != "0" {
+	if o := h.run("etcd-snapshot.sh", "", "now"); o.code != 0 || !strings.Contains(o.stderr, "the next run tags them") ||
+		h.status() != "0" {
 		t.Errorf("a denied tag: %d, %s", o.code, o.stderr)
 	}
 	b.deny, b.order = nil, nil
 	h.write("/day", "2", 0o644)
 	h.succeeds(h.run("etcd-snapshot.sh", "", "now"), "dev/etcd/2099-01-02T00-00-00Z.db")
-	want := []string{"tag " + first.stdout, "tag " + first.stdout + ".sha256", "tag dev/etcd/2099-01-01T00-00-00Z.db", "tag dev/etcd/2099-01-01T00-00-00Z.db.sha256"}
+	want := []string{"tag " + first.stdout, "tag " + first.stdout + ".sha256", "tag dev/etcd/2099-01-01T00-00-00Z.db",
+		"tag dev/etcd/2099-01-01T00-00-00Z.db.sha256"}
 	if got := b.order[3:]; !slices.Equal(got, want) {
 		t.Errorf("the next run tags %v, want %v", got, want)
 	}
-	for _, kept := range []string{"dev/etcd/2099-01-02T00-00-00Z.db", "dev/etcd/latest", "dev/etcd/initialised", "prod/etcd/2025-01-01T00-00-00Z.db"} {
+	for _, kept := range []string{"dev/etcd/2099-01-02T00-00-00Z.db", "dev/etcd/latest", "dev/etcd/initialised",
+		"prod/etcd/2025-01-01T00-00-00Z.db"} {
 		if b.tagged[kept] {
 			t.Errorf("%s would expire", kept)
 		}
 	}
 }
 
-// testBackupFailures also reads back what the timer's script will source.
+// testBackupFailures also reads the file that the timer's script sources.
 func testBackupFailures(t *testing.T) {
 	host := func(t *testing.T) *scriptHost {
 		h := newScriptHost(t)
 		h.env = map[string]string{
-			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00", "ETCD_SNAPSHOT": "#!/bin/sh\n[ \"$*\" = mark ] && echo marked >>\"$ROOT/marked\"", "NODE": "master", "BUCKET": "bucket",
-			"PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1", "S3_ENDPOINT": `https://s3.example.com/it's "$(touch $ROOT/ran)" ` + "`id`\n#é",
+			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00",
+			"ETCD_SNAPSHOT":   "#!/bin/sh\n[ \"$*\" = mark ] && echo marked >>\"$ROOT/marked\"", "NODE": "master",
+			"BUCKET": "bucket",
+			"PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1",
+			"S3_ENDPOINT": `https://s3.example.com/it's "$(touch $ROOT/ran)" ` + "`id`\n#é",
 		}
 		h.stub("systemctl", `echo "$*" >>"$ROOT/systemctl"`)
 		h.stub("systemd-analyze", "")
@@ -437,7 +465,8 @@ func testBackupFailures(t *testing.T) {
 	if h.read("/marked") == "" {
 		t.Error("after a destroy that did not end, the bucket is not told that the cluster runs")
 	}
-	out, err := exec.Command("bash", "-c", `. "$1"; printf %s "$S3_ENDPOINT"`, "bash", h.at("/etc/kubernetes/etcd-backup.env")).Output()
+	out, err := exec.Command("bash", "-c", `. "$1"; printf %s "$S3_ENDPOINT"`, "bash",
+		h.at("/etc/kubernetes/etcd-backup.env")).Output()
 	if err != nil || string(out) != h.env["S3_ENDPOINT"] || h.read("/ran") != "" {
 		t.Errorf("the script would read %q, %v", out, err)
 	}

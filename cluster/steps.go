@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// steps builds the steps of one cluster. Functions here say what runs; cluster.go says in which order.
+// steps builds the steps of one cluster. These functions decide what runs; cluster.go decides in which order.
 type steps struct {
 	cfg     *config.Config
 	release config.Release
@@ -19,18 +19,18 @@ type steps struct {
 	args    Args
 }
 
-// ready waits until the machine has booted and says no if it is one that the other scripts are not made for.
+// ready waits until the machine has booted. It fails on a machine that the other scripts do not support.
 func (s steps) ready(h Host) Step {
 	return Step{
 		Name: "ready", Node: h.Name, Minutes: 10,
 		Run: Script{Text: readyScript, Env: map[string]pulumi.StringInput{
-			// A new machine behind the same name and address is to be waited for again.
+			// A new machine with the same name and address needs a new wait.
 			"MACHINE": h.ProviderID,
 		}},
 	}
 }
 
-// prepare installs everything that a node needs before it knows its cluster.
+// prepare installs everything that a node needs before it belongs to a cluster.
 func (s steps) prepare(h Host) (Step, error) {
 	step := Step{Name: "prepare", Node: h.Name, Minutes: 20}
 	env := map[string]pulumi.StringInput{
@@ -69,14 +69,15 @@ func (s steps) prepare(h Host) (Step, error) {
 	return step, nil
 }
 
-// init makes the first control plane, or brings a running one to changed settings.
+// init creates the control plane, or applies changed settings to a running one.
 func (s steps) init(h Host) Step {
 	env := map[string]pulumi.StringInput{
 		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		"KUBEADM_CONFIG":     s.initConfig(h),
 		"AUDIT_POLICY":       pulumi.String(auditPolicy),
 		"AUDIT_POLICY_FILE":  pulumi.String(auditPolicyFile()),
-		// What no running cluster can change; the script refuses instead of half doing it.
+		// The settings that no running cluster can change. The script refuses a change instead of applying half of
+		// it.
 		"IDENTITY": pulumi.String(fmt.Sprintf(identityFormat,
 			s.cfg.Network.PodCIDR, s.cfg.Network.ServiceCIDR, s.cfg.Cluster.DNSDomain, s.args.Endpoint)),
 		"FLAGS":   pulumi.String(flagLines(s.cfg.Kubernetes)),
@@ -93,7 +94,7 @@ func (s steps) init(h Host) Step {
 	}
 }
 
-// join makes a worker of the host, or brings one that has joined to changed settings.
+// join makes a worker of the host, or applies changed settings to a worker that has joined.
 func (s steps) join(h, controlPlane Host) Step {
 	return Step{
 		Name: "join", Node: h.Name, Minutes: 15,
@@ -101,9 +102,10 @@ func (s steps) join(h, controlPlane Host) Step {
 			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 			"KUBEADM_CONFIG":     s.joinConfig(h),
 			"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
-			// The kubelet's settings come from the cluster; their digest here makes the worker fetch changed ones.
+			// The kubelet's settings come from the cluster. With their digest here, the worker fetches changed ones.
 			"KUBELET_SETTINGS": pulumi.String(s.kubeletDigest()),
-			// After a control plane was made anew from a snapshot, the worker sees to it that it is still known.
+			// After a control plane was restored from a snapshot, the worker checks that the cluster still contains
+			// it.
 			"CONTROL_PLANE": controlPlane.ProviderID,
 		}},
 		Files: map[string]pulumi.StringInput{
@@ -112,7 +114,8 @@ func (s steps) join(h, controlPlane Host) Step {
 	}
 }
 
-// node sets labels and taints of a node. It runs on the control plane, as only an administrator may set most of them.
+// node sets the labels and taints of a node. It runs on the control plane, because only an administrator may set most
+// of them.
 func (s steps) node(h, controlPlane Host) Step {
 	step := Step{
 		Name: "node", Node: h.Name, Minutes: 10,
@@ -127,18 +130,19 @@ func (s steps) node(h, controlPlane Host) Step {
 	if h.Role == config.Worker {
 		step.Run.Env["PROVIDER_ID"] = h.ProviderID
 		step.Delete = &Script{Text: nodeDeleteScript}
-		// It waits for its turn, for a node that left before, and for budgets.
+		// The delete waits for its turn, for a node that left before, and for disruption budgets.
 		step.DeleteMinutes = 90
-		// Another machine of this name: the node of the old one is drained and deleted before it joins.
+		// For another machine with this name, the node of the old one is drained and deleted before the new one
+		// joins.
 		step.Triggers = pulumi.Array{h.ProviderID}
 	}
 	return step
 }
 
-// backup installs the timer that takes etcd snapshots. Its end records that the cluster is destroyed on purpose.
+// backup installs the timer that takes etcd snapshots. Its delete records that the cluster is destroyed on purpose.
 func (s steps) backup(h Host) Step {
 	env := s.backupEnv()
-	// A control plane that was replaced has no timer yet.
+	// A replaced control plane has no timer yet.
 	env["MACHINE"] = h.ProviderID
 	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Calendar())
 	return Step{
@@ -148,7 +152,7 @@ func (s steps) backup(h Host) Step {
 	}
 }
 
-// backupEnv is what etcd-snapshot.sh needs to find the bucket, and the script itself.
+// backupEnv returns the settings with which etcd-snapshot.sh finds the bucket, and the script itself.
 func (s steps) backupEnv() map[string]pulumi.StringInput {
 	return map[string]pulumi.StringInput{
 		"ETCD_SNAPSHOT": pulumi.String(etcdSnapshotScript),
@@ -189,7 +193,7 @@ func (s steps) coreDNS() string {
 	return coreDNSPatch(nodes)
 }
 
-// flagLines are the flags of the settings, each with the component that gets it.
+// flagLines returns the flags of the settings, each with the component that gets it.
 func flagLines(k config.Kubernetes) string {
 	var b strings.Builder
 	for _, c := range []struct {

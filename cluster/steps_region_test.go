@@ -9,7 +9,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Hosts of AWS end differently in each partition: snapshots go to the S3 of the stack's region.
+// The hosts of AWS have different domains in each partition. Snapshots go to the S3 of the stack's region.
 func TestSnapshotsGoToTheS3OfEveryRegion(t *testing.T) {
 	for _, region := range config.Regions() {
 		want := "https://s3." + region + ".amazonaws.com"

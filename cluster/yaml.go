@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// object is a YAML mapping. Its keys are written in alphabetical order, so the same settings give the same text.
+// object is a YAML mapping. Its keys are written in alphabetical order, so equal settings give equal text.
 type object = map[string]any
 
 // renderYAML writes documents one after the other.
@@ -26,7 +26,7 @@ func renderYAML(documents ...object) (string, error) {
 	return buf.String(), nil
 }
 
-// merge lays over on top of base, mapping by mapping; lists and plain values of over win whole.
+// merge merges over into base, mapping by mapping. Lists and scalars of over replace those of base.
 func merge(base, over object) object {
 	merged := make(object, len(base)+len(over))
 	for k, v := range base {

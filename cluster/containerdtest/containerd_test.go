@@ -1,4 +1,4 @@
-// Package containerdtest holds the files that package cluster renders for containerd against containerd's own code.
+// Package containerdtest checks the files that package cluster renders for containerd with containerd's own code.
 package containerdtest
 
 import (
@@ -28,13 +28,13 @@ import (
 
 const (
 	testdata = "../testdata/containerd"
-	// certsDir is where the files are on a host, harbor the mirror of docker.io in the golden files.
+	// certsDir is the directory of the files on a host. harbor is the mirror of docker.io in the golden files.
 	certsDir = "/etc/containerd/certs.d"
 	harbor   = "https://harbor.example.com"
 	login    = "robot$nodes:a\"b'$(c)"
 )
 
-// hosts are the servers that containerd asks for the images of a registry, in their order.
+// hosts returns the servers that containerd asks for the images of a registry, in order.
 func hosts(t *testing.T, dir, name string) []docker.RegistryHost {
 	t.Helper()
 	found, err := dockerconfig.ConfigureHosts(context.Background(), dockerconfig.HostOptions{
@@ -46,7 +46,7 @@ func hosts(t *testing.T, dir, name string) []docker.RegistryHost {
 	return found
 }
 
-// moved copies the golden files to a folder and has replaced the texts in them.
+// moved copies the golden files to a folder and replaces texts in them.
 func moved(t *testing.T, replace ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func moved(t *testing.T, replace ...string) string {
 	return dir
 }
 
-// An image that a mirror does not have comes from the registry itself, by its real address.
+// An image that a mirror does not have comes from the registry itself, at its real address.
 func TestMirrorsComeFirstAndRegistriesAfterThem(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
@@ -101,8 +101,8 @@ func authorityOf(server *httptest.Server) []string {
 	return []string{"-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n", string(text)}
 }
 
-// mirror is a registry with one image below /v2/hub that wants a login: by basic authentication as Nexus and Artifactory
-// do it, or by tokens as Harbor does.
+// mirror is a registry with one image below /v2/hub that requires a login: basic authentication like Nexus and
+// Artifactory, or tokens like Harbor.
 func mirror(t *testing.T, tokens bool) *httptest.Server {
 	manifest := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}`)
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(login))
@@ -122,7 +122,8 @@ func mirror(t *testing.T, tokens bool) *httptest.Server {
 		case r.Header.Get("Authorization") != want:
 			challenge := `Basic realm="mirror"`
 			if tokens {
-				challenge = fmt.Sprintf(`Bearer realm="%s/token",service="mirror",scope="repository:hub/library/redis:pull"`, server.URL)
+				challenge = fmt.Sprintf(`Bearer realm="%s/token",service="mirror",scope="repository:hub/library/redis:pull"`,
+					server.URL)
 			}
 			w.Header().Set("WWW-Authenticate", challenge)
 			w.WriteHeader(http.StatusUnauthorized)
@@ -139,7 +140,7 @@ func mirror(t *testing.T, tokens bool) *httptest.Server {
 	return server
 }
 
-// The whole way of a pull through a mirror with a path, a private authority and a login.
+// A whole pull through a mirror with a path, a private authority and a login.
 func TestAPullThroughAMirrorWithALogin(t *testing.T) {
 	for name, tokens := range map[string]bool{"basic": false, "tokens": true} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +156,7 @@ func TestAPullThroughAMirrorWithALogin(t *testing.T) {
 	}
 }
 
-// containerd loads the file, and its plugins know every key in it.
+// containerd loads the file, and its plugins define every key in it.
 func TestConfiguration(t *testing.T) {
 	for _, file := range []string{"config.toml", "config-extended"} {
 		var loaded srvconfig.Config
@@ -180,7 +181,7 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// decoded is a plugin's table as the plugin's own type reads it, as TOML again.
+// decoded returns a plugin's table as the plugin's own type reads it, encoded as TOML again.
 func decoded(t *testing.T, id string, table any) string {
 	t.Helper()
 	for _, r := range registry.Graph(func(*plugin.Registration) bool { return false }) {

@@ -1,5 +1,5 @@
-// Package kubeapi speaks JSON with the API of a cluster, as the user of a kubeconfig. It knows no types and no kubectl: paths
-// and content are the caller's.
+// Package kubeapi sends JSON requests to the API of a cluster, as the user of a kubeconfig. It has no types and needs
+// no kubectl: the caller supplies paths and content.
 package kubeapi
 
 import (
@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Verb is what a request does: its method and the content type of its body.
+// Verb is the method of a request and the content type of its body.
 type Verb struct{ Method, ContentType string }
 
 // The verbs of the API. Patch is a merge patch, Apply a server-side apply.
@@ -33,9 +33,9 @@ var (
 	Apply  = Verb{http.MethodPatch, "application/apply-patch+yaml"}
 )
 
-// Client talks to one API server. It may be used by many at once.
+// Client sends requests to one API server. It is safe for concurrent use.
 type Client struct {
-	// Server is its URL, as the kubeconfig has it.
+	// Server is the URL in the kubeconfig.
 	Server string
 	// TLS holds the authority of the cluster and the certificate of the user.
 	TLS *tls.Config
@@ -43,7 +43,7 @@ type Client struct {
 	http *http.Client
 }
 
-// StatusError is an answer of the API that is not a success.
+// StatusError is an unsuccessful answer of the API.
 type StatusError struct {
 	Code int
 	// Request is the method and the path.
@@ -53,13 +53,14 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("%s: %d %s", e.Request, e.Code, e.Message) }
 
-// IsStatus reports whether the API has answered with a status.
+// IsStatus reports whether err is an answer of the API with that status.
 func IsStatus(err error, code int) bool {
 	var s *StatusError
 	return errors.As(err, &s) && s.Code == code
 }
 
-// Open reads the first cluster and the first user of a kubeconfig, which holds all certificates and the key itself.
+// Open reads the first cluster and the first user of a kubeconfig. The kubeconfig must contain all certificates and
+// the key.
 func Open(kubeconfig []byte) (*Client, error) {
 	var file struct {
 		Clusters []struct {
@@ -85,7 +86,8 @@ func Open(kubeconfig []byte) (*Client, error) {
 	cluster, user := file.Clusters[0].Cluster, file.Users[0].User
 	var pem [3][]byte
 	for i, field := range []struct{ name, text string }{
-		{"certificate-authority-data", cluster.CA}, {"client-certificate-data", user.Certificate}, {"client-key-data", user.Key},
+		{"certificate-authority-data", cluster.CA}, {"client-certificate-data", user.Certificate},
+		{"client-key-data", user.Key},
 	} {
 		data, err := base64.StdEncoding.DecodeString(field.text)
 		if err != nil {
@@ -101,20 +103,22 @@ func Open(kubeconfig []byte) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: client certificate: %w", err)
 	}
-	c := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: cluster.Name, MinVersion: tls.VersionTLS12}
+	c := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: cluster.Name,
+		MinVersion: tls.VersionTLS12}
 	return &Client{
 		Server: strings.TrimSuffix(cluster.Server, "/"),
 		TLS:    c,
 		http: &http.Client{
 			Timeout: 30 * time.Second,
 			Transport: &http.Transport{
-				TLSClientConfig: c, ForceAttemptHTTP2: true, Proxy: proxy, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
+				TLSClientConfig: c, ForceAttemptHTTP2: true, Proxy: proxy, MaxIdleConnsPerHost: 4,
+				IdleConnTimeout: 30 * time.Second,
 			},
 		},
 	}, nil
 }
 
-// proxy is that of the environment, except for addresses that no proxy can reach.
+// proxy returns the proxy of the environment, but none for addresses that no proxy can reach.
 func proxy(r *http.Request) (*url.URL, error) {
 	if a, err := netip.ParseAddr(r.URL.Hostname()); err == nil && (a.IsPrivate() || a.IsLoopback()) {
 		return nil, nil
@@ -122,7 +126,7 @@ func proxy(r *http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment(r)
 }
 
-// Call sends body, unless it is nil, as JSON and decodes the answer into into, unless that is nil.
+// Call sends body as JSON unless it is nil, and decodes the answer into into unless that is nil.
 func (c *Client) Call(ctx context.Context, verb Verb, path string, body, into any) error {
 	var data []byte
 	if body != nil {
@@ -141,7 +145,7 @@ func (c *Client) Call(ctx context.Context, verb Verb, path string, body, into an
 	return nil
 }
 
-// Raw sends a body as it is and returns that of a successful answer.
+// Raw sends a body unchanged and returns the body of a successful answer.
 func (c *Client) Raw(ctx context.Context, verb Verb, path string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, verb.Method, c.Server+path, bytes.NewReader(body))
 	if err != nil {
@@ -165,7 +169,7 @@ func (c *Client) Raw(ctx context.Context, verb Verb, path string, body []byte) (
 	return text, nil
 }
 
-// message is the reason in an error's body: the message of a Status object, or the text.
+// message returns the reason in an error's body: the message of a Status object, or the text.
 func message(body []byte) string {
 	var status struct {
 		Message string `json:"message"`

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// serve starts an API server and returns a kubeconfig for it. The certificate of the server is also that of the user.
+// serve starts an API server and returns a kubeconfig for it. The server's certificate is also the user's.
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
@@ -32,7 +32,8 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return fmt.Sprintf(`
 clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %s, tls-server-name: example.com}}]
 users: [{name: u, user: {client-certificate-data: %[3]s, client-key-data: %[4]s}}]
-`, server.URL+"/", encode("CERTIFICATE", pair.Certificate[0]), encode("CERTIFICATE", pair.Certificate[0]), encode("PRIVATE KEY", key))
+`, server.URL+"/", encode("CERTIFICATE", pair.Certificate[0]), encode("CERTIFICATE", pair.Certificate[0]),
+		encode("PRIVATE KEY", key))
 }
 
 func open(t *testing.T, handler http.HandlerFunc) *Client {
@@ -47,7 +48,8 @@ func open(t *testing.T, handler http.HandlerFunc) *Client {
 func TestCallSpeaksJSON(t *testing.T) {
 	c := open(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, `{"request": %q}`, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}, " "))
+		fmt.Fprintf(w, `{"request": %q}`, strings.Join(
+			[]string{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}, " "))
 	})
 	for _, tt := range []struct {
 		verb Verb
@@ -64,7 +66,7 @@ func TestCallSpeaksJSON(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNoSuccess(t *testing.T) {
+func TestUnsuccessfulAnswers(t *testing.T) {
 	for _, tt := range []struct{ answer, says string }{
 		{`{"kind":"Status","message":"nodes \"x\" not found"}`, `GET /x: 404 nodes "x" not found`},
 		{"no such page\n", "GET /x: 404 no such page"},
@@ -105,7 +107,8 @@ func TestBadKubeconfigsAreRefused(t *testing.T) {
 }
 
 func TestPrivateAddressesNeedNoProxy(t *testing.T) {
-	for host, want := range map[string]string{"172.18.0.2:6443": "", "10.0.0.1:6443": "", "203.0.113.7:6443": "http://proxy:3128", "api.example.com": "http://proxy:3128"} {
+	for host, want := range map[string]string{"172.18.0.2:6443": "", "10.0.0.1:6443": "",
+		"203.0.113.7:6443": "http://proxy:3128", "api.example.com": "http://proxy:3128"} {
 		t.Run(host, func(t *testing.T) {
 			t.Setenv("HTTPS_PROXY", "http://proxy:3128")
 			got, err := proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: host}})

@@ -1,4 +1,4 @@
-// Package schematest holds the golden files of package cluster against the types and the rules of Kubernetes.
+// Package schematest checks the golden files of package cluster with the types and the rules of Kubernetes.
 package schematest
 
 import (
@@ -72,12 +72,13 @@ func documents(t *testing.T, text []byte) map[schema.GroupVersionKind][]byte {
 	return found
 }
 
-// kubeadm itself only warns of a field that it does not know.
+// kubeadm only warns about an unknown field.
 func TestKubeadmFilesHaveNoUnknownField(t *testing.T) {
 	for _, file := range goldens(t, "kubeadm/*.yaml", 5) {
 		t.Run(file, func(t *testing.T) {
 			for gvk, text := range documents(t, read(t, file)) {
-				if err := strict.VerifyUnmarshalStrict([]*runtime.Scheme{kubeadmscheme.Scheme, componentconfigs.Scheme}, gvk, text); err != nil {
+				if err := strict.VerifyUnmarshalStrict([]*runtime.Scheme{kubeadmscheme.Scheme, componentconfigs.Scheme}, gvk,
+					text); err != nil {
 					t.Errorf("%s: %v", gvk.Kind, err)
 				}
 			}
@@ -100,7 +101,8 @@ func TestInitIsValidForKubeadm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg.ControlPlaneEndpoint != "api.dev.internal:6443" || cfg.EncryptionAlgorithmType() != kubeadm.EncryptionAlgorithmECDSAP256 {
+			if cfg.ControlPlaneEndpoint != "api.dev.internal:6443" ||
+				cfg.EncryptionAlgorithmType() != kubeadm.EncryptionAlgorithmECDSAP256 {
 				t.Errorf("endpoint %q, algorithm %q", cfg.ControlPlaneEndpoint, cfg.EncryptionAlgorithmType())
 			}
 			for _, arg := range cfg.APIServer.ExtraArgs {
@@ -108,7 +110,8 @@ func TestInitIsValidForKubeadm(t *testing.T) {
 					t.Error("the API server ends with --cloud-provider since 1.33")
 				}
 			}
-			for component, args := range map[string][]kubeadm.Arg{"controller manager": cfg.ControllerManager.ExtraArgs, "kubelet": cfg.NodeRegistration.KubeletExtraArgs} {
+			for component, args := range map[string][]kubeadm.Arg{"controller manager": cfg.ControllerManager.ExtraArgs,
+				"kubelet": cfg.NodeRegistration.KubeletExtraArgs} {
 				if !slices.Contains(args, kubeadm.Arg{Name: "cloud-provider", Value: "external"}) {
 					t.Errorf("the %s does not have --cloud-provider=external", component)
 				}
@@ -123,13 +126,14 @@ func TestInitIsValidForKubeadm(t *testing.T) {
 func TestJoinIsValidForKubeadm(t *testing.T) {
 	for _, file := range goldens(t, "kubeadm/join*.yaml", 2) {
 		t.Run(file, func(t *testing.T) {
-			// The file that discovery points to is on a host.
+			// The file that discovery refers to exists only on a host.
 			text := strings.ReplaceAll(string(read(t, file)), "/run/kubeadm-aws/discovery.conf", absolute(t, "kubeconfig.yaml"))
 			path := filepath.Join(t.TempDir(), "join.yaml")
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := kubeadmconfig.LoadJoinConfigurationFromFile(path, kubeadmconfig.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
+			cfg, err := kubeadmconfig.LoadJoinConfigurationFromFile(path,
+				kubeadmconfig.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +156,8 @@ func absolute(t *testing.T, name string) string {
 func TestUserSettingsReachTheKubelet(t *testing.T) {
 	gvk := kubeletconfig.SchemeGroupVersion.WithKind("KubeletConfiguration")
 	var cfg kubeletconfig.KubeletConfiguration
-	if err := runtime.DecodeInto(componentconfigs.Codecs.UniversalDeserializer(), documents(t, read(t, "kubeadm/init-extended.yaml"))[gvk], &cfg); err != nil {
+	if err := runtime.DecodeInto(componentconfigs.Codecs.UniversalDeserializer(),
+		documents(t, read(t, "kubeadm/init-extended.yaml"))[gvk], &cfg); err != nil {
 		t.Fatal(err)
 	}
 	if cfg.MaxPods != 60 || cfg.FailCgroupV1 == nil || *cfg.FailCgroupV1 {
@@ -201,7 +206,7 @@ func TestKubeconfigIsValid(t *testing.T) {
 	}
 }
 
-// The images that prepare.sh pulls ahead are the ones that this kubeadm asks for.
+// prepare.sh pulls exactly the images that this kubeadm uses.
 func TestImagesAreKubeadms(t *testing.T) {
 	images := string(read(t, "images-control-plane-"+version.DefaultKubeBinaryVersion+".txt"))
 	for _, want := range []string{

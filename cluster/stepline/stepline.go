@@ -1,5 +1,5 @@
-// Package stepline has the beginning of the command text of a step. The cluster package writes it. Whatever reads it back
-// (a later run from its state, the sandbox, the timeline) uses Parse.
+// Package stepline formats and parses the beginning of the command text of a step. Package cluster writes it. The
+// state's readers, the sandbox and the timeline parse it.
 package stepline
 
 import (
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Line is the environment that a step's script gets.
+// Line is the environment of a step's script.
 type Line struct {
-	// Name is the step, such as "join". Node is the node that the step is about.
+	// Name is the step, such as "join". Node is the node that the step changes.
 	Name, Node string
 	// Env holds the other variables.
 	Env map[string]string
@@ -28,11 +28,11 @@ func (l Line) Format() string {
 	return b.String()
 }
 
-// Quote makes one word of a POSIX shell of any text without NUL.
+// Quote returns any text without NUL as one word of a POSIX shell.
 func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// Parse reads a command text that begins with a formatted line and goes on with bash. A command of another form has an
-// empty Line.
+// Parse parses a command text that begins with a formatted line and continues with bash. It returns an empty Line for
+// any other command.
 func Parse(command string) (Line, error) {
 	rest, found := strings.CutPrefix(command, "sudo env STEP=")
 	if !found {
@@ -57,7 +57,7 @@ func Parse(command string) (Line, error) {
 	return l, nil
 }
 
-// word reads one word with single quotes and backslashes, as the shell would.
+// word reads one word with single quotes and backslashes, as the shell does.
 func word(s string) (word, rest string, err error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

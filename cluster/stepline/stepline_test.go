@@ -7,7 +7,8 @@ import (
 )
 
 func TestParseReadsWhatFormatWrites(t *testing.T) {
-	want := Line{Name: "join", Node: "worker-1", Env: map[string]string{"CONFIG": "a: 'b'\nc: d", "EMPTY": "", "PATH_": `back\slash "x"`}}
+	want := Line{Name: "join", Node: "worker-1",
+		Env: map[string]string{"CONFIG": "a: 'b'\nc: d", "EMPTY": "", "PATH_": `back\slash "x"`}}
 	got, err := Parse(want.Format() + " bash -c 'echo A=b'")
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("parsed %+v (%v), want %+v", got, err, want)
