@@ -1,6 +1,9 @@
 package addons
 
 import (
+	"bytes"
+	_ "embed"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/addons/kube"
@@ -10,6 +13,11 @@ import (
 // ingressClass is the class that Ingresses name to be served by the shared load balancer.
 const ingressClass = "alb"
 
+// loadBalancerDefinitions are those in crds/ of the chart.
+//
+//go:embed definitions/aws-load-balancer-controller.yaml
+var loadBalancerDefinitions []byte
+
 // loadBalancerController turns Ingresses into rules of one shared load balancer. It returns the gate that whatever
 // makes a load balancer depends on, or nil when the add-on is off.
 func (b *builder) loadBalancerController() pulumi.Resource {
@@ -18,9 +26,14 @@ func (b *builder) loadBalancerController() pulumi.Resource {
 		return nil
 	}
 	tls := b.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
+	var definitions []pulumi.Resource
+	for _, text := range bytes.Split(loadBalancerDefinitions, []byte("\n---\n")) {
+		definitions = append(definitions, b.definition(text))
+	}
 	controller := b.release("aws-load-balancer-controller", kube.ReleaseArgs{
-		Values: loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
-	}, b.outlived())
+		Values:   loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
+		SkipCRDs: true,
+	}, b.outlived(definitions...))
 	class := b.ingressClass(controller)
 	namespace := b.ingressNamespace()
 	return b.loadBalancersGate(needs(controller, class, namespace))

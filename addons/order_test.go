@@ -37,6 +37,8 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"release-gate-volumes", "release-gate-applications", "Applications have claims"},
 	{"release-gate-volumes", "release-gate-rabbitmq", "clusters of users have claims"},
 
+	{"definition-targetgroupbindings.elbv2.k8s.aws", "aws-load-balancer-controller", "the controller ends without its definitions"},
+	{"definition-ingressclassparams.elbv2.k8s.aws", "ingressclassparams-alb", "it is one of these custom resources"},
 	{"aws-load-balancer-controller", "release-gate-load-balancers", "the controller deletes the load balancers that the gate waits for"},
 	{"ingressclass-alb", "release-gate-load-balancers", "the controller knows its Ingresses by their class"},
 	{"release-gate-load-balancers", "ingress-shared", "an Ingress that is made after the gate let go stays"},
@@ -111,14 +113,13 @@ func TestNothingWaitsWithoutACause(t *testing.T) {
 func TestOnlyWhatDiesWithItsNodesIsDropped(t *testing.T) {
 	dropped := map[string]bool{
 		"namespace-tigera-operator": true, "calico-crds": true, "calico": true,
-		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true, definitionOfRabbitMQ: true,
-		"definition-volumesnapshots.snapshot.storage.k8s.io":        true,
-		"definition-volumesnapshotcontents.snapshot.storage.k8s.io": true,
-		"definition-volumesnapshotclasses.snapshot.storage.k8s.io":  true,
+		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true,
 	}
 	for _, entry := range install(t, nil, everything).resources {
-		if strings.HasPrefix(entry.kind, "kubernetes:") && entry.retained != dropped[entry.name] {
-			t.Errorf("%s: dropped on destroy is %v, want %v", entry.name, entry.retained, dropped[entry.name])
+		// With a definition go all its custom resources.
+		want := dropped[entry.name] || strings.HasPrefix(entry.name, "definition-")
+		if strings.HasPrefix(entry.kind, "kubernetes:") && entry.retained != want {
+			t.Errorf("%s: dropped on destroy is %v, want %v", entry.name, entry.retained, want)
 		}
 	}
 }

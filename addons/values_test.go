@@ -1,7 +1,6 @@
 package addons
 
 import (
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -159,19 +158,5 @@ func TestLogsAreLabelledByWhereTheyComeFrom(t *testing.T) {
 	}
 	if strings.Count(inputs, "    DB /var/log/") != strings.Count(inputs, "[INPUT]") {
 		t.Error("an input forgets at a restart how far it has read")
-	}
-}
-
-// The load balancer controller's chart keeps its custom resource definitions in crds/, which Helm never upgrades, and the
-// program does not install them. The documented command has to name the chart and the version that the program installs.
-func TestDefinitionsThatHelmNeverUpgradesHaveTheirCommand(t *testing.T) {
-	text, err := os.ReadFile("../docs/addons.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := catalog.Release("aws-load-balancer-controller")
-	want := "helm show crds " + c.Name + " --repo " + c.Repository + " --version " + c.Version + " | kubectl apply --server-side"
-	if !strings.Contains(string(text), want) {
-		t.Errorf("docs/addons.md does not say: %s", want)
 	}
 }

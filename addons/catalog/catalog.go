@@ -16,8 +16,8 @@ const (
 //
 // Before the version of a chart changes, run addons/chart-facts.sh: the tests compare what the program sets with the keys
 // that the chart has at exactly this version. Helm never upgrades the custom resource definitions in a chart's crds/.
-// RabbitMQ's are an object of the program: with another version of its operator, change operators/go.mod too. For those of the
-// load balancer controller docs/addons.md has the command.
+// Those of RabbitMQ's operator and of the load balancer controller are objects of the program, in addons/definitions/; docs/addons.md
+// says how to write them for another version.
 //
 // An Image is that of the servers which an operator starts from our objects. The operator's own default must not decide:
 // RabbitMQ's sets none while its webhook is off, and CloudNativePG's is written into the Cluster once, when it is created.
