@@ -100,6 +100,36 @@ func changed(t *testing.T, stdout string) (plan map[string]int, hosts int) {
 	return plan, hosts
 }
 
+// `destroy | head -2` ends the reader, and not the run.
+func TestAReaderThatGoesAwayEndsNothing(t *testing.T) {
+	testenv.NeedPulumi(t)
+	dir := project(t)
+	for _, command := range []string{"up", "destroy"} {
+		p := exec.Command(os.Args[0], command, "--stack", "dev", "--dir", dir)
+		p.Env = append(os.Environ(), asDriver+"=1")
+		out, err := p.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir)
+	if code != report.ExitOK || !strings.Contains(stdout, "left      0") {
+		t.Errorf("a second destroy exits %d:\n%s", code, stdout)
+	}
+}
+
 // A rehearsal from nothing to nothing, cut off twice on the way.
 func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	testenv.NeedPulumi(t)

@@ -55,6 +55,10 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if op.json {
 		s.log.To = report.JSON{Out: events}
 	}
+	// Without this, the end of a reader such as head would kill the run at its next line.
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGPIPE)
+	defer signal.Stop(closed)
 	err = s.execute(ctx, cmd)
 	s.finish(err)
 	return report.CodeOf(err)
