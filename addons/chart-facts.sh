@@ -31,7 +31,7 @@ mkdir -p "$keys" testdata/pods
 rm -f "$keys"/*.txt testdata/pods/*.txt
 kubernetes=$(sed -n 's/.*{Version: "\([^"]*\)".*/\1/p' ../config/releases.go | tail -n 1)
 charts=$("$work/chartfacts" charts)
-while read -r name version repository release facts; do
+while read -r name version _ repository release facts; do
   dir=$(fetch "$name" "$version" "$repository")
   extras=()
   for fact in $facts; do

@@ -52,6 +52,8 @@ type Times struct{ Create, Delete time.Duration }
 // Chart is a Helm chart at one version, and the release that the program makes of it.
 type Chart struct {
 	Name, Version string
+	// SHA256 is the checksum of the chart's archive, in hexadecimal digits.
+	SHA256 string
 	// Repository is a URL; oci:// for a registry.
 	Repository string
 	// Release and Namespace are where it is installed.

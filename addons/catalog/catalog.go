@@ -19,6 +19,9 @@ const (
 // Those of RabbitMQ's operator and of the load balancer controller are objects of the program, in addons/definitions/; docs/addons.md
 // says how to write them for another version.
 //
+// The sums are of the archives that the tests ran with. Helm compares none when it installs; tools/mirror/charts does
+// (docs/addons.md).
+//
 // An Image is that of the servers which an operator starts from our objects. The operator's own default must not decide:
 // RabbitMQ's sets none while its webhook is off, and CloudNativePG's is written into the Cluster once, when it is created.
 // Another image restarts the servers of a running stack one after the other.
@@ -32,12 +35,14 @@ var Addons = []Addon{
 		Charts: []Chart{
 			{
 				Name: "crd.projectcalico.org.v1", Version: "v3.32.1", Repository: calico,
+				SHA256:  "820cde36e818f22ee75298f6f4b97451ad820a0d59f564b5cfae419e835cd22e",
 				Release: "calico-crds", Namespace: "tigera-operator", Fixed: true,
 				Times: Times{6 * second, 0}, // 30 definitions of 1.5 MB together
 				Model: Model{Podless: true, Kinds: []string{"Installation", "APIServer", "IPPool", "FelixConfiguration"}},
 			},
 			{
 				Name: "tigera-operator", Version: "v3.32.1", Repository: calico,
+				SHA256:  "a559900582ff48bf9f7e430394059381b99d08b6b1e11b2aaba0dd87564829cf",
 				Release: "calico", Namespace: "tigera-operator", Fixed: true,
 				Times: Times{4 * second, 0}, // not waited for: nodes-ready does
 				// The chart passes this value on as the spec of an Installation.
@@ -51,6 +56,7 @@ var Addons = []Addon{
 		Does: "AWS cloud controller manager", Runs: "control plane", Data: "no",
 		Charts: []Chart{{
 			Name: "aws-cloud-controller-manager", Version: "0.0.11", Repository: "https://kubernetes.github.io/cloud-provider-aws",
+			SHA256:  "bc3fb82e71b6ce738b2f215bd30d20058baeda507f8366d0bc740fb06dbf6822",
 			Release: "aws-cloud-controller-manager", Namespace: "kube-system", Fixed: true,
 			Times: Times{4 * second, 0}, // not waited for: nodes-ready does
 			Model: Model{Podless: true, Action: "ec2:DescribeInstances"},
@@ -61,6 +67,7 @@ var Addons = []Addon{
 		Does: "metrics-server", Runs: "workers", Data: "no",
 		Charts: []Chart{{
 			Name: "metrics-server", Version: "3.13.1", Repository: "https://kubernetes-sigs.github.io/metrics-server",
+			SHA256:  "b47da3b1858e4044989184970ce9b2c929402060106e20d52ca84a69d3823034",
 			Release: "metrics-server", Namespace: "kube-system",
 			Times: Times{30 * second, 5 * second}, // docs: readiness after the first scrape, initialDelaySeconds 20
 			Model: Model{Aggregates: true},
@@ -74,6 +81,7 @@ var Addons = []Addon{
 		Runs: "control plane, agents everywhere", Data: "makes volumes and snapshots",
 		Charts: []Chart{{
 			Name: "aws-ebs-csi-driver", Version: "2.64.0", Repository: "https://kubernetes-sigs.github.io/aws-ebs-csi-driver",
+			SHA256:  "e243111d6ad9c58294e0cdbb6f1f16b9d9b89184c0761cbb78e82225ba6d73b3",
 			Release: "aws-ebs-csi-driver", Namespace: "kube-system",
 			Times: Times{30 * second, 10 * second}, // six small images of public.ecr.aws
 			Model: Model{Action: "ec2:DeleteVolume"},
@@ -87,6 +95,7 @@ var Addons = []Addon{
 		Does: "cert-manager; with `dns.domain` the ClusterIssuer `letsencrypt`", Runs: "workers", Data: "no",
 		Charts: []Chart{{
 			Name: "cert-manager", Version: "v1.21.1", Repository: "https://charts.jetstack.io",
+			SHA256:  "7a0315df06aa4dc7fa4758b08748bd19bd36c3ac94ff7a540f3afb79c3fab6ad",
 			Release: "cert-manager", Namespace: "cert-manager",
 			Times: Times{50 * second, 12 * second}, // docs: the chart's startupapicheck job waits for the webhook; seen: 40 to 60 s
 			Model: Model{
@@ -101,6 +110,7 @@ var Addons = []Addon{
 		Does: "AWS Load Balancer Controller, ingress class `alb`", Runs: "control plane", Data: "no",
 		Charts: []Chart{{
 			Name: "aws-load-balancer-controller", Version: "3.5.0", Repository: "https://aws.github.io/eks-charts",
+			SHA256:  "09ec0ce2e2a889756650ac7404fbd27089ef47fdab5ccd91f4891e938d4337fb",
 			Release: "aws-load-balancer-controller", Namespace: "kube-system",
 			Times: Times{30 * second, 8 * second},
 			Model: Model{
@@ -124,6 +134,7 @@ var Addons = []Addon{
 		Charts: []Chart{
 			{
 				Name: "prometheus-operator-crds", Version: "31.0.1", Repository: prometheus,
+				SHA256:  "22a74d3ff04551bf0eef4b6ab48380218c25dbb201a8b939a14c68ff0fe5637c",
 				Release: "prometheus-operator-crds", Namespace: "monitoring", Fixed: true,
 				Times: Times{8 * second, 0}, // ten definitions, 4 MB
 				Model: Model{Podless: true, Kinds: []string{
@@ -132,6 +143,7 @@ var Addons = []Addon{
 			},
 			{
 				Name: "kube-prometheus-stack", Version: "88.5.3", Repository: prometheus,
+				SHA256:  "c41954ce4feb697b00fcee4a4e9892b7cdbb9e59905c0361ea84192fb345499b",
 				Release: "kube-prometheus-stack", Namespace: "monitoring",
 				Times: Times{100 * second, 25 * second}, // eight images, two hook jobs, three volumes; seen: 90 to 120 s
 				Facts: []string{"grafana/grafana.ini/**"},
@@ -163,6 +175,7 @@ var Addons = []Addon{
 		Charts: []Chart{
 			{
 				Name: "loki", Version: "18.11.0", Repository: "https://grafana-community.github.io/helm-charts",
+				SHA256:  "b27c38231cbe04adc70c95013668862aa8845f9d422a38e37f2f468b4022e670",
 				Release: "loki", Namespace: "logging", Section: "loki",
 				Times: Times{60 * second, 20 * second},
 				Facts: []string{"loki/storage/bucketNames/**", "loki/limits_config/**"},
@@ -173,6 +186,7 @@ var Addons = []Addon{
 			},
 			{
 				Name: "fluent-bit", Version: "0.58.1", Repository: "https://fluent.github.io/helm-charts",
+				SHA256:  "733a85eb9a52849c720b04a94e25b9b7bb66671616bc02fed45de55ac870d67d",
 				Release: "fluent-bit", Namespace: "logging", Section: "fluentBit",
 				Times: Times{25 * second, 8 * second},
 			},
@@ -185,6 +199,7 @@ var Addons = []Addon{
 		Needs: []Need{{"ebsCsi", "its queues are on a volume"}},
 		Charts: []Chart{{
 			Name: "rabbitmq-cluster-operator", Version: "0.6.5", Repository: "oci://registry-1.docker.io/cloudpirates",
+			SHA256:  "b615424e5f31c7e17a947e1bcebf9e9d2c586f396968fbfaa02d9ae1b94d651c",
 			Release: "rabbitmq-cluster-operator", Namespace: "rabbitmq-system",
 			Times: Times{25 * second, 8 * second},
 			Model: Model{
@@ -210,6 +225,7 @@ var Addons = []Addon{
 		Needs: []Need{{"ebsCsi", "its data is on a volume"}},
 		Charts: []Chart{{
 			Name: "valkey", Version: "0.11.0", Repository: "https://valkey.io/valkey-helm",
+			SHA256:  "f6aab0632ff69c1668455f627cfc2d906926b0968afd1a495e56e44db398015d",
 			Release: "valkey", Namespace: dataNamespace,
 			Times: Times{40 * second, 20 * second}, // one image of 50 MB and a volume
 			Model: Model{Claims: []Claim{
@@ -228,6 +244,7 @@ var Addons = []Addon{
 		Needs: []Need{{"ebsCsi", "its data is on a volume"}},
 		Charts: []Chart{{
 			Name: "cloudnative-pg", Version: "0.29.0", Repository: "https://cloudnative-pg.github.io/charts",
+			SHA256:  "5a65c7d99c98839f4f69d80b7ab1f57644b882d1ca0391cae8da9954eb9c9e7a",
 			Release: "cloudnative-pg", Namespace: "cnpg-system",
 			Times: Times{25 * second, 8 * second},
 			Model: Model{
@@ -253,6 +270,7 @@ var Addons = []Addon{
 		Does: "Argo CD; with `repoUrl` the Application `root`, which syncs `envs/<environment>`", Runs: "workers", Data: "no",
 		Charts: []Chart{{
 			Name: "argo-cd", Version: "10.1.1", Repository: argo,
+			SHA256:  "84cad0c9bff2e0ff5faa50f49755bc89a30bb982d8acfdca2ed128ecd795f8a9",
 			Release: "argo-cd", Namespace: "argocd",
 			Times: Times{60 * second, 20 * second}, // seen: 45 to 75 s, the image is 180 MB
 			Facts: []string{"configs/params/**"},
@@ -269,6 +287,7 @@ var Addons = []Addon{
 		Does: "Argo Rollouts", Runs: "workers", Data: "no",
 		Charts: []Chart{{
 			Name: "argo-rollouts", Version: "2.41.0", Repository: argo,
+			SHA256:  "6687d714e5dc5f07319f1f2d9563b7837c16afe29dbc5d79be3738478e6dac42",
 			Release: "argo-rollouts", Namespace: "argo-rollouts",
 			Times: Times{25 * second, 8 * second},
 			Model: Model{Kinds: []string{"Rollout", "AnalysisTemplate", "AnalysisRun", "Experiment", "ClusterAnalysisTemplate"}},
