@@ -164,14 +164,3 @@ func (s *deployer) lifecycle(
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: lifecycleTimeout, Update: lifecycleTimeout}))...)
 	return err
 }
-
-func tlsOnly(bucket string) policy {
-	return document(statement{
-		Sid:       "TLSOnly",
-		Effect:    "Deny",
-		Principal: "*",
-		Action:    []string{"s3:*"},
-		Resource:  []string{bucket, bucket + "/*"},
-		Condition: map[string]operands{"Bool": {"aws:SecureTransport": {"false"}}},
-	})
-}
