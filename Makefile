@@ -5,6 +5,7 @@ STACK ?= dev
 CLOUD ?= sandbox
 ARGS  ?=
 TO    ?=
+REPOSITORY ?=
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,12 +14,15 @@ SHELL := /usr/bin/env bash
 driver := .bin/kubeadm-aws
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
-.PHONY: help up preview destroy rebuild rollback sweep refresh outputs verify test e2e lint bench clean driver
+.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e lint bench clean driver
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
 	@echo
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r t d; do printf '  %-9s %s\n' "$$t" "$$d"; done
+
+bootstrap: driver ## make what an account needs once, and print what to set on GitHub: REPOSITORY=OWNER/NAME
+	@$(run) bootstrap --cloud $(CLOUD) $(if $(REPOSITORY),--repository '$(REPOSITORY)') $(ARGS)
 
 up: driver ## bring the stack up; rehearses it in the sandbox unless CLOUD says otherwise
 	@$(run) up --stack $(STACK) --cloud $(CLOUD) $(ARGS)

@@ -35,7 +35,7 @@ scripts() {
 layered() {
   local bad
   bad=$(go list -f '{{range .Imports}}{{$.ImportPath}} imports {{.}}{{"\n"}}{{end}}' \
-    . ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/... | grep -E 'imports kubeadm-aws/(internal|cmd)/')
+    . ./bootstrap/... ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/... | grep -E 'imports kubeadm-aws/(internal|cmd)/')
   [ -z "$bad" ] || { printf '%s\n' "$bad"; return 1; }
 }
 # tidy compares go.mod and go.sum of each module that is ours with what its packages import.
@@ -49,7 +49,7 @@ staticchecked() { tool staticcheck tools honnef.co/go/tools/cmd/staticcheck && .
 # small holds the functions of the product to 60 lines and 5 parameters.
 small() {
   go build -C tools/revive -o ../../.bin/revive github.com/mgechev/revive &&
-    .bin/revive -config tools/revive/revive.toml -set_exit_status . ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/...
+    .bin/revive -config tools/revive/revive.toml -set_exit_status . ./bootstrap/... ./config/... ./stack/... ./infra/... ./cluster/... ./addons/... ./sweep/...
 }
 workflows() {
   [ -d .github/workflows ] || { echo 'no workflows'; return 0; }

@@ -67,7 +67,7 @@ func usage(w io.Writer, flags *flag.FlagSet) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "\nFlags\n")
+	fmt.Fprint(w, "  bootstrap  make what the account needs once; `kubeadm-aws bootstrap -h` lists its flags\n\nFlags\n")
 	flags.SetOutput(w)
 	flags.PrintDefaults()
 	fmt.Fprint(w, `

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/bootstrap"
 	"kubeadm-aws/internal/chartvalues"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
@@ -37,6 +38,9 @@ type run struct {
 
 // Run carries out one command of the driver, prints to stdout and stderr, and returns the exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "bootstrap" {
+		return bootstrap.Run(ctx, args[1:], stdout, stderr)
+	}
 	op, cmd, flags, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		usage(stdout, flags)

@@ -226,5 +226,9 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 			return engine.Answer{}, nil
 		}
 	}
-	return engine.Answer{ID: r.ID, Outputs: c.shown(t), Found: c.asFound()}, nil
+	asFound := c.asFound()
+	if len(r.Inputs) == 0 { // an import, or a look at what belongs to another stack: the engine has nothing of it yet
+		asFound = found.Inputs
+	}
+	return engine.Answer{ID: r.ID, Outputs: c.shown(t), Found: asFound}, nil
 }

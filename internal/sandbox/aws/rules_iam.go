@@ -100,3 +100,29 @@ func checkPolicyDocument(field string) func(*call) error {
 		return nil
 	}
 }
+
+// checkIssuer is what IAM wants of an identity provider: its URL, and nothing after the host that a token would not show.
+func checkIssuer(c *call) error {
+	if url := c.Inputs.Str("url"); !strings.HasPrefix(url, "https://") || strings.ContainsAny(url, "?#") {
+		return fmt.Errorf("ValidationError: %q is not the https URL of an issuer", url)
+	}
+	return nil
+}
+
+func checkAlias(c *call) error {
+	name := c.Inputs.Str("name")
+	if !strings.HasPrefix(name, "alias/") || strings.HasPrefix(name, "alias/aws/") {
+		return fmt.Errorf("ValidationException: an alias begins with alias/ and not with alias/aws/: %q", name)
+	}
+	return nil
+}
+
+// keyWithoutAlias is stricter than KMS, which takes the alias away with the key: a program whose order is wrong would show only there.
+func keyWithoutAlias(c *call) error {
+	for _, o := range c.All("aws:kms/alias:Alias") {
+		if o.Inputs.Str("targetKeyId") == c.object.ID {
+			return fmt.Errorf("DependencyViolation: %s still names the key", o.Title())
+		}
+	}
+	return nil
+}

@@ -23,6 +23,7 @@ const (
 	recordType          = "aws:route53/record:Record"
 	certificateType     = "aws:acm/certificate:Certificate"
 	repositoryType      = "aws:ecr/repository:Repository"
+	keyType             = "aws:kms/key:Key"
 	// Made by controllers in the cluster, never by Pulumi.
 	VolumeType       = "aws:ebs/volume:Volume"
 	LoadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
@@ -169,6 +170,21 @@ var resourceTypes = map[string]resourceType{
 		},
 	},
 
+	"aws:iam/openIdConnectProvider:OpenIdConnectProvider": {
+		id: "arn:aws:iam::{account}:oidc-provider/{url}", required: []string{"clientIdLists", "url"}, unique: []string{"url"}, replace: []string{"url"},
+		check: checkIssuer, outputs: map[string]any{"arn": "{id}"},
+	},
+
+	keyType: {
+		id: "", replace: []string{"customKeyStoreId", "keyUsage"}, deletable: keyWithoutAlias,
+		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:key/{id}", "keyId": "{id}"},
+	},
+	"aws:kms/alias:Alias": {
+		id: "{name}", autoname: "name", required: []string{"targetKeyId"}, untagged: true, unique: []string{"name"}, replace: []string{"name"},
+		refs: []ref{{field: "targetKeyId", to: keyType, hold: loose}}, check: checkAlias,
+		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:{name}", "targetKeyArn": "arn:aws:kms:{region}:{account}:key/{targetKeyId}"},
+	},
+
 	BucketType: bucket,
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               bucketPart("versioningConfiguration"),
 	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     bucketPart(),
@@ -215,6 +231,12 @@ var resourceTypes = map[string]resourceType{
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {
 		id: "{repository}", required: []string{"policy", "repository"}, untagged: true, replace: []string{"repository", "policy"},
 		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkJSON("policy"),
+		outputs: map[string]any{"registryId": "{account}"},
+	},
+
+	"aws:ecr/repositoryPolicy:RepositoryPolicy": {
+		id: "{repository}", required: []string{"policy", "repository"}, untagged: true, replace: []string{"repository"},
+		refs: []ref{{field: "repository", to: repositoryType, hold: follows}}, check: checkPolicyDocument("policy"),
 		outputs: map[string]any{"registryId": "{account}"},
 	},
 

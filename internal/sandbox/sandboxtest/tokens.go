@@ -37,7 +37,7 @@ func CheckTokens(t *testing.T, provider string, modelled []string, madeInCluster
 func tokensOfProgram(t *testing.T) map[string]bool {
 	t.Helper()
 	used := map[string]bool{}
-	for _, dir := range []string{"addons", "cluster", "config", "infra", "stack"} {
+	for _, dir := range []string{"addons", "bootstrap", "cluster", "config", "infra", "stack"} {
 		err := filepath.WalkDir(filepath.Join(root(t), dir), func(path string, d os.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

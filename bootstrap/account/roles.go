@@ -1,0 +1,128 @@
+package account
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/infra/policy"
+)
+
+// issuer is GitHub's identity provider for workflows, without https://.
+const issuer = "token.actions.githubusercontent.com"
+
+// SessionSeconds is the longest session of a role. A job that brings a stack up may take as long; the workflows ask for it.
+const SessionSeconds = 7200
+
+// Roles are the roles of the pipelines. They trust one repository of GitHub, and each one kind of job.
+type Roles struct {
+	pulumi.ResourceState
+
+	// ARNs are by "dev/apply", "dev/drift", "dev/preview" and "images".
+	ARNs pulumi.StringMap
+}
+
+func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
+	r := &Roles{ARNs: pulumi.StringMap{}}
+	opts, err := d.component("Roles", "roles", r)
+	if err != nil {
+		return nil, err
+	}
+	if d.settings.CreateOIDCProvider {
+		provider, err := iam.NewOpenIdConnectProvider(d.ctx, "github", &iam.OpenIdConnectProviderArgs{
+			Url:           pulumi.String("https://" + issuer),
+			ClientIdLists: pulumi.StringArray{pulumi.String(audience)},
+			// AWS trusts the certificate of this issuer by its authorities and ignores the thumbprint, but the provider asks for one.
+			ThumbprintLists: pulumi.StringArray{pulumi.String("ffffffffffffffffffffffffffffffffffffffff")},
+		}, opts...)
+		if err != nil {
+			return nil, err
+		}
+		opts = with(opts, pulumi.DependsOn([]pulumi.Resource{provider}))
+	}
+	for _, environment := range d.settings.Environments {
+		for _, github := range GitHubEnvironments {
+			role, subject := environment+"/"+github.Role, "environment:"+environment+github.Suffix
+			r.ARNs[role], err = d.role("kubeadm-aws-"+environment+"-"+github.Role, subject, d.policiesOf(github.Role, environment, state), opts)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", role, err)
+			}
+		}
+	}
+	push := []rolePolicy{{"push", pulumi.String(pushImages(images.ARNs).JSON())}}
+	r.ARNs["images"], err = d.role("kubeadm-aws-images", "ref:refs/heads/"+d.settings.MainBranch, push, opts)
+	if err != nil {
+		return nil, fmt.Errorf("images: %w", err)
+	}
+	return r, d.ctx.RegisterResourceOutputs(r, pulumi.Map{})
+}
+
+// rolePolicy is one inline policy of a role.
+type rolePolicy struct {
+	name     string
+	document pulumi.StringInput
+}
+
+// policiesOf are the policies of a kind of role for an environment.
+func (d *deployer) policiesOf(kind, environment string, state *State) []rolePolicy {
+	bucket := fmt.Sprintf("arn:%s:s3:::%s", d.aws.Partition(), state.Name)
+	access := map[string]func(bucket, key, environment string) policy.Document{
+		"apply": d.writeState, "drift": d.readState, "preview": d.readRedacted,
+	}[kind]
+	policies := []rolePolicy{
+		{"state", state.Key.Arn.ApplyT(func(key string) string { return access(bucket, key, environment).JSON() }).(pulumi.StringOutput)},
+		{"read", pulumi.String(d.readAccount().JSON())},
+	}
+	if kind == "apply" {
+		for name, document := range d.changeCluster(environment) {
+			policies = append(policies, rolePolicy{name, pulumi.String(document.JSON())})
+		}
+	}
+	return policies
+}
+
+func (d *deployer) role(name, subject string, policies []rolePolicy, opts []pulumi.ResourceOption) (pulumi.StringOutput, error) {
+	role, err := iam.NewRole(d.ctx, name, &iam.RoleArgs{
+		Name:               pulumi.String(name),
+		Description:        pulumi.String("GitHub Actions of " + d.settings.Repository.Owner + "/" + d.settings.Repository.Name + ", " + subject),
+		AssumeRolePolicy:   pulumi.String(d.trust(subject).JSON()),
+		MaxSessionDuration: pulumi.Int(SessionSeconds),
+	}, opts...)
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	for _, p := range policies {
+		_, err := iam.NewRolePolicy(d.ctx, name+"-"+p.name, &iam.RolePolicyArgs{
+			Name: pulumi.String(p.name), Role: role.Name, Policy: p.document,
+		}, opts...)
+		if err != nil {
+			return pulumi.StringOutput{}, err
+		}
+	}
+	return role.Arn, nil
+}
+
+// audience is what aws-actions/configure-aws-credentials asks the token for.
+const audience = "sts.amazonaws.com"
+
+// trust lets jobs of the repository take a role. subject is the part of the token's subject after the repository, such as
+// "environment:dev". GitHub writes the repository in two forms, so both are trusted, each as an exact value: a pattern would let
+// another repository in. Where the ids are known, the token has to show the repository's own, because names can be taken over.
+func (d *deployer) trust(subject string) policy.Document {
+	r := d.settings.Repository
+	values := policy.Operands{
+		issuer + ":aud": {audience},
+		issuer + ":sub": {fmt.Sprintf("repo:%s/%s:%s", r.Owner, r.Name, subject)},
+	}
+	if r.RepositoryID != 0 {
+		values[issuer+":sub"] = append(values[issuer+":sub"], fmt.Sprintf("repo:%s@%d/%s@%d:%s", r.Owner, r.OwnerID, r.Name, r.RepositoryID, subject))
+		values[issuer+":repository_id"] = []string{fmt.Sprint(r.RepositoryID)}
+	}
+	return policy.New(policy.Statement{
+		Effect:    "Allow",
+		Principal: map[string]string{"Federated": d.arn("iam", "", "oidc-provider/"+issuer)},
+		Action:    []string{"sts:AssumeRoleWithWebIdentity"},
+		Condition: map[string]policy.Operands{"StringEquals": values},
+	})
+}
