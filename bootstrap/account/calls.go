@@ -168,7 +168,7 @@ var clusterCalls = map[string]calls{
 	},
 
 	// The repositories that stacks made before the image registry moved here are looked up, so that they are kept.
-	"aws:ecr/repository:Repository":       {reads: []string{"ecr:DescribeRepositories", "ecr:ListTagsForResource"}},
+	"aws:ecr/repository:Repository": {reads: []string{"ecr:DescribeRepositories", "ecr:ListTagsForResource"}},
 	// Dropping a repository drops its lifecycle.
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {reads: []string{"ecr:GetLifecyclePolicy"}, changes: []string{"ecr:DeleteLifecyclePolicy"}},
 }
