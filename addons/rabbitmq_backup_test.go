@@ -17,12 +17,12 @@ import (
 
 const definitionsKey = "/bucket/dev/rabbitmq/definitions.json"
 
-// definitionsHost is a control plane with RabbitMQ and S3. The script's paths lead into the folder dir.
+// definitionsHost is a control plane with RabbitMQ and S3. The script's paths are moved into the folder dir.
 type definitionsHost struct {
 	t        *testing.T
 	dir      string
 	settings []string
-	// stored is what S3 has by path; refuse makes it answer AccessDenied.
+	// stored is the content of S3 by path. refuse makes it answer AccessDenied.
 	stored map[string]string
 	refuse bool
 }
@@ -31,8 +31,10 @@ func newDefinitionsHost(t *testing.T) *definitionsHost {
 	h := &definitionsHost{t: t, dir: t.TempDir(), stored: map[string]string{}}
 	s3 := httptest.NewServer(h)
 	t.Cleanup(s3.Close)
-	h.settings = []string{"BUCKET=bucket", "KEY=dev/rabbitmq/definitions.json", "AWS_REGION=eu-central-1", "S3_ENDPOINT=" + s3.URL,
-		"METADATA=" + instanceMetadata(t), "METRICS=" + h.dir + "/textfile/rabbitmq_backup.prom", "SCHEDULE=*-*-* 00/6:00:00", "TMPDIR=" + h.dir}
+	h.settings = []string{"BUCKET=bucket", "KEY=dev/rabbitmq/definitions.json", "AWS_REGION=eu-central-1",
+		"S3_ENDPOINT=" + s3.URL,
+		"METADATA=" + instanceMetadata(t), "METRICS=" + h.dir + "/textfile/rabbitmq_backup.prom", "SCHEDULE=*-*-* 00/6:00:00",
+		"TMPDIR=" + h.dir}
 	h.stub("kubectl", `echo "$*" >>`+h.dir+`/calls; echo '{"rabbitmq_version": "4.3.5", "users": [{"name": "platform"}]}'`)
 	h.stub("systemctl", `echo "$*" >>`+h.dir+`/calls`)
 	return h
@@ -44,7 +46,8 @@ func (h *definitionsHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.t.Error(err)
 	}
 	sum := sha256.Sum256(body)
-	signed := r.Header.Get("X-Amz-Content-Sha256") == hex.EncodeToString(sum[:]) && r.Header.Get("X-Amz-Security-Token") == "instance-token" &&
+	signed := r.Header.Get("X-Amz-Content-Sha256") == hex.EncodeToString(sum[:]) &&
+		r.Header.Get("X-Amz-Security-Token") == "instance-token" &&
 		strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIAINSTANCE/")
 	if h.refuse || !signed || r.Method != http.MethodPut {
 		w.WriteHeader(http.StatusForbidden)
@@ -67,7 +70,8 @@ func (h *definitionsHost) read(path string) string {
 
 // run runs the script with arguments, or as a step without any.
 func (h *definitionsHost) run(args ...string) (string, error) {
-	text := strings.NewReplacer("=/etc/", "="+h.dir+"/etc/", " /usr/local/", " "+h.dir+"/usr/local/").Replace(rabbitmqBackupScript)
+	text := strings.NewReplacer("=/etc/", "="+h.dir+"/etc/", " /usr/local/",
+		" "+h.dir+"/usr/local/").Replace(rabbitmqBackupScript)
 	cmd := exec.Command("bash", append([]string{"-c", text, "bash"}, args...)...)
 	cmd.Env = append([]string{"PATH=" + h.dir + ":" + os.Getenv("PATH")}, h.settings...)
 	out, err := cmd.CombinedOutput()
@@ -80,9 +84,10 @@ func (h *definitionsHost) run(args ...string) (string, error) {
 	return string(out), err
 }
 
-// metrics are the time of the last success and whether the last run failed.
+// metrics returns the time of the last success and whether the last run failed.
 func (h *definitionsHost) metrics() (success, failed string) {
-	values := regexp.MustCompile(`(?m)^kubeadm_aws_rabbitmq_backup_\w+ (.*)$`).FindAllStringSubmatch(h.read("textfile/rabbitmq_backup.prom"), -1)
+	values := regexp.MustCompile(`(?m)^kubeadm_aws_rabbitmq_backup_\w+ (.*)$`).FindAllStringSubmatch(
+		h.read("textfile/rabbitmq_backup.prom"), -1)
 	if len(values) != 2 {
 		h.t.Fatalf("metrics: %v", values)
 	}
@@ -95,14 +100,15 @@ func TestDefinitionsReachTheBucket(t *testing.T) {
 	if err != nil || !strings.Contains(h.stored[definitionsKey], `"users"`) {
 		t.Fatalf("%v: %s\nstored: %v", err, out, h.stored)
 	}
-	if call := h.read("calls"); !strings.Contains(call, "exec statefulset/rabbitmq-server -c rabbitmq -- rabbitmqctl -q export_definitions -") {
+	if call := h.read("calls"); !strings.Contains(call,
+		"exec statefulset/rabbitmq-server -c rabbitmq -- rabbitmqctl -q export_definitions -") {
 		t.Errorf("kubectl %s", call)
 	}
 	success, failed := h.metrics()
 	if success == "0" || failed != "0" {
 		t.Errorf("metrics: success at %s, failed %s", success, failed)
 	}
-	// A failed run and a killed one keep the time of the last good one.
+	// A failed run and a killed one keep the time of the last success.
 	h.refuse = true
 	for _, command := range []string{"now", "failed"} {
 		if out, err := h.run(command); err == nil {
@@ -114,17 +120,26 @@ func TestDefinitionsReachTheBucket(t *testing.T) {
 	}
 }
 
-// Every message of the script is reached here, and every failed run writes the metric of the alert.
+// The cases produce every message of the script. Every failed run writes the metric for the alert.
 func TestDefinitionsThatDoNotReachTheBucket(t *testing.T) {
 	said := ""
 	for says, spoil := range map[string]func(h *definitionsHost){
-		"BUCKET is not set":                 func(h *definitionsHost) { h.settings = h.settings[1:] },
-		"there is no room for a directory":  func(h *definitionsHost) { h.stub("mktemp", "exit 1") },
-		"RabbitMQ gives no definitions: no": func(h *definitionsHost) { h.stub("kubectl", "echo no >&2; exit 1") },
-		"answers without definitions":       func(h *definitionsHost) { h.stub("kubectl", "echo '{}'") },
-		"gives no credentials":              func(h *definitionsHost) { h.settings = append(h.settings, "METADATA=http://127.0.0.1:1") },
-		"definitions.json cannot be written: curl: (22) The requested URL returned error: 403<Error><Code>AccessDenied": func(h *definitionsHost) { h.refuse = true },
-		"stopped by a signal": func(h *definitionsHost) { h.stub("kubectl", "kill -TERM $(ps -o ppid= -p $PPID); sleep 0.1") },
+		"BUCKET is not set":                       func(h *definitionsHost) { h.settings = h.settings[1:] },
+		"a temporary directory cannot be created": func(h *definitionsHost) { h.stub("mktemp", "exit 1") },
+		"RabbitMQ gives no definitions: no":       func(h *definitionsHost) { h.stub("kubectl", "echo no >&2; exit 1") },
+		"answers without definitions":             func(h *definitionsHost) { h.stub("kubectl", "echo '{}'") },
+		"gives no credentials": func(
+			h *definitionsHost) {
+			h.settings = append(h.settings, "METADATA=http://127.0.0.1:1")
+		},
+		"definitions.json cannot be written: curl: (22) The requested URL returned error: 403<Error><Code>AccessDenied": func(
+			h *definitionsHost) {
+			h.refuse = true
+		},
+		"stopped by a signal": func(h *definitionsHost) {
+			h.stub("kubectl",
+				"kill -TERM $(ps -o ppid= -p $PPID); sleep 0.1")
+		},
 	} {
 		h := newDefinitionsHost(t)
 		spoil(h)
@@ -155,7 +170,8 @@ func TestTimerOfDefinitionsComesAndGoes(t *testing.T) {
 	if err != nil || out != "copies at *-*-* 00/6:00:00\n" {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if timer := h.read("etc/systemd/system/rabbitmq-backup.timer"); !strings.Contains(timer, "\nOnCalendar=*-*-* 00/6:00:00\n") {
+	if timer := h.read("etc/systemd/system/rabbitmq-backup.timer"); !strings.Contains(timer,
+		"\nOnCalendar=*-*-* 00/6:00:00\n") {
 		t.Errorf("the timer: %s", timer)
 	}
 	if service := h.read("etc/systemd/system/rabbitmq-backup.service"); !strings.Contains(service, "\nExecStopPost=") {
@@ -172,10 +188,12 @@ func TestTimerOfDefinitionsComesAndGoes(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	left, err := filepath.Glob(h.dir + "/*/*/*/rabbitmq-backup*")
-	if err != nil || len(left) > 0 || h.read("textfile/rabbitmq_backup.prom") != "" || h.read("etc/kubernetes/rabbitmq-backup.env") != "" {
+	if err != nil || len(left) > 0 || h.read("textfile/rabbitmq_backup.prom") != "" ||
+		h.read("etc/kubernetes/rabbitmq-backup.env") != "" {
 		t.Errorf("the timer leaves %v", left)
 	}
-	if calls := h.read("calls"); !strings.Contains(calls, "enable rabbitmq-backup.timer") || !strings.Contains(calls, "disable --now rabbitmq-backup.timer") {
+	if calls := h.read("calls"); !strings.Contains(calls, "enable rabbitmq-backup.timer") ||
+		!strings.Contains(calls, "disable --now rabbitmq-backup.timer") {
 		t.Errorf("systemctl: %s", calls)
 	}
 }

@@ -134,7 +134,7 @@ func testECRFailures(t *testing.T) {
 			"http://127.0.0.1:1"},
 		{"ECR in eu-central-1 refuses: User is not authorized", image, ecr{refuse: true}, ""},
 		{"ECR in eu-central-1 gives no login", image, ecr{token: "===="}, ""},
-		{"gives a login of a kind that is not known", image,
+		{"gives a login of an unknown kind", image,
 			ecr{token: base64.StdEncoding.EncodeToString([]byte("AWS:\"}'"))}, ""},
 	} {
 		t.Run(c.says, func(t *testing.T) {

@@ -144,7 +144,7 @@ func testNodeFailures(t *testing.T) {
 	refuses(t, "node.sh", host, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "another run has been changing node worker-1 for 5 minutes", spoil: stubbed("flock", "exit 1")},
-		{says: "node worker-1 is not to be found: the server is silent", spoil: failing("get node")},
+		{says: "node worker-1 is not found: the server is silent", spoil: failing("get node")},
 		{says: "the labels of node worker-1 cannot be set (nodes[].labels)", spoil: failing("patch node")},
 		{says: "the taints of node worker-1 cannot be set (nodes[].taints)", spoil: failing("taint node")},
 	})

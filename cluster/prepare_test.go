@@ -255,7 +255,7 @@ var prepareFailures = []struct {
 	{"no etcd archive", func(h *scriptHost) { failFor(h, "curl", "*etcd*") },
 		"the etcd tools cannot be fetched (mirrors.etcd)"},
 	{"another etcd archive", func(h *scriptHost) { h.write("/served/etcd.tar.gz", "other", 0o644) },
-		"is not the archive that was meant: its SHA-256 is"},
+		"is not the expected archive: its SHA-256 is"},
 	{"no room for the etcd archive", func(h *scriptHost) { failFor(h, "mktemp", "*/etcd.*") },
 		"is the disk full or read-only?"},
 	{"no room for the etcd tools", func(h *scriptHost) { h.write("/usr/local/lib/etcd", "", 0o644) },

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Keeps credentials for PostgreSQL's backups in a Secret. A pod cannot reach the metadata service, so the control plane takes a
-# role that may use the backups' folder alone, every 20 minutes for an hour, and writes the keys into the Secret.
+# Keeps credentials for PostgreSQL's backups in a Secret. A pod cannot reach the metadata service. So every 20 minutes the
+# control plane assumes, for an hour, a role that may use only the backups' folder, and writes the keys to the Secret.
 # Run as `bash -c "$TEXT"` it installs itself with a systemd timer, then runs once.
 set -euo pipefail
 
@@ -34,7 +34,7 @@ kube() { kubectl --request-timeout=30s "$@"; }
 
 metadata=${METADATA:-http://169.254.169.254}/latest
 ask() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }
-# The credentials of the instance, as lines of a curl configuration, so that they are on no command line.
+# Prints the credentials of the instance as lines of a curl configuration, so that no command line contains them.
 instance() {
   local token role json
   token=$(ask -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$metadata/api/token") || return 1
@@ -44,7 +44,7 @@ instance() {
   printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)"
 }
 
-# field NAME < XML: the text of an element.
+# field NAME < XML: prints the text of an element.
 field() { tr -d '\n' | sed -n "s:.*<$1>\\([^<]*\\)</$1>.*:\\1:p"; }
 encoded() { printf %s "$1" | base64 -w 0; }
 
@@ -61,7 +61,7 @@ renew() {
 	{"apiVersion":"v1","kind":"Secret","metadata":{"name":"postgresql-backup","namespace":"data"},"data":{
 	"ACCESS_KEY_ID":"$(encoded "$id")","SECRET_ACCESS_KEY":"$(encoded "$secret")","SESSION_TOKEN":"$(encoded "$token")","REGION":"$(encoded "$AWS_REGION")"}}
 	TEXT
-  # The instance reads the Secret when its Cluster changes. Before the first up there is none.
+  # The instance reads the Secret when its Cluster changes. Before the first up there is no Cluster.
   if [ -n "$(kube -n data get cluster.postgresql.cnpg.io postgresql --ignore-not-found -o name 2>/dev/null)" ]; then
     kube -n data annotate cluster.postgresql.cnpg.io postgresql --overwrite "kubeadm-aws/credentials-until=$until" >/dev/null ||
       die "the Cluster data/postgresql cannot be told of the new credentials"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets a password of the settings in a running service. Grafana and RabbitMQ keep passwords on their own volumes and read
-# the Secret once, when the volume is new; Valkey reads it when it starts. Safe to run again.
+# Sets a password from the settings in a running service. Grafana and RabbitMQ store passwords on their own volumes, and
+# read the Secret only when the volume is new. Valkey reads it when it starts. Safe to run again.
 set -euo pipefail
 
 usage() {
@@ -25,7 +25,7 @@ interval=${INTERVAL:-3}
 say() { printf 'password: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# The password goes through pipes only: a command line can be read by every process of its machine.
+# The password only passes through pipes, because every process on a machine can read a command line.
 password=$(base64 -d | tar -xO password) || die "standard input is not base64 of a tar archive with the file password"
 [ -n "$password" ] || die "the password is empty"
 kube() { kubectl --request-timeout=60s "$@"; }
@@ -36,7 +36,7 @@ inside() {
   kube -n "$namespace" exec -i "$pod" -c "$container" -- "$@" <<<"$password" 2>&1
 }
 
-# ask prints an answer that contains $accepted or $refused. apply makes the service take the password.
+# ask prints an answer that contains $accepted or $refused. apply sets the password in the service.
 case $SERVICE in
 rabbitmq)
   ask() { inside data pod/rabbitmq-server-0 rabbitmq rabbitmqctl authenticate_user "$USERNAME"; }
@@ -47,14 +47,14 @@ redis)
   # shellcheck disable=SC2016 # expanded in the container
   ask() { inside data deployment/valkey valkey sh -c 'IFS= read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec valkey-cli --user "$0" ping' "$USERNAME"; }
   accepted='PONG' refused='WRONGPASS'
-  # A restart, because the exporter of metrics has the password in its environment.
+  # A restart is needed, because the metrics exporter has the password in its environment.
   apply() {
     kube -n data rollout restart deployment/valkey 2>&1 &&
       kubectl -n data rollout status deployment/valkey --timeout="${limit}s" 2>&1
   }
   ;;
 grafana)
-  # Grafana cannot be asked without the password on a command line; setting it again does no harm.
+  # A question to Grafana would need the password on a command line. Setting it again is harmless.
   ask() { echo unknown; }
   accepted='-' refused='unknown'
   apply() { inside monitoring deployment/grafana grafana grafana cli admin reset-admin-password --password-from-stdin; }
@@ -62,7 +62,7 @@ grafana)
 *) die "unknown service: $SERVICE" ;;
 esac
 
-# state prints accepted or refused, and fails when the service gives another answer until the limit.
+# state prints accepted or refused. It fails if the service gives only other answers until the limit.
 state() {
   local answer
   while :; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Copies RabbitMQ's definitions (users with hashed passwords, queues, exchanges, policies) into the backup bucket. Messages
-# are not part of them. Run as `bash -c "$TEXT"` it installs itself with a systemd timer.
+# Copies RabbitMQ's definitions (users with hashed passwords, queues, exchanges, policies) to the backup bucket. They do
+# not contain messages. Run as `bash -c "$TEXT"` it installs itself with a systemd timer.
 set -euo pipefail
 
 usage() {
@@ -29,7 +29,7 @@ die() { say "$*"; exit 1; }
 
 report() { # FAILED: the metrics of this run
   local success=0
-  # Kept in the file itself, so that a failed run does not forget the last good one.
+  # The last success is read from the file itself, so that a failed run keeps it.
   if [ "$1" = 0 ]; then
     success=$(date +%s)
   elif [ -s "$metrics" ]; then
@@ -50,10 +50,10 @@ finish() {
   case $command in now | failed) report $failed || say "the metrics in $metrics cannot be written" ;; esac
 }
 trap finish EXIT
-# Without it the status of the last command, which may be 0, would count as the result of a run that was stopped.
+# Without it, an interrupted run would report the status of its last command, which may be 0.
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 
-# The credentials of the instance, as lines of a curl configuration, so that they are on no command line.
+# Prints the credentials of the instance as lines of a curl configuration, so that no command line contains them.
 instance() {
   local token role json metadata=${METADATA:-http://169.254.169.254}/latest
   ask() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }
@@ -67,7 +67,7 @@ instance() {
 now() {
   local keys answer
   umask 077
-  work=$(mktemp -d) || die "there is no room for a directory"
+  work=$(mktemp -d) || die "a temporary directory cannot be created"
   timeout 120 kubectl --kubeconfig "${KUBECONFIG:-/etc/kubernetes/admin.conf}" --cache-dir "$work/cache" -n data \
     exec statefulset/rabbitmq-server -c rabbitmq -- rabbitmqctl -q export_definitions - >"$work/definitions" 2>"$work/error" ||
     die "RabbitMQ gives no definitions: $(tail -n 1 "$work/error")"
@@ -98,7 +98,7 @@ setup() {
 	ExecStopPost=/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec /usr/local/sbin/rabbitmq-backup failed'
 	TimeoutStartSec=10min
 	TEXT
-  # The first run is a minute later: AWS may still refuse a permission that is seconds old.
+  # The first run is a minute later, because AWS may still refuse a permission that is seconds old.
   put 644 "$units.timer" <<-TEXT
 	[Unit]
 	Description=Copies of RabbitMQ's definitions to S3

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Removes what users and GitOps made in the cluster, while the controller that can clean up after it still lives, and
-# waits until it is really gone. Safe to run again at any point.
+# Removes what users and GitOps created in the cluster, while the controller that can clean up after it still runs, and
+# waits until the removal is complete. Safe to run again at any point.
 #
-# ACTION      hold: nothing is removed; release: it is
+# ACTION      hold: remove nothing; release: remove
 # RELEASE     applications | load-balancers | resources | volumes: what to remove
 # CONTROLLER  namespace/kind/name of the controller that does the work; several are separated by blanks
 # SNAPSHOT_CONTROLLER  for "volumes": the same for snapshots, in addition to CONTROLLER
 # RESOURCES   for "resources": the custom resources, separated by blanks
 # VOLUMES     for "volumes": delete | keep
-# LIMIT       seconds to wait for a living controller, in all (default 600); DEAD_LIMIT for a dead one (default 60)
+# LIMIT       seconds to wait in total if the controller runs (default 600); DEAD_LIMIT if it does not (default 60)
 set -euo pipefail
 
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
@@ -19,7 +19,7 @@ interval=${INTERVAL:-3}
 say() { printf '%s\n' "$*" >&2; }
 kube() { kubectl --request-timeout=30s "$@"; }
 
-# Succeeds when the API has a custom resource such as applications.argoproj.io.
+# Succeeds if the API serves a custom resource such as applications.argoproj.io.
 known() {
   local found
   found=$(kube get crd "$1" --ignore-not-found -o name) || exit 1
@@ -31,17 +31,17 @@ names() {
   kube get "$1" --all-namespaces -o go-template='{{range .items}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}'
 }
 
-# Prints the same for those that are being deleted.
+# Prints the same for objects that are being deleted.
 deleted_names() {
   kube get "$1" --all-namespaces -o go-template='{{range .items}}{{if .metadata.deletionTimestamp}}{{or .metadata.namespace "default"}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
-# Prints the same for the Services that have a load balancer.
+# Prints the same for Services that have a load balancer.
 balanced_services() {
   kube get services --all-namespaces -o go-template='{{range .items}}{{if eq .spec.type "LoadBalancer"}}{{.metadata.namespace}} {{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
-# Succeeds when every controller has a pod that is ready.
+# Succeeds if every controller has a ready pod.
 alive() {
   local controller namespace kind name ready
   for controller in ${CONTROLLER:?}; do
@@ -51,8 +51,8 @@ alive() {
   done
 }
 
-# Waits until the function $1 prints nothing. Fails when it still prints something after the limit, which is short
-# when nobody is there to do the work. An API that does not answer counts as something left.
+# Waits until the function $1 prints nothing. Fails if it still prints objects after the limit, which is short if no
+# controller can do the work. If the API does not answer, objects may be left, so the wait continues.
 wait_until_gone() {
   local list=$1 left='' shown='' dead_since=''
   while :; do
@@ -81,11 +81,11 @@ wait_until_gone() {
   done
 }
 
-# Deletes every object of a resource without waiting, and says which.
+# Deletes every object of a resource without waiting, and prints each.
 delete_all() { kube delete "$1" --all --all-namespaces --wait=false --ignore-not-found >&2; }
 
-# Takes the finalizers off every object of a resource that is being deleted, so that nothing waits for a controller
-# that is not there.
+# Removes the finalizers of every object of a resource that is being deleted, so that no deletion waits for a controller
+# that does not run.
 strip_finalizers() {
   local resource=$1 objects namespace name
   objects=$(deleted_names "$resource")
@@ -97,7 +97,7 @@ strip_finalizers() {
   done <<<"$objects"
 }
 
-# Deletes the webhook configurations that answer for a resource; with their server gone they would refuse the patch.
+# Deletes the webhook configurations of a resource. Without their server they would refuse the patch.
 drop_webhooks() {
   local plural=${1%%.*} kind rules name
   for kind in validatingwebhookconfigurations mutatingwebhookconfigurations; do
@@ -115,11 +115,11 @@ applications_left() { names applications.argoproj.io; }
 release_applications() {
   local objects namespace name
   known applications.argoproj.io || return 0
-  # They would make their Applications anew.
+  # They would create their Applications again.
   if known applicationsets.argoproj.io; then
     delete_all applicationsets.argoproj.io
   fi
-  # Without the finalizer Argo CD forgets an Application and leaves behind what it deployed.
+  # Without the finalizer, Argo CD drops an Application and leaves what it deployed.
   objects=$(names applications.argoproj.io)
   while read -r namespace name; do
     [[ -n $name ]] || continue
@@ -180,7 +180,7 @@ volumes() {
   kube get persistentvolumes -o go-template='{{range .items}}{{if .spec.csi}}{{if eq .spec.csi.driver "ebs.csi.aws.com"}}{{.metadata.name}} {{.spec.csi.volumeHandle}} {{.spec.capacity.storage}} {{or .spec.storageClassName "-"}} {{with .spec.claimRef}}{{.namespace}}/{{.name}}{{end}}{{"\n"}}{{end}}{{end}}{{end}}'
 }
 
-# Sets what becomes of every volume whose claim is deleted; with a second argument only of those of that class.
+# Sets the reclaim policy of every volume, or only of one class if there is a second argument.
 set_reclaim_policy() {
   local policy=$1 only=${2:-} all name class
   all=$(volumes)
@@ -191,8 +191,8 @@ set_reclaim_policy() {
   done <<<"$all"
 }
 
-# Deletes what keeps pods on a claim alive: the topmost owner of each pod that mounts it, or the pod itself. A claim
-# in use is not deleted, and a pod that is deleted alone comes back.
+# Deletes the workloads that use a claim: the topmost owner of each pod that mounts it, or the pod itself. Kubernetes does
+# not delete a claim in use, and a pod that is deleted without its owner is created again.
 delete_users_of() {
   local namespace=$1 claim=$2 mounts pod kind name owner version
   # shellcheck disable=SC2016 # the variable is the template's
@@ -201,7 +201,7 @@ delete_users_of() {
     kind=pod name=$pod
     while owner=$(kube -n "$namespace" get "$kind" "$name" --ignore-not-found -o go-template='{{range .metadata.ownerReferences}}{{if .controller}}{{.apiVersion}} {{.kind}} {{.name}}{{end}}{{end}}') && [[ -n $owner ]]; do
       read -r version kind name <<<"$owner"
-      # kubectl takes Kind.version.group; the core group has none.
+      # kubectl accepts Kind.version.group; the core group has no name.
       if [[ $version == */* ]]; then
         kind="$kind.${version#*/}.${version%/*}"
       fi
@@ -220,7 +220,7 @@ snapshots() {
   kube get "$content_kind" -o go-template='{{range .items}}{{if eq .spec.driver "ebs.csi.aws.com"}}{{.metadata.name}} {{with .status}}{{or .snapshotHandle "-"}}{{else}}-{{end}} {{.spec.deletionPolicy}} {{or .spec.volumeSnapshotClassName "-"}} {{with .spec.volumeSnapshotRef}}{{.namespace}}/{{.name}}{{end}}{{"\n"}}{{end}}{{end}}'
 }
 
-# Sets what becomes of every snapshot whose VolumeSnapshot is deleted; with a second argument only of those of that class.
+# Sets the deletion policy of every snapshot, or only of one class if there is a second argument.
 set_deletion_policy() {
   local policy=$1 only=${2:-} all name class
   all=$(snapshots)
@@ -231,7 +231,7 @@ set_deletion_policy() {
   done <<<"$all"
 }
 
-# A VolumeSnapshot stays until its content is gone, and a content that is kept is not deleted.
+# A VolumeSnapshot stays until its content is deleted, and a retained content is not deleted.
 snapshots_left() {
   names "$snapshot_kind" && deleted_names "$content_kind"
 }
@@ -268,7 +268,7 @@ volumes_left() {
   if [[ $VOLUMES == delete ]]; then
     volumes | awk '{ print $1 " " $2 }'
   fi
-  # A volume that is still attached when its machine goes stays attached for minutes more.
+  # A volume that is still attached when its machine is terminated stays attached for some minutes.
   kube get volumeattachments -o go-template='{{range .items}}{{if eq .spec.attacher "ebs.csi.aws.com"}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
@@ -304,7 +304,7 @@ case "${ACTION:?}/${RELEASE:?}" in
       set_reclaim_policy Retain
       set_deletion_policy Retain
     else
-      # Volumes and snapshots of the user's own classes stay as they were made.
+      # Volumes and snapshots of the user's own classes keep their policies.
       set_reclaim_policy Delete gp3
       set_deletion_policy Delete ebs
     fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stops the etcd snapshots of a cluster that is being destroyed and records in the bucket that its end is meant.
-# Without that record a control plane that is created afterwards with the same authority takes the cluster for lost.
+# Stops the etcd snapshots of a cluster that is being destroyed, and records in the bucket that this is intended.
+# Without the record, a later control plane with the same authority would treat the cluster as lost.
 set -euo pipefail
 
 usage() {
@@ -18,7 +18,7 @@ die() { say "$*"; exit 1; }
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 
 systemctl -q disable --now etcd-snapshot.timer || say "there is no timer etcd-snapshot.timer"
-# A destroy goes on without the record: only an up after an interrupted destroy reads it.
+# A destroy continues without the record. Only an up after an interrupted destroy reads it.
 snapshot=/usr/local/sbin/etcd-snapshot
 if [ -x $snapshot ] && ! $snapshot forget; then
 	say "the bucket does not record that this cluster is destroyed on purpose. An up before the destroy has ended may take the cluster for lost; its message says what to do"

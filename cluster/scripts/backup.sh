@@ -43,7 +43,7 @@ put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
 	[Service]
 	Type=oneshot
 	ExecStart=/usr/local/sbin/etcd-snapshot now
-	# A run that was killed, by the kernel or by the limit below, reports its failure here.
+	# Reports the failure of a run that was killed by the kernel or by the limit below.
 	ExecStopPost=/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec /usr/local/sbin/etcd-snapshot failed'
 	TimeoutStartSec=20min
 	Nice=10
@@ -55,7 +55,7 @@ put 644 /etc/systemd/system/etcd-snapshot.timer <<-TEXT
 
 	[Timer]
 	OnCalendar=$BACKUP_SCHEDULE
-	# A snapshot that was due while the machine was off is taken when it is back.
+	# A snapshot that was due while the machine was off is taken after its next boot.
 	Persistent=true
 
 	[Install]
@@ -64,6 +64,6 @@ TEXT
 systemctl daemon-reload
 systemctl -q enable etcd-snapshot.timer
 systemctl restart etcd-snapshot.timer
-# A destroy that did not end has taken the marker back.
-/usr/local/sbin/etcd-snapshot mark || die "the bucket cannot be told that this cluster runs. See to it that the instance reaches $S3_ENDPOINT with the role of the control plane, then run again"
+# An unfinished destroy may have withdrawn the marker.
+/usr/local/sbin/etcd-snapshot mark || die "the bucket cannot be told that this cluster runs. Check that the instance reaches $S3_ENDPOINT with the role of the control plane, then run again"
 echo "snapshots at $BACKUP_SCHEDULE"

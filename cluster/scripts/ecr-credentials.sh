@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The kubelet's credential provider for ECR: reads a CredentialProviderRequest and answers with a login that AWS gives to the
-# role of this machine. Installed by prepare.sh.
+# The kubelet's credential provider for ECR. It reads a CredentialProviderRequest and answers with a login that AWS issues
+# to the role of this machine. prepare.sh installs it.
 set -euo pipefail
 
 usage() {
@@ -21,7 +21,7 @@ image=$(sed -n 's/.*"image" *: *"\([^"]*\)".*/\1/p' <<<"$request")
 registry=${BASH_REMATCH[1]} region=${BASH_REMATCH[2]}
 endpoint=${ECR_ENDPOINT:-https://api.ecr.$region.${BASH_REMATCH[3]}}
 
-# field NAME < json: the text at a key, whatever line it is on.
+# field NAME < json: prints the text at a key, on whatever line it is.
 field() { tr -d '\n' | sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p"; }
 
 metadata=${METADATA:-http://169.254.169.254}/latest
@@ -34,7 +34,7 @@ credentials() {
 }
 keys=$(credentials) || die "the metadata service gives no credentials: has this machine an instance profile?"
 
-# Secrets go to curl on its standard input, for a command line is there for everybody to read.
+# curl reads secrets from its standard input, because every process can read its command line.
 answer=$(curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$region:ecr" -K - \
 	-H 'Content-Type: application/x-amz-json-1.1' \
 	-H 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken' \
@@ -44,8 +44,8 @@ header = "x-amz-security-token: $(field Token <<<"$keys")"
 TEXT
 ) || die "ECR in $region refuses: $(field message <<<"$answer")"
 login=$(field authorizationToken <<<"$answer" | base64 -d) || die "ECR in $region gives no login"
-[[ $login =~ ^AWS:([A-Za-z0-9+/=_.-]+)$ ]] || die "ECR in $region gives a login of a kind that is not known"
+[[ $login =~ ^AWS:([A-Za-z0-9+/=_.-]+)$ ]] || die "ECR in $region gives a login of an unknown kind"
 
-# A login is good for 12 hours.
+# A login is valid for 12 hours.
 printf '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1","cacheKeyType":"Registry","cacheDuration":"6h0m0s","auth":{"%s":{"username":"AWS","password":"%s"}}}\n' \
 	"$registry" "${BASH_REMATCH[1]}"

@@ -54,12 +54,12 @@ metrics() { # FAILED: the state of backups for node-exporter's textfile collecto
 		kubeadm_aws_etcd_backup_last_run_failed $1
 	TEXT
 }
-# On a full disk there is no room for a new file. The result is the last but one byte of the old one, so it is written there.
+# A full disk has no space for a new file. The result is the last byte but one of the old file, so it is written in place.
 metrics_in_place() { # FAILED
 	local size
 	size=$(stat -c %s "$METRICS") && printf '%s' "$1" | dd of="$METRICS" bs=1 seek=$((size - 2)) conv=notrunc status=none
 }
-# The trap stands before everything that can fail, because the alert reads what it writes.
+# The trap is set before any command that can fail, because the alert reads what it writes.
 finish() {
 	local failed=$(($? != 0))
 	[ -z "$work" ] || rm -rf "$work"
@@ -70,7 +70,7 @@ finish() {
 	esac
 }
 trap finish EXIT
-# Without these the status of the last command, which may be 0, would count as the result of a run that was stopped.
+# Without these traps, an interrupted run would report the status of its last command, which may be 0.
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 
 [ "$command" != failed ] || exit 1
@@ -118,15 +118,15 @@ get() { # KEY FILE
 	s3 "/$1" "$(sum /dev/null)" || return 1
 	mv "$work/answer" "$2"
 }
-# Only S3 itself can say that an object does not exist; an S3 that is away or refuses says nothing about it.
-missing() { grep -q 'NoSuch\|error: 404' "$1"; } # FILE with what get said
+# Only an answer of S3 shows that an object does not exist. An unreachable or refusing S3 does not.
+missing() { grep -q 'NoSuch\|error: 404' "$1"; } # FILE with the output of get
 cluster() { sum "$CA_FILE"; }
 
-# supersede tags every snapshot before KEY, each one once: $STATE/superseded holds the last key that has the tag.
+# supersede tags every snapshot before KEY once. $STATE/superseded holds the last key with the tag.
 supersede() { # KEY
 	local md5 key after keys
 	printf '<Tagging><TagSet><Tag><Key>superseded</Key><Value>true</Value></Tag></TagSet></Tagging>' >"$work/tag"
-	# S3 asks for this header, which is base64 of the 16 bytes.
+	# S3 requires this header: base64 of the 16 bytes.
 	md5=$(printf '%b' "$(md5sum <"$work/tag" | cut -d' ' -f1 | sed 's/../\\x&/g')" | base64)
 	after=$(cat "$STATE/superseded" 2>/dev/null) || after=$PREFIX/
 	while :; do
@@ -144,7 +144,7 @@ supersede() { # KEY
 
 # ---- commands ---------------------------------------------------------------
 
-# For whoever asks the cluster and cannot look into the bucket. The snapshot is good whether this works or not.
+# Informs readers of the cluster who cannot read the bucket. The snapshot is valid even if this fails.
 announce() { # SECONDS KEY
 	[ -n "${NODE:-}" ] || return 0
 	kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir "$work/cache" --request-timeout=20s annotate node "$NODE" --overwrite \
@@ -163,12 +163,12 @@ now() {
 	put "$work/$name" "$PREFIX/$name" || die "the snapshot cannot be uploaded"
 	put "$work/sum" "$PREFIX/$name.sha256" || die "the checksum cannot be uploaded"
 	printf '%s\n# cluster %s\n' "$PREFIX/$name" "$(cluster)" >"$work/latest"
-	# After the snapshot, so that it never names one that is not whole.
+	# Written after the snapshot, so that it never names an incomplete one.
 	put "$work/latest" "$PREFIX/latest" || die "the pointer to the newest snapshot cannot be written"
 	at=$(date +%s)
 	echo "$at $(stat -c %s "$work/$name")" >"$STATE/last-snapshot"
 	announce "$at" "$PREFIX/$name"
-	# After the pointer, so that the newest whole snapshot never has the tag by which the bucket deletes.
+	# Done after the pointer, so that the newest complete snapshot never has the tag with which the bucket deletes objects.
 	supersede "$PREFIX/$name" || say "the snapshot is in the bucket, but older ones could not be tagged and will not expire; the next run tags them"
 	say "s3://$BUCKET/$PREFIX/$name, $(stat -c %s "$work/$name") bytes"
 	echo "$PREFIX/$name"
@@ -194,7 +194,7 @@ fetch() { # KEY FILE
 	say "s3://$BUCKET/$key, $(stat -c %s "$file") bytes, checksum right"
 }
 
-# of_cluster prints what it is given when the file names this cluster.
+# of_cluster prints TEXT if FILE names this cluster.
 of_cluster() { # FILE TEXT
 	[ "$(sed -n 's/^# cluster //p' "$1")" != "$(cluster)" ] || echo "$2"
 }
@@ -207,7 +207,7 @@ ours() {
 	else
 		missing "$work/why" || { cat "$work/why" >&2; return 1; }
 	fi
-	# A cluster that was lost before its first snapshot.
+	# The cluster was lost before its first snapshot.
 	if get "$PREFIX/initialised" "$work/mark" 2>"$work/why"; then
 		of_cluster "$work/mark" "$PREFIX/initialised"
 	else

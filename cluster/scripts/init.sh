@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes this machine the control plane of a cluster, or brings a control plane that runs to changed settings.
+# Makes this machine the control plane of a cluster, or applies changed settings to a running control plane.
 #
-# The settings that took effect last are kept in /var/lib/kubeadm-aws/init.applied; an interrupted run leaves that
-# file as it was, so that the next one does the work again.
+# /var/lib/kubeadm-aws/init.applied holds the settings that took effect last. An interrupted run does not change it, so
+# the next run repeats the work.
 set -euo pipefail
 
 usage() {
@@ -55,7 +55,7 @@ for f in pki/ca.crt pki/ca.key pki/front-proxy-ca.crt pki/front-proxy-ca.key pki
 	[ -s "$secrets/$f" ] || die "standard input lacks $f"
 done
 
-# What kubeadm says goes to a file; the part of it that is shown loses what looks like a bootstrap token.
+# kubeadm's output goes to a file. In the part that is printed, bootstrap tokens are removed.
 kubeadm() {
 	if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
 		tail -n 30 "$STATE/kubeadm.log" | sed -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/<token>/g' >&2
@@ -82,7 +82,7 @@ put_files() {
 	(cd "$secrets" && find pki apiserver -type f) | while read -r f; do
 		case $f in
 		*.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
-		# In one step, as the API server reads the encryption keys again whenever their file changes.
+		# Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
 		*) install -m 600 "$secrets/$f" "/etc/kubernetes/$f.new" && mv "/etc/kubernetes/$f.new" "/etc/kubernetes/$f" ;;
 		esac
 	done
@@ -101,10 +101,10 @@ fetch_snapshot() {
 		snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
 			die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
 	elif ! lost=$(snapshots ours); then
-		die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. See to it that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
+		die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
 	elif [ "$lost" = "${PREFIX:-}/initialised" ]; then
-		# The same authority and a machine without etcd: the control plane was lost, and an empty cluster in its place
-		# would delete from the workers what runs there.
+		# The same authority and a machine without etcd: the control plane was lost. An empty cluster in its place
+		# would delete everything that runs on the workers.
 		die "this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
 	elif [ -n "$lost" ]; then
 		die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
@@ -114,7 +114,7 @@ restore() {
 	say "restoring etcd from $RESTORE_FROM"
 	systemctl stop kubeadm-aws-restore 2>/dev/null || true
 	rm -rf "$STATE/restore"
-	# Revisions go on far above those of the lost etcd, so that no watcher takes new objects for old ones.
+	# Revisions continue far above those of the lost etcd, so that no watcher mistakes new objects for old ones.
 	etcdutl snapshot restore "$STATE/restore.db" --data-dir "$STATE/restore" --name "$NODE" \
 		--initial-cluster "$NODE=https://$(advertise):2380" --initial-advertise-peer-urls "https://$(advertise):2380" \
 		--bump-revision 1000000000 --mark-compacted >>"$STATE/kubeadm.log" 2>&1 ||
@@ -127,11 +127,11 @@ restore() {
 }
 advertise() { sed -n 's/^ *advertiseAddress: *//p' <<<"$KUBEADM_CONFIG" | tr -d "'\"" | head -n 1; }
 
-# The snapshot knows the old machine by this node's name: with its provider id, which no kubelet can change, its
-# address as the API's endpoint, and its leases. They are taken out before the API sees them.
+# The snapshot contains the old machine under this node's name: its provider id, which no kubelet can change, its
+# address as the API's endpoint, and its leases. They are removed before the API reads them.
 forget_machine() {
 	local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key
-	# A unit, so that the next run can stop it if this one is cut off.
+	# A unit, so that the next run can stop it if this run is interrupted.
 	systemd-run -q --collect --unit $unit /usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
 		--listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800
 	for _ in $(seq 120); do
@@ -154,7 +154,7 @@ first_init() {
 	if [ -e "$STATE/init.started" ]; then
 		say "starting over after an interrupted init"
 		systemctl stop kubelet
-		# Without it kubeadm does not look for a cluster that may never have answered.
+		# Without it kubeadm does not try to reach a cluster that may never have answered.
 		rm -f "$KUBECONFIG"
 		kubeadm reset --force --cleanup-tmp-dir
 		rm -rf /var/lib/etcd/member
@@ -170,12 +170,12 @@ first_init() {
 	put_files
 	say "kubeadm init"
 	kubeadm init --config "$CONFIG" --skip-token-print "${ignore[@]}"
-	# Nodes join with a certificate. The token that kubeadm makes nevertheless opens the cluster to whoever reads it.
+	# Nodes join with a certificate. kubeadm creates a token all the same, which would let any reader of it join.
 	kube -n kube-system delete secrets --field-selector type=bootstrap.kubernetes.io/token >/dev/null
 	printf '%s\n' "$IDENTITY" >"$STATE/init.done"
 }
 
-# ---- a control plane that runs ----------------------------------------------
+# ---- a running control plane ------------------------------------------------
 
 same_cluster() {
 	local running f
@@ -189,7 +189,7 @@ same_cluster() {
 	done
 }
 
-# An authority ends after ten years, and the stack makes a new certificate for the same key. Nodes, kubeconfigs and
+# An authority expires after ten years, and the stack creates a new certificate for the same key. Nodes, kubeconfigs and
 # service accounts trust the old one, so no running cluster can change it.
 refuse_identity() { # FILE below pki
 	local old=/etc/kubernetes/pki/$1 ended
@@ -200,8 +200,8 @@ refuse_identity() { # FILE below pki
 	die "$old on this machine is not the one of this stack: it is another cluster's control plane"
 }
 
-# A flag that a component refuses is found with the program in its running container, before a manifest changes. Values
-# that only fail at work show afterwards; put_back_manifests is for those.
+# The program in the running container checks the flags of its component before a manifest changes. Values that only
+# fail at run time appear later; put_back_manifests handles those.
 check_flags() {
 	local component id said args
 	for component in kube-apiserver kube-controller-manager kube-scheduler; do
@@ -223,8 +223,8 @@ setting_of() { # COMPONENT
 	esac
 }
 
-# put_back_manifests returns to the manifests of before a change that failed, so that the cluster runs on. They are kept
-# until a change has worked, for a run that is killed in between.
+# put_back_manifests restores the manifests from before a failed change, so that the cluster continues to run. They are
+# kept until a change has succeeded, in case a run is killed in between.
 put_back_manifests() {
 	local file
 	for file in "$STATE"/manifests.before/*.yaml; do
@@ -238,7 +238,7 @@ put_back_manifests() {
 	fi
 }
 
-# The flags of a component as its manifest has them, and as its process has.
+# The flags of a component in its manifest, and in its process.
 wanted_flags() { sed -n "s/^    - '\\{0,1\\}\\(--.*[^']\\)'\\{0,1\\}\$/\\1/p" "/etc/kubernetes/manifests/$1.yaml" | sort; }
 process_flags() {
 	local pid
@@ -293,8 +293,8 @@ reconfigure() {
 	api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
 	changing=''
 	rm -rf "$STATE/manifests.before"
-	# Not before the static pods are as they should be: a kubelet that has just started and finds a changed manifest
-	# may wait two minutes for the volumes of the old pod. Not after the upload, from which workers take the settings.
+	# Not before the static pods have their new flags: a kubelet that has just started and finds a changed manifest may
+	# wait two minutes for the volumes of the old pod. Not after the upload, from which workers read the settings.
 	cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
 	changing=kubelet
 	kubeadm init phase kubelet-start --config "$CONFIG"
@@ -308,7 +308,7 @@ reconfigure() {
 	fi
 }
 
-# What kubeadm leaves open, for new clusters and for those made before.
+# Closes what kubeadm leaves open, in new clusters and in existing ones.
 harden() {
 	local namespace level
 	# This kubeconfig bypasses authorization and cannot be revoked. kubeadm needs it only during init.
@@ -320,7 +320,7 @@ harden() {
 	done
 }
 
-# A cluster without it has a DNS of its own.
+# A cluster without it uses a different DNS server.
 place_coredns() {
 	[ -n "$(kube -n kube-system get deployment coredns --ignore-not-found -o name)" ] || return 0
 	kube -n kube-system patch deployment coredns --type=merge -p "$COREDNS" >/dev/null || die "the Deployment of CoreDNS cannot be changed"
@@ -336,9 +336,9 @@ api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and
 kubelet_healthy
 harden
 place_coredns
-# Before a worker joins: from here on an empty control plane in place of this one would delete what runs there.
+# Before a worker joins: from here on, an empty control plane in place of this one would delete what runs on workers.
 if [ ! -e "$STATE/init.marked" ]; then
-	snapshots mark || die "the bucket cannot be told that this cluster runs. See to it that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
+	snapshots mark || die "the bucket cannot be told that this cluster runs. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
 	touch "$STATE/init.marked"
 fi
 printf '%s\n' "$wanted" >"$STATE/init.applied"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this machine a worker of the cluster, or brings a worker to changed settings.
+# Makes this machine a worker of the cluster, or applies changed settings to a worker.
 set -euo pipefail
 
 usage() {
@@ -88,7 +88,7 @@ first_join() {
 		die "this machine is already a node of a cluster that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
 	fi
 	touch "$STATE/join.started"
-	# kubeadm refuses a name that a Ready node has. That of a machine which has just gone stays Ready for a while.
+	# kubeadm refuses the name of a Ready node. The node of a machine that has just stopped stays Ready for a while.
 	until=$((SECONDS + 120))
 	while found=$(kubectl --kubeconfig $RUN/discovery.conf --request-timeout=10s get node "$NODE" --ignore-not-found \
 		-o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' </dev/null) && [ "$found" = True ]; do
@@ -113,7 +113,7 @@ reconfigure() {
 	changing=1
 	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
 	kubeadm upgrade node phase kubelet-config
-	# kubeadm writes the flags at the join only. They change when a machine was given another size, and with this program.
+	# kubeadm writes the flags only during the join. They change with the size of the machine and with this program.
 	awk '$1 == "-" && $2 == "name:" {n = $3} $1 == "value:" {print "--" n "=" $2}' "$STATE/kubeadm.yaml" |
 		while read -r flag; do
 			if grep -q -e "${flag%%=*}=" /var/lib/kubelet/kubeadm-flags.env; then
@@ -127,15 +127,15 @@ reconfigure() {
 	changing=''
 }
 
-# A kubelet that does not start with its new settings takes the pods of its node with it.
+# If a kubelet does not start with its new settings, the pods of its node are lost.
 put_back_kubelet() {
 	cp $RUN/kubelet.before/* /var/lib/kubelet/
 	systemctl restart kubelet
 	say "the kubelet has its former settings again"
 }
 
-# A kubelet registers its node when it starts, and not again if the node goes away: when it was deleted by hand, or when
-# etcd was restored from a snapshot older than the node.
+# A kubelet registers its node only when it starts. The node can disappear later: somebody deletes it, or etcd is
+# restored from a snapshot older than the node.
 registered() {
 	local until=$((SECONDS + 120)) restarted='' found
 	until found=$(kube get node "$NODE" -o name 2>/dev/null) && [ -n "$found" ]; do
@@ -155,7 +155,7 @@ if [ ! -e "$STATE/join.done" ]; then
 	touch "$STATE/join.done"
 else
 	systemctl is-active -q kubelet || systemctl restart kubelet
-	# First, as kubeadm asks for the node.
+	# First, because kubeadm reads the node.
 	registered
 	[ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Drains a node and deletes it from the cluster, before its machine goes. Runs on the control plane. Nodes take turns, and
-# the last of its kind waits until one that left before is back, so that evicted pods have a node to go to.
+# Drains a node and deletes it from the cluster, before its machine is deleted. Runs on the control plane. Nodes take
+# turns. The last of its kind waits until an earlier one has returned, so that evicted pods have a node to run on.
 set -euo pipefail
 
 usage() {
@@ -34,13 +34,13 @@ flock -w 600 9 || die "another run has been changing node $NODE for 10 minutes"
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
-# nodes prints for each node: name, whether it takes pods, and the taints that pods must tolerate.
+# nodes prints for each node: its name, whether it accepts pods, and the taints that pods must tolerate.
 nodes() {
 	# shellcheck disable=SC2016 # a template, not a variable
 	kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
 }
 
-# missing prints a node that left within RETURN seconds and is not back.
+# missing prints a node that left within RETURN seconds and has not returned.
 missing() {
 	local file name
 	for file in "$left"/*; do
@@ -55,13 +55,13 @@ missing() {
 	done
 }
 
-# others succeeds when another node takes the pods of this one.
+# others succeeds if another node accepts the pods of this one.
 others() {
 	awk -v node="$NODE" '$1 == node { own = $3 } { open[$1] = $2; taints[$1] = $3 }
 		END { for (n in open) if (n != node && open[n] == "true" && taints[n] == own) found = 1; exit !found }' <<<"$1"
 }
 
-# wait_for_room returns when evicted pods have a node to go to, or no node that left before is awaited.
+# wait_for_room returns when evicted pods have a node to run on, or when no earlier node is expected to return.
 wait_for_room() {
 	local all waiting said=
 	while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do

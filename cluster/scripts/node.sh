@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets the labels and taints of a node from the settings, and lets pods onto it. Runs on the control plane.
+# Sets the labels and taints of a node from the settings, and admits pods to it. Runs on the control plane.
 #
-# What was set is noted in annotations of the node, so that a label that leaves the settings leaves the node, and labels
-# of other origin stay.
+# Annotations of the node record what was set. So a label that is removed from the settings is removed from the node, and
+# labels of other origin stay.
 set -euo pipefail
 
 usage() {
@@ -43,14 +43,14 @@ read_node() {
 until=$((SECONDS + 180))
 error=/run/kubeadm-aws-node-$NODE.error
 until facts=$(read_node 2>"$error"); do
-	[ "$SECONDS" -lt "$until" ] || die "node $NODE is not to be found: $(tail -n 1 "$error")"
+	[ "$SECONDS" -lt "$until" ] || die "node $NODE is not found: $(tail -n 1 "$error")"
 	sleep 0.5
 done
 { read -r had_labels; read -r had_taints; read -r has_taints; } <<<"$facts"$'\n\n\n' || true
 
-# ---- labels: one patch sets, removes and notes ------------------------------
+# ---- labels: one patch sets, removes and records ----------------------------
 
-quoted() { printf '"%s"' "$1"; } # label syntax has nothing to escape in JSON
+quoted() { printf '"%s"' "$1"; } # label syntax needs no escaping in JSON
 labels='' label_keys=''
 if [ "$ROLE" = worker ]; then
 	labels='"node-role.kubernetes.io/worker": ""'
@@ -73,7 +73,7 @@ while read -r taint; do
 	taint_keys+=" $key:$effect"
 done <<<"${TAINTS:-}"
 
-# Both the old and the new taints are noted until the old ones are gone: a run that is cut off forgets none.
+# Both the old and the new taints are recorded until the old ones are removed, so an interrupted run loses none.
 # shellcheck disable=SC2086 # words
 note=$(printf '%s\n' $had_taints $taint_keys | sort -u | xargs)
 patch() { # TAINTS
@@ -86,7 +86,7 @@ patch "$note"
 
 for key in $had_taints "$STARTUP_TAINT:NoSchedule"; do
 	case "$taint_keys " in *" $key "*) continue ;; esac
-	# Removing a taint that is not there is an error.
+	# Removing a taint that the node does not have is an error.
 	case " $has_taints " in *" $key "*) taints+=("$key-") ;; esac
 done
 if [ ${#taints[@]} -gt 0 ]; then

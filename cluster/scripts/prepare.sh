@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs on a fresh machine what a node needs before it knows its cluster: kernel settings, containerd, the Kubernetes
-# packages, and the images that kubeadm starts. Does nothing where that is already so.
+# Installs what a machine needs before it joins a cluster: kernel settings, containerd, the Kubernetes packages, and the
+# images that kubeadm starts. Does nothing for parts that are already installed.
 set -euo pipefail
 
 usage() {
@@ -41,7 +41,7 @@ umask 022
 say() { printf 'prepare: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# atmost SECONDS: the seconds, or what is left of the script's time, which all its waits share.
+# atmost SECONDS: prints the seconds, or the rest of the script's time if that is less. All its waits share that time.
 atmost() {
 	local left=$((TIME_LIMIT - SECONDS))
 	echo $((left < 1 ? 1 : left < $1 ? left : $1))
@@ -52,12 +52,12 @@ within() { # SECONDS COMMAND...
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 mkdir -p "$STATE" || die "$STATE cannot be made: is the disk full or read-only?"
-# A run whose connection was cut may still be at work on this machine.
+# A run that lost its connection may still be active on this machine.
 LOCK=/run/kubeadm-aws-host.lock
 exec 9>"$LOCK"
 flock -w "$(atmost 600)" 9 || die "another run is still changing this machine; find it with: fuser -v $LOCK"
 
-# put FILE [MODE] < content: replaces the file in one step; succeeds if that changed anything.
+# put FILE [MODE] < content: replaces the file atomically. Succeeds if the content changed.
 put() {
 	local mode=${2:-644}
 	if ! { mkdir -p "${1%/*}" && (umask 077 && cat >"$1.new") && chmod "$mode" "$1.new"; }; then
@@ -70,7 +70,7 @@ put() {
 	mv "$1.new" "$1" || die "$1 cannot be replaced"
 }
 
-# What the registries' mirrors need goes to memory first.
+# The files of the registries' mirrors are first kept in memory.
 rm -rf "$RUN"/prepare.?????? "$STATE"/etcd.??????
 install -d -m 700 "$RUN"
 mirrors=$(mktemp -d "$RUN/prepare.XXXXXX")
@@ -79,7 +79,7 @@ if [ -n "${REGISTRY_MIRRORS:-}" ]; then
 	(umask 077 && base64 -d | tar -x --no-same-owner -C "$mirrors") || die "standard input is not base64 of a tar archive"
 fi
 
-# ---- what is there ----------------------------------------------------------
+# ---- what is installed ------------------------------------------------------
 
 installed() { { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } | sed -n 's/^installed //p'; }
 there=$(installed kubelet)
@@ -108,12 +108,12 @@ put /etc/sysctl.d/99-kubernetes.conf <<-'TEXT' || true
 	net.ipv4.ip_forward = 1
 	net.bridge.bridge-nf-call-iptables = 1
 	net.bridge.bridge-nf-call-ip6tables = 1
-	# Outgoing connections keep off the ports of NodePort Services.
+	# Outgoing connections do not use the ports of NodePort Services.
 	net.ipv4.ip_local_reserved_ports = 30000-32767
 	# Every kubectl logs -f, Prometheus and Argo CD watch files.
 	fs.inotify.max_user_instances = 8192
 	fs.inotify.max_user_watches = 524288
-	# What the kubelet expects; it sets them itself, later.
+	# The kubelet expects these values. It would set them itself later.
 	vm.overcommit_memory = 1
 	kernel.panic = 10
 	kernel.panic_on_oops = 1
@@ -144,7 +144,7 @@ failed() {
 	[ "$SECONDS" -lt "$TIME_LIMIT" ] || say "there was no time left: this step has $((TIME_LIMIT / 60)) minutes"
 	die "$1; the whole output is in $STATE/apt.log"
 }
-# update [OPTION...]: the lists have a lock of their own that DPkg::Lock::Timeout does not wait for.
+# update [OPTION...]: retries, because the lists have their own lock, for which DPkg::Lock::Timeout does not wait.
 update() {
 	local until
 	until=$((SECONDS + $(atmost 300)))
@@ -181,7 +181,7 @@ etcd_tools() {
 	fetch "$url/$name.tar.gz" "$name.tar.gz" || die "the etcd tools cannot be fetched (mirrors.etcd)"
 	sum=$(sha256sum <"$name.tar.gz" | cut -d' ' -f1)
 	[ "$sum" = "$ETCD_SHA256" ] ||
-		die "$url/$name.tar.gz is not the archive that was meant: its SHA-256 is $sum, not $ETCD_SHA256. If the mirror has an archive of its own, set mirrors.etcdSha256"
+		die "$url/$name.tar.gz is not the expected archive: its SHA-256 is $sum, not $ETCD_SHA256. If the mirror has an archive of its own, set mirrors.etcdSha256"
 	if ! { tar --no-same-owner -xzf "$name.tar.gz" "$name/etcd" "$name/etcdctl" "$name/etcdutl" &&
 		install -d /usr/local/lib/etcd &&
 		install -m 755 "$name/etcd" /usr/local/lib/etcd/etcd &&
@@ -197,7 +197,7 @@ etcd_tools() {
 
 gib() { echo $(($(cat "$1/size") / 2097152)); } # of a block device; the kernel counts sectors of 512 bytes
 
-# grow_disk brings partition and file system to the size of the disk. cloud-init does so at boot only.
+# grow_disk grows the partition and the file system to the size of the disk. cloud-init does so only at boot.
 grow_disk() {
 	local partition disk until message start room
 	partition=$(readlink -f "/sys/dev/block/$(findmnt -n -r -o MAJ:MIN /)" || true) disk=${partition%/*}
@@ -222,7 +222,7 @@ grow_disk() {
 	ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message//$'\n'/; }" ;;
 	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message//$'\n'/; }" ;;
 	esac
-	# A file system has less room than its disk: it needs some for inodes and a journal.
+	# A file system is smaller than its disk: inodes and the journal need space.
 	room=$(df --block-size=1G --output=size / | tail -n 1)
 	[ $((room * 10)) -ge $((VOLUME_SIZE * 9)) ] ||
 		die "the root file system has $room GiB of a disk with $VOLUME_SIZE: growing it had no effect"
@@ -230,15 +230,15 @@ grow_disk() {
 
 # ---- shutdown ---------------------------------------------------------------
 
-delayed() { # does logind let the kubelet delay a shutdown for long enough?
+delayed() { # succeeds if logind lets the kubelet delay a shutdown for long enough
 	local us
 	us=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager InhibitDelayMaxUSec 2>/dev/null) &&
 		[ "${us#t }" -ge $((SHUTDOWN_SECONDS * 1000000)) ]
 }
 inhibited() { systemd-inhibit --list --no-legend 2>/dev/null | grep -q '^kubelet '; }
 
-# The kubelet ends the pods of a node that is shut down, for as long as logind lets it. unattended-upgrades sets 30 s in a
-# file that is read after the kubelet's own. A file of the same name in /etc takes its place.
+# During a shutdown, the kubelet ends the pods of its node within the time that logind allows. unattended-upgrades sets
+# 30 s in a file that is read after the kubelet's own. A file of the same name in /etc replaces it.
 delay_shutdown() {
 	local file=/etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf until
 	put $file <<-TEXT || true
@@ -251,7 +251,7 @@ delay_shutdown() {
 		[ "$SECONDS" -lt "$until" ] || die "logind does not let the kubelet delay a shutdown by $SHUTDOWN_SECONDS s, which $file asks for; see: systemd-analyze cat-config systemd/logind.conf"
 		sleep 0.2
 	done
-	# A kubelet asks only at its start.
+	# A kubelet requests the delay only when it starts.
 	if systemctl -q is-active kubelet && ! inhibited; then
 		say "restarting the kubelet, so that it ends pods before a shutdown"
 		systemctl restart kubelet
@@ -279,7 +279,7 @@ packages() {
 	fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
 	fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
 	wait $!
-	# The keys come from the same servers as the packages. apt takes a signature only of the key with the fingerprint.
+	# The keys come from the same servers as the packages. apt accepts only signatures of the key with the fingerprint.
 	put $own <<-TEXT || true
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
@@ -287,7 +287,7 @@ packages() {
 	local wanted=("containerd.io=$CONTAINERD_VERSION")
 	for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
 	say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
-	# Only the lists of these two repositories, if the packages need nothing else that is not there.
+	# Only the lists of these two repositories, if all other dependencies of the packages are installed.
 	update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
 	local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
 		-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "${wanted[@]}")
@@ -303,7 +303,7 @@ packages() {
 grow_disk
 [ "$SHUTDOWN_SECONDS" = 0 ] || delay_shutdown
 
-# Before the package, so that containerd starts with it.
+# Written before the package is installed, so that containerd starts with it.
 put /etc/containerd/config.toml <<<"$CONTAINERD_CONFIG" || true
 
 put "$KUBELET_PLUGINS/ecr-credentials" <<<"$ECR_CREDENTIALS" || true
@@ -335,7 +335,7 @@ while read -r registry; do
 done <"$STATE/registry-mirrors"
 printf '%s\n' "$mirrored" >"$STATE/registry-mirrors"
 
-right() { # are the packages there, as they should be?
+right() { # succeeds if the packages are installed, in the right version and held
 	local p
 	# shellcheck disable=SC2053 # the version is a pattern
 	for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
@@ -349,7 +349,7 @@ if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
 fi
 right || packages
 if [ -n "$tools" ]; then
-	wait "$tools" || exit 1 # it has said why
+	wait "$tools" || exit 1 # it has printed the reason
 elif [ -n "${ETCD_VERSION:-}" ]; then
 	etcd_tools
 fi
@@ -380,7 +380,7 @@ pull() {
 		sleep "$try"
 	done
 	tail -n 3 "$STATE/pull.${image##*/}.log" >&2
-	# kubeadm and the kubelet pull for themselves and report better.
+	# kubeadm and the kubelet pull missing images themselves, with better messages.
 	say "$image could not be pulled ahead"
 }
 if [ -n "${IMAGES:-}" ]; then

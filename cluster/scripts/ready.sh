@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Waits until this machine has booted, and refuses one that the other scripts are not made for.
+# Waits until this machine has booted. Fails on a machine that the other scripts do not support.
 set -euo pipefail
 
 usage() {
@@ -42,8 +42,8 @@ if command -v cloud-init >/dev/null; then
 	esac
 fi
 
-# The timers would take the package lock at about the time that prepare needs it. They stay off until the next boot;
-# prepare switches them on again.
+# The timers would hold the package lock at about the time when prepare needs it. They stay off until the next boot or
+# until prepare enables them again.
 systemctl stop apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 
 until [ ! -e /run/nologin ]; do
