@@ -8,15 +8,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// tagGuardDuty marks the endpoint and the security group that GuardDuty Runtime Monitoring puts into a VPC by itself. AWS leaves
-// both there when the instances are gone, and they block the VPC.
+// tagGuardDuty marks the endpoint and the security group that GuardDuty Runtime Monitoring creates in a VPC. AWS
+// leaves both there when the instances are deleted, and they block the deletion of the VPC.
 const tagGuardDuty = "GuardDutyManaged"
 
-// endpoints finds the VPC endpoints that Pulumi did not make. GuardDuty's are removed, all others are named. It returns the ids of
-// GuardDuty's.
+// endpoints finds the VPC endpoints that Pulumi did not create. GuardDuty's are removed; all others are reported. It
+// returns the ids of GuardDuty's.
 func (a *account) endpoints(ctx context.Context, s *survey) ([]string, error) {
 	var removed []string
-	pages := ec2.NewDescribeVpcEndpointsPaginator(a.ec2, &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{a.inVPC()}})
+	pages := ec2.NewDescribeVpcEndpointsPaginator(a.ec2,
+		&ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{a.inVPC()}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -49,7 +50,7 @@ func (a *account) deleteEndpoint(id string) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		// This call answers 200 and names what it did not delete.
+		// This call answers with status 200 and lists the endpoints that it did not delete.
 		for _, u := range out.Unsuccessful {
 			if u.Error != nil {
 				return fmt.Errorf("%s (%s)", deref(u.Error.Message), deref(u.Error.Code))

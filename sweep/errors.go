@@ -9,12 +9,12 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// blocked is an error that no waiting will cure.
+// blocked is an error that waiting does not resolve.
 type blocked struct{ reason string }
 
 func (b *blocked) Error() string { return b.reason }
 
-// missing reports whether AWS says that the thing does not exist (any more), which is what the sweep wants.
+// missing reports whether AWS answers that the resource does not exist, which is the goal of the sweep.
 func missing(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -23,11 +23,11 @@ func missing(err error) bool {
 	code := api.ErrorCode()
 	return strings.HasSuffix(code, "NotFound") || strings.HasSuffix(code, "NotFoundException") ||
 		strings.HasPrefix(code, "NoSuch") ||
-		// Route53 answers the deletion of a record that is gone with a sentence.
+		// Route53 reports the deletion of a missing record only in the text of the message.
 		code == "InvalidChangeBatch" && strings.Contains(api.ErrorMessage(), "not found")
 }
 
-// hopeless reports whether trying again cannot help: permissions, and protection that somebody switched on.
+// hopeless reports whether another try cannot succeed: permissions are missing, or a user has switched protection on.
 func hopeless(err error) bool {
 	var b *blocked
 	if errors.As(err, &b) {
@@ -40,7 +40,7 @@ func hopeless(err error) bool {
 	}, api.ErrorCode())
 }
 
-// reason is an AWS error without the request ids and wrapping that help nobody.
+// reason returns an AWS error without request ids and wrapping.
 func reason(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -49,7 +49,8 @@ func reason(err error) string {
 			text = fmt.Sprintf("%s (%s)", m, api.ErrorCode())
 		}
 		if api.ErrorCode() == "OperationNotPermitted" {
-			text += "; if deletion protection is on, somebody asked for it: switch it off with aws elbv2 modify-load-balancer-attributes and run again"
+			text += "; if deletion protection is on, a user has enabled it: switch it off with aws elbv2 " +
+				"modify-load-balancer-attributes and run again"
 		}
 		return text
 	}

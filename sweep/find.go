@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 )
 
-// wanted is a thing that a run was making when it was killed, with what is known of it: the tags it was made with and the
-// properties, named as Pulumi names them, that tell it from others of its type.
-type wanted struct {
+// lookup describes a resource that an interrupted run was creating: the tags that it was created with, and the
+// properties, in Pulumi's names, that distinguish it from others of its type.
+type lookup struct {
 	URN        string            `json:"urn"`
 	Type       string            `json:"type"`
 	Tags       map[string]string `json:"tags"`
@@ -29,7 +29,7 @@ func (p properties) text(key string) string {
 	return text
 }
 
-// texts are the elements of a list.
+// texts returns the elements of a list.
 func (p properties) texts(key string) []string {
 	list, _ := p[key].([]any)
 	var all []string
@@ -41,7 +41,7 @@ func (p properties) texts(key string) []string {
 	return all
 }
 
-// number is -1 where there is none, which is how EC2 says "all ports".
+// number returns -1 for an absent number, which is EC2's notation for "all ports".
 func (p properties) number(key string) int32 {
 	if n, ok := p[key].(float64); ok {
 		return int32(n)
@@ -49,7 +49,7 @@ func (p properties) number(key string) int32 {
 	return -1
 }
 
-// finder looks things up. It changes nothing.
+// finder looks resources up. It changes nothing.
 type finder struct {
 	ec2     *ec2.Client
 	route53 *route53.Client
@@ -57,8 +57,8 @@ type finder struct {
 	ecr     *ecr.Client
 }
 
-// finders are by Pulumi's type. Each returns the ids, as Pulumi knows them, of all things that fit.
-var finders = map[string]func(*finder, context.Context, wanted) ([]string, error){
+// finders are by Pulumi's type. Each returns the ids, in Pulumi's form, of all resources that match.
+var finders = map[string]func(*finder, context.Context, lookup) ([]string, error){
 	"aws:ec2/vpc:Vpc":                                           (*finder).vpcs,
 	"aws:ec2/subnet:Subnet":                                     (*finder).subnets,
 	"aws:ec2/internetGateway:InternetGateway":                   (*finder).gateways,
@@ -77,24 +77,26 @@ var finders = map[string]func(*finder, context.Context, wanted) ([]string, error
 	"aws:ecr/repository:Repository":                             (*finder).repositories,
 }
 
-// find reads a list of wanted things as JSON and writes the ids that fit, by URN.
+// find reads a list of lookups as JSON and writes the ids that match, by URN.
 func find(ctx context.Context, region string, question io.Reader, answer io.Writer) error {
-	var things []wanted
-	if err := json.NewDecoder(question).Decode(&things); err != nil {
+	var lookups []lookup
+	if err := json.NewDecoder(question).Decode(&lookups); err != nil {
 		return fmt.Errorf("read from standard input what to find: %w", err)
 	}
 	cfg, err := configure(ctx, region)
 	if err != nil {
 		return err
 	}
-	f := &finder{ec2: ec2.NewFromConfig(cfg), route53: route53.NewFromConfig(cfg), acm: acm.NewFromConfig(cfg), ecr: ecr.NewFromConfig(cfg)}
+	f := &finder{ec2: ec2.NewFromConfig(cfg), route53: route53.NewFromConfig(cfg), acm: acm.NewFromConfig(cfg),
+		ecr: ecr.NewFromConfig(cfg)}
 	ids := map[string][]string{}
-	for _, w := range things {
+	for _, w := range lookups {
 		look, known := finders[w.Type]
 		if !known {
-			return fmt.Errorf("find %s: nobody wrote how to look for a %s", w.URN, w.Type)
+			return fmt.Errorf("cannot look up %s: no finder is registered for type %s (add one to finders in sweep/find.go)",
+				w.URN, w.Type)
 		}
-		// Without any of these everything of the type would fit.
+		// Without tags and properties, everything of the type would match.
 		if len(w.Tags)+len(w.Properties) == 0 {
 			return errors.New("find " + w.URN + ": neither tags nor properties are given")
 		}
@@ -105,7 +107,7 @@ func find(ctx context.Context, region string, question io.Reader, answer io.Writ
 	return json.NewEncoder(answer).Encode(ids)
 }
 
-// carries reports whether a thing has all these tags.
+// carries reports whether a resource has all these tags.
 func carries(tags, all map[string]string) bool {
 	for key, value := range all {
 		if tags[key] != value {

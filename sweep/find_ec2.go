@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// filters ask for a thing's tags and for some of its properties: pairs of EC2's name and Pulumi's.
-func (w wanted) filters(pairs ...string) []types.Filter {
+// filters returns EC2 filters for a resource's tags and for some of its properties: pairs of EC2's name and Pulumi's.
+func (w lookup) filters(pairs ...string) []types.Filter {
 	var all []types.Filter
 	for key, value := range w.Tags {
 		all = append(all, filter("tag:"+key, value))
@@ -20,7 +20,7 @@ func (w wanted) filters(pairs ...string) []types.Filter {
 	return all
 }
 
-// idsOf collects them from what EC2 returned. Filtered lists are short: no page has another behind it.
+// idsOf collects the ids from EC2's answer. Filtered lists are short, so there is only one page.
 func idsOf[T any](list []T, id func(T) *string) []string {
 	var all []string
 	for _, element := range list {
@@ -29,7 +29,7 @@ func idsOf[T any](list []T, id func(T) *string) []string {
 	return all
 }
 
-func (f *finder) vpcs(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) vpcs(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: w.filters("cidr", "cidrBlock")})
 	if err != nil {
 		return nil, err
@@ -37,16 +37,17 @@ func (f *finder) vpcs(ctx context.Context, w wanted) ([]string, error) {
 	return idsOf(out.Vpcs, func(v types.Vpc) *string { return v.VpcId }), nil
 }
 
-func (f *finder) subnets(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: w.filters("vpc-id", "vpcId", "cidr-block", "cidrBlock")})
+func (f *finder) subnets(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: w.filters("vpc-id", "vpcId", "cidr-block",
+		"cidrBlock")})
 	if err != nil {
 		return nil, err
 	}
 	return idsOf(out.Subnets, func(s types.Subnet) *string { return s.SubnetId }), nil
 }
 
-// gateways may not be attached yet, so only their tags tell.
-func (f *finder) gateways(ctx context.Context, w wanted) ([]string, error) {
+// gateways may not be attached yet, so only their tags identify them.
+func (f *finder) gateways(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: w.filters()})
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (f *finder) gateways(ctx context.Context, w wanted) ([]string, error) {
 	return idsOf(out.InternetGateways, func(g types.InternetGateway) *string { return g.InternetGatewayId }), nil
 }
 
-func (f *finder) routeTables(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) routeTables(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: w.filters("vpc-id", "vpcId")})
 	if err != nil {
 		return nil, err
@@ -62,8 +63,9 @@ func (f *finder) routeTables(ctx context.Context, w wanted) ([]string, error) {
 	return idsOf(out.RouteTables, func(t types.RouteTable) *string { return t.RouteTableId }), nil
 }
 
-func (f *finder) routeTableAssociations(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: w.filters("route-table-id", "routeTableId")})
+func (f *finder) routeTableAssociations(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ec2.DescribeRouteTables(ctx,
+		&ec2.DescribeRouteTablesInput{Filters: w.filters("route-table-id", "routeTableId")})
 	if err != nil {
 		return nil, err
 	}
@@ -78,32 +80,35 @@ func (f *finder) routeTableAssociations(ctx context.Context, w wanted) ([]string
 	return found, nil
 }
 
-func (f *finder) endpoints(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: w.filters("vpc-id", "vpcId", "service-name", "serviceName")})
+func (f *finder) endpoints(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ec2.DescribeVpcEndpoints(ctx,
+		&ec2.DescribeVpcEndpointsInput{Filters: w.filters("vpc-id", "vpcId", "service-name", "serviceName")})
 	if err != nil {
 		return nil, err
 	}
-	alive := slices.DeleteFunc(out.VpcEndpoints, func(e types.VpcEndpoint) bool { return e.State == "deleting" || e.State == "deleted" })
+	alive := slices.DeleteFunc(out.VpcEndpoints,
+		func(e types.VpcEndpoint) bool { return e.State == "deleting" || e.State == "deleted" })
 	return idsOf(alive, func(e types.VpcEndpoint) *string { return e.VpcEndpointId }), nil
 }
 
-func (f *finder) groups(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: w.filters("vpc-id", "vpcId", "group-name", "name")})
+func (f *finder) groups(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ec2.DescribeSecurityGroups(ctx,
+		&ec2.DescribeSecurityGroupsInput{Filters: w.filters("vpc-id", "vpcId", "group-name", "name")})
 	if err != nil {
 		return nil, err
 	}
 	return idsOf(out.SecurityGroups, func(g types.SecurityGroup) *string { return g.GroupId }), nil
 }
 
-func (f *finder) ingressRules(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) ingressRules(ctx context.Context, w lookup) ([]string, error) {
 	return f.rules(ctx, w, false)
 }
 
-func (f *finder) egressRules(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) egressRules(ctx context.Context, w lookup) ([]string, error) {
 	return f.rules(ctx, w, true)
 }
 
-func (f *finder) rules(ctx context.Context, w wanted, egress bool) ([]string, error) {
+func (f *finder) rules(ctx context.Context, w lookup, egress bool) ([]string, error) {
 	out, err := f.ec2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{
 		Filters: []types.Filter{filter("group-id", w.Properties.text("securityGroupId"))},
 	})
@@ -124,14 +129,15 @@ func (f *finder) rules(ctx context.Context, w wanted, egress bool) ([]string, er
 	return idsOf(fitting, func(r types.SecurityGroupRule) *string { return r.SecurityGroupRuleId }), nil
 }
 
-// samePort knows both ways in which EC2 says that a rule has no ports.
+// samePort accepts both notations of EC2 for a rule without ports.
 func samePort(have *int32, want int32) bool {
 	return have == nil && want == -1 || have != nil && *have == want
 }
 
-func (f *finder) instances(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: append(w.filters("subnet-id", "subnetId"),
-		filter("instance-state-name", "pending", "running", "stopping", "stopped"))})
+func (f *finder) instances(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ec2.DescribeInstances(ctx,
+		&ec2.DescribeInstancesInput{Filters: append(w.filters("subnet-id", "subnetId"),
+			filter("instance-state-name", "pending", "running", "stopping", "stopped"))})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +148,7 @@ func (f *finder) instances(ctx context.Context, w wanted) ([]string, error) {
 	return found, nil
 }
 
-func (f *finder) addresses(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) addresses(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: w.filters()})
 	if err != nil {
 		return nil, err
@@ -150,7 +156,7 @@ func (f *finder) addresses(ctx context.Context, w wanted) ([]string, error) {
 	return idsOf(out.Addresses, func(a types.Address) *string { return a.AllocationId }), nil
 }
 
-func (f *finder) addressAssociations(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) addressAssociations(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{
 		Filters: w.filters("allocation-id", "allocationId", "instance-id", "instanceId"),
 	})

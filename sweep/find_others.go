@@ -14,9 +14,9 @@ import (
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
 )
 
-// zones finds hosted zones by name and comment. They get their tags in a call of its own, so a zone without any may be the one too;
-// one with other tags is not.
-func (f *finder) zones(ctx context.Context, w wanted) ([]string, error) {
+// zones finds hosted zones by name and comment. A separate call sets their tags, so a zone without tags may match
+// too. A zone with other tags does not.
+func (f *finder) zones(ctx context.Context, w lookup) ([]string, error) {
 	name := strings.TrimSuffix(w.Properties.text("name"), ".") + "."
 	var found []string
 	pages := &route53.ListHostedZonesByNameInput{DNSName: &name}
@@ -44,12 +44,13 @@ func (f *finder) zones(ctx context.Context, w wanted) ([]string, error) {
 	}
 }
 
-func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w wanted) (bool, error) {
+func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w lookup) (bool, error) {
 	if zone.Config == nil || deref(zone.Config.Comment) != w.Properties.text("comment") {
 		return false, nil
 	}
 	id := strings.TrimPrefix(deref(zone.Id), "/hostedzone/")
-	listed, err := f.route53.ListTagsForResource(ctx, &route53.ListTagsForResourceInput{ResourceId: &id, ResourceType: dnstypes.TagResourceTypeHostedzone})
+	listed, err := f.route53.ListTagsForResource(ctx,
+		&route53.ListTagsForResourceInput{ResourceId: &id, ResourceType: dnstypes.TagResourceTypeHostedzone})
 	if err != nil {
 		return false, err
 	}
@@ -69,11 +70,12 @@ func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w wanted) (
 		return false, err
 	}
 	first, _ := vpcs[0].(map[string]any)
-	return slices.ContainsFunc(details.VPCs, func(v dnstypes.VPC) bool { return deref(v.VPCId) == properties(first).text("vpcId") }), nil
+	return slices.ContainsFunc(details.VPCs,
+		func(v dnstypes.VPC) bool { return deref(v.VPCId) == properties(first).text("vpcId") }), nil
 }
 
-// records finds a record that says exactly what is wanted.
-func (f *finder) records(ctx context.Context, w wanted) ([]string, error) {
+// records finds a record with exactly these properties.
+func (f *finder) records(ctx context.Context, w lookup) ([]string, error) {
 	zone, name, kind := w.Properties.text("zoneId"), w.Properties.text("name"), w.Properties.text("type")
 	out, err := f.route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
 		HostedZoneId: &zone, StartRecordName: &name, StartRecordType: dnstypes.RRType(kind),
@@ -84,19 +86,20 @@ func (f *finder) records(ctx context.Context, w wanted) ([]string, error) {
 	want := w.Properties.texts("records")
 	for _, set := range out.ResourceRecordSets {
 		have := idsOf(set.ResourceRecords, func(r dnstypes.ResourceRecord) *string { return r.Value })
-		if plainName(deref(set.Name)) == plainName(name) && string(set.Type) == kind && slices.Equal(sorted(have), sorted(want)) {
+		if plainName(deref(set.Name)) == plainName(name) && string(set.Type) == kind &&
+			slices.Equal(sorted(have), sorted(want)) {
 			return []string{strings.Join([]string{zone, strings.ToLower(name), kind}, "_")}, nil
 		}
 	}
 	return nil, nil
 }
 
-// plainName is a DNS name without the dot at the end and with the asterisk that Route53 writes as a number.
+// plainName returns a DNS name without the final dot and with the asterisk, which Route53 writes as a number.
 func plainName(name string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.ReplaceAll(name, `\052`, "*"), "."))
 }
 
-func (f *finder) certificates(ctx context.Context, w wanted) ([]string, error) {
+func (f *finder) certificates(ctx context.Context, w lookup) ([]string, error) {
 	var found []string
 	pages := acm.NewListCertificatesPaginator(f.acm, &acm.ListCertificatesInput{})
 	for pages.HasMorePages() {
@@ -121,9 +124,10 @@ func (f *finder) certificates(ctx context.Context, w wanted) ([]string, error) {
 	return found, nil
 }
 
-// repositories finds a repository of this name that carries the tags; its id is its name.
-func (f *finder) repositories(ctx context.Context, w wanted) ([]string, error) {
-	out, err := f.ecr.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{w.Properties.text("name")}})
+// repositories finds a repository with this name and the tags. Its id is its name.
+func (f *finder) repositories(ctx context.Context, w lookup) ([]string, error) {
+	out, err := f.ecr.DescribeRepositories(ctx,
+		&ecr.DescribeRepositoriesInput{RepositoryNames: []string{w.Properties.text("name")}})
 	if none := (*ecrtypes.RepositoryNotFoundException)(nil); errors.As(err, &none) {
 		return nil, nil
 	}

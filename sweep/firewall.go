@@ -10,15 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// controllerRule begins the description of every rule that the Load Balancer Controller writes into the nodes' group.
+// controllerRule is the beginning of the description of every rule that the Load Balancer Controller writes into the
+// nodes' group.
 const controllerRule = "elbv2.k8s.aws/"
 
-// owner says who a security group in the VPC belongs to.
+// owner is the owner of a security group in the VPC.
 type owner int
 
 const (
-	nobody      owner = iota // not the cluster's: never touched
-	controllers              // made by the cluster's controllers or by GuardDuty: removed
+	unowned     owner = iota // not the cluster's: never changed
+	controllers              // created by the cluster's controllers or by GuardDuty: removed
 	pulumi                   // Pulumi's, for this cluster: kept, but rules of controllers in it are revoked
 )
 
@@ -31,7 +32,8 @@ type securityGroup struct {
 
 func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
 	var list []securityGroup
-	pages := ec2.NewDescribeSecurityGroupsPaginator(a.ec2, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{a.inVPC()}})
+	pages := ec2.NewDescribeSecurityGroupsPaginator(a.ec2,
+		&ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{a.inVPC()}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -44,7 +46,7 @@ func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
 				g.owner = controllers
 			case a.pulumiOwns(tags):
 				g.owner = pulumi
-			// GuardDuty's group has no other use than its endpoint, which goes as well.
+			// Only GuardDuty's endpoints use its group, and they are removed too.
 			case tags[tagGuardDuty] == "true":
 				g.owner = controllers
 			}
@@ -61,15 +63,15 @@ func (a *account) securityGroups(ctx context.Context) ([]securityGroup, error) {
 	return list, nil
 }
 
-// removeRules takes the rules that keep groups from being deleted: those of controllers' groups that refer to another group
-// (two groups that refer to each other can otherwise never go), and in Pulumi's groups those that refer to a group
-// that goes or that a controller wrote.
+// removeRules removes the rules that block the deletion of groups. In the controllers' groups, those are the rules
+// that refer to another group: two groups that refer to each other could not be deleted otherwise. In Pulumi's
+// groups, those are the rules that refer to a removed group or were written by a controller.
 func (a *account) removeRules(ctx context.Context, s *survey, groups []securityGroup) error {
 	owners, names := map[string]owner{}, map[string]string{}
 	var ours []string
 	for _, g := range groups {
 		owners[g.id], names[g.id] = g.owner, g.name
-		if g.owner != nobody {
+		if g.owner != unowned {
 			ours = append(ours, g.id)
 		}
 	}
@@ -112,20 +114,22 @@ func (a *account) revoke(r types.SecurityGroupRule) func(context.Context) error 
 	return func(ctx context.Context) error {
 		var err error
 		if deref(r.IsEgress) {
-			_, err = a.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+			_, err = a.ec2.RevokeSecurityGroupEgress(ctx,
+				&ec2.RevokeSecurityGroupEgressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
 		} else {
-			_, err = a.ec2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+			_, err = a.ec2.RevokeSecurityGroupIngress(ctx,
+				&ec2.RevokeSecurityGroupIngressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
 		}
 		return err
 	}
 }
 
-// removeGroups takes the controllers' groups, after the endpoints that may use them, and names the groups of others. A group that
-// somebody else's group refers to can never go while that rule is there, and the rule is not ours to revoke: that is said at
-// once instead of at the deadline.
+// removeGroups removes the controllers' groups, after the endpoints that may use them, and reports the groups of
+// others. A group cannot be deleted while a rule of somebody else's group refers to it, and the sweep may not revoke
+// that rule. It reports this immediately, not at the deadline.
 func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []networkInterface, endpoints []string) {
 	for _, g := range groups {
-		if g.owner == nobody && g.name != "default" { // the default group goes with the VPC
+		if g.owner == unowned && g.name != "default" { // the default group goes with the VPC
 			s.blocks(Item{Kind: "security group", ID: g.id, Name: g.name})
 		}
 		if g.owner != controllers {
@@ -146,10 +150,11 @@ func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []n
 			return err
 		}
 		for _, other := range groups {
-			if other.owner == nobody && slices.Contains(other.refers, g.id) {
+			if other.owner == unowned && slices.Contains(other.refers, g.id) {
 				t.remove = func(context.Context) error {
 					return &blocked{fmt.Sprintf("rules of %s %s refer to it, and that group does not carry the cluster's tags; "+
-						"delete those rules: aws ec2 describe-security-group-rules --filters Name=group-id,Values=%s", other.id, other.name, other.id)}
+						"delete those rules: aws ec2 describe-security-group-rules --filters Name=group-id,Values=%s", other.id,
+						other.name, other.id)}
 				}
 			}
 		}

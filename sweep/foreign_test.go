@@ -11,9 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Two clusters of one name in an account: each sweep takes its own only, also what was made before volumes named their VPC.
+// Two clusters with one name in an account: each sweep removes only its own volumes, including those created before
+// volumes had the VPC's tag.
 func TestANamesakesVolumesStay(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	mine, namesake := w.newVPC("dev"), w.newVPC("dev")
 	gone := w.volume(mine.claimed("data", "mine"))
 	unmarked := w.volume(mine.owned(tagVolumeDriver, "dev"))
@@ -43,7 +44,7 @@ func TestANamesakesVolumesStay(t *testing.T) {
 		}
 	}
 
-	// The namesake is gone, VPC and instances: what names no VPC is ours.
+	// The other cluster is deleted, VPC and instances: volumes without the VPC's tag are ours.
 	must(w.aws.ec2.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &theirs}))
 	for _, subnet := range namesake.subnets {
 		must(w.aws.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &subnet}))
@@ -56,15 +57,16 @@ func TestANamesakesVolumesStay(t *testing.T) {
 	}
 }
 
-// A volume that an earlier cluster of this name kept names the VPC of that cluster.
+// A volume that an earlier cluster of this name kept has the tag of that cluster's VPC.
 func TestVolumesOfAnEarlierLifeStay(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	kept := w.volume(v.owned(tagVolumeDriver, "dev", tagVPC, "vpc-of-an-earlier-life"))
 
 	out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--volumes", "delete")
 
-	if out.code != exitClean || !slices.Contains(w.inventory(), kept) || !strings.Contains(out.stdout, "vpc-of-an-earlier-life") {
+	if out.code != exitClean || !slices.Contains(w.inventory(), kept) ||
+		!strings.Contains(out.stdout, "vpc-of-an-earlier-life") {
 		t.Errorf("exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 	}
 }
@@ -78,7 +80,8 @@ func (v *vpc) endpoint(service string, pairs ...string) string {
 
 func (v *vpc) endpoints() []string {
 	var alive []string
-	out := must(v.aws.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{filter("vpc-id", v.id)}}))
+	out := must(v.aws.ec2.DescribeVpcEndpoints(ctx,
+		&ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{filter("vpc-id", v.id)}}))
 	for _, e := range out.VpcEndpoints {
 		if e.State != "deleted" && e.State != "deleting" {
 			alive = append(alive, deref(e.VpcEndpointId))
@@ -87,8 +90,8 @@ func (v *vpc) endpoints() []string {
 	return alive
 }
 
-func TestGuardDutysEndpointGoesAndOthersAreNamed(t *testing.T) {
-	w := newWorld(t)
+func TestGuardDutysEndpointIsRemovedAndOthersAreReported(t *testing.T) {
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	v.endpoint("com.amazonaws.eu-central-1.guardduty-data", tagGuardDuty, "true")
 	group := v.group("GuardDutyManagedSecurityGroup-"+v.id, []string{tagGuardDuty, "true"})
@@ -113,16 +116,18 @@ func TestGuardDutysEndpointGoesAndOthersAreNamed(t *testing.T) {
 	if !slices.Equal(order, []string{"DeleteVpcEndpoints", "DeleteSecurityGroup"}) {
 		t.Errorf("deleted in the order %v", order)
 	}
-	if !strings.Contains(out.stdout, "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids "+other) || strings.Contains(out.stdout, ours) {
+	if !strings.Contains(out.stdout, "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids "+other) ||
+		strings.Contains(out.stdout, ours) {
 		t.Errorf("named:\n%s", out.stdout)
 	}
 }
 
-// Whatever keeps the VPC from being deleted is named with what a person needs to find its owner.
+// Every resource that blocks the deletion of the VPC is reported with the facts that lead to its owner.
 func TestWhatBlocksTheVPCIsNamed(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
-	subnet := deref(must(w.aws.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: &v.id, CidrBlock: ptr("10.0.9.0/24")})).Subnet.SubnetId)
+	subnet := deref(must(w.aws.ec2.CreateSubnet(ctx,
+		&ec2.CreateSubnetInput{VpcId: &v.id, CidrBlock: ptr("10.0.9.0/24")})).Subnet.SubnetId)
 	table := deref(must(w.aws.ec2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: &v.id})).RouteTable.RouteTableId)
 	nat := deref(must(w.aws.ec2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 		SubnetId: &subnet, ConnectivityType: types.ConnectivityTypePrivate,
@@ -157,10 +162,11 @@ func TestWhatBlocksTheVPCIsNamed(t *testing.T) {
 
 func TestTheUserOfAnInterface(t *testing.T) {
 	for want, n := range map[string]types.NetworkInterface{
-		"instance i-1": {Attachment: &types.NetworkInterfaceAttachment{InstanceId: ptr("i-1")}, RequesterId: ptr("amazon-aws")},
-		"lambda":       {InterfaceType: types.NetworkInterfaceTypeLambda, RequesterId: ptr("AROA1")},
-		"amazon-rds":   {InterfaceType: types.NetworkInterfaceTypeInterface, RequesterId: ptr("amazon-rds")},
-		"":             {},
+		"instance i-1": {Attachment: &types.NetworkInterfaceAttachment{InstanceId: ptr("i-1")},
+			RequesterId: ptr("amazon-aws")},
+		"lambda":     {InterfaceType: types.NetworkInterfaceTypeLambda, RequesterId: ptr("AROA1")},
+		"amazon-rds": {InterfaceType: types.NetworkInterfaceTypeInterface, RequesterId: ptr("amazon-rds")},
+		"":           {},
 	} {
 		if got := user(n); got != want {
 			t.Errorf("user %q, want %q", got, want)

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Environment variables that hold the stack's settings of the namespace aws. The program and the driver set them with
-// config.SweepEnvironment, which has the same names. They are not flags, because the external id belongs into no list of
-// processes.
+// Environment variables with the stack's settings of the namespace aws. The program and the driver set them with
+// config.SweepEnvironment, which uses the same names. They are not flags, because a list of processes must not show
+// the external id.
 const (
 	envRoleARN           = "SWEEP_ROLE_ARN"
 	envRoleSessionName   = "SWEEP_ROLE_SESSION_NAME"
@@ -25,8 +25,8 @@ const (
 	envForbiddenAccounts = "SWEEP_FORBIDDEN_ACCOUNTS"
 )
 
-// assumeRole returns cfg with the credentials of the role in the environment, or cfg itself when there is no role. The
-// credentials of cfg open the session.
+// assumeRole returns cfg with the credentials of the role in the environment, or cfg itself if there is no role. The
+// session is opened with the credentials of cfg.
 func assumeRole(ctx context.Context, cfg aws.Config) (aws.Config, error) {
 	role := os.Getenv(envRoleARN)
 	if role == "" {
@@ -55,7 +55,7 @@ func assumeRole(ctx context.Context, cfg aws.Config) (aws.Config, error) {
 	return cfg, nil
 }
 
-// checkAccount refuses credentials of an account that the environment excludes. It asks AWS only when there is a list.
+// checkAccount refuses credentials of an account that the environment excludes. It calls AWS only if there is a list.
 func checkAccount(ctx context.Context, cfg aws.Config) error {
 	allowed, forbidden := accountsIn(envAllowedAccounts), accountsIn(envForbiddenAccounts)
 	if len(allowed)+len(forbidden) == 0 {
@@ -72,12 +72,13 @@ func checkAccount(ctx context.Context, cfg aws.Config) error {
 			"nothing was read or removed; use credentials of another account", id, deref(caller.Arn))
 	case len(allowed) > 0 && !slices.Contains(allowed, id):
 		return fmt.Errorf("aws:allowedAccountIds (%s) does not hold the account %s, which the credentials belong to (%s): "+
-			"nothing was read or removed; use credentials of an allowed account", strings.Join(allowed, ", "), id, deref(caller.Arn))
+			"nothing was read or removed; use credentials of an allowed account", strings.Join(allowed, ", "), id,
+			deref(caller.Arn))
 	}
 	return nil
 }
 
-// accountsIn is the comma-separated list in an environment variable.
+// accountsIn returns the comma-separated list in an environment variable.
 func accountsIn(name string) []string {
 	return strings.FieldsFunc(os.Getenv(name), func(r rune) bool { return r == ',' })
 }

@@ -16,7 +16,7 @@ const (
 	testRole      = "arn:aws:iam::" + roleAccount + ":role/deploy"
 )
 
-// setIdentity sets what the program and the driver set, so that the names of the variables are tested too.
+// setIdentity sets the variables as the program and the driver do, so that the test covers their names.
 func setIdentity(t *testing.T, settings config.AWS) {
 	t.Helper()
 	c := config.Config{Region: region, AWS: settings}
@@ -25,9 +25,10 @@ func setIdentity(t *testing.T, settings config.AWS) {
 	}
 }
 
-// TestTheSweepActsAsTheRole: the volume is in the role's account only, so it is found and removed with the role only.
+// TestTheSweepActsAsTheRole creates the volume in the role's account, so only a sweep with the role finds and removes
+// it.
 func TestTheSweepActsAsTheRole(t *testing.T) {
-	caller := newWorld(t)
+	caller := newExternal(t)
 	args := []string{"--cluster", "dev", "--vpc", "vpc-1", "--volumes", "delete"}
 	mine := caller.volume([]string{tagCloudProvider + "dev", "owned"})
 	setIdentity(t, config.AWS{
@@ -35,9 +36,10 @@ func TestTheSweepActsAsTheRole(t *testing.T) {
 		AllowedAccountIDs:   []string{roleAccount},
 		ForbiddenAccountIDs: []string{callerAccount},
 	})
-	there := &world{T: t, aws: must(open(ctx, scope{}, region))}
+	there := &external{T: t, aws: must(open(ctx, scope{}, region))}
 	theirs := there.volume([]string{tagCloudProvider + "dev", "owned"})
-	if o := sweepIt(t, args...); o.code != exitClean || !strings.Contains(o.stdout, theirs) || strings.Contains(o.stdout, mine) {
+	if o := sweepIt(t, args...); o.code != exitClean || !strings.Contains(o.stdout, theirs) ||
+		strings.Contains(o.stdout, mine) {
 		t.Fatalf("exit code %d, want %s and not %s in\n%s%s", o.code, theirs, mine, o.stdout, o.stderr)
 	}
 	if left := must(there.aws.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes; len(left) != 0 {
@@ -48,18 +50,19 @@ func TestTheSweepActsAsTheRole(t *testing.T) {
 	}
 }
 
-// TestQuestionsAreAskedAsTheRole: the driver's questions see the account of the role.
+// TestQuestionsAreAskedAsTheRole checks that the driver's questions read the account of the role.
 func TestQuestionsAreAskedAsTheRole(t *testing.T) {
-	newWorld(t)
+	newExternal(t)
 	setIdentity(t, config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole}})
-	s := (&world{T: t, aws: must(open(ctx, scope{}, region))}).newSite("one")
+	s := (&external{T: t, aws: must(open(ctx, scope{}, region))}).newSite("one")
 	s.network()
 	const vpc = "aws:ec2/vpc:Vpc::vpc"
-	if found, code, said := look(t, s.things[:1]); code != exitClean || len(found[vpc]) != 1 || found[vpc][0] != s.ids[vpc] {
+	if found, code, said := look(t, s.lookups[:1]); code != exitClean || len(found[vpc]) != 1 ||
+		found[vpc][0] != s.ids[vpc] {
 		t.Errorf("with the role: exit code %d, found %v, want %s: %s", code, found, s.ids[vpc], said)
 	}
 	t.Setenv(envRoleARN, "")
-	if found, code, said := look(t, s.things[:1]); code != exitClean || len(found[vpc]) != 0 {
+	if found, code, said := look(t, s.lookups[:1]); code != exitClean || len(found[vpc]) != 0 {
 		t.Errorf("without the role: exit code %d, found %v, want nothing: %s", code, found, said)
 	}
 }
@@ -69,17 +72,23 @@ func TestAnotherAccountIsNotTouched(t *testing.T) {
 		settings config.AWS
 		want     string
 	}{
-		"not allowed":             {config.AWS{AllowedAccountIDs: []string{roleAccount}}, "aws:allowedAccountIds (" + roleAccount + ") does not hold the account " + callerAccount},
-		"forbidden":               {config.AWS{ForbiddenAccountIDs: []string{callerAccount}}, "aws:forbiddenAccountIds holds the account " + callerAccount},
-		"role in a forbidden one": {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole}, ForbiddenAccountIDs: []string{roleAccount}}, "holds the account " + roleAccount},
-		"a duration of no form":   {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole, Duration: "soon"}}, "SWEEP_ROLE_DURATION"},
+		"not allowed": {config.AWS{AllowedAccountIDs: []string{roleAccount}},
+			"aws:allowedAccountIds (" + roleAccount + ") does not hold the account " + callerAccount},
+		"forbidden": {config.AWS{ForbiddenAccountIDs: []string{callerAccount}},
+			"aws:forbiddenAccountIds holds the account " + callerAccount},
+		"role in a forbidden one": {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole},
+			ForbiddenAccountIDs: []string{roleAccount}}, "holds the account " + roleAccount},
+		"a duration of no form": {config.AWS{AssumeRole: config.AssumeRole{RoleARN: testRole, Duration: "soon"}},
+			"SWEEP_ROLE_DURATION"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newExternal(t)
 			w.volume([]string{tagCloudProvider + "dev", "owned"})
 			setIdentity(t, c.settings)
-			for _, args := range [][]string{{"--cluster", "dev", "--vpc", "vpc-1", "--volumes", "delete"}, {"--find"}, {"--states"}} {
-				question := map[string]string{"--find": `[{"urn":"a","type":"aws:ec2/vpc:Vpc","tags":{"a":"b"}}]`, "--states": `["i-1"]`}[args[0]]
+			for _, args := range [][]string{{"--cluster", "dev", "--vpc", "vpc-1", "--volumes", "delete"}, {"--find"},
+				{"--states"}} {
+				question := map[string]string{"--find": `[{"urn":"a","type":"aws:ec2/vpc:Vpc","tags":{"a":"b"}}]`,
+					"--states": `["i-1"]`}[args[0]]
 				if o := runWith(t, question, args...); o.code != exitLeft || !strings.Contains(o.stderr, c.want) {
 					t.Errorf("%s: exit code %d, want %q in %s", args[0], o.code, c.want, o.stderr)
 				}

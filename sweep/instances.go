@@ -7,13 +7,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// notTerminated are instances that run or could be started again.
+// notTerminated are the states of instances that run or could be started again.
 var notTerminated = filter("instance-state-name", "pending", "running", "stopping", "stopped")
 
-// instances finds the cluster's instances that still run or could be started again. They are Pulumi's, so the sweep only
-// names them; while one is there, controllers may be at work, and what they hold is in use. Instances of others block the VPC.
+// instances finds the cluster's instances that still run or could be started again. They belong to Pulumi, so the
+// sweep only reports them. While one exists, controllers may still run and use their resources. Instances of others
+// block the deletion of the VPC.
 func (a *account) instances(ctx context.Context, s *survey) error {
-	pages := ec2.NewDescribeInstancesPaginator(a.ec2, &ec2.DescribeInstancesInput{Filters: []types.Filter{a.inVPC(), notTerminated}})
+	pages := ec2.NewDescribeInstancesPaginator(a.ec2,
+		&ec2.DescribeInstancesInput{Filters: []types.Filter{a.inVPC(), notTerminated}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// networkInterface is one interface in the VPC, whoever made it.
+// networkInterface is a network interface in the VPC, whoever created it.
 type networkInterface struct {
 	id, description string
 	available       bool
-	// user is the instance, the service or the account that it is attached for; empty where AWS does not say.
+	// user is the instance, the service or the account that it is attached to. It is empty if AWS does not report it.
 	user   string
 	tags   map[string]string
 	groups []string
@@ -21,7 +21,8 @@ type networkInterface struct {
 
 func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
 	var list []networkInterface
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(a.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{a.inVPC()}})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(a.ec2,
+		&ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{a.inVPC()}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -44,7 +45,7 @@ func (a *account) interfaces(ctx context.Context) ([]networkInterface, error) {
 	return list, nil
 }
 
-// user says who has the interface, as exactly as AWS does.
+// user returns who uses the interface, as precisely as AWS reports it.
 func user(n types.NetworkInterface) string {
 	switch {
 	case n.Attachment != nil && deref(n.Attachment.InstanceId) != "":
@@ -55,15 +56,17 @@ func user(n types.NetworkInterface) string {
 	return deref(n.RequesterId)
 }
 
-// mentions reports whether the interface belongs to one of these resources by its description or its user.
+// mentions reports whether the description or the user of the interface contains one of these resources.
 func (n networkInterface) mentions(ids []string) bool {
 	return slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(n.description+" "+n.user, id) })
 }
 
-// removeInterfaces takes the interfaces that controllers left unattached. Those of a load balancer or an endpoint vanish by
-// themselves some minutes after it, and nothing else may delete them; until then they hold security groups, subnets
-// and the internet gateway, so the sweep waits for them. Every other interface that would block the VPC is named.
-func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []securityGroup, balancers []*balancer, endpoints []string) {
+// removeInterfaces removes the interfaces that controllers left unattached. Interfaces of a load balancer or an
+// endpoint disappear some minutes after it, and only AWS may delete them. Until then they use security groups,
+// subnets and the internet gateway, so the sweep waits for them. It reports every other interface that would block
+// the deletion of the VPC.
+func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []securityGroup, balancers []*balancer,
+	endpoints []string) {
 	var standing, owned, named []string
 	for _, b := range balancers {
 		if !b.owned {
@@ -80,7 +83,8 @@ func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []
 	}
 	for _, n := range list {
 		item := Item{Kind: "network interface", ID: n.id, Detail: n.description}
-		ofBalancer, ofEndpoint := strings.HasPrefix(n.description, "ELB "), strings.HasPrefix(n.description, "VPC Endpoint Interface ")
+		ofBalancer, ofEndpoint := strings.HasPrefix(n.description, "ELB "),
+			strings.HasPrefix(n.description, "VPC Endpoint Interface ")
 		inOwned := slices.ContainsFunc(n.groups, func(g string) bool { return slices.Contains(owned, g) })
 		switch {
 		case ofBalancer && slices.Contains(standing, n.description):

@@ -14,22 +14,22 @@ import (
 // describeTagsLimit is how many load balancers or target groups AWS accepts in one DescribeTags call.
 const describeTagsLimit = 20
 
-// balancer is a load balancer in the VPC, of whichever generation.
+// balancer is a load balancer in the VPC, of either generation.
 type balancer struct {
 	Item
 	// dns is the name that records point to.
 	dns string
-	// description is what AWS writes on its network interfaces.
+	// description is the description that AWS sets on its network interfaces.
 	description string
-	// owned is false for a load balancer that the cluster's controllers did not make.
+	// owned is false for a load balancer that the cluster's controllers did not create.
 	owned  bool
 	delete func(context.Context) error
-	// first are the ids of its records and listeners.
+	// first are the ids of its records and listeners, which are removed before it.
 	first []string
 }
 
-// loadBalancers finds every load balancer of the VPC: the Load Balancer Controller makes those of the second
-// generation, the cloud controller manager classic ones for Services that name no class.
+// loadBalancers finds every load balancer of the VPC. The Load Balancer Controller creates those of the second
+// generation. The cloud controller manager creates classic ones for Services without a class.
 func (a *account) loadBalancers(ctx context.Context, s *survey) ([]*balancer, error) {
 	second, err := a.secondGeneration(ctx)
 	if err != nil {
@@ -65,7 +65,8 @@ func (a *account) secondGeneration(ctx context.Context) ([]*balancer, error) {
 			_, path, _ := strings.Cut(arn, ":loadbalancer/")
 			arns = append(arns, arn)
 			byARN[arn] = &balancer{
-				Item:        Item{Kind: "load balancer", ID: arn, Name: deref(lb.LoadBalancerName), Detail: string(lb.Type) + ", " + string(lb.Scheme)},
+				Item: Item{Kind: "load balancer", ID: arn, Name: deref(lb.LoadBalancerName),
+					Detail: string(lb.Type) + ", " + string(lb.Scheme)},
 				dns:         deref(lb.DNSName),
 				description: "ELB " + path,
 				delete: func(ctx context.Context) error {
@@ -130,7 +131,8 @@ func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
 	return list, nil
 }
 
-// listeners are deleted one by one and before their load balancer: that frees target groups and certificates at once.
+// listeners are deleted one by one and before their load balancer, which frees target groups and certificates
+// immediately.
 func (a *account) listeners(ctx context.Context, s *survey, balancers []*balancer) error {
 	for _, b := range balancers {
 		if !b.owned || !strings.HasPrefix(b.ID, "arn:") {
@@ -162,7 +164,8 @@ func (a *account) listeners(ctx context.Context, s *survey, balancers []*balance
 	return nil
 }
 
-// removeLoadBalancers keeps a load balancer until its records are gone: it is the only proof that they are the cluster's.
+// removeLoadBalancers keeps a load balancer until its records are deleted: it is the only proof that they belong to
+// the cluster.
 func (a *account) removeLoadBalancers(s *survey, balancers []*balancer) {
 	for _, b := range balancers {
 		if b.owned {
@@ -205,7 +208,8 @@ func (a *account) targetGroups(ctx context.Context, s *survey) error {
 	return nil
 }
 
-// tagsOf reads the tags of load balancers and target groups, by ARN. One that has gone since it was listed has none.
+// tagsOf returns the tags of load balancers and target groups, by ARN. A resource that was deleted since the listing
+// has none.
 func (a *account) tagsOf(ctx context.Context, arns []string) (map[string]map[string]string, error) {
 	all := make(map[string]map[string]string, len(arns))
 	for batch := range slices.Chunk(arns, describeTagsLimit) {

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// The AWS here is moto server, an emulator that this project did not write. One process serves all tests of the package;
-// each test begins by resetting it.
+// The tests use moto server, an emulator of AWS from another project. One process serves all tests of the package.
+// Each test begins by resetting it.
 var (
 	motoOnce  sync.Once
 	motoURL   string
@@ -47,7 +47,7 @@ func moto(t *testing.T) string {
 	return motoURL
 }
 
-// pointTo makes the SDK use an endpoint with credentials that mean nothing, whatever the environment of the test says.
+// pointTo makes the SDK use an endpoint with invalid credentials, whatever the environment of the test contains.
 func pointTo(t *testing.T, url string) {
 	t.Helper()
 	none := filepath.Join(t.TempDir(), "none")
@@ -72,10 +72,12 @@ func startMoto() (string, error) {
 	}
 	if _, err := os.Stat(server); err != nil {
 		if server, err = exec.LookPath("moto_server"); err != nil {
-			return "", fmt.Errorf("these tests need moto server, an AWS API emulator: install it with tools/moto.sh, or put moto_server on PATH")
+			return "",
+				fmt.Errorf("these tests need moto server, an AWS API emulator: install it with tools/moto.sh, or put " +
+					"moto_server on PATH")
 		}
 	}
-	// The shell ends the server when its input closes, which it does however this process ends.
+	// The shell ends the server when its input closes. That happens however this process ends.
 	cmd := exec.Command("sh", "-c", `"$0" --port 0 & cat >/dev/null; kill $!`, server)
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
 	reader, writer, err := os.Pipe()
@@ -109,7 +111,7 @@ func startMoto() (string, error) {
 	return "", fmt.Errorf("%s ended before it listened:\n%s", server, strings.Join(said, "\n"))
 }
 
-// output is what one run of the program printed and how it ended.
+// output is the output and the exit code of one run of the program.
 type output struct {
 	code           int
 	stdout, stderr string
@@ -123,6 +125,7 @@ func sweepIt(t *testing.T, args ...string) output {
 func runWith(t *testing.T, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(context.Background(), append([]string{"--region", region}, args...), strings.NewReader(stdin), &stdout, &stderr)
+	code := run(context.Background(), append([]string{"--region", region}, args...), strings.NewReader(stdin), &stdout,
+		&stderr)
 	return output{code, stdout.String(), stderr.String()}
 }

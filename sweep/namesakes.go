@@ -8,10 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// tagVPC is on the volumes and snapshots that the controllers of a cluster make; its value is the id of the VPC (config.TagVPC).
+// tagVPC is on the volumes and snapshots that the controllers of a cluster create. Its value is the id of the VPC
+// (config.TagVPC).
 const tagVPC = "kubeadm-aws/vpc"
 
-// namesakes are the ids of other VPCs in which a cluster of this name lives: they carry its tag, or instances in them do.
+// namesakes returns the ids of other VPCs with a cluster of this name: the VPC or instances in it have its tag.
 func (a *account) namesakes(ctx context.Context) ([]string, error) {
 	var found []string
 	add := func(vpc string) {
@@ -30,7 +31,8 @@ func (a *account) namesakes(ctx context.Context) ([]string, error) {
 			add(deref(v.VpcId))
 		}
 	}
-	instances := ec2.NewDescribeInstancesPaginator(a.ec2, &ec2.DescribeInstancesInput{Filters: []types.Filter{notTerminated, tagged}})
+	instances := ec2.NewDescribeInstancesPaginator(a.ec2,
+		&ec2.DescribeInstancesInput{Filters: []types.Filter{notTerminated, tagged}})
 	for instances.HasMorePages() {
 		page, err := instances.NextPage(ctx)
 		if err != nil {
@@ -45,8 +47,9 @@ func (a *account) namesakes(ctx context.Context) ([]string, error) {
 	return sorted(found), nil
 }
 
-// otherVPC returns the VPC that the volume or snapshot with these tags belongs to where that is not ours, and "" where it is ours. One
-// that was made before the tag was introduced is ours unless a namesake lives in the account: then it may be the namesake's.
+// otherVPC returns the VPC of the volume or snapshot with these tags if it is not ours, and "" if it is ours. One
+// that was created before the tag was introduced is ours, unless the account has another cluster of this name: then
+// it may belong to that one.
 func (a *account) otherVPC(tags map[string]string, namesakes []string) string {
 	switch vpc := tags[tagVPC]; {
 	case vpc == a.vpc:

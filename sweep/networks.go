@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// networksOfOthers names what else keeps the VPC from being deleted: NAT gateways, peering connections, subnets and route tables that
-// Pulumi did not make. A VPC holds few of each, so that one page holds them all.
+// networksOfOthers reports further resources that block the deletion of the VPC: NAT gateways, peering connections,
+// subnets and route tables that Pulumi did not create. A VPC contains few of each, so one page is enough.
 func (a *account) networksOfOthers(ctx context.Context, s *survey) error {
 	for _, list := range []struct {
 		what string
@@ -27,7 +27,7 @@ func (a *account) networksOfOthers(ctx context.Context, s *survey) error {
 	return nil
 }
 
-// other names a resource unless Pulumi made it.
+// other reports a resource unless Pulumi created it.
 func (s *survey) other(kind string, id *string, list []types.Tag, detail string) {
 	if tags := ec2Tags(list); tags[tagManagedBy] != managedByPulumi {
 		s.blocks(Item{Kind: kind, ID: deref(id), Name: tags["Name"], Detail: detail})
@@ -79,7 +79,7 @@ func (a *account) routeTables(ctx context.Context, s *survey) error {
 		return err
 	}
 	for _, t := range out.RouteTables {
-		main := false // goes with the VPC
+		main := false // deleted with the VPC
 		for _, association := range t.Associations {
 			main = main || deref(association.Main)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 )
 
-// records finds the DNS records that point to the cluster's load balancers. Records carry no tags, so the target is the
-// only proof of ownership; everything else in the zone is left alone.
+// records finds the DNS records that point to the cluster's load balancers. Records have no tags, so the target is
+// the only proof of ownership. All other records in the zone are ignored.
 func (a *account) records(ctx context.Context, s *survey, balancers []*balancer) error {
 	if a.zone == "" {
 		return nil
@@ -23,7 +23,8 @@ func (a *account) records(ctx context.Context, s *survey, balancers []*balancer)
 	if len(owned) == 0 {
 		return nil
 	}
-	pages := route53.NewListResourceRecordSetsPaginator(a.route53, &route53.ListResourceRecordSetsInput{HostedZoneId: &a.zone})
+	pages := route53.NewListResourceRecordSetsPaginator(a.route53,
+		&route53.ListResourceRecordSetsInput{HostedZoneId: &a.zone})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -60,7 +61,7 @@ func (a *account) records(ctx context.Context, s *survey, balancers []*balancer)
 	return nil
 }
 
-// target is the name that a record points to, empty for one that holds addresses or text.
+// target returns the name that a record points to. It is empty for a record with addresses or text.
 func target(r types.ResourceRecordSet) string {
 	if r.AliasTarget != nil {
 		return canonical(deref(r.AliasTarget.DNSName))
@@ -71,7 +72,8 @@ func target(r types.ResourceRecordSet) string {
 	return ""
 }
 
-// canonical makes the ways to write a load balancer's name comparable: the console and the controllers put "dualstack." before it.
+// canonical returns a load balancer's name in a form that can be compared: the console and the controllers prefix it
+// with "dualstack.".
 func canonical(name string) string {
 	return strings.TrimPrefix(strings.TrimSuffix(strings.ToLower(name), "."), "dualstack.")
 }

@@ -17,12 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// refusal is what AWS answers instead of doing what it was asked; the zero value lets the call through.
+// refusal is AWS's answer instead of the requested action. The zero value lets the call pass.
 type refusal struct{ code, message string }
 
-// refusing puts a proxy before moto for what moto does not do: it deletes a security group that is in use, knows no
-// permissions and no deletion protection. The proxy sees the action and its parameters; Route53's are "rrset".
-func (w *world) refusing(refuse func(action string, form url.Values) refusal) {
+// refusing runs a proxy in front of moto for behaviour that moto lacks: it deletes security groups in use, and has no
+// permissions and no deletion protection. The proxy gets the action and its parameters; Route53's are "rrset".
+func (w *external) refusing(refuse func(action string, form url.Values) refusal) {
 	w.Helper()
 	behind := must(url.Parse(motoURL))
 	forward := httputil.NewSingleHostReverseProxy(behind)
@@ -41,18 +41,22 @@ func (w *world) refusing(refuse func(action string, form url.Values) refusal) {
 		}
 		rw.Header().Set("Content-Type", "text/xml")
 		rw.WriteHeader(http.StatusBadRequest)
-		if form.Get("Version") == "2016-11-15" { // EC2 has a shape of its own
-			fmt.Fprintf(rw, "<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>1</RequestID></Response>", r.code, r.message)
+		if form.Get("Version") == "2016-11-15" { // EC2 has its own format
+			fmt.Fprintf(rw,
+				"<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>1</RequestID></Response>",
+				r.code, r.message)
 			return
 		}
-		fmt.Fprintf(rw, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>1</RequestId></ErrorResponse>", r.code, r.message)
+		fmt.Fprintf(rw,
+			"<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>1</RequestId></ErrorResponse>", r.code, r.message)
 	}))
 	w.Cleanup(server.Close)
 	pointTo(w.T, server.URL)
 }
 
-// dependencyViolation is AWS's rule that moto lacks: a group that rules of others refer to, or that an interface is in, stays.
-func (w *world) dependencyViolation(action string, form url.Values) refusal {
+// dependencyViolation is a rule of AWS that moto lacks: a group with an interface in it, or with rules of other
+// groups that refer to it, cannot be deleted.
+func (w *external) dependencyViolation(action string, form url.Values) refusal {
 	if action != "DeleteSecurityGroup" {
 		return refusal{}
 	}
@@ -67,7 +71,8 @@ func (w *world) dependencyViolation(action string, form url.Values) refusal {
 			}
 		}
 	}
-	for _, n := range must(w.aws.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{})).NetworkInterfaces {
+	for _, n := range must(w.aws.ec2.DescribeNetworkInterfaces(ctx,
+		&ec2.DescribeNetworkInterfacesInput{})).NetworkInterfaces {
 		if slices.ContainsFunc(n.Groups, func(g types.GroupIdentifier) bool { return deref(g.GroupId) == id }) {
 			return refused
 		}
@@ -75,7 +80,7 @@ func (w *world) dependencyViolation(action string, form url.Values) refusal {
 	return refusal{}
 }
 
-// sweeper is a run whose pauses the test fills.
+// sweeper is a run in which the test acts during the pauses.
 func (v *vpc) sweeper(pause func(ctx context.Context, round int) error) *sweep {
 	v.Helper()
 	o := options{scope: scope{cluster: v.cluster, vpc: v.id, zone: v.zone, volumes: deleteVolumes}, region: region}
@@ -88,7 +93,7 @@ func (v *vpc) sweeper(pause func(ctx context.Context, round int) error) *sweep {
 }
 
 func TestGroupsThatReferToEachOtherGoUnderAWSsRules(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	v.leave()
 	w.refusing(w.dependencyViolation)
@@ -101,7 +106,7 @@ func TestGroupsThatReferToEachOtherGoUnderAWSsRules(t *testing.T) {
 }
 
 func TestWaitsUntilAWSReleasesWhatTheLoadBalancerHeld(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	group := v.group("k8s-traffic-dev", v.ofController())
 	lb, _, _, _ := v.balancer("k8s-platform-dev", v.ofController(), group)
@@ -115,7 +120,7 @@ func TestWaitsUntilAWSReleasesWhatTheLoadBalancerHeld(t *testing.T) {
 		switch round {
 		case 2:
 			waitedFor = s.receipt.Left
-			// What AWS does some minutes after the load balancer is gone.
+			// AWS does this some minutes after the deletion of the load balancer.
 			must(w.aws.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &held}))
 		case 5:
 			return context.DeadlineExceeded
@@ -129,14 +134,15 @@ func TestWaitsUntilAWSReleasesWhatTheLoadBalancerHeld(t *testing.T) {
 		t.Errorf("waited for %v, want %v", got, want)
 	}
 	for _, item := range waitedFor {
-		if item.ID == group && (!strings.Contains(item.Reason, "DependencyViolation") || !strings.Contains(item.Detail, held)) {
+		if item.ID == group && (!strings.Contains(item.Reason, "DependencyViolation") ||
+			!strings.Contains(item.Detail, held)) {
 			t.Errorf("what holds the group is not said: %s", item)
 		}
 	}
 }
 
 func TestALoadBalancerOfAnotherHoldsNothingUp(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	lb, _, _, _ := v.balancer("by-hand", nil)
 	_, path, _ := strings.Cut(lb, ":loadbalancer/")
@@ -158,7 +164,7 @@ func TestAfterTheDeadlineTheRestIsNamed(t *testing.T) {
 		"interrupt": {context.Canceled, "interrupted; 1 left"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newExternal(t)
 			v := w.newVPC("dev")
 			v.volume(v.claimed("data", "gone"))
 			stuck := v.volume(v.claimed("data", "rabbitmq-0"))
@@ -187,7 +193,8 @@ func TestAfterTheDeadlineTheRestIsNamed(t *testing.T) {
 	}
 }
 
-// What no waiting cures ends the run as soon as the rest is gone. The commands' own timeout of 10 minutes would end the test otherwise.
+// An error that waiting does not resolve ends the run as soon as everything else is deleted. Otherwise the commands'
+// own timeout of 10 minutes would end the test.
 func TestRefusalsForGoodEndTheRunAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		action string
@@ -200,17 +207,19 @@ func TestRefusalsForGoodEndTheRunAtOnce(t *testing.T) {
 			func(l leftovers) int { return len(l.volumes) }, "not authorized",
 		},
 		"a protected load balancer": {
-			"DeleteLoadBalancer", refusal{"OperationNotPermitted", "Load balancer cannot be deleted because deletion protection is enabled"},
+			"DeleteLoadBalancer", refusal{"OperationNotPermitted",
+				"Load balancer cannot be deleted because deletion protection is enabled"},
 			func(leftovers) int { return 2 }, "modify-load-balancer-attributes",
 		},
-		// The load balancer is the proof that the records are the cluster's: without them it stays, and so do its listener and its target group.
+		// The load balancer proves that the records belong to the cluster. It stays while they exist, with its
+		// listener and its target group.
 		"a record without permission": {
 			"rrset", refusal{"AccessDenied", "not authorized to perform route53:ChangeResourceRecordSets"},
 			func(l leftovers) int { return len(l.records) + 3 }, "not authorized to perform route53",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newExternal(t)
 			v := w.newVPC("dev")
 			l := v.leave()
 			before := w.inventory()
@@ -234,7 +243,7 @@ func TestRefusalsForGoodEndTheRunAtOnce(t *testing.T) {
 }
 
 func TestAnAccountThatCannotBeReadIsNotCalledClean(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	v.leave()
 	before := w.inventory()
@@ -245,10 +254,12 @@ func TestAnAccountThatCannotBeReadIsNotCalledClean(t *testing.T) {
 		}
 		return refusal{}
 	})
-	for _, action = range []string{"DescribeLoadBalancers", "DescribeTargetGroups", "DescribeVolumes", "DescribeSecurityGroups", "DescribeNetworkInterfaces", "DescribeInstances"} {
+	for _, action = range []string{"DescribeLoadBalancers", "DescribeTargetGroups", "DescribeVolumes",
+		"DescribeSecurityGroups", "DescribeNetworkInterfaces", "DescribeInstances"} {
 		t.Run(action, func(t *testing.T) {
 			out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--zone", w.zone, "--volumes", "delete")
-			if out.code != exitLeft || !strings.Contains(out.stdout, "what is left is not known") || strings.Contains(out.stdout, "0 left") {
+			if out.code != exitLeft || !strings.Contains(out.stdout, "what is left is not known") ||
+				strings.Contains(out.stdout, "0 left") {
 				t.Errorf("exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 			}
 		})
@@ -258,14 +269,14 @@ func TestAnAccountThatCannotBeReadIsNotCalledClean(t *testing.T) {
 	}
 }
 
-// A run that was cut off leaves any part of the work done; the next one does the rest.
+// An interrupted run has done any part of the work. The next run does the rest.
 func TestInterruptedAnywhereAndRunAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	total := len(v.leave().all())
 	for cut := 1; cut < total; cut += 6 {
 		t.Run(fmt.Sprintf("after %d deletions", cut), func(t *testing.T) {
-			w := newWorld(t)
+			w := newExternal(t)
 			v := w.newVPC("dev")
 			v.leave()
 			stop, cancel := context.WithCancel(ctx)
@@ -281,13 +292,15 @@ func TestInterruptedAnywhereAndRunAgain(t *testing.T) {
 			})
 			var stdout, stderr bytes.Buffer
 			args := []string{"--region", region, "--cluster", "dev", "--vpc", v.id, "--zone", w.zone, "--volumes", "delete"}
-			if code := run(stop, args, strings.NewReader(""), &stdout, &stderr); code != exitLeft || !strings.Contains(stderr.String(), "interrupted; ") {
+			if code := run(stop, args, strings.NewReader(""), &stdout, &stderr); code != exitLeft ||
+				!strings.Contains(stderr.String(), "interrupted; ") {
 				t.Fatalf("the first run: exit code %d\n%s%s", code, &stdout, &stderr)
 			}
 			if out := sweepIt(t, args...); out.code != exitClean {
 				t.Errorf("the second run: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 			}
-			left := must(must(open(ctx, scope{cluster: "dev", vpc: v.id, zone: w.zone, volumes: deleteVolumes}, region)).survey(ctx))
+			left := must(must(open(ctx, scope{cluster: "dev", vpc: v.id, zone: w.zone, volumes: deleteVolumes}, region)).survey(
+				ctx))
 			if len(left.things) > 0 {
 				t.Errorf("left %v", left.things)
 			}

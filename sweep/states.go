@@ -22,17 +22,17 @@ var addressService = "https://checkip.amazonaws.com"
 
 // statesAnswer is the answer to --states.
 type statesAnswer struct {
-	// Address is where requests of this machine come from; empty when that cannot be found out.
+	// Address is the source address of requests from this machine. It is empty if it cannot be determined.
 	Address string `json:"address,omitempty"`
-	// Instances are by id. An id that EC2 does not know any more is absent.
+	// Instances are by id. An id that EC2 does not know is absent.
 	Instances map[string]instanceState `json:"instances"`
 }
 
-// instanceState is what EC2 says of one instance.
+// instanceState is EC2's information about one instance.
 type instanceState struct {
 	// State is pending, running, shutting-down, terminated, stopping or stopped.
 	State string `json:"state"`
-	// Admits are the address ranges that its security groups let reach the Kubernetes API.
+	// Admits are the address ranges that its security groups allow to reach the Kubernetes API.
 	Admits []string `json:"admits,omitempty"`
 }
 
@@ -49,7 +49,7 @@ func states(ctx context.Context, region string, question io.Reader, answer io.Wr
 	client := ec2.NewFromConfig(cfg)
 	out := statesAnswer{Instances: map[string]instanceState{}}
 	groups := map[string][]string{}
-	// A filter, because EC2 refuses the whole question when one of InstanceIds is unknown.
+	// A filter is used because EC2 refuses the whole request if one of InstanceIds is unknown.
 	pages := ec2.NewDescribeInstancesPaginator(client, &ec2.DescribeInstancesInput{
 		Filters: []types.Filter{filter("instance-id", ids...)},
 	})
@@ -79,7 +79,7 @@ func states(ctx context.Context, region string, question io.Reader, answer io.Wr
 	return json.NewEncoder(answer).Encode(out)
 }
 
-// admitted returns the ranges that groups let reach the Kubernetes API.
+// admitted returns the ranges that groups allow to reach the Kubernetes API.
 func admitted(ctx context.Context, client *ec2.Client, groups []string) ([]string, error) {
 	page, err := client.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{
 		Filters:    []types.Filter{filter("group-id", groups...)},
@@ -91,7 +91,8 @@ func admitted(ctx context.Context, client *ec2.Client, groups []string) ([]strin
 	var ranges []string
 	for _, rule := range page.SecurityGroupRules {
 		all := deref(rule.IpProtocol) == "-1"
-		port := deref(rule.IpProtocol) == "tcp" && aws.ToInt32(rule.FromPort) <= apiPort && apiPort <= aws.ToInt32(rule.ToPort)
+		port := deref(rule.IpProtocol) == "tcp" && aws.ToInt32(rule.FromPort) <= apiPort &&
+			apiPort <= aws.ToInt32(rule.ToPort)
 		if r := deref(rule.CidrIpv4) + deref(rule.CidrIpv6); !aws.ToBool(rule.IsEgress) && (all || port) && r != "" {
 			ranges = append(ranges, r)
 		}
@@ -99,7 +100,7 @@ func admitted(ctx context.Context, client *ec2.Client, groups []string) ([]strin
 	return sorted(ranges), nil
 }
 
-// ownAddress asks a public service. The answer is a hint for a person, so every failure counts as "not known".
+// ownAddress asks a public service. The answer is a hint for a person, so any failure means "unknown".
 func ownAddress(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

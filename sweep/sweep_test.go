@@ -14,11 +14,11 @@ import (
 )
 
 func TestTwoClustersSideBySide(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	one, two := w.newVPC("one"), w.newVPC("two")
 	left := one.leave()
 	two.leave()
-	// A namesake elsewhere: the tags are right, the VPC is not.
+	// Another cluster of this name elsewhere: the tags match, the VPC does not.
 	w.newVPC("one").balancer("k8s-namesake", one.ofController())
 	before := w.inventory()
 
@@ -49,7 +49,7 @@ func TestTwoClustersSideBySide(t *testing.T) {
 }
 
 func TestVolumesAreKeptByNameWhenAsked(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	left := v.leave()
 	backup := w.snapshot(left.volumes[0], v.claimed("data", "rabbitmq-0"))
@@ -77,7 +77,7 @@ func TestVolumesAreKeptByNameWhenAsked(t *testing.T) {
 }
 
 func TestSnapshotsStayWhenVolumesGo(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	volume := w.volume(v.claimed("data", "db"))
 	backup := w.snapshot(volume, v.claimed("data", "db"))
@@ -86,19 +86,21 @@ func TestSnapshotsStayWhenVolumesGo(t *testing.T) {
 
 	now := w.inventory()
 	if out.code != exitClean || slices.Contains(now, volume) || !slices.Contains(now, backup) {
-		t.Errorf("exit code %d, volume there %v, snapshot there %v\n%s", out.code, slices.Contains(now, volume), slices.Contains(now, backup), out.stdout)
+		t.Errorf("exit code %d, volume there %v, snapshot there %v\n%s", out.code, slices.Contains(now, volume),
+			slices.Contains(now, backup), out.stdout)
 	}
 }
 
 func TestDryRunChangesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	left := v.leave()
-	v.instance() // a dry run is how one looks at a cluster that lives
+	v.instance() // a dry run shows the resources of a running cluster
 	before := w.inventory()
 
 	file := filepath.Join(t.TempDir(), "receipt.json")
-	out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--zone", w.zone, "--volumes", "delete", "--dry-run", "--receipt", file)
+	out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--zone", w.zone, "--volumes", "delete", "--dry-run", "--receipt",
+		file)
 
 	if got := w.inventory(); out.code != exitClean || !slices.Equal(got, before) {
 		t.Errorf("exit code %d, removed %v", out.code, gone(before, got))
@@ -110,10 +112,11 @@ func TestDryRunChangesNothing(t *testing.T) {
 }
 
 func TestWhatCarriesNoTagStays(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	lb, _, _, dns := v.balancer("by-hand", nil)
-	foreign := []string{lb, v.classicBalancer("by-hand-too", nil), v.networkInterface("by hand", nil), v.group("by-hand", nil)}
+	foreign := []string{lb, v.classicBalancer("by-hand-too", nil), v.networkInterface("by hand", nil),
+		v.group("by-hand", nil)}
 	w.volume(nil)
 	w.volume([]string{tagVolumeDriver, "another"})
 	w.volume([]string{tagCloudProvider + "dev", "shared"})
@@ -129,15 +132,16 @@ func TestWhatCarriesNoTagStays(t *testing.T) {
 	if got := w.inventory(); out.code != exitClean || !slices.Equal(got, before) {
 		t.Errorf("exit code %d, removed %v\n%s", out.code, gone(before, got), out.stdout)
 	}
-	// moto makes a group of its own for a classic load balancer.
-	untouched := slices.DeleteFunc(readReceipt(t, file).NotTouched, func(i Item) bool { return strings.HasPrefix(i.Name, "default_elb") })
+	// moto creates a group of its own for a classic load balancer.
+	untouched := slices.DeleteFunc(readReceipt(t, file).NotTouched,
+		func(i Item) bool { return strings.HasPrefix(i.Name, "default_elb") })
 	if got := ids(untouched); !slices.Equal(got, sorted(foreign)) {
 		t.Errorf("named as not touched: %v, want %v", got, sorted(foreign))
 	}
 }
 
 func TestRecordsOfOthersStay(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	left := v.leave()
 	kept := []string{
@@ -164,18 +168,19 @@ func TestRecordsOfOthersStay(t *testing.T) {
 }
 
 func TestPulumisGroupsStayWithTheirOwnRules(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	backend := v.group("backend", []string{tagProject, "dev", tagManagedBy, managedByPulumi})
 	own := v.rule(v.nodes, "NodePorts from the load balancer", backend)
-	// moto forgets the description of a rule that refers to a group, so here it is one with addresses.
+	// moto loses the description of a rule that refers to a group, so this rule has addresses.
 	controllers := v.rule(v.nodes, controllerRule+"targetGroupBinding=shared", "")
 
 	out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--volumes", "delete")
 
 	now := w.inventory()
-	if out.code != exitClean || !slices.Contains(now, own) || !slices.Contains(now, v.nodes) || !slices.Contains(now, backend) {
-		t.Errorf("exit code %d, or something of Pulumi's is gone\n%s", out.code, out.stdout)
+	if out.code != exitClean || !slices.Contains(now, own) || !slices.Contains(now, v.nodes) ||
+		!slices.Contains(now, backend) {
+		t.Errorf("exit code %d, or a resource of Pulumi is missing\n%s", out.code, out.stdout)
 	}
 	if slices.Contains(now, controllers) {
 		t.Errorf("the controller's rule %s is still in Pulumi's group", controllers)
@@ -183,7 +188,7 @@ func TestPulumisGroupsStayWithTheirOwnRules(t *testing.T) {
 }
 
 func TestALivingClusterIsRefused(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	v.leave()
 	id := v.instance()
@@ -207,7 +212,7 @@ func TestALivingClusterIsRefused(t *testing.T) {
 }
 
 func TestAGroupThatAStrangerRefersToIsNamed(t *testing.T) {
-	w := newWorld(t)
+	w := newExternal(t)
 	v := w.newVPC("dev")
 	group := v.group("k8s-traffic-dev", v.ofController())
 	stranger := v.group("database-by-hand", nil)
@@ -237,16 +242,19 @@ func TestAGroupThatAStrangerRefersToIsNamed(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	pointTo(t, "http://127.0.0.1:1") // nothing listens: a usage error comes before any call
+	pointTo(t, "http://127.0.0.1:1") // no server listens: a usage error precedes any call
 	for name, test := range map[string]struct {
 		args []string
 		want string
 	}{
-		"nothing":         {[]string{}, "--cluster is missing; --volumes is \"\": say delete or keep; --vpc is missing"},
-		"volumes":         {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "maybe"}, `--volumes is "maybe": say delete or keep`},
-		"an argument":     {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "keep", "now"}, `unexpected argument "now"`},
+		"nothing": {[]string{}, "--cluster is missing; --volumes is \"\": say delete or keep; --vpc is missing"},
+		"volumes": {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "maybe"},
+			`--volumes is "maybe": say delete or keep`},
+		"an argument": {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "keep", "now"},
+			`unexpected argument "now"`},
 		"an unknown flag": {[]string{"--force"}, "flag provided but not defined: -force"},
-		"no time":         {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "keep", "--timeout", "0s"}, "--timeout must be more than 0"},
+		"no time": {[]string{"--cluster", "a", "--vpc", "b", "--volumes", "keep", "--timeout", "0s"},
+			"--timeout must be more than 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := sweepIt(t, test.args...)
@@ -278,7 +286,7 @@ func ids(items []Item) []string {
 	return sorted(list)
 }
 
-// The sweep writes these keys out, because package config brings the Pulumi SDK along. They have to stay the same.
+// The sweep has its own copies of these keys, because package config imports the Pulumi SDK. They must be equal.
 func TestTagsAreThoseOfTheProgram(t *testing.T) {
 	if tagVPC != config.TagVPC {
 		t.Errorf("volumes carry %s, the sweep looks for %s", config.TagVPC, tagVPC)
@@ -286,7 +294,7 @@ func TestTagsAreThoseOfTheProgram(t *testing.T) {
 	cfg := config.Config{Cluster: config.Cluster{Name: "dev"}}
 	s := scope{cluster: "dev"}
 	if !s.pulumiOwns(cfg.PulumiTags()) {
-		t.Errorf("the sweep does not know what Pulumi made by %v", cfg.PulumiTags())
+		t.Errorf("the sweep does not recognise Pulumi's resources by %v", cfg.PulumiTags())
 	}
 	made := cfg.PulumiTags()
 	made[tagCloudProvider+"dev"] = "owned"

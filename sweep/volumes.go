@@ -8,14 +8,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Tags that the volume driver sets on a volume for the claim that it was made for.
+// Tags that the volume driver sets on a volume for its claim.
 const (
 	tagClaimNamespace = "kubernetes.io/created-for/pvc/namespace"
 	tagClaimName      = "kubernetes.io/created-for/pvc/name"
 )
 
-// volumesAndSnapshots finds the volumes of claims. Snapshots are backups: they are named and never removed. Neither is in a VPC,
-// so a tag says to which cluster of this name they belong.
+// volumesAndSnapshots finds the volumes of claims. Snapshots are backups: they are reported and never removed.
+// Neither is in a VPC, so a tag identifies the cluster among those of this name.
 func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 	namesakes, err := a.namesakes(ctx)
 	if err != nil {
@@ -79,15 +79,16 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 	return nil
 }
 
-// otherReason says why a volume is not touched.
+// otherReason returns why a volume is not touched.
 func otherReason(tags map[string]string, vpc string) string {
 	if tags[tagVPC] == "" {
-		return "it names no VPC, and a cluster of this name lives in " + vpc + " too; delete it by hand if it is not of that one"
+		return "it has no tag of a VPC, and " + vpc +
+			" has a cluster of this name too; delete it by hand unless it belongs to that one"
 	}
 	return "it belongs to the cluster of this name in " + vpc
 }
 
-// claim names a volume by the PVC that it was made for.
+// claim describes a volume by its PVC.
 func claim(tags map[string]string) string {
 	if tags[tagClaimName] != "" {
 		return fmt.Sprintf("PVC %s/%s", tags[tagClaimNamespace], tags[tagClaimName])

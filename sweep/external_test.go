@@ -21,25 +21,26 @@ const region = "eu-central-1"
 
 var ctx = context.Background()
 
-// world plays Pulumi, the controllers and the users of an account.
-type world struct {
+// external creates resources from outside the program: as Pulumi, the controllers and the users of an account.
+type external struct {
 	*testing.T
 	aws  *account
 	zone string
 }
 
-func newWorld(t *testing.T) *world {
+func newExternal(t *testing.T) *external {
 	t.Helper()
 	moto(t)
-	w := &world{T: t, aws: must(open(ctx, scope{}, region))}
-	zone := must(w.aws.route53.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: ptr("example.com"), CallerReference: ptr(t.Name())}))
+	w := &external{T: t, aws: must(open(ctx, scope{}, region))}
+	zone := must(w.aws.route53.CreateHostedZone(ctx,
+		&route53.CreateHostedZoneInput{Name: ptr("example.com"), CallerReference: ptr(t.Name())}))
 	w.zone = strings.TrimPrefix(deref(zone.HostedZone.Id), "/hostedzone/")
 	return w
 }
 
 func ptr[T any](v T) *T { return &v }
 
-// must is for calls that set the scene; a panic shows which one failed.
+// must is for calls that prepare a test. A panic shows which one failed.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -47,20 +48,21 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// vpc is one VPC with what Pulumi makes in it for a cluster.
+// vpc is one VPC with the resources that Pulumi creates in it for a cluster.
 type vpc struct {
-	*world
+	*external
 	cluster, id string
 	subnets     []string
-	// nodes is Pulumi's security group of the instances, which carries the cluster's tag as the controllers ask.
+	// nodes is Pulumi's security group of the instances, which has the cluster's tag as the controllers require.
 	nodes string
 	port  int32
 }
 
-func (w *world) newVPC(cluster string) *vpc {
-	v := &vpc{world: w, cluster: cluster}
+func (w *external) newVPC(cluster string) *vpc {
+	v := &vpc{external: w, cluster: cluster}
 	v.id = deref(must(w.aws.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{
-		CidrBlock: ptr("10.0.0.0/16"), TagSpecifications: specification(types.ResourceTypeVpc, v.owned(tagManagedBy, managedByPulumi)),
+		CidrBlock: ptr("10.0.0.0/16"), TagSpecifications: specification(types.ResourceTypeVpc,
+			v.owned(tagManagedBy, managedByPulumi)),
 	})).Vpc.VpcId)
 	for i, zone := range []string{"a", "b"} {
 		out := must(w.aws.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
@@ -74,7 +76,7 @@ func (w *world) newVPC(cluster string) *vpc {
 	return v
 }
 
-// owned are the tags that the cloud provider sets, and further pairs of key and value.
+// owned returns the tags that the cloud provider sets, and further pairs of key and value.
 func (v *vpc) owned(pairs ...string) []string {
 	return append([]string{tagCloudProvider + v.cluster, "owned"}, pairs...)
 }
@@ -107,7 +109,7 @@ func (v *vpc) group(name string, tags []string) string {
 	})).GroupId)
 }
 
-// rule opens a port of a group to another group, or to everybody, and returns its id.
+// rule opens a port of a group to another group, or to all addresses, and returns the id of the rule.
 func (v *vpc) rule(group, description, from string) string {
 	v.port++ // two rules of a group may not be the same
 	p := types.IpPermission{IpProtocol: ptr("tcp"), FromPort: &v.port, ToPort: &v.port}
@@ -116,11 +118,12 @@ func (v *vpc) rule(group, description, from string) string {
 	} else {
 		p.UserIdGroupPairs = []types.UserIdGroupPair{{GroupId: &from, Description: &description}}
 	}
-	out := must(v.aws.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []types.IpPermission{p}}))
+	out := must(v.aws.ec2.AuthorizeSecurityGroupIngress(ctx,
+		&ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []types.IpPermission{p}}))
 	return deref(out.SecurityGroupRules[0].SecurityGroupRuleId)
 }
 
-// balancer makes a load balancer with a listener and a target group and returns their ARNs and its DNS name.
+// balancer creates a load balancer with a listener and a target group. It returns their ARNs and its DNS name.
 func (v *vpc) balancer(name string, tags []string, groups ...string) (lb, listener, targets, dns string) {
 	out := must(v.aws.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{
 		Name: &name, Subnets: v.subnets, SecurityGroups: groups, Tags: elbTags(tags),
@@ -154,40 +157,41 @@ func (v *vpc) networkInterface(description string, tags []string, groups ...stri
 	})).NetworkInterface.NetworkInterfaceId)
 }
 
-func (w *world) volume(tags []string) string {
+func (w *external) volume(tags []string) string {
 	return deref(must(w.aws.ec2.CreateVolume(ctx, &ec2.CreateVolumeInput{
 		AvailabilityZone: ptr(region + "a"), Size: ptr(int32(10)),
 		TagSpecifications: specification(types.ResourceTypeVolume, tags),
 	})).VolumeId)
 }
 
-// claimed are the tags that the volume driver sets.
+// claimed returns the tags that the volume driver sets.
 func (v *vpc) claimed(namespace, name string) []string {
 	return v.owned(tagVolumeDriver, v.cluster, tagClaimNamespace, namespace, tagClaimName, name, tagVPC, v.id)
 }
 
-func (w *world) snapshot(volume string, tags []string) string {
+func (w *external) snapshot(volume string, tags []string) string {
 	return deref(must(w.aws.ec2.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{
 		VolumeId: &volume, TagSpecifications: specification(types.ResourceTypeSnapshot, tags),
 	})).SnapshotId)
 }
 
-func (w *world) record(set dnstypes.ResourceRecordSet) string {
+func (w *external) record(set dnstypes.ResourceRecordSet) string {
 	must(w.aws.route53.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{
 		HostedZoneId: &w.zone,
-		ChangeBatch:  &dnstypes.ChangeBatch{Changes: []dnstypes.Change{{Action: dnstypes.ChangeActionCreate, ResourceRecordSet: &set}}},
+		ChangeBatch: &dnstypes.ChangeBatch{Changes: []dnstypes.Change{{Action: dnstypes.ChangeActionCreate,
+			ResourceRecordSet: &set}}},
 	}))
 	return recordID(set)
 }
 
-func (w *world) alias(name, dns string) string {
+func (w *external) alias(name, dns string) string {
 	return w.record(dnstypes.ResourceRecordSet{
 		Name: &name, Type: dnstypes.RRTypeA,
 		AliasTarget: &dnstypes.AliasTarget{DNSName: &dns, HostedZoneId: ptr("Z215JYRZR1TBD5"), EvaluateTargetHealth: true},
 	})
 }
 
-func (w *world) address(name, ip string) string {
+func (w *external) address(name, ip string) string {
 	return w.record(dnstypes.ResourceRecordSet{
 		Name: &name, Type: dnstypes.RRTypeA, TTL: ptr(int64(60)),
 		ResourceRecords: []dnstypes.ResourceRecord{{Value: &ip}},
@@ -202,11 +206,12 @@ func (v *vpc) instance() string {
 	image := must(v.aws.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{})).Images[0]
 	return deref(must(v.aws.ec2.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: image.ImageId, MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)), SubnetId: &v.subnets[0],
-		TagSpecifications: specification(types.ResourceTypeInstance, v.owned("Name", "worker-1", tagManagedBy, managedByPulumi)),
+		TagSpecifications: specification(types.ResourceTypeInstance,
+			v.owned("Name", "worker-1", tagManagedBy, managedByPulumi)),
 	})).Instances[0].InstanceId)
 }
 
-// leftovers are the ids of what a cluster's controllers left.
+// leftovers are the ids of the resources that a cluster's controllers left.
 type leftovers struct {
 	load    []string // load balancers, listeners, target groups
 	network []string // security groups, rules, interfaces
@@ -218,7 +223,7 @@ func (l leftovers) all() []string {
 	return sorted(slices.Concat(l.load, l.network, l.volumes, l.records))
 }
 
-// leave makes one of everything that controllers leave.
+// leave creates one resource of every type that controllers leave.
 func (v *vpc) leave() leftovers {
 	var l leftovers
 	shared := v.group("k8s-traffic-"+v.cluster, v.ofController())
@@ -235,32 +240,37 @@ func (v *vpc) leave() leftovers {
 	)
 	lb, listener, targets, dns := v.balancer("k8s-platform-"+v.cluster, v.ofController(), front, shared)
 	l.load = append(l.load, lb, listener, targets, v.classicBalancer("a"+v.cluster+"service", v.owned()))
-	l.volumes = append(l.volumes, v.volume(v.claimed("data", "rabbitmq-0")), v.volume(v.claimed("monitoring", "prometheus-0")))
-	l.records = append(l.records, v.alias("grafana."+v.cluster+".example.com", "dualstack."+dns), v.alias("argocd."+v.cluster+".example.com", dns))
+	l.volumes = append(l.volumes, v.volume(v.claimed("data", "rabbitmq-0")),
+		v.volume(v.claimed("monitoring", "prometheus-0")))
+	l.records = append(l.records, v.alias("grafana."+v.cluster+".example.com", "dualstack."+dns),
+		v.alias("argocd."+v.cluster+".example.com", dns))
 	return l
 }
 
-// inventory is every id in the account, whoever it belongs to.
-func (w *world) inventory() []string {
+// inventory returns every id in the account, whoever owns it.
+func (w *external) inventory() []string {
 	var ids []string
 	a := w.aws
 	for _, lb := range must(a.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{})).LoadBalancers {
 		ids = append(ids, deref(lb.LoadBalancerArn))
-		for _, l := range must(a.elb.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: lb.LoadBalancerArn})).Listeners {
+		for _, l := range must(a.elb.DescribeListeners(ctx,
+			&elb.DescribeListenersInput{LoadBalancerArn: lb.LoadBalancerArn})).Listeners {
 			ids = append(ids, deref(l.ListenerArn))
 		}
 	}
 	for _, g := range must(a.elb.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{})).TargetGroups {
 		ids = append(ids, deref(g.TargetGroupArn))
 	}
-	for _, lb := range must(a.classic.DescribeLoadBalancers(ctx, &classic.DescribeLoadBalancersInput{})).LoadBalancerDescriptions {
+	for _, lb := range must(a.classic.DescribeLoadBalancers(ctx,
+		&classic.DescribeLoadBalancersInput{})).LoadBalancerDescriptions {
 		ids = append(ids, deref(lb.LoadBalancerName))
 	}
 	for _, g := range must(a.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{})).SecurityGroups {
 		ids = append(ids, deref(g.GroupId))
-		rules := must(a.ec2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{Filters: []types.Filter{filter("group-id", deref(g.GroupId))}}))
+		rules := must(a.ec2.DescribeSecurityGroupRules(ctx,
+			&ec2.DescribeSecurityGroupRulesInput{Filters: []types.Filter{filter("group-id", deref(g.GroupId))}}))
 		for _, r := range rules.SecurityGroupRules {
-			if !deref(r.IsEgress) { // the rule that lets everything out goes with its group
+			if !deref(r.IsEgress) { // the rule that allows all outgoing traffic is deleted with its group
 				ids = append(ids, deref(r.SecurityGroupRuleId))
 			}
 		}
@@ -271,16 +281,18 @@ func (w *world) inventory() []string {
 	for _, v := range must(a.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes {
 		ids = append(ids, deref(v.VolumeId))
 	}
-	for _, s := range must(a.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})).Snapshots {
+	for _, s := range must(a.ec2.DescribeSnapshots(ctx,
+		&ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})).Snapshots {
 		ids = append(ids, deref(s.SnapshotId))
 	}
-	for _, r := range must(a.route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: &w.zone})).ResourceRecordSets {
+	for _, r := range must(a.route53.ListResourceRecordSets(ctx,
+		&route53.ListResourceRecordSetsInput{HostedZoneId: &w.zone})).ResourceRecordSets {
 		ids = append(ids, recordID(r))
 	}
 	return sorted(ids)
 }
 
-// gone is what was there before and is not there now.
+// gone returns the ids that existed before and do not exist now.
 func gone(before, now []string) []string {
 	return slices.DeleteFunc(slices.Clone(before), func(id string) bool { return slices.Contains(now, id) })
 }
