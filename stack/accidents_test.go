@@ -10,7 +10,7 @@ import (
 
 var errInjected = errors.New("injected failure")
 
-// TestDestroyAfterAccidents is destroy of a stack that something happened to.
+// TestDestroyAfterAccidents destroys a stack after events outside the program.
 func TestDestroyAfterAccidents(t *testing.T) {
 	base := running(t)
 	base.users()
@@ -39,7 +39,8 @@ func TestDestroyAfterAccidents(t *testing.T) {
 	})
 	t.Run("the state is older than the account", func(t *testing.T) {
 		r := base.twin(t)
-		// As after a kill: what a run deleted is still in the state. First with the cluster alive, then with it gone.
+		// As after a kill: the state still contains resources that a run deleted. First with a running cluster, then
+		// without it.
 		for _, stop := range []string{"aws:ec2/eipAssociation:EipAssociation", "aws:ec2/vpc:Vpc"} {
 			before := r.deployment()
 			reached := false
@@ -56,7 +57,7 @@ func TestDestroyAfterAccidents(t *testing.T) {
 			}
 			r.believe(before)
 			reached = false
-			if r.destroy(); !reached { // all that comes before is gone already
+			if r.destroy(); !reached { // all resources before it are already deleted
 				t.Fatalf("with an older state, destroy does not come to %s:\n%s", stop, tail(r.log.String(), 2000))
 			}
 		}

@@ -22,7 +22,8 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// TestByHand is what a user without the driver does: the compiled program of main.go, and the Pulumi CLI on a copy of the project.
+// TestByHand does what a user without the driver does: it runs the compiled program of main.go with the Pulumi CLI on
+// a copy of the project.
 func TestByHand(t *testing.T) {
 	u := userAt(t, "dev")
 	u.must("stack", "init", "dev")
@@ -34,7 +35,8 @@ func TestByHand(t *testing.T) {
 	u.mustHaveNothing()
 
 	u.must("config", "set", "kubeadm-aws:ownr", "somebody")
-	if out, err := u.pulumi("up", "--yes", "--skip-preview"); err == nil || !strings.Contains(out, "kubeadm-aws:ownr") || !strings.Contains(out, "did you mean owner?") {
+	if out, err := u.pulumi("up", "--yes", "--skip-preview"); err == nil || !strings.Contains(out, "kubeadm-aws:ownr") ||
+		!strings.Contains(out, "did you mean owner?") {
 		t.Errorf("an unknown setting: %v\n%s", err, out)
 	}
 	u.mustHaveNothing()
@@ -42,10 +44,12 @@ func TestByHand(t *testing.T) {
 
 	u.must("config", "set", "--secret", "kubeadm-aws:redisPassword", "correct-horse-battery")
 	up := u.must("up", "--yes")
-	if !strings.Contains(up, "kubeconfig") || strings.Contains(up, "correct-horse-battery") || strings.Contains(up, "PRIVATE KEY") {
+	if !strings.Contains(up, "kubeconfig") || strings.Contains(up, "correct-horse-battery") ||
+		strings.Contains(up, "PRIVATE KEY") {
 		t.Errorf("up:\n%s", up)
 	}
-	if password := strings.TrimSpace(u.must("stack", "output", "redisPassword", "--show-secrets")); password != "correct-horse-battery" {
+	if password := strings.TrimSpace(u.must("stack", "output", "redisPassword",
+		"--show-secrets")); password != "correct-horse-battery" {
 		t.Errorf("the password from the settings arrives as %q", password)
 	}
 	u.must("up", "--yes", "--skip-preview", "--expect-no-changes")
@@ -56,7 +60,7 @@ func TestByHand(t *testing.T) {
 		t.Errorf("a preview of another range for pods: %v\n%s", err, out)
 	}
 	u.must("config", "rm", "--path", "kubeadm-aws:network")
-	// The state has another name then, and the cluster keeps its own.
+	// The state then has another name, and the cluster keeps its own.
 	u.must("stack", "rename", "renamed")
 	u.stack = "renamed"
 	u.must("config", "set", "--path", "kubeadm-aws:cluster.dnsDomain", "k8s.internal")
@@ -68,7 +72,7 @@ func TestByHand(t *testing.T) {
 	u.mustHaveNothing()
 }
 
-// user is somebody with a Pulumi CLI and a directory of the project.
+// user is a person with a Pulumi CLI and a directory of the project.
 type user struct {
 	t        *testing.T
 	dir, cli string
@@ -137,12 +141,12 @@ func (u *user) must(args ...string) string {
 func (u *user) mustHaveNothing() {
 	u.t.Helper()
 	if left := u.box.Leftovers(); len(left) > 0 {
-		u.t.Errorf("%d things are in the account:\n%s", len(left), strings.Join(left, "\n"))
+		u.t.Errorf("%d resources are in the account:\n%s", len(left), strings.Join(left, "\n"))
 	}
 }
 
-// language runs a compiled program the way Pulumi's language host for Go does, which comes with an installed CLI and not with
-// one that was built here.
+// language runs a compiled program as Pulumi's language host for Go does. That host is part of an installed CLI, but
+// not of one that was built here.
 type language struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer
 	program, engine string
@@ -162,7 +166,8 @@ func serveLanguage(t *testing.T, program string) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-func (l *language) Handshake(_ context.Context, req *pulumirpc.LanguageHandshakeRequest) (*pulumirpc.LanguageHandshakeResponse, error) {
+func (l *language) Handshake(_ context.Context,
+	req *pulumirpc.LanguageHandshakeRequest) (*pulumirpc.LanguageHandshakeResponse, error) {
 	l.engine = req.EngineAddress
 	return &pulumirpc.LanguageHandshakeResponse{}, nil
 }
@@ -171,7 +176,8 @@ func (l *language) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.Pl
 	return &pulumirpc.PluginInfo{}, nil
 }
 
-func (l *language) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPackagesRequest) (*pulumirpc.GetRequiredPackagesResponse, error) {
+func (l *language) GetRequiredPackages(context.Context,
+	*pulumirpc.GetRequiredPackagesRequest) (*pulumirpc.GetRequiredPackagesResponse, error) {
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
@@ -203,7 +209,7 @@ func (l *language) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumir
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		// The program has told the engine what is wrong; what it printed besides is shown too.
+		// The program has reported the error to the engine. Its other output is shown too.
 		return &pulumirpc.RunResponse{Error: printed.String(), Bail: exit.ExitCode() == 32}, nil
 	case err != nil:
 		return nil, err

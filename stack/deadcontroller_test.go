@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// controllers are the charts whose pods destroy has something to do with: they let go of objects, clean up in AWS, answer
-// for objects as a webhook, or serve a part of the API.
+// controllers are the charts whose pods a destroy needs: they remove finalizers, clean up in AWS, answer for objects
+// as a webhook, or serve a part of the API.
 var controllers = []string{
 	"rabbitmq-cluster-operator", "cloudnative-pg", "aws-load-balancer-controller", "aws-ebs-csi-driver",
 	"argo-cd", "cert-manager", "metrics-server", "kube-prometheus-stack",
@@ -28,7 +28,8 @@ func (r *rehearsal) kill(charts ...string) {
 	}
 }
 
-// TestDestroyWithADeadController takes a stack away in one run, whoever is dead in it, with all that users made.
+// TestDestroyWithADeadController destroys a stack in one run, whichever controller is dead, with everything that
+// users created.
 func TestDestroyWithADeadController(t *testing.T) {
 	base := running(t)
 	base.users()
@@ -46,7 +47,7 @@ func TestDestroyWithADeadController(t *testing.T) {
 		r.destroy().must(t)
 		r.mustBeEmpty()
 	})
-	t.Run("an operator that somebody uninstalled", func(t *testing.T) {
+	t.Run("an operator that a user uninstalled", func(t *testing.T) {
 		r := base.twin(t)
 		r.first("rabbitmq-cluster-operator").must(t)
 		r.destroy().must(t)
@@ -55,7 +56,7 @@ func TestDestroyWithADeadController(t *testing.T) {
 	t.Run("nothing would go by itself", func(t *testing.T) {
 		r := base.twin(t)
 		r.kill(controllers...)
-		// Its release goes first by chance, and the dead part of the API with it.
+		// Here its release happens to be deleted first, and with it the dead part of the API.
 		metrics := named(t, r.deployment(), "metrics-server")
 		r.failing(func(op sandbox.Operation) error {
 			if op.Verb == "delete" && op.URN == metrics {
@@ -84,7 +85,7 @@ func TestDestroyWithADeadController(t *testing.T) {
 	})
 }
 
-// TestAnAddonThatIsSwitchedOff removes what stands behind its gate, with the controller dead.
+// TestAnAddonThatIsSwitchedOff checks that the objects of a gate are removed with it although the controller is dead.
 func TestAnAddonThatIsSwitchedOff(t *testing.T) {
 	r := running(t)
 	if made := r.box.Account("k8s/RabbitmqCluster"); len(made) != 1 {
@@ -94,7 +95,8 @@ func TestAnAddonThatIsSwitchedOff(t *testing.T) {
 	addons := r.workspace.Settings["kubeadm-aws:addons"].(map[string]any)
 	addons["rabbitmq"] = map[string]any{"enabled": false}
 	r.up().must(t)
-	for _, left := range slices.Concat(r.box.Account("k8s/RabbitmqCluster"), r.box.Account("k8s/PersistentVolumeClaim"), r.box.Account(typesInAWS["volume"])) {
+	for _, left := range slices.Concat(r.box.Account("k8s/RabbitmqCluster"), r.box.Account("k8s/PersistentVolumeClaim"),
+		r.box.Account(typesInAWS["volume"])) {
 		if strings.Contains(left, "rabbitmq") {
 			t.Errorf("%s is left", left)
 		}
@@ -102,8 +104,8 @@ func TestAnAddonThatIsSwitchedOff(t *testing.T) {
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 }
 
-// TestAnObjectGoesWhileItsGateStays: without a domain the Ingresses go, and the engine deletes them, because the gate of
-// load balancers does not.
+// TestAnObjectGoesWhileItsGateStays removes the domain. The Ingresses are removed, and the engine deletes them,
+// because the gate of load balancers stays.
 func TestAnObjectGoesWhileItsGateStays(t *testing.T) {
 	r := running(t)
 	begun := len(r.box.Operations())
@@ -127,7 +129,7 @@ func TestAnObjectGoesWhileItsGateStays(t *testing.T) {
 // TestAnUpAfterADestroyThatStoppedAtItsGate finds objects that the state has dropped and the gate has not removed.
 func TestAnUpAfterADestroyThatStoppedAtItsGate(t *testing.T) {
 	settings := everything()
-	// Its definitions are dropped, not uninstalled, and Helm does not take over what is installed.
+	// On destroy its definitions are dropped, not uninstalled, and Helm does not adopt an installed release.
 	for _, name := range []string{"monitoring", "logging"} {
 		settings["kubeadm-aws:addons"].(map[string]any)[name] = map[string]any{"enabled": false}
 	}
@@ -156,7 +158,7 @@ func TestAnUpAfterADestroyThatStoppedAtItsGate(t *testing.T) {
 	r.mustBeEmpty()
 }
 
-// TestDestroyOfAnObjectThatNeverGotReady: the operator dies before it has seen its first cluster.
+// TestDestroyOfAnObjectThatNeverGotReady stops the operator before it has processed its first cluster.
 func TestDestroyOfAnObjectThatNeverGotReady(t *testing.T) {
 	r := rehearse(t, "dev", everything())
 	r.failing(func(op sandbox.Operation) error {

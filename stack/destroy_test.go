@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// everything switches all add-ons on, under a domain and with GitOps, for a stack whose destroy keeps nothing.
+// everything enables all add-ons, a domain and GitOps, for a stack whose destroy keeps nothing.
 func everything() map[string]any {
 	return map[string]any{
 		"kubeadm-aws:backup": map[string]any{"keepBucket": false},
@@ -27,14 +27,14 @@ func everything() map[string]any {
 	}
 }
 
-// running is such a stack. It is the template of the tests of destroy, which copy it.
+// running is such a stack after up. The tests of destroy copy it.
 func running(t *testing.T) *rehearsal {
 	r := rehearse(t, "dev", everything())
 	r.up().must(t)
 	return r
 }
 
-// twin is a copy of the account and the state, for a test that goes its own way from here.
+// twin returns a copy of the account and the state, for a test that continues separately.
 func (r *rehearsal) twin(t *testing.T) *rehearsal {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +48,7 @@ func (r *rehearsal) twin(t *testing.T) *rehearsal {
 	return twin
 }
 
-// users is what people and GitOps make in the cluster, each with something in AWS behind it.
+// users are the objects that people and GitOps create in the cluster, each with a resource in AWS.
 func (r *rehearsal) users() {
 	r.t.Helper()
 	for _, err := range []error{
@@ -66,11 +66,12 @@ func (r *rehearsal) users() {
 	}
 }
 
-var typesInAWS = map[string]string{"loadBalancer": "aws:lb/loadBalancer:LoadBalancer", "volume": "aws:ebs/volume:Volume"}
+var typesInAWS = map[string]string{"loadBalancer": "aws:lb/loadBalancer:LoadBalancer",
+	"volume": "aws:ebs/volume:Volume"}
 
 func (r *rehearsal) made(what string) int { return len(r.box.Account(typesInAWS[what])) }
 
-// TestDestroyOfWhatOthersMade is the ordinary end of a stack that was used.
+// TestDestroyOfWhatOthersMade destroys a stack that was used normally.
 func TestDestroyOfWhatOthersMade(t *testing.T) {
 	r := running(t)
 	r.users()
@@ -81,7 +82,7 @@ func TestDestroyOfWhatOthersMade(t *testing.T) {
 	t.Run("order", func(t *testing.T) { checkOrder(t, state, r.box.Operations()[begun:]) })
 }
 
-// order lists what must be gone before what: by cause, each with the leak that follows when it is not so.
+// order lists what must be deleted before what: by cause, each with the leak that a wrong order causes.
 var order = [][2]string{
 	{"release-gate-applications", "argo-cd"},
 	{"release-gate-applications", "release-gate-load-balancers"},
@@ -122,8 +123,8 @@ var order = [][2]string{
 	{"sweep", "vpc"},
 }
 
-// checkOrder compares what was deleted with the order, and looks for the reason in the dependencies: without a path the
-// order of this run was luck.
+// checkOrder compares the deletions with the order, and searches the dependencies for the reason. Without a path of
+// dependencies, the order of this run was luck.
 func checkOrder(t *testing.T, state *apitype.DeploymentV3, operations []sandbox.Operation) {
 	deleted := map[string]int{}
 	for _, op := range operations {
@@ -139,7 +140,7 @@ func checkOrder(t *testing.T, state *apitype.DeploymentV3, operations []sandbox.
 				needs[urn] = append(needs[urn], string(need))
 			}
 		}
-		if at := strings.LastIndex(res.Provider, "::"); at > 0 { // behind it is the provider's id
+		if at := strings.LastIndex(res.Provider, "::"); at > 0 { // the provider's id follows
 			needs[urn] = append(needs[urn], res.Provider[:at])
 		}
 	}
@@ -169,8 +170,8 @@ func reaches(needs map[string][]string, from, to string, seen map[string]bool) b
 	return slices.ContainsFunc(needs[from], func(next string) bool { return reaches(needs, next, to, seen) })
 }
 
-// named finds a resource by its name. Where several have it, it is the one that matters: an instance, an object of the
-// cluster, or "route" and the name.
+// named finds a resource by its name. If several resources have it, it returns the relevant one: an instance, an
+// object of the cluster, or "route" and the name.
 func named(t testing.TB, state *apitype.DeploymentV3, name string) string {
 	t.Helper()
 	name, route := strings.CutPrefix(name, "route ")

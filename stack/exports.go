@@ -11,8 +11,10 @@ import (
 	"kubeadm-aws/infra"
 )
 
-// export publishes what a person or a pipeline needs after `up`. Secrets are marked, so `pulumi stack output` hides them.
-func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster, platform *addons.Platform) {
+// export exports what a person or a pipeline needs after `up`. Secrets are marked, so `pulumi stack output` hides
+// them.
+func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster,
+	platform *addons.Platform) {
 	nodes, ssh := pulumi.Map{}, pulumi.StringMap{}
 	for _, n := range aws.Nodes {
 		nodes[n.Name] = pulumi.StringMap{
@@ -46,7 +48,8 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 	}
 	ctx.Export("next", pulumi.ToStringArray([]string{
 		"pulumi stack output kubeconfig --show-secrets > kubeconfig && kubectl --kubeconfig kubeconfig get nodes",
-		fmt.Sprintf("pulumi stack output sshPrivateKey --show-secrets > id_%s && chmod 600 id_%s", cfg.Cluster.Name, cfg.Cluster.Name),
+		fmt.Sprintf("pulumi stack output sshPrivateKey --show-secrets > id_%s && chmod 600 id_%s", cfg.Cluster.Name,
+			cfg.Cluster.Name),
 		fmt.Sprintf("go run ./cmd/kubeadm-aws verify --stack %s --cloud aws", ctx.Stack()),
 	}))
 }

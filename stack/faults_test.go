@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// TestAFailureAnywhereConverges lets the first create of every resource fail once, runs up until it succeeds, and
-// compares the account with one that was made without failures.
+// TestAFailureAnywhereConverges lets the first create of every resource fail once and runs up until it succeeds. It
+// then compares the account with one that was created without failures.
 func TestAFailureAnywhereConverges(t *testing.T) {
 	calm := running(t)
 	want := urns(calm.box.Operations(), "create")
@@ -24,26 +24,28 @@ func TestAFailureAnywhereConverges(t *testing.T) {
 		t.Errorf("resources made: %d, without failures: %d", len(got), len(want))
 	}
 	if got, want := len(r.box.Leftovers()), len(calm.box.Leftovers()); got != want {
-		t.Errorf("the account holds %d things, without failures %d", got, want)
+		t.Errorf("the account holds %d resources, without failures %d", got, want)
 	}
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 	r.destroy().must(t)
 	r.mustBeEmpty()
 }
 
-// TestADestroyThatFailsAnywhereEnds lets the first delete of every resource fail once and runs destroy until it succeeds.
+// TestADestroyThatFailsAnywhereEnds lets the first delete of every resource fail once and runs destroy until it
+// succeeds.
 func TestADestroyThatFailsAnywhereEnds(t *testing.T) {
 	calm := running(t)
 	r := calm.twin(t)
 	calm.destroy().must(t)
 
 	r.users()
-	r.failEach("delete", urns(calm.box.Operations(), "delete"), func() outcome { return r.destroy(optdestroy.ContinueOnError()) })
+	r.failEach("delete", urns(calm.box.Operations(), "delete"),
+		func() outcome { return r.destroy(optdestroy.ContinueOnError()) })
 	r.mustBeEmpty()
 }
 
-// failEach lets the first operation of a kind on every resource fail, and repeats a run until it succeeds. Every resource
-// that is wanted must have failed.
+// failEach lets the first operation of a kind on every resource fail, and repeats a run until it succeeds. Every
+// resource in want must have failed once.
 func (r *rehearsal) failEach(verb string, want []string, run func() outcome) {
 	r.t.Helper()
 	failed := map[string]bool{}
@@ -72,7 +74,7 @@ func (r *rehearsal) failEach(verb string, want []string, run func() outcome) {
 	r.t.Logf("%d of %d %ss failed once; %d runs until the end", count, len(want), verb, runs)
 }
 
-// urns lists the distinct resources that operations of a kind succeeded for, sorted.
+// urns returns the distinct resources for which operations of a kind succeeded, sorted.
 func urns(operations []sandbox.Operation, verb string) []string {
 	seen := map[string]bool{}
 	for _, op := range operations {

@@ -12,7 +12,8 @@ import (
 // storage is prod's add-ons with other sizes.
 func storage(rabbitmq, replicas, redis, postgresql int) map[string]any {
 	return map[string]any{
-		"rabbitmq": map[string]any{"storageGiB": rabbitmq, "replicas": replicas}, "redis": map[string]any{"storageGiB": redis},
+		"rabbitmq":   map[string]any{"storageGiB": rabbitmq, "replicas": replicas},
+		"redis":      map[string]any{"storageGiB": redis},
 		"postgresql": map[string]any{"storageGiB": postgresql}, "acme": map[string]any{"email": "platform@example.com"},
 	}
 }
@@ -21,12 +22,15 @@ func storage(rabbitmq, replicas, redis, postgresql int) map[string]any {
 func otherSettings() map[string]any {
 	nodes := []any{
 		map[string]any{"name": "boss", "role": "control-plane", "instanceType": "m6i.xlarge", "volumeSize": 100},
-		map[string]any{"name": "worker-1", "instanceType": "m6i.xlarge", "volumeSize": 60, "labels": map[string]any{"workload": "storage"}},
+		map[string]any{"name": "worker-1", "instanceType": "m6i.xlarge", "volumeSize": 60,
+			"labels": map[string]any{"workload": "storage"}},
 	}
 	return map[string]any{
-		"aws:region":              "eu-west-1",
-		"kubeadm-aws:cluster":     map[string]any{"name": "other", "kubernetesVersion": "1.36.2", "cni": "none", "dnsDomain": "k8s.internal"},
-		"kubeadm-aws:network":     map[string]any{"vpcCidr": "10.9.0.0/16", "podCidr": "10.200.0.0/16", "serviceCidr": "10.97.0.0/16", "zones": []any{"a", "c", "b"}},
+		"aws:region": "eu-west-1",
+		"kubeadm-aws:cluster": map[string]any{"name": "other", "kubernetesVersion": "1.36.2", "cni": "none",
+			"dnsDomain": "k8s.internal"},
+		"kubeadm-aws:network": map[string]any{"vpcCidr": "10.9.0.0/16", "podCidr": "10.200.0.0/16",
+			"serviceCidr": "10.97.0.0/16", "zones": []any{"a", "c", "b"}},
 		"kubeadm-aws:image":       map[string]any{"os": "debian-12"},
 		"kubeadm-aws:nodes":       nodes,
 		"kubeadm-aws:addons":      storage(10, 1, 5, 20),
@@ -35,14 +39,17 @@ func otherSettings() map[string]any {
 }
 
 var fixedKeys = []string{
-	"aws:region", "kubeadm-aws:cluster.name", "kubeadm-aws:cluster.kubernetesVersion", "kubeadm-aws:cluster.cni", "kubeadm-aws:cluster.dnsDomain",
-	"kubeadm-aws:network.vpcCidr", "kubeadm-aws:network.podCidr", "kubeadm-aws:network.serviceCidr", "kubeadm-aws:network.zones",
+	"aws:region", "kubeadm-aws:cluster.name", "kubeadm-aws:cluster.kubernetesVersion", "kubeadm-aws:cluster.cni",
+	"kubeadm-aws:cluster.dnsDomain",
+	"kubeadm-aws:network.vpcCidr", "kubeadm-aws:network.podCidr", "kubeadm-aws:network.serviceCidr",
+	"kubeadm-aws:network.zones",
 	"kubeadm-aws:image.os", "kubeadm-aws:nodes", "kubeadm-aws:nodes[1].volumeSize",
-	"kubeadm-aws:addons.rabbitmq.storageGiB", "kubeadm-aws:addons.rabbitmq.replicas", "kubeadm-aws:addons.redis.storageGiB", "kubeadm-aws:addons.postgresql.storageGiB",
+	"kubeadm-aws:addons.rabbitmq.storageGiB", "kubeadm-aws:addons.rabbitmq.replicas",
+	"kubeadm-aws:addons.redis.storageGiB", "kubeadm-aws:addons.postgresql.storageGiB",
 }
 
-// TestWhatCannotChangeIsRefused: the program itself reads what the stack was made with, in a preview too. Both states
-// are read, that of an older program and that of this one.
+// TestWhatCannotChangeIsRefused checks that the program itself reads the settings that the stack was created with, in
+// a preview too. It reads both the state of an older program and its own.
 func TestWhatCannotChangeIsRefused(t *testing.T) {
 	older := madeBefore(t, "made-by-3fdc37a", "prod")
 	t.Run("made by an older program", func(t *testing.T) { older.mustRefuse(t, otherSettings(), fixedKeys...) })
@@ -61,7 +68,8 @@ func TestWhatCannotChangeIsRefused(t *testing.T) {
 	})
 }
 
-// TestASettingIsFreeWhereNothingDependsOnIt: before the cluster is initialised, and while an add-on is off.
+// TestASettingIsFreeWhereNothingDependsOnIt changes settings before the cluster is initialised, and while an add-on
+// is off.
 func TestASettingIsFreeWhereNothingDependsOnIt(t *testing.T) {
 	r := rehearse(t, "dev", small())
 	r.failing(func(op sandbox.Operation) error {
@@ -74,9 +82,11 @@ func TestASettingIsFreeWhereNothingDependsOnIt(t *testing.T) {
 		t.Fatal("up succeeded without a machine")
 	}
 	r.failing(nil)
-	r.mustRefuse(t, map[string]any{"kubeadm-aws:network": map[string]any{"vpcCidr": "10.9.0.0/16", "podCidr": "10.200.0.0/16"}}, "kubeadm-aws:network.vpcCidr")
+	r.mustRefuse(t, map[string]any{"kubeadm-aws:network": map[string]any{"vpcCidr": "10.9.0.0/16",
+		"podCidr": "10.200.0.0/16"}}, "kubeadm-aws:network.vpcCidr")
 	r.set(map[string]any{
-		"kubeadm-aws:network": map[string]any{"podCidr": "10.200.0.0/16"}, "kubeadm-aws:image": map[string]any{"os": "debian-12"},
+		"kubeadm-aws:network": map[string]any{"podCidr": "10.200.0.0/16"},
+		"kubeadm-aws:image":   map[string]any{"os": "debian-12"},
 		"kubeadm-aws:cluster": map[string]any{"name": "platform-dev", "kubernetesVersion": "1.36.2", "cni": "none"},
 	})
 	addons := r.workspace.Settings["kubeadm-aws:addons"].(map[string]any)
@@ -89,18 +99,19 @@ func TestASettingIsFreeWhereNothingDependsOnIt(t *testing.T) {
 	addons["redis"] = map[string]any{"enabled": true, "storageGiB": 5}
 	r.up().must(t)
 	r.destroy().must(t)
-	// A stack that was destroyed remembers nothing.
-	r.with(map[string]any{"kubeadm-aws:network": map[string]any{"vpcCidr": "10.9.0.0/16", "podCidr": "10.201.0.0/16"}}).preview().must(t)
+	// A destroyed stack has no fixed settings.
+	r.with(map[string]any{"kubeadm-aws:network": map[string]any{"vpcCidr": "10.9.0.0/16",
+		"podCidr": "10.201.0.0/16"}}).preview().must(t)
 }
 
-// with is the same stack with other settings.
+// with returns the same stack with other settings.
 func (r *rehearsal) with(settings map[string]any) *rehearsal {
 	other := &rehearsal{t: r.t, box: r.box, workspace: r.workspace}
 	other.set(settings)
 	return other
 }
 
-// mustRefuse previews other settings and wants each key to be refused, and no other.
+// mustRefuse previews other settings. Exactly these keys must be refused.
 func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...string) {
 	t.Helper()
 	o := r.with(settings).preview()
@@ -112,7 +123,8 @@ func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...st
 			t.Errorf("%s is not refused", key)
 		}
 	}
-	if count := strings.Count(o.printed, " on the running stack: ") + strings.Count(o.printed, "of the running stack is"); count != len(keys) {
+	if count := strings.Count(o.printed, " on the running stack: ") +
+		strings.Count(o.printed, "of the running stack is"); count != len(keys) {
 		t.Errorf("%s refused, want %d", fmt.Sprint(count), len(keys))
 	}
 	if t.Failed() {
@@ -120,8 +132,8 @@ func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...st
 	}
 }
 
-// TestAuthoritiesAfterTenYears: the program would make new ones, and the running control plane refuses them before
-// anything is replaced there.
+// TestAuthoritiesAfterTenYears lets the authorities expire. The program would create new ones, and the running
+// control plane refuses them before it replaces anything.
 func TestAuthoritiesAfterTenYears(t *testing.T) {
 	r := rehearse(t, "dev", small())
 	r.up().must(t)

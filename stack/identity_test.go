@@ -12,19 +12,20 @@ import (
 
 const typeRecord = "aws:route53/record:Record"
 
-// nameAndWildcard is dev with a certificate for a name and its wildcard, which share one validation record in AWS. What takes
-// time and has nothing to do with names is off.
+// nameAndWildcard is dev with a certificate for a name and its wildcard, which share one validation record in AWS.
+// Slow parts that do not concern names are off.
 var nameAndWildcard = map[string]any{
 	"kubeadm-aws:dns": map[string]any{
 		"domain": "example.com", "ingressHosts": []any{"app.example.com", "*.app.example.com"},
 	},
 	"kubeadm-aws:addons": map[string]any{
 		"acme": map[string]any{"email": "admin@example.com"}, "monitoring": map[string]any{"enabled": false},
-		"argocd": map[string]any{"enabled": false}, "rabbitmq": map[string]any{"enabled": false}, "redis": map[string]any{"enabled": false},
+		"argocd": map[string]any{"enabled": false}, "rabbitmq": map[string]any{"enabled": false},
+		"redis": map[string]any{"enabled": false},
 	},
 }
 
-// Two resources for one object of AWS overwrite each other, and the first that goes takes it from the other.
+// Two resources for one object of AWS overwrite each other, and deleting one breaks the other.
 func TestNoTwoResourcesAreOneObject(t *testing.T) {
 	r := rehearse(t, "dev", maps.Clone(nameAndWildcard))
 	r.up().must(t)
@@ -43,15 +44,17 @@ func TestNoTwoResourcesAreOneObject(t *testing.T) {
 		t.Errorf("validation records %v, want those of argocd, grafana and app", got)
 	}
 
-	// The record serves certificates of other stacks too, and its renewal in eleven months.
-	r.set(map[string]any{"kubeadm-aws:dns": map[string]any{"domain": "example.com", "ingressHosts": []any{"app.example.com"}}})
+	// The record also serves other stacks' certificates, and its own renewal in eleven months.
+	r.set(map[string]any{"kubeadm-aws:dns": map[string]any{"domain": "example.com",
+		"ingressHosts": []any{"app.example.com"}}})
 	r.up().must(t)
 	if got := r.records("_"); len(got) != 3 {
 		t.Errorf("after the wildcard went there are the validation records %v", got)
 	}
 }
 
-// A stack made before has one resource for the name and one for the wildcard. Dropping the second must not delete the record.
+// An older stack has one resource for the name and one for the wildcard. Dropping the second must not delete the
+// record.
 func TestASharedRecordOfAStackMadeBefore(t *testing.T) {
 	r := rehearse(t, "dev", maps.Clone(nameAndWildcard))
 	r.up().must(t)
@@ -89,7 +92,7 @@ func TestASharedRecordOfAStackMadeBefore(t *testing.T) {
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 }
 
-// records are the DNS records of the account whose name begins so.
+// records returns the DNS records of the account whose names begin with a text.
 func (r *rehearsal) records(prefix string) []string {
 	var found []string
 	for _, title := range r.box.Account(typeRecord) {

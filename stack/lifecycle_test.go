@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// small switches every add-on off that the cluster can do without, for tests of the cluster itself.
+// small disables every add-on that the cluster does not need, for tests of the cluster itself.
 func small() map[string]any {
 	off := map[string]any{}
 	for _, name := range []string{
@@ -27,7 +27,7 @@ func small() map[string]any {
 	return map[string]any{"kubeadm-aws:addons": off}
 }
 
-func TestEveryStackComesAndGoes(t *testing.T) {
+func TestEveryStackIsCreatedAndDestroyed(t *testing.T) {
 	for _, name := range []string{"dev", "staging", "prod"} {
 		t.Run(name, func(t *testing.T) {
 			r := rehearse(t, name, nil)
@@ -50,7 +50,7 @@ func TestEveryStackComesAndGoes(t *testing.T) {
 					t.Fatalf("prod was destroyed although it is protected:\n%s", tail(blocked.printed, 2000))
 				}
 				if after := r.box.Leftovers(); !slices.Equal(before, after) {
-					t.Fatalf("a refused destroy touched the account: %d things before, %d after", len(before), len(after))
+					t.Fatalf("a refused destroy changed the account: %d resources before, %d after", len(before), len(after))
 				}
 				r.set(map[string]any{"kubeadm-aws:protection": map[string]any{"protect": false, "volumes": "delete"}})
 				r.up().must(t)
@@ -63,7 +63,7 @@ func TestEveryStackComesAndGoes(t *testing.T) {
 	}
 }
 
-// The nodes of the default configuration, as settings that a test can change.
+// The nodes of the default configuration, in a form that a test can change.
 func nodes() []any {
 	node := func(name, role, size string, zone int, more map[string]any) map[string]any {
 		n := map[string]any{"name": name, "role": role, "instanceType": size, "zone": zone}
@@ -76,7 +76,7 @@ func nodes() []any {
 	}
 }
 
-// TestChanges shows what the engine would do for each kind of change to a running stack.
+// TestChanges shows the engine's plan for each kind of change to a running stack.
 func TestChanges(t *testing.T) {
 	base := small()
 	base["kubeadm-aws:nodes"] = nodes()
@@ -98,18 +98,27 @@ func TestChanges(t *testing.T) {
 		})},
 		{"a worker less", edit(func(n []any) []any { return n[:1] })},
 		{"order of the nodes", edit(func(n []any) []any { slices.Reverse(n); return n })},
-		{"instance type of a worker", edit(func(n []any) []any { n[1].(map[string]any)["instanceType"] = "t3.large"; return n })},
+		{"instance type of a worker", edit(func(
+			n []any) []any {
+			n[1].(map[string]any)["instanceType"] = "t3.large"
+			return n
+		})},
 		{"volume size of a worker", edit(func(n []any) []any { n[1].(map[string]any)["volumeSize"] = 120; return n })},
 		{"zone of a worker", edit(func(n []any) []any { n[1].(map[string]any)["zone"] = 2; return n })},
 		{"new generation of the image", map[string]any{"kubeadm-aws:image": map[string]any{"generation": "2"}}},
-		{"new generation of the control plane", edit(func(n []any) []any { n[0].(map[string]any)["generation"] = "2"; return n })},
+		{"new generation of the control plane", edit(
+			func(n []any) []any { n[0].(map[string]any)["generation"] = "2"; return n })},
 		{"admin networks", map[string]any{"kubeadm-aws:access": map[string]any{"adminCidrs": []any{"198.51.100.7/32"}}}},
-		{"kubelet setting", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
-		{"API server flag", map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
-		{"registry mirror", map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
+		{"kubelet setting",
+			map[string]any{"kubeadm-aws:kubernetes": map[string]any{"kubelet": map[string]any{"maxPods": 60}}}},
+		{"API server flag",
+			map[string]any{"kubeadm-aws:kubernetes": map[string]any{"apiServer": map[string]any{"event-ttl": "2h"}}}},
+		{"registry mirror",
+			map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
 		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"everyHours": 6, "keepBucket": false}}},
 		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
-		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker", "web"}}}},
+		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker",
+			"web"}}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},
 	}
 	r := rehearse(t, "dev", base)

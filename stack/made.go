@@ -14,26 +14,28 @@ import (
 	"kubeadm-aws/infra"
 )
 
-// resource is one resource in the state of the stack, as the engine returns it. Outputs hold secrets in plain text.
+// resource is one resource in the state of the stack, as the engine returns it. Outputs contain secrets in plain
+// text.
 type resource struct {
 	Type    string         `pulumi:"type"`
 	Outputs map[string]any `pulumi:"outputs"`
 }
 
-// state is what the last update left: resources by type and name.
+// state is the result of the last update: resources by type and name.
 type state map[string]map[string]map[string]any
 
 // readState reads the stack's own state through the engine, in previews too. It is empty before the first update. A
-// reference to an output would not do: the engine writes outputs only at the end of an update that succeeds.
+// stack reference to an output is not enough: the engine writes outputs only at the end of a successful update.
 func readState(ctx *pulumi.Context) (state, error) {
 	name := ctx.Stack()
-	if ctx.Organization() != "organization" { // the name that backends without organizations give
+	if ctx.Organization() != "organization" { // the name that backends without organizations return
 		name = strings.Join([]string{ctx.Organization(), ctx.Project(), name}, "/")
 	}
 	var result struct {
 		Outputs map[string]resource `pulumi:"outputs"`
 	}
-	_, err := ctx.InvokePackageRaw("pulumi:pulumi:readStackResourceOutputs", map[string]any{"stackName": name}, &result, "")
+	_, err := ctx.InvokePackageRaw("pulumi:pulumi:readStackResourceOutputs", map[string]any{"stackName": name}, &result,
+		"")
 	if err != nil {
 		return nil, fmt.Errorf("read the state of the stack, to compare it with the settings: %w", err)
 	}
@@ -47,7 +49,7 @@ func readState(ctx *pulumi.Context) (state, error) {
 	return s, nil
 }
 
-// Types of the resources that show what the stack was made with.
+// Types of the resources that show which settings the stack was created with.
 const (
 	typeVPC      = "aws:ec2/vpc:Vpc"
 	typeSubnet   = "aws:ec2/subnet:Subnet"
@@ -60,7 +62,7 @@ const (
 	typePostgres = "kubernetes:postgresql.cnpg.io/v1:Cluster"
 )
 
-// made reads the settings that the resources were made with.
+// made returns the settings that the resources were created with.
 func (s state) made() config.Made {
 	m := config.Made{}
 	s.madeNetwork(m)
@@ -90,21 +92,22 @@ func (s state) madeNetwork(m config.Made) {
 	}
 }
 
-// zones are the letters of the subnets' zones by the position of their range; a position without a subnet is "".
+// zones returns the letters of the subnets' zones by the position of their range. A position without a subnet is "".
 func (s state) zones(region, vpc string) []string {
 	old := config.Config{Network: config.Network{VPCCIDR: vpc, Zones: make([]string, config.MaxZones)}}
 	var zones []string
 	for i, cidr := range old.SubnetCIDRs() {
 		for _, subnet := range s[typeSubnet] {
 			if text(subnet, "cidrBlock") == cidr {
-				zones = append(append(zones, make([]string, i-len(zones))...), strings.TrimPrefix(text(subnet, "availabilityZone"), region))
+				zones = append(append(zones, make([]string, i-len(zones))...),
+					strings.TrimPrefix(text(subnet, "availabilityZone"), region))
 			}
 		}
 	}
 	return zones
 }
 
-// madeCluster reads what init.sh fixes. Before the step has succeeded there is no cluster.
+// madeCluster adds the settings that init.sh fixes. Before that step has succeeded there is no cluster.
 func (s state) madeCluster(m config.Made) {
 	for name, step := range s[typeCommand] {
 		node, isInit := strings.CutSuffix(name, "-init")
@@ -121,7 +124,7 @@ func (s state) madeCluster(m config.Made) {
 		switch {
 		case s[typeRelease]["calico"] != nil:
 			m["cluster.cni"] = "calico"
-		case s[typeCommand]["nodes-ready"] != nil: // nodes became Ready by another network
+		case s[typeCommand]["nodes-ready"] != nil: // nodes became Ready with another network plugin
 			m["cluster.cni"] = "none"
 		}
 	}
@@ -158,12 +161,13 @@ func (s state) madeAddons(m config.Made) {
 			m[volume.Key()] = size
 		}
 	}
-	if generation := text(s[typePostgres]["postgresql"], "metadata", "annotations", addons.GenerationAnnotation); generation != "" {
+	if generation := text(s[typePostgres]["postgresql"], "metadata", "annotations",
+		addons.GenerationAnnotation); generation != "" {
 		m["addons.postgresql.generation"] = generation
 	}
 }
 
-// exists is what infra compares its plan with before the first resource.
+// exists returns the resources that infra compares its plan with before the first resource.
 func (s state) exists() infra.Exists {
 	e := infra.Exists{Machines: map[string]infra.Machine{}, Addresses: len(s[typeAddress]), Subnets: map[string]bool{}}
 	vpc := s[typeVPC]["vpc"]
@@ -188,7 +192,7 @@ func (s state) exists() infra.Exists {
 	return e
 }
 
-// validations are the TTLs of the records that prove hosts to ACM, by host.
+// validations returns the TTLs of the ACM validation records, by host.
 func (s state) validations() map[string]int {
 	found := map[string]int{}
 	for name, record := range s[typeRecord] {
@@ -199,7 +203,7 @@ func (s state) validations() map[string]int {
 	return found
 }
 
-// text is the string at a path of nested maps, or "".
+// text returns the string at a path of nested maps, or "".
 func text(in map[string]any, path ...string) string {
 	s, _ := at(in, path).(string)
 	return s
@@ -207,7 +211,7 @@ func text(in map[string]any, path ...string) string {
 
 var gibibytes = regexp.MustCompile(`^([0-9]+)(Gi)?$`)
 
-// number is the whole number, or the number of a quantity such as 10Gi, at a path.
+// number returns the whole number, or the number of a quantity such as 10Gi, at a path.
 func number(in map[string]any, path ...string) (int, bool) {
 	switch v := at(in, path).(type) {
 	case float64:

@@ -18,8 +18,8 @@ import (
 	"kubeadm-aws/stack"
 )
 
-// irreplaceable are the resource types that a running stack may neither lose nor get again: machines, what holds data,
-// addresses and keys that others know, and releases, whose removal takes all of an add-on's objects with it.
+// irreplaceable are the resource types that a running stack may neither lose nor replace: machines, resources with
+// data, addresses and keys that others use, and releases, whose removal deletes all objects of an add-on.
 var irreplaceable = []string{
 	"aws:ec2/instance:Instance", "aws:ec2/eip:Eip", "aws:ec2/eipAssociation:EipAssociation", "aws:ec2/keyPair:KeyPair",
 	"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/routeTable:RouteTable",
@@ -32,12 +32,11 @@ var irreplaceable = []string{
 	"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster", "kubernetes:postgresql.cnpg.io/v1:Cluster",
 }
 
-// TestAStackMadeBefore brings up stacks that the program of commit 3fdc37a made, with the settings of that time. The
-// folder of each holds the settings, the exported state with its secrets in plain text, and the journal of the
-// simulated account. Where the format of that journal changes, sandbox has to go on reading the old one.
-//
-// To make such a folder from another commit: build the driver there, `make up STACK=dev`, then take
-// `pulumi stack export --show-secrets` and .sandbox/dev/account/account.jsonl.
+// TestAStackMadeBefore brings up stacks that the program of commit 3fdc37a created, with the settings of that time.
+// The folder of each holds the settings, the exported state with its secrets in plain text, and the journal of the
+// simulated account. If the format of that journal changes, the sandbox must continue to read the old one.
+// To create such a folder from another commit: build the driver there, `make up STACK=dev`, then copy `pulumi stack
+// export --show-secrets` and .sandbox/dev/account/account.jsonl.
 func TestAStackMadeBefore(t *testing.T) {
 	for _, name := range []string{"dev", "staging", "prod"} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +62,7 @@ func TestAStackMadeBefore(t *testing.T) {
 	}
 }
 
-// lostBy picks the changes that replace or delete an irreplaceable resource.
+// lostBy returns the changes that replace or delete an irreplaceable resource.
 func lostBy(changes []string) []string {
 	return slices.DeleteFunc(slices.Clone(changes), func(line string) bool {
 		words := strings.Fields(line)
@@ -76,7 +75,8 @@ func lostBy(changes []string) []string {
 func TestALostResourceIsSeen(t *testing.T) {
 	r := madeBefore(t, "made-by-3fdc37a", "dev")
 	r.set(map[string]any{"kubeadm-aws:image": map[string]any{"generation": "2"}})
-	if lost := lostBy(r.preview().must(t).changes); !strings.Contains(strings.Join(lost, "\n"), "aws:ec2/instance:Instance worker-1") {
+	if lost := lostBy(r.preview().must(t).changes); !strings.Contains(strings.Join(lost, "\n"),
+		"aws:ec2/instance:Instance worker-1") {
 		t.Errorf("a replaced machine is not seen: %q", lost)
 	}
 }
@@ -89,7 +89,7 @@ func (r *rehearsal) irreplaceableObjects() []string {
 	return objects
 }
 
-// madeBefore is a stack out of a folder of testdata.
+// madeBefore returns a stack from a folder of testdata.
 func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	t.Helper()
 	if testing.Short() {
@@ -99,7 +99,8 @@ func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	project := t.TempDir()
 	copyFile(t, filepath.Join("..", "Pulumi.yaml"), filepath.Join(project, "Pulumi.yaml"))
 	copyFile(t, filepath.Join(from, "Pulumi."+name+".yaml"), filepath.Join(project, "Pulumi."+name+".yaml"))
-	r := &rehearsal{t: t, workspace: sandbox.Workspace{Project: project, Dir: t.TempDir(), Stack: name, Program: stack.Deploy}}
+	r := &rehearsal{t: t, workspace: sandbox.Workspace{Project: project, Dir: t.TempDir(), Stack: name,
+		Program: stack.Deploy}}
 	journal := unzipped(t, filepath.Join(from, "account.jsonl.gz"))
 	if err := os.WriteFile(filepath.Join(r.workspace.Dir, "account.jsonl"), journal, 0o600); err != nil {
 		t.Fatal(err)
@@ -119,14 +120,15 @@ func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	return r
 }
 
-// followMessages changes the settings that were replaced since, as the message that refuses them says.
+// followMessages changes the settings that were replaced since, as the refusing message says.
 func followMessages(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := strings.NewReplacer(`schedule: hourly`, `everyHours: 1`, `schedule: "*-*-* 00/6:00:00"`, `everyHours: 6`).Replace(string(text))
+	now := strings.NewReplacer(`schedule: hourly`, `everyHours: 1`, `schedule: "*-*-* 00/6:00:00"`,
+		`everyHours: 6`).Replace(string(text))
 	if err := os.WriteFile(path, []byte(now), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// The sizes of volumes that only values hold are read from the releases in the state.
+// Sizes of volumes that only values contain are read from the releases in the state.
 func TestMadeHoldsTheVolumesOfCharts(t *testing.T) {
 	s := state{typeRelease: {}}
 	for i, v := range config.ChartVolumes {

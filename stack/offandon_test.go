@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 )
 
-// TestEveryAddonOffAndOnAgain switches the add-ons of a running stack off in groups, and on again. Helm
-// refuses a name that is still in use, so a release that was only dropped from the state fails the second time.
+// TestEveryAddonOffAndOnAgain disables the add-ons of a running stack in groups, and enables them again. Helm refuses
+// a name in use, so a release that was only dropped from the state fails the second time.
 func TestEveryAddonOffAndOnAgain(t *testing.T) {
 	settings := everything()
 	delete(settings, "kubeadm-aws:dns") // it needs the load balancer controller

@@ -8,7 +8,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// TestAnAccountThatCannotHoldTheStack refuses before the first resource, in a preview too, what AWS would refuse later.
+// TestAnAccountThatCannotHoldTheStack checks that the program refuses, before the first resource and in a preview
+// too, what AWS would refuse later.
 func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -18,21 +19,30 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 	}{
 		{"a region with other zones", sandbox.Limits{}, map[string]any{"aws:region": "ap-northeast-1"},
 			[]string{"kubeadm-aws:network.zones[1] = \"b\"", "no zone ap-northeast-1b", "a, c, d"}},
-		{"a zone that is missing", sandbox.Limits{Zones: []string{"a", "b"}}, nil, []string{"kubeadm-aws:network.zones[2] = \"c\"", "two or more of a, b"}},
+		{"a zone that is missing", sandbox.Limits{Zones: []string{"a", "b"}}, nil,
+			[]string{"kubeadm-aws:network.zones[2] = \"c\"", "two or more of a, b"}},
 		{"a type that a zone does not offer", sandbox.Limits{NotOffered: map[string][]string{"t3.medium": {"b"}}}, nil,
-			[]string{"kubeadm-aws:nodes[2].instanceType = \"t3.medium\"", "is not offered in eu-central-1b", "a zone of eu-central-1a, eu-central-1c"}},
-		{"a type that the region does not offer", sandbox.Limits{NotOffered: map[string][]string{"t3.large": {"a", "b", "c"}}}, nil,
-			[]string{"kubeadm-aws:nodes[0].instanceType = \"t3.large\"", "kubeadm-aws:nodes[3].instanceType", "is not offered in eu-central-1"}},
+			[]string{"kubeadm-aws:nodes[2].instanceType = \"t3.medium\"", "is not offered in eu-central-1b",
+				"a zone of eu-central-1a, eu-central-1c"}},
+		{"a type that the region does not offer",
+			sandbox.Limits{NotOffered: map[string][]string{"t3.large": {"a", "b", "c"}}}, nil,
+			[]string{"kubeadm-aws:nodes[0].instanceType = \"t3.large\"", "kubeadm-aws:nodes[3].instanceType",
+				"is not offered in eu-central-1"}},
 		{"a type that does not exist", sandbox.Limits{}, map[string]any{"kubeadm-aws:nodes": []any{
-			map[string]any{"name": "master", "role": "control-plane"}, map[string]any{"name": "w", "instanceType": "m6i.77xlarge"}}},
+			map[string]any{"name": "master", "role": "control-plane"},
+			map[string]any{"name": "w", "instanceType": "m6i.77xlarge"}}},
 			[]string{"kubeadm-aws:nodes[1].instanceType = \"m6i.77xlarge\"", "is not offered in eu-central-1"}},
 		{"too few vCPUs", sandbox.Limits{Quotas: map[string]float64{"L-1216C47A": 5}}, nil,
 			[]string{"need 8 vCPUs, and this account may run 5", "--quota-code L-1216C47A --desired-value 8"}},
-		{"no Elastic IP left", sandbox.Limits{Quotas: map[string]float64{"L-0263D0A3": 0}}, nil, []string{"need 1 Elastic IP", "L-0263D0A3"}},
-		{"no VPC left", sandbox.Limits{Quotas: map[string]float64{"L-F678F1CE": 0}}, nil, []string{"needs a VPC", "L-F678F1CE"}},
-		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"}, map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
+		{"no Elastic IP left", sandbox.Limits{Quotas: map[string]float64{"L-0263D0A3": 0}}, nil,
+			[]string{"need 1 Elastic IP", "L-0263D0A3"}},
+		{"no VPC left", sandbox.Limits{Quotas: map[string]float64{"L-F678F1CE": 0}}, nil,
+			[]string{"needs a VPC", "L-F678F1CE"}},
+		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
+			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
 			[]string{"aws:allowedAccountIds = [\"123456789012\"]", "do not hold the account 210987654321", "AWS_PROFILE"}},
-		{"an account that is forbidden", sandbox.Limits{AccountID: "210987654321"}, map[string]any{"aws:forbiddenAccountIds": []any{"210987654321"}},
+		{"an account that is forbidden", sandbox.Limits{AccountID: "210987654321"},
+			map[string]any{"aws:forbiddenAccountIds": []any{"210987654321"}},
 			[]string{"aws:forbiddenAccountIds = [\"210987654321\"]", "hold the account 210987654321"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,7 +53,7 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 	}
 }
 
-// mustSay wants an operation to fail with texts and without a change in the account.
+// mustSay expects an operation to fail with the texts and without a change in the account.
 func (r *rehearsal) mustSay(t *testing.T, o outcome, wants ...string) {
 	t.Helper()
 	if o.err == nil {
@@ -61,63 +71,73 @@ func (r *rehearsal) mustSay(t *testing.T, o outcome, wants ...string) {
 	}
 }
 
-// TestWithoutPermissionToAsk goes on with warnings: the questions are no part of the work.
+// TestWithoutPermissionToAsk continues with warnings, because the checks are optional.
 func TestWithoutPermissionToAsk(t *testing.T) {
 	denied := []string{
 		"aws:index/getAvailabilityZones:getAvailabilityZones", "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings",
-		"aws:ec2/getInstances:getInstances", "aws:ec2/getVpcs:getVpcs", "aws:ec2/getEips:getEips", "aws:servicequotas/getServiceQuota:getServiceQuota",
+		"aws:ec2/getInstances:getInstances", "aws:ec2/getVpcs:getVpcs", "aws:ec2/getEips:getEips",
+		"aws:servicequotas/getServiceQuota:getServiceQuota",
 	}
 	r := rehearse(t, "dev", small())
 	r.allowing(sandbox.Limits{Denied: denied})
 	printed := r.preview().must(t).printed
-	for _, what := range []string{"the availability zones could", "the instance types could", "other clusters of this name could", "VPCs could", "Elastic IPs could"} {
+	for _, what := range []string{"the availability zones could", "the instance types could",
+		"other clusters of this name could", "VPCs could", "Elastic IPs could"} {
 		if !strings.Contains(printed, what+" not be checked ahead") {
 			t.Errorf("no warning of %s:\n%s", what, tail(printed, 3000))
 		}
 	}
 }
 
-// TestANamesake is refused before the first resource of a new stack, and beside a stack that runs.
+// TestANamesake expects a refusal before the first resource of a new stack, and next to a running stack.
 func TestANamesake(t *testing.T) {
 	r := rehearse(t, "dev", nil)
 	r.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
-	r.mustSay(t, r.up(), "kubeadm-aws:cluster.name = \"platform-dev\"", "is the name of a cluster in vpc-other (i-other)", "the VPC of this stack does not exist yet", "nothing was created")
+	r.mustSay(t, r.up(), "kubeadm-aws:cluster.name = \"platform-dev\"", "is the name of a cluster in vpc-other (i-other)",
+		"the VPC of this stack does not exist yet", "nothing was created")
 	r.with(map[string]any{"kubeadm-aws:cluster": map[string]any{"name": "platform-dev2"}}).preview().must(t)
 
 	running := madeBefore(t, "made-by-3fdc37a", "dev")
 	running.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
-	running.mustSay(t, running.up(), "is the name of a cluster in vpc-other (i-other)", "this stack is in vpc-", "nothing was changed")
+	running.mustSay(t, running.up(), "is the name of a cluster in vpc-other (i-other)", "this stack is in vpc-",
+		"nothing was changed")
 }
 
-// TestARunningStackIsAskedAboutNewMachinesOnly: what runs needs neither an offer nor a quota.
+// TestARunningStackIsAskedAboutNewMachinesOnly checks that existing machines need neither an offer nor a quota.
 func TestARunningStackIsAskedAboutNewMachinesOnly(t *testing.T) {
 	r := madeBefore(t, "made-by-3fdc37a", "dev")
 	nothing := map[string]float64{"L-1216C47A": 0, "L-0263D0A3": 0, "L-F678F1CE": 0}
-	r.allowing(sandbox.Limits{Zones: []string{"a"}, NotOffered: map[string][]string{"t3.large": {"a", "b", "c"}}, Quotas: nothing})
+	r.allowing(sandbox.Limits{Zones: []string{"a"}, NotOffered: map[string][]string{"t3.large": {"a", "b", "c"}},
+		Quotas: nothing})
 	r.preview().must(t)
 	r.allowing(sandbox.Limits{AccountID: "210987654321"})
 	r.mustSay(t, r.preview(), "the stack runs in the account 123456789012 (vpc-", "the credentials belong to 210987654321")
 }
 
-// TestVolumesKeepTheirZone refuses to leave volumes in a zone whose last node for them goes.
+// TestVolumesKeepTheirZone refuses a change that leaves volumes in a zone without a node for them.
 func TestVolumesKeepTheirZone(t *testing.T) {
 	r := rehearse(t, "dev", nil)
 	r.up().must(t)
 	worker := func(name string, zone int, more string) map[string]any {
-		return map[string]any{"name": name, "zone": zone, "volumeSize": 60, "instanceType": "t3.large", "labels": map[string]any{"workload": more}}
+		return map[string]any{"name": name, "zone": zone, "volumeSize": 60, "instanceType": "t3.large",
+			"labels": map[string]any{"workload": more}}
 	}
 	master := map[string]any{"name": "master", "role": "control-plane"}
 	for name, c := range map[string]struct {
 		nodes   []any
 		refused bool
 	}{
-		"moved":            {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker"), worker("storage", 0, "storage")}, true},
-		"without label":    {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker")}, true},
-		"another in place": {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker"), worker("storage-2", 2, "storage")}, false},
+		"moved": {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker"),
+			worker("storage", 0, "storage")}, true},
+		"without label": {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker")}, true},
+		"another in place": {[]any{master, worker("worker-1", 0, "api"), worker("worker-2", 1, "worker"),
+			worker("storage-2", 2, "storage")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := r.with(map[string]any{"kubeadm-aws:nodes": c.nodes}).preview()
-			if refused := strings.Contains(o.printed, "leave no node for pods with volumes in eu-central-1c, and vol-"); refused != c.refused || (o.err != nil) != c.refused {
+			if refused := strings.Contains(o.printed,
+				"leave no node for pods with volumes in eu-central-1c, and vol-"); refused != c.refused ||
+				(o.err != nil) != c.refused {
 				t.Errorf("refused: %v, error: %v\n%s", refused, o.err, tail(o.printed, 2000))
 			}
 		})

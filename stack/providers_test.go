@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// TestResourceWithoutProviderIsRefused: in every shipped stack the engine refuses a resource that does not say which
-// account and region it goes to.
+// TestResourceWithoutProviderIsRefused checks that in every shipped stack the engine refuses a resource without an
+// explicit provider, that is, without an account and a region.
 func TestResourceWithoutProviderIsRefused(t *testing.T) {
 	for _, name := range []string{"dev", "staging", "prod"} {
 		r := rehearse(t, name, nil)

@@ -27,12 +27,12 @@ import (
 	"kubeadm-aws/stack"
 )
 
-// rehearsal is one stack in a simulated account of its own, driven by the real engine.
+// rehearsal is one stack in its own simulated account, run by the real engine.
 type rehearsal struct {
 	t         testing.TB
 	box       *sandbox.Sandbox
 	workspace sandbox.Workspace
-	// log is all that the engine printed so far, on stdout and stderr.
+	// log is everything that the engine has printed, on stdout and stderr.
 	log bytes.Buffer
 
 	// limits are what the account allows.
@@ -42,11 +42,11 @@ type rehearsal struct {
 	fault func(sandbox.Operation) error
 }
 
-// outcome is what one run of the engine did.
+// outcome is the result of one run of the engine.
 type outcome struct {
-	// changes has a line for every resource that was not left alone: operation, type, name and the changed properties.
+	// changes has a line for every resource with an operation: operation, type, name and the changed properties.
 	changes []string
-	// order has the same steps as they began: operation and name.
+	// order has the same operations in the order in which they began: operation and name.
 	order []string
 	// printed is what the engine printed.
 	printed string
@@ -55,7 +55,7 @@ type outcome struct {
 	refreshing []string
 }
 
-// rehearse prepares a stack; settings replace keys of its configuration.
+// rehearse prepares a stack. settings replace keys of its configuration.
 func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
 	t.Helper()
 	if testing.Short() {
@@ -69,17 +69,18 @@ func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
 	return r
 }
 
-// start opens the account, which lives in the workspace, so that a second start finds what the first one left.
+// start opens the account, which is in the workspace, so that a second start finds the resources of the first.
 func (r *rehearsal) start() {
 	r.t.Helper()
-	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject, Limits: r.limits})
+	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject,
+		Limits: r.limits})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.box = box
 }
 
-// allowing opens the account again with other limits.
+// allowing reopens the account with other limits.
 func (r *rehearsal) allowing(limits sandbox.Limits) {
 	r.t.Helper()
 	if err := r.box.Close(); err != nil {
@@ -117,28 +118,32 @@ func (r *rehearsal) set(settings map[string]any) {
 
 func (r *rehearsal) up(options ...optup.Option) outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
-		_, err := s.Up(ctx, append(options, optup.ProgressStreams(out), optup.ErrorProgressStreams(out), optup.EventStreams(stream))...)
+		_, err := s.Up(ctx, append(options, optup.ProgressStreams(out), optup.ErrorProgressStreams(out),
+			optup.EventStreams(stream))...)
 		return err
 	})
 }
 
 func (r *rehearsal) preview() outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
-		_, err := s.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out), optpreview.EventStreams(stream))
+		_, err := s.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out),
+			optpreview.EventStreams(stream))
 		return err
 	})
 }
 
 func (r *rehearsal) refresh() outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
-		_, err := s.Refresh(ctx, optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out), optrefresh.EventStreams(stream))
+		_, err := s.Refresh(ctx, optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out),
+			optrefresh.EventStreams(stream))
 		return err
 	})
 }
 
 func (r *rehearsal) destroy(options ...optdestroy.Option) outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
-		_, err := s.Destroy(ctx, append(options, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out), optdestroy.EventStreams(stream))...)
+		_, err := s.Destroy(ctx, append(options, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out),
+			optdestroy.EventStreams(stream))...)
 		return err
 	})
 }
@@ -150,8 +155,8 @@ func (r *rehearsal) run(operation func(context.Context, auto.Stack, io.Writer, c
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	// The engine closes the stream only when it got far enough to open it, so nobody waits for the end of the stream
-	// after the operation has returned: it is buffered for more events than a run has.
+	// The engine closes the stream only if it got far enough to open it. So nothing waits for the end of the stream
+	// after the operation has returned: its buffer holds more events than a run has.
 	stream := make(chan events.EngineEvent, 100_000)
 	var printed bytes.Buffer
 	result := outcome{err: operation(ctx, s, &printed, stream)}
@@ -178,7 +183,7 @@ func (o *outcome) add(e events.EngineEvent) {
 	case e.ResourcePreEvent != nil && e.ResourcePreEvent.Metadata.Op != apitype.OpRefresh:
 		step = e.ResourcePreEvent.Metadata
 	case e.ResOutputsEvent != nil && slices.Contains(o.refreshing, e.ResOutputsEvent.Metadata.URN):
-		// What a refresh found out is known only at its end.
+		// The results of a refresh are known only at its end.
 		step = e.ResOutputsEvent.Metadata
 	case e.ResourcePreEvent != nil:
 		o.refreshing = append(o.refreshing, e.ResourcePreEvent.Metadata.URN)
@@ -187,16 +192,18 @@ func (o *outcome) add(e events.EngineEvent) {
 		return
 	}
 	urn := resource.URN(step.URN)
-	if step.Op == apitype.OpSame || step.Op == apitype.OpRefresh || strings.HasPrefix(string(urn.Type()), "kubeadm-aws:") || urn.Type() == "pulumi:pulumi:Stack" {
+	if step.Op == apitype.OpSame || step.Op == apitype.OpRefresh ||
+		strings.HasPrefix(string(urn.Type()), "kubeadm-aws:") || urn.Type() == "pulumi:pulumi:Stack" {
 		return
 	}
 	properties := slices.Sorted(maps.Keys(step.DetailedDiff))
-	line := strings.TrimSpace(fmt.Sprintf("%-14s %s %s %s", step.Op, urn.Type(), urn.Name(), strings.Join(properties, " ")))
+	line := strings.TrimSpace(fmt.Sprintf("%-14s %s %s %s", step.Op, urn.Type(), urn.Name(),
+		strings.Join(properties, " ")))
 	o.changes = append(o.changes, line)
 	o.order = append(o.order, string(step.Op)+" "+urn.Name())
 }
 
-// must ends the test when a run failed.
+// must ends the test if a run failed.
 func (o outcome) must(t testing.TB) outcome {
 	t.Helper()
 	if o.err != nil {
@@ -213,7 +220,7 @@ func (o outcome) mustNotChange(t testing.TB) {
 	}
 }
 
-// state is the stack's checkpoint as it lies in the backend, and the same with every secret in plain text.
+// state returns the stack's checkpoint in the backend, and the same with every secret in plain text.
 func (r *rehearsal) state() (stored, plain []byte) {
 	r.t.Helper()
 	s, err := r.workspace.Open(context.Background(), r.box)
@@ -235,20 +242,20 @@ func (r *rehearsal) state() (stored, plain []byte) {
 	return stored, plain
 }
 
-// resources lists the custom resources in the state.
+// resources returns the custom resources in the state.
 func (r *rehearsal) resources() []apitype.ResourceV3 {
 	r.t.Helper()
 	return slices.DeleteFunc(r.deployment().Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
 }
 
-// mustBeEmpty allows for the validation records of a zone that was there before: they stay for other certificates.
+// mustBeEmpty permits the validation records in a zone that existed before: they stay for other certificates.
 func (r *rehearsal) mustBeEmpty() {
 	r.t.Helper()
 	left := slices.DeleteFunc(r.box.Leftovers(), func(line string) bool {
 		return strings.HasPrefix(line, typeRecord) && strings.Contains(line, "_CNAME")
 	})
 	if len(left) > 0 {
-		r.t.Errorf("%d things are left in the account:\n%s", len(left), strings.Join(left, "\n"))
+		r.t.Errorf("%d resources are left in the account:\n%s", len(left), strings.Join(left, "\n"))
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// secretMark is the key by which a secret is recognised in a deployment that is exported in plain text.
+// secretMark is the key that marks a secret in a deployment that is exported in plain text.
 const secretMark = "4dabf18193072939515e22adb298388d"
 
-// TestNoSecretInPlainSight makes a stack, takes every private key and password out of its decrypted state, and looks for
-// them in the stored state, in what the engine printed, in command texts and in user data outside secrets.
+// TestNoSecretInPlainSight takes every private key and password from the decrypted state of a stack. It searches for
+// them in the stored state, the engine's output, command texts, and user data outside secrets.
 func TestNoSecretInPlainSight(t *testing.T) {
 	r := rehearse(t, "dev", map[string]any{"kubeadm-aws:grafanaPassword": "hunter2-from-config"})
 	up := r.up().must(t)
@@ -51,7 +51,7 @@ func TestNoSecretInPlainSight(t *testing.T) {
 	}
 }
 
-// collect puts every string below a secret mark, that is long enough to be searched for, into secrets.
+// collect adds every string below a secret mark to secrets, if it is long enough to search for.
 func collect(secrets map[string]string, where string, value any, secret bool) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -70,11 +70,12 @@ func collect(secrets map[string]string, where string, value any, secret bool) {
 			collect(secrets, where, inner, secret)
 		}
 	case string:
-		// Short values, and addresses that are no secret elsewhere, say nothing when they are found.
+		// Short values, and addresses that are public elsewhere, prove nothing when they are found.
 		if _, err := netip.ParseAddr(v); err == nil {
 			return
 		}
-		if secret && len(v) >= 12 && !strings.HasPrefix(v, "ssh-") && !strings.Contains(v, "BEGIN CERTIFICATE") && !strings.Contains(v, "PUBLIC KEY") {
+		if secret && len(v) >= 12 && !strings.HasPrefix(v, "ssh-") && !strings.Contains(v, "BEGIN CERTIFICATE") &&
+			!strings.Contains(v, "PUBLIC KEY") {
 			secrets[where] = v
 		}
 	}

@@ -1,4 +1,4 @@
-// Package stack puts the layers together. Read Deploy to know the system.
+// Package stack combines the layers. Read Deploy for an overview of the system.
 package stack
 
 import (
@@ -10,7 +10,8 @@ import (
 	"kubeadm-aws/infra"
 )
 
-// Deploy is the Pulumi program: configuration -> keys of the cluster -> AWS resources -> kubeadm cluster -> add-ons -> exports.
+// Deploy is the Pulumi program: configuration -> keys of the cluster -> AWS resources -> kubeadm cluster -> add-ons
+// -> exports.
 func Deploy(ctx *pulumi.Context) error {
 	cfg, err := config.FromContext(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
-// deployment is the state, with all secrets in plain text.
+// deployment returns the state, with all secrets in plain text.
 func (r *rehearsal) deployment() *apitype.DeploymentV3 {
 	r.t.Helper()
 	_, plain := r.state()

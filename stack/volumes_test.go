@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestVolumesThatAreKept wants every volume to stay, those of users and those of the platform, and nothing else. They
-// were made while the setting said that they go.
+// TestVolumesThatAreKept requires every volume to stay, of users and of the platform, and nothing else. The volumes
+// were created while the setting was delete.
 func TestVolumesThatAreKept(t *testing.T) {
 	r := running(t)
 	r.users()
@@ -14,10 +14,11 @@ func TestVolumesThatAreKept(t *testing.T) {
 	r.up().must(t)
 	volumes := r.box.Account(typesInAWS["volume"])
 	if len(volumes) < 8 {
-		t.Fatalf("one user, three releases and two clusters have %d volumes, of which Prometheus' release has three", len(volumes))
+		t.Fatalf("one user, three releases and two clusters have %d volumes, of which Prometheus' release has three",
+			len(volumes))
 	}
 
-	t.Run("until the setting says that they go", func(t *testing.T) {
+	t.Run("until the setting is delete again", func(t *testing.T) {
 		r := r.twin(t)
 		r.set(map[string]any{"kubeadm-aws:protection": map[string]any{"volumes": "delete"}})
 		r.up().must(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// lame takes its work away from the sweep, so that only the order of the destroy is left to prevent leaks.
+// lame disables the sweep, so that only the order of the destroy can prevent leaks.
 func (r *rehearsal) lame() {
 	r.t.Helper()
 	r.edit(func(state *apitype.DeploymentV3) {
@@ -24,7 +24,7 @@ func (r *rehearsal) lame() {
 	})
 }
 
-// first deletes resources before everything that depends on them, as if nothing did.
+// first deletes resources before everything that depends on them, as if there were no dependencies.
 func (r *rehearsal) first(names ...string) outcome {
 	r.t.Helper()
 	var targets []string
@@ -50,7 +50,7 @@ func (r *rehearsal) first(names ...string) outcome {
 	return r.destroy(optdestroy.Target(targets))
 }
 
-// TestAWrongOrderLeaks turns each critical dependency around, once. The sweep is lame where it would hide the mistake.
+// TestAWrongOrderLeaks reverses each critical dependency once. The sweep is disabled if it would hide the mistake.
 func TestAWrongOrderLeaks(t *testing.T) {
 	base := running(t)
 	base.users()
@@ -69,7 +69,8 @@ func TestAWrongOrderLeaks(t *testing.T) {
 	}{
 		{"controller before the gate of load balancers", []string{"aws-load-balancer-controller"}},
 		{"driver before the gate of volumes", []string{"aws-ebs-csi-driver"}},
-		{"load balancers before GitOps that restores them", []string{"release-gate-load-balancers", "aws-load-balancer-controller"}},
+		{"load balancers before GitOps that restores them",
+			[]string{"release-gate-load-balancers", "aws-load-balancer-controller"}},
 		{"permission before the controller", []string{"control-plane-load-balancers"}},
 		{"permission before the driver", []string{"control-plane-volumes"}},
 		{"way to the internet before the controllers", []string{"route internet"}},
@@ -83,7 +84,7 @@ func TestAWrongOrderLeaks(t *testing.T) {
 	}
 	t.Run("sweep before the machines", func(t *testing.T) {
 		r := base.twin(t)
-		// Whatever lives may use what the sweep finds, and make more after it.
+		// A running machine may use what the sweep finds, and controllers may create more after it.
 		if o := r.first("sweep"); o.err == nil || !strings.Contains(o.err.Error(), "are not terminated") {
 			t.Errorf("the sweep does not refuse: %v", o.err)
 		}
@@ -97,7 +98,7 @@ func TestAWrongOrderLeaks(t *testing.T) {
 	})
 }
 
-// mustLeak destroys the rest and wants the mistake to be seen.
+// mustLeak destroys the rest and requires the mistake to be found.
 func (r *rehearsal) mustLeak() {
 	r.t.Helper()
 	o := r.destroy(optdestroy.ContinueOnError())
