@@ -19,14 +19,14 @@ type alert struct {
 	summary, action            string
 }
 
-// The metrics that the snapshot timer on the control plane leaves for the node exporter.
+// Names of the metrics that the snapshot timer on the control plane writes for the node exporter.
 const (
 	backupTime   = "kubeadm_aws_etcd_backup_last_success_timestamp_seconds"
 	backupFailed = "kubeadm_aws_etcd_backup_last_run_failed"
 )
 
-// alerts adds what the stack's own rules do not know: the snapshots, the certificates and the data services of this
-// platform. Nodes, pods and volumes are covered by the rules that come with the stack.
+// alerts returns the rules that the chart's own rules do not cover: the snapshots, the certificates and the data
+// services of this platform. The chart covers nodes, pods and volumes.
 func (b *builder) alerts(definitions pulumi.Resource) {
 	for group, rules := range alertGroups(b.cfg) {
 		b.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions))
@@ -36,27 +36,32 @@ func (b *builder) alerts(definitions pulumi.Resource) {
 func alertGroups(cfg *config.Config) map[string][]alert {
 	groups := map[string][]alert{
 		"etcd-backup": {
-			{"EtcdBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", backupTime, 2*cfg.Backup.Interval().Seconds()), "15m", "critical",
-				"Two etcd snapshots in a row did not reach the bucket.", "Look at: journalctl -u etcd-snapshot on the control plane."},
+			{"EtcdBackupTooOld", fmt.Sprintf("time() - max(%s) > %.0f", backupTime, 2*cfg.Backup.Interval().Seconds()), "15m",
+				"critical",
+				"Two etcd snapshots in a row did not reach the bucket.",
+				"Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupFailed", "max(" + backupFailed + ") > 0", "15m", "warning",
 				"The last etcd snapshot failed.", "Look at: journalctl -u etcd-snapshot on the control plane."},
 			{"EtcdBackupNeverReported", "absent(" + backupTime + ")", "24h", "warning",
-				"No etcd snapshot has been reported for a day.", "Look at: systemctl list-timers etcd-snapshot.timer on the control plane."},
+				"No etcd snapshot has been reported for a day.",
+				"Look at: systemctl list-timers etcd-snapshot.timer on the control plane."},
 		},
 		"certificates": {
-			// Counted, not a quantile: the program's own certificates make a small share of the requests. Prometheus 3 writes
-			// the bucket as 604800.0.
+			// A count, not a quantile, because the program's own certificates are a small share of the requests.
+			// Prometheus 3 writes the bucket as 604800.0.
 			{"ClientCertificateExpiresSoon",
 				`sum(increase(apiserver_client_certificate_expiration_seconds_bucket{job="apiserver",le=~"604800(\\.0)?"}[1h])) > 0`,
 				"5m", "warning", "A client certificate that is in use expires within a week.",
 				"Run pulumi up: it renews the program's certificates in their last 90 days. A kubelet renews its own: look at " +
-					"journalctl -u kubelet on the nodes. For those of kubeadm, which live five years: kubeadm certs check-expiration."},
+					"journalctl -u kubelet on the nodes. For kubeadm's certificates, which are valid for five years: kubeadm certs " +
+					"check-expiration."},
 		},
 	}
 	if cfg.Addons.CertManager.On() {
 		groups["certificates"] = append(groups["certificates"], alert{"CertificateExpiresSoon",
 			// 0 is a certificate that was never issued.
-			"min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds > 0) - time() < 7 * 24 * 3600", "1h", "warning",
+			"min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds > 0) - time() < 7 * 24 * 3600", "1h",
+			"warning",
 			"Certificate {{ $labels.namespace }}/{{ $labels.name }} expires within a week and has not been renewed.",
 			"Look at: kubectl -n {{ $labels.namespace }} describe certificate {{ $labels.name }}."})
 	}
@@ -98,7 +103,7 @@ func prometheusRule(group string, alerts []alert) kube.ObjectArgs {
 //go:embed dashboards/*.json
 var dashboardFiles embed.FS
 
-// dashboards hands the program's dashboards to Grafana, which looks for ConfigMaps with a label.
+// dashboards gives the program's dashboards to Grafana, which searches for ConfigMaps with a label.
 func (b *builder) dashboards(definitions pulumi.Resource) {
 	files, err := fs.Glob(dashboardFiles, "dashboards/*.json")
 	for _, file := range files {

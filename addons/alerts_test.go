@@ -12,7 +12,7 @@ import (
 
 var ownMetric = regexp.MustCompile(`kubeadm_aws_\w+`)
 
-// A metric with another name than the script's would never fire and never show.
+// A metric whose name differs from the script's would never fire and never be displayed.
 func TestSnapshotMetricsAreTheScripts(t *testing.T) {
 	script, err := os.ReadFile("../cluster/scripts/etcd-snapshot.sh")
 	if err != nil {
@@ -75,8 +75,8 @@ func TestDashboardsAreComplete(t *testing.T) {
 	}
 }
 
-// Every alert has to tell the person whom it wakes what to do.
-func TestAlertsSayWhatToDo(t *testing.T) {
+// Every alert must tell the person on call what to do.
+func TestAlertsHaveInstructions(t *testing.T) {
 	cfg, err := config.LoadFile("dev", "..")
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,8 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 				t.Errorf("%s: two alerts are called %s", group, a.name)
 			}
 			names[a.name] = true
-			if a.expr == "" || a.wait == "" || a.summary == "" || a.action == "" || (a.severity != "warning" && a.severity != "critical") {
+			if a.expr == "" || a.wait == "" || a.summary == "" || a.action == "" ||
+				(a.severity != "warning" && a.severity != "critical") {
 				t.Errorf("%s: %s is incomplete", group, a.name)
 			}
 		}

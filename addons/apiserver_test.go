@@ -13,7 +13,7 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// api is a real Kubernetes API server with etcd behind it, and no controllers: tests play them.
+// api is a real Kubernetes API server with etcd. No controllers run; the tests simulate them.
 type api struct {
 	t          *testing.T
 	kubeconfig string
@@ -45,8 +45,8 @@ func (a *api) until(what string, done func() bool) {
 	}
 }
 
-// definitionsAreEstablished waits until the API serves every CustomResourceDefinition that it has. kubectl wait fails where one
-// has no conditions yet.
+// definitionsAreEstablished waits until the API serves every CustomResourceDefinition that it stores. kubectl wait
+// fails for a definition without conditions.
 func (a *api) definitionsAreEstablished() {
 	a.t.Helper()
 	a.until("the definitions are established", func() bool {
@@ -79,14 +79,14 @@ func (a *api) apply(objects ...string) {
 	}
 }
 
-// names lists the objects of a resource as namespace/name.
+// names returns the objects of a resource as namespace/name.
 func (a *api) names(resource string) []string {
 	a.t.Helper()
 	return strings.Fields(a.kubectl("get", resource, "--all-namespaces", "-o",
 		`go-template={{range .items}}{{.metadata.namespace}}/{{.metadata.name}} {{end}}`))
 }
 
-// definition is a custom resource definition that takes any fields.
+// definition returns a custom resource definition that accepts any fields.
 func definition(group, version, kind, plural string) string {
 	return fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -99,10 +99,12 @@ spec:
 `, group, version, kind, plural)
 }
 
-// controller makes a Deployment with one ready pod, or with none.
+// controller creates a Deployment with one ready pod, or without pods.
 func (a *api) controller(namespace, name string, ready int) {
 	a.t.Helper()
-	a.apply(fmt.Sprintf(`{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s, namespace: %s}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: c}]}}}}`, name, namespace))
+	a.apply(
+		fmt.Sprintf(
+			`{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s, namespace: %s}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: c}]}}}}`, name, namespace))
 	a.ready(namespace, name, ready)
 }
 
@@ -112,7 +114,7 @@ func (a *api) ready(namespace, name string, n int) {
 		fmt.Sprintf(`{"status":{"replicas":1,"readyReplicas":%d}}`, n))
 }
 
-// play runs a controller's part again and again until the test ends.
+// play repeats the action of a controller until the test ends.
 func (a *api) play(part func()) {
 	stop := make(chan struct{})
 	var done sync.WaitGroup
@@ -131,7 +133,7 @@ func (a *api) play(part func()) {
 	a.t.Cleanup(func() { close(stop); done.Wait() })
 }
 
-// finish takes the finalizers off the objects of a resource that are being deleted, as their controller would, and
+// finish removes the finalizers of the objects of a resource that are being deleted, as their controller would, and
 // returns their names.
 func (a *api) finish(resource string) []string {
 	out, err := a.try("", "get", resource, "--all-namespaces", "-o",

@@ -4,11 +4,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// appsNamespace is where Argo CD deploys what apps/ and envs/ describe.
+// appsNamespace is the namespace into which Argo CD deploys apps/ and envs/.
 const appsNamespace = "apps"
 
-// apps makes what the user's apps find in their namespace before Argo CD deploys them: the Secret "connections" with the
-// URLs of the data services. So no password is ever in Git.
+// apps creates the Secret "connections" with the URLs of the data services, before Argo CD deploys the user's apps.
+// So Git never contains a password.
 func (b *builder) apps() pulumi.Resource {
 	namespace := b.namespace(appsNamespace, restricted)
 	urls := map[string]pulumi.StringInput{}

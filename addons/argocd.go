@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// argocd installs Argo CD, and when a repository is configured the Application that syncs everything else from it.
-// The gates of what Applications may deploy have to outlive the Applications.
+// argocd installs Argo CD and, if a repository is configured, the Application that syncs everything else from it. The
+// gates of the resources that Applications may deploy have to outlive the Applications.
 func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pulumi.Resource {
 	settings := b.cfg.Addons.ArgoCD
 	if !settings.On() {
@@ -33,18 +33,19 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pul
 	}
 	apps := b.apps()
 	gate := b.applicationsGate(append(outlast, apps))
-	b.behind(gate, "root-application", rootApplication(b.cfg), needs(apps))
+	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), needs(apps))
 	return argocd
 }
 
-// argocdLogin makes the Secret in which Argo CD keeps its administrator. Argo CD adds keys of its own to it; the
-// program owns only those it sets.
+// argocdLogin creates the Secret in which Argo CD keeps its administrator. Argo CD adds its own keys to it. The
+// program owns only the keys that it sets.
 func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 	password := b.password("argocd")
 	if b.err != nil {
 		return nil
 	}
-	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)}, pulumi.Parent(b.root), pulumi.Provider(b.random))
+	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)},
+		pulumi.Parent(b.root), pulumi.Provider(b.random))
 	if err != nil {
 		b.failed(fmt.Errorf("salt of argocd: %w", err))
 		return nil
@@ -56,7 +57,7 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		}
 		return bcryptHash(values[0].(string), raw)
 	}).(pulumi.StringOutput)
-	// A UUID of version 7 begins with the time at which it was made. This one is made again with every other password.
+	// A UUID of version 7 begins with its creation time. This one is created again whenever the password changes.
 	changed, err := random.NewRandomUuid7(b.ctx, "argocd-password-changed", &random.RandomUuid7Args{
 		Keepers: pulumi.StringMap{"password": hash},
 	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
@@ -72,13 +73,13 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		},
 		data: map[string]pulumi.StringInput{
 			"admin.password": hash,
-			// Argo CD refuses sessions and API tokens of the administrator that are older than this.
+			// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
 			"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
 		},
 	}, needs(namespace))
 }
 
-// timeOfUUID is the time in a UUID of version 7, its first 48 bits in milliseconds since 1970, in the form of RFC 3339.
+// timeOfUUID returns the time in a UUID of version 7 as RFC 3339. Its first 48 bits are milliseconds since 1970.
 func timeOfUUID(uuid string) (string, error) {
 	digits := strings.ReplaceAll(uuid, "-", "")
 	if len(digits) != 32 {
@@ -95,7 +96,7 @@ func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 	metrics := kube.Values{"enabled": monitored, "serviceMonitor": kube.Values{"enabled": monitored}}
 	values := kube.Values{
 		"fullnameOverride": "argocd",
-		// Kept at uninstall: taking the definitions away takes every Application with them.
+		// Kept on uninstall, because deleting the definitions would delete every Application.
 		"crds": kube.Values{"install": true, "keep": true},
 		"configs": kube.Values{
 			"secret": kube.Values{"createSecret": false},
@@ -103,17 +104,18 @@ func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 			"params": kube.Values{"server.insecure": true},
 		},
 		"controller": kube.Values{"resources": requests("100m", "256Mi"), "metrics": metrics},
-		"repoServer": kube.Values{"resources": requests("50m", "128Mi"), "metrics": metrics, "copyutil": kube.Values{"resources": requests("10m", "16Mi")}},
+		"repoServer": kube.Values{"resources": requests("50m", "128Mi"), "metrics": metrics,
+			"copyutil": kube.Values{"resources": requests("10m", "16Mi")}},
 		"server": kube.Values{
 			"resources": requests("25m", "64Mi"),
 			"metrics":   metrics,
-			// The chart's fixed node ports may be taken already: the API server chooses free ones.
+			// The chart's fixed node ports may be in use. With null the API server assigns free ones.
 			"service": kube.Values{"type": "NodePort", "nodePortHttp": nil, "nodePortHttps": nil},
 		},
 		"applicationSet":  kube.Values{"resources": requests("20m", "64Mi")},
 		"redis":           kube.Values{"resources": requests("20m", "32Mi")},
 		"redisSecretInit": kube.Values{"resources": requests("10m", "16Mi")},
-		// Single sign-on and notifications have to be configured to be of any use.
+		// Single sign-on and notifications are useless without further configuration.
 		"dex":           kube.Values{"enabled": false},
 		"notifications": kube.Values{"enabled": false},
 	}
@@ -133,7 +135,7 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 		Kind:       "Application",
 		Name:       "root",
 		Namespace:  "argocd",
-		// Deleting the Application deletes what it deployed, and is over when that is gone.
+		// Deleting the Application deletes everything that it deployed, and waits for it.
 		Finalizers: []string{"resources-finalizer.argocd.argoproj.io"},
 		Fields: kube.Values{"spec": kube.Values{
 			"project": "default",
@@ -149,8 +151,9 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 	}
 }
 
-// sourceOfTheStack gives the Applications that carry its label the repository and revision of the stack, which only the
-// settings know. Applications without the label keep their own source: a chart, another repository, several sources.
+// sourceOfTheStack sets the repository and the revision of the stack in Applications with its label, because only the
+// settings contain them. Applications without the label keep their own source: a chart, another repository, several
+// sources.
 func sourceOfTheStack(settings config.ArgoCD) kube.Values {
 	return kube.Values{
 		"target": kube.Values{"kind": "Application", "labelSelector": "kubeadm-aws/source=stack"},

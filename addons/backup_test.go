@@ -17,7 +17,7 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// startMoto runs a model of AWS that is not ours and returns its address.
+// startMoto runs an independent model of AWS and returns its address.
 func startMoto(t *testing.T) string {
 	t.Helper()
 	server, err := exec.LookPath("moto_server")
@@ -53,7 +53,8 @@ func instanceMetadata(t *testing.T) string {
 		case r.URL.Path == "/latest/meta-data/iam/security-credentials/":
 			fmt.Fprint(w, "control-plane")
 		case r.URL.Path == "/latest/meta-data/iam/security-credentials/control-plane":
-			fmt.Fprint(w, `{"Code": "Success", "AccessKeyId": "AKIAINSTANCE", "SecretAccessKey": "instance/secret+key", "Token": "instance-token"}`)
+			fmt.Fprint(w,
+				`{"Code": "Success", "AccessKeyId": "AKIAINSTANCE", "SecretAccessKey": "instance/secret+key", "Token": "instance-token"}`)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -62,11 +63,12 @@ func instanceMetadata(t *testing.T) string {
 	return server.URL
 }
 
-// renewCredentials runs the script with a kubectl that keeps what it is given, and returns the Secret and the output.
+// renewCredentials runs the script with a kubectl that records its input. It returns the Secret and the output.
 func renewCredentials(t *testing.T, settings ...string) (secret map[string]string, out string, err error) {
 	t.Helper()
 	dir := t.TempDir()
-	fake := "#!/bin/sh\necho \"$*\" >>" + dir + "/calls\ncase \"$*\" in *apply*) cat >" + dir + "/applied ;; *get*) echo cluster/postgresql ;; esac\n"
+	fake := "#!/bin/sh\necho \"$*\" >>" + dir + "/calls\ncase \"$*\" in *apply*) cat >" + dir +
+		"/applied ;; *get*) echo cluster/postgresql ;; esac\n"
 	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(fake), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +82,9 @@ func renewCredentials(t *testing.T, settings ...string) (secret map[string]strin
 			t.Fatalf("not a Secret: %v\n%s", err, applied)
 		}
 		calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
-		if !strings.Contains(string(calls), "annotate cluster.postgresql.cnpg.io postgresql --overwrite kubeadm-aws/credentials-until=2") {
-			t.Errorf("the Cluster is not told when the keys end:\n%s", calls)
+		if !strings.Contains(string(calls),
+			"annotate cluster.postgresql.cnpg.io postgresql --overwrite kubeadm-aws/credentials-until=2") {
+			t.Errorf("the Cluster does not get the time when the keys expire:\n%s", calls)
 		}
 	}
 	secret = map[string]string{}
@@ -100,7 +103,8 @@ func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
 	if err != nil || !strings.HasPrefix(out, "credentials until 2") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if !strings.HasPrefix(secret["ACCESS_KEY_ID"], "ASIA") || secret["SECRET_ACCESS_KEY"] == "" || secret["SESSION_TOKEN"] == "" || secret["REGION"] != "eu-central-1" {
+	if !strings.HasPrefix(secret["ACCESS_KEY_ID"], "ASIA") || secret["SECRET_ACCESS_KEY"] == "" ||
+		secret["SESSION_TOKEN"] == "" || secret["REGION"] != "eu-central-1" {
 		t.Errorf("the Secret holds %v", secret)
 	}
 	if strings.Contains(out, secret["SECRET_ACCESS_KEY"]) {
@@ -108,10 +112,11 @@ func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
 	}
 }
 
-func TestBackupCredentialsSayWhatIsMissing(t *testing.T) {
+func TestBackupCredentialsNameWhatIsMissing(t *testing.T) {
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>")
+		fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: "+
+			"sts:AssumeRole</Message></Error></ErrorResponse>")
 	}))
 	defer refusing.Close()
 	for says, settings := range map[string][]string{
@@ -144,7 +149,8 @@ func TestRestoreIsANewGeneration(t *testing.T) {
 	recovery := restored["spec"].(map[string]any)["bootstrap"].(map[string]any)["recovery"].(map[string]any)
 	store := restored["spec"].(map[string]any)["backup"].(map[string]any)["barmanObjectStore"].(map[string]any)
 	source := restored["spec"].(map[string]any)["externalClusters"].([]any)[0].(map[string]any)
-	if recovery["source"] != source["name"] || source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2" {
+	if recovery["source"] != source["name"] ||
+		source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2" {
 		t.Errorf("restores %v from %v into %v", recovery, source, store)
 	}
 }

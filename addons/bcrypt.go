@@ -9,15 +9,16 @@ import (
 	"golang.org/x/crypto/blowfish"
 )
 
-// bcryptCost is 2^10 rounds, what Argo CD itself uses.
+// bcryptCost means 2^10 rounds, the value that Argo CD itself uses.
 const bcryptCost = 10
 
-// bcryptEncoding is bcrypt's own order of the base64 letters.
-var bcryptEncoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
+// bcryptEncoding is bcrypt's order of the base64 letters.
+var bcryptEncoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(
+	base64.NoPadding)
 
-// bcryptHash is the bcrypt hash of a password under a given salt of 16 bytes, in the form $2a$10$<salt><hash>. The
-// usual libraries draw a salt of their own at every call, which would make every run of the program a change; with the
-// salt in the state the same password gives the same hash.
+// bcryptHash returns the bcrypt hash of a password with a given salt of 16 bytes, in the form $2a$10$<salt><hash>.
+// The usual libraries generate a salt at every call, so every run of the program would change the hash. With the salt
+// in the state, equal passwords give equal hashes.
 func bcryptHash(password string, salt []byte) (string, error) {
 	if len(password) > 72 {
 		return "", errors.New("the password is longer than 72 bytes, which is all that bcrypt looks at")
@@ -40,6 +41,7 @@ func bcryptHash(password string, salt []byte) (string, error) {
 			cipher.Encrypt(hash[block:block+blowfish.BlockSize], hash[block:block+blowfish.BlockSize])
 		}
 	}
-	// The last byte of the hash is left out by the format.
-	return fmt.Sprintf("$2a$%02d$%s%s", bcryptCost, bcryptEncoding.EncodeToString(salt), bcryptEncoding.EncodeToString(hash[:23])), nil
+	// The format omits the last byte of the hash.
+	return fmt.Sprintf("$2a$%02d$%s%s", bcryptCost, bcryptEncoding.EncodeToString(salt),
+		bcryptEncoding.EncodeToString(hash[:23])), nil
 }

@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// builder carries what every add-on needs while Install runs.
+// builder holds what every add-on needs while Install runs.
 type builder struct {
 	ctx  *pulumi.Context
 	args Args
@@ -25,15 +25,15 @@ type builder struct {
 
 	random *random.Provider
 	tls    *tls.Provider
-	// customResourceGates are the gates of operators whose custom resources users may have made.
+	// customResourceGates are the gates of operators whose custom resources users may have created.
 	customResourceGates []pulumi.Resource
 
-	// err is the first error. After it nothing is registered: the functions that make resources return nil, which needs()
-	// leaves out. So an add-on reads like a list of what it makes, and only Install looks at err.
+	// err is the first error. After it nothing is registered: the functions that create resources return nil, which
+	// needs() omits. So the function of an add-on is a plain list of its resources, and only Install checks err.
 	err error
 }
 
-// failed remembers err when it is the first error, and reports whether there has been one.
+// failed records err if it is the first error, and reports whether there has been one.
 func (b *builder) failed(err error) bool {
 	if b.err == nil {
 		b.err = err
@@ -41,7 +41,7 @@ func (b *builder) failed(err error) bool {
 	return b.err != nil
 }
 
-// providers makes the providers of passwords and certificates. The others belong to the layers below.
+// providers creates the providers of passwords and certificates. The other providers belong to the lower layers.
 func (b *builder) providers() {
 	var err error
 	b.random, err = random.NewProvider(b.ctx, "platform-random", &random.ProviderArgs{}, pulumi.Parent(b.root))
@@ -54,8 +54,8 @@ func (b *builder) providers() {
 	}
 }
 
-// needs are the resources that have to exist before another and have to outlive it. Add-ons that are switched off
-// are nil and left out.
+// needs returns the resources that have to exist before another resource and outlive it. It omits disabled add-ons,
+// which are nil.
 func needs(resources ...pulumi.Resource) []pulumi.Resource {
 	var present []pulumi.Resource
 	for _, r := range resources {
@@ -66,7 +66,8 @@ func needs(resources ...pulumi.Resource) []pulumi.Resource {
 	return present
 }
 
-// outlived are needs of a controller that calls AWS: beside the given, everything without which it could not clean up.
+// outlived returns the dependencies of a controller that calls AWS: the given ones and everything that it needs to
+// clean up.
 func (b *builder) outlived(resources ...pulumi.Resource) []pulumi.Resource {
 	return slices.Concat(needs(b.root.NodesReady), b.args.DependsOn, needs(resources...))
 }
@@ -75,8 +76,9 @@ func (b *builder) options(needs []pulumi.Resource, opts []pulumi.ResourceOption)
 	return append([]pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.DependsOn(needs)}, opts...)
 }
 
-// release makes a release of the catalogue, which names its chart and its namespace.
-func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+// release creates a release of the catalogue, which defines its chart and namespace.
+func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Resource,
+	opts ...pulumi.ResourceOption) pulumi.Resource {
 	if b.err != nil {
 		return nil
 	}
@@ -90,7 +92,8 @@ func (b *builder) release(name string, args kube.ReleaseArgs, needs []pulumi.Res
 	return release
 }
 
-func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resource,
+	opts ...pulumi.ResourceOption) pulumi.Resource {
 	if b.err != nil {
 		return nil
 	}
@@ -102,7 +105,8 @@ func (b *builder) object(name string, args kube.ObjectArgs, needs []pulumi.Resou
 }
 
 // step runs a step on the control plane.
-func (b *builder) step(name string, step cluster.Step, needs []pulumi.Resource, opts ...pulumi.ResourceOption) pulumi.Resource {
+func (b *builder) step(name string, step cluster.Step, needs []pulumi.Resource,
+	opts ...pulumi.ResourceOption) pulumi.Resource {
 	if b.err != nil {
 		return nil
 	}
@@ -113,9 +117,10 @@ func (b *builder) step(name string, step cluster.Step, needs []pulumi.Resource, 
 	return command
 }
 
-// definition makes a custom resource definition from its YAML. Helm installs those in a chart's crds/ once and never upgrades
-// them; this object follows the program. On a stack made before it takes over what Helm has created, which needs force, because
-// Helm owns the fields. It is never deleted: with a definition go all its custom resources.
+// definition creates a custom resource definition from its YAML. Helm installs the definitions in a chart's crds/
+// once and never upgrades them; this object follows the program. In an older stack it adopts the definition that Helm
+// created. That needs force, because Helm owns the fields. It is never deleted, because all its custom resources
+// would be deleted with it.
 func (b *builder) definition(text []byte) pulumi.Resource {
 	var crd struct {
 		Metadata struct {
@@ -139,18 +144,18 @@ func (b *builder) definition(text []byte) pulumi.Resource {
 	}, needs(b.args.Cluster.APIReady), pulumi.RetainOnDelete(true))
 }
 
-// Pod security levels of the namespaces: what their pods may do to the host.
+// Pod security levels of the namespaces: what their pods may do on the host.
 const (
 	privileged = "privileged"
 	baseline   = "baseline"
 	restricted = "restricted"
 )
 
-// namespace makes a namespace. It is an object of its own, not a side effect of a release, because Helm leaves behind
-// the namespaces that it makes.
-//
-// One that an add-on leaves behind is deleted. When the whole cluster goes, all that was in it is gone by then, and
-// Kubernetes takes five seconds and a healthy aggregation layer to delete an empty namespace: it dies with the machine.
+// namespace creates a namespace. It is a separate object, not a side effect of a release, because Helm does not
+// delete the namespaces that it creates.
+// If an add-on is removed, its namespace is deleted. If the whole cluster is destroyed, the namespace is dropped: its
+// objects are deleted by then, and Kubernetes would need five seconds and a working aggregation layer to delete an
+// empty namespace.
 func (b *builder) namespace(name, security string, opts ...pulumi.ResourceOption) pulumi.Resource {
 	return b.object("namespace-"+name, kube.ObjectArgs{
 		APIVersion: "v1",

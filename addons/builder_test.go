@@ -10,7 +10,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Every add-on goes on after an error, because only Install looks at it. None may register anything then, or touch what is missing.
+// Add-ons continue after an error, because only Install checks it. They must not register anything then, or use
+// missing resources.
 func TestNothingIsMadeAfterAnError(t *testing.T) {
 	cfg, err := config.LoadFile("dev", "..")
 	if err != nil {
@@ -22,8 +23,10 @@ func TestNothingIsMadeAfterAnError(t *testing.T) {
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
 		b := &builder{ctx: ctx, cfg: cfg, err: first}
 		b.args = Args{
-			Config: cfg, Cluster: &cluster.Cluster{}, VPCID: pulumi.String(""), LoadBalancerGroup: pulumi.String(""), BackendGroup: pulumi.String(""),
-			CertificateARN: pulumi.StringPtr(""), ZoneID: pulumi.StringPtr(""), BackupBucket: pulumi.String(""), LogBucket: pulumi.StringPtr(""),
+			Config: cfg, Cluster: &cluster.Cluster{}, VPCID: pulumi.String(""), LoadBalancerGroup: pulumi.String(""),
+			BackendGroup:   pulumi.String(""),
+			CertificateARN: pulumi.StringPtr(""), ZoneID: pulumi.StringPtr(""), BackupBucket: pulumi.String(""),
+			LogBucket:          pulumi.StringPtr(""),
 			DatabaseBackupRole: pulumi.String(""),
 		}
 		b.root = &Platform{URLs: map[string]string{}, Passwords: map[string]pulumi.StringOutput{}}

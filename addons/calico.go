@@ -7,20 +7,19 @@ import (
 	"kubeadm-aws/config"
 )
 
-// calico installs the pod network, unless the configuration brings its own. It returns nil then.
-//
-// Everything here is dropped on destroy, never uninstalled: Calico takes itself down with finalizers that need running
-// nodes and its own operator, in an order that hangs when anything is missing, and it dies with its nodes anyway.
+// calico installs the pod network and returns it. It returns nil if the user installs the CNI.
+// On destroy everything here is dropped, never uninstalled. Calico's uninstall uses finalizers that need running
+// nodes and its own operator, and hangs if a part is missing. Calico is lost with its nodes anyway.
 func (b *builder) calico() pulumi.Resource {
 	if b.cfg.Cluster.CNI != "calico" {
 		return nil
 	}
 	namespace := b.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
-	// Helm waits until the definitions are established: before that the API server refuses objects of their kinds.
+	// Helm waits until the definitions are established. Before that the API server refuses objects of their kinds.
 	crds := b.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 	return b.release("calico", kube.ReleaseArgs{
 		Values: calicoValues(b.cfg),
-		// nodes-ready waits for what matters: that the nodes are Ready.
+		// nodes-ready waits for the relevant condition: that the nodes are Ready.
 		SkipAwait: true,
 	}, needs(crds), pulumi.RetainOnDelete(true))
 }
@@ -36,23 +35,23 @@ func calicoValues(cfg *config.Config) kube.Values {
 				"ipPools": []kube.Values{{
 					"name": "default-ipv4-ippool",
 					"cidr": cfg.Network.PodCIDR,
-					// Encapsulated everywhere: security groups know the nodes' addresses, not the pods', and EC2 drops
-					// packets from a source that is not the interface's own.
+					// All traffic is encapsulated. Security groups contain the nodes' addresses, not the pods', and
+					// EC2 drops packets whose source is not the interface's own address.
 					"encapsulation": "VXLAN",
 					"natOutgoing":   "Enabled",
 					"nodeSelector":  "all()",
 					"blockSize":     26,
 				}},
 			},
-			// One replica of Typha's and the control plane's parts; the default of two leaves one Pending on a
-			// single control-plane node.
+			// One replica of Typha and of the control plane's parts. With the default of two, one would stay Pending
+			// on a single control-plane node.
 			"controlPlaneReplicas":            1,
 			"calicoNodeDaemonSet":             componentRequests("calico-node", "100m", "128Mi"),
 			"typhaDeployment":                 componentRequests("calico-typha", "20m", "48Mi"),
 			"calicoKubeControllersDeployment": componentRequests("calico-kube-controllers", "10m", "48Mi"),
 		},
-		// The aggregated API and the flow logs need memory that the default nodes do not have. A dead aggregated API
-		// would also block the deletion of every namespace.
+		// The aggregated API and the flow logs need memory that the default nodes do not have. An aggregated API that
+		// fails would also block the deletion of every namespace.
 		"apiServer": kube.Values{"enabled": false},
 		"goldmane":  kube.Values{"enabled": false},
 		"whisker":   kube.Values{"enabled": false},
@@ -60,7 +59,7 @@ func calicoValues(cfg *config.Config) kube.Values {
 	}
 }
 
-// componentRequests overrides the resources of one container in the way the operator's API wants it.
+// componentRequests sets the resource requests of one container in the form of the operator's API.
 func componentRequests(container, cpu, memory string) kube.Values {
 	return kube.Values{"spec": kube.Values{"template": kube.Values{"spec": kube.Values{
 		"containers": []kube.Values{{"name": container, "resources": requests(cpu, memory)}},

@@ -20,8 +20,8 @@ func (a amount) plus(b amount) amount { return amount{a.cpu + b.cpu, a.memory + 
 func (a amount) fits(b amount) bool   { return a.cpu <= b.cpu && a.memory <= b.memory }
 func (a amount) String() string       { return fmt.Sprintf("%dm %dMi", a.cpu, a.memory) }
 
-// instanceTypes are what AWS says of the types that the shipped stacks use, memory less the share that the firmware
-// and the kernel keep (seen: 7.6 GiB of 8, 3.7 of 4).
+// instanceTypes are AWS's figures for the instance types of the shipped stacks. Memory is less the share of the
+// firmware and the kernel (seen: 7.6 GiB of 8, 3.7 of 4).
 var instanceTypes = map[string]amount{
 	"t3.medium": {2000, 3788},
 	"t3.large":  {2000, 7782},
@@ -29,10 +29,10 @@ var instanceTypes = map[string]amount{
 	"r6i.large": {2000, 15564},
 }
 
-// reserved is what the kubelet keeps for the system, and its threshold of eviction.
+// reserved is the kubelet's reserve for the system, and its eviction threshold.
 var reserved = amount{100, 256 + 100}
 
-// Where a pod may run.
+// The nodes on which a pod may run.
 const (
 	everyNode    = "every node"
 	controlPlane = "control plane"
@@ -40,7 +40,8 @@ const (
 	anyWorker    = "any worker"
 )
 
-// pod is one kind of pod: the containers' requests by their path in the values of a release or in an object.
+// pod is one kind of pod, with the requests of its containers by their path in the values of a release or in an
+// object.
 type pod struct {
 	source   string
 	name     string
@@ -49,7 +50,7 @@ type pod struct {
 	copies   int
 }
 
-// kubeadm's own pods, with the requests that it writes.
+// kubeadm's own pods, with the requests that kubeadm writes.
 var systemPods = []struct {
 	name  string
 	where string
@@ -63,32 +64,42 @@ var systemPods = []struct {
 	{"coredns-2", anyWorker, amount{100, 70}},
 }
 
-// pods are all that the platform runs. Init containers that ask for less than the pod's containers do not count.
+// pods are all pods of the platform. Init containers with smaller requests than the pod's containers do not count.
 var pods = []pod{
-	{"calico", "calico-node", everyNode, []string{"installation/calicoNodeDaemonSet/spec/template/spec/containers/0/resources"}, 1},
-	// tigera/operator scales Typha with the nodes: see typhas. It tolerates every taint, as the operator does, so one of each
-	// is counted on the control plane as well.
-	{"calico", "calico-typha on the control plane", controlPlane, []string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 1},
+	{"calico", "calico-node", everyNode,
+		[]string{"installation/calicoNodeDaemonSet/spec/template/spec/containers/0/resources"}, 1},
+	// tigera/operator scales Typha with the nodes: see typhas. Typha and the operator tolerate every taint, so one of
+	// each is also counted on the control plane.
+	{"calico", "calico-typha on the control plane", controlPlane,
+		[]string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 1},
 	{"calico", "tigera-operator on the control plane", controlPlane, []string{"resources"}, 1},
-	{"calico", "calico-typha", anyWorker, []string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 0},
-	{"calico", "calico-kube-controllers", anyWorker, []string{"installation/calicoKubeControllersDeployment/spec/template/spec/containers/0/resources"}, 1},
+	{"calico", "calico-typha", anyWorker,
+		[]string{"installation/typhaDeployment/spec/template/spec/containers/0/resources"}, 0},
+	{"calico", "calico-kube-controllers", anyWorker,
+		[]string{"installation/calicoKubeControllersDeployment/spec/template/spec/containers/0/resources"}, 1},
 	{"calico", "tigera-operator", anyWorker, []string{"resources"}, 1},
 	{"aws-cloud-controller-manager", "aws-cloud-controller-manager", controlPlane, []string{"resources"}, 1},
 	{"metrics-server", "metrics-server", anyWorker, []string{"resources"}, 1},
-	{"aws-ebs-csi-driver", "ebs-csi-controller", controlPlane, []string{"controller/resources", "sidecars/provisioner/resources",
-		"sidecars/attacher/resources", "sidecars/resizer/resources", "sidecars/snapshotter/resources", "sidecars/livenessProbe/resources"}, 1},
+	{"aws-ebs-csi-driver", "ebs-csi-controller", controlPlane,
+		[]string{"controller/resources", "sidecars/provisioner/resources",
+			"sidecars/attacher/resources", "sidecars/resizer/resources", "sidecars/snapshotter/resources",
+			"sidecars/livenessProbe/resources"}, 1},
 	{"snapshot-controller", "snapshot-controller", controlPlane, []string{"spec/template/spec/containers/0/resources"}, 1},
-	{"aws-ebs-csi-driver", "ebs-csi-node", everyNode, []string{"node/resources", "sidecars/nodeDriverRegistrar/resources", "sidecars/livenessProbe/resources"}, 1},
+	{"aws-ebs-csi-driver", "ebs-csi-node", everyNode,
+		[]string{"node/resources", "sidecars/nodeDriverRegistrar/resources", "sidecars/livenessProbe/resources"}, 1},
 	{"cert-manager", "cert-manager", anyWorker, []string{"resources"}, 1},
 	{"cert-manager", "webhook", anyWorker, []string{"webhook/resources"}, 1},
 	{"cert-manager", "cainjector", anyWorker, []string{"cainjector/resources"}, 1},
 	{"aws-load-balancer-controller", "aws-load-balancer-controller", controlPlane, []string{"resources"}, 1},
-	{"kube-prometheus-stack", "prometheus", storageNode, []string{"prometheus/prometheusSpec/resources", "prometheusOperator/prometheusConfigReloader/resources"}, 1},
-	{"kube-prometheus-stack", "alertmanager", storageNode, []string{"alertmanager/alertmanagerSpec/resources", "prometheusOperator/prometheusConfigReloader/resources"}, 1},
+	{"kube-prometheus-stack", "prometheus", storageNode,
+		[]string{"prometheus/prometheusSpec/resources", "prometheusOperator/prometheusConfigReloader/resources"}, 1},
+	{"kube-prometheus-stack", "alertmanager", storageNode,
+		[]string{"alertmanager/alertmanagerSpec/resources", "prometheusOperator/prometheusConfigReloader/resources"}, 1},
 	{"kube-prometheus-stack", "prometheus-operator", anyWorker, []string{"prometheusOperator/resources"}, 1},
 	{"kube-prometheus-stack", "kube-state-metrics", anyWorker, []string{"kube-state-metrics/resources"}, 1},
 	{"kube-prometheus-stack", "node-exporter", everyNode, []string{"prometheus-node-exporter/resources"}, 1},
-	{"kube-prometheus-stack", "grafana", storageNode, []string{"grafana/resources", "grafana/sidecar/resources", "grafana/sidecar/resources"}, 1},
+	{"kube-prometheus-stack", "grafana", storageNode,
+		[]string{"grafana/resources", "grafana/sidecar/resources", "grafana/sidecar/resources"}, 1},
 	{"loki", "loki", controlPlane, []string{"singleBinary/resources"}, 1},
 	{"fluent-bit", "fluent-bit", everyNode, []string{"resources"}, 1},
 	{"rabbitmq-cluster-operator", "rabbitmq-cluster-operator", anyWorker, []string{"clusterOperator/resources"}, 1},
@@ -104,8 +115,7 @@ var pods = []pod{
 	{"argo-rollouts", "argo-rollouts", anyWorker, []string{"controller/resources"}, 1},
 }
 
-// room is what is kept free for the user's own pods on the workers: an API of three and a Celery of two pods of 200m
-// and 256 MiB.
+// room is the space for the user's own pods on the workers: three API pods and two Celery pods of 200m and 256 MiB.
 var room = amount{1000, 1280}
 
 func TestPlatformFitsItsNodes(t *testing.T) {
@@ -140,7 +150,7 @@ func TestPlatformFitsItsNodes(t *testing.T) {
 	}
 }
 
-// Every release and Deployment that is installed has to be in the table, or the sum says nothing.
+// Every installed release and Deployment has to be in the table. Otherwise the sum is meaningless.
 func TestEveryWorkloadIsCounted(t *testing.T) {
 	counted := map[string]bool{"calico-crds": true, "prometheus-operator-crds": true}
 	for _, p := range pods {
@@ -154,7 +164,7 @@ func TestEveryWorkloadIsCounted(t *testing.T) {
 	}
 }
 
-// rendered is a container that a chart makes of the program's values, as chart-facts.sh found it.
+// rendered is a container that a chart renders from the program's values, as chart-facts.sh found it.
 type rendered struct {
 	workload, replicas, network, container string
 	asks                                   amount
@@ -181,13 +191,14 @@ func renderedOf(t *testing.T, release string) []rendered {
 	return all
 }
 
-// What an operator makes of a custom resource is not in any chart.
+// No chart contains the pods that an operator creates for a custom resource.
 var madeByOperators = []string{"calico/calico-node", "calico/calico-typha", "calico/calico-typha on the control plane",
 	"calico/tigera-operator on the control plane", "calico/calico-kube-controllers",
-	"kube-prometheus-stack/prometheus", "kube-prometheus-stack/alertmanager", "rabbitmq/rabbitmq-server", "postgresql/postgresql"}
+	"kube-prometheus-stack/prometheus", "kube-prometheus-stack/alertmanager", "rabbitmq/rabbitmq-server",
+	"postgresql/postgresql"}
 
-// The table is held against what the charts really make of the values: the same sum for every release, every container
-// with a request, and not one container more.
+// The table equals what the charts render from the values: the same sum for every release, every container with a
+// request, and no additional container.
 func TestChartsRunWhatIsCounted(t *testing.T) {
 	r := install(t, nil, everything)
 	for release := range r.releases() {
@@ -212,7 +223,7 @@ func TestChartsRunWhatIsCounted(t *testing.T) {
 	}
 }
 
-// Only a pod on its host's network reaches the metadata service, where the instance's permissions come from.
+// Only a pod on its host's network reaches the metadata service, which provides the instance's permissions.
 func TestControllersThatCallAWSAreOnTheHostsNetwork(t *testing.T) {
 	for release, workload := range map[string]string{
 		"aws-cloud-controller-manager": "DaemonSet/aws-cloud-controller-manager",
@@ -273,7 +284,7 @@ func demand(t *testing.T, r *recorder, cfg *config.Config) []wanted {
 	return all
 }
 
-// typhas is the rule of tigera/operator v1.42.3, pkg/common/autoscale.go, for less than 200 nodes.
+// typhas is the rule of tigera/operator v1.42.3, pkg/common/autoscale.go, for fewer than 200 nodes.
 func typhas(nodes int) int {
 	switch {
 	case nodes <= 2:
@@ -329,7 +340,7 @@ type machine struct {
 	free amount
 }
 
-// place puts the pods onto the nodes the way the scheduler must be able to, the biggest first.
+// place assigns the pods to nodes as the scheduler must be able to, the largest first.
 func place(t *testing.T, cfg *config.Config, all []wanted) {
 	t.Helper()
 	var machines []*machine
@@ -374,7 +385,7 @@ func place(t *testing.T, cfg *config.Config, all []wanted) {
 	}
 }
 
-// takes reports whether a node takes pods of a place, by its role, labels and taints.
+// takes reports whether a node accepts pods of a place, by its role, labels and taints.
 func takes(node config.Node, where string) bool {
 	switch where {
 	case everyNode:

@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-func TestTheCatalogueIsWhatIsInstalled(t *testing.T) {
+func TestTheCatalogueMatchesTheInstallation(t *testing.T) {
 	installed := slices.Sorted(maps.Keys(install(t, nil, everything).releases()))
 	var listed, keys []string
 	for _, a := range catalog.Addons {
@@ -31,7 +31,7 @@ func TestTheCatalogueIsWhatIsInstalled(t *testing.T) {
 		}
 		for _, need := range a.Needs {
 			if !slices.ContainsFunc(catalog.Addons, func(other catalog.Addon) bool { return other.Key == need.Key }) {
-				t.Errorf("%s needs %s, which is no add-on", a.Name, need.Key)
+				t.Errorf("%s needs %s, which is not an add-on", a.Name, need.Key)
 			}
 		}
 	}

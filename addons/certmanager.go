@@ -7,7 +7,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// certManager issues certificates inside the cluster. The load balancer's own certificate is ACM's.
+// certManager issues certificates inside the cluster. The load balancer's certificate comes from ACM.
 func (b *builder) certManager(monitors pulumi.Resource) pulumi.Resource {
 	settings := b.cfg.Addons.CertManager
 	if !settings.On() {
@@ -21,7 +21,7 @@ func (b *builder) certManager(monitors pulumi.Resource) pulumi.Resource {
 
 func certManagerValues(monitored bool) kube.Values {
 	return kube.Values{
-		// Kept at uninstall: taking the definitions away takes every certificate with them.
+		// Kept on uninstall, because deleting the definitions would delete every certificate.
 		"crds": kube.Values{"enabled": true, "keep": true},
 		"global": kube.Values{
 			"leaderElection": kube.Values{"namespace": "cert-manager"},
@@ -30,13 +30,14 @@ func certManagerValues(monitored bool) kube.Values {
 		"webhook":         kube.Values{"resources": requests("10m", "32Mi")},
 		"cainjector":      kube.Values{"resources": requests("10m", "48Mi")},
 		"startupapicheck": kube.Values{"resources": requests("10m", "32Mi")},
-		// The metrics name the certificate's namespace. Without honorLabels Prometheus replaces it by cert-manager's own.
+		// The metrics have a namespace label with the certificate's namespace. Without honorLabels Prometheus
+		// replaces it by cert-manager's own namespace.
 		"prometheus": kube.Values{"servicemonitor": kube.Values{"enabled": monitored, "honorLabels": true}},
 	}
 }
 
-// clusterIssuer lets users ask for public certificates by ACME. The challenge is answered over HTTP through the shared
-// load balancer, because answering over DNS would need AWS permissions outside the control plane.
+// clusterIssuer lets users request public certificates by ACME. The challenge is answered over HTTP through the
+// shared load balancer. An answer over DNS would need AWS permissions outside the control plane.
 func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) {
 	if certManager == nil || loadBalancers == nil || b.cfg.DNS.Domain == "" {
 		return
@@ -44,8 +45,8 @@ func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) {
 	b.object("clusterissuer-letsencrypt", issuer(b.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
 }
 
-// challengeOrder puts the rule of a challenge before all others of the shared load balancer, with the lowest order that
-// the controller accepts. An Ingress that serves / of the same host would otherwise answer the challenge.
+// challengeOrder puts the rule of a challenge before all other rules of the shared load balancer, with the lowest
+// order that the controller accepts. Otherwise an Ingress that serves / of the same host would answer the challenge.
 var challengeOrder = map[string]string{"alb.ingress.kubernetes.io/group.order": "-1000"}
 
 func issuer(acme config.ACME) kube.ObjectArgs {

@@ -7,11 +7,10 @@ import (
 	"kubeadm-aws/config"
 )
 
-// cloudController installs the AWS cloud controller manager. It makes a node usable: it fills in its addresses and
-// zone and takes away the taint that every kubelet of an external cloud provider starts with.
-//
-// It must not wait for the pod network. The network's own controllers wait for the taint to go, so waiting here would
-// be a circle. It is dropped on destroy, because it dies with its nodes and cleans up nothing.
+// cloudController installs the AWS cloud controller manager. It makes a node usable: it sets the node's addresses and
+// zone and removes the taint with which every kubelet of an external cloud provider starts.
+// It must not wait for the pod network. The network's own controllers wait for the removal of the taint, so waiting
+// here would be a deadlock. On destroy it is dropped, because it is lost with its nodes and cleans up nothing.
 func (b *builder) cloudController() pulumi.Resource {
 	return b.release("aws-cloud-controller-manager", kube.ReleaseArgs{
 		Values:    cloudControllerValues(b.cfg),
@@ -22,7 +21,8 @@ func (b *builder) cloudController() pulumi.Resource {
 func cloudControllerValues(cfg *config.Config) kube.Values {
 	return kube.Values{
 		"image": kube.Values{"tag": cfg.Release().CloudController},
-		// On the host's network it starts before there is a pod network, and reaches the instance metadata in one hop.
+		// On the host's network it starts before there is a pod network, and reaches the instance metadata in one
+		// hop.
 		"hostNetworking": true,
 		"nodeSelector":   controlPlaneSelector,
 		"tolerations": []kube.Values{
@@ -34,10 +34,10 @@ func cloudControllerValues(cfg *config.Config) kube.Values {
 			"--v=2",
 			"--cloud-provider=aws",
 			"--cluster-name=" + cfg.Cluster.Name,
-			// The pod network is encapsulated, so there are no routes to make; the controller's default is to make them.
+			// The pod network is encapsulated, so routes are not needed. By default the controller would create them.
 			"--configure-cloud-routes=false",
 			"--allocate-node-cidrs=false",
-			// Load balancers are the load balancer controller's business.
+			// The load balancer controller handles load balancers.
 			"--controllers=*,-service",
 		},
 		"resources": requests("50m", "64Mi"),

@@ -15,18 +15,20 @@ import (
 // withoutWebhooks is a flag of the API server: no pod runs here, so no webhook could answer.
 const withoutWebhooks = "--disable-admission-plugins=ValidatingAdmissionWebhook,MutatingAdmissionWebhook"
 
-// startControllers runs the controllers of Kubernetes, which make pods of workloads and delete what namespaces hold.
+// startControllers runs the controllers of Kubernetes, which create pods for workloads and delete the contents of
+// namespaces.
 func (a *api) startControllers() {
 	a.t.Helper()
-	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig, "--leader-elect=false",
+	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig="+a.kubeconfig,
+		"--leader-elect=false",
 		"--secure-port=0", "--kube-api-qps=200", "--kube-api-burst=400",
 		// The tests bind claims and keep nodes Ready.
 		"--controllers=*,-persistentvolume-binder-controller,-node-lifecycle-controller,-taint-eviction-controller")
 	a.until("the controllers run", func() bool { return len(a.names("configmaps")) > 0 })
 }
 
-// workloadsAreReady fails the test for every workload that has not all of its pods, such as one whose pods the namespace's
-// security level refuses, and for a DaemonSet without any.
+// workloadsAreReady fails the test for every workload without all of its pods, for example if the namespace's
+// security level refuses them. It also fails for a DaemonSet without any pod.
 func (a *api) workloadsAreReady() {
 	a.t.Helper()
 	for _, workload := range []struct{ kind, wanted, ready string }{
@@ -48,7 +50,7 @@ func (a *api) workloadsAreReady() {
 // object is any object of the API.
 type object map[string]any
 
-// at is the value at a path of nested maps.
+// at returns the value at a path of nested maps.
 func (o object) at(path ...string) any {
 	var v any = map[string]any(o)
 	for _, key := range path {
@@ -95,7 +97,8 @@ func (a *api) call(method, path string, body, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// list is the objects of a resource, such as /apis/apps/v1/deployments, in all namespaces. It is empty for an unknown one.
+// list returns the objects of a resource, such as /apis/apps/v1/deployments, in all namespaces. It returns none for
+// an unknown resource.
 func (a *api) list(path string) []object {
 	var found struct{ Items []object }
 	if err := a.call(http.MethodGet, path, nil, &found); err != nil {
@@ -104,15 +107,16 @@ func (a *api) list(path string) []object {
 	return found.Items
 }
 
-// setStatus sets the status of an object of a resource that it was listed from.
+// setStatus sets the status of an object. resource is the path that it was listed from.
 func (a *api) setStatus(path string, o object, status map[string]any) {
 	at := strings.LastIndex(path, "/")
-	// The object may be gone already.
-	_ = a.call(http.MethodPatch, fmt.Sprintf("%s/namespaces/%s/%s/%s/status", path[:at], o.namespace(), path[at+1:], o.name()),
+	// The object may already be deleted.
+	_ = a.call(http.MethodPatch, fmt.Sprintf("%s/namespaces/%s/%s/%s/status", path[:at], o.namespace(), path[at+1:],
+		o.name()),
 		map[string]any{"status": status}, nil)
 }
 
-// conditions are conditions that hold, for the generation of an object.
+// conditions returns true conditions for the generation of an object.
 func conditions(o object, names ...string) map[string]any {
 	var all []any
 	for _, name := range names {
@@ -122,8 +126,8 @@ func conditions(o object, names ...string) map[string]any {
 	return map[string]any{"conditions": all, "observedGeneration": o.at("metadata", "generation")}
 }
 
-// playReadiness is the part of the kubelet, of the load balancer's controller and of the operators of RabbitMQ and PostgreSQL:
-// whatever there is becomes ready.
+// playReadiness acts as the kubelet, the load balancer controller and the operators of RabbitMQ and PostgreSQL: every
+// object becomes ready.
 func (a *api) playReadiness() {
 	const pods = "/api/v1/pods"
 	for _, pod := range a.list(pods) {
@@ -146,13 +150,15 @@ func (a *api) playReadiness() {
 	const ingresses = "/apis/networking.k8s.io/v1/ingresses"
 	for _, ingress := range a.list(ingresses) {
 		if ingress.at("status", "loadBalancer", "ingress") == nil {
-			a.setStatus(ingresses, ingress, map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": "shared.example.com"}}}})
+			a.setStatus(ingresses, ingress,
+				map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": "shared.example.com"}}}})
 		}
 	}
-	// Argo CD takes its finalizer off when it has deleted what the Application has made.
+	// Argo CD removes its finalizer when it has deleted what the Application deployed.
 	for _, application := range a.list("/apis/argoproj.io/v1alpha1/applications") {
 		if application.at("metadata", "deletionTimestamp") != nil {
-			_ = a.call(http.MethodPatch, fmt.Sprintf("/apis/argoproj.io/v1alpha1/namespaces/%s/applications/%s", application.namespace(), application.name()),
+			_ = a.call(http.MethodPatch, fmt.Sprintf("/apis/argoproj.io/v1alpha1/namespaces/%s/applications/%s",
+				application.namespace(), application.name()),
 				map[string]any{"metadata": map[string]any{"finalizers": nil}}, nil)
 		}
 	}
@@ -173,7 +179,7 @@ func (a *api) playReadiness() {
 	}
 }
 
-// defineKinds creates a definition that takes any fields for each kind of the objects that has none in the program.
+// defineKinds creates a definition that accepts any fields, for each kind that the program does not define.
 func (a *api) defineKinds(objects []registered) {
 	a.t.Helper()
 	defined := map[string]bool{}
@@ -186,7 +192,8 @@ func (a *api) defineKinds(objects []registered) {
 	for _, entry := range objects {
 		apiVersion, kind, _ := strings.Cut(strings.TrimPrefix(entry.kind, "kubernetes:"), ":")
 		group, version, _ := strings.Cut(apiVersion, "/")
-		if !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io") && group != "snapshot.storage.k8s.io" || defined[kind] {
+		if !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io") && group != "snapshot.storage.k8s.io" ||
+			defined[kind] {
 			continue
 		}
 		defined[kind] = true

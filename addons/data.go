@@ -2,7 +2,7 @@ package addons
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// data installs the data services, which share a namespace and know nothing of each other.
+// data installs the data services. They share a namespace and are independent of each other.
 func (b *builder) data(monitors pulumi.Resource, vol volumes) {
 	services := b.cfg.Addons
 	if !services.RabbitMQ.On() && !services.Redis.On() && !services.PostgreSQL.On() {

@@ -21,7 +21,7 @@ import (
 
 const definitionOfRabbitMQ = "definition-rabbitmqclusters.rabbitmq.com"
 
-// withoutDescriptions removes the texts for people from a definition. A property with the name description stays.
+// withoutDescriptions removes the descriptions from a definition. A property with the name description stays.
 func withoutDescriptions(node any, isProperties bool) any {
 	switch node := node.(type) {
 	case map[string]any:
@@ -42,9 +42,10 @@ func withoutDescriptions(node any, isProperties bool) any {
 	return node
 }
 
-// The definition that the program installs is the operator's own, at the version that the chart runs.
+// The definition that the program installs equals the operator's own, at the version that the chart runs.
 func TestDefinitionIsTheOperatorsOwn(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(sourceOf(t, clusterOperator), "config", "crd", "bases", "rabbitmq.com_rabbitmqclusters.yaml"))
+	text, err := os.ReadFile(filepath.Join(sourceOf(t, clusterOperator), "config", "crd", "bases",
+		"rabbitmq.com_rabbitmqclusters.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,8 @@ func TestDefinitionIsTheOperatorsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	want.WriteString("# RabbitmqCluster as github.com/rabbitmq/cluster-operator defines it (Copyright VMware, MPL-2.0), without descriptions.\n" +
+	want.WriteString("# RabbitmqCluster as github.com/rabbitmq/cluster-operator defines it (Copyright VMware, " +
+		"MPL-2.0), without descriptions.\n" +
 		"# Written by: go test ./addons -run TestDefinitionIsTheOperatorsOwn -update\n")
 	encoder := yaml.NewEncoder(&want)
 	encoder.SetIndent(2)
@@ -76,16 +78,19 @@ func TestDefinitionIsTheOperatorsOwn(t *testing.T) {
 	}
 }
 
-// Helm has created the definition on a stack made before. The program takes it over: it needs force, because Helm owns the
-// fields, and the clusters stay.
+// In an older stack, Helm created the definition. The program adopts it. That needs force, because Helm owns the
+// fields, and the clusters are kept.
 func TestDefinitionOfHelmIsTakenOver(t *testing.T) {
 	a := startAPI(t)
-	a.kubectl("create", "-f", filepath.Join(sourceOf(t, clusterOperator), "config", "crd", "bases"), "--field-manager=helm")
+	a.kubectl("create", "-f", filepath.Join(sourceOf(t, clusterOperator), "config", "crd", "bases"),
+		"--field-manager=helm")
 	a.definitionsAreEstablished()
 	a.kubectl("create", "namespace", dataNamespace)
-	a.apply(`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: rabbitmq, namespace: data}, spec: {replicas: 1}}`)
+	a.apply(
+		`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: rabbitmq, namespace: data}, spec: {replicas: 1}}`)
 	uids := func() string {
-		return a.get(dataNamespace, rabbitMQObject, "{.metadata.uid}") + a.get("", "crd/rabbitmqclusters.rabbitmq.com", "{.metadata.uid}")
+		return a.get(dataNamespace, rabbitMQObject, "{.metadata.uid}") +
+			a.get("", "crd/rabbitmqclusters.rabbitmq.com", "{.metadata.uid}")
 	}
 	before := uids()
 
@@ -102,7 +107,8 @@ func TestDefinitionOfHelmIsTakenOver(t *testing.T) {
 	if after := uids(); after != before {
 		t.Errorf("the definition or its cluster is another: %s, was %s", after, before)
 	}
-	if got := a.get("", "crd/rabbitmqclusters.rabbitmq.com", "{.spec.versions[0].schema.openAPIV3Schema.description}"); got != "" {
+	if got := a.get("", "crd/rabbitmqclusters.rabbitmq.com",
+		"{.spec.versions[0].schema.openAPIV3Schema.description}"); got != "" {
 		t.Errorf("the definition is still Helm's: %s", got)
 	}
 }
@@ -185,8 +191,8 @@ func TestLoadBalancerDefinitionsAreTheCharts(t *testing.T) {
 	}
 }
 
-// Helm creates what a chart has in crds/ once and never upgrades it. So a release of such a chart skips it, and every kind in it
-// that the program installs is an object of the program.
+// Helm creates what a chart has in crds/ once and never upgrades it. So a release of such a chart skips it, and every
+// kind in it that the program installs is an object of the program.
 func TestNoReleaseLeavesDefinitionsToHelm(t *testing.T) {
 	r := install(t, nil, everything)
 	for name, release := range r.releases() {

@@ -5,8 +5,9 @@ import (
 	"kubeadm-aws/config"
 )
 
-// dnsBudget keeps one of the two pods of CoreDNS while nodes are drained, where workers take one each. kubeadm makes no
-// budget: a drain could evict the last pod while the other is still starting on a node that has just come back.
+// dnsBudget keeps one of the two pods of CoreDNS while nodes are drained, if workers run one pod each. kubeadm
+// creates no budget: a drain could evict the last pod while the other is still starting on a node that has just
+// returned.
 func (b *builder) dnsBudget() {
 	if workers(b.cfg) < 2 {
 		return
@@ -23,7 +24,7 @@ func (b *builder) dnsBudget() {
 	}, needs(b.args.Cluster.APIReady))
 }
 
-// workers is the number of worker nodes.
+// workers returns the number of worker nodes.
 func workers(cfg *config.Config) int {
 	n := 0
 	for _, node := range cfg.Nodes {

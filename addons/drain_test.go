@@ -24,14 +24,15 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// budgetsOfCharts are the budgets that operators and charts make by themselves, by the pod in the table of capacity_test.go.
-// Charts have theirs switched off by default: cert-manager, metrics-server, kube-prometheus-stack, argo-cd, argo-rollouts,
-// valkey; that of the EBS driver is off in the program's values. tigera/operator v1.42.3 pkg/render/typha.go makes one of
-// maxUnavailable 1. cluster-operator v2.22.4 makes none. CloudNativePG v1.30.0 makes one of minAvailable 1 with enablePDB.
+// budgetsOfCharts are the budgets that operators and charts create themselves, by the pod in the table of
+// capacity_test.go. By default, these charts create none: cert-manager, metrics-server, kube-prometheus-stack,
+// argo-cd, argo-rollouts, valkey. The program's values disable that of the EBS driver. tigera/operator v1.42.3
+// pkg/render/typha.go creates one of maxUnavailable 1. cluster-operator v2.22.4 creates none. CloudNativePG v1.30.0
+// creates one of minAvailable 1 with enablePDB.
 var budgetsOfCharts = map[string]string{"calico/calico-typha": "maxUnavailable: 1"}
 
-// The drain of every worker of every shipped stack has to end, with the real disruption controller, scheduler and kubectl.
-// This test plays the kubelets.
+// The drain of every worker of every shipped stack must end, with the real disruption controller, scheduler and
+// kubectl. This test acts as the kubelets.
 func TestEveryNodeCanBeDrained(t *testing.T) {
 	server := startAPI(t)
 	server.controllers()
@@ -42,14 +43,14 @@ func TestEveryNodeCanBeDrained(t *testing.T) {
 			cfg := drainConfig(t, stack)
 			p := &kubelets{api: a, cfg: cfg, gone: map[string]time.Time{}}
 			p.start(workloadsOf(t, stack, cfg))
-			// As image.generation does: every worker at once.
+			// A change of image.generation does the same: it replaces every worker at once.
 			p.replaceAll()
 			p.remove()
 		})
 	}
 }
 
-// A budget for servers that share a node would hold the second of them there forever.
+// A budget for servers that share a node would block the eviction of the second one forever.
 func TestRabbitMQHasABudgetWhereItsServersHaveNodesOfTheirOwn(t *testing.T) {
 	for stack, want := range map[string]bool{"prod": true, "everything": false, "dev": false} {
 		cfg := drainConfig(t, stack)
@@ -80,13 +81,17 @@ func drainConfig(t *testing.T, stack string) *config.Config {
 // controllers starts the parts of the control plane that a drain needs.
 func (a *api) controllers() {
 	a.t.Helper()
-	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
-		"--secure-port", fmt.Sprint(testenv.FreePort(a.t)), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,disruption-controller")
-	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1",
+	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-controller-manager"), "--kubeconfig", a.kubeconfig,
+		"--leader-elect=false", "--bind-address=127.0.0.1",
+		"--secure-port", fmt.Sprint(testenv.FreePort(a.t)),
+		"--controllers=deployment-controller,replicaset-controller,statefulset-controller,disruption-controller")
+	testenv.Start(a.t, testenv.NeedKubernetes(a.t, "kube-scheduler"), "--kubeconfig", a.kubeconfig, "--leader-elect=false",
+		"--bind-address=127.0.0.1",
 		"--secure-port", fmt.Sprint(testenv.FreePort(a.t)))
 }
 
-// workloadsOf are the Deployments and budgets of a stack: of its releases and objects, of CoreDNS and of the applications.
+// workloadsOf returns the Deployments and budgets of a stack: of its releases and objects, of CoreDNS and of the
+// applications.
 func workloadsOf(t *testing.T, stack string, cfg *config.Config) []string {
 	t.Helper()
 	r := install(t, nil, func(c *config.Config) { *c = *cfg })
@@ -105,7 +110,9 @@ func workloadsOf(t *testing.T, stack string, cfg *config.Config) []string {
 		}
 		objects = append(objects, deployment(asks[name], n, storagePlacement(cfg) != nil))
 		if rule, ok := budgetsOfCharts[name]; ok {
-			objects = append(objects, fmt.Sprintf(`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: %[1]s, namespace: drain}, spec: {%s, selector: {matchLabels: {app: %[1]s}}}}`, labelOf(name), rule))
+			objects = append(objects,
+				fmt.Sprintf(
+					`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: %[1]s, namespace: drain}, spec: {%s, selector: {matchLabels: {app: %[1]s}}}}`, labelOf(name), rule))
 		}
 	}
 	objects = append(objects, coreDNS)
@@ -116,7 +123,8 @@ func workloadsOf(t *testing.T, stack string, cfg *config.Config) []string {
 			objects = append(objects, jsonOf(t, budget))
 		}
 		if enabled, ok := specOf(entry)["enablePDB"]; ok && enabled == true {
-			objects = append(objects, `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: postgresql-primary, namespace: drain}, spec: {minAvailable: 1, selector: {matchLabels: {app: postgresql-postgresql}}}}`)
+			objects = append(objects,
+				`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: postgresql-primary, namespace: drain}, spec: {minAvailable: 1, selector: {matchLabels: {app: postgresql-postgresql}}}}`)
 		}
 	}
 	if stack == "everything" {
@@ -132,10 +140,11 @@ func specOf(entry registered) map[string]any {
 
 func labelOf(name string) string { return strings.ReplaceAll(name, "/", "-") }
 
-// coreDNS is as kubeadm and cluster/dns.go make it for two workers or more.
+// coreDNS returns the Deployment that kubeadm and cluster/dns.go create for two workers or more.
 const coreDNS = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: coredns, namespace: drain}, spec: {replicas: 2, strategy: {rollingUpdate: {maxUnavailable: 1}}, selector: {matchLabels: {k8s-app: kube-dns}}, template: {metadata: {labels: {k8s-app: kube-dns}}, spec: {containers: [{name: c, image: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}], affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {k8s-app: kube-dns}}}]}}}}}}`
 
-// deployment is a workload with the requests and the place of one line of the table. The servers of RabbitMQ stay apart.
+// deployment returns a workload with the requests and the place of one line of the table. The servers of RabbitMQ use
+// anti-affinity.
 func deployment(w wanted, replicas int, storage bool) string {
 	label := labelOf(w.name)
 	place := ""
@@ -147,12 +156,14 @@ func deployment(w wanted, replicas int, storage bool) string {
 		match = "{app.kubernetes.io/name: rabbitmq}"
 		place += `, affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, podAffinityTerm: {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app.kubernetes.io/name: rabbitmq}}}}]}}`
 	}
-	return fmt.Sprintf(`{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s, namespace: drain}, spec: {replicas: %d, selector: {matchLabels: %[3]s}, template: {metadata: {labels: %[3]s}, spec: {containers: [{name: c, image: c, resources: {requests: {cpu: %[4]dm, memory: %[5]dMi}}}]%[6]s}}}}`,
+	return fmt.Sprintf(
+		`{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s, namespace: drain}, spec: {replicas: %d, selector: {matchLabels: %[3]s}, template: {metadata: {labels: %[3]s}, spec: {containers: [{name: c, image: c, resources: {requests: {cpu: %[4]dm, memory: %[5]dMi}}}]%[6]s}}}}`,
 		label, replicas, match, w.asks.cpu, w.asks.memory, place)
 }
 
-// applications are the workloads and budgets of an environment. A Rollout is a Deployment here: the disruption controller
-// counts the pods of their ReplicaSets alike. There are as many pods as the autoscaler may make, for that is the worst.
+// applications returns the workloads and budgets of an environment. A Rollout is a Deployment here, because the
+// disruption controller counts the pods of their ReplicaSets in the same way. The number of pods is the autoscaler's
+// maximum, which is the worst case.
 func applications(t *testing.T, dir string) []string {
 	t.Helper()
 	var objects []string
@@ -193,17 +204,17 @@ func applications(t *testing.T, dir string) []string {
 	return objects
 }
 
-// kubelets plays the kubelets of a stack's nodes, and the machines that come in place of others.
+// kubelets simulates the kubelets of a stack's nodes, and the machines that replace others.
 type kubelets struct {
 	*api
 	cfg   *config.Config
 	mutex sync.Mutex
 	gone  map[string]time.Time
-	// least is the smallest number of ready pods of CoreDNS that was seen.
+	// least is the smallest observed number of ready pods of CoreDNS.
 	least int
 }
 
-// bootTime is how long a new machine takes here.
+// bootTime is the boot time of a new machine in this test.
 const bootTime = 4 * time.Second
 
 func (p *kubelets) start(objects []string) {
@@ -219,20 +230,21 @@ func (p *kubelets) start(objects []string) {
 	p.mutex.Unlock()
 }
 
-// remove makes room for the next stack. There is no garbage collector, so everything is deleted by name.
+// remove deletes the objects of a stack before the next one. There is no garbage collector, so it deletes them by
+// name.
 func (p *kubelets) remove() {
 	p.t.Helper()
 	for _, resource := range []string{"poddisruptionbudgets", "deployments", "replicasets"} {
 		p.kubectl("-n", "drain", "delete", resource, "--all", "--wait=false")
 	}
-	p.until("the pods are gone", func() bool {
+	p.until("the pods are deleted", func() bool {
 		_, _ = p.try("", "-n", "drain", "delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false")
 		return len(p.pods().Items) == 0
 	})
 	p.kubectl("delete", "nodes", "--all")
 }
 
-// join makes a node that is Ready.
+// join creates a Ready node.
 func (p *kubelets) join(node config.Node) {
 	size := instanceTypes[node.InstanceType]
 	taints := []map[string]string{}
@@ -249,17 +261,20 @@ func (p *kubelets) join(node config.Node) {
 	for k, v := range node.Labels {
 		labels[k] = v
 	}
-	capacity := map[string]string{"cpu": fmt.Sprintf("%dm", size.cpu-reserved.cpu), "memory": fmt.Sprintf("%dMi", size.memory-reserved.memory), "pods": "110"}
-	status := map[string]any{"capacity": capacity, "allocatable": capacity, "conditions": []map[string]string{{"type": "Ready", "status": "True"}}}
+	capacity := map[string]string{"cpu": fmt.Sprintf("%dm", size.cpu-reserved.cpu),
+		"memory": fmt.Sprintf("%dMi", size.memory-reserved.memory), "pods": "110"}
+	status := map[string]any{"capacity": capacity, "allocatable": capacity,
+		"conditions": []map[string]string{{"type": "Ready", "status": "True"}}}
 	p.call("POST", "/api/v1/nodes", map[string]any{
-		"metadata": map[string]any{"name": node.Name, "labels": labels}, "spec": map[string]any{"taints": taints}, "status": status,
+		"metadata": map[string]any{"name": node.Name, "labels": labels}, "spec": map[string]any{"taints": taints},
+		"status": status,
 	})
-	// Admission adds a taint that the node lifecycle controller takes away.
+	// Admission adds a taint that the node lifecycle controller removes.
 	p.call("PATCH", "/api/v1/nodes/"+node.Name, map[string]any{"spec": map[string]any{"taints": taints}})
 	p.call("PATCH", "/api/v1/nodes/"+node.Name+"/status", map[string]any{"status": status})
 }
 
-// podList is what the test reads of pods.
+// podList is the part of pods that the test reads.
 type podList struct {
 	Items []struct {
 		Metadata struct {
@@ -279,7 +294,7 @@ func (p *kubelets) pods() (list podList) {
 	return list
 }
 
-// sync starts and ends pods, and brings back machines whose time has come.
+// sync starts and ends pods, and adds replacement machines whose boot time has passed.
 func (p *kubelets) sync() {
 	dns := 0
 	for _, pod := range p.pods().Items {
@@ -288,7 +303,8 @@ func (p *kubelets) sync() {
 		case pod.Metadata.DeletionTimestamp != "":
 			p.call("DELETE", path, map[string]any{"gracePeriodSeconds": 0})
 		case pod.Spec.NodeName != "" && pod.Status.Phase == "Pending":
-			p.call("PATCH", path+"/status", map[string]any{"status": map[string]any{"phase": "Running", "conditions": []map[string]string{{"type": "Ready", "status": "True"}}}})
+			p.call("PATCH", path+"/status", map[string]any{"status": map[string]any{"phase": "Running",
+				"conditions": []map[string]string{{"type": "Ready", "status": "True"}}}})
 		case pod.Status.Phase == "Running" && pod.Metadata.Labels["k8s-app"] == "kube-dns":
 			dns++
 		}
@@ -322,7 +338,8 @@ func (p *kubelets) allReady() bool {
 	return want > 0 && len(pods) == want
 }
 
-// replaceAll drains and deletes all workers with the program's script, all at once, and brings each back a little later.
+// replaceAll drains and deletes all workers with the program's script at the same time, and adds a replacement for
+// each a little later.
 func (p *kubelets) replaceAll() {
 	p.t.Helper()
 	dir := p.t.TempDir()
@@ -336,7 +353,8 @@ func (p *kubelets) replaceAll() {
 		go func() {
 			defer done.Done()
 			cmd := exec.Command("bash", "../cluster/scripts/node-delete.sh")
-			cmd.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig, "RUN_DIR="+dir, "NODE="+node.Name, "TIMEOUT=60", "TURN=170", "RETURN=60", "INTERVAL=0.3")
+			cmd.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig, "RUN_DIR="+dir, "NODE="+node.Name, "TIMEOUT=60",
+				"TURN=170", "RETURN=60", "INTERVAL=0.3")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				failed <- fmt.Errorf("%s: %w\n%s", node.Name, err, out)
@@ -366,7 +384,8 @@ func (p *kubelets) replaceAll() {
 
 var insecure = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
-// call asks the API, without the half second that kubectl takes to start. What fails is tried again by the next sync.
+// call sends a request to the API, without the half second that kubectl needs to start. The next sync repeats failed
+// requests.
 func (p *kubelets) call(method, path string, body any) []byte {
 	text, err := json.Marshal(body)
 	if err != nil {

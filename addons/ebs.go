@@ -10,14 +10,14 @@ import (
 // storageClass is the default class of volumes: encrypted gp3.
 const storageClass = "gp3"
 
-// volumes is what a workload with persistent volumes needs.
+// volumes are the resources that a workload with persistent volumes depends on.
 type volumes struct {
 	class pulumi.Resource
 	gate  pulumi.Resource
 }
 
-// ebs installs the driver of EBS volumes, the default storage class, snapshots, and the gate that stands between the
-// controllers of volumes and everything that has a volume.
+// ebs installs the driver of EBS volumes, the default storage class, snapshots, and the gate between the controllers
+// of volumes and everything that has a volume.
 func (b *builder) ebs() volumes {
 	settings := b.cfg.Addons.EBSCSI
 	if !settings.On() {
@@ -39,7 +39,8 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 	return kube.Values{
 		"controller": kube.Values{
 			"region": cfg.Region,
-			// Tags every volume and snapshot with the cluster's name, by which the sweep finds what a dead cluster leaves.
+			// The driver tags every volume and snapshot with the cluster's name. The sweep uses the tag to find what
+			// a lost cluster left.
 			"k8sTagClusterId":   cfg.Cluster.Name,
 			"extraVolumeTags":   controllerTags(cfg, args),
 			"replicaCount":      1,
@@ -47,14 +48,15 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 			"tolerations":       controlPlaneTolerations,
 			"priorityClassName": onHostNetwork("system-cluster-critical", 6),
 			"resources":         requests("10m", "40Mi"),
-			// A budget of one replica would hold up every drain of the control plane.
+			// A budget for one replica would block every drain of the control plane.
 			"podDisruptionBudget": kube.Values{"enabled": false},
 		},
 		"sidecars": kube.Values{
 			"provisioner": kube.Values{"resources": small},
 			"attacher":    kube.Values{"resources": small},
 			"resizer":     kube.Values{"resources": small},
-			// The chart looks for the definitions of snapshots when it is rendered. A change of theirs must not remove it.
+			// While rendering, the chart looks for the definitions of snapshots. A change of them must not remove the
+			// sidecar.
 			"snapshotter":         kube.Values{"forceEnable": true, "resources": small},
 			"livenessProbe":       kube.Values{"resources": small},
 			"nodeDriverRegistrar": kube.Values{"resources": small},
@@ -62,16 +64,17 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 		"node": kube.Values{
 			"enableWindows":     false,
 			"tolerateAllTaints": true,
-			// Zone and instance type come from the Node object, because the metadata service is out of a pod's reach.
+			// Zone and instance type come from the Node object, because pods cannot reach the metadata service.
 			"metadataSources": "kubernetes",
 			"resources":       requests("10m", "40Mi"),
 		},
-		// Only for the chart's own tests; its image is not in a public release registry.
+		// Only the chart's own tests use it; its image is not in a public release registry.
 		"helmTester": kube.Values{"enabled": false},
 	}
 }
 
-// controllerTags are on everything that a controller makes in AWS. The VPC tells it from that of another cluster of this name.
+// controllerTags returns the tags of everything that controllers create in AWS. The VPC distinguishes it from another
+// cluster with this name.
 func controllerTags(cfg *config.Config, args Args) kube.Values {
 	tags := kube.Values{config.TagVPC: args.VPCID}
 	for key, value := range cfg.Tags() {
@@ -80,8 +83,8 @@ func controllerTags(cfg *config.Config, args Args) kube.Values {
 	return tags
 }
 
-// gp3Class is an object of its own, and not one of the chart's, because its reclaim policy follows the configuration
-// and can only be changed by making the class anew.
+// gp3Class creates the class as a separate object, not through the chart. Its reclaim policy follows the
+// configuration and can only change by creating the class again.
 func gp3Class(cfg *config.Config) kube.ObjectArgs {
 	reclaim := "Delete"
 	if cfg.Protection.Volumes == keepVolumes {
@@ -97,7 +100,7 @@ func gp3Class(cfg *config.Config) kube.ObjectArgs {
 			"parameters":           kube.Values{"type": "gp3", "encrypted": "true", "csi.storage.k8s.io/fstype": "ext4"},
 			"reclaimPolicy":        reclaim,
 			"allowVolumeExpansion": true,
-			// The volume is made in the zone of the node that the pod goes to.
+			// The volume is created in the zone of the node on which the pod is scheduled.
 			"volumeBindingMode": "WaitForFirstConsumer",
 		},
 	}

@@ -13,19 +13,17 @@ import (
 //go:embed scripts/release-gate.sh
 var releaseGateScript string
 
-// keepVolumes is the value of protection.volumes that leaves EBS volumes behind.
+// keepVolumes is the value of protection.volumes with which EBS volumes are kept.
 const keepVolumes = "keep"
 
-// gate is a step whose removal is the point. It depends on a controller, so it goes before the controller does, and
-// going it removes what users and GitOps made outside the program that only this controller can clean up after: it
-// waits until load balancers and volumes are really gone. What the program itself makes of that kind stands behind the
-// gate, and goes the same way.
-//
-// It needs what its objects need, beside the controller: a namespace or a password that went first would go while they
-// are still there.
-//
-// There is one gate for each controller, because causes differ: a volume need not wait for Argo CD, and an add-on that
-// is switched off takes its own gate along.
+// gate creates a pre-delete hook: a step whose create does nothing. Its delete runs before its controller is deleted.
+// It removes what users and GitOps created outside the program and only this controller can clean up, and waits until
+// load balancers and volumes are deleted. The program's own objects of that kind depend on the gate and are removed
+// in the same way.
+// A gate needs everything that its objects need, in addition to the controller. Otherwise a namespace or a password
+// would be deleted before the objects that use it.
+// There is one gate for each controller, because the reasons differ: a volume need not wait for Argo CD, and a
+// disabled add-on removes only its own gate.
 func (b *builder) gate(subject string, settings map[string]string, needs []pulumi.Resource) pulumi.Resource {
 	env := func(action string) map[string]pulumi.StringInput {
 		all := map[string]pulumi.StringInput{"ACTION": pulumi.String(action)}
@@ -40,22 +38,22 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 		Delete:  &cluster.Script{Text: releaseGateScript, Env: env("release")},
 		Minutes: 20,
 	}, needs,
-		// Other steps are over when their machine goes. This one has to be done before.
+		// Other steps end with their machine. The delete of this one must run before.
 		pulumi.DeletedWith(nil))
 }
 
-// behind makes an object that is not gone before its controller, or the controller's webhook, has let go of it. When its
-// gate goes too, the engine takes the object out of the state right before the gate's turn and does not delete it: that
-// could only wait for a controller that may be dead. The gate removes it with all others of its kind, and knows how to do
-// that without a controller. An object that goes while its gate stays, such as an Ingress of a domain that was taken out
-// of the configuration, is deleted by the engine.
-func (b *builder) behind(
+// deletedByGate creates an object that must exist until its controller, or the controller's webhook, has released it.
+// If its gate is deleted too, the engine drops the object from the state right before the gate's delete. Deleting it
+// there would only wait for a controller that may not run. The gate deletes it with all others of its kind, and can
+// do that without a controller. If the object is removed and its gate stays, as with an Ingress of a domain that was
+// removed from the configuration, the engine deletes it.
+func (b *builder) deletedByGate(
 	gate pulumi.Resource, name string, args kube.ObjectArgs, needs []pulumi.Resource, opts ...pulumi.ResourceOption,
 ) pulumi.Resource {
 	return b.object(name, args, append(needs, gate), append(opts, pulumi.DeletedWith(gate))...)
 }
 
-// applicationsGate deletes Argo CD's Applications with all that they deployed. The gates of what Applications deploy
+// applicationsGate deletes Argo CD's Applications with everything that they deployed. The gates of those resources
 // have to outlive it.
 func (b *builder) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
 	return b.gate("applications", map[string]string{
@@ -64,7 +62,8 @@ func (b *builder) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
 	}, needs)
 }
 
-// loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits for their load balancers to go.
+// loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits until their load balancers are
+// deleted.
 func (b *builder) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
 	return b.gate("load-balancers", map[string]string{
 		"RELEASE":    "load-balancers",
@@ -72,8 +71,8 @@ func (b *builder) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
 	}, needs)
 }
 
-// volumesGate deletes VolumeSnapshots, then persistent volume claims with the workloads that hold them, and waits for the
-// volumes to go. Where volumes are kept it turns volumes and snapshots to Retain as soon as it exists.
+// volumesGate deletes VolumeSnapshots, then persistent volume claims with the workloads that use them, and waits
+// until the volumes are deleted. If volumes are kept, it sets volumes and snapshots to Retain when it is created.
 func (b *builder) volumesGate(driver, snapshots pulumi.Resource) pulumi.Resource {
 	return b.gate("volumes", map[string]string{
 		"RELEASE":             "volumes",
@@ -83,9 +82,10 @@ func (b *builder) volumesGate(driver, snapshots pulumi.Resource) pulumi.Resource
 	}, needs(driver, snapshots))
 }
 
-// customResourcesGate deletes the custom resources of an operator, whose finalizers only the operator removes. Those that come
-// first are gone before the next are touched.
-func (b *builder) customResourcesGate(subject, controller string, resources []string, needs []pulumi.Resource) pulumi.Resource {
+// customResourcesGate deletes the custom resources of an operator, whose finalizers only the operator removes. Each
+// resource in the list is deleted completely before the next.
+func (b *builder) customResourcesGate(subject, controller string, resources []string,
+	needs []pulumi.Resource) pulumi.Resource {
 	return b.gate(subject, map[string]string{
 		"RELEASE":    "resources",
 		"RESOURCES":  strings.Join(resources, " "),

@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// plain turns inputs into what YAML can hold; secrets become the word secret.
+// plain converts inputs to what YAML can hold. Secrets become the word secret.
 func plain(value resource.PropertyValue) any {
 	switch {
 	case value.IsSecret():
@@ -46,7 +46,7 @@ func plainMap(properties resource.PropertyMap) map[string]any {
 	return node
 }
 
-// valuesOf are the values that Helm gets: the inline ones, and the nulls of the values file.
+// valuesOf returns the values that Helm gets: the inline ones, and the nulls of the values file.
 func valuesOf(release registered) map[string]any {
 	values := plainMap(release.inputs["values"].ObjectValue())
 	if files, ok := release.inputs["valueYamlFiles"]; ok {
@@ -59,7 +59,7 @@ func valuesOf(release registered) map[string]any {
 	return values
 }
 
-// overlay lays maps over maps, key by key.
+// overlay merges maps over maps, key by key.
 func overlay(values, over map[string]any) {
 	for key, value := range over {
 		below, isTree := values[key].(map[string]any)

@@ -10,7 +10,8 @@ import (
 )
 
 // ingress publishes the platform under the domain: one load balancer for everything, with the certificate of the
-// domain, and records that point to it. Without a domain there is none; Services are then reached by port-forward.
+// domain, and records that point to it. Without a domain it creates nothing, and services are reached by
+// port-forward.
 func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) {
 	if gate == nil || !b.published() {
 		return
@@ -25,10 +26,11 @@ func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) {
 	b.records(shared)
 }
 
-// published says whether the platform is served under a domain.
+// published reports whether the platform is served under a domain.
 func (b *builder) published() bool { return b.cfg.DNS.Domain != "" && b.args.CertificateARN != nil }
 
-// ingressNamespace makes the namespace of the Ingress that stands for the load balancer; nil without a domain.
+// ingressNamespace creates the namespace of the Ingress that represents the load balancer. It returns nil without a
+// domain.
 func (b *builder) ingressNamespace() pulumi.Resource {
 	if !b.published() {
 		return nil
@@ -39,11 +41,11 @@ func (b *builder) ingressNamespace() pulumi.Resource {
 // hostnameKnown is the condition of an Ingress whose load balancer exists.
 const hostnameKnown = "jsonpath={.status.loadBalancer.ingress[0].hostname}"
 
-// sharedIngress stands for the load balancer itself. It answers what no other Ingress of the class does with 404, and
-// holds the settings that concern the whole: its listeners and its security groups. The groups are the program's, so
-// the controller makes none and writes no rules.
+// sharedIngress represents the load balancer itself. It answers requests that no other Ingress of the class handles
+// with 404. It holds the settings of the load balancer as a whole: its listeners and its security groups. The groups
+// belong to the program, so the controller creates none and writes no rules.
 func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
-	return b.behind(gate, "ingress-shared", kube.ObjectArgs{
+	return b.deletedByGate(gate, "ingress-shared", kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       "shared",
@@ -51,7 +53,7 @@ func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 		Annotations: map[string]string{
 			"alb.ingress.kubernetes.io/listen-ports":    `[{"HTTP":80},{"HTTPS":443}]`,
 			"alb.ingress.kubernetes.io/actions.nothing": `{"type":"fixed-response","fixedResponseConfig":{"contentType":"text/plain","statusCode":"404"}}`,
-			// Rules are tried in the order of groups; this one comes last.
+			// Rules are evaluated in the order of groups; this one is last.
 			"alb.ingress.kubernetes.io/group.order": "1000",
 		},
 		DynamicAnnotations: map[string]pulumi.StringInput{
@@ -67,12 +69,12 @@ func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 	}, nil)
 }
 
-// site is a Service that is published under a host name. health is the path that the load balancer asks for.
+// site is a Service that is published under a host name. health is the path of the load balancer's health check.
 type site struct{ name, host, service, namespace, health string }
 
 // serve publishes a site.
 func (b *builder) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
-	b.behind(gate, "ingress-"+s.name, kube.ObjectArgs{
+	b.deletedByGate(gate, "ingress-"+s.name, kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       s.name,
@@ -96,7 +98,7 @@ func (b *builder) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
 	b.root.URLs[s.name] = "https://" + s.host
 }
 
-// records point the names of the platform, and those that the user has reserved, to the load balancer.
+// records points the names of the platform, and those that the user has reserved, to the load balancer.
 func (b *builder) records(shared pulumi.Resource) {
 	if b.err != nil {
 		return

@@ -8,7 +8,7 @@ import (
 	"kubeadm-aws/internal/chartvalues"
 )
 
-// Helm ignores a misspelt key silently, so that a setting would be lost without a word.
+// Helm ignores a misspelt key without a message, so the setting would be lost.
 func TestChartsKnowEveryValueKeyThatIsSet(t *testing.T) {
 	for name, release := range install(t, nil, everything).releases() {
 		keys, err := chartvalues.Of(catalog.Release(name))

@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// ingressClass is the class that Ingresses name to be served by the shared load balancer.
+// ingressClass is the class of Ingresses that the shared load balancer serves.
 const ingressClass = "alb"
 
 // loadBalancerDefinitions are those in crds/ of the chart.
@@ -108,7 +108,7 @@ func ingressParameters(cfg *config.Config, certificate pulumi.StringPtrInput) ku
 	return params
 }
 
-// securityGroups are those of the shared load balancer.
+// securityGroups returns those of the shared load balancer.
 func (b *builder) securityGroups() pulumi.StringInput {
 	return pulumi.Sprintf("%s,%s", b.args.LoadBalancerGroup, b.args.BackendGroup)
 }

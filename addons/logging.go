@@ -9,10 +9,10 @@ import (
 	"kubeadm-aws/config"
 )
 
-// lokiURL is where logs are written to and read from inside the cluster.
+// lokiURL is the address inside the cluster to which logs are written and from which they are read.
 const lokiURL = "http://loki.logging.svc:3100"
 
-// logging collects the logs of all pods and of kubelets, and keeps them in S3.
+// logging collects the logs of all pods and kubelets, and stores them in S3.
 func (b *builder) logging(monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.Logging
 	if !settings.On() || b.args.LogBucket == nil {
@@ -28,7 +28,7 @@ func (b *builder) logging(monitors pulumi.Resource, vol volumes) {
 	}, needs(loki, monitors))
 }
 
-// section is the part of an add-on's user values that is for one of its two charts.
+// section returns the part of an add-on's user values for one of its two charts.
 func section(values map[string]any, name string) map[string]any {
 	part, _ := values[name].(map[string]any)
 	return part
@@ -39,7 +39,7 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 	off := kube.Values{"enabled": false}
 	return kube.Values{
 		"deploymentMode": "Monolithic",
-		// Loki finds its own members by a full name, and ends when it cannot.
+		// Loki resolves its own members by a full name, and exits if it cannot.
 		"global": kube.Values{"clusterDomain": cfg.Cluster.DNSDomain},
 		"loki": kube.Values{
 			"auth_enabled": false,
@@ -53,13 +53,14 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 				"bucketNames": kube.Values{"chunks": bucket, "ruler": bucket},
 				"s3":          lokiS3(cfg),
 			},
-			// Without these two Loki keeps everything for ever.
+			// Without these two settings Loki keeps everything forever.
 			"compactor":     kube.Values{"retention_enabled": true, "delete_request_store": "s3"},
 			"limits_config": kube.Values{"retention_period": fmt.Sprintf("%dh", logRetentionDays*24)},
 		},
 		"singleBinary": kube.Values{
 			"replicas": 1,
-			// The bucket is open to the role of the control plane, which a pod only has on the host's network there.
+			// Only the role of the control plane may use the bucket. A pod has that role only on the host's network
+			// there.
 			"nodeSelector":      controlPlaneSelector,
 			"tolerations":       controlPlaneTolerations,
 			"priorityClassName": onHostNetwork("system-cluster-critical", 2),
@@ -72,18 +73,18 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 			},
 		},
 		"read": none, "write": none, "backend": none,
-		// The caches ask for ten gigabytes of memory.
+		// The caches request ten gigabytes of memory.
 		"chunksCache": off, "resultsCache": off,
-		// One process needs no gateway before it.
+		// A single process needs no gateway.
 		"gateway": off,
-		// The canary and the test that looks for it only prove Loki to itself.
+		// The canary and its test only check Loki itself.
 		"lokiCanary": off, "test": off,
-		// Reads alerting rules from ConfigMaps; alerts are Prometheus' here.
+		// The sidecar reads alerting rules from ConfigMaps; Prometheus evaluates the alerts here.
 		"sidecar": kube.Values{"rules": off},
 	}
 }
 
-// lokiS3 has Loki find S3 by the region where it can.
+// lokiS3 lets Loki derive the S3 endpoint from the region if it can.
 func lokiS3(cfg *config.Config) kube.Values {
 	if cfg.FindsS3ByRegion() {
 		return kube.Values{"region": cfg.Region}
@@ -94,7 +95,7 @@ func lokiS3(cfg *config.Config) kube.Values {
 // logRetentionDays is how long logs are kept.
 const logRetentionDays = 30
 
-// Fluent Bit remembers in these files on the host how far it has read, so that a restart loses no line.
+// In these files on the host Fluent Bit records its read position, so that a restart loses no line.
 const fluentBitInputs = `[INPUT]
     Name tail
     Path /var/log/containers/*.log
@@ -112,8 +113,8 @@ const fluentBitInputs = `[INPUT]
     Read_From_Tail On
 `
 
-// The labels of a stream are what people search by. What Loki cannot take now is sent again until it can: the inputs stop
-// reading meanwhile.
+// The labels of a stream are the terms that people search by. Records that Loki cannot accept are sent again until it
+// can. The inputs stop reading meanwhile.
 const fluentBitOutputs = `[OUTPUT]
     Name loki
     Match kube.*

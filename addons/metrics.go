@@ -5,7 +5,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// metricsServer answers `kubectl top` and autoscalers.
+// metricsServer serves `kubectl top` and autoscalers.
 func (b *builder) metricsServer() {
 	settings := b.cfg.Addons.MetricsServer
 	if !settings.On() {

@@ -7,9 +7,9 @@ import (
 	"kubeadm-aws/config"
 )
 
-// monitorDefinitions installs the custom resource definitions of the Prometheus operator by themselves. Other charts
-// bring monitors of their own and need nothing else of the monitoring, so they do not have to wait for the rest. It
-// returns nil when monitoring is off. The definitions are dropped on destroy: they die with the cluster.
+// monitorDefinitions installs the custom resource definitions of the Prometheus operator separately. Other charts
+// contain monitors and need no other part of the monitoring, so they need not wait for the rest. It returns nil if
+// monitoring is off. On destroy the definitions are dropped, because they are lost with the cluster.
 func (b *builder) monitorDefinitions() pulumi.Resource {
 	if !b.cfg.Addons.Monitoring.On() {
 		return nil
@@ -19,7 +19,7 @@ func (b *builder) monitorDefinitions() pulumi.Resource {
 }
 
 func (b *builder) monitoringNamespace() pulumi.Resource {
-	// The node exporter looks at the host.
+	// The node exporter reads the host.
 	return b.namespace("monitoring", privileged)
 }
 
@@ -46,8 +46,9 @@ func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) pulumi.Re
 
 func monitoringValues(cfg *config.Config) kube.Values {
 	place := storagePlacement(cfg)
-	// When a change of a StatefulSet is refused, such as another size of its claim, the operator deletes the StatefulSet
-	// and makes it again. The claims have to survive that. The gate of volumes deletes them when the add-on goes.
+	// If a change of a StatefulSet is refused, such as another size of its claim, the operator deletes the
+	// StatefulSet and creates it again. The claims have to survive that. The gate of volumes deletes them when the
+	// add-on is removed.
 	kept := kube.Values{"whenDeleted": "Retain", "whenScaled": "Retain"}
 	values := kube.Values{
 		"crds": kube.Values{"enabled": false},
@@ -57,7 +58,7 @@ func monitoringValues(cfg *config.Config) kube.Values {
 			"storageSpec":                          claim("20Gi"),
 			"persistentVolumeClaimRetentionPolicy": kept,
 			"resources":                            requests("150m", "640Mi"),
-			// Otherwise only monitors that this very chart has made are looked at.
+			// Otherwise only monitors of this very chart are used.
 			"serviceMonitorSelectorNilUsesHelmValues": false,
 			"podMonitorSelectorNilUsesHelmValues":     false,
 			"ruleSelectorNilUsesHelmValues":           false,
@@ -70,7 +71,7 @@ func monitoringValues(cfg *config.Config) kube.Values {
 			"resources":                            requests("10m", "48Mi"),
 		}))},
 		"prometheusOperator": kube.Values{
-			// The webhook catches a bad rule one step earlier than the operator does, for two Jobs and a certificate.
+			// The webhook finds a bad rule one step earlier than the operator, but costs two Jobs and a certificate.
 			"admissionWebhooks": kube.Values{"enabled": false},
 			"tls":               kube.Values{"enabled": false},
 			"clusterDomain":     cfg.Cluster.DNSDomain,
@@ -88,7 +89,7 @@ func monitoringValues(cfg *config.Config) kube.Values {
 				`--collector.filesystem.fs-types-exclude=^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs|erofs)$`,
 				"--collector.textfile.directory=/host/textfile",
 			},
-			// What steps on the hosts report: the age of the etcd snapshot, the expiry of certificates.
+			// Metrics written by steps on the hosts: the age of the etcd snapshot, the expiry of certificates.
 			"extraHostVolumeMounts": []kube.Values{{
 				"name": "textfile", "hostPath": "/var/lib/node-exporter/textfile", "type": "DirectoryOrCreate",
 				"mountPath": "/host/textfile", "readOnly": true, "mountPropagation": "HostToContainer",
@@ -99,7 +100,7 @@ func monitoringValues(cfg *config.Config) kube.Values {
 	return values
 }
 
-// alertmanagerValues name the Secret with the configuration; without a receiver the chart makes its own.
+// alertmanagerValues sets the Secret with the configuration. Without a receiver the chart creates its own.
 func alertmanagerValues(cfg *config.Config) kube.Values {
 	if cfg.Notifications.Receiver == "" {
 		return nil
@@ -116,9 +117,9 @@ func grafanaValues(cfg *config.Config) kube.Values {
 			"passwordKey":    "admin-password",
 		},
 		"persistence": kube.Values{"enabled": true, "type": "pvc", "size": "2Gi", "storageClassName": storageClass},
-		// The volume can be attached to one node only, so the old pod has to go first.
+		// The volume can be attached to one node only, so the old pod has to stop first.
 		"deploymentStrategy": kube.Values{"type": "Recreate"},
-		// The group id on the volume does what this init container would do as root.
+		// The group id on the volume replaces this init container, which would run as root.
 		"initChownData": kube.Values{"enabled": false},
 		"service":       kube.Values{"type": "NodePort"},
 		"testFramework": kube.Values{"enabled": false},
@@ -136,7 +137,7 @@ func grafanaValues(cfg *config.Config) kube.Values {
 
 func grafanaHost(cfg *config.Config) string { return "grafana." + cfg.DNS.Domain }
 
-// claim is a volume claim template of a custom resource of the Prometheus operator.
+// claim returns a volume claim template of a custom resource of the Prometheus operator.
 func claim(size string) kube.Values {
 	return kube.Values{"volumeClaimTemplate": kube.Values{"spec": kube.Values{
 		"storageClassName": storageClass,
@@ -145,8 +146,8 @@ func claim(size string) kube.Values {
 	}}}
 }
 
-// podMonitor has Prometheus read the metrics of the pods with the given labels in the data namespace. Without
-// monitoring, monitors is nil and there is nobody to read them.
+// podMonitor lets Prometheus read the metrics of the pods with the given labels in the data namespace. Without
+// monitoring, monitors is nil and podMonitor creates nothing.
 func (b *builder) podMonitor(name, port string, labels map[string]string, needs []pulumi.Resource) {
 	if !b.cfg.Addons.Monitoring.On() {
 		return

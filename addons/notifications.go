@@ -11,12 +11,13 @@ import (
 	"kubeadm-aws/config"
 )
 
-// alertmanagerSecret holds the configuration of Alertmanager. It is a Secret as a whole, because the address of the receiver
-// is in it: the operator refuses the file form of some receivers, such as Discord.
+// alertmanagerSecret holds the configuration of Alertmanager. All of it is secret, because it contains the receiver's
+// address: the operator does not accept an address in a file for some receivers, such as Discord.
 const alertmanagerSecret = "alertmanager-config"
 
-// alertmanagerConfiguration makes the Secret with the configuration of Alertmanager when there is a receiver; otherwise it
-// returns nil, and the chart's own configuration sends alerts nowhere. own are the user's values for the configuration.
+// alertmanagerConfiguration creates the Secret with the configuration of Alertmanager if there is a receiver.
+// Otherwise it returns nil, and the chart's own configuration sends alerts nowhere. own are the user's values for the
+// configuration.
 func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulumi.Resource) pulumi.Resource {
 	n := b.cfg.Notifications
 	if n.Receiver == "" {
@@ -43,7 +44,7 @@ func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulu
 	}, needs(definitions))
 }
 
-// alertmanagerConfig is the configuration of Alertmanager with one receiver. secret is its address or password.
+// alertmanagerConfig returns the configuration of Alertmanager with one receiver. secret is its address or password.
 func alertmanagerConfig(cfg *config.Config, secret string) kube.Values {
 	const nowhere = "null"
 	return kube.Values{
@@ -54,13 +55,13 @@ func alertmanagerConfig(cfg *config.Config, secret string) kube.Values {
 			"group_interval":  "5m",
 			"repeat_interval": "12h",
 			"routes": []kube.Values{
-				// Watchdog always fires; the others exist to hold further alerts back, or to be looked up.
+				// Watchdog always fires. The others exist to suppress further alerts, or to be looked up.
 				{"receiver": nowhere, "matchers": []string{`alertname =~ "Watchdog|InfoInhibitor"`}},
 				{"receiver": nowhere, "matchers": []string{`severity =~ "info|none"`}},
 				{"receiver": "notifications", "matchers": []string{`severity = "critical"`}, "repeat_interval": "4h"},
 			},
 		},
-		// An alert that follows from a worse one of the same name and place is not sent.
+		// An alert that follows from a more severe one with the same name and place is not sent.
 		"inhibit_rules": []kube.Values{{
 			"source_matchers": []string{`severity = "critical"`},
 			"target_matchers": []string{`severity = "warning"`},
@@ -70,7 +71,7 @@ func alertmanagerConfig(cfg *config.Config, secret string) kube.Values {
 	}
 }
 
-// receiver is the receiver of the settings in the form of Alertmanager.
+// receiver returns the receiver of the settings in Alertmanager's form.
 func receiver(cfg *config.Config, secret string) kube.Values {
 	title := fmt.Sprintf("[%s] {{ .Status | toUpper }}: {{ .CommonLabels.alertname }}", cfg.Cluster.Name)
 	const text = "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\n" +

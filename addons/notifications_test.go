@@ -14,9 +14,12 @@ var receivers = map[string]struct {
 	settings config.Notifications
 	secrets  map[string]string
 }{
-	"slack":   {config.Notifications{Receiver: config.Slack}, map[string]string{config.NotificationsURL: "https://hooks.slack.com/services/T0/B0/hidden"}},
-	"discord": {config.Notifications{Receiver: config.Discord}, map[string]string{config.NotificationsURL: "https://discord.com/api/webhooks/1/hidden"}},
-	"webhook": {config.Notifications{Receiver: config.Webhook}, map[string]string{config.NotificationsURL: "http://bridge.apps.svc:8080/alerts?token=hidden"}},
+	"slack": {config.Notifications{Receiver: config.Slack},
+		map[string]string{config.NotificationsURL: "https://hooks.slack.com/services/T0/B0/hidden"}},
+	"discord": {config.Notifications{Receiver: config.Discord},
+		map[string]string{config.NotificationsURL: "https://discord.com/api/webhooks/1/hidden"}},
+	"webhook": {config.Notifications{Receiver: config.Webhook},
+		map[string]string{config.NotificationsURL: "http://bridge.apps.svc:8080/alerts?token=hidden"}},
 	"email": {config.Notifications{Receiver: config.Email, Email: config.Mail{
 		To: "ops@example.com", From: "platform@example.com", Server: "smtp.example.com:587", Username: "platform",
 	}}, map[string]string{config.NotificationsPassword: `hidden "$(x)`}},

@@ -75,12 +75,13 @@ func postgresqlSecrets(r *recorder) []registered {
 	return found
 }
 
-// startCloudNativePG runs the operator with its webhooks, whose certificate and configuration are otherwise the chart's.
+// startCloudNativePG runs the operator with its webhooks. Their certificate and configuration normally come from the
+// chart.
 func startCloudNativePG(a *api) {
 	a.t.Helper()
 	dir := a.t.TempDir()
 	program := operator(a.t, cloudNativePG+"/cmd/manager")
-	// It looks in its image for the programs that it copies into the database's pods.
+	// The operator searches its image for the programs that it copies into the database's pods.
 	if err := os.MkdirAll(filepath.Join(dir, "operator"), 0o755); err != nil {
 		a.t.Fatal(err)
 	}
@@ -91,7 +92,8 @@ func startCloudNativePG(a *api) {
 	for _, hooks := range webhooksOf(a.t, sourceOf(a.t, cloudNativePG), port, authority) {
 		a.applyJSON(hooks)
 	}
-	testenv.Start(a.t, "env", "-C", dir, "KUBECONFIG="+a.kubeconfig, "OPERATOR_NAMESPACE=cnpg-system", "WEBHOOK_CERT_DIR="+dir,
+	testenv.Start(a.t, "env", "-C", dir, "KUBECONFIG="+a.kubeconfig, "OPERATOR_NAMESPACE=cnpg-system",
+		"WEBHOOK_CERT_DIR="+dir,
 		program, "controller", "--metrics-bind-address=0", fmt.Sprintf("--webhook-port=%d", port))
 }
 
@@ -102,7 +104,8 @@ func webhookCertificate(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -113,7 +116,8 @@ func webhookCertificate(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	for name, text := range map[string][]byte{"apiserver.crt": certificate, "apiserver.key": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private})} {
+	for name, text := range map[string][]byte{"apiserver.crt": certificate,
+		"apiserver.key": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private})} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +125,7 @@ func webhookCertificate(t *testing.T, dir string) string {
 	return base64.StdEncoding.EncodeToString(certificate)
 }
 
-// webhooksOf are the operator's webhook configurations, led to a program on this machine.
+// webhooksOf returns the operator's webhook configurations, redirected to a program on this machine.
 func webhooksOf(t *testing.T, source string, port int, authority string) []string {
 	t.Helper()
 	file, err := os.Open(filepath.Join(source, "config", "webhook", "manifests.yaml"))
@@ -137,7 +141,8 @@ func webhooksOf(t *testing.T, source string, port int, authority string) []strin
 		}
 		for _, hook := range hooks["webhooks"].([]any) {
 			path := hook.(map[string]any)["clientConfig"].(map[string]any)["service"].(map[string]any)["path"]
-			hook.(map[string]any)["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d%s", port, path), "caBundle": authority}
+			hook.(map[string]any)["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d%s", port, path),
+				"caBundle": authority}
 		}
 		all = append(all, jsonOf(t, hooks))
 	}
@@ -149,7 +154,8 @@ func webhooksOf(t *testing.T, source string, port int, authority string) []strin
 
 const postgresqlObject = "cluster.postgresql.cnpg.io/postgresql"
 
-// postgresqlIsMade follows the operator to the pod of the database and plays the claim, the job and the kubelet.
+// postgresqlIsMade follows the operator until it creates the database's pod. It acts as the volume controller, the
+// job and the kubelet.
 func postgresqlIsMade(a *api, namespace string, wait []string) {
 	a.t.Helper()
 	job := "job/postgresql-1-initdb"
@@ -160,11 +166,14 @@ func postgresqlIsMade(a *api, namespace string, wait []string) {
 	if image := a.get(namespace, job, "{.spec.template.spec.containers[0].image}"); image != postgresqlImage {
 		a.t.Errorf("the job runs %s, not %s", image, postgresqlImage)
 	}
-	a.kubectl("-n", namespace, "patch", "pvc/postgresql-1", "--subresource=status", "--type=merge", "-p", `{"status":{"phase":"Bound"}}`)
+	a.kubectl("-n", namespace, "patch", "pvc/postgresql-1", "--subresource=status", "--type=merge", "-p",
+		`{"status":{"phase":"Bound"}}`)
 	now := time.Now().UTC().Format(time.RFC3339)
 	a.kubectl("-n", namespace, "patch", job, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
 		`{"status":{"succeeded":1,"startTime":%q,"completionTime":%[1]q,"uncountedTerminatedPods":{},"conditions":[{"type":"SuccessCriteriaMet","status":"True"},{"type":"Complete","status":"True"}]}}`, now))
-	a.until("the operator makes the pod", func() bool { return a.get(namespace, "pod/postgresql-1", "{.metadata.name}") != "" })
+	a.until("the operator makes the pod", func() bool {
+		return a.get(namespace, "pod/postgresql-1", "{.metadata.name}") != ""
+	})
 	if image := a.get(namespace, "pod/postgresql-1", "{.spec.containers[0].image}"); image != postgresqlImage {
 		a.t.Errorf("the pod runs %s, not %s", image, postgresqlImage)
 	}
@@ -177,7 +186,8 @@ func postgresqlIsBackedUp(a *api, namespace, schedule string) {
 	a.t.Helper()
 	a.applyJSON(schedule)
 	a.until("the operator starts the first backup", func() bool {
-		return a.get(namespace, "backups.postgresql.cnpg.io", "{.items[0].spec.method} {.items[0].spec.cluster.name}") == "barmanObjectStore postgresql"
+		return a.get(namespace, "backups.postgresql.cnpg.io",
+			"{.items[0].spec.method} {.items[0].spec.cluster.name}") == "barmanObjectStore postgresql"
 	})
 }
 
@@ -186,7 +196,7 @@ func postgresqlCanBeDrained(a *api, namespace string) {
 	if budgets := a.get(namespace, "poddisruptionbudgets", "{.items[*].metadata.name}"); budgets != "" {
 		a.t.Errorf("there is a budget, so a drain of its node cannot end: %s", budgets)
 	}
-	// That there is none is not because the operator has not come to it yet.
+	// The condition is missing for a reason other than an operator that has not reconciled yet.
 	a.kubectl("-n", namespace, "patch", postgresqlObject, "--type=merge", "-p", `{"spec":{"enablePDB":true}}`)
 	a.until("the operator makes a budget where it is on", func() bool {
 		return a.get(namespace, "poddisruptionbudget/postgresql-primary", "{.spec.minAvailable}") == "1"
@@ -200,7 +210,8 @@ func postgresqlCanBeDrained(a *api, namespace string) {
 // The instance changes the role when the version of the Secret in the status changes.
 func postgresqlSeesItsPassword(a *api, namespace string) {
 	a.t.Helper()
-	a.kubectl("-n", namespace, "patch", "secret/postgresql-app", "--type=merge", "-p", `{"stringData":{"password":"another"}}`)
+	a.kubectl("-n", namespace, "patch", "secret/postgresql-app", "--type=merge", "-p",
+		`{"stringData":{"password":"another"}}`)
 	version := a.get(namespace, "secret/postgresql-app", "{.metadata.resourceVersion}")
 	a.until("the operator reads the new password", func() bool {
 		return a.get(namespace, postgresqlObject, "{.status.secretsResourceVersion.applicationSecretVersion}") == version
@@ -214,7 +225,8 @@ func postgresqlImageMovesForward(a *api, namespace string, wait []string) {
 		a.t.Errorf("the operator runs %s, not %s", got, postgresqlImage)
 	}
 	a.kubectl("-n", namespace, "patch", postgresqlObject, "--type=merge", "-p", `{"spec":{"imageName":"`+next+`"}}`)
-	a.until("the operator takes the new image", func() bool { return a.get(namespace, postgresqlObject, "{.status.image}") == next })
+	a.until("the operator takes the new image",
+		func() bool { return a.get(namespace, postgresqlObject, "{.status.image}") == next })
 	if a.done(namespace, postgresqlObject, wait[:1]) {
 		a.t.Error("the wait for the old image is met by the new one")
 	}

@@ -16,10 +16,10 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// The operators' own programs run here against a real API server, with the objects of every shipped stack. There are no
-// kubelet and no controllers of workloads: the tests play them, up to the point where a container would start.
+// The real operators run here against a real API server, with the objects of every shipped stack. There are no
+// kubelet and no controllers of workloads: the tests simulate them, up to the point where a container would start.
 
-// shippedStacks are the changes that lead from the dev stack to each stack of the repository, and to one with everything on.
+// shippedStacks are the changes from the dev stack to each stack of the repository, and to one with every add-on.
 func shippedStacks(t *testing.T) map[string]func(*config.Config) {
 	t.Helper()
 	stacks := map[string]func(*config.Config){"everything": everything}
@@ -33,7 +33,7 @@ func shippedStacks(t *testing.T) map[string]func(*config.Config) {
 	return stacks
 }
 
-// openSecrets reveals what inputs mark as secret, for an API server that has to get it.
+// openSecrets reveals secret inputs for an API server that needs their values.
 func openSecrets(value resource.PropertyValue) any {
 	switch {
 	case value.IsSecret():
@@ -50,7 +50,7 @@ func openSecrets(value resource.PropertyValue) any {
 	return plain(value)
 }
 
-// manifest is an object of the program as JSON, moved to another namespace.
+// manifest returns an object of the program as JSON, moved to another namespace.
 func manifest(t *testing.T, entry registered, namespace string) string {
 	t.Helper()
 	object := openSecrets(resource.NewProperty(entry.inputs)).(map[string]any)
@@ -58,7 +58,7 @@ func manifest(t *testing.T, entry registered, namespace string) string {
 	return jsonOf(t, object)
 }
 
-// waitsFor are the expressions that the provider waits for before it calls an object done.
+// waitsFor returns the expressions that the provider waits for before an object is ready.
 func waitsFor(t *testing.T, entry registered) []string {
 	t.Helper()
 	annotations := plainMap(entry.inputs)["metadata"].(map[string]any)["annotations"].(map[string]any)
@@ -69,8 +69,8 @@ func waitsFor(t *testing.T, entry registered) []string {
 	return expressions
 }
 
-// done reports whether the provider would call an object done. Its code for conditions and paths is kubectl's, with the
-// comparison of status.observedGeneration.
+// done reports whether the provider would consider an object ready. Its code for conditions and paths is kubectl's,
+// with the comparison of status.observedGeneration.
 func (a *api) done(namespace, object string, expressions []string) bool {
 	for _, expression := range expressions {
 		if _, err := a.try("", "-n", namespace, "wait", object, "--for="+expression, "--timeout=1s"); err != nil {
@@ -80,7 +80,7 @@ func (a *api) done(namespace, object string, expressions []string) bool {
 	return true
 }
 
-// operator builds a program of the module operators/ and returns its path. The Go cache makes it a matter of seconds.
+// operator builds a program of the module operators/ and returns its path. With a warm Go cache it takes seconds.
 func operator(t *testing.T, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "operator")
@@ -92,7 +92,7 @@ func operator(t *testing.T, pkg string) string {
 	return path
 }
 
-// sourceOf is the directory of a module of operators/.
+// sourceOf returns the directory of a module of operators/.
 func sourceOf(t *testing.T, module string) string {
 	t.Helper()
 	out, err := exec.Command("go", "mod", "download", "-C", "operators", "-json", module).Output()
@@ -119,7 +119,7 @@ func (a *api) applyJSON(object string) {
 	}
 }
 
-// get is a field of an object, empty when there is none.
+// get returns a field of an object, or an empty text if it is absent.
 func (a *api) get(namespace, object, path string) string {
 	out, err := a.try("", "-n", namespace, "get", object, "-o", "jsonpath="+path)
 	if err != nil {
@@ -134,7 +134,7 @@ func TestRealRabbitMQOperator(t *testing.T) {
 	server := startAPI(t)
 	server.applyJSON(jsonOf(t, plainMap(install(t, nil, everything).find(t, definitionOfRabbitMQ).inputs)))
 	server.kubectl("create", "namespace", "rabbitmq-system")
-	// As the chart runs it with the program's values.
+	// The chart runs it in the same way with the program's values.
 	testenv.Start(t, "env", "KUBECONFIG="+server.kubeconfig, "OPERATOR_NAMESPACE=rabbitmq-system", "ENABLE_WEBHOOKS=false",
 		operator(t, clusterOperator+"/cmd"), "--metrics-bind-address=0", "--health-probe-bind-address=0")
 	for name, change := range shippedStacks(t) {
@@ -160,7 +160,8 @@ func rabbitMQIsMade(a *api, namespace string, wait []string) {
 	a.until("the operator makes the StatefulSet: "+a.get(namespace, rabbitMQObject, "{.status.conditions}"), func() bool {
 		return a.get(namespace, rabbitMQServers, "{.metadata.name}") != ""
 	})
-	images := a.get(namespace, rabbitMQServers, "{.spec.template.spec.containers[*].image} {.spec.template.spec.initContainers[*].image}")
+	images := a.get(namespace, rabbitMQServers,
+		"{.spec.template.spec.containers[*].image} {.spec.template.spec.initContainers[*].image}")
 	for _, image := range strings.Fields(images) {
 		if image != catalog.Get("rabbitmq").Image {
 			a.t.Errorf("a container runs %s, not %s", image, catalog.Get("rabbitmq").Image)
@@ -173,19 +174,21 @@ func rabbitMQIsMade(a *api, namespace string, wait []string) {
 	a.until("the operator is done with the cluster", func() bool { return rabbitMQIsDone(a, namespace, wait) })
 }
 
-// rabbitMQIsDone plays the commands that the operator executes in servers: it removes the notes that they are to be run.
+// rabbitMQIsDone acts as the commands that the operator executes in servers: it removes the annotations that request
+// them.
 func rabbitMQIsDone(a *api, namespace string, wait []string) bool {
 	a.kubectl("-n", namespace, "annotate", rabbitMQServers, "rabbitmq.com/createdAt-")
 	a.kubectl("-n", namespace, "annotate", rabbitMQObject, "rabbitmq.com/queueRebalanceNeededAt-")
 	return a.done(namespace, rabbitMQObject, wait)
 }
 
-// rabbitMQRuns plays the controllers of StatefulSets and of EndpointSlices.
+// rabbitMQRuns acts as the controllers of StatefulSets and of EndpointSlices.
 func rabbitMQRuns(a *api, namespace string) {
 	a.t.Helper()
 	replicas := a.get(namespace, rabbitMQServers, "{.spec.replicas}")
 	generation := a.get(namespace, rabbitMQServers, "{.metadata.generation}")
-	a.applyJSON(fmt.Sprintf(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"rabbitmq","namespace":%q,
+	a.applyJSON(
+		fmt.Sprintf(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"rabbitmq","namespace":%q,
 "labels":{"kubernetes.io/service-name":"rabbitmq","app.kubernetes.io/part-of":"rabbitmq"}},"addressType":"IPv4","endpoints":[{"addresses":["192.0.2.1"]}]}`, namespace))
 	a.kubectl("-n", namespace, "patch", rabbitMQServers, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
 		`{"status":{"replicas":%s,"readyReplicas":%[1]s,"observedGeneration":%s,"currentRevision":"r%[2]s","updateRevision":"r%[2]s"}}`, replicas, generation))
@@ -194,8 +197,9 @@ func rabbitMQRuns(a *api, namespace string) {
 func rabbitMQImageMovesForward(a *api, namespace string, wait []string) {
 	a.t.Helper()
 	const next = "rabbitmq:9.9.9-management"
-	// A rolling update is under way from the moment that the StatefulSet changes.
-	a.kubectl("-n", namespace, "patch", rabbitMQServers, "--subresource=status", "--type=merge", "-p", `{"status":{"updateRevision":"next"}}`)
+	// A rolling update is in progress from the moment when the StatefulSet changes.
+	a.kubectl("-n", namespace, "patch", rabbitMQServers, "--subresource=status", "--type=merge", "-p",
+		`{"status":{"updateRevision":"next"}}`)
 	a.kubectl("-n", namespace, "patch", rabbitMQObject, "--type=merge", "-p", `{"spec":{"image":"`+next+`"}}`)
 	a.until("the servers get the new image", func() bool {
 		return a.get(namespace, rabbitMQServers, "{.spec.template.spec.containers[0].image}") == next
@@ -215,12 +219,13 @@ func rabbitMQRefusesFewerReplicas(a *api, namespace string, wait []string) {
 	a.until("the operator is done with three servers", func() bool { return rabbitMQIsDone(a, namespace, wait) })
 	a.kubectl("-n", namespace, "patch", rabbitMQObject, "--type=merge", "-p", `{"spec":{"replicas":1}}`)
 	a.until("the operator refuses", func() bool {
-		return a.get(namespace, rabbitMQObject, `{.status.conditions[?(@.type=="ReconcileSuccess")].reason}`) == "UnsupportedOperation"
+		return a.get(namespace, rabbitMQObject,
+			`{.status.conditions[?(@.type=="ReconcileSuccess")].reason}`) == "UnsupportedOperation"
 	})
 	if a.done(namespace, rabbitMQObject, wait) {
 		a.t.Error("done although the operator refuses to remove servers")
 	}
-	// What the program waited for before stays true.
+	// The conditions that the program used to wait for stay true.
 	for _, condition := range []string{"AllReplicasReady", "ClusterAvailable"} {
 		if got := a.get(namespace, rabbitMQObject, `{.status.conditions[?(@.type=="`+condition+`")].status}`); got != "True" {
 			a.t.Errorf("%s is %s", condition, got)

@@ -7,7 +7,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Each pair says what has to be there until the other is gone, and why.
+// Each pair names a resource that must exist until the other is deleted, and the reason.
 var mustOutlive = []struct{ lasting, going, why string }{
 	{"nodes-ready", "metrics-server", "nothing runs without nodes"},
 	{"storage-node", "nodes-ready", "a node that is drained under its pods leaves volumes attached"},
@@ -23,23 +23,29 @@ var mustOutlive = []struct{ lasting, going, why string }{
 
 	{"aws-ebs-csi-driver", "release-gate-volumes", "the driver deletes the volumes and snapshots that the gate waits for"},
 	{"snapshot-controller", "release-gate-volumes", "the controller removes the finalizers of VolumeSnapshots"},
-	{"snapshot-controller-ClusterRoleBinding", "snapshot-controller", "without permissions the controller removes no finalizer"},
+	{"snapshot-controller-ClusterRoleBinding", "snapshot-controller",
+		"without permissions the controller removes no finalizer"},
 	{"snapshot-controller-RoleBinding", "snapshot-controller", "without permissions the controller elects no leader"},
 	{"nodes-ready", "snapshot-controller", "the controller runs on nodes"},
-	{"definition-volumesnapshots.snapshot.storage.k8s.io", "snapshot-controller", "the controller ends without its definitions"},
-	{"definition-volumesnapshotcontents.snapshot.storage.k8s.io", "aws-ebs-csi-driver", "the driver's sidecar ends without its definitions"},
-	{"definition-volumesnapshotclasses.snapshot.storage.k8s.io", "snapshotclass-ebs", "it is one of these custom resources"},
-	{"release-gate-volumes", "kube-prometheus-stack", "its claims have to be deleted while the driver lives"},
-	{"release-gate-volumes", "loki", "its claim has to be deleted while the driver lives"},
-	{"release-gate-volumes", "valkey", "its claim has to be deleted while the driver lives"},
-	{"release-gate-volumes", "rabbitmq", "its claims have to be deleted while the driver lives"},
-	{"release-gate-volumes", "postgresql", "its claims have to be deleted while the driver lives"},
+	{"definition-volumesnapshots.snapshot.storage.k8s.io", "snapshot-controller",
+		"the controller ends without its definitions"},
+	{"definition-volumesnapshotcontents.snapshot.storage.k8s.io", "aws-ebs-csi-driver",
+		"the driver's sidecar ends without its definitions"},
+	{"definition-volumesnapshotclasses.snapshot.storage.k8s.io", "snapshotclass-ebs",
+		"it is one of these custom resources"},
+	{"release-gate-volumes", "kube-prometheus-stack", "its claims have to be deleted while the driver runs"},
+	{"release-gate-volumes", "loki", "its claim has to be deleted while the driver runs"},
+	{"release-gate-volumes", "valkey", "its claim has to be deleted while the driver runs"},
+	{"release-gate-volumes", "rabbitmq", "its claims have to be deleted while the driver runs"},
+	{"release-gate-volumes", "postgresql", "its claims have to be deleted while the driver runs"},
 	{"release-gate-volumes", "release-gate-applications", "Applications have claims"},
 	{"release-gate-volumes", "release-gate-rabbitmq", "clusters of users have claims"},
 
-	{"definition-targetgroupbindings.elbv2.k8s.aws", "aws-load-balancer-controller", "the controller ends without its definitions"},
+	{"definition-targetgroupbindings.elbv2.k8s.aws", "aws-load-balancer-controller",
+		"the controller ends without its definitions"},
 	{"definition-ingressclassparams.elbv2.k8s.aws", "ingressclassparams-alb", "it is one of these custom resources"},
-	{"aws-load-balancer-controller", "release-gate-load-balancers", "the controller deletes the load balancers that the gate waits for"},
+	{"aws-load-balancer-controller", "release-gate-load-balancers",
+		"the controller deletes the load balancers that the gate waits for"},
 	{"ingressclass-alb", "release-gate-load-balancers", "the controller knows its Ingresses by their class"},
 	{"release-gate-load-balancers", "ingress-shared", "an Ingress that is made after the gate let go stays"},
 	{"release-gate-load-balancers", "ingress-argocd", "an Ingress that is made after the gate let go stays"},
@@ -52,7 +58,7 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"ingress-shared", "shop.example.com", "the record points to its load balancer"},
 
 	{"argo-cd", "release-gate-applications", "Argo CD deletes what Applications deployed"},
-	{"release-gate-applications", "root-application", "Argo CD deploys anew what the gate removes"},
+	{"release-gate-applications", "root-application", "Argo CD would deploy again what the gate removes"},
 
 	{definitionOfRabbitMQ, "rabbitmq-cluster-operator", "the operator watches its custom resources"},
 	{"rabbitmq-cluster-operator", "release-gate-rabbitmq", "the operator removes the finalizer of clusters"},
@@ -71,7 +77,7 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"secret-rabbitmq-credentials", "rabbitmq", "RabbitMQ reads its password there"},
 	{"secret-valkey-users", "valkey", "Valkey reads its password there"},
 	{"namespace-data", "valkey", "it is in this namespace"},
-	{"loki", "fluent-bit", "there is nobody to send to"},
+	{"loki", "fluent-bit", "it has no server to send to"},
 }
 
 func TestWhatMustOutliveWhat(t *testing.T) {
@@ -85,7 +91,7 @@ func TestWhatMustOutliveWhat(t *testing.T) {
 	}
 }
 
-// What does not wait for each other starts together. Each pair would be habit, not cause.
+// Resources that do not depend on each other start together. A dependency between these pairs would have no reason.
 func TestNothingWaitsWithoutACause(t *testing.T) {
 	r := install(t, nil, everything)
 	for _, pair := range [][2]string{
@@ -124,13 +130,13 @@ func TestOnlyWhatDiesWithItsNodesIsDropped(t *testing.T) {
 	}
 }
 
-// A gate that is skipped because its machine goes as well would release nothing.
+// A gate that is skipped because its machine is deleted as well would release nothing.
 func TestGatesAreNotSkippedWithTheirMachine(t *testing.T) {
 	r := install(t, nil, everything)
 	for _, subject := range []string{"applications", "load-balancers", "volumes", "rabbitmq", "postgresql"} {
 		gate := r.find(t, "release-gate-"+subject)
 		if gate.deletedWith != "" {
-			t.Errorf("%s goes unheard with %s", gate.name, gate.deletedWith)
+			t.Errorf("%s is dropped without its delete, together with %s", gate.name, gate.deletedWith)
 		}
 		create, remove := gate.inputs["create"].StringValue(), gate.inputs["delete"].StringValue()
 		if !strings.Contains(create, "ACTION='hold'") || !strings.Contains(remove, "ACTION='release'") {
@@ -143,12 +149,14 @@ func TestGatesAreNotSkippedWithTheirMachine(t *testing.T) {
 	}
 }
 
-// What only a controller lets go of is not deleted by the engine, which could do nothing but wait when the controller is
-// dead. Everything else is: it would be left behind.
-func TestWhatNeedsAControllerGoesWithItsGate(t *testing.T) {
+// The engine does not delete objects that only a controller can release: it could only wait if the controller does
+// not run. It deletes everything else, which would otherwise be left behind.
+func TestObjectsThatNeedAControllerAreDeletedByTheirGate(t *testing.T) {
 	gates := map[string]string{
-		"rabbitmq": "release-gate-rabbitmq", "postgresql": "release-gate-postgresql", "root-application": "release-gate-applications",
-		"ingress-shared": "release-gate-load-balancers", "ingress-argocd": "release-gate-load-balancers", "ingress-grafana": "release-gate-load-balancers",
+		"rabbitmq": "release-gate-rabbitmq", "postgresql": "release-gate-postgresql",
+		"root-application": "release-gate-applications",
+		"ingress-shared":   "release-gate-load-balancers", "ingress-argocd": "release-gate-load-balancers",
+		"ingress-grafana": "release-gate-load-balancers",
 	}
 	seen := 0
 	for _, entry := range install(t, nil, everything).resources {
@@ -163,11 +171,12 @@ func TestWhatNeedsAControllerGoesWithItsGate(t *testing.T) {
 		}
 	}
 	if seen != len(gates) {
-		t.Errorf("%d objects go with their gate, want %d", seen, len(gates))
+		t.Errorf("%d objects are deleted by their gate, want %d", seen, len(gates))
 	}
 }
 
-// The gate removes these objects some time after the engine has dropped them, so what they need waits for the gate.
+// The gate removes these objects some time after the engine has dropped them, so their dependencies wait for the
+// gate.
 func TestWhatAnObjectNeedsOutlivesItsGate(t *testing.T) {
 	r := install(t, nil, everything)
 	for _, pair := range [][2]string{
@@ -194,30 +203,45 @@ func TestAddonsThatAreOffLeaveNothing(t *testing.T) {
 		"metrics-server": {func(c *config.Config) { c.Addons.MetricsServer.Enabled = &off }, []string{"metrics-server"}},
 		"storage": {func(c *config.Config) {
 			a := &c.Addons
-			for _, addon := range []*config.Addon{&a.EBSCSI, &a.Monitoring, &a.RabbitMQ.Addon, &a.Redis.Addon, &a.PostgreSQL.Addon, &a.Logging} {
+			for _, addon := range []*config.Addon{&a.EBSCSI, &a.Monitoring, &a.RabbitMQ.Addon, &a.Redis.Addon,
+				&a.PostgreSQL.Addon, &a.Logging} {
 				addon.Enabled = &off
 			}
-		}, []string{"aws-ebs-csi-driver", "storageclass-gp3", "snapshotclass-ebs", "snapshot-controller", "release-gate-volumes", "namespace-data", "namespace-monitoring"}},
-		"cert-manager":  {func(c *config.Config) { c.Addons.CertManager.Enabled = &off }, []string{"cert-manager", "clusterissuer-letsencrypt"}},
-		"load balancer": {func(c *config.Config) { c.Addons.LoadBalancer.Enabled = &off }, []string{"aws-load-balancer-controller", "ingressclass-alb", "ingress-shared", "argocd.example.com", "release-gate-load-balancers"}},
+		}, []string{"aws-ebs-csi-driver", "storageclass-gp3", "snapshotclass-ebs", "snapshot-controller",
+			"release-gate-volumes", "namespace-data", "namespace-monitoring"}},
+		"cert-manager": {func(c *config.Config) { c.Addons.CertManager.Enabled = &off },
+			[]string{"cert-manager", "clusterissuer-letsencrypt"}},
+		"load balancer": {func(c *config.Config) { c.Addons.LoadBalancer.Enabled = &off },
+			[]string{"aws-load-balancer-controller", "ingressclass-alb", "ingress-shared", "argocd.example.com",
+				"release-gate-load-balancers"}},
 		"monitoring": {func(c *config.Config) { c.Addons.Monitoring.Enabled = &off },
-			[]string{"kube-prometheus-stack", "prometheus-operator-crds", "grafana-password", "podmonitor-rabbitmq", "prometheusrule-redis", "ingress-grafana", "grafana.example.com"}},
-		"logging":    {func(c *config.Config) { c.Addons.Logging.Enabled = &off }, []string{"loki", "fluent-bit", "namespace-logging"}},
-		"rabbitmq":   {func(c *config.Config) { c.Addons.RabbitMQ.Enabled = &off }, []string{"rabbitmq-cluster-operator", "rabbitmq", "release-gate-rabbitmq", "rabbitmq-password", "prometheusrule-rabbitmq"}},
-		"redis":      {func(c *config.Config) { c.Addons.Redis.Enabled = &off }, []string{"valkey", "redis-password", "secret-valkey-users", "prometheusrule-redis"}},
-		"postgresql": {func(c *config.Config) { c.Addons.PostgreSQL.Enabled = &off }, []string{"cloudnative-pg", "postgresql", "release-gate-postgresql"}},
-		"argocd":     {func(c *config.Config) { c.Addons.ArgoCD.Enabled = &off }, []string{"argo-cd", "root-application", "release-gate-applications", "ingress-argocd", "argocd.example.com"}},
-		"rollouts":   {func(c *config.Config) { c.Addons.ArgoRollouts.Enabled = &off }, []string{"argo-rollouts"}},
-		"calico":     {func(c *config.Config) { c.Cluster.CNI = "none" }, []string{"calico", "calico-crds", "namespace-tigera-operator"}},
-		"domain":     {func(c *config.Config) { c.DNS = config.DNS{} }, []string{"ingress-shared", "ingress-argocd", "clusterissuer-letsencrypt", "argocd.example.com", "namespace-ingress"}},
-		"a repo":     {func(c *config.Config) { c.Addons.ArgoCD.RepoURL = "" }, []string{"root-application"}},
+			[]string{"kube-prometheus-stack", "prometheus-operator-crds", "grafana-password", "podmonitor-rabbitmq",
+				"prometheusrule-redis", "ingress-grafana", "grafana.example.com"}},
+		"logging": {func(c *config.Config) { c.Addons.Logging.Enabled = &off },
+			[]string{"loki", "fluent-bit", "namespace-logging"}},
+		"rabbitmq": {func(c *config.Config) { c.Addons.RabbitMQ.Enabled = &off },
+			[]string{"rabbitmq-cluster-operator", "rabbitmq", "release-gate-rabbitmq", "rabbitmq-password",
+				"prometheusrule-rabbitmq"}},
+		"redis": {func(c *config.Config) { c.Addons.Redis.Enabled = &off },
+			[]string{"valkey", "redis-password", "secret-valkey-users", "prometheusrule-redis"}},
+		"postgresql": {func(c *config.Config) { c.Addons.PostgreSQL.Enabled = &off },
+			[]string{"cloudnative-pg", "postgresql", "release-gate-postgresql"}},
+		"argocd": {func(c *config.Config) { c.Addons.ArgoCD.Enabled = &off },
+			[]string{"argo-cd", "root-application", "release-gate-applications", "ingress-argocd", "argocd.example.com"}},
+		"rollouts": {func(c *config.Config) { c.Addons.ArgoRollouts.Enabled = &off }, []string{"argo-rollouts"}},
+		"calico": {func(c *config.Config) { c.Cluster.CNI = "none" },
+			[]string{"calico", "calico-crds", "namespace-tigera-operator"}},
+		"domain": {func(c *config.Config) { c.DNS = config.DNS{} },
+			[]string{"ingress-shared", "ingress-argocd", "clusterissuer-letsencrypt", "argocd.example.com",
+				"namespace-ingress"}},
+		"a repo": {func(c *config.Config) { c.Addons.ArgoCD.RepoURL = "" }, []string{"root-application"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := install(t, nil, everything)
 			r := install(t, nil, func(c *config.Config) { everything(c); test.change(c) })
 			for _, gone := range test.gone {
 				if !all.has(gone) {
-					t.Errorf("%s is not there to begin with", gone)
+					t.Errorf("%s is not registered in the first place", gone)
 				}
 				if r.has(gone) {
 					t.Errorf("%s is still registered", gone)

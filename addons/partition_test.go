@@ -7,16 +7,17 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Programs that are told no endpoint look for S3 below amazonaws.com.
+// Programs without an endpoint setting look for S3 below amazonaws.com.
 func TestProgramsFindTheS3OfEveryPartition(t *testing.T) {
 	for _, region := range config.Regions() {
 		cfg := &config.Config{Region: region}
 		b := &builder{cfg: cfg}
 		b.args.Config = cfg
 		sovereign := strings.HasPrefix(region, "eusc-")
-		for program, endpoint := range map[string]any{"Loki": lokiS3(cfg)["endpoint"], "PostgreSQL": b.objectStore("postgresql")["endpointURL"]} {
+		for program, endpoint := range map[string]any{"Loki": lokiS3(cfg)["endpoint"],
+			"PostgreSQL": b.objectStore("postgresql")["endpointURL"]} {
 			if want := "https://s3." + region + ".amazonaws.eu"; sovereign && endpoint != want || !sovereign && endpoint != nil {
-				t.Errorf("%s: %s is told the endpoint %v", region, program, endpoint)
+				t.Errorf("%s: %s gets the endpoint %v", region, program, endpoint)
 			}
 		}
 	}

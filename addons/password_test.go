@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// fakeKubectl stands for services in containers: the file password holds what the service accepts. It writes down its
-// arguments, and fails where the file dead exists.
+// fakeKubectl simulates services in containers: the file password holds the password that the service accepts. It
+// records its arguments, and fails if the file dead exists.
 const fakeKubectl = `#!/usr/bin/env bash
 echo "$*" >>calls
 if [ -e dead ]; then echo "error: unable to upgrade connection: container not found"; exit 1; fi
@@ -51,7 +51,8 @@ func runPassword(t *testing.T, service, password string, files ...string) (out, 
 	}
 	cmd := exec.Command("bash", "-c", passwordScript)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SERVICE="+service, "USERNAME=platform", "LIMIT=0", "INTERVAL=0")
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SERVICE="+service, "USERNAME=platform", "LIMIT=0",
+		"INTERVAL=0")
 	cmd.Stdin = strings.NewReader(base64.StdEncoding.EncodeToString(packed.Bytes()))
 	text, err := cmd.CombinedOutput()
 	read := func(name string) string {
@@ -97,7 +98,7 @@ func TestPasswordThatCannotBeSetFails(t *testing.T) {
 	}
 }
 
-// The password of a step travels on its standard input, which is a secret of the state.
+// A step's password is passed on its standard input, which is secret in the state.
 func TestPasswordsOfServicesAreApplied(t *testing.T) {
 	r := install(t, given, everything)
 	for service, running := range map[string]string{"rabbitmq": "rabbitmq", "redis": "valkey"} {

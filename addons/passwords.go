@@ -18,9 +18,9 @@ import (
 //go:embed scripts/password.sh
 var passwordScript string
 
-// applyPassword makes a running service take its password: rabbitmq, redis and grafana read the Secret only when their
-// volume is new or when they start. The step runs when the password changes. It asks the service first, so that a run on a
-// service that has the password already changes nothing. It stands behind the service, which has to be ready to be asked.
+// applyPassword sets the password in a running service: rabbitmq, redis and grafana read the Secret only when their
+// volume is new or when they start. The step runs when the password changes. It first asks the service, so a run
+// changes nothing if the service already has the password. It depends on the service, which must be ready.
 func (b *builder) applyPassword(service, user string, password pulumi.StringOutput, running ...pulumi.Resource) {
 	b.step("password-"+service, cluster.Step{
 		Name: "password",
@@ -32,8 +32,8 @@ func (b *builder) applyPassword(service, user string, password pulumi.StringOutp
 	}, needs(running...))
 }
 
-// password is what the user has set as <name>Password, or else one that is made once and kept in the state. It is a
-// secret either way, and published with the platform's outputs.
+// password returns the user's <name>Password, or a generated one that is kept in the state. Both are secret, and
+// exported with the platform's outputs.
 func (b *builder) password(name string) pulumi.StringOutput {
 	if b.err != nil {
 		return pulumi.String("").ToStringOutput()
@@ -42,7 +42,8 @@ func (b *builder) password(name string) pulumi.StringOutput {
 		b.root.Passwords[name] = given
 		return given
 	}
-	// Letters and digits only: the password ends up in connection URLs and in configuration files of several syntaxes.
+	// Letters and digits only, because connection URLs and configuration files with different syntaxes contain the
+	// password.
 	generated, err := random.NewRandomPassword(b.ctx, name+"-password", &random.RandomPasswordArgs{
 		Length:  pulumi.Int(24),
 		Special: pulumi.Bool(false),
@@ -56,16 +57,16 @@ func (b *builder) password(name string) pulumi.StringOutput {
 	return result
 }
 
-// secretArgs are a Kubernetes Secret.
+// secretArgs describe a Kubernetes Secret.
 type secretArgs struct {
 	namespace string
-	// kind is its type; empty is Opaque.
+	// kind is its type. Empty means Opaque.
 	kind   string
 	labels map[string]string
 	data   map[string]pulumi.StringInput
 }
 
-// secret makes a Kubernetes Secret. Add-ons refer to it by name, so that no password is ever part of Helm values.
+// secret creates a Kubernetes Secret. Add-ons refer to it by name, so that Helm values never contain a password.
 func (b *builder) secret(name string, args secretArgs, needs []pulumi.Resource) pulumi.Resource {
 	encoded := kube.Values{}
 	for key, value := range args.data {

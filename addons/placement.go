@@ -8,36 +8,39 @@ import (
 // Controllers that call AWS run on the control plane: only its instances have the permissions.
 var (
 	controlPlaneSelector    = map[string]string{"node-role.kubernetes.io/control-plane": ""}
-	controlPlaneTolerations = []kube.Values{{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}}
+	controlPlaneTolerations = []kube.Values{{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists",
+		"effect": "NoSchedule"}}
 )
 
-// anywhere is the toleration of agents that belong on every node.
+// anywhere is the toleration of agents that run on every node.
 var anywhere = []kube.Values{{"operator": "Exists"}}
 
-// placement says on which nodes a workload runs.
+// placement is the set of nodes on which a workload runs.
 type placement struct {
 	selector    map[string]string
 	tolerations []kube.Values
 }
 
-// storageLabel marks the nodes for whatever has a volume. An EBS volume never leaves its zone, so a pod that has one
-// is better off on a node that is replaced in the same zone than on any node that happens to fit today.
+// storageLabel marks the nodes for pods with volumes. An EBS volume cannot leave its zone. So such a pod needs a node
+// that is always replaced in the same zone, not any node that happens to have space.
 const storageLabel, storageValue = "workload", "storage"
 
-// storagePlacement is where workloads with volumes run: on the storage nodes, or anywhere when there are none (nil).
+// storagePlacement returns the placement of workloads with volumes: the storage nodes, or nil for all nodes if there
+// are none.
 func storagePlacement(cfg *config.Config) *placement {
 	for _, node := range cfg.Nodes {
 		if node.Labels[storageLabel] == storageValue {
 			return &placement{
-				selector:    map[string]string{storageLabel: storageValue},
-				tolerations: []kube.Values{{"key": storageLabel, "operator": "Equal", "value": storageValue, "effect": "NoSchedule"}},
+				selector: map[string]string{storageLabel: storageValue},
+				tolerations: []kube.Values{{"key": storageLabel, "operator": "Equal", "value": storageValue,
+					"effect": "NoSchedule"}},
 			}
 		}
 	}
 	return nil
 }
 
-// storagePlaces is the number of nodes that workloads with volumes can run on.
+// storagePlaces returns the number of nodes that workloads with volumes can use.
 func storagePlaces(cfg *config.Config) int {
 	labelled, open := 0, 0
 	for _, node := range cfg.Nodes {
@@ -54,7 +57,7 @@ func storagePlaces(cfg *config.Config) int {
 	return open
 }
 
-// onto adds the placement to the values of a chart that calls the two nodeSelector and tolerations.
+// onto adds the placement to the values of a chart that uses the names nodeSelector and tolerations.
 func (p *placement) onto(values kube.Values) kube.Values {
 	if p == nil {
 		return values
@@ -62,7 +65,7 @@ func (p *placement) onto(values kube.Values) kube.Values {
 	return values.Merge(kube.Values{"nodeSelector": p.selector, "tolerations": p.tolerations})
 }
 
-// affinity is the selector as a node affinity, for kinds that have no node selector.
+// affinity returns the selector as a node affinity, for kinds without a node selector.
 func (p *placement) affinity() kube.Values {
 	var expressions []kube.Values
 	for key, value := range p.selector {
@@ -73,7 +76,7 @@ func (p *placement) affinity() kube.Values {
 	}}
 }
 
-// apart is a pod affinity that spreads the pods with a label over nodes as far as there are any.
+// apart returns a pod anti-affinity that spreads the pods with a label over the available nodes.
 func apart(label, value string) kube.Values {
 	return kube.Values{"preferredDuringSchedulingIgnoredDuringExecution": []kube.Values{{
 		"weight": 100,
@@ -84,8 +87,9 @@ func apart(label, value string) kube.Values {
 	}}}
 }
 
-// requests are what a container asks of its node. Every container of the platform asks, so that the sum can be held
-// against what the nodes have; none is limited, because a limit on a small node mostly kills what would have recovered.
+// requests returns a container's requests. Every container of the platform has requests, so that their sum can be
+// compared with the nodes' capacity. None has limits, because a limit on a small node mostly kills containers that
+// would have recovered.
 func requests(cpu, memory string) kube.Values {
 	return kube.Values{"requests": kube.Values{"cpu": cpu, "memory": memory}}
 }

@@ -30,7 +30,7 @@ type registered struct {
 	version      string
 }
 
-// recorder answers for all providers and writes down what the program registers.
+// recorder answers for all providers and records the registered resources.
 type recorder struct {
 	mutex     sync.Mutex
 	resources map[string]registered
@@ -61,7 +61,8 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	outputs := args.Inputs.Copy()
 	switch {
 	case strings.HasPrefix(args.TypeToken, "tls:"):
-		for _, key := range []resource.PropertyKey{"privateKeyPem", "privateKeyOpenssh", "publicKeyOpenssh", "publicKeyPem", "certPem", "certRequestPem"} {
+		for _, key := range []resource.PropertyKey{"privateKeyPem", "privateKeyOpenssh", "publicKeyOpenssh", "publicKeyPem",
+			"certPem", "certRequestPem"} {
 			outputs[key] = resource.NewProperty(args.Name + "/" + string(key))
 		}
 	case args.TypeToken == "random:index/randomPassword:RandomPassword":
@@ -73,11 +74,12 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		length := int(args.Inputs["length"].NumberValue())
 		outputs["base64"] = resource.NewProperty(base64.StdEncoding.EncodeToString(make([]byte, length)))
 	case strings.HasSuffix(args.TypeToken, ":Ingress"):
-		outputs["status"] = resource.NewProperty(resource.PropertyMap{"loadBalancer": resource.NewProperty(resource.PropertyMap{
-			"ingress": resource.NewProperty([]resource.PropertyValue{resource.NewProperty(resource.PropertyMap{
-				"hostname": resource.NewProperty("shared.elb.amazonaws.com"),
-			})}),
-		})})
+		outputs["status"] = resource.NewProperty(
+			resource.PropertyMap{"loadBalancer": resource.NewProperty(resource.PropertyMap{
+				"ingress": resource.NewProperty([]resource.PropertyValue{resource.NewProperty(resource.PropertyMap{
+					"hostname": resource.NewProperty("shared.elb.amazonaws.com"),
+				})}),
+			})})
 	}
 	return args.Name + "-id", outputs, nil
 }
@@ -87,7 +89,7 @@ func nameOf(urn string) string {
 	return parts[len(parts)-1]
 }
 
-// install runs the program's add-ons on a made-up cluster of the dev stack, with changes to its settings.
+// install runs the program's add-ons on an invented cluster of the dev stack, with changes to its settings.
 func install(t *testing.T, secrets map[string]string, change func(*config.Config)) *recorder {
 	t.Helper()
 	cfg, err := config.LoadFile("dev", "..")
@@ -185,7 +187,7 @@ func clusterArgs(cfg *config.Config, machine pulumi.Resource) cluster.Args {
 	return args
 }
 
-// everything switches on what the dev stack leaves off.
+// everything enables the add-ons that the dev stack disables.
 func everything(cfg *config.Config) {
 	on := true
 	cfg.DNS.Domain = "example.com"
@@ -196,7 +198,7 @@ func everything(cfg *config.Config) {
 	cfg.Addons.ArgoCD.Revision = "main"
 }
 
-// find returns the resource of a name, whatever its type.
+// find returns the resource with a name, whatever its type.
 func (r *recorder) find(t *testing.T, name string) registered {
 	t.Helper()
 	for key, entry := range r.resources {
@@ -217,7 +219,7 @@ func (r *recorder) has(name string) bool {
 	return false
 }
 
-// releases are the Helm releases by name.
+// releases returns the Helm releases by name.
 func (r *recorder) releases() map[string]registered {
 	found := map[string]registered{}
 	for _, entry := range r.resources {

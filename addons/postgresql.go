@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// postgresql installs CloudNativePG and one database cluster of it.
+// postgresql installs CloudNativePG and one database cluster.
 func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.PostgreSQL
 	if !settings.On() {
@@ -21,21 +21,23 @@ func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) {
 		Values: postgresqlOperatorValues(b.cfg).Merge(settings.Values),
 	}, needs(b.root.NodesReady, namespace))
 	password := b.password("postgresql")
-	// Without the label the operator does not watch the Secret, and a changed password waits for some other change.
+	// The operator does not watch a Secret without the label, and would apply a changed password only together with
+	// some other change.
 	credentials := b.secret("postgresql-app", secretArgs{
 		namespace: dataNamespace, kind: "kubernetes.io/basic-auth", labels: map[string]string{"cnpg.io/reload": "true"},
 		data: map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password},
 	}, needs(data))
-	// The first three have finalizers that the operator works off in the running database.
+	// The operator processes the finalizers of the first three in the running database.
 	gate := b.customResourcesGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
 		"databases.postgresql.cnpg.io", "publications.postgresql.cnpg.io", "subscriptions.postgresql.cnpg.io",
 		"clusters.postgresql.cnpg.io",
 	}, needs(operator, vol.gate, credentials))
 	b.customResourceGates = append(b.customResourceGates, gate)
 	keys := b.backupCredentials(data)
-	server := b.behind(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
-		// A restore is a new database in place of the old one, and both have one name.
-		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}), pulumi.DeleteBeforeReplace(true))
+	server := b.deletedByGate(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
+		// A restore creates a new database in place of the old one, with the same name.
+		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}),
+		pulumi.DeleteBeforeReplace(true))
 	if b.cfg.Addons.PostgreSQL.BacksUp() {
 		b.object("postgresql-backup", scheduledBackup(b.cfg), needs(server))
 	}
@@ -63,7 +65,7 @@ func (b *builder) postgresqlCluster() kube.ObjectArgs {
 	spec := kube.Values{
 		"imageName": postgresqlImage,
 		"instances": postgresqlInstances,
-		// The budget that the operator makes by default keeps one instance on its node for ever, so a drain could not end.
+		// The operator's default budget keeps one instance on its node forever, so a drain could not end.
 		"enablePDB": postgresqlInstances > 1,
 		"storage": kube.Values{
 			"storageClass": storageClass,
@@ -91,13 +93,13 @@ func (b *builder) postgresqlCluster() kube.ObjectArgs {
 		Namespace:   dataNamespace,
 		Annotations: generation(settings),
 		Fields:      kube.Values{"spec": spec},
-		// The condition alone is still true from before a change; the image is what the operator has read.
+		// The condition alone is still true from before a change. The image shows what the operator has processed.
 		WaitFor: []string{"jsonpath={.status.image}=" + postgresqlImage, "condition=Ready"},
 	}
 }
 
-// generation is empty for the first database, as for those of stacks that were made before there were generations: an
-// annotation that appears would replace them.
+// generation returns no annotation for the first database, as in stacks created before generations existed: a new
+// annotation would replace their databases.
 func generation(settings config.PostgreSQL) map[string]string {
 	if settings.Generation == "" {
 		return nil
@@ -105,7 +107,7 @@ func generation(settings config.PostgreSQL) map[string]string {
 	return map[string]string{GenerationAnnotation: settings.Generation}
 }
 
-// bootstrap is read when the database is new and ignored afterwards.
+// The operator reads bootstrap when the database is new, and ignores it afterwards.
 func bootstrap(settings config.PostgreSQL) kube.Values {
 	application := kube.Values{"database": "app", "owner": "app", "secret": kube.Values{"name": "postgresql-app"}}
 	if settings.Restore.From == "" {

@@ -13,10 +13,11 @@ import (
 //go:embed scripts/backup-credentials.sh
 var backupCredentialsScript string
 
-// backupSecret holds the temporary keys of the backups. The control plane writes it, so it is in no state.
+// backupSecret holds the temporary keys of the backups. The control plane writes it, so no state contains it.
 const backupSecret = "postgresql-backup"
 
-// backupCredentials installs the timer on the control plane that renews the keys. Nil when there are no backups.
+// backupCredentials installs the timer on the control plane that renews the keys. It returns nil if there are no
+// backups.
 func (b *builder) backupCredentials(data pulumi.Resource) pulumi.Resource {
 	if !b.cfg.Addons.PostgreSQL.BacksUp() {
 		return nil
@@ -27,14 +28,14 @@ func (b *builder) backupCredentials(data pulumi.Resource) pulumi.Resource {
 			"ROLE_ARN":     b.args.DatabaseBackupRole,
 			"AWS_REGION":   pulumi.String(b.cfg.Region),
 			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + b.cfg.DNSSuffix()),
-			// Another machine behind the same address gets the timer too.
+			// A new machine with the same address gets the timer too.
 			"MACHINE": b.args.Cluster.MachineID,
 		}},
 		Minutes: 5,
 	}, b.outlived(data))
 }
 
-// objectStore is where an archive is: its folder in the stack's bucket.
+// objectStore returns the location of an archive: its folder in the stack's bucket.
 func (b *builder) objectStore(archive string) kube.Values {
 	key := func(name string) kube.Values { return kube.Values{"name": backupSecret, "key": name} }
 	store := kube.Values{
@@ -53,7 +54,7 @@ func (b *builder) objectStore(archive string) kube.Values {
 	return store
 }
 
-// scheduledBackup takes a base backup at once and then each night, between the hours of most snapshots.
+// scheduledBackup takes a base backup immediately and then each night, at a time between most snapshots.
 func scheduledBackup(cfg *config.Config) kube.ObjectArgs {
 	return kube.ObjectArgs{
 		APIVersion: "postgresql.cnpg.io/v1",
@@ -61,12 +62,12 @@ func scheduledBackup(cfg *config.Config) kube.ObjectArgs {
 		Name:       cfg.Addons.PostgreSQL.Archive(),
 		Namespace:  dataNamespace,
 		Fields: kube.Values{"spec": kube.Values{
-			// Six fields: the first are seconds.
+			// The schedule has six fields; the first is seconds.
 			"schedule":  "0 30 1 * * *",
 			"immediate": true,
 			"cluster":   kube.Values{"name": "postgresql"},
 			"method":    "barmanObjectStore",
-			// A Backup goes with the cluster that it is of, and its data stays in the bucket.
+			// A Backup is deleted with its cluster, and its data stays in the bucket.
 			"backupOwnerReference": "cluster",
 		}},
 	}

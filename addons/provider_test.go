@@ -26,8 +26,9 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// Pulumi's own provider of Kubernetes runs here, with the real engine, a real API server and the controllers of Kubernetes.
-// It gets what the program registers, in the same order. There is no kubelet and no operator: the tests play them.
+// Pulumi's real provider of Kubernetes runs here, with the real engine, a real API server and the controllers of
+// Kubernetes. It gets the program's resources in the same order. There is no kubelet and no operator: the tests
+// simulate them.
 
 // TestRealProviderOnObjects creates, compares, refreshes and deletes every object of the program that is not a release.
 func TestRealProviderOnObjects(t *testing.T) {
@@ -44,9 +45,9 @@ func TestRealProviderOnObjects(t *testing.T) {
 	a.isGone(before, objects)
 }
 
-// TestRealProviderInstallsCharts installs the whole platform from the charts themselves, with real Helm, its hooks and its
-// waiting, and takes it away again. The API server checks every object of the charts, and their pods against the pod security
-// level of their namespaces.
+// TestRealProviderInstallsCharts installs the whole platform from the charts, with real Helm, its hooks and its
+// waits, and removes it again. The API server checks every object of the charts, and their pods against the pod
+// security level of their namespaces.
 func TestRealProviderInstallsCharts(t *testing.T) {
 	charts := testenv.NeedCharts(t)
 	a := startAPI(t, withoutWebhooks, "--allow-privileged")
@@ -73,7 +74,7 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 	a.isGone(before, resources)
 }
 
-// order is the chosen resources, each after those that it depends on. Dependencies through other resources count.
+// order returns the chosen resources, each after its dependencies. Dependencies through other resources count.
 func (r *recorder) order(t *testing.T, chosen func(registered) bool) []registered {
 	t.Helper()
 	byName := map[string][]registered{}
@@ -117,7 +118,7 @@ func (r *recorder) order(t *testing.T, chosen func(registered) bool) []registere
 	return ordered
 }
 
-// inputOf is a value of a registered resource as the input of another.
+// inputOf converts a value of a registered resource to an input of another resource.
 func inputOf(value resource.PropertyValue) pulumi.Input {
 	switch {
 	case value.IsSecret():
@@ -142,13 +143,14 @@ func inputOf(value resource.PropertyValue) pulumi.Input {
 	return pulumi.Any(plain(value))
 }
 
-// realEngine is the real CLI with a stack whose only provider is Pulumi's own one of Kubernetes, which it finds on PATH.
+// realEngine is the real CLI with a stack whose only provider is Pulumi's provider of Kubernetes, which it finds on
+// PATH.
 type realEngine struct {
 	api   *api
 	stack auto.Stack
 }
 
-// engine makes a stack that registers the resources.
+// engine creates a stack that registers the resources.
 func (a *api) engine(resources []registered) *realEngine {
 	a.t.Helper()
 	testenv.NeedPulumi(a.t)
@@ -173,7 +175,8 @@ func (a *api) engine(resources []registered) *realEngine {
 				inputs[string(key)] = inputOf(value)
 			}
 			object := &outside{}
-			err := ctx.RegisterResource(entry.kind, entry.name, inputs, object, pulumi.Provider(provider), pulumi.DependsOn(needs),
+			err := ctx.RegisterResource(entry.kind, entry.name, inputs, object, pulumi.Provider(provider),
+				pulumi.DependsOn(needs),
 				pulumi.RetainOnDelete(entry.retained), pulumi.Version(entry.version),
 				pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "3m", Update: "3m", Delete: "3m"}))
 			if err != nil {
@@ -183,7 +186,8 @@ func (a *api) engine(resources []registered) *realEngine {
 		}
 		return nil
 	}
-	stack, err := auto.UpsertStackInlineSource(context.Background(), "dev", "kubeadm-aws", program, auto.WorkDir(a.t.TempDir()),
+	stack, err := auto.UpsertStackInlineSource(context.Background(), "dev", "kubeadm-aws", program,
+		auto.WorkDir(a.t.TempDir()),
 		auto.EnvVars(map[string]string{
 			"PULUMI_BACKEND_URL": "file://" + a.t.TempDir(), "PULUMI_HOME": a.t.TempDir(), "PULUMI_CONFIG_PASSPHRASE": "test",
 			"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_SKIP_CHECKPOINTS": "true",
@@ -216,19 +220,22 @@ func (e *realEngine) up() {
 	})
 }
 
-// changesNothing is a second up and a refresh, which both have to find everything as it is.
+// changesNothing runs a second up and a refresh. Both must find no difference.
 func (e *realEngine) changesNothing() {
 	e.api.t.Helper()
 	e.run("second up", func(ctx context.Context, out io.Writer) error {
-		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out),
+			optup.ErrorProgressStreams(out))
 		return err
 	})
 	e.run("refresh", func(ctx context.Context, out io.Writer) error {
-		_, err := e.stack.Refresh(ctx, optrefresh.ExpectNoChanges(), optrefresh.Diff(), optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out))
+		_, err := e.stack.Refresh(ctx, optrefresh.ExpectNoChanges(), optrefresh.Diff(), optrefresh.ProgressStreams(out),
+			optrefresh.ErrorProgressStreams(out))
 		return err
 	})
 	e.run("up after the refresh", func(ctx context.Context, out io.Writer) error {
-		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out),
+			optup.ErrorProgressStreams(out))
 		return err
 	})
 }
@@ -241,7 +248,7 @@ func (e *realEngine) destroy() {
 	})
 }
 
-// everything is the names of all objects that a user or a program has made.
+// everything returns the names of all objects that a user or a program has created.
 func (a *api) everything() []string {
 	a.t.Helper()
 	var all []string
@@ -257,11 +264,12 @@ func (a *api) everything() []string {
 	return all
 }
 
-// isGone fails the test for every object that was made and is left. What the program leaves to die with the nodes stays:
-// definitions, Calico, the cloud controller manager and namespaces of these.
+// isGone fails the test for every created object that is left. Objects that the program drops with the nodes may
+// stay: definitions, Calico, the cloud controller manager and their namespaces.
 func (a *api) isGone(before []string, resources []registered) {
 	a.t.Helper()
-	kept := []string{"customresourcedefinitions.", "apiservices.", "installations.operator.tigera.io", "cloud-controller-manager"}
+	kept := []string{"customresourcedefinitions.", "apiservices.", "installations.operator.tigera.io",
+		"cloud-controller-manager"}
 	for _, entry := range resources {
 		if entry.retained && entry.kind == "kubernetes:core/v1:Namespace" {
 			name := plainMap(entry.inputs)["metadata"].(map[string]any)["name"].(string)

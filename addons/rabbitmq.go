@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// dataNamespace holds the data services.
+// dataNamespace is the namespace of the data services.
 const dataNamespace = "data"
 
 // rabbitmqDefinition has to be that of the operator in the chart.
@@ -19,8 +19,9 @@ const dataNamespace = "data"
 //go:embed definitions/rabbitmqclusters.rabbitmq.com.yaml
 var rabbitmqDefinition []byte
 
-// rabbitmq installs the operator, and one cluster of it: operator with its definitions, then the cluster, then its
-// pods. On destroy the cluster goes through its gate while the operator lives, which alone removes its finalizer.
+// rabbitmq installs the operator, and one cluster: the operator with its definitions, then the cluster, then its
+// pods. On destroy the gate deletes the cluster while the operator runs, because only the operator removes the
+// cluster's finalizer.
 func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.RabbitMQ
 	if !settings.On() {
@@ -33,11 +34,12 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
 		SkipCRDs: true,
 	}, needs(b.root.NodesReady, namespace, definition))
 	password := b.password("rabbitmq")
-	credentials := b.secret("rabbitmq-credentials", secretArgs{namespace: dataNamespace, data: rabbitmqCredentials(password)}, needs(data))
+	credentials := b.secret("rabbitmq-credentials",
+		secretArgs{namespace: dataNamespace, data: rabbitmqCredentials(password)}, needs(data))
 	gate := b.customResourcesGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
 		[]string{"rabbitmqclusters.rabbitmq.com"}, needs(operator, vol.gate, credentials))
 	b.customResourceGates = append(b.customResourceGates, gate)
-	servers := b.behind(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
+	servers := b.deletedByGate(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
 	b.applyPassword("rabbitmq", rabbitmqUser, password, servers)
 	b.rabbitmqBackup(servers)
 	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && storagePlaces(b.cfg) >= n {
@@ -46,9 +48,9 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
 	b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
 }
 
-// rabbitmqBudget keeps the majority of the servers while nodes are drained: the next one may go when the last is back. The
-// operator makes no budget. Where two servers share a node there is none either: the first evicted one could only come back
-// to the same node, so a drain would never end.
+// rabbitmqBudget keeps the majority of the servers while nodes are drained: the next server may be evicted when the
+// last one has returned. The operator creates no budget. If two servers share a node, there is none either: the first
+// evicted server could only return to the same node, so a drain would never end.
 func rabbitmqBudget() kube.ObjectArgs {
 	return kube.ObjectArgs{
 		APIVersion: "policy/v1",
@@ -67,19 +69,20 @@ func rabbitmqOperatorValues(cfg *config.Config) kube.Values {
 		"clusterDomain": cfg.Cluster.DNSDomain,
 		"clusterOperator": kube.Values{
 			"resources": requests("20m", "64Mi"),
-			// The operator's webhook needs certificates. It would only set the image, which the cluster below names itself.
+			// The operator's webhook needs certificates. It would only set the image, which the cluster below sets
+			// itself.
 			"webhook": kube.Values{"enabled": false},
 			"pdb":     kube.Values{"create": false},
 		},
-		// Users, queues and bindings as custom resources: a second operator that nobody has asked for.
+		// Users, queues and bindings as custom resources would need a second operator, which the platform does not
+		// use.
 		"msgTopologyOperator": kube.Values{"enabled": false},
 	}
 }
 
 const rabbitmqUser = "platform"
 
-// rabbitmqCredentials are in the form in which the operator makes them itself: what the server reads, and what clients
-// bind to.
+// rabbitmqCredentials creates the Secret in the operator's own form: what the server reads, and what clients bind to.
 func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringInput {
 	host := "rabbitmq." + dataNamespace + ".svc"
 	return map[string]pulumi.StringInput{
@@ -106,7 +109,7 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 			"storageClassName": storageClass,
 			"storage":          fmt.Sprintf("%dGi", settings.StorageGiB),
 		},
-		// RabbitMQ holds publishers back at a share of its memory limit, so the limit has to be there, and is what it asks for.
+		// RabbitMQ blocks publishers at a share of its memory limit, so it needs a limit, equal to its request.
 		"resources": kube.Values{
 			"requests": kube.Values{"cpu": "100m", "memory": "1Gi"},
 			"limits":   kube.Values{"memory": "1Gi"},
@@ -126,8 +129,8 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 		Name:       "rabbitmq",
 		Namespace:  dataNamespace,
 		Fields:     kube.Values{"spec": spec},
-		// The first is true once the operator has carried out this generation: the provider compares it with
-		// status.observedGeneration. The other two stay true from the generation before, also when a change is refused.
+		// The first condition is true once the operator has processed this generation: the provider compares it with
+		// status.observedGeneration. The other two stay true from the generation before, even if a change is refused.
 		WaitFor: []string{"condition=ReconcileSuccess", "condition=AllReplicasReady", "condition=ClusterAvailable"},
 	}
 }

@@ -11,7 +11,7 @@ import (
 //go:embed scripts/rabbitmq-backup.sh
 var rabbitmqBackupScript string
 
-// rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions into the backup bucket, at
+// rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions to the backup bucket, at
 // the times of the etcd snapshots. The bucket keeps replaced copies as old versions.
 func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 	b.step("rabbitmq-backup", cluster.Step{
@@ -22,7 +22,7 @@ func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 			"AWS_REGION":  pulumi.String(b.cfg.Region),
 			"S3_ENDPOINT": pulumi.String(b.cfg.S3Endpoint()),
 			"SCHEDULE":    pulumi.String(b.cfg.Backup.Calendar()),
-			// Another machine behind the same address gets the timer too.
+			// A new machine with the same address gets the timer too.
 			"MACHINE": b.args.Cluster.MachineID,
 		}},
 		Delete: &cluster.Script{

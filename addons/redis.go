@@ -9,23 +9,24 @@ import (
 	"kubeadm-aws/config"
 )
 
-// redis installs Valkey, the continuation of Redis under its old licence. Clients talk to it as to Redis.
+// redis installs Valkey, the continuation of Redis under its old licence. Clients use it like Redis.
 func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) {
 	settings := b.cfg.Addons.Redis
 	if !settings.On() {
 		return
 	}
 	password := b.password("redis")
-	credentials := b.secret("valkey-users", secretArgs{namespace: dataNamespace, data: map[string]pulumi.StringInput{"default": password}}, needs(data))
+	credentials := b.secret("valkey-users", secretArgs{namespace: dataNamespace,
+		data: map[string]pulumi.StringInput{"default": password}}, needs(data))
 	server := b.release("valkey", kube.ReleaseArgs{
 		Values: valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, credentials, vol.class, vol.gate, monitors))
 	b.applyPassword("redis", "default", password, server)
 }
 
-// valkeyConfig has every write in the log on disk within a second; without it a restart loses minutes. Memory is bounded, or
-// a cache that grows takes the node down with PostgreSQL, RabbitMQ and Prometheus on it. Keys with an expiry are cache, and
-// go first.
+// valkeyConfig writes every change to the log on disk within a second; without the log a restart would lose minutes.
+// Memory is limited, because a growing cache would take down the node with PostgreSQL, RabbitMQ and Prometheus on it.
+// Keys with an expiry are cache, and are evicted first.
 func valkeyConfig(memoryMiB int) string {
 	return fmt.Sprintf("appendonly yes\nmaxmemory %dmb\nmaxmemory-policy volatile-lru\n", memoryMiB)
 }
@@ -47,7 +48,7 @@ func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 			"className":     storageClass,
 		},
 		"valkeyConfig": valkeyConfig(memory),
-		// The volume can be attached to one node only, so the old pod has to go first.
+		// The volume can be attached to one node only, so the old pod has to stop first.
 		"deploymentStrategy": "Recreate",
 		"readinessProbe":     kube.Values{"enabled": true},
 		"resources":          resources,

@@ -14,7 +14,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Without the plugin's version and the explicit provider the engine would pick some version, and a default provider
+// Without the plugin's version and the explicit provider the engine would choose a version, and a default provider
 // that the project forbids.
 func TestEverythingInTheClusterIsRegisteredInFull(t *testing.T) {
 	version := strings.TrimPrefix(sdk(t, "{{.Version}}"), "v")
@@ -65,7 +65,7 @@ func TestReleasesUseTheNamesOfTheSchema(t *testing.T) {
 	}
 }
 
-// sdk asks for a fact about the module of the Kubernetes SDK, whose packages are too heavy to import.
+// sdk returns a fact about the module of the Kubernetes SDK, whose packages are too heavy to import.
 func sdk(t *testing.T, format string) string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", format, "github.com/pulumi/pulumi-kubernetes/sdk/v4").Output()
@@ -75,7 +75,7 @@ func sdk(t *testing.T, format string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The compiler knows no types of objects, so a wrong token shows only here.
+// The compiler does not check types of objects, so a wrong token is found only here.
 func TestTypesOfObjects(t *testing.T) {
 	r := install(t, nil, everything)
 	for name, kind := range map[string]string{
@@ -122,14 +122,15 @@ func TestMirrorsReplaceRepositories(t *testing.T) {
 			t.Errorf("%s comes from %s, want %s", name, got, want)
 		}
 		if _, ok := release.inputs["repositoryOpts"]; ok {
-			t.Errorf("%s has a repository beside its reference", name)
+			t.Errorf("%s has a repository in addition to its reference", name)
 		}
 	}
 }
 
 func TestUserValuesLieOverOurs(t *testing.T) {
 	r := install(t, nil, func(c *config.Config) {
-		c.Addons.MetricsServer.Values = map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": "1"}}, "replicas": 2}
+		c.Addons.MetricsServer.Values = map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": "1"}},
+			"replicas": 2}
 		c.Addons.ArgoCD.Values = map[string]any{"dex": map[string]any{"enabled": true}}
 	})
 	values := valuesOf(r.find(t, "metrics-server"))
@@ -148,7 +149,8 @@ func TestKeptVolumesAreKeptFromTheStart(t *testing.T) {
 	if got := r.find(t, "storageclass-gp3").inputs["reclaimPolicy"].StringValue(); got != "Retain" {
 		t.Errorf("the class reclaims by %s", got)
 	}
-	if gate := r.find(t, "release-gate-volumes"); !strings.Contains(gate.inputs["create"].StringValue(), "VOLUMES='keep'") {
+	if gate := r.find(t, "release-gate-volumes"); !strings.Contains(gate.inputs["create"].StringValue(),
+		"VOLUMES='keep'") {
 		t.Error("the gate does not turn existing volumes to Retain")
 	}
 }
@@ -198,7 +200,7 @@ func TestImportsStayLean(t *testing.T) {
 	}
 }
 
-// A release that brings definitions is done when the API server serves their kinds. The next chart fails otherwise, with
+// A release with definitions is complete when the API server serves their kinds. Otherwise the next chart fails with
 // "no matches for kind".
 func TestDefinitionsAreAwaited(t *testing.T) {
 	releases := install(t, nil, everything).releases()

@@ -11,10 +11,11 @@ import (
 	"testing"
 )
 
-// gate runs the script and returns what it printed and whether it succeeded.
+// gate runs the script and returns its output and whether it succeeded.
 func (a *api) gate(settings ...string) (string, error) {
 	cmd := exec.Command("bash", "scripts/release-gate.sh")
-	cmd.Env = append(os.Environ(), append([]string{"KUBECONFIG=" + a.kubeconfig, "INTERVAL=0.3", "LIMIT=30", "DEAD_LIMIT=1"}, settings...)...)
+	cmd.Env = append(os.Environ(), append([]string{"KUBECONFIG=" + a.kubeconfig, "INTERVAL=0.3", "LIMIT=30",
+		"DEAD_LIMIT=1"}, settings...)...)
 	out, err := cmd.CombinedOutput()
 	a.t.Logf("%s:\n%s", strings.Join(settings, " "), out)
 	return string(out), err
@@ -36,7 +37,7 @@ func (a *api) wantNames(resource string, want ...string) {
 	}
 }
 
-// One API server serves all cases, one after the other: starting it takes longer than all of them.
+// One API server serves all cases in turn: starting it takes longer than all of them.
 func TestReleaseGate(t *testing.T) {
 	server := startAPI(t)
 	for _, namespace := range []string{"argocd", "rabbitmq-system", dataNamespace} {
@@ -65,10 +66,11 @@ func TestReleaseGate(t *testing.T) {
 	}
 }
 
-// wipe removes what a case has made.
+// wipe removes the objects of a case.
 func (a *api) wipe() {
 	_, _ = a.try("", "delete", "validatingwebhookconfigurations", "--all") // they would refuse the rest
-	for _, resource := range []string{"ingresses", "services", "persistentvolumeclaims", "persistentvolumes", "applications.argoproj.io", "rabbitmqclusters.rabbitmq.com", "databases.postgresql.cnpg.io"} {
+	for _, resource := range []string{"ingresses", "services", "persistentvolumeclaims", "persistentvolumes",
+		"applications.argoproj.io", "rabbitmqclusters.rabbitmq.com", "databases.postgresql.cnpg.io"} {
 		_, _ = a.try("", "delete", resource, "--all", "--all-namespaces", "--wait=false")
 		a.finish(resource)
 	}
@@ -86,8 +88,16 @@ func gateRemovesLoadBalancersOfUsers(t *testing.T, a *api) {
 	settings := []string{"ACTION=release", "RELEASE=load-balancers", "CONTROLLER=kube-system/deployment/lbc"}
 	a.controller("kube-system", "lbc", 1)
 	a.apply(definition("elbv2.k8s.aws", "v1beta1", "TargetGroupBinding", "targetgroupbindings"))
-	a.until("the definition is served", func() bool { _, err := a.try("", "get", "targetgroupbindings"); return err == nil })
-	a.until("the API has its own Service", func() bool { _, err := a.try("", "get", "service", "kubernetes"); return err == nil })
+	a.until("the definition is served", func() bool {
+		_,
+			err := a.try("", "get", "targetgroupbindings")
+		return err == nil
+	})
+	a.until("the API has its own Service", func() bool {
+		_,
+			err := a.try("", "get", "service", "kubernetes")
+		return err == nil
+	})
 	a.apply(userIngress, userService, otherWeb)
 	a.play(func() { a.finish("ingresses"); a.finish("services") })
 
@@ -103,20 +113,23 @@ func gateLetsGoWhenTheControllerIsDead(t *testing.T, a *api) {
 	a.controller("kube-system", "lbc", 0)
 	a.apply(userIngress, userService, webhook("aws-load-balancer-webhook", "networking.k8s.io", "v1", "ingresses"),
 		`{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: other}, webhooks: []}`)
-	a.kubectl("patch", "ingress", "shop", "--subresource=status", "--type=merge", "-p", `{"status":{"loadBalancer":{"ingress":[{"hostname":"k8s-shop.elb.amazonaws.com"}]}}}`)
+	a.kubectl("patch", "ingress", "shop", "--subresource=status", "--type=merge", "-p",
+		`{"status":{"loadBalancer":{"ingress":[{"hostname":"k8s-shop.elb.amazonaws.com"}]}}}`)
 
 	out := a.mustGate("ACTION=release", "RELEASE=load-balancers", "CONTROLLER=kube-system/deployment/lbc")
 	a.wantNames("ingresses")
 	if !strings.Contains(out, "k8s-shop.elb.amazonaws.com") {
 		t.Error("the load balancer that is left to the sweep is not named")
 	}
-	if left := a.kubectl("get", "validatingwebhookconfigurations", "-o", "name"); !strings.Contains(left, "/other") || strings.Contains(left, "/aws-load-balancer-webhook") {
+	if left := a.kubectl("get", "validatingwebhookconfigurations", "-o", "name"); !strings.Contains(left, "/other") ||
+		strings.Contains(left, "/aws-load-balancer-webhook") {
 		t.Errorf("webhooks that are left: %s", left)
 	}
 }
 
 func gateDeletesApplicationsWithWhatTheyDeployed(t *testing.T, a *api) {
-	a.apply(definition("argoproj.io", "v1alpha1", "Application", "applications"), definition("argoproj.io", "v1alpha1", "ApplicationSet", "applicationsets"))
+	a.apply(definition("argoproj.io", "v1alpha1", "Application", "applications"),
+		definition("argoproj.io", "v1alpha1", "ApplicationSet", "applicationsets"))
 	a.until("the definitions are served", func() bool {
 		_, err := a.try("", "get", "applications,applicationsets")
 		return err == nil
@@ -127,7 +140,10 @@ func gateDeletesApplicationsWithWhatTheyDeployed(t *testing.T, a *api) {
 		if name == "cascading" {
 			finalizers = "[resources-finalizer.argocd.argoproj.io]"
 		}
-		a.apply(fmt.Sprintf(`{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: %s, namespace: argocd, finalizers: %s}}`, name, finalizers))
+		a.apply(
+			fmt.Sprintf(
+				`{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: %s, namespace: argocd, finalizers: %s}}`,
+				name, finalizers))
 	}
 	a.apply(`{apiVersion: argoproj.io/v1alpha1, kind: ApplicationSet, metadata: {name: all, namespace: argocd}}`)
 	var mutex sync.Mutex
@@ -152,24 +168,29 @@ func gateDeletesApplicationsWithWhatTheyDeployed(t *testing.T, a *api) {
 
 func gateWithoutTheDefinitionHasNothingToDo(t *testing.T, a *api) {
 	a.mustGate("ACTION=release", "RELEASE=applications", "CONTROLLER=argocd/deployment/argocd")
-	a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com", "CONTROLLER=a/deployment/b")
+	a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com",
+		"CONTROLLER=a/deployment/b")
 }
 
 func gateRemovesCustomResourcesOfUsers(t *testing.T, a *api) {
 	a.apply(definition("rabbitmq.com", "v1beta1", "RabbitmqCluster", "rabbitmqclusters"))
 	a.until("the definition is served", func() bool { _, err := a.try("", "get", "rabbitmqclusters"); return err == nil })
 	a.controller("rabbitmq-system", "operator", 1)
-	a.apply(`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: own, namespace: default, finalizers: [deletion.finalizers.rabbitmqclusters.rabbitmq.com]}}`)
+	a.apply(
+		`{apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, metadata: {name: own, namespace: default, finalizers: [deletion.finalizers.rabbitmqclusters.rabbitmq.com]}}`)
 	a.play(func() { a.finish("rabbitmqclusters") })
-	a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com", "CONTROLLER=rabbitmq-system/deployment/operator")
+	a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com",
+		"CONTROLLER=rabbitmq-system/deployment/operator")
 	a.wantNames("rabbitmqclusters")
 }
 
 // volume is a bound pair of claim and EBS volume.
 func volume(name, class, policy string) []string {
 	return []string{
-		fmt.Sprintf(`{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv-%[1]s, finalizers: [external-provisioner.volume.kubernetes.io/finalizer]}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: %[2]s, persistentVolumeReclaimPolicy: %[3]s, claimRef: {namespace: default, name: %[1]s}, csi: {driver: ebs.csi.aws.com, volumeHandle: vol-%[1]s}}}`, name, class, policy),
-		fmt.Sprintf(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: %[1]s, namespace: default}, spec: {accessModes: [ReadWriteOnce], storageClassName: %[2]s, volumeName: pv-%[1]s, resources: {requests: {storage: 1Gi}}}}`, name, class),
+		fmt.Sprintf(
+			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv-%[1]s, finalizers: [external-provisioner.volume.kubernetes.io/finalizer]}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: %[2]s, persistentVolumeReclaimPolicy: %[3]s, claimRef: {namespace: default, name: %[1]s}, csi: {driver: ebs.csi.aws.com, volumeHandle: vol-%[1]s}}}`, name, class, policy),
+		fmt.Sprintf(
+			`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: %[1]s, namespace: default}, spec: {accessModes: [ReadWriteOnce], storageClassName: %[2]s, volumeName: pv-%[1]s, resources: {requests: {storage: 1Gi}}}}`, name, class),
 	}
 }
 
@@ -178,8 +199,8 @@ func (a *api) policy(name string) string {
 	return a.kubectl("get", "pv", "pv-"+name, "-o", "jsonpath={.spec.persistentVolumeReclaimPolicy}")
 }
 
-// storage plays the driver, the volume controllers and the garbage collector: a claim goes when no pod uses it, its
-// volume after it unless it is retained, and pods go with their Deployment.
+// storage acts as the driver, the volume controllers and the garbage collector. A claim is deleted when no pod uses
+// it, then its volume unless it is retained. Pods are deleted with their Deployment.
 func (a *api) storage() {
 	a.play(func() {
 		if out, err := a.try("", "get", "deployment", "shop", "--ignore-not-found", "-o", "name"); err == nil && out == "" {
@@ -188,7 +209,8 @@ func (a *api) storage() {
 		if out, err := a.try("", "get", "pods", "-o", "name"); err == nil && !strings.Contains(out, "pod/") {
 			a.finish("persistentvolumeclaims")
 		}
-		out, err := a.try("", "get", "pv", "-o", `go-template={{range .items}}{{.metadata.name}} {{.spec.claimRef.name}} {{.spec.persistentVolumeReclaimPolicy}}{{"\n"}}{{end}}`)
+		out, err := a.try("", "get", "pv", "-o",
+			`go-template={{range .items}}{{.metadata.name}} {{.spec.claimRef.name}} {{.spec.persistentVolumeReclaimPolicy}}{{"\n"}}{{end}}`)
 		if err != nil {
 			return
 		}
@@ -209,13 +231,19 @@ func (a *api) storage() {
 func (a *api) userWorkload() {
 	a.t.Helper()
 	template := `template: {metadata: {labels: {a: shop}}, spec: {containers: [{name: c, image: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]}}`
-	a.apply(`{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop, namespace: default}, spec: {selector: {matchLabels: {a: shop}}, ` + template + `}}`)
+	a.apply(
+		`{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop, namespace: default}, spec: {selector: {matchLabels: {a: shop}}, ` + template + `}}`)
 	owner := func(version, kind, name string) string {
 		uid := a.kubectl("get", kind, name, "-o", "jsonpath={.metadata.uid}")
-		return fmt.Sprintf(`ownerReferences: [{apiVersion: %s, kind: %s, name: %s, uid: %s, controller: true}]`, version, kind, name, uid)
+		return fmt.Sprintf(`ownerReferences: [{apiVersion: %s, kind: %s, name: %s, uid: %s, controller: true}]`, version,
+			kind, name, uid)
 	}
-	a.apply(fmt.Sprintf(`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: shop-1, namespace: default, %s}, spec: {selector: {matchLabels: {a: shop}}, %s}}`, owner("apps/v1", "Deployment", "shop"), template))
-	a.apply(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: shop-1-x, namespace: default, %s}, spec: {containers: [{name: c, image: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]}}`, owner("apps/v1", "ReplicaSet", "shop-1")))
+	a.apply(
+		fmt.Sprintf(
+			`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: shop-1, namespace: default, %s}, spec: {selector: {matchLabels: {a: shop}}, %s}}`, owner("apps/v1", "Deployment", "shop"), template))
+	a.apply(
+		fmt.Sprintf(
+			`{apiVersion: v1, kind: Pod, metadata: {name: shop-1-x, namespace: default, %s}, spec: {containers: [{name: c, image: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]}}`, owner("apps/v1", "ReplicaSet", "shop-1")))
 }
 
 func gateDeletesVolumesWithTheirWorkloads(t *testing.T, a *api) {
@@ -228,7 +256,8 @@ func gateDeletesVolumesWithTheirWorkloads(t *testing.T, a *api) {
 	if left := a.kubectl("get", "pv", "-o", "name"); left != "" {
 		t.Errorf("volumes that are left: %s", left)
 	}
-	for _, want := range []string{"volume vol-data (1Gi, default/data): deleted", "volume vol-archive (1Gi, default/archive): deleted", "Deployment.v1.apps default/shop"} {
+	for _, want := range []string{"volume vol-data (1Gi, default/data): deleted",
+		"volume vol-archive (1Gi, default/archive): deleted", "Deployment.v1.apps default/shop"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("not said: %s", want)
 		}
@@ -267,16 +296,18 @@ func holdingVolumesSetsWhatBecomesOfThem(t *testing.T, a *api) {
 	}
 	a.mustGate(append(settings, "VOLUMES=delete")...)
 	if a.policy("data") != "Delete" || a.policy("archive") != "Retain" {
-		t.Errorf("volumes would be reclaimed by %s, those of the user's own class by %s", a.policy("data"), a.policy("archive"))
+		t.Errorf("volumes would be reclaimed by %s, those of the user's own class by %s", a.policy("data"),
+			a.policy("archive"))
 	}
 }
 
-// A gate that takes silence for success would let the controllers go too early.
+// A gate that treats no answer as success would let the controllers be deleted too early.
 func TestGateFailsWhenTheAPIDoesNotAnswer(t *testing.T) {
 	a := &api{t: t, kubeconfig: filepath.Join(t.TempDir(), "none")}
 	withKubectl(t)
 	for _, settings := range [][]string{
-		{"RELEASE=applications"}, {"RELEASE=load-balancers"}, {"RELEASE=volumes", "VOLUMES=delete"}, {"RELEASE=resources", "RESOURCES=a.b"},
+		{"RELEASE=applications"}, {"RELEASE=load-balancers"}, {"RELEASE=volumes", "VOLUMES=delete"},
+		{"RELEASE=resources", "RESOURCES=a.b"},
 	} {
 		if out, err := a.gate(append(settings, "ACTION=release", "CONTROLLER=a/deployment/b")...); err == nil {
 			t.Errorf("%v: succeeded without an API:\n%s", settings, out)

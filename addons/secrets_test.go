@@ -15,7 +15,7 @@ var given = map[string]string{
 	"redisPassword": "given-redis", "postgresqlPassword": "given-postgresql",
 }
 
-// readable collects every string of inputs that is not marked as a secret.
+// readable returns every string of inputs that is not marked as a secret.
 func readable(value resource.PropertyValue, into *[]string) {
 	switch {
 	case value.IsSecret():
@@ -65,7 +65,7 @@ func TestNoPasswordOrKeyIsReadable(t *testing.T) {
 	}
 }
 
-// Values of a release end up in places that people paste; only a key that no chart can take by reference may be there.
+// People paste the values of a release. So only a key that no chart accepts by reference may be in them.
 func TestPasswordsAreNotPartOfHelmValues(t *testing.T) {
 	for name, release := range install(t, given, everything).releases() {
 		for path := range secretPaths("", release.inputs["values"]) {
@@ -119,7 +119,7 @@ func TestGivenPasswordsAreUsedAndOthersGenerated(t *testing.T) {
 			t.Errorf("%s: the given password is lost: %q", service, got)
 		}
 		if own.has(service + "-password") {
-			t.Errorf("%s: a password is generated beside the given one", service)
+			t.Errorf("%s: a password is generated in addition to the given one", service)
 		}
 		if got := secretData(t, generated, at[0], at[1]); got != "generated-"+service+"-password" {
 			t.Errorf("%s: the generated password is lost: %q", service, got)
@@ -156,7 +156,7 @@ func TestBcryptHash(t *testing.T) {
 		}
 	}
 	if _, err := bcryptHash(strings.Repeat("x", 73), salt); err == nil {
-		t.Error("a password that bcrypt would cut off is accepted")
+		t.Error("a password that bcrypt would truncate is accepted")
 	}
 	if _, err := bcryptHash("x", salt[:8]); err == nil {
 		t.Error("a short salt is accepted")
@@ -168,7 +168,7 @@ func TestSessionsOfArgoCDEndWithTheirPassword(t *testing.T) {
 	keeper := func(password string) string {
 		r := install(t, map[string]string{"argocdPassword": password}, nil)
 		if got := secretData(t, r, "secret-argocd-secret", "admin.passwordMtime"); got != "2026-03-01T12:00:00Z" {
-			t.Errorf("the password is said to be of %s, want the time in the UUID", got)
+			t.Errorf("the time of the password is %s, want the time in the UUID", got)
 		}
 		keepers := r.find(t, "argocd-password-changed").inputs["keepers"]
 		var texts []string
@@ -183,7 +183,8 @@ func TestSessionsOfArgoCDEndWithTheirPassword(t *testing.T) {
 }
 
 func TestTimeOfUUID(t *testing.T) {
-	for _, wrong := range []string{"", "none", "019ca945-0a00-7000-8000-00000000000", "zzzca945-0a00-7000-8000-000000000000"} {
+	for _, wrong := range []string{"", "none", "019ca945-0a00-7000-8000-00000000000",
+		"zzzca945-0a00-7000-8000-000000000000"} {
 		if got, err := timeOfUUID(wrong); err == nil {
 			t.Errorf("%q is of %s", wrong, got)
 		}

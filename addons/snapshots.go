@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// snapshotFiles are the custom resource definitions of the snapshot controller's version, without their descriptions. A test compares them
-// with those of the module and writes them with -update.
+// snapshotFiles are the custom resource definitions of the snapshot controller's version, without their descriptions.
+// A test compares them with those of the module and writes them with -update.
 //
 //go:embed definitions/*.json
 var snapshotFiles embed.FS
@@ -45,8 +45,8 @@ func (b *builder) snapshotDefinitions() []pulumi.Resource {
 	return definitions
 }
 
-// snapshots installs the controller that binds a VolumeSnapshot to its content, and the default class. The sidecar of the
-// EBS driver then takes the snapshot in EC2.
+// snapshots installs the controller that binds a VolumeSnapshot to its content, and the default class. The sidecar of
+// the EBS driver then creates the snapshot in EC2.
 func (b *builder) snapshots(definitions []pulumi.Resource) pulumi.Resource {
 	b.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(b.cfg), definitions,
 		pulumi.ReplaceOnChanges([]string{"deletionPolicy"}), pulumi.DeleteBeforeReplace(true))
@@ -54,10 +54,12 @@ func (b *builder) snapshots(definitions []pulumi.Resource) pulumi.Resource {
 	for _, args := range snapshotAccount() {
 		account = append(account, b.object(snapshotController+"-"+args.Kind, args, needs(b.args.Cluster.APIReady)))
 	}
-	return b.object(snapshotController, snapshotDeployment(), slices.Concat(needs(b.root.NodesReady), definitions, account))
+	return b.object(snapshotController, snapshotDeployment(),
+		slices.Concat(needs(b.root.NodesReady), definitions, account))
 }
 
-// ebsSnapshotClass needs no tags: the driver puts the tags of volumes on snapshots too, and the sweep finds them by these.
+// ebsSnapshotClass needs no tags: the driver also tags snapshots with the tags of volumes, by which the sweep finds
+// them.
 func ebsSnapshotClass(cfg *config.Config) kube.ObjectArgs {
 	policy := "Delete"
 	if cfg.Protection.Volumes == keepVolumes {
@@ -72,8 +74,8 @@ func ebsSnapshotClass(cfg *config.Config) kube.ObjectArgs {
 	}
 }
 
-// snapshotAccount is the service account of the controller with its permissions: those of its release, without the rules
-// for group snapshots, which are switched off.
+// snapshotAccount creates the controller's service account with its permissions: those of its release, without the
+// rules for group snapshots, which are disabled.
 func snapshotAccount() []kube.ObjectArgs {
 	const rbac = "rbac.authorization.k8s.io/v1"
 	rule := func(group, resource string, verbs ...string) kube.Values {
@@ -83,7 +85,8 @@ func snapshotAccount() []kube.ObjectArgs {
 	role := func(kind, name string) kube.Values {
 		return kube.Values{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
 	}
-	const own, runner, lease = "snapshot.storage.k8s.io", "snapshot-controller-runner", "snapshot-controller-leaderelection"
+	const own, runner, lease = "snapshot.storage.k8s.io", "snapshot-controller-runner",
+		"snapshot-controller-leaderelection"
 	return []kube.ObjectArgs{
 		{APIVersion: "v1", Kind: "ServiceAccount", Name: snapshotController, Namespace: "kube-system"},
 		{APIVersion: rbac, Kind: "ClusterRole", Name: runner, Fields: kube.Values{"rules": []kube.Values{
@@ -106,8 +109,8 @@ func snapshotAccount() []kube.ObjectArgs {
 	}
 }
 
-// snapshotDeployment runs the controller on the control plane, where the driver's controller runs: neither makes a
-// snapshot without the other. It elects a leader because two of them run during an update.
+// snapshotDeployment runs the controller on the control plane, like the driver's controller: a snapshot needs both.
+// It elects a leader because two instances run during an update.
 func snapshotDeployment() kube.ObjectArgs {
 	labels := map[string]string{"app.kubernetes.io/name": snapshotController}
 	probe := kube.Values{"httpGet": kube.Values{"path": "/healthz/leader-election", "port": "http"}}

@@ -61,7 +61,7 @@ func TestSnapshotDefinitionsAreTheModules(t *testing.T) {
 	}
 }
 
-// The module, the image, the definitions and the sidecar of the chart have to be of one version.
+// The module, the image, the definitions and the sidecar of the chart must have the same version.
 func TestSnapshotVersionIsTheModules(t *testing.T) {
 	for _, module := range []string{snapshotter, snapshotterClient} {
 		if _, version, _ := strings.Cut(snapshotImage, ":"); !strings.HasSuffix(sourceOf(t, module), "@"+version) {
@@ -72,7 +72,8 @@ func TestSnapshotVersionIsTheModules(t *testing.T) {
 
 func TestSnapshotPermissionsAreThoseOfTheRelease(t *testing.T) {
 	want := map[string]any{}
-	release := filepath.Join(sourceOf(t, snapshotter), "deploy", "kubernetes", "snapshot-controller", "rbac-snapshot-controller.yaml")
+	release := filepath.Join(sourceOf(t, snapshotter), "deploy", "kubernetes", "snapshot-controller",
+		"rbac-snapshot-controller.yaml")
 	for _, document := range documents(t, release) {
 		var rules []any
 		all, _ := document["rules"].([]any)
@@ -101,7 +102,7 @@ func TestKeptSnapshotsAreKeptFromTheStart(t *testing.T) {
 	}
 }
 
-// The sidecar is in the chart only while definitions are found or it is told to be.
+// The chart contains the sidecar only if it finds the definitions or a value forces it.
 func TestTheDriverTakesSnapshots(t *testing.T) {
 	found := false
 	for _, c := range renderedOf(t, "aws-ebs-csi-driver") {
@@ -112,8 +113,8 @@ func TestTheDriverTakesSnapshots(t *testing.T) {
 	}
 }
 
-// The real controller runs with the flags, the account and the permissions that the program gives it. The test plays the
-// sidecar of the driver, which needs AWS.
+// The real controller runs with the program's flags, account and permissions. The test acts as the driver's sidecar,
+// which needs AWS.
 func TestRealSnapshotController(t *testing.T) {
 	a := startAPI(t)
 	r := install(t, nil, nil)
@@ -127,7 +128,7 @@ func TestRealSnapshotController(t *testing.T) {
 	}
 }
 
-// snapshotObjects makes what the program registers for snapshots, each object through the API's own validation.
+// snapshotObjects creates the program's objects for snapshots. The API validates each of them.
 func (a *api) snapshotObjects(r *recorder) {
 	a.t.Helper()
 	create := func(name string) {
@@ -137,8 +138,10 @@ func (a *api) snapshotObjects(r *recorder) {
 		create("definition-" + plural + ".snapshot.storage.k8s.io")
 	}
 	a.definitionsAreEstablished()
-	for _, name := range []string{"snapshotclass-ebs", "snapshot-controller-ServiceAccount", "snapshot-controller-ClusterRole",
-		"snapshot-controller-ClusterRoleBinding", "snapshot-controller-Role", "snapshot-controller-RoleBinding", "snapshot-controller"} {
+	for _, name := range []string{"snapshotclass-ebs", "snapshot-controller-ServiceAccount",
+		"snapshot-controller-ClusterRole",
+		"snapshot-controller-ClusterRoleBinding", "snapshot-controller-Role", "snapshot-controller-RoleBinding",
+		"snapshot-controller"} {
 		create(name)
 	}
 }
@@ -160,7 +163,7 @@ current-context: test
 	}
 	args := []string{"--kubeconfig=" + kubeconfig}
 	for _, arg := range spec["containers"].([]any)[0].(map[string]any)["args"].([]any) {
-		// The port of the pod may be taken on this host.
+		// The pod's port may be in use on this host.
 		if arg == "--http-endpoint=:8080" {
 			arg = fmt.Sprintf("--http-endpoint=127.0.0.1:%d", testenv.FreePort(a.t))
 		}
@@ -172,13 +175,17 @@ current-context: test
 	})
 }
 
-// claimed makes a bound claim and a VolumeSnapshot of it, and waits for its content.
+// claimed creates a bound claim and a VolumeSnapshot of it, and waits for its content.
 func (a *api) claimed(name, class string) (content string) {
 	a.t.Helper()
 	a.apply(volume(name, "gp3", "Delete")...)
-	a.kubectl("patch", "persistentvolume", "pv-"+name, "--subresource=status", "--type=merge", "-p", `{"status":{"phase":"Bound"}}`)
-	a.kubectl("patch", "persistentvolumeclaim", name, "--subresource=status", "--type=merge", "-p", `{"status":{"phase":"Bound"}}`)
-	a.apply(fmt.Sprintf(`{apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshot, metadata: {name: %[1]s, namespace: default},
+	a.kubectl("patch", "persistentvolume", "pv-"+name, "--subresource=status", "--type=merge", "-p",
+		`{"status":{"phase":"Bound"}}`)
+	a.kubectl("patch", "persistentvolumeclaim", name, "--subresource=status", "--type=merge", "-p",
+		`{"status":{"phase":"Bound"}}`)
+	a.apply(
+		fmt.Sprintf(
+			`{apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshot, metadata: {name: %[1]s, namespace: default},
 spec: {%[2]s source: {persistentVolumeClaimName: %[1]s}}}`, name, class))
 	a.until("the snapshot has a content", func() bool {
 		content = a.get("default", "volumesnapshot/"+name, "{.status.boundVolumeSnapshotContentName}")
@@ -187,7 +194,7 @@ spec: {%[2]s source: {persistentVolumeClaimName: %[1]s}}}`, name, class))
 	return content
 }
 
-// taken plays the sidecar after the driver has taken a snapshot.
+// taken acts as the sidecar after the driver has created a snapshot.
 func (a *api) taken(name, content string) {
 	a.t.Helper()
 	a.kubectl("patch", "volumesnapshotcontent", content, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
@@ -197,12 +204,12 @@ func (a *api) taken(name, content string) {
 	})
 }
 
-// sidecar plays the part of the sidecar that lets go of a content when its snapshot is deleted in EC2.
+// sidecar acts as the sidecar that releases a content when its snapshot is deleted in EC2.
 func (a *api) sidecar() {
 	a.play(func() { a.finish("volumesnapshotcontents.snapshot.storage.k8s.io") })
 }
 
-// releaseSnapshots runs the gate of volumes with the driver and the snapshot controller alive.
+// releaseSnapshots runs the gate of volumes while the driver and the snapshot controller run.
 func (a *api) releaseSnapshots(volumes string) string {
 	a.t.Helper()
 	a.controller("kube-system", "csi", 1)
@@ -225,17 +232,20 @@ func snapshotIsBoundAndDeleted(t *testing.T, a *api, _ *recorder) {
 		}
 	}
 	a.taken("data", content)
-	// A class of the user's, whose snapshots stay.
-	a.apply(`{apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshotClass, metadata: {name: archive}, driver: ebs.csi.aws.com, deletionPolicy: Retain}`)
+	// A class of the user whose snapshots are retained.
+	a.apply(
+		`{apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshotClass, metadata: {name: archive}, driver: ebs.csi.aws.com, deletionPolicy: Retain}`)
 	archive := a.claimed("archive", "volumeSnapshotClassName: archive,")
 	a.taken("archive", archive)
 	out := a.releaseSnapshots("delete")
 	a.wantNames("volumesnapshots")
 	a.wantNames("persistentvolumeclaims")
-	if left := a.kubectl("get", "volumesnapshotcontents", "-o", "name"); strings.TrimSpace(left) != "volumesnapshotcontent.snapshot.storage.k8s.io/"+archive {
+	if left := a.kubectl("get", "volumesnapshotcontents", "-o",
+		"name"); strings.TrimSpace(left) != "volumesnapshotcontent.snapshot.storage.k8s.io/"+archive {
 		t.Errorf("contents that are left: %s", left)
 	}
-	for _, want := range []string{"snapshot snap-data (default/data): deleted", "snapshot snap-archive (default/archive): kept"} {
+	for _, want := range []string{"snapshot snap-data (default/data): deleted",
+		"snapshot snap-archive (default/archive): kept"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("not said: %s", want)
 		}
@@ -245,7 +255,7 @@ func snapshotIsBoundAndDeleted(t *testing.T, a *api, _ *recorder) {
 
 func snapshotsAreKept(t *testing.T, a *api, _ *recorder) {
 	content := a.claimed("kept", "")
-	// The driver has not taken it yet.
+	// The driver has not created it yet.
 	out := a.releaseSnapshots(keepVolumes)
 	a.wantNames("volumesnapshots")
 	a.wantNames("persistentvolumeclaims")

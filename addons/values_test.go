@@ -12,8 +12,9 @@ import (
 
 var domainKey = regexp.MustCompile(`(?i)(^|/)(clusterDomain|dnsDomain)$`)
 
-// A chart that has a setting for the domain of Services builds full names of it. The list of settings comes from the charts.
-func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
+// A chart with a setting for the domain of Services builds full names from it. The list of settings comes from the
+// charts.
+func TestEveryChartGetsTheDomainOfServices(t *testing.T) {
 	r := install(t, nil, func(c *config.Config) {
 		everything(c)
 		c.Cluster.DNSDomain = "services.example.org"
@@ -53,7 +54,7 @@ func TestEveryChartIsToldTheDomainOfServices(t *testing.T) {
 	}
 }
 
-// config compares these sizes with those of the running stack, so it has to know the program's own.
+// config compares these sizes with those of the running stack, so it has to contain the program's own sizes.
 func TestConfigKnowsTheVolumesOfCharts(t *testing.T) {
 	r := install(t, nil, everything)
 	for _, v := range config.ChartVolumes {
@@ -85,7 +86,7 @@ func textsIn(value any) []string {
 	return texts
 }
 
-// A fixed node port can be taken already, and then the release fails.
+// A fixed node port may be in use, and the release would fail.
 func TestNoChartTakesAFixedNodePort(t *testing.T) {
 	for name, release := range install(t, nil, everything).releases() {
 		var look func(path string, values map[string]any)
@@ -112,7 +113,8 @@ func TestNoChartTakesAFixedNodePort(t *testing.T) {
 	}
 }
 
-// The operator deletes and makes again a StatefulSet whose change the API refuses. Claims go with it unless they are retained.
+// The operator deletes a StatefulSet and creates it again if the API refuses a change. Claims are deleted with it
+// unless they are retained.
 func TestClaimsSurviveTheirStatefulSet(t *testing.T) {
 	for name, release := range install(t, nil, everything).releases() {
 		var look func(path string, values map[string]any)
@@ -141,11 +143,12 @@ func TestACMEChallengesComeBeforeEveryOtherRule(t *testing.T) {
 	}
 }
 
-// Labels of pods change with every rollout, and each change makes new streams in Loki.
+// Labels of pods change with every rollout, and each change would create new streams in Loki.
 func TestLogsAreLabelledByWhereTheyComeFrom(t *testing.T) {
 	text := valuesOf(install(t, nil, everything).find(t, "fluent-bit"))["config"].(map[string]any)
 	outputs, inputs := text["outputs"].(string), text["inputs"].(string)
-	for _, label := range []string{"namespace=$kubernetes['namespace_name']", "pod=$kubernetes['pod_name']", "container=$kubernetes['container_name']", "node=$_HOSTNAME"} {
+	for _, label := range []string{"namespace=$kubernetes['namespace_name']", "pod=$kubernetes['pod_name']",
+		"container=$kubernetes['container_name']", "node=$_HOSTNAME"} {
 		if !strings.Contains(outputs, label) {
 			t.Errorf("no label %s in:\n%s", label, outputs)
 		}

@@ -12,11 +12,12 @@ type webhookTLS struct {
 	ca, cert, key pulumi.StringOutput
 }
 
-// tenYears in hours. The certificate serves the API server alone and is replaced with the state, not by age.
+// tenYears is in hours. Only the API server uses the certificate. It is replaced with the state, not because of its
+// age.
 const tenYears = 10 * 365 * 24
 
-// webhookCertificate makes the certificate of a webhook that the API server calls as <service>.<namespace>.svc. Made
-// by the chart it would be another one at every run, with errors until everybody has noticed.
+// webhookCertificate creates the certificate of a webhook that the API server calls as <service>.<namespace>.svc. If
+// the chart created it, every run would give a new one, and calls would fail until all components use it.
 func (b *builder) webhookCertificate(service, namespace string) webhookTLS {
 	if b.err != nil {
 		return webhookTLS{}
@@ -31,7 +32,8 @@ func (b *builder) webhookCertificate(service, namespace string) webhookTLS {
 func (b *builder) newWebhookCertificate(service, namespace string) (certificate webhookTLS, err error) {
 	opts := []pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.Provider(b.tls)}
 	curve := pulumi.String("P256")
-	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
+	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key",
+		&tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
 		return certificate, err
 	}
@@ -45,7 +47,8 @@ func (b *builder) newWebhookCertificate(service, namespace string) (certificate 
 	if err != nil {
 		return certificate, err
 	}
-	key, err := tls.NewPrivateKey(b.ctx, service+"-key", &tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
+	key, err := tls.NewPrivateKey(b.ctx, service+"-key",
+		&tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
 		return certificate, err
 	}
@@ -68,5 +71,6 @@ func (b *builder) newWebhookCertificate(service, namespace string) (certificate 
 	if err != nil {
 		return certificate, err
 	}
-	return webhookTLS{ca: ca.CertPem, cert: cert.CertPem, key: pulumi.ToSecret(key.PrivateKeyPem).(pulumi.StringOutput)}, nil
+	return webhookTLS{ca: ca.CertPem, cert: cert.CertPem, key: pulumi.ToSecret(key.PrivateKeyPem).(pulumi.StringOutput)},
+		nil
 }

@@ -24,7 +24,7 @@ func load(t *testing.T) map[string]*config.Config {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// As the operator does before it hands the configuration on.
+		// The operator does the same before it passes the configuration on.
 		c, err := config.Load(string(text))
 		if err != nil {
 			t.Fatalf("%s: Alertmanager refuses it: %v", file, err)
@@ -37,7 +37,8 @@ func load(t *testing.T) map[string]*config.Config {
 func TestAlertmanagerTakesEveryReceiver(t *testing.T) {
 	for name, c := range load(t) {
 		r := c.Receivers[1]
-		got := map[string]int{"slack": len(r.SlackConfigs), "discord": len(r.DiscordConfigs), "webhook": len(r.WebhookConfigs), "email": len(r.EmailConfigs)}
+		got := map[string]int{"slack": len(r.SlackConfigs), "discord": len(r.DiscordConfigs),
+			"webhook": len(r.WebhookConfigs), "email": len(r.EmailConfigs)}
 		kind, _, _ := strings.Cut(name, "-")
 		for k, n := range got {
 			if want := map[bool]int{true: 1}[k == kind]; n != want {

@@ -1,5 +1,5 @@
-// Package alerttest holds the alert rules against the code of Prometheus, and the configuration of Alertmanager against the
-// code of Alertmanager. The input is what the program renders: the golden files of package addons.
+// Package alerttest checks the alert rules with the code of Prometheus, and the configuration of Alertmanager with
+// the code of Alertmanager. The input is the golden files of package addons, which the program renders.
 package alerttest
 
 import (
@@ -22,12 +22,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ruleCase is series as they are scraped, one sample a minute from the time 0, and the alert that they make.
+// ruleCase is a set of scraped series, one sample a minute from time 0, and the alerts that they cause.
 type ruleCase struct {
 	name   string
 	alert  string
 	series string
-	// after is when the rules are looked at.
+	// after is when the rules are evaluated.
 	after time.Duration
 	// fires are texts that must be in the annotations of each firing alert, sorted by labels. Empty: none fires.
 	fires []string
@@ -49,66 +49,108 @@ const (
 )
 
 var ruleCases = []ruleCase{
-	{"two snapshots late", "EtcdBackupTooOld", lastBackup + " 0x3000", 49 * time.Hour, []string{"journalctl -u etcd-snapshot"}},
+	{"two snapshots late", "EtcdBackupTooOld", lastBackup + " 0x3000", 49 * time.Hour,
+		[]string{"journalctl -u etcd-snapshot"}},
 	{"a snapshot in time", "EtcdBackupTooOld", lastBackup + " 86400x3000", 49 * time.Hour, nil},
-	{"snapshots of another control plane are newer", "EtcdBackupTooOld", lastBackup + " 0x3000\n" + strings.ReplaceAll(lastBackup, "10.0.0.10", "10.0.0.11") + " 172800x3000", 49 * time.Hour, nil},
-	{"failed snapshot", "EtcdBackupFailed", backupFails + " 1x60", 30 * time.Minute, []string{"journalctl -u etcd-snapshot"}},
+	{"snapshots of another control plane are newer", "EtcdBackupTooOld",
+		lastBackup + " 0x3000\n" + strings.ReplaceAll(lastBackup, "10.0.0.10", "10.0.0.11") + " 172800x3000", 49 * time.Hour,
+		nil},
+	{"failed snapshot", "EtcdBackupFailed", backupFails + " 1x60", 30 * time.Minute,
+		[]string{"journalctl -u etcd-snapshot"}},
 	{"snapshot that worked", "EtcdBackupFailed", backupFails + " 0x60", 30 * time.Minute, nil},
 	{"no metric of snapshots", "EtcdBackupNeverReported", "up 1x2000", 25 * time.Hour, []string{"etcd-snapshot.timer"}},
 	{"metric of snapshots", "EtcdBackupNeverReported", lastBackup + " 0x2000", 25 * time.Hour, nil},
 
-	{"requests with an old certificate", "ClientCertificateExpiresSoon", expiring + `le="604800.0"} 0+1x120`, time.Hour, []string{"pulumi up"}},
-	{"as Prometheus 2 wrote it", "ClientCertificateExpiresSoon", expiring + `le="604800"} 0+1x120`, time.Hour, []string{"pulumi up"}},
-	{"one of a hundred clients", "ClientCertificateExpiresSoon", expiring + `le="604800.0"} 0+1x120` + "\n" + expiring + `le="+Inf"} 0+1000x120`, time.Hour, []string{"pulumi up"}},
-	{"requests with good certificates", "ClientCertificateExpiresSoon", expiring + `le="604800.0"} 5x120` + "\n" + expiring + `le="2592000.0"} 0+1x120`, 2 * time.Hour, nil},
+	{"requests with an old certificate", "ClientCertificateExpiresSoon", expiring + `le="604800.0"} 0+1x120`, time.Hour,
+		[]string{"pulumi up"}},
+	{"as Prometheus 2 wrote it", "ClientCertificateExpiresSoon", expiring + `le="604800"} 0+1x120`, time.Hour,
+		[]string{"pulumi up"}},
+	{"one of a hundred clients", "ClientCertificateExpiresSoon",
+		expiring + `le="604800.0"} 0+1x120` + "\n" + expiring + `le="+Inf"} 0+1000x120`, time.Hour, []string{"pulumi up"}},
+	{"requests with good certificates", "ClientCertificateExpiresSoon",
+		expiring + `le="604800.0"} 5x120` + "\n" + expiring + `le="2592000.0"} 0+1x120`, 2 * time.Hour, nil},
 
-	{"certificate that ends in six days", "CertificateExpiresSoon", certificate + " 518400x120", 90 * time.Minute, []string{"kubectl -n shop describe certificate web"}},
+	{"certificate that ends in six days", "CertificateExpiresSoon", certificate + " 518400x120", 90 * time.Minute,
+		[]string{"kubectl -n shop describe certificate web"}},
 	{"certificate that ends in two months", "CertificateExpiresSoon", certificate + " 5184000x120", 90 * time.Minute, nil},
 	{"certificate that was never issued", "CertificateExpiresSoon", certificate + " 0x120", 90 * time.Minute, nil},
-	{"equal names in two namespaces", "CertificateExpiresSoon", certificate + " 518400x120\n" + strings.ReplaceAll(certificate, "shop", "blog") + " 518400x120", 90 * time.Minute,
+	{"equal names in two namespaces", "CertificateExpiresSoon",
+		certificate + " 518400x120\n" + strings.ReplaceAll(certificate, "shop", "blog") + " 518400x120", 90 * time.Minute,
 		[]string{"kubectl -n blog describe certificate web", "kubectl -n shop describe certificate web"}},
 
-	{"lines that Loki refuses", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 0+10x60", 30 * time.Minute, []string{"logs fluent-bit-x"}},
-	{"no dropped lines", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 7x60", 30 * time.Minute, nil},
-	{"Loki does not answer", "LogsAreNotDelivered", "fluentbit_output_retries_total" + fluentBit + " 0+1x120\nfluentbit_output_proc_records_total" + fluentBit + " 500x120", 80 * time.Minute, []string{"logs loki-0"}},
-	{"a retry now and then", "LogsAreNotDelivered", "fluentbit_output_retries_total" + fluentBit + " 0+1x120\nfluentbit_output_proc_records_total" + fluentBit + " 0+50x120", 80 * time.Minute, nil},
+	{"lines that Loki refuses", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 0+10x60",
+		30 * time.Minute, []string{"logs fluent-bit-x"}},
+	{"no dropped lines", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 7x60", 30 * time.Minute,
+		nil},
+	{"Loki does not answer", "LogsAreNotDelivered",
+		"fluentbit_output_retries_total" + fluentBit + " 0+1x120\nfluentbit_output_proc_records_total" + fluentBit +
+			" 500x120", 80 * time.Minute, []string{"logs loki-0"}},
+	{"a retry now and then", "LogsAreNotDelivered",
+		"fluentbit_output_retries_total" + fluentBit + " 0+1x120\nfluentbit_output_proc_records_total" + fluentBit +
+			" 0+50x120", 80 * time.Minute, nil},
 
-	{"the only server is gone", "RabbitMQDown", "up 1x60", 10 * time.Minute, []string{"rabbitmqcluster"}},
-	{"a server of another namespace", "RabbitMQDown", `rabbitmq_identity_info{namespace="shop",pod="x"} 1x60`, 10 * time.Minute, []string{"rabbitmqcluster"}},
+	{"the only server is missing", "RabbitMQDown", "up 1x60", 10 * time.Minute, []string{"rabbitmqcluster"}},
+	{"a server of another namespace", "RabbitMQDown", `rabbitmq_identity_info{namespace="shop",pod="x"} 1x60`,
+		10 * time.Minute, []string{"rabbitmqcluster"}},
 	{"all servers answer", "RabbitMQDown", "rabbitmq_identity_info" + rabbit + " 1x60", 10 * time.Minute, nil},
-	{"memory is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 1x60", 10 * time.Minute, []string{"rabbitmq-server-0"}},
-	{"disk is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_free_disk_space_watermark" + rabbit + " 1x60", 10 * time.Minute, []string{"rabbitmq-server-0"}},
-	{"nothing is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 0x60\nrabbitmq_alarms_free_disk_space_watermark" + rabbit + " 0x60", 10 * time.Minute, nil},
-	{"two copies late", "RabbitMQBackupTooOld", lastDefinitions + " 0x3000", 49 * time.Hour, []string{"journalctl -u rabbitmq-backup"}},
+	{"memory is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 1x60",
+		10 * time.Minute, []string{"rabbitmq-server-0"}},
+	{"disk is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_free_disk_space_watermark" + rabbit + " 1x60",
+		10 * time.Minute, []string{"rabbitmq-server-0"}},
+	{"nothing is short", "RabbitMQBlocksPublishers",
+		"rabbitmq_alarms_memory_used_watermark" + rabbit + " 0x60\nrabbitmq_alarms_free_disk_space_watermark" + rabbit +
+			" 0x60", 10 * time.Minute, nil},
+	{"two copies late", "RabbitMQBackupTooOld", lastDefinitions + " 0x3000", 49 * time.Hour,
+		[]string{"journalctl -u rabbitmq-backup"}},
 	{"a copy in time", "RabbitMQBackupTooOld", lastDefinitions + " 86400x3000", 49 * time.Hour, nil},
-	{"failed copy", "RabbitMQBackupFailed", definitionsFail + " 1x60", 30 * time.Minute, []string{"journalctl -u rabbitmq-backup"}},
+	{"failed copy", "RabbitMQBackupFailed", definitionsFail + " 1x60", 30 * time.Minute,
+		[]string{"journalctl -u rabbitmq-backup"}},
 	{"copy that worked", "RabbitMQBackupFailed", definitionsFail + " 0x60", 30 * time.Minute, nil},
 	{"no metric of copies", "RabbitMQBackupNeverReported", "up 1x2000", 25 * time.Hour, []string{"rabbitmq-backup.timer"}},
 	{"metric of copies", "RabbitMQBackupNeverReported", lastDefinitions + " 0x2000", 25 * time.Hour, nil},
-	{"consumers are too slow", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 11000+10x90", 80 * time.Minute, []string{"consumers"}},
-	{"a long queue gets shorter", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 90000-10x90", 80 * time.Minute, nil},
+	{"consumers are too slow", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 11000+10x90",
+		80 * time.Minute, []string{"consumers"}},
+	{"a long queue gets shorter", "RabbitMQQueueGrows", "rabbitmq_queue_messages_ready" + rabbit + " 90000-10x90",
+		80 * time.Minute, nil},
 
-	{"no base backup for two days", "PostgreSQLBackupTooOld", "cnpg_collector_last_available_backup_timestamp" + postgres + " 0x3200", 52 * time.Hour, []string{"get backups"}},
-	{"a base backup each night", "PostgreSQLBackupTooOld", "cnpg_collector_last_available_backup_timestamp" + postgres + " 86400x3200", 52 * time.Hour, nil},
-	{"segments stay on the volume", "PostgreSQLLogNotArchived", "cnpg_pg_stat_archiver_last_failed_time" + postgres + " 100x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres + " 50x60", 30 * time.Minute, []string{"postgresql-backup-credentials"}},
-	{"a segment that was archived later", "PostgreSQLLogNotArchived", "cnpg_pg_stat_archiver_last_failed_time" + postgres + " 50x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres + " 100x60", 30 * time.Minute, nil},
+	{"no base backup for two days", "PostgreSQLBackupTooOld",
+		"cnpg_collector_last_available_backup_timestamp" + postgres + " 0x3200", 52 * time.Hour, []string{"get backups"}},
+	{"a base backup each night", "PostgreSQLBackupTooOld",
+		"cnpg_collector_last_available_backup_timestamp" + postgres + " 86400x3200", 52 * time.Hour, nil},
+	{"segments stay on the volume", "PostgreSQLLogNotArchived",
+		"cnpg_pg_stat_archiver_last_failed_time" + postgres + " 100x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres +
+			" 50x60", 30 * time.Minute, []string{"postgresql-backup-credentials"}},
+	{"a segment that was archived later", "PostgreSQLLogNotArchived",
+		"cnpg_pg_stat_archiver_last_failed_time" + postgres + " 50x60\ncnpg_pg_stat_archiver_last_archived_time" + postgres +
+			" 100x60", 30 * time.Minute, nil},
 
-	{"the exporter cannot reach Redis", "RedisDown", "redis_up" + valkey + " 0x60", 10 * time.Minute, []string{"kubectl -n data get pods"}},
+	{"the exporter cannot reach Redis", "RedisDown", "redis_up" + valkey + " 0x60", 10 * time.Minute,
+		[]string{"kubectl -n data get pods"}},
 	{"no exporter", "RedisDown", "up 1x60", 10 * time.Minute, []string{"kubectl -n data get pods"}},
 	{"Redis answers", "RedisDown", "redis_up" + valkey + " 1x60", 10 * time.Minute, nil},
-	{"keys are dropped", "RedisEvictsKeys", "redis_evicted_keys_total" + valkey + " 0+5x60", 20 * time.Minute, []string{"maxMemoryMiB"}},
+	{"keys are dropped", "RedisEvictsKeys", "redis_evicted_keys_total" + valkey + " 0+5x60", 20 * time.Minute,
+		[]string{"maxMemoryMiB"}},
 	{"no keys are dropped", "RedisEvictsKeys", "redis_evicted_keys_total" + valkey + " 5x60", 20 * time.Minute, nil},
-	{"memory is nearly full", "RedisMemoryFull", "redis_memory_used_bytes" + valkey + " 990x60\nredis_memory_max_bytes" + valkey + " 1000x60", 20 * time.Minute, []string{"maxMemoryMiB"}},
-	{"half of the memory is used", "RedisMemoryFull", "redis_memory_used_bytes" + valkey + " 500x60\nredis_memory_max_bytes" + valkey + " 1000x60", 20 * time.Minute, nil},
-	{"memory without a limit", "RedisMemoryFull", "redis_memory_used_bytes" + valkey + " 990x60\nredis_memory_max_bytes" + valkey + " 0x60", 20 * time.Minute, nil},
-	{"the log of writes fails", "RedisNotPersisted", "redis_aof_last_write_status" + valkey + " 0x60\nredis_rdb_last_bgsave_status" + valkey + " 1x60", 20 * time.Minute, []string{"volume"}},
-	{"both are written", "RedisNotPersisted", "redis_aof_last_write_status" + valkey + " 1x60\nredis_rdb_last_bgsave_status" + valkey + " 1x60", 20 * time.Minute, nil},
+	{"memory is nearly full", "RedisMemoryFull",
+		"redis_memory_used_bytes" + valkey + " 990x60\nredis_memory_max_bytes" + valkey + " 1000x60", 20 * time.Minute,
+		[]string{"maxMemoryMiB"}},
+	{"half of the memory is used", "RedisMemoryFull",
+		"redis_memory_used_bytes" + valkey + " 500x60\nredis_memory_max_bytes" + valkey + " 1000x60", 20 * time.Minute, nil},
+	{"memory without a limit", "RedisMemoryFull",
+		"redis_memory_used_bytes" + valkey + " 990x60\nredis_memory_max_bytes" + valkey + " 0x60", 20 * time.Minute, nil},
+	{"the log of writes fails", "RedisNotPersisted",
+		"redis_aof_last_write_status" + valkey + " 0x60\nredis_rdb_last_bgsave_status" + valkey + " 1x60", 20 * time.Minute,
+		[]string{"volume"}},
+	{"both are written", "RedisNotPersisted",
+		"redis_aof_last_write_status" + valkey + " 1x60\nredis_rdb_last_bgsave_status" + valkey + " 1x60", 20 * time.Minute,
+		nil},
 
 	{"no database", "PostgreSQLDown", "up 1x60", 10 * time.Minute, []string{"kubectl -n data"}},
-	{"a database that answers", "PostgreSQLDown", `cnpg_collector_up{namespace="data",pod="postgresql-1"} 1x60`, 10 * time.Minute, nil},
+	{"a database that answers", "PostgreSQLDown", `cnpg_collector_up{namespace="data",pod="postgresql-1"} 1x60`,
+		10 * time.Minute, nil},
 }
 
-// render reads the rules that the program makes, by the name of the alert.
+// render returns the rules that the program creates, by the name of the alert.
 func render(t *testing.T) map[string]rulefmt.Rule {
 	t.Helper()
 	files, err := filepath.Glob("../testdata/objects/prometheusrule-*.yaml")
@@ -131,7 +173,8 @@ func render(t *testing.T) map[string]rulefmt.Rule {
 		if err != nil {
 			t.Fatal(err)
 		}
-		groups, errs := rulefmt.Parse(spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+		groups, errs := rulefmt.Parse(spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}),
+			slog.New(slog.DiscardHandler))
 		if len(errs) > 0 {
 			t.Fatalf("%s: Prometheus refuses it: %v", file, errs)
 		}
@@ -189,7 +232,8 @@ func evaluate(t *testing.T, rule rulefmt.Rule, c ruleCase) []*rules.Alert {
 		t.Fatal(err)
 	}
 	alerting := rules.NewAlertingRule(rule.Alert, expression, time.Duration(rule.For), time.Duration(rule.KeepFiringFor),
-		labels.FromMap(rule.Labels), labels.FromMap(rule.Annotations), labels.EmptyLabels(), "", false, slog.New(slog.DiscardHandler))
+		labels.FromMap(rule.Labels), labels.FromMap(rule.Annotations), labels.EmptyLabels(), "", false,
+		slog.New(slog.DiscardHandler))
 	query := rules.EngineQueryFunc(engine, storage)
 	for at := time.Duration(0); at <= c.after; at += time.Minute {
 		if _, err := alerting.Eval(context.Background(), 0, time.Unix(0, 0).Add(at), query, &url.URL{}, 0); err != nil {

@@ -14,17 +14,17 @@ const (
 
 // Addons are all add-ons, in the order in which verify and the documents go through them.
 //
-// Before the version of a chart changes, run addons/chart-facts.sh: the tests compare what the program sets with the keys
-// that the chart has at exactly this version. Helm never upgrades the custom resource definitions in a chart's crds/.
-// Those of RabbitMQ's operator and of the load balancer controller are objects of the program, in addons/definitions/; docs/addons.md
-// says how to write them for another version.
+// Before the version of a chart changes, run addons/chart-facts.sh: the tests compare what the program sets with the
+// keys that the chart has at exactly this version. Helm never upgrades the custom resource definitions in a chart's
+// crds/. Those of RabbitMQ's operator and of the load balancer controller are objects of the program, in
+// addons/definitions/; docs/addons.md says how to write them for another version.
 //
 // The sums are of the archives that the tests ran with. Helm compares none when it installs; tools/mirror/charts does
 // (docs/addons.md).
 //
-// An Image is that of the servers which an operator starts from our objects. The operator's own default must not decide:
-// RabbitMQ's sets none while its webhook is off, and CloudNativePG's is written into the Cluster once, when it is created.
-// Another image restarts the servers of a running stack one after the other.
+// An Image is that of the servers which an operator starts from our objects. The operator's own default must not
+// decide: RabbitMQ's sets none while its webhook is off, and CloudNativePG's is written into the Cluster once, when
+// it is created. Another image restarts the servers of a running stack one after the other.
 //
 // The times are "seen" in public logs of Terraform and Pulumi runs unless a comment says otherwise: images, start and
 // readiness for an installation; helm uninstall with wait for a deletion.
@@ -55,9 +55,10 @@ var Addons = []Addon{
 		Name: "cloud controller", When: "(always)",
 		Does: "AWS cloud controller manager", Runs: "control plane", Data: "no",
 		Charts: []Chart{{
-			Name: "aws-cloud-controller-manager", Version: "0.0.11", Repository: "https://kubernetes.github.io/cloud-provider-aws",
-			SHA256:  "bc3fb82e71b6ce738b2f215bd30d20058baeda507f8366d0bc740fb06dbf6822",
-			Release: "aws-cloud-controller-manager", Namespace: "kube-system", Fixed: true,
+			Name: "aws-cloud-controller-manager", Version: "0.0.11",
+			Repository: "https://kubernetes.github.io/cloud-provider-aws",
+			SHA256:     "bc3fb82e71b6ce738b2f215bd30d20058baeda507f8366d0bc740fb06dbf6822",
+			Release:    "aws-cloud-controller-manager", Namespace: "kube-system", Fixed: true,
 			Times: Times{4 * second, 0}, // not waited for: nodes-ready does
 			Model: Model{Podless: true, Action: "ec2:DescribeInstances"},
 		}},
@@ -97,7 +98,8 @@ var Addons = []Addon{
 			Name: "cert-manager", Version: "v1.21.1", Repository: "https://charts.jetstack.io",
 			SHA256:  "7a0315df06aa4dc7fa4758b08748bd19bd36c3ac94ff7a540f3afb79c3fab6ad",
 			Release: "cert-manager", Namespace: "cert-manager",
-			Times: Times{50 * second, 12 * second}, // docs: the chart's startupapicheck job waits for the webhook; seen: 40 to 60 s
+			// Docs: the chart's startupapicheck job waits for the webhook; seen: 40 to 60 s.
+			Times: Times{50 * second, 12 * second},
 			Model: Model{
 				Kinds:  []string{"Issuer", "ClusterIssuer", "Certificate"},
 				Guards: []string{"Issuer", "ClusterIssuer", "Certificate"},
@@ -129,7 +131,8 @@ var Addons = []Addon{
 	},
 	{
 		Name: "monitoring", Key: "monitoring",
-		Does: "Prometheus, Alertmanager, Grafana, node exporter, kube-state-metrics", Runs: "storage node, agents everywhere", Data: "20 + 1 + 2 GiB",
+		Does: "Prometheus, Alertmanager, Grafana, node exporter, kube-state-metrics", Runs: "storage node, agents everywhere",
+		Data:  "20 + 1 + 2 GiB",
 		Needs: []Need{{"ebsCsi", "metrics and dashboards are on volumes"}},
 		Charts: []Chart{
 			{
@@ -158,7 +161,8 @@ var Addons = []Addon{
 						ClassAt:  "alertmanager.alertmanagerSpec.storage.volumeClaimTemplate.spec.storageClassName",
 						PolicyAt: "alertmanager.alertmanagerSpec.persistentVolumeClaimRetentionPolicy.whenDeleted",
 					},
-					{Name: "grafana", When: "grafana.persistence.enabled", ClassAt: "grafana.persistence.storageClassName", Owned: true},
+					{Name: "grafana", When: "grafana.persistence.enabled", ClassAt: "grafana.persistence.storageClassName",
+						Owned: true},
 				}},
 			},
 		},
@@ -170,7 +174,8 @@ var Addons = []Addon{
 	},
 	{
 		Name: "logging", Key: "logging",
-		Does: "Loki on S3, Fluent Bit (`values.loki`, `values.fluentBit`)", Runs: "control plane, agents everywhere", Data: "10 GiB, and the log bucket",
+		Does: "Loki on S3, Fluent Bit (`values.loki`, `values.fluentBit`)", Runs: "control plane, agents everywhere",
+		Data:  "10 GiB, and the log bucket",
 		Needs: []Need{{"ebsCsi", "what is not in S3 yet is on a volume"}, {"monitoring", "Grafana is where logs are read"}},
 		Charts: []Chart{
 			{
@@ -262,7 +267,8 @@ var Addons = []Addon{
 			"kubectl -n data describe cluster.postgresql.cnpg.io; kubectl -n cnpg-system logs deploy/cloudnative-pg",
 		}},
 		Objects: map[string]Times{
-			"kubernetes:postgresql.cnpg.io/v1:Cluster": {80 * second, 30 * second}, // like RabbitMQ, with a bootstrap job in between
+			// Like RabbitMQ, with a bootstrap job in between.
+			"kubernetes:postgresql.cnpg.io/v1:Cluster": {80 * second, 30 * second},
 		},
 	},
 	{

@@ -16,7 +16,7 @@ type keySet map[string]bool
 
 const free = "/**"
 
-// chartKeys are the keys of a chart and, below the names of its subcharts, theirs.
+// chartKeys returns the keys of a chart and, below the names of its subcharts, the keys of those.
 func chartKeys(dir string) (keySet, error) {
 	keys := keySet{}
 	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
@@ -48,7 +48,7 @@ func chartKeys(dir string) (keySet, error) {
 	return keys, nil
 }
 
-// addValues adds the keys of a tree of values. What is empty there may be anything.
+// addValues adds the keys of a tree of values. Below an empty value, any key is allowed.
 func (k keySet) addValues(prefix string, values map[string]any) {
 	for name, value := range values {
 		path := prefix + name
@@ -68,7 +68,7 @@ func (k keySet) addValues(prefix string, values map[string]any) {
 
 var reference = regexp.MustCompile(`\.Values((?:\.[A-Za-z0-9_]+)+)`)
 
-// addReferences adds the keys that templates ask for and the values do not mention.
+// addReferences adds the keys that templates use and the values do not contain.
 func (k keySet) addReferences(dir string) error {
 	templates := filepath.Join(dir, "templates")
 	if _, err := os.Stat(templates); errors.Is(err, fs.ErrNotExist) {
@@ -94,14 +94,14 @@ func (k keySet) addReferences(dir string) error {
 	})
 }
 
-// wholesale matches a value that a template writes out as it is: as YAML, in a loop, or as YAML inside of a with.
+// wholesale matches a value that a template writes unchanged: as YAML, in a loop, or as YAML inside a with.
 var wholesale = regexp.MustCompile(`toYaml\s+\(?\$?\.Values((?:\.[A-Za-z0-9_]+)+)[\s)|}]` +
 	`|range\s[^}]*\$?\.Values((?:\.[A-Za-z0-9_]+)+)\s*-?}}` +
 	`|with\s+\$?\.Values((?:\.[A-Za-z0-9_]+)+)\s*-?}}[^{]*{{-?\s*(?:toYaml\s+\.|tpl\s+\(toYaml\s+\.\)|tpl\s+\(\.\s+\|\s+toYaml\))`)
 
 func pathOf(reference string) string { return strings.ReplaceAll(reference[1:], ".", "/") }
 
-// has reports whether a key is known, as itself, as part of a longer one, or below a free one.
+// has reports whether a key is known: as itself, as part of a longer key, or below a free key.
 func (k keySet) has(key string) bool {
 	if k[key] || k[key+free] {
 		return true
@@ -114,7 +114,7 @@ func (k keySet) has(key string) bool {
 	return k.belowFree(key)
 }
 
-// belowFree reports whether a key needs no mention because all keys are free where it is.
+// belowFree reports whether a key is below a key that allows any keys.
 func (k keySet) belowFree(key string) bool {
 	own := strings.TrimSuffix(key, free)
 	parts := strings.Split(own, "/")
@@ -127,7 +127,7 @@ func (k keySet) belowFree(key string) bool {
 	return false
 }
 
-// graftDepth is how many levels of a definition are listed; pod templates below that are free.
+// graftDepth is the number of levels of a definition that are listed. Pod templates below that allow any keys.
 const graftDepth = 3
 
 func graftAll(keys keySet, grafts []string) error {

@@ -39,7 +39,8 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "pods":
 		lines, err = pods(os.Stdin)
 	default:
-		fmt.Fprintln(os.Stderr, "usage: chartfacts keys <chart directory> [<key>=<definition> | <key>/** ...]; chartfacts pods <manifests; chartfacts charts")
+		fmt.Fprintln(os.Stderr, "usage: chartfacts keys <chart directory> [<key>=<definition> | <key>/** ...]; chartfacts "+
+			"pods <manifests; chartfacts charts")
 		os.Exit(2)
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ type workload struct {
 	} `yaml:"spec"`
 }
 
-// pods lists the containers of the workloads among manifests.
+// pods returns the containers of the workloads among manifests.
 func pods(manifests io.Reader) ([]string, error) {
 	var lines []string
 	for decoder := yaml.NewDecoder(manifests); ; {

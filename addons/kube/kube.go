@@ -1,6 +1,6 @@
 // Package kube registers Helm releases and Kubernetes objects with the engine by their type tokens. The generated Go
-// packages for them (helm/v3, yaml, core/v1) pull in the whole Kubernetes API, which takes minutes to compile; the
-// program needs a handful of kinds. What those packages add beside types, this one adds too: the plugin version, the
+// packages for them (helm/v3, yaml, core/v1) import the whole Kubernetes API, which takes minutes to compile; the
+// program needs a few kinds. This package also adds what those packages add to the types: the plugin version, the
 // compat flag of a release, the marking of secrets.
 package kube
 
@@ -20,32 +20,33 @@ type Release struct {
 	pulumi.CustomResourceState
 }
 
-// ReleaseArgs say what a release installs. Name, Namespace, Chart and Version are required.
+// ReleaseArgs describe a release. Name, Namespace, Chart and Version are required.
 type ReleaseArgs struct {
-	// Name is the release name in the cluster. It is given, never generated, because other charts refer to the objects
-	// that carry it.
+	// Name is the release name in the cluster. It is never generated, because other charts refer to the objects with
+	// this name.
 	Name      string
 	Namespace string
-	// CreateNamespace makes the namespace at install. Helm does not remove it at uninstall.
+	// CreateNamespace creates the namespace during installation. Helm does not remove it on uninstall.
 	CreateNamespace bool
-	// Chart is a chart name within Repository, or a whole oci:// reference when Repository is empty.
+	// Chart is a chart name within Repository, or a whole oci:// reference if Repository is empty.
 	Chart      string
 	Version    string
 	Repository string
 	// Values are the chart's values. Leaves are plain YAML values, pulumi.Input, or null to remove the chart's default.
 	Values Values
-	// Timeout bounds one install, upgrade or uninstall. Zero takes DefaultTimeout.
+	// Timeout limits one install, upgrade or uninstall. Zero means DefaultTimeout.
 	Timeout time.Duration
 	// SkipAwait returns as soon as the objects are accepted, before their pods are ready.
 	SkipAwait bool
-	// SkipCRDs leaves out the chart's crds directory.
+	// SkipCRDs omits the chart's crds directory.
 	SkipCRDs bool
 }
 
-// DefaultTimeout lets a small node pull the images of a chart. Helm's own five minutes are too short for it.
+// DefaultTimeout is long enough for a small node to pull the images of a chart. Helm's own five minutes are too
+// short.
 const DefaultTimeout = 10 * time.Minute
 
-// engineMargin is how much longer the engine waits than Helm does, so that the error a user sees is Helm's.
+// engineMargin is how much longer the engine waits than Helm does, so that the user sees Helm's error.
 const engineMargin = 2 * time.Minute
 
 // NewRelease installs a chart and waits until it is ready, unless SkipAwait is set. Deleting it is `helm uninstall`.
@@ -68,7 +69,7 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 		"values":    values.Inputs(),
 	}
 	if len(nulls) > 0 {
-		// The text of a values file passes the SDK unchanged. The provider lays the inline values over it.
+		// The SDK passes the text of a values file unchanged. The provider merges the inline values over it.
 		text, err := json.Marshal(nulls)
 		if err != nil {
 			return nil, fmt.Errorf("release %s: values: %w", name, err)
@@ -88,7 +89,8 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 		}
 	}
 	release := &Release{}
-	if err := ctx.RegisterResource("kubernetes:helm.sh/v3:Release", name, inputs, release, withDefaults(timeout, opts)...); err != nil {
+	if err := ctx.RegisterResource("kubernetes:helm.sh/v3:Release", name, inputs, release,
+		withDefaults(timeout, opts)...); err != nil {
 		return nil, fmt.Errorf("release %s: %w", name, err)
 	}
 	return release, nil
@@ -98,12 +100,12 @@ func NewRelease(ctx *pulumi.Context, name string, args ReleaseArgs, opts ...pulu
 type Object struct {
 	pulumi.CustomResourceState
 
-	// Status is what the controllers say of the object. Nil for kinds that have none.
+	// Status is the status that the controllers set on the object. It is nil for kinds without one.
 	Status pulumi.AnyOutput `pulumi:"status"`
 }
 
-// LoadBalancerHostname is the name of the load balancer that serves an Ingress or a Service. In a preview of a change
-// to it the name can be missing, and is empty then.
+// LoadBalancerHostname returns the host name of the load balancer that serves an Ingress or a Service. In a preview
+// that changes the object the name may be missing, and is then empty.
 func (o *Object) LoadBalancerHostname(ctx *pulumi.Context) pulumi.StringOutput {
 	return o.Status.ApplyT(func(status any) (string, error) {
 		var parsed struct {
@@ -138,19 +140,20 @@ type ObjectArgs struct {
 	Namespace   string
 	Labels      map[string]string
 	Annotations map[string]string
-	// DynamicAnnotations are annotations with values that other resources yield.
+	// DynamicAnnotations are annotations whose values are outputs of other resources.
 	DynamicAnnotations map[string]pulumi.StringInput
 	Finalizers         []string
-	// Fields are the object's top-level fields beside metadata: spec, data, stringData, parameters and so on.
+	// Fields are the object's top-level fields other than metadata: spec, data, stringData, parameters and so on.
 	Fields Values
 	// WaitFor are conditions such as "condition=Ready" that creation waits for.
 	WaitFor []string
-	// Timeout bounds one create, update or delete. Zero takes DefaultTimeout.
+	// Timeout limits one create, update or delete. Zero means DefaultTimeout.
 	Timeout time.Duration
 }
 
 // NewObject creates an object and waits until the provider finds it ready. Deleting it waits for its finalizers.
-func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi.ResourceOption) (_ *Object, err error) {
+func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi.ResourceOption) (_ *Object,
+	err error) {
 	if args.APIVersion == "" || args.Kind == "" || args.Name == "" {
 		return nil, fmt.Errorf("object %s: apiVersion, kind and name are required", name)
 	}
@@ -181,18 +184,19 @@ func NewObject(ctx *pulumi.Context, name string, args ObjectArgs, opts ...pulumi
 		opts = append(opts, pulumi.AdditionalSecretOutputs([]string{"data", "stringData"}))
 	}
 	object := &Object{}
-	if err := ctx.RegisterResource(token(args.APIVersion, args.Kind), name, inputs, object, withDefaults(timeout, opts)...); err != nil {
+	if err := ctx.RegisterResource(token(args.APIVersion, args.Kind), name, inputs, object,
+		withDefaults(timeout, opts)...); err != nil {
 		return nil, fmt.Errorf("object %s: %w", name, err)
 	}
 	return object, nil
 }
 
-// annotations are the object's own and those that the provider reads.
+// annotations returns the object's own annotations and those for the provider.
 func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
 	all := pulumi.ToStringMap(o.Annotations)
 	maps.Copy(all, o.DynamicAnnotations)
-	// In the foreground, which is the provider's default, the garbage collector has to update an object before it is gone.
-	// A webhook whose server is dead refuses that, and the object stays for ever.
+	// With foreground deletion, the provider's default, the garbage collector has to update an object before it can
+	// be deleted. A webhook whose server does not run refuses that, and the object stays forever.
 	all["pulumi.com/deletionPropagationPolicy"] = pulumi.String("background")
 	if len(o.WaitFor) == 0 {
 		return all, nil
@@ -205,7 +209,7 @@ func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
 	return all, nil
 }
 
-// token is the type of an object in the engine: the core group, which has no name in apiVersion, is called core.
+// token returns the engine's type of an object. The core group, which has no name in apiVersion, is called core.
 func token(apiVersion, kind string) string {
 	if apiVersion == "v1" {
 		apiVersion = "core/v1"

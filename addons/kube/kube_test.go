@@ -65,14 +65,16 @@ func TestNullsReachHelm(t *testing.T) {
 		t.Errorf("the values file is %s, want %s", file, want)
 	}
 	inline := inputs["values"].ObjectValue().Mappable()
-	if want := map[string]any{"extra": map[string]any{}, "resources": map[string]any{"limits": map[string]any{"memory": "1Gi"}}}; !reflect.DeepEqual(inline, want) {
+	if want := map[string]any{"extra": map[string]any{},
+		"resources": map[string]any{"limits": map[string]any{"memory": "1Gi"}}}; !reflect.DeepEqual(inline, want) {
 		t.Errorf("inline values are %v, want %v", inline, want)
 	}
 }
 
 func TestReleasesWithoutNullsHaveNoValuesFile(t *testing.T) {
 	made, err := register(t, resource.NewNullProperty(), func(ctx *pulumi.Context) error {
-		_, err := NewRelease(ctx, "r", ReleaseArgs{Name: "r", Namespace: "n", Chart: "c", Version: "1", Values: Values{"a": Values{"b": "c"}}})
+		_, err := NewRelease(ctx, "r", ReleaseArgs{Name: "r", Namespace: "n", Chart: "c", Version: "1",
+			Values: Values{"a": Values{"b": "c"}}})
 		return err
 	})
 	if err != nil {
@@ -115,7 +117,8 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	return args.Name, outputs, nil
 }
 
-func register(t *testing.T, status resource.PropertyValue, program pulumi.RunFunc) (map[string]pulumi.MockResourceArgs, error) {
+func register(t *testing.T, status resource.PropertyValue, program pulumi.RunFunc) (map[string]pulumi.MockResourceArgs,
+	error) {
 	t.Helper()
 	m := &mocks{resources: map[string]pulumi.MockResourceArgs{}, status: status}
 	err := pulumi.RunErr(program, pulumi.WithMocks("project", "stack", m))
@@ -126,7 +129,8 @@ func TestReleaseIsRegisteredAsTheSDKWould(t *testing.T) {
 	resources, err := register(t, resource.PropertyValue{}, func(ctx *pulumi.Context) error {
 		_, err := NewRelease(ctx, "web", ReleaseArgs{
 			Name: "web", Namespace: "apps", Chart: "nginx", Version: "1.2.3", Repository: "https://charts.example.com",
-			Values:  Values{"replicas": 2, "list": []any{map[string]any{"a": "b"}}, "secret": pulumi.ToSecret(pulumi.String("x")), "on": true},
+			Values: Values{"replicas": 2, "list": []any{map[string]any{"a": "b"}},
+				"secret": pulumi.ToSecret(pulumi.String("x")), "on": true},
 			Timeout: 3 * time.Minute, SkipAwait: true,
 		})
 		return err
@@ -139,10 +143,13 @@ func TestReleaseIsRegisteredAsTheSDKWould(t *testing.T) {
 		t.Errorf("type %s", web.TypeToken)
 	}
 	for key, want := range map[resource.PropertyKey]resource.PropertyValue{
-		"compat": resource.NewProperty("true"), "name": resource.NewProperty("web"), "namespace": resource.NewProperty("apps"),
-		"chart": resource.NewProperty("nginx"), "version": resource.NewProperty("1.2.3"), "timeout": resource.NewProperty(180.0),
-		"skipAwait":      resource.NewProperty(true),
-		"repositoryOpts": resource.NewProperty(resource.PropertyMap{"repo": resource.NewProperty("https://charts.example.com")}),
+		"compat": resource.NewProperty("true"), "name": resource.NewProperty("web"),
+		"namespace": resource.NewProperty("apps"),
+		"chart":     resource.NewProperty("nginx"), "version": resource.NewProperty("1.2.3"),
+		"timeout":   resource.NewProperty(180.0),
+		"skipAwait": resource.NewProperty(true),
+		"repositoryOpts": resource.NewProperty(resource.PropertyMap{"repo": resource.NewProperty(
+			"https://charts.example.com")}),
 	} {
 		if got := web.Inputs[key]; !got.DeepEquals(want) {
 			t.Errorf("%s is %v, want %v", key, got, want)
@@ -188,13 +195,15 @@ func TestObjectIsRegisteredAsTheSDKWould(t *testing.T) {
 		"apiVersion": "rabbitmq.com/v1beta1", "kind": "RabbitmqCluster", "spec": map[string]any{"replicas": 1.0},
 		"metadata": map[string]any{
 			"name": "rabbitmq", "namespace": "data", "labels": map[string]any{"l": "1"}, "finalizers": []any{"f"},
-			"annotations": map[string]any{"a": "1", "d": "2", "pulumi.com/deletionPropagationPolicy": "background", "pulumi.com/waitFor": `["condition=A","condition=B"]`},
+			"annotations": map[string]any{"a": "1", "d": "2", "pulumi.com/deletionPropagationPolicy": "background",
+				"pulumi.com/waitFor": `["condition=A","condition=B"]`},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("registered as %v, want %v", got, want)
 	}
-	if secret := resources["password"].RegisterRPC.GetAdditionalSecretOutputs(); !reflect.DeepEqual(secret, []string{"data", "stringData"}) {
+	if secret := resources["password"].RegisterRPC.GetAdditionalSecretOutputs(); !reflect.DeepEqual(secret,
+		[]string{"data", "stringData"}) {
 		t.Errorf("secret outputs of a Secret: %v", secret)
 	}
 }
@@ -216,7 +225,8 @@ func TestWhatIsMissingIsRefused(t *testing.T) {
 
 func TestLoadBalancerHostname(t *testing.T) {
 	status := func(ingress ...resource.PropertyValue) resource.PropertyValue {
-		return resource.NewProperty(resource.PropertyMap{"loadBalancer": resource.NewProperty(resource.PropertyMap{"ingress": resource.NewProperty(ingress)})})
+		return resource.NewProperty(resource.PropertyMap{"loadBalancer": resource.NewProperty(
+			resource.PropertyMap{"ingress": resource.NewProperty(ingress)})})
 	}
 	program := func(seen *string) pulumi.RunFunc {
 		return func(ctx *pulumi.Context) error {
@@ -224,14 +234,16 @@ func TestLoadBalancerHostname(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = NewObject(ctx, "reader", ObjectArgs{APIVersion: "v1", Kind: "ConfigMap", Name: "reader", Fields: Values{"data": Values{
-				"host": ingress.LoadBalancerHostname(ctx).ApplyT(func(host string) string { *seen = host; return host }),
-			}}})
+			_, err = NewObject(ctx, "reader", ObjectArgs{APIVersion: "v1", Kind: "ConfigMap", Name: "reader",
+				Fields: Values{"data": Values{
+					"host": ingress.LoadBalancerHostname(ctx).ApplyT(func(host string) string { *seen = host; return host }),
+				}}})
 			return err
 		}
 	}
 	var host string
-	if _, err := register(t, status(resource.NewProperty(resource.PropertyMap{"hostname": resource.NewProperty("a.elb")})), program(&host)); err != nil || host != "a.elb" {
+	if _, err := register(t, status(resource.NewProperty(resource.PropertyMap{"hostname": resource.NewProperty("a.elb")})),
+		program(&host)); err != nil || host != "a.elb" {
 		t.Errorf("host %q, error %v", host, err)
 	}
 	if _, err := register(t, status(), program(&host)); err == nil || !strings.Contains(err.Error(), "no name yet") {

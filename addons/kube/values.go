@@ -10,9 +10,9 @@ import (
 // are strings, booleans, numbers or a pulumi.Input.
 type Values map[string]any
 
-// Merge returns v with over laid on top, the way Helm lays one values file over another: maps are merged key by key,
-// everything else, lists included, is replaced. A null stays in the result: a release hands it to Helm, which then removes
-// the chart's own default. Neither argument is changed.
+// Merge returns v with over merged into it, as Helm merges two values files: maps are merged key by key, everything
+// else, including lists, is replaced. A null stays in the result: a release passes it to Helm, which then removes the
+// chart's own default. Merge changes neither argument.
 func (v Values) Merge(over map[string]any) Values {
 	merged := maps.Clone(v)
 	if merged == nil {
@@ -30,7 +30,7 @@ func (v Values) Merge(over map[string]any) Values {
 	return merged
 }
 
-// splitNulls separates the keys whose value is null from the others. The Go SDK drops nulls from inputs.
+// splitNulls separates the keys whose value is null from the others, because the Go SDK drops nulls from inputs.
 func (v Values) splitNulls() (others, nulls Values) {
 	others, nulls = Values{}, Values{}
 	for key, value := range v {
@@ -52,7 +52,7 @@ func (v Values) splitNulls() (others, nulls Values) {
 	return others, nulls
 }
 
-// Inputs turns the tree into what the engine takes.
+// Inputs converts the tree to the engine's inputs.
 func (v Values) Inputs() pulumi.Map {
 	inputs := pulumi.Map{}
 	for key, value := range v {
@@ -86,7 +86,7 @@ func list[T any](items []T) pulumi.Array {
 	return inputs
 }
 
-// Tree returns a value as Values when it is a map of any of the kinds that trees are made of.
+// Tree returns a value as Values if it is a map of one of the types that trees consist of.
 func Tree(value any) (Values, bool) {
 	switch value := value.(type) {
 	case Values:
