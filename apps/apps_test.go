@@ -1,5 +1,5 @@
-// Package apps holds no program. Its tests render what Argo CD will sync, with the library that Argo CD renders with, and
-// hold it against the settings of the stacks.
+// Package apps holds no program. Its tests render what Argo CD will sync, with the library that Argo CD renders with,
+// and hold it against the settings of the stacks.
 package apps
 
 import (
@@ -146,7 +146,8 @@ func TestEveryAppOfAnEnvironmentHasAnApplication(t *testing.T) {
 				if text(a, "metadata", "finalizers", 0) != "resources-finalizer.argocd.argoproj.io" {
 					t.Errorf("deleting %s leaves behind what it deployed", a)
 				}
-				if at(a, "spec", "syncPolicy", "automated", "prune") != true || at(a, "spec", "syncPolicy", "automated", "selfHeal") != true {
+				if at(a, "spec", "syncPolicy", "automated", "prune") != true ||
+					at(a, "spec", "syncPolicy", "automated", "selfHeal") != true {
 					t.Errorf("%s is not kept in sync", a)
 				}
 			}
@@ -158,7 +159,7 @@ func TestEveryAppOfAnEnvironmentHasAnApplication(t *testing.T) {
 	}
 }
 
-// Every environment and every way to release renders to something whose parts fit together and that its nodes can run.
+// Every environment and every kind of release renders to manifests that fit together and that its nodes can run.
 func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 	for _, environment := range environments {
 		cfg := settings(t, environment)
@@ -190,7 +191,8 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 	}
 }
 
-var pinned = regexp.MustCompile(`^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:v?\d+\.\d+\.\d+[a-z0-9.-]*|@sha256:[0-9a-f]{64})$`)
+var pinned = regexp.MustCompile(
+	`^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:v?\d+\.\d+\.\d+[a-z0-9.-]*|@sha256:[0-9a-f]{64})$`)
 
 func checkPod(t *testing.T, workload object) {
 	t.Helper()
@@ -219,18 +221,20 @@ func checkPod(t *testing.T, workload object) {
 				t.Errorf("container %s requests no %s", name, resource)
 			}
 		}
-		if at(c, "securityContext", "allowPrivilegeEscalation") != false || text(c, "securityContext", "capabilities", "drop", 0) != "ALL" {
+		if at(c, "securityContext", "allowPrivilegeEscalation") != false ||
+			text(c, "securityContext", "capabilities", "drop", 0) != "ALL" {
 			t.Errorf("container %s keeps privileges, which its namespace refuses", name)
 		}
 	}
 }
 
-// checkPlacement looks for a node of the stack that has the labels the pod asks for and no taint that it does not tolerate.
+// checkPlacement looks for a node of the stack that has the labels the pod asks for and no taint that it does not
+// tolerate.
 func checkPlacement(t *testing.T, cfg *config.Config, workload object) {
 	t.Helper()
 	selector := table(workload, "spec", "template", "spec", "nodeSelector")
 	if len(selector) == 0 {
-		t.Error("no node selector: the pod may land beside the databases")
+		t.Error("no node selector: the pod may run next to the databases")
 	}
 	if len(fittingNodes(cfg, workload)) == 0 {
 		t.Errorf("no node of stack %s has the labels %v and no taint", cfg.Stack, selector)
@@ -269,7 +273,8 @@ func checkServices(t *testing.T, objects []object, workload object) {
 			t.Errorf("%s is not reachable for the load balancer, whose targets are nodes", s)
 		}
 	}
-	if account := text(workload, "spec", "template", "spec", "serviceAccountName"); find(objects, "ServiceAccount", account) == nil {
+	if account := text(workload, "spec", "template", "spec", "serviceAccountName"); find(objects, "ServiceAccount",
+		account) == nil {
 		t.Errorf("service account %q is not there", account)
 	}
 }
@@ -282,7 +287,8 @@ func checkScaling(t *testing.T, objects []object, workload object) {
 	}
 	h := scalers[0]
 	target := table(h, "spec", "scaleTargetRef")
-	if target["kind"] != workload.kind() || target["name"] != workload.name() || target["apiVersion"] != text(workload, "apiVersion") {
+	if target["kind"] != workload.kind() || target["name"] != workload.name() ||
+		target["apiVersion"] != text(workload, "apiVersion") {
 		t.Errorf("%s scales %v", h, target)
 	}
 	if at(workload, "spec", "replicas") != nil {
@@ -294,8 +300,8 @@ func checkScaling(t *testing.T, objects []object, workload object) {
 	}
 }
 
-// checkBudget wants a budget where an evicted pod has another node to go to, and none where it has not: on a single node
-// the first evicted pod waits for a node, and a budget would hold the others there forever.
+// checkBudget wants a budget where an evicted pod has another node to go to, and none where it has not: on a single
+// node the first evicted pod waits for a node, and a budget would hold the others there forever.
 func checkBudget(t *testing.T, cfg *config.Config, objects []object, workload object) {
 	t.Helper()
 	nodes := len(fittingNodes(cfg, workload))
@@ -349,7 +355,8 @@ func checkRelease(t *testing.T, objects []object, workload object) {
 		root := text(strategy, "canary", "trafficRouting", "alb", "rootService")
 		backend := at(ingress, "spec", "rules", 0, "http", "paths", 0, "backend", "service")
 		if text(backend, "name") != root || text(backend, "port", "name") != "use-annotation" {
-			t.Errorf("Ingress %s sends to %v; Argo Rollouts can shift requests only where it sends to %s by annotation", name, backend, root)
+			t.Errorf("Ingress %s sends to %v; Argo Rollouts can shift requests only where it sends to %s by annotation", name,
+				backend, root)
 		}
 	}
 }
@@ -366,7 +373,8 @@ func checkIngress(t *testing.T, cfg *config.Config, objects []object) {
 		}
 		for _, rule := range list(i, "spec", "rules") {
 			if host := text(rule, "host"); !slices.Contains(cfg.DNS.IngressHosts, host) {
-				t.Errorf("%s serves %q; the certificate and the records of stack %s are for %v (dns.ingressHosts)", i, host, cfg.Stack, cfg.DNS.IngressHosts)
+				t.Errorf("%s serves %q; the certificate and the records of stack %s are for %v (dns.ingressHosts)", i, host,
+					cfg.Stack, cfg.DNS.IngressHosts)
 			}
 			for _, p := range list(rule, "http", "paths") {
 				service, port := text(p, "backend", "service", "name"), text(p, "backend", "service", "port", "name")

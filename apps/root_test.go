@@ -8,7 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What the root Application of the golden files gives to Argo CD, which adds it to the kustomization of the environment.
+// What the root Application of the golden files gives to Argo CD, which adds it to the kustomization of the
+// environment.
 const (
 	stackRepository = "https://git.example.com/platform.git"
 	stackRevision   = "main"
@@ -69,7 +70,8 @@ func asArgoCDRenders(t *testing.T, environment string, more map[string]string) [
 		}
 		kustomization["resources"] = append(kustomization["resources"].([]any), name)
 	}
-	kustomization["patches"] = append(list(kustomization, "patches"), list(root, "spec", "source", "kustomize", "patches")...)
+	kustomization["patches"] = append(list(kustomization, "patches"),
+		list(root, "spec", "source", "kustomize", "patches")...)
 	text, err = yaml.Marshal(kustomization)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +85,8 @@ func asArgoCDRenders(t *testing.T, environment string, more map[string]string) [
 func TestTheRootApplicationGivesShippedApplicationsTheirRepository(t *testing.T) {
 	for _, environment := range environments {
 		for _, a := range asArgoCDRenders(t, environment, nil) {
-			if repo, revision := text(a, "spec", "source", "repoURL"), text(a, "spec", "source", "targetRevision"); repo != stackRepository || revision != stackRevision {
+			if repo, revision := text(a, "spec", "source", "repoURL"),
+				text(a, "spec", "source", "targetRevision"); repo != stackRepository || revision != stackRevision {
 				t.Errorf("%s/%s syncs %s at %s", environment, a, repo, revision)
 			}
 		}
@@ -95,15 +98,18 @@ func TestTheRootApplicationLeavesOtherSourcesAlone(t *testing.T) {
 		"external-dns.yaml": chartApplication, "shop.yaml": severalSources, "other.yaml": withoutRevision,
 	})
 	chart := find(objects, "Application", "external-dns")
-	if repo, revision := text(chart, "spec", "source", "repoURL"), text(chart, "spec", "source", "targetRevision"); repo != "https://charts.example.com" || revision != "1.19.0" {
+	if repo, revision := text(chart, "spec", "source", "repoURL"),
+		text(chart, "spec", "source", "targetRevision"); repo != "https://charts.example.com" || revision != "1.19.0" {
 		t.Errorf("the chart comes from %s at %s", repo, revision)
 	}
 	shop := find(objects, "Application", "shop")
-	if got := text(shop, "spec", "sources", 0, "repoURL"); got != "https://charts.example.com" || at(shop, "spec", "source") != nil {
+	if got := text(shop, "spec", "sources", 0, "repoURL"); got != "https://charts.example.com" ||
+		at(shop, "spec", "source") != nil {
 		t.Errorf("the sources are %v and %v", at(shop, "spec", "sources"), at(shop, "spec", "source"))
 	}
 	other := find(objects, "Application", "other")
-	if repo, revision := text(other, "spec", "source", "repoURL"), text(other, "spec", "source", "targetRevision"); repo != stackRepository || revision != stackRevision {
+	if repo, revision := text(other, "spec", "source", "repoURL"),
+		text(other, "spec", "source", "targetRevision"); repo != stackRepository || revision != stackRevision {
 		t.Errorf("an Application with the label syncs %s at %s", repo, revision)
 	}
 }

@@ -34,7 +34,8 @@ func (c *cluster) lastBackup(t *testing.T) backupNote {
 func (c *cluster) backup(t *testing.T) string {
 	t.Helper()
 	before := c.lastBackup(t)
-	c.on(t, "master", "systemctl start etcd-snapshot.service || { journalctl --unit etcd-snapshot --no-pager --lines 20; exit 1; }")
+	c.on(t, "master",
+		"systemctl start etcd-snapshot.service || { journalctl --unit etcd-snapshot --no-pager --lines 20; exit 1; }")
 	now := c.lastBackup(t)
 	if now.key == before.key || !now.at.After(before.at) {
 		t.Fatalf("the node tells of %v, before it was %v", now, before)
@@ -42,7 +43,8 @@ func (c *cluster) backup(t *testing.T) string {
 	return now.key
 }
 
-// A changed setting reaches the timers. Then the next minute is added to that of the snapshots on the host, so that systemd starts one.
+// A changed setting reaches the timers. Then the next minute is added to that of the snapshots on the host, so that
+// systemd starts one.
 func timerFires(t *testing.T, s *stack, c *cluster) {
 	b := s.bucket(t)
 	if now := c.lastBackup(t); now.key != "" {
@@ -58,14 +60,17 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 	}
 	// The change takes some seconds; a minute that is over would come again tomorrow.
 	due := time.Now().UTC().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute)
-	c.on(t, "master", "mkdir -p /etc/systemd/system/etcd-snapshot.timer.d && printf '[Timer]\\nOnCalendar=%s\\n' '"+due.Format("*-*-* 15:04:00")+
-		"' >/etc/systemd/system/etcd-snapshot.timer.d/soon.conf && systemctl daemon-reload && systemctl restart etcd-snapshot.timer")
+	c.on(t, "master", "mkdir -p /etc/systemd/system/etcd-snapshot.timer.d && printf '[Timer]\\nOnCalendar=%s\\n' '"+
+		due.Format("*-*-* 15:04:00")+
+		"' >/etc/systemd/system/etcd-snapshot.timer.d/soon.conf && systemctl daemon-reload && systemctl restart "+
+		"etcd-snapshot.timer")
 	s.backend(t) // the metadata service with the role's credentials
 	// systemd may let a timer wait for a minute, to wake up the machine less often.
 	eventually(t, time.Until(due)+3*time.Minute, "a snapshot by the timer", func() error {
 		if c.lastBackup(t).key == "" {
 			return fmt.Errorf("due at %s, the service says: %s", due.Format(time.TimeOnly),
-				c.on(t, "master", "systemctl list-timers --no-pager etcd-snapshot.timer; journalctl --unit etcd-snapshot --no-pager --lines 5"))
+				c.on(t, "master",
+					"systemctl list-timers --no-pager etcd-snapshot.timer; journalctl --unit etcd-snapshot --no-pager --lines 5"))
 		}
 		return nil
 	})
@@ -96,8 +101,8 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 	t.Logf("FIGURE backup: %.0f s after its minute, %d bytes", last.at.Sub(due).Seconds(), len(b.get(t, last.key)))
 }
 
-// textfile reads what a program leaves for the node exporter, as strictly as Prometheus' text format is: each metric with
-// its help and its type before its one sample.
+// textfile reads what a program leaves for the node exporter, as strictly as Prometheus' text format is: each metric
+// with its help and its type before its one sample.
 func textfile(t *testing.T, text string) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}

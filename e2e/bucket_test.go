@@ -27,11 +27,11 @@ import (
 // s3Port is where the backend looks for an object store before it starts its own.
 const s3Port = "8098"
 
-// startS3 runs an S3 that this project did not write (moto) where the hosts look for one. It accepts every signature; the
-// store of the hosts, which the other tests use, checks them.
+// startS3 runs an S3 that this project did not write (moto) where the hosts look for one. It accepts every signature;
+// the store of the hosts, which the other tests use, checks them.
 //
-// On AWS the bucket exists before any host starts. The model of AWS makes it there and not in moto, so a proxy makes each
-// bucket in moto when a host first asks for it.
+// On AWS the bucket exists before any host starts. The model of AWS makes it there and not in moto, so a proxy makes
+// each bucket in moto when a host first asks for it.
 func startS3(t *testing.T) {
 	t.Helper()
 	emulator := startMoto(t)
@@ -41,15 +41,17 @@ func startS3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		once, _ := made.LoadOrStore(name, sync.OnceValue(func() error { return makeBucket(emulator.JoinPath(name).String()) }))
-		if err := once.(func() error)(); err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	})}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+			once, _ := made.LoadOrStore(name, sync.OnceValue(
+				func() error { return makeBucket(emulator.JoinPath(name).String()) }))
+			if err := once.(func() error)(); err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		})}
 	go server.Serve(listener) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { server.Close() })
 }
@@ -90,7 +92,8 @@ func startMoto(t *testing.T) *url.URL {
 	}
 	defer log.Close()
 	// The shell ends the server when its input closes, which it does however this process ends.
-	server := exec.Command("sh", "-c", `"$0" --host 127.0.0.1 --port "$1" & cat >/dev/null; kill $!`, os.Getenv("MOTO_SERVER"), port)
+	server := exec.Command("sh", "-c", `"$0" --host 127.0.0.1 --port "$1" & cat >/dev/null; kill $!`,
+		os.Getenv("MOTO_SERVER"), port)
 	server.Stdout, server.Stderr = log, log
 	stdin, err := server.StdinPipe()
 	if err != nil {
@@ -156,7 +159,8 @@ func (b bucket) call(t *testing.T, method, path string, body []byte) []byte {
 	}
 	sum := sha256.Sum256(body)
 	who := aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
-	if err := v4.NewSigner().SignHTTP(t.Context(), who, r, hex.EncodeToString(sum[:]), "s3", "eu-central-1", time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(t.Context(), who, r, hex.EncodeToString(sum[:]), "s3", "eu-central-1",
+		time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := http.DefaultClient.Do(r)

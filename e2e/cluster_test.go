@@ -27,7 +27,8 @@ func (s *stack) cluster(t *testing.T) *cluster {
 
 // kubectl runs kubectl on a host of the stack, with the administrator's kubeconfig of the outputs.
 func (c *cluster) kubectl(args ...string) (string, error) {
-	all, err := exec.Command("docker", "ps", "--format", "{{.Names}}", "--filter", "label=kubeadm-aws.stack="+c.stack.name).Output()
+	all, err := exec.Command("docker", "ps", "--format", "{{.Names}}", "--filter",
+		"label=kubeadm-aws.stack="+c.stack.name).Output()
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +37,8 @@ func (c *cluster) kubectl(args ...string) (string, error) {
 	if len(names) == 0 {
 		return "", fmt.Errorf("stack %s has no hosts", c.stack.name)
 	}
-	return in(names[0], c.kubeconfig, append([]string{"kubectl", "--kubeconfig", "/dev/stdin", "--request-timeout", "20s"}, args...)...)
+	return in(names[0], c.kubeconfig, append([]string{"kubectl", "--kubeconfig", "/dev/stdin", "--request-timeout", "20s"},
+		args...)...)
 }
 
 func (c *cluster) must(t *testing.T, args ...string) string {
@@ -54,7 +56,8 @@ func in(container, stdin string, command ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s in %s: %w: %s", strings.Join(command, " "), container, err, strings.TrimSpace(errs.String()+out.String()))
+		return out.String(), fmt.Errorf("%s in %s: %w: %s", strings.Join(command, " "), container, err,
+			strings.TrimSpace(errs.String()+out.String()))
 	}
 	return strings.TrimSpace(out.String()), nil
 }
@@ -119,7 +122,8 @@ func (c *cluster) container(t *testing.T, name string) string {
 	if !ok {
 		t.Fatalf("there is no node %s", name)
 	}
-	out, err := exec.Command("docker", "ps", "--all", "--format", "{{.Names}}", "--filter", "label=kubeadm-aws.instance="+path.Base(n.Spec.ProviderID)).Output()
+	out, err := exec.Command("docker", "ps", "--all", "--format", "{{.Names}}", "--filter",
+		"label=kubeadm-aws.instance="+path.Base(n.Spec.ProviderID)).Output()
 	if err != nil || strings.TrimSpace(string(out)) == "" {
 		t.Fatalf("node %s (%s) has no container: %v", name, n.Spec.ProviderID, err)
 	}
@@ -139,7 +143,8 @@ func (c *cluster) on(t *testing.T, name, script string) string {
 // started returns the start times of a host's services. A change means that a service was restarted.
 func (c *cluster) started(t *testing.T, name string) string {
 	t.Helper()
-	return c.container(t, name) + "\n" + c.on(t, name, "systemctl show --property ActiveEnterTimestampMonotonic,MainPID kubelet containerd")
+	return c.container(t, name) + "\n" + c.on(t, name,
+		"systemctl show --property ActiveEnterTimestampMonotonic,MainPID kubelet containerd")
 }
 
 // eventually waits for a condition that other programs bring about.

@@ -16,9 +16,9 @@ import (
 // older is the oldest release that the program supports.
 var older = config.Releases[0].Version
 
-// TestCutOff brings up a cluster whose every step is cut off once: the driver is killed, and hosts lose their power. It is
-// a cluster of the older release and under a domain, so that these are proven as well.
-func TestCutOff(t *testing.T) {
+// TestInterruptions brings up a cluster whose every step is interrupted once: the driver is killed, and hosts lose
+// their power. It is a cluster of the older release and under a domain, so that these are proven as well.
+func TestInterruptions(t *testing.T) {
 	s := newStack(t, "e2e-cut")
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	s.set(t, "dns", map[string]any{"domain": "cut.example.com", "createZone": true})
@@ -56,7 +56,8 @@ func TestCutOff(t *testing.T) {
 		code       int
 	}{
 		{"a worker loses power while packages are installed", "worker-1", "pgrep -x dpkg", powerCut("worker-1"), 5},
-		{"the control plane loses power during kubeadm init", "master", "test -e /etc/kubernetes/manifests/etcd.yaml", powerCut("master"), 5},
+		{"the control plane loses power during kubeadm init", "master", "test -e /etc/kubernetes/manifests/etcd.yaml",
+			powerCut("master"), 5},
 		{"the driver is killed during kubeadm init", "master", "pgrep -f '^kubeadm init'", kill, -1},
 		{"the worker loses power during kubeadm join", "worker-1", "pgrep -f '^kubeadm join'", powerCut("worker-1"), 5},
 	} {
@@ -94,7 +95,8 @@ func TestCutOff(t *testing.T) {
 			t.Errorf("%s runs %s", name, n.Status.NodeInfo.KubeletVersion)
 		}
 	}
-	if out := c.must(t, "--namespace", "ingress", "get", "ingress", "shared", "--output", "jsonpath={.status.loadBalancer.ingress[0].hostname}"); out == "" {
+	if out := c.must(t, "--namespace", "ingress", "get", "ingress", "shared", "--output",
+		"jsonpath={.status.loadBalancer.ingress[0].hostname}"); out == "" {
 		t.Error("the shared Ingress has no load balancer")
 	}
 	t.Run("a host does not answer", func(t *testing.T) { hostAway(t, s, c) })

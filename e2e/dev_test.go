@@ -28,12 +28,16 @@ var devNodes = map[string]struct {
 	taints []string
 }{
 	"master": {
-		labels: map[string]string{"node-role.kubernetes.io/control-plane": "", "node.kubernetes.io/instance-type": "t3.large"},
+		labels: map[string]string{"node-role.kubernetes.io/control-plane": "",
+			"node.kubernetes.io/instance-type": "t3.large"},
 		taints: []string{"node-role.kubernetes.io/control-plane=:NoSchedule"},
 	},
-	"worker-1": {labels: map[string]string{"node-role.kubernetes.io/worker": "", "workload": "api", "topology.kubernetes.io/zone": "eu-central-1a"}},
-	"worker-2": {labels: map[string]string{"workload": "worker", "topology.kubernetes.io/zone": "eu-central-1b", "topology.kubernetes.io/region": "eu-central-1"}},
-	"storage":  {labels: map[string]string{"workload": "storage", "topology.kubernetes.io/zone": "eu-central-1c"}, taints: []string{"workload=storage:NoSchedule"}},
+	"worker-1": {labels: map[string]string{"node-role.kubernetes.io/worker": "", "workload": "api",
+		"topology.kubernetes.io/zone": "eu-central-1a"}},
+	"worker-2": {labels: map[string]string{"workload": "worker", "topology.kubernetes.io/zone": "eu-central-1b",
+		"topology.kubernetes.io/region": "eu-central-1"}},
+	"storage": {labels: map[string]string{"workload": "storage", "topology.kubernetes.io/zone": "eu-central-1c"},
+		taints: []string{"workload=storage:NoSchedule"}},
 }
 
 // TestDevStack is the life of a dev stack on hosts, from an empty machine to an empty machine.
@@ -77,7 +81,8 @@ func reportUp(t *testing.T, up result) {
 	t.Helper()
 	var ready time.Duration
 	for _, e := range up.events {
-		if (e.Kind == "host" || e.Kind == "resource") && strings.Contains(e.Resource+e.Step, "nodes-ready") && e.Status == "done" {
+		if (e.Kind == "host" || e.Kind == "resource") && strings.Contains(e.Resource+e.Step, "nodes-ready") &&
+			e.Status == "done" {
 			ready = e.Time.Sub(up.begun)
 		}
 	}
@@ -147,12 +152,14 @@ in_pod() { nsenter --net="/run/netns/$pod" "$@"; }
 in_pod curl -ksSf --max-time 10 "https://`+api+`/version" | grep -o '"gitVersion": "[^"]*"'
 in_pod curl -sSf --max-time 10 "http://`+dns+`:9153/metrics" | grep -o '^coredns_build_info'
 printf '\022\064\001\000\000\001\000\000\000\000\000\000\012kubernetes\007default\003svc\007cluster\005local\000\000\001\000\001' >/tmp/query
-in_pod bash -c 'exec 3<>/dev/udp/`+dns+`/53; cat /tmp/query >&3; timeout 5 dd bs=512 count=1 <&3 2>/dev/null | tail -c 4 | od -An -tu1 | xargs'`,
+in_pod bash -c 'exec 3<>/dev/udp/`+dns+
+				`/53; cat /tmp/query >&3; timeout 5 dd bs=512 count=1 <&3 2>/dev/null | tail -c 4 | od -An -tu1 | xargs'`,
 				"bash", "-euo", "pipefail", "-s")
 			if err != nil {
 				return fmt.Errorf("%w; so far: %q", err, out)
 			}
-			for _, want := range []string{`"gitVersion": "v` + config.DefaultRelease().Version + `"`, "coredns_build_info", strings.ReplaceAll(api, ".", " ")} {
+			for _, want := range []string{`"gitVersion": "v` + config.DefaultRelease().Version + `"`, "coredns_build_info",
+				strings.ReplaceAll(api, ".", " ")} {
 				if !strings.Contains(out, want) {
 					return fmt.Errorf("no %q in %q", want, out)
 				}
@@ -171,14 +178,16 @@ func encryptedAtRest(t *testing.T, _ *stack, c *cluster) {
 	if !strings.HasPrefix(raw, "k8s:enc:secretbox:v1:") || strings.Contains(raw, "swordfish") {
 		t.Errorf("etcd has %q", raw)
 	}
-	if got := c.must(t, "get", "secret", "e2e", "--output", "jsonpath={.data.password}"); got != base64.StdEncoding.EncodeToString([]byte("swordfish-e2e")) {
+	if got := c.must(t, "get", "secret", "e2e", "--output",
+		"jsonpath={.data.password}"); got != base64.StdEncoding.EncodeToString([]byte("swordfish-e2e")) {
 		t.Errorf("the API returns %q", got)
 	}
 }
 
 func audited(t *testing.T, _ *stack, c *cluster) {
 	log := c.on(t, "master", `cat /var/log/kubernetes/audit/audit.log`)
-	if !strings.Contains(log, `"resource":"secrets","namespace":"default","name":"e2e"`) || !strings.Contains(log, `"kind":"Event"`) {
+	if !strings.Contains(log, `"resource":"secrets","namespace":"default","name":"e2e"`) ||
+		!strings.Contains(log, `"kind":"Event"`) {
 		t.Errorf("no event for the Secret among %d bytes of audit log", len(log))
 	}
 	for _, secret := range []string{"swordfish-e2e", base64.StdEncoding.EncodeToString([]byte("swordfish-e2e"))} {
@@ -215,7 +224,8 @@ func apiCertificate(t *testing.T, kubeconfig string) *x509.Certificate {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", server.Host, &tls.Config{RootCAs: roots})
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", server.Host,
+		&tls.Config{RootCAs: roots})
 	if err != nil {
 		t.Fatalf("from this machine: %v", err)
 	}
@@ -230,7 +240,8 @@ func certificate(t *testing.T, s *stack, c *cluster) {
 			t.Error(err)
 		}
 	}
-	private := c.must(t, "get", "node", "master", "--output", `jsonpath={.status.addresses[?(@.type=="InternalIP")].address}`)
+	private := c.must(t, "get", "node", "master", "--output",
+		`jsonpath={.status.addresses[?(@.type=="InternalIP")].address}`)
 	if err := cert.VerifyHostname(private); err != nil {
 		t.Error(err)
 	}
@@ -240,7 +251,8 @@ func certificate(t *testing.T, s *stack, c *cluster) {
 }
 
 func noTokens(t *testing.T, _ *stack, c *cluster) {
-	if out := c.must(t, "--namespace", "kube-system", "get", "secrets", "--field-selector", "type=bootstrap.kubernetes.io/token", "--output", "name"); out != "" {
+	if out := c.must(t, "--namespace", "kube-system", "get", "secrets", "--field-selector",
+		"type=bootstrap.kubernetes.io/token", "--output", "name"); out != "" {
 		t.Errorf("bootstrap tokens: %s", out)
 	}
 	out := c.on(t, "worker-1", "ls /run/kubeadm-aws; grep -c token: /var/lib/kubeadm-aws/kubeadm.yaml || true")
@@ -266,9 +278,12 @@ func labelInPlace(t *testing.T, s *stack, c *cluster) {
 	before := c.started(t, "worker-1")
 	s.set(t, "nodes", []any{
 		map[string]any{"name": "master", "role": "control-plane", "instanceType": "t3.large"},
-		map[string]any{"name": "worker-1", "labels": map[string]string{"workload": "api", "tier": "front"}, "taints": []any{map[string]string{"key": "spot", "value": "yes", "effect": "PreferNoSchedule"}}},
+		map[string]any{"name": "worker-1", "labels": map[string]string{"workload": "api", "tier": "front"},
+			"taints": []any{map[string]string{"key": "spot", "value": "yes", "effect": "PreferNoSchedule"}}},
 		map[string]any{"name": "worker-2", "zone": 1, "labels": map[string]string{"workload": "worker"}},
-		map[string]any{"name": "storage", "zone": 2, "instanceType": "t3.large", "volumeSize": 60, "labels": map[string]string{"workload": "storage"}, "taints": []any{map[string]string{"key": "workload", "value": "storage", "effect": "NoSchedule"}}},
+		map[string]any{"name": "storage", "zone": 2, "instanceType": "t3.large", "volumeSize": 60,
+			"labels": map[string]string{"workload": "storage"},
+			"taints": []any{map[string]string{"key": "workload", "value": "storage", "effect": "NoSchedule"}}},
 	})
 	r := s.must(t, "up")
 	if ops := r.done(); len(ops) != 1 || !strings.Contains(ops[0], "worker-1-node") {
@@ -284,9 +299,11 @@ func labelInPlace(t *testing.T, s *stack, c *cluster) {
 	t.Logf("FIGURE label change: %.1f s", r.took.Seconds())
 }
 
-// A host that shows another key than the pinned one gets no command and the run fails. The next run continues after the key was restored.
+// A host that shows another key than the pinned one gets no command and the run fails. The next run continues after
+// the key was restored.
 func wrongHostKey(t *testing.T, s *stack, c *cluster) {
-	c.on(t, "worker-1", `cd /etc/ssh && mkdir /root/k && mv ssh_host_ed25519_key* /root/k/ && ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key && systemctl restart ssh`)
+	c.on(t, "worker-1",
+		`cd /etc/ssh && mkdir /root/k && mv ssh_host_ed25519_key* /root/k/ && ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key && systemctl restart ssh`)
 	s.set(t, "kubernetes", map[string]any{"kubelet": map[string]any{"maxPods": 64}})
 	r := s.run(t, "up", nil)
 	if r.code != 5 || !strings.Contains(r.messages(), "host key mismatch") {
@@ -339,7 +356,8 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 	untouched := func() string { return c.started(t, "master") + c.started(t, "worker-1") + c.started(t, "storage") }
 	before := untouched()
 	nodes := s.settings["kubeadm-aws:nodes"].([]any)
-	s.set(t, "nodes", []any{nodes[0], nodes[1], map[string]any{"name": "worker-3", "zone": 1, "labels": map[string]string{"workload": "other"}}, nodes[3]})
+	s.set(t, "nodes", []any{nodes[0], nodes[1],
+		map[string]any{"name": "worker-3", "zone": 1, "labels": map[string]string{"workload": "other"}}, nodes[3]})
 	r := s.must(t, "up")
 	all := c.nodes(t)
 	if _, there := all["worker-2"]; there || len(all) != 4 || !all["worker-3"].ready() {
@@ -355,14 +373,16 @@ func workerGoesWorkerComes(t *testing.T, s *stack, c *cluster) {
 		return nil
 	})
 	// Not by events: the node may be gone before its kubelet tells that it was cordoned.
-	evicted := c.on(t, "master", `grep -c '"resource":"pods","namespace":"default","name":"moves-[^}]*"subresource":"eviction"' /var/log/kubernetes/audit/audit.log || true`)
+	evicted := c.on(t, "master",
+		`grep -c '"resource":"pods","namespace":"default","name":"moves-[^}]*"subresource":"eviction"' /var/log/kubernetes/audit/audit.log || true`)
 	if evicted == "0" {
 		t.Error("worker-2 was not drained: its pod got no eviction request")
 	}
 	if after := untouched(); before != after {
 		t.Errorf("other hosts were touched:\n%s\n%s", before, after)
 	}
-	if out := c.must(t, "--namespace", "kube-system", "get", "secrets", "--field-selector", "type=bootstrap.kubernetes.io/token", "--output", "name"); out != "" {
+	if out := c.must(t, "--namespace", "kube-system", "get", "secrets", "--field-selector",
+		"type=bootstrap.kubernetes.io/token", "--output", "name"); out != "" {
 		t.Errorf("worker-3 joined with a bootstrap token: %s", out)
 	}
 	c.must(t, "delete", "deployment", "moves", "--wait=false")

@@ -12,9 +12,9 @@ import (
 	"kubeadm-aws/config"
 )
 
-// The control plane's host is lost with its disk. One up that restores, and nothing else, brings back the data as of the
-// snapshot that the settings name, the workers and the very kubeconfig; snapshots that are not right are refused before
-// etcd is touched.
+// The control plane's host is lost with its disk. One up that restores, and nothing else, brings back the data as of
+// the snapshot that the settings name, the workers and the very kubeconfig; snapshots that are not right are refused
+// before etcd is touched.
 func restore(t *testing.T, s *stack, c *cluster) {
 	const secret = "kept-over-the-loss"
 	c.must(t, "create", "configmap", "before", "--from-literal", "when=before")
@@ -22,7 +22,8 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	c.must(t, "create", "deployment", "kept", "--image", config.DefaultRelease().SandboxImage(), "--replicas", "2")
 	c.must(t, "rollout", "status", "deployment/kept", "--timeout", "180s")
 	pods := func() string {
-		return c.must(t, "get", "pods", "--selector", "app=kept", "--sort-by", "{.metadata.name}", "--output", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{\"\\n\"}{end}")
+		return c.must(t, "get", "pods", "--selector", "app=kept", "--sort-by", "{.metadata.name}", "--output",
+			"jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{\"\\n\"}{end}")
 	}
 	podsBefore, nodesBefore := pods(), c.nodes(t)
 	worker := c.started(t, "worker-1")
@@ -59,14 +60,19 @@ func restore(t *testing.T, s *stack, c *cluster) {
 		}
 		for _, name := range containers(t, s.name) {
 			if strings.Contains(name, "master") {
-				if out, err := in(name, "", "sh", "-c", "ls /var/lib/etcd /etc/kubernetes/manifests 2>/dev/null"); err != nil && !strings.Contains(out, "/var/lib/etcd:") || strings.Contains(out, "member") || strings.Contains(out, "yaml") {
+				if out, err := in(name, "", "sh", "-c", "ls /var/lib/etcd /etc/kubernetes/manifests 2>/dev/null"); err != nil &&
+					!strings.Contains(out, "/var/lib/etcd:") || strings.Contains(out, "member") || strings.Contains(out, "yaml") {
 					t.Errorf("etcd was touched: %q, %v", out, err)
 				}
 			}
 		}
 	}
-	t.Run("without a word on restoring, the loss is not papered over", func(t *testing.T) { refused(t, "", "backup.restoreFrom") })
-	t.Run("a missing snapshot is refused", func(t *testing.T) { refused(t, "e2e/etcd/2020-01-01T00-00-00Z.db", "no such snapshot") })
+	t.Run("without a word on restoring, the loss is not papered over",
+		func(t *testing.T) { refused(t, "", "backup.restoreFrom") })
+	t.Run("a missing snapshot is refused", func(
+		t *testing.T) {
+		refused(t, "e2e/etcd/2020-01-01T00-00-00Z.db", "no such snapshot")
+	})
 	t.Run("a corrupt snapshot is refused", func(t *testing.T) {
 		whole := b.get(t, newest)
 		broken := slices.Clone(whole)
@@ -79,7 +85,8 @@ func restore(t *testing.T, s *stack, c *cluster) {
 	s.set(t, "backup", map[string]any{"restoreFrom": older})
 	r := s.must(t, "up")
 	eventually(t, 3*time.Minute, "all nodes Ready after the restore", func() error { return allReady(t, c, 4) })
-	t.Logf("FIGURE restore: %.1f s for the up after the loss, %.1f s until all nodes are Ready", r.took.Seconds(), time.Since(r.begun).Seconds())
+	t.Logf("FIGURE restore: %.1f s for the up after the loss, %.1f s until all nodes are Ready", r.took.Seconds(),
+		time.Since(r.begun).Seconds())
 	for _, e := range r.events {
 		if e.Kind == "timeline" {
 			for _, p := range e.Path {

@@ -25,8 +25,10 @@ type step struct {
 // steps reads the commands with their secrets out of the state, as only who has the passphrase can.
 func (s *stack) steps(t *testing.T) []step {
 	t.Helper()
-	cmd := exec.Command(os.Getenv("PULUMI"), "stack", "export", "--show-secrets", "--stack", s.name, "--cwd", s.simulation())
-	cmd.Env = append(os.Environ(), "PULUMI_BACKEND_URL=file://"+filepath.Join(s.simulation(), "state"), "PULUMI_CONFIG_PASSPHRASE=rehearsal",
+	cmd := exec.Command(os.Getenv("PULUMI"), "stack", "export", "--show-secrets", "--stack", s.name, "--cwd",
+		s.simulation())
+	cmd.Env = append(os.Environ(), "PULUMI_BACKEND_URL=file://"+filepath.Join(s.simulation(), "state"),
+		"PULUMI_CONFIG_PASSPHRASE=rehearsal",
 		"PULUMI_HOME="+filepath.Join(s.simulation(), "home"), "PULUMI_SKIP_UPDATE_CHECK=true")
 	out, err := cmd.Output()
 	if err != nil {
@@ -58,7 +60,8 @@ func (s *stack) steps(t *testing.T) []step {
 		connection, _ := plain(in.Connection).(map[string]any)
 		text := func(v any) string { s, _ := v.(string); return s }
 		all = append(all, step{name: r.URN[strings.LastIndex(r.URN, "::")+2:], command: backend.RemoteCommand{
-			Host: text(connection["host"]), User: text(connection["user"]), PrivateKey: text(connection["privateKey"]), HostKey: text(connection["hostKey"]),
+			Host: text(connection["host"]), User: text(connection["user"]), PrivateKey: text(connection["privateKey"]),
+			HostKey:        text(connection["hostKey"]),
 			DialErrorLimit: 5, Command: text(plain(in.Create)), Stdin: text(plain(in.Stdin)),
 		}})
 	}
@@ -103,7 +106,8 @@ func stepsTwice(t *testing.T, s *stack, c *cluster) {
 		before[name] = c.on(t, name, fingerprint)
 	}
 	objects := func() string {
-		out := c.must(t, "get", "nodes", "--output", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.labels} {.spec.taints}{"\n"}{end}`)
+		out := c.must(t, "get", "nodes", "--output",
+			`jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.labels} {.spec.taints}{"\n"}{end}`)
 		lines := strings.Split(out, "\n")
 		sort.Strings(lines)
 		return strings.Join(lines, "\n")
@@ -115,7 +119,8 @@ func stepsTwice(t *testing.T, s *stack, c *cluster) {
 		if strings.Contains(step.command.Command, "STEP='release-gate'") {
 			continue // it acts when it is deleted
 		}
-		if strings.Contains(step.command.Command, "STEP='password'") || strings.Contains(step.command.Command, "STEP='backup-credentials'") ||
+		if strings.Contains(step.command.Command, "STEP='password'") ||
+			strings.Contains(step.command.Command, "STEP='backup-credentials'") ||
 			strings.Contains(step.command.Command, "STEP='rabbitmq-backup'") {
 			continue // it asks a service of the add-ons, which do not run here
 		}

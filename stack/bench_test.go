@@ -8,9 +8,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 )
 
-// BenchmarkRehearsal runs up, an up without changes and destroy for stacks of several sizes with all add-ons. Figures
+// BenchmarkSimulation runs up, an up without changes and destroy for stacks of several sizes with all add-ons. Figures
 // are seconds.
-func BenchmarkRehearsal(b *testing.B) {
+func BenchmarkSimulation(b *testing.B) {
 	for _, size := range []int{4, 20, 100} {
 		b.Run(fmt.Sprintf("nodes=%d", size), func(b *testing.B) {
 			nodes := []any{
@@ -23,7 +23,7 @@ func BenchmarkRehearsal(b *testing.B) {
 					"instanceType": "t3.medium", "zone": i % 3})
 			}
 			for b.Loop() {
-				r := rehearse(b, "dev", map[string]any{"kubeadm-aws:nodes": nodes})
+				r := simulate(b, "dev", map[string]any{"kubeadm-aws:nodes": nodes})
 				measure := func(name string, run func() outcome) {
 					began := time.Now()
 					run().must(b)

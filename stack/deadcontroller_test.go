@@ -19,7 +19,7 @@ var controllers = []string{
 	"argo-cd", "cert-manager", "metrics-server", "kube-prometheus-stack",
 }
 
-func (r *rehearsal) kill(charts ...string) {
+func (r *simulation) kill(charts ...string) {
 	r.t.Helper()
 	for _, chart := range charts {
 		if err := r.box.Cluster.KillController(chart); err != nil {
@@ -133,7 +133,7 @@ func TestAnUpAfterADestroyThatStoppedAtItsGate(t *testing.T) {
 	for _, name := range []string{"monitoring", "logging"} {
 		settings["kubeadm-aws:addons"].(map[string]any)[name] = map[string]any{"enabled": false}
 	}
-	r := rehearse(t, "dev", settings)
+	r := simulate(t, "dev", settings)
 	r.up().must(t)
 	gate := named(t, r.deployment(), "release-gate-rabbitmq")
 	r.failing(func(op sandbox.Operation) error {
@@ -160,7 +160,7 @@ func TestAnUpAfterADestroyThatStoppedAtItsGate(t *testing.T) {
 
 // TestDestroyOfAnObjectThatNeverGotReady stops the operator before it has processed its first cluster.
 func TestDestroyOfAnObjectThatNeverGotReady(t *testing.T) {
-	r := rehearse(t, "dev", everything())
+	r := simulate(t, "dev", everything())
 	r.failing(func(op sandbox.Operation) error {
 		if op.Verb == "create" && strings.HasSuffix(op.Type, ":RabbitmqCluster") {
 			r.kill("rabbitmq-cluster-operator")

@@ -28,20 +28,20 @@ func everything() map[string]any {
 }
 
 // running is such a stack after up. The tests of destroy copy it.
-func running(t *testing.T) *rehearsal {
-	r := rehearse(t, "dev", everything())
+func running(t *testing.T) *simulation {
+	r := simulate(t, "dev", everything())
 	r.up().must(t)
 	return r
 }
 
 // twin returns a copy of the account and the state, for a test that continues separately.
-func (r *rehearsal) twin(t *testing.T) *rehearsal {
+func (r *simulation) twin(t *testing.T) *simulation {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(r.workspace.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	twin := &rehearsal{t: t, workspace: r.workspace}
+	twin := &simulation{t: t, workspace: r.workspace}
 	twin.workspace.Dir, twin.workspace.Settings = dir, maps.Clone(r.workspace.Settings)
 	twin.start()
 	t.Cleanup(func() { twin.box.Close() })
@@ -49,7 +49,7 @@ func (r *rehearsal) twin(t *testing.T) *rehearsal {
 }
 
 // users are the objects that people and GitOps create in the cluster, each with a resource in AWS.
-func (r *rehearsal) users() {
+func (r *simulation) users() {
 	r.t.Helper()
 	for _, err := range []error{
 		r.box.Cluster.CreateIngress("shop", "web"),
@@ -69,7 +69,7 @@ func (r *rehearsal) users() {
 var typesInAWS = map[string]string{"loadBalancer": "aws:lb/loadBalancer:LoadBalancer",
 	"volume": "aws:ebs/volume:Volume"}
 
-func (r *rehearsal) made(what string) int { return len(r.box.Account(typesInAWS[what])) }
+func (r *simulation) made(what string) int { return len(r.box.Account(typesInAWS[what])) }
 
 // TestDestroyOfWhatOthersMade destroys a stack that was used normally.
 func TestDestroyOfWhatOthersMade(t *testing.T) {

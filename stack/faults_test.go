@@ -18,7 +18,7 @@ func TestAFailureAnywhereConverges(t *testing.T) {
 	calm := running(t)
 	want := urns(calm.box.Operations(), "create")
 
-	r := rehearse(t, "dev", everything())
+	r := simulate(t, "dev", everything())
 	r.failEach("create", want, func() outcome { return r.up(optup.ContinueOnError()) })
 	if got := urns(r.box.Operations(), "create"); !slices.Equal(got, want) {
 		t.Errorf("resources made: %d, without failures: %d", len(got), len(want))
@@ -46,7 +46,7 @@ func TestADestroyThatFailsAnywhereEnds(t *testing.T) {
 
 // failEach lets the first operation of a kind on every resource fail, and repeats a run until it succeeds. Every
 // resource in want must have failed once.
-func (r *rehearsal) failEach(verb string, want []string, run func() outcome) {
+func (r *simulation) failEach(verb string, want []string, run func() outcome) {
 	r.t.Helper()
 	failed := map[string]bool{}
 	r.failing(func(op sandbox.Operation) error {

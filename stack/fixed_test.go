@@ -71,7 +71,7 @@ func TestWhatCannotChangeIsRefused(t *testing.T) {
 // TestASettingIsFreeWhereNothingDependsOnIt changes settings before the cluster is initialised, and while an add-on
 // is off.
 func TestASettingIsFreeWhereNothingDependsOnIt(t *testing.T) {
-	r := rehearse(t, "dev", small())
+	r := simulate(t, "dev", small())
 	r.failing(func(op sandbox.Operation) error {
 		if op.Verb == "create" && op.Type == "aws:ec2/instance:Instance" {
 			return errInjected
@@ -105,14 +105,14 @@ func TestASettingIsFreeWhereNothingDependsOnIt(t *testing.T) {
 }
 
 // with returns the same stack with other settings.
-func (r *rehearsal) with(settings map[string]any) *rehearsal {
-	other := &rehearsal{t: r.t, box: r.box, workspace: r.workspace}
+func (r *simulation) with(settings map[string]any) *simulation {
+	other := &simulation{t: r.t, box: r.box, workspace: r.workspace}
 	other.set(settings)
 	return other
 }
 
 // mustRefuse previews other settings. Exactly these keys must be refused.
-func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...string) {
+func (r *simulation) mustRefuse(t *testing.T, settings map[string]any, keys ...string) {
 	t.Helper()
 	o := r.with(settings).preview()
 	if o.err == nil {
@@ -135,7 +135,7 @@ func (r *rehearsal) mustRefuse(t *testing.T, settings map[string]any, keys ...st
 // TestAuthoritiesAfterTenYears lets the authorities expire. The program would create new ones, and the running
 // control plane refuses them before it replaces anything.
 func TestAuthoritiesAfterTenYears(t *testing.T) {
-	r := rehearse(t, "dev", small())
+	r := simulate(t, "dev", small())
 	r.up().must(t)
 	if err := r.box.Close(); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ var nameAndWildcard = map[string]any{
 
 // Two resources for one object of AWS overwrite each other, and deleting one breaks the other.
 func TestNoTwoResourcesAreOneObject(t *testing.T) {
-	r := rehearse(t, "dev", maps.Clone(nameAndWildcard))
+	r := simulate(t, "dev", maps.Clone(nameAndWildcard))
 	r.up().must(t)
 	seen := map[string]resource.URN{}
 	for _, res := range r.resources() {
@@ -56,7 +56,7 @@ func TestNoTwoResourcesAreOneObject(t *testing.T) {
 // An older stack has one resource for the name and one for the wildcard. Dropping the second must not delete the
 // record.
 func TestASharedRecordOfAStackMadeBefore(t *testing.T) {
-	r := rehearse(t, "dev", maps.Clone(nameAndWildcard))
+	r := simulate(t, "dev", maps.Clone(nameAndWildcard))
 	r.up().must(t)
 	r.edit(func(state *apitype.DeploymentV3) {
 		for _, res := range state.Resources {
@@ -93,7 +93,7 @@ func TestASharedRecordOfAStackMadeBefore(t *testing.T) {
 }
 
 // records returns the DNS records of the account whose names begin with a text.
-func (r *rehearsal) records(prefix string) []string {
+func (r *simulation) records(prefix string) []string {
 	var found []string
 	for _, title := range r.box.Account(typeRecord) {
 		if _, name, _ := strings.Cut(title, "("); strings.HasPrefix(name, prefix) {

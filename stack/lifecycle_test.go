@@ -30,7 +30,7 @@ func small() map[string]any {
 func TestEveryStackIsCreatedAndDestroyed(t *testing.T) {
 	for _, name := range []string{"dev", "staging", "prod"} {
 		t.Run(name, func(t *testing.T) {
-			r := rehearse(t, name, nil)
+			r := simulate(t, name, nil)
 			preview := r.preview().must(t)
 			if len(preview.changes) == 0 {
 				t.Error("the preview of an empty account shows nothing to create")
@@ -121,7 +121,7 @@ func TestChanges(t *testing.T) {
 			"web"}}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},
 	}
-	r := rehearse(t, "dev", base)
+	r := simulate(t, "dev", base)
 	r.up().must(t)
 	var report strings.Builder
 	for _, c := range cases {

@@ -81,7 +81,7 @@ func TestALostResourceIsSeen(t *testing.T) {
 	}
 }
 
-func (r *rehearsal) irreplaceableObjects() []string {
+func (r *simulation) irreplaceableObjects() []string {
 	var objects []string
 	for _, typ := range irreplaceable {
 		objects = append(objects, r.box.Account(typ)...)
@@ -90,7 +90,7 @@ func (r *rehearsal) irreplaceableObjects() []string {
 }
 
 // madeBefore returns a stack from a folder of testdata.
-func madeBefore(t *testing.T, folder, name string) *rehearsal {
+func madeBefore(t *testing.T, folder, name string) *simulation {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the Pulumi engine")
@@ -99,7 +99,7 @@ func madeBefore(t *testing.T, folder, name string) *rehearsal {
 	project := t.TempDir()
 	copyFile(t, filepath.Join("..", "Pulumi.yaml"), filepath.Join(project, "Pulumi.yaml"))
 	copyFile(t, filepath.Join(from, "Pulumi."+name+".yaml"), filepath.Join(project, "Pulumi."+name+".yaml"))
-	r := &rehearsal{t: t, workspace: sandbox.Workspace{Project: project, Dir: t.TempDir(), Stack: name,
+	r := &simulation{t: t, workspace: sandbox.Workspace{Project: project, Dir: t.TempDir(), Stack: name,
 		Program: stack.Deploy}}
 	journal := unzipped(t, filepath.Join(from, "account.jsonl.gz"))
 	if err := os.WriteFile(filepath.Join(r.workspace.Dir, "account.jsonl"), journal, 0o600); err != nil {

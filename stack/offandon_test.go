@@ -13,7 +13,7 @@ import (
 func TestEveryAddonOffAndOnAgain(t *testing.T) {
 	settings := everything()
 	delete(settings, "kubeadm-aws:dns") // it needs the load balancer controller
-	base := rehearse(t, "dev", settings)
+	base := simulate(t, "dev", settings)
 	base.up().must(t)
 	// Each add-on is in one group, with those that need it.
 	for _, group := range [][]string{

@@ -46,7 +46,7 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"aws:forbiddenAccountIds = [\"210987654321\"]", "hold the account 210987654321"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := rehearse(t, "dev", c.settings)
+			r := simulate(t, "dev", c.settings)
 			r.allowing(c.limits)
 			r.mustSay(t, r.preview(), append(c.wants, "nothing was created")...)
 		})
@@ -54,7 +54,7 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 }
 
 // mustSay expects an operation to fail with the texts and without a change in the account.
-func (r *rehearsal) mustSay(t *testing.T, o outcome, wants ...string) {
+func (r *simulation) mustSay(t *testing.T, o outcome, wants ...string) {
 	t.Helper()
 	if o.err == nil {
 		t.Fatal("it is accepted")
@@ -78,7 +78,7 @@ func TestWithoutPermissionToAsk(t *testing.T) {
 		"aws:ec2/getInstances:getInstances", "aws:ec2/getVpcs:getVpcs", "aws:ec2/getEips:getEips",
 		"aws:servicequotas/getServiceQuota:getServiceQuota",
 	}
-	r := rehearse(t, "dev", small())
+	r := simulate(t, "dev", small())
 	r.allowing(sandbox.Limits{Denied: denied})
 	printed := r.preview().must(t).printed
 	for _, what := range []string{"the availability zones could", "the instance types could",
@@ -91,7 +91,7 @@ func TestWithoutPermissionToAsk(t *testing.T) {
 
 // TestANamesake expects a refusal before the first resource of a new stack, and next to a running stack.
 func TestANamesake(t *testing.T) {
-	r := rehearse(t, "dev", nil)
+	r := simulate(t, "dev", nil)
 	r.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
 	r.mustSay(t, r.up(), "kubeadm-aws:cluster.name = \"platform-dev\"", "is the name of a cluster in vpc-other (i-other)",
 		"the VPC of this stack does not exist yet", "nothing was created")
@@ -116,7 +116,7 @@ func TestARunningStackIsAskedAboutNewMachinesOnly(t *testing.T) {
 
 // TestVolumesKeepTheirZone refuses a change that leaves volumes in a zone without a node for them.
 func TestVolumesKeepTheirZone(t *testing.T) {
-	r := rehearse(t, "dev", nil)
+	r := simulate(t, "dev", nil)
 	r.up().must(t)
 	worker := func(name string, zone int, more string) map[string]any {
 		return map[string]any{"name": name, "zone": zone, "volumeSize": 60, "instanceType": "t3.large",

@@ -12,7 +12,7 @@ import (
 // explicit provider, that is, without an account and a region.
 func TestResourceWithoutProviderIsRefused(t *testing.T) {
 	for _, name := range []string{"dev", "staging", "prod"} {
-		r := rehearse(t, name, nil)
+		r := simulate(t, name, nil)
 		r.workspace.Program = func(ctx *pulumi.Context) error {
 			_, err := ec2.NewVpc(ctx, "stray", &ec2.VpcArgs{CidrBlock: pulumi.String("10.9.0.0/16")})
 			return err

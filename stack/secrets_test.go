@@ -14,7 +14,7 @@ const secretMark = "4dabf18193072939515e22adb298388d"
 // TestNoSecretInPlainSight takes every private key and password from the decrypted state of a stack. It searches for
 // them in the stored state, the engine's output, command texts, and user data outside secrets.
 func TestNoSecretInPlainSight(t *testing.T) {
-	r := rehearse(t, "dev", map[string]any{"kubeadm-aws:grafanaPassword": "hunter2-from-config"})
+	r := simulate(t, "dev", map[string]any{"kubeadm-aws:grafanaPassword": "hunter2-from-config"})
 	up := r.up().must(t)
 	stored, plain := r.state()
 

@@ -8,7 +8,7 @@ import (
 )
 
 // deployment returns the state, with all secrets in plain text.
-func (r *rehearsal) deployment() *apitype.DeploymentV3 {
+func (r *simulation) deployment() *apitype.DeploymentV3 {
 	r.t.Helper()
 	_, plain := r.state()
 	var envelope apitype.UntypedDeployment
@@ -23,7 +23,7 @@ func (r *rehearsal) deployment() *apitype.DeploymentV3 {
 }
 
 // believe replaces the state.
-func (r *rehearsal) believe(state *apitype.DeploymentV3) {
+func (r *simulation) believe(state *apitype.DeploymentV3) {
 	r.t.Helper()
 	inner, err := json.Marshal(state)
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *rehearsal) believe(state *apitype.DeploymentV3) {
 }
 
 // edit changes the state.
-func (r *rehearsal) edit(change func(state *apitype.DeploymentV3)) {
+func (r *simulation) edit(change func(state *apitype.DeploymentV3)) {
 	r.t.Helper()
 	state := r.deployment()
 	change(state)

@@ -11,7 +11,7 @@ import (
 )
 
 // lame disables the sweep, so that only the order of the destroy can prevent leaks.
-func (r *rehearsal) lame() {
+func (r *simulation) lame() {
 	r.t.Helper()
 	r.edit(func(state *apitype.DeploymentV3) {
 		sweep := named(r.t, state, "sweep")
@@ -25,7 +25,7 @@ func (r *rehearsal) lame() {
 }
 
 // first deletes resources before everything that depends on them, as if there were no dependencies.
-func (r *rehearsal) first(names ...string) outcome {
+func (r *simulation) first(names ...string) outcome {
 	r.t.Helper()
 	var targets []string
 	r.edit(func(state *apitype.DeploymentV3) {
@@ -99,7 +99,7 @@ func TestAWrongOrderLeaks(t *testing.T) {
 }
 
 // mustLeak destroys the rest and requires the mistake to be found.
-func (r *rehearsal) mustLeak() {
+func (r *simulation) mustLeak() {
 	r.t.Helper()
 	o := r.destroy(optdestroy.ContinueOnError())
 	left := r.box.Leftovers()

@@ -27,8 +27,8 @@ type Receipt struct {
 	Left []Item `json:"left"`
 	// Kept is what stays by choice: volumes with keep, snapshots always.
 	Kept []Item `json:"kept"`
-	// NotTouched is in the VPC without the cluster's tags, and the VPC cannot be deleted before it; or it is a volume of another
-	// cluster of this name. The reason says which.
+	// NotTouched is in the VPC without the cluster's tags, and the VPC cannot be deleted before it; or it is a volume
+	// of another cluster of this name. The reason says which.
 	NotTouched []Item `json:"notTouched"`
 	// Instances of the cluster that are not terminated.
 	Instances []Item `json:"instances"`
@@ -84,7 +84,8 @@ func (r *Receipt) close(err error) {
 // text is the receipt for a person; its last line is the verdict.
 func (r *Receipt) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Sweep of cluster %s in %s, %s: %d found, %d removed, %d kept\n", r.Cluster, r.Region, r.VPC, len(r.Found), len(r.Removed), len(r.Kept))
+	fmt.Fprintf(&b, "Sweep of cluster %s in %s, %s: %d found, %d removed, %d kept\n", r.Cluster, r.Region, r.VPC,
+		len(r.Found), len(r.Removed), len(r.Kept))
 	for _, part := range []struct {
 		title string
 		items []Item

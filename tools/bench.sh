@@ -56,7 +56,7 @@ scale() {
       sleep 0.2
     done) >"$work/memory" &
     local sampler=$!
-    (cd stack && PATH=$(dirname "$(../tools/pulumi.sh)"):$PATH "$binary" -test.run '^$' -test.bench "Rehearsal/nodes=$size\$" -test.benchtime 1x) | grep '^Benchmark'
+    (cd stack && PATH=$(dirname "$(../tools/pulumi.sh)"):$PATH "$binary" -test.run '^$' -test.bench "Simulation/nodes=$size\$" -test.benchtime 1x) | grep '^Benchmark'
     kill "$sampler"
     row "memory with $size nodes" "$(sort -n "$work/memory" | tail -n 1 | awk '{ printf "%.0f MB", $1 / 1e3 }')"
   done

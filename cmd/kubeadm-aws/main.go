@@ -1,5 +1,6 @@
-// Kubeadm-aws brings a stack up, changes it and takes it down. It runs the same program as `pulumi up`, and adds checks of the
-// settings before anything starts, progress, recovery of interrupted runs, reports, and exit codes for pipelines.
+// Kubeadm-aws brings a stack up, changes it and takes it down. It runs the same program as `pulumi up`, and adds
+// checks of the settings before anything starts, progress, recovery of interrupted runs, reports, and exit codes for
+// pipelines.
 //
 //	go run ./cmd/kubeadm-aws up --stack dev                  rehearse in the simulated sandbox
 //	go run ./cmd/kubeadm-aws up --stack dev --cloud hosts    on docker hosts of this machine, with a real kubeadm

@@ -1,4 +1,5 @@
-// Package account asks the AWS account of a stack: by the sweep program, which has the AWS SDK, or the model of a simulation.
+// Package account asks the AWS account of a stack: by the sweep program, which has the AWS SDK, or the model of a
+// simulation.
 package account
 
 import (
@@ -25,7 +26,8 @@ type Lookup struct {
 	Properties map[string]any    `json:"properties,omitempty"`
 }
 
-// Find looks for resources in the account and returns the ids of all that fit, by URN. On AWS the sweep does it, which has the SDK.
+// Find looks for resources in the account and returns the ids of all that match, by URN. On AWS it runs the sweep,
+// which contains the SDK.
 func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[state.URN][]string, error) {
 	found := map[state.URN][]string{}
 	if len(lookups) == 0 {
@@ -50,7 +52,8 @@ func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[st
 		err = json.Unmarshal(answer, &found)
 	}
 	if err != nil {
-		return nil, report.Fail(report.ExitCannotStart, "With credentials that may list what the stack is made of, run this again.",
+		return nil, report.Fail(report.ExitCannotStart,
+			"With credentials that may list what the stack is made of, run this again.",
 			"a run was killed, and the account could not be asked what became of what it made: %w", err)
 	}
 	return found, nil

@@ -22,17 +22,18 @@ const InstanceType = "aws:ec2/instance:Instance"
 // Machine is an instance of the stack and its state in the account.
 type Machine struct {
 	Name, ID string
-	// ControlPlane says that the cluster's API server and etcd are on it.
+	// ControlPlane reports whether the cluster's API server and etcd run on it.
 	ControlPlane bool
-	// State is the state in EC2's words; "gone" when the account does not know the instance.
+	// State is the state in EC2's words, or "gone" if the account does not contain the instance.
 	State string
-	// Admits are the address ranges that may reach the API on it; known on AWS only.
+	// Admits are the address ranges that may reach the API on it. They are known on AWS only.
 	Admits []string
 }
 
-// Machines returns the instances in the state with what the account says about them. address is the one that requests of this
-// computer come from; empty when it is unknown.
-func Machines(ctx context.Context, w *workspace.Workspace, d state.State, outputs auto.OutputMap) (all []Machine, address string, err error) {
+// Machines returns the instances in the state with the account's information about them. address is the source
+// address of this computer's requests. It is empty if it is unknown.
+func Machines(ctx context.Context, w *workspace.Workspace, d state.State, outputs auto.OutputMap) (all []Machine,
+	address string, err error) {
 	roles, _ := outputs["nodes"].Value.(map[string]any)
 	var ids []string
 	for _, r := range d.Resources {
@@ -85,12 +86,13 @@ func orGone(state string) string {
 	return state
 }
 
-// isControlPlane takes the role from the outputs of the stack, or from the settings while there are no outputs.
+// isControlPlane takes the role from the outputs of the stack, or from the settings if the stack has none yet.
 func isControlPlane(w *workspace.Workspace, name string, roles map[string]any) bool {
 	if node, ok := roles[name].(map[string]any); ok {
 		return node["role"] == config.ControlPlane
 	}
-	return slices.ContainsFunc(w.Config.Nodes, func(n config.Node) bool { return n.Name == name && n.Role == config.ControlPlane })
+	return slices.ContainsFunc(w.Config.Nodes,
+		func(n config.Node) bool { return n.Name == name && n.Role == config.ControlPlane })
 }
 
 // Ended reports whether the instance can never run again.
@@ -112,7 +114,7 @@ func (m Machine) Admitted(address string) bool {
 	})
 }
 
-// StartCommand returns the command that a person types to start instances.
+// StartCommand returns the command with which a person starts instances.
 func StartCommand(w *workspace.Workspace, machines []Machine) string {
 	if w.Cloud == report.CloudHosts {
 		return "docker start, then docker ps -a to look"
@@ -124,7 +126,7 @@ func StartCommand(w *workspace.Workspace, machines []Machine) string {
 	return fmt.Sprintf("aws ec2 start-instances --region %s --instance-ids %s", w.Config.Region, strings.Join(ids, " "))
 }
 
-// RefuseStopped refuses to go on with stopped instances, because the command would take them for lost ones.
+// RefuseStopped refuses to continue with stopped instances, because the command would treat them as lost.
 func RefuseStopped(w *workspace.Workspace, machines []Machine) error {
 	var stopped []Machine
 	var names []string

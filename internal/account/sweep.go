@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// SweepCommand is the sweep as the program has registered it in the state. A destroy and the driver run it with the same flags,
-// because both take them from there.
+// SweepCommand is the sweep's command, as the program has registered it in the state. A destroy and the driver take
+// the flags from there, so both run it with the same ones.
 type SweepCommand struct {
 	// Text is the command: go run ./sweep and its flags.
 	Text string
@@ -33,8 +33,8 @@ func SweepIn(d state.State) (SweepCommand, bool) {
 	return SweepCommand{}, false
 }
 
-// sweepEnvironment is an environment in which the sweep acts as the identity of the AWS provider. It comes from the settings, so that
-// it is right also for a stack whose state does not have the identity yet.
+// sweepEnvironment returns the environment in which the sweep has the identity of the AWS provider. It comes from the
+// settings, so it is also right for a stack whose state does not contain the identity yet.
 func sweepEnvironment(w *workspace.Workspace) []string {
 	env := os.Environ()
 	for name, value := range w.Config.SweepEnvironment() {
@@ -52,7 +52,7 @@ func (c SweepCommand) Flag(name string) string {
 	return ""
 }
 
-// SweepByHand returns the command that a person types to list the account where the driver cannot.
+// SweepByHand returns the command with which a person lists the account if the driver cannot.
 func SweepByHand(w *workspace.Workspace, vpc string) string {
 	role := ""
 	if arn := w.Config.AWS.AssumeRole.RoleARN; arn != "" {
@@ -61,11 +61,12 @@ func SweepByHand(w *workspace.Workspace, vpc string) string {
 	return role + fmt.Sprintf("go run ./sweep --cluster %s --region %s --vpc %s --volumes %s --dry-run", w.Config.Cluster.Name, w.Config.Region, vpc, w.Config.Protection.Volumes)
 }
 
-// Swept is a receipt of the sweep, each resource in words. Foreign resources are in the VPC without the cluster's tags: the sweep does
-// not touch them, and the VPC cannot be deleted while they exist.
+// Swept is a receipt of the sweep, each resource in words. Foreign resources are in the VPC without the cluster's
+// tags: the sweep does not touch them, and the VPC cannot be deleted while they exist.
 type Swept struct{ Removed, Kept, Left, Foreign, Instances []string }
 
-// Sweep lists what the cluster left and removes it unless dryRun is set. It may return a receipt together with an error.
+// Sweep lists what the cluster left and removes it unless dryRun is set. It may return a receipt together with an
+// error.
 func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dryRun bool) (Swept, error) {
 	if w.Sandbox != nil {
 		model := w.Sandbox.AWS.Sweep(command.Text, dryRun)
@@ -83,7 +84,7 @@ func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dr
 	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
 		return Swept{}, err
 	}
-	args := append(strings.Fields(command.Text)[3:], "--receipt", file) // the last of two flags counts
+	args := append(strings.Fields(command.Text)[3:], "--receipt", file) // the last of two equal flags counts
 	if dryRun {
 		args = append(args, "--dry-run")
 	}

@@ -1,5 +1,6 @@
-// Package chartvalues knows which value keys the charts have at their pinned versions. Helm ignores a misspelt key without a word:
-// the driver warns of those in a stack's settings, and tests of package addons look for those in the program.
+// Package chartvalues knows which value keys the charts have at their pinned versions. Helm ignores a misspelt key
+// without a word: the driver warns of those in a stack's settings, and tests of package addons look for those in the
+// program.
 package chartvalues
 
 import (
@@ -24,7 +25,8 @@ type Keys map[string]bool
 func Of(c catalog.Chart) (Keys, error) {
 	text, err := keyFiles.ReadFile("keys/" + c.Name + "-" + c.Version + ".txt")
 	if err != nil {
-		return nil, fmt.Errorf("value keys of chart %s %s: %w (run addons/chart-facts.sh after changing a version)", c.Name, c.Version, err)
+		return nil, fmt.Errorf("value keys of chart %s %s: %w (run addons/chart-facts.sh after changing a version)", c.Name,
+			c.Version, err)
 	}
 	keys := Keys{}
 	for _, key := range strings.Fields(string(text)) {
@@ -94,7 +96,8 @@ func Misspelt(cfg *config.Config) ([]string, error) {
 		slices.Sort(sections)
 		for name := range settings[addon.Key].Values {
 			if sections != nil && !slices.Contains(sections, name) {
-				warnings = append(warnings, fmt.Sprintf("addons.%s.values: has no part %s; there are: %s.", addon.Key, name, strings.Join(sections, ", ")))
+				warnings = append(warnings, fmt.Sprintf("addons.%s.values: has no part %s; there are: %s.", addon.Key, name,
+					strings.Join(sections, ", ")))
 			}
 		}
 	}

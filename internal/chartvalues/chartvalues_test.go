@@ -12,7 +12,8 @@ func TestMisspeltKeysAreFound(t *testing.T) {
 	keys := Keys{"grafana/resources/**": true, "grafana/admin/userKey": true, "replicas": true}
 	got := keys.Unknown(map[string]any{
 		"replica": 1, "replicas": 2,
-		"grafana": map[string]any{"resources": map[string]any{"any": 1}, "admin": map[string]any{"user": "x"}, "adminn": true},
+		"grafana": map[string]any{"resources": map[string]any{"any": 1}, "admin": map[string]any{"user": "x"},
+			"adminn": true},
 	})
 	want := []string{"grafana/admin/user", "grafana/adminn", "replica"}
 	if !slices.Equal(got, want) {
@@ -32,7 +33,8 @@ func TestUserValuesThatNoChartKnowsAreWarnedOf(t *testing.T) {
 		t.Errorf("without values of the user: %v, %v", clean, err)
 	}
 	cfg.Addons.Redis.Values = map[string]any{"replica": map[string]any{"enabeld": true}}
-	cfg.Addons.Logging.Values = map[string]any{"loki": map[string]any{"singleBinary": map[string]any{"replicas": 1}}, "fluentbit": map[string]any{}}
+	cfg.Addons.Logging.Values = map[string]any{"loki": map[string]any{"singleBinary": map[string]any{"replicas": 1}},
+		"fluentbit": map[string]any{}}
 	found, err := Misspelt(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,8 @@ import (
 	"kubeadm-aws/cluster/kubeapi"
 )
 
-// balance replaces the Load Balancer Controller: an Ingress gets the host name of a load balancer, which the platform's DNS
-// records point to. The name does not resolve.
+// balance replaces the Load Balancer Controller: an Ingress gets the host name of a load balancer, which the
+// platform's DNS records point to. The name does not resolve.
 func (b *Backend) balance(ctx context.Context, c *client, path string, ingress map[string]any) (map[string]any, error) {
 	metadata, _ := ingress["metadata"].(map[string]any)
 	name := fmt.Sprintf("k8s-%v-%v.elb.%s.internal", metadata["namespace"], metadata["name"], b.options.Stack)

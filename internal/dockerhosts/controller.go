@@ -30,8 +30,8 @@ const (
 	controlInterval = 300 * time.Millisecond
 )
 
-// controller replaces the CNI and the cloud controller manager, and restores addresses and records of hosts that boot again.
-// It watches the nodes while the sandbox runs, so that it also serves nodes that join later.
+// controller replaces the CNI and the cloud controller manager, and restores addresses and records of hosts that boot
+// again. It watches the nodes while the sandbox runs, so that it also serves nodes that join later.
 type controller struct {
 	backend *Backend
 	cancel  context.CancelFunc

@@ -45,7 +45,8 @@ func run(c *exec.Cmd) (string, error) {
 
 // isGone reports whether err is docker's answer for an object that does not exist.
 func isGone(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "No such") || strings.Contains(strings.ToLower(err.Error()), "not found"))
+	return err != nil && (strings.Contains(err.Error(), "No such") ||
+		strings.Contains(strings.ToLower(err.Error()), "not found"))
 }
 
 // buildImage makes the image of the hosts; it takes no time when docker has it.

@@ -1,9 +1,11 @@
-// Package dockerhosts is the sandbox backend that runs instances as Linux hosts on this machine: docker containers with
-// systemd and sshd that boot like an EC2 image. Commands run over SSH and Kubernetes objects go to a real API server.
+// Package dockerhosts is the sandbox backend that runs instances as Linux hosts on this machine: docker containers
+// with systemd and sshd that boot like an EC2 image. Commands run over SSH and Kubernetes objects go to a real API
+// server.
 //
 // The parts that AWS or a chart would provide are replaced by substitutes: the CNI by a bridge and static routes, the
-// cloud controller manager by code that removes its taint, the Load Balancer Controller by code that gives each Ingress
-// a host name, and the instance metadata service by one that serves the instance role. Charts are recorded, not installed.
+// cloud controller manager by code that removes its taint, the Load Balancer Controller by code that gives each
+// Ingress a host name, and the instance metadata service by one that serves the instance role. Charts are recorded,
+// not installed.
 package dockerhosts
 
 import (

@@ -39,13 +39,15 @@ func keyPair(t *testing.T) (private, public string) {
 }
 
 func cloudConfig(privateHostKey string) string {
-	return "#cloud-config\nssh_keys:\n  ed25519_private: |\n    " + strings.ReplaceAll(strings.TrimSpace(privateHostKey), "\n", "\n    ") + "\n"
+	return "#cloud-config\nssh_keys:\n  ed25519_private: |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(privateHostKey), "\n", "\n    ") + "\n"
 }
 
 func open(t *testing.T, dir string) *Backend {
 	t.Helper()
 	b, err := New(t.Context(), Options{
-		Stack: "e2e-hosts", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Mirror: filepath.Join("..", "..", "tools", "mirror"), Log: t.Logf,
+		Stack: "e2e-hosts", Dir: dir, Avoid: []string{"10.64.0.0/16"}, Mirror: filepath.Join("..", "..", "tools", "mirror"),
+		Log: t.Logf,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +94,8 @@ func TestHostsLikeInstances(t *testing.T) {
 	}()
 	userKey, userPublic := keyPair(t)
 	hostKey, hostPublic := keyPair(t)
-	first := backend.Machine{ID: "i-e2e1", Name: "e2e master", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-control-plane"}
+	first := backend.Machine{ID: "i-e2e1", Name: "e2e master", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic,
+		Profile: "e2e-control-plane"}
 	status, err := b.Launch(ctx, first)
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +167,8 @@ func TestHostsLikeInstances(t *testing.T) {
 	t.Run("the context ends a command that hangs", func(t *testing.T) {
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if _, _, err := b.Exec(short, h.command("sleep 300", "")); err == nil || !strings.Contains(err.Error(), "deadline exceeded") {
+		if _, _, err := b.Exec(short, h.command("sleep 300", "")); err == nil ||
+			!strings.Contains(err.Error(), "deadline exceeded") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -183,7 +187,8 @@ func TestHostsLikeInstances(t *testing.T) {
 		if err := b.SetRecord(ctx, "api.e2e.internal.", []string{status.PrivateIP}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Launch(ctx, backend.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey), AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
+		if _, err := b.Launch(ctx, backend.Machine{ID: "i-e2e2", Name: "worker", UserData: cloudConfig(hostKey),
+			AuthorizedKey: userPublic, Profile: "e2e-worker"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"i-e2e1", "i-e2e2"} {
@@ -200,7 +205,8 @@ func TestHostsLikeInstances(t *testing.T) {
 		if err := b.SetRecord(ctx, "api.e2e.internal", nil); err != nil {
 			t.Fatal(err)
 		}
-		if out := h.run(t, "getent hosts api.e2e.internal || true; getent hosts localhost", ""); strings.Contains(out, "e2e") || out == "" {
+		if out := h.run(t, "getent hosts api.e2e.internal || true; getent hosts localhost", ""); strings.Contains(out,
+			"e2e") || out == "" {
 			t.Errorf("after the delete: %q", out)
 		}
 	})
@@ -264,7 +270,8 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		on := h
 		s, _, _ := b.Find(ctx, "i-e2e2")
 		on.address = s.PrivateIP
-		if out := on.run(t, "STORE="+store+" bash -s", script); !strings.Contains(out, "InvalidAccessKeyId") || strings.Contains(out, "\nsnapshot") {
+		if out := on.run(t, "STORE="+store+" bash -s", script); !strings.Contains(out, "InvalidAccessKeyId") ||
+			strings.Contains(out, "\nsnapshot") {
 			t.Errorf("a worker got %s", out)
 		}
 	})
@@ -341,7 +348,8 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
-		if out, err := docker(ctx, "network", "ls", "--quiet", "--filter", "label="+labelStack+"=e2e-hosts"); out != "" || err != nil {
+		if out, err := docker(ctx, "network", "ls", "--quiet", "--filter", "label="+labelStack+"=e2e-hosts"); out != "" ||
+			err != nil {
 			t.Errorf("network %q, %v", out, err)
 		}
 		if files, err := os.ReadDir(dir); len(files) > 0 || err != nil {

@@ -88,7 +88,8 @@ var (
 	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// containerName makes a readable name: the stack, the instance's name and, because names are not unique, a part of its id.
+// containerName makes a readable name: the stack, the instance's name and, because names are not unique, a part of
+// its id.
 func (b *Backend) containerName(m backend.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {

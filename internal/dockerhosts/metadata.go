@@ -23,8 +23,8 @@ import (
 // metadataAddress is where EC2 instances find their metadata service.
 const metadataAddress = "169.254.169.254"
 
-// metadata is the instance metadata service, version 2: what a host asks for to know itself and to get the credentials of
-// its role. Packets to its well-known address are led to this process.
+// metadata is the instance metadata service, version 2: what a host asks for to know itself and to get the
+// credentials of its role. Packets to its well-known address are led to this process.
 type metadata struct {
 	backend *Backend
 	secret  []byte
@@ -46,7 +46,8 @@ func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
 	if err := m.unlead(ctx); err != nil {
 		return nil, errors.Join(err, m.server.Close())
 	}
-	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s", b.network.subnet.String(),
+	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s",
+		b.network.subnet.String(),
 		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", b.network.name,
 		"-j", "DNAT", "--to-destination", l.Addr().String()))
 	if err != nil {

@@ -23,7 +23,8 @@ import (
 // is needed only where something listens on all addresses.
 const mirrorPort = 8097
 
-// mirror is the server of packages and images. The backend starts its own, because one of another process may end at any time.
+// mirror is the server of packages and images. The backend starts its own, because one of another process may end at
+// any time.
 type mirror struct {
 	port    int
 	pins    pins
@@ -31,7 +32,8 @@ type mirror struct {
 	done    chan struct{}
 }
 
-// pins are what hosts check the mirror's content by: it signs with keys of its own, and its archive is built from source.
+// pins are what hosts check the mirror's content by: it signs with keys of its own, and its archive is built from
+// source.
 type pins struct{ kubernetesKey, containerdKey, etcdSHA256 string }
 
 // readPins reads them where the mirror was built, not from its server.
@@ -100,8 +102,8 @@ func startMirror(ctx context.Context, b *Backend) (*mirror, error) {
 	return nil, fmt.Errorf("no free port for the mirror on %s among %v", b.network.gateway(), ports)
 }
 
-// free reports whether the address can be listened on. With patient it tries again, because the server of a process that
-// was just killed needs a moment to end.
+// free reports whether the address can be listened on. With patient it tries again, because the server of a process
+// that was just killed needs a moment to end.
 func free(address string, patient bool) bool {
 	for attempt := 0; ; attempt++ {
 		l, err := net.Listen("tcp4", address)

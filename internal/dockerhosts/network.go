@@ -37,7 +37,8 @@ func openNetwork(ctx context.Context, o Options) (network, error) {
 	}
 	h := fnv.New32a()
 	h.Write([]byte(o.Stack))
-	// The search starts at a place that depends on the name, so that a stack that is made again mostly gets the same range.
+	// The search starts at a place that depends on the name, so that a stack that is made again mostly gets the same
+	// range.
 	for i := range 1 << (24 - pool.Bits()) {
 		subnet := subnetOf(int(h.Sum32()>>8) + i)
 		if overlapsAny(subnet, taken) {
@@ -95,7 +96,8 @@ func takenRanges(ctx context.Context, avoid []string) ([]netip.Prefix, error) {
 	}
 	out := ""
 	if ids != "" {
-		args := append([]string{"network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"}, strings.Fields(ids)...)
+		args := append([]string{"network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"},
+			strings.Fields(ids)...)
 		// A network may be removed between the two commands.
 		if out, err = docker(ctx, args...); err != nil && !isGone(err) {
 			return nil, err

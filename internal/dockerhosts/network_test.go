@@ -27,7 +27,8 @@ func TestNetworksStayInThePool(t *testing.T) {
 
 func TestPlumbingRoutesToTheOthersOnly(t *testing.T) {
 	script := plumbing("10.244.1.0/24", map[string]string{"10.244.0.0/24": "10.65.44.10", "10.244.1.0/24": "10.65.44.11"})
-	if !strings.Contains(script, "ip route replace 10.244.0.0/24 via 10.65.44.10 ") || strings.Contains(script, "replace 10.244.1.0/24") {
+	if !strings.Contains(script, "ip route replace 10.244.0.0/24 via 10.65.44.10 ") ||
+		strings.Contains(script, "replace 10.244.1.0/24") {
 		t.Error(script)
 	}
 	if !strings.Contains(script, `"subnet": "10.244.1.0/24"`) {

@@ -21,7 +21,8 @@ type cluster struct {
 // Cluster is the API of a kubeconfig.
 func (b *Backend) Cluster(kubeconfig string) backend.Cluster { return cluster{b, kubeconfig} }
 
-// Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of add-ons.
+// Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of
+// add-ons.
 func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]any, error) {
 	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {

@@ -25,13 +25,14 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// objectStore is a small S3 server: buckets are directories, created with the first object. Each request must be signed with
-// the credentials of a role that may use the bucket.
+// objectStore is a small S3 server: buckets are directories, created with the first object. Each request must be
+// signed with the credentials of a role that may use the bucket.
 //
-// It is written here for three reasons. Objects have to outlive the process, because a later up restores what an earlier one
-// backed up. It refuses requests with a wrong signature or another role, which emulators accept. And a simulation on hosts
-// then needs no further program. Another S3 server that already listens on the port is used instead: the tests of e2e/ start
-// one, so that backup and restore are also tested against a server that this project did not write.
+// It is written here for three reasons. Objects have to outlive the process, because a later up restores what an
+// earlier one backed up. It refuses requests with a wrong signature or another role, which emulators accept. And a
+// simulation on hosts then needs no further program. Another S3 server that already listens on the port is used
+// instead: the tests of e2e/ start one, so that backup and restore are also tested against a server that this project
+// did not write.
 type objectStore struct {
 	dir string
 	// credentials are those that may use the store.
@@ -220,7 +221,8 @@ func (s *objectStore) list(w http.ResponseWriter, r *http.Request, bucket string
 	if q.Get("list-type") != "2" {
 		return refuse(http.StatusNotImplemented, "NotImplemented", r.URL.RawQuery)
 	}
-	l := listing{Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", Name: bucket, Prefix: q.Get("prefix"), MaxKeys: 1000}
+	l := listing{Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", Name: bucket, Prefix: q.Get("prefix"),
+		MaxKeys: 1000}
 	root := filepath.Join(s.dir, bucket)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -2,9 +2,9 @@ package dockerhosts
 
 import "fmt"
 
-// Overrides are settings, by path in the configuration's namespace, that a test host needs and an EC2 instance does not,
-// and the addresses of the mirror. They are the same in each process as long as the network exists, so that they never
-// look like a change.
+// Overrides are settings, by path in the configuration's namespace, that a test host needs and an EC2 instance does
+// not, and the addresses of the mirror. They are the same in each process as long as the network exists, so that they
+// never look like a change.
 func (b *Backend) Overrides() map[string]any {
 	settings := map[string]any{
 		"image.os":                        "debian-12",

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// snapshots installs the script of the control plane on the host, and in place of etcd and kubectl programs that only play
-// them: a snapshot is some bytes, and the cluster does not answer. It returns the command for some arguments.
+// snapshots installs the script of the control plane on the host, and in place of etcd and kubectl programs that only
+// play them: a snapshot is some bytes, and the cluster does not answer. It returns the command for some arguments.
 func (h hosts) snapshots(t *testing.T) func(args string) string {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join("..", "..", "cluster", "scripts", "etcd-snapshot.sh"))
@@ -29,7 +29,8 @@ chmod 755 etcdctl etcdutl kubectl
 echo one >/root/ca.crt
 echo another >/root/other.crt
 `)
-	env := "BUCKET=e2e-bucket PREFIX=e2e/etcd AWS_REGION=eu-west-1 NODE=master CA_FILE=/root/ca.crt S3_ENDPOINT=" + h.backend.s3Endpoint()
+	env := "BUCKET=e2e-bucket PREFIX=e2e/etcd AWS_REGION=eu-west-1 NODE=master CA_FILE=/root/ca.crt S3_ENDPOINT=" +
+		h.backend.s3Endpoint()
 	return func(args string) string { return "sudo env " + env + " etcd-snapshot " + args }
 }
 
@@ -60,7 +61,8 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 		t.Errorf("the newest is %q, want %q", out, key)
 	}
 	sum := sha256.Sum256(whole)
-	if out := h.run(t, snapshot("fetch latest /root/fetched")+" && sudo sha256sum /root/fetched", ""); !strings.HasPrefix(out, hex.EncodeToString(sum[:])) {
+	if out := h.run(t, snapshot("fetch latest /root/fetched")+" && sudo sha256sum /root/fetched",
+		""); !strings.HasPrefix(out, hex.EncodeToString(sum[:])) {
 		t.Errorf("fetched %q, stored %x", out, sum)
 	}
 
@@ -70,12 +72,14 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 		{snapshot("fetch latest /root/refused"), string(broken), "is corrupt"},
 		{snapshot("fetch latest /root/refused"), string(whole[:1000]), "is corrupt"},
 		{snapshot("fetch e2e/etcd/none.db /root/refused"), string(whole), "there is no such snapshot"},
-		{strings.Replace(snapshot("fetch latest /root/refused"), "ca.crt", "other.crt", 1), string(whole), "is of another cluster"},
+		{strings.Replace(snapshot("fetch latest /root/refused"), "ca.crt", "other.crt", 1), string(whole),
+			"is of another cluster"},
 	} {
 		if err := os.WriteFile(stored, []byte(bad.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := h.backend.Exec(t.Context(), h.command(bad.command, "")); err == nil || !strings.Contains(err.Error(), bad.why) {
+		if _, _, err := h.backend.Exec(t.Context(), h.command(bad.command, "")); err == nil ||
+			!strings.Contains(err.Error(), bad.why) {
 			t.Errorf("%s: no %q in %v", bad.command, bad.why, err)
 		}
 		if out := h.run(t, "sudo ls /root", ""); strings.Contains(out, "refused") {
@@ -89,7 +93,8 @@ func snapshotsOfAWorkerFail(t *testing.T, h hosts) {
 	snapshot := h.snapshots(t)
 	// Whoever may not look must not take the bucket for empty.
 	for _, command := range []string{"now", "ours"} {
-		if _, _, err := h.backend.Exec(t.Context(), h.command(snapshot(command), "")); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
+		if _, _, err := h.backend.Exec(t.Context(), h.command(snapshot(command), "")); err == nil ||
+			!strings.Contains(err.Error(), "InvalidAccessKeyId") {
 			t.Errorf("etcd-snapshot %s of a worker: %v", command, err)
 		}
 	}

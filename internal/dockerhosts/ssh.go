@@ -62,8 +62,8 @@ func logLines(log func(stream, line string), stream string) *lineWriter {
 	return &lineWriter{line: func(line string) { log(stream, line) }}
 }
 
-// dial tries as the command provider (v1.2.1) does, with the same function of the SDK: one time more than the limit, with
-// every failure counted, a refused key included. When the context ends first, the reason is lost.
+// dial tries as the command provider (v1.2.1) does, with the same function of the SDK: one time more than the limit,
+// with every failure counted, a refused key included. When the context ends first, the reason is lost.
 func dial(ctx context.Context, c backend.RemoteCommand) (*ssh.Client, error) {
 	config, err := clientConfig(c)
 	if err != nil {
@@ -94,8 +94,8 @@ func dial(ctx context.Context, c backend.RemoteCommand) (*ssh.Client, error) {
 	return client.(*ssh.Client), nil
 }
 
-// dialOnce bounds the connection, but the handshake only by the context: a host that accepts connections and says nothing
-// holds the command provider for ever.
+// dialOnce bounds the connection, but the handshake only by the context: a host that accepts connections and says
+// nothing holds the command provider for ever.
 func dialOnce(ctx context.Context, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
 	dialer := net.Dialer{Timeout: config.Timeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)

@@ -33,7 +33,8 @@ func sshKey(t *testing.T) (private, public string, signer ssh.Signer) {
 	return string(pem.EncodeToMemory(block)), string(ssh.MarshalAuthorizedKey(signer.PublicKey())), signer
 }
 
-// The advice of the driver looks for these texts, which are those of the command provider v1.2.1 and of Go's SSH client.
+// The advice of the driver looks for these texts, which are those of the command provider v1.2.1 and of Go's SSH
+// client.
 func TestAHostThatLetsNobodyInIsDescribedAsByTheCommandProvider(t *testing.T) {
 	userKey, _, _ := sshKey(t)
 	_, hostKey, host := sshKey(t)
@@ -68,9 +69,11 @@ func TestAHostThatLetsNobodyInIsDescribedAsByTheCommandProvider(t *testing.T) {
 		hostKey     string
 		want        string
 	}{
-		"nothing listens":       {shut, 2, hostKey, "after 2 failed attempts: dial tcp 127.0.0.1:"},
-		"another host key":      {open, 1, otherHostKey, "after 1 failed attempts: ssh: handshake failed: ssh: host key mismatch"},
-		"another user key":      {open, 1, hostKey, "after 1 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain"},
+		"nothing listens": {shut, 2, hostKey, "after 2 failed attempts: dial tcp 127.0.0.1:"},
+		"another host key": {open, 1, otherHostKey,
+			"after 1 failed attempts: ssh: handshake failed: ssh: host key mismatch"},
+		"another user key": {open, 1, hostKey, "after 1 failed attempts: ssh: handshake failed: ssh: unable to " +
+			"authenticate, attempted methods [none publickey], no supported methods remain"},
 		"no limit but the time": {shut, -1, hostKey, "context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package docscheck tests the documents: links lead to files, and the two READMEs say the same.
+// Package docscheck tests the documents: links lead to files, and the two READMEs have the same content.
 package docscheck
 
 import (
@@ -27,8 +27,8 @@ var (
 	target = regexp.MustCompile(`\]\(([^)]+)\)`)
 )
 
-// facts returns what must be the same in every language, in the order of the text: commands, and of each row of a table its
-// code, links and numbers.
+// facts returns what must be equal in every language, in the order of the text: commands, and the code, links and
+// numbers of each table row.
 func facts(text string) []string {
 	var found []string
 	fenced := false
@@ -75,7 +75,7 @@ func TestTheKoreanREADMEKeepsStep(t *testing.T) {
 	}
 }
 
-// documents are the paths of all documents of the repository.
+// documents returns the paths of all documents of the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))

@@ -18,7 +18,7 @@ var (
 	skippedDir = map[string]bool{".git": true, ".bin": true, "node_modules": true}
 )
 
-// repository holds what documents name: base names of files, top-level folders, and tests.
+// repository holds the names that documents use: base names of files, top-level folders, and tests.
 type repository struct{ bases, folders, tests map[string]bool }
 
 func readRepository(t *testing.T) repository {
@@ -57,14 +57,14 @@ func readRepository(t *testing.T) repository {
 	return r
 }
 
-// exists reports whether a path, which may hold a *, leads to a file or a folder.
+// exists reports whether a path, which may contain a *, leads to a file or a folder.
 func (r repository) exists(name string) bool {
 	name = strings.TrimSuffix(name, "/")
 	found, err := filepath.Glob(filepath.Join(root, name))
 	return err == nil && len(found) > 0
 }
 
-// missing returns what a text names in backticks and the repository does not have.
+// missing returns the names in backticks that the repository does not contain.
 func (r repository) missing(text string) (tests, files []string) {
 	for _, span := range code.FindAllString(text, -1) {
 		for _, name := range testName.FindAllString(span, -1) {
@@ -106,10 +106,11 @@ func TestDocumentsNameOnlyWhatExists(t *testing.T) {
 	}
 }
 
-// The check itself: names that are gone are found, and what only looks like a path is left alone.
+// The test of the check itself: it finds missing names, and ignores text that only looks like a path.
 func TestMissingNamesAreFound(t *testing.T) {
 	r := readRepository(t)
-	tests, files := r.missing("| a `TestThatIsGone` | `internal/gone/gone.go`, `gone.sh`, `go run ./gone/x` `stack/` `docs/*.md` `kubeadm-aws/owner` `sweep/main.go` |")
+	tests, files := r.missing("| a `TestThatIsGone` | `internal/gone/gone.go`, `gone.sh`, `go run ./gone/x` `stack/` " +
+		"`docs/*.md` `kubeadm-aws/owner` `sweep/main.go` |")
 	if strings.Join(tests, " ") != "TestThatIsGone" || strings.Join(files, " ") != "internal/gone/gone.go gone.sh" {
 		t.Errorf("tests %v, files %v", tests, files)
 	}

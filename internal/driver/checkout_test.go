@@ -30,7 +30,8 @@ func TestASandboxThatIsAFileIsExplained(t *testing.T) {
 	dir := project(t)
 	write(t, filepath.Join(dir, ".sandbox"), "")
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitCannotStart || !strings.Contains(stdout, "--dir DIRECTORY") || !strings.Contains(stdout, "rm -r ") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "--dir DIRECTORY") ||
+		!strings.Contains(stdout, "rm -r ") {
 		t.Errorf("up exits %d:\n%s", code, stdout)
 	}
 }

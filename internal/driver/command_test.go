@@ -24,7 +24,8 @@ func project(t *testing.T, edits ...string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(edits...).Replace(string(text))), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(edits...).Replace(string(text))),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,7 +36,8 @@ func project(t *testing.T, edits ...string) string {
 func fakeCLI(t *testing.T, script string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pulumi")
-	text := "#!/bin/sh\ncase \"$*\" in\nversion) echo v3.259.0;;\n" + script + "\n*) echo \"unexpected: $*\" >&2; exit 99;;\nesac\n"
+	text := "#!/bin/sh\ncase \"$*\" in\nversion) echo v3.259.0;;\n" + script +
+		"\n*) echo \"unexpected: $*\" >&2; exit 99;;\nesac\n"
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +111,16 @@ func TestBadSettingsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	if code != report.ExitInvalid {
 		t.Fatalf("exit %d, want %d:\n%s", code, report.ExitInvalid, stdout)
 	}
-	for _, want := range []string{"kubeadm-aws:cluster.name", "aws:region", "Platform_Dev", "instead:", "2 settings are refused", "Correct Pulumi.dev.yaml"} {
+	for _, want := range []string{"kubeadm-aws:cluster.name", "aws:region", "Platform_Dev", "instead:",
+		"2 settings are refused", "Correct Pulumi.dev.yaml"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not said in:\n%s", want, stdout)
 		}
 	}
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir, "--json")
 	events := parseEvents(t, stdout)
-	if code != report.ExitInvalid || len(events) != 3 || events[0].Kind != report.KindInvalid || events[2].Kind != report.KindResult || *events[2].Code != report.ExitInvalid {
+	if code != report.ExitInvalid || len(events) != 3 || events[0].Kind != report.KindInvalid ||
+		events[2].Kind != report.KindResult || *events[2].Code != report.ExitInvalid {
 		t.Errorf("exit %d, events %+v", code, events)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".sandbox")); !os.IsNotExist(err) {
@@ -158,7 +162,8 @@ func TestCLIThatIsTooOldIsNamed(t *testing.T) {
 	}
 	t.Setenv("PULUMI", path)
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", project(t))
-	if code != report.ExitCannotStart || !strings.Contains(stdout, "v3.100.0") || !strings.Contains(stdout, "tools/pulumi.sh") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "v3.100.0") ||
+		!strings.Contains(stdout, "tools/pulumi.sh") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -181,7 +186,8 @@ func TestLockOfAnotherRunIsNamed(t *testing.T) {
 	if code != report.ExitLocked {
 		t.Fatalf("exit %d, want %d: %s", code, report.ExitLocked, stdout)
 	}
-	for _, want := range []string{"another run holds the stack dev", "ci@runner-7 (pid 42)", "kubeadm-aws cancel --stack dev --cloud aws"} {
+	for _, want := range []string{"another run holds the stack dev", "ci@runner-7 (pid 42)",
+		"kubeadm-aws cancel --stack dev --cloud aws"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not said in:\n%s", want, stdout)
 		}
@@ -193,7 +199,8 @@ func TestEngineFailureIsShownOnce(t *testing.T) {
 *"stack export"*) echo "{}";;
 *preview*) echo "noise"; echo "error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE" >&2; exit 255;;`)
 	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--cloud", "aws", "--dir", project(t, reachable...))
-	if code != report.ExitCannotStart || strings.Count(stdout, "passphrase must be set") != 1 || strings.Contains(stdout, "noise") ||
+	if code != report.ExitCannotStart || strings.Count(stdout, "passphrase must be set") != 1 ||
+		strings.Contains(stdout, "noise") ||
 		!strings.Contains(stdout, "Set PULUMI_CONFIG_PASSPHRASE") || strings.Contains(stdout, "Run the same command again") {
 		t.Errorf("exit %d:\n%s", code, stdout)
 	}
@@ -226,10 +233,12 @@ func TestNextStepsAreThoseOfThePlace(t *testing.T) {
 	for cloud, want := range map[string]string{
 		report.CloudSandbox: "go run ./cmd/kubeadm-aws destroy --stack dev ",
 		report.CloudHosts:   "go run ./cmd/kubeadm-aws verify --stack dev --cloud hosts",
-		report.CloudAWS:     "go run ./cmd/kubeadm-aws outputs --stack dev --cloud aws --output kubeconfig --show-secrets > kubeconfig",
+		report.CloudAWS: "go run ./cmd/kubeadm-aws outputs --stack dev --cloud aws --output kubeconfig --show-secrets " +
+			"> kubeconfig",
 	} {
 		text := fmt.Sprint(nextSteps(operation{Subject: report.Subject{Stack: "dev", Cloud: cloud}}, "blue"))
-		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") || strings.Contains(text, "kubectl") != (cloud != report.CloudSandbox) {
+		if !strings.Contains(text, want) || strings.Contains(text, "pulumi ") ||
+			strings.Contains(text, "kubectl") != (cloud != report.CloudSandbox) {
 			t.Errorf("%s: next is %s, want %q", cloud, text, want)
 		}
 	}

@@ -25,7 +25,8 @@ func stateOnAWS(t *testing.T, api string) {
 	t.Helper()
 	kubeconfig := kubeconfigFor(t, api)
 	fakeCLI(t, `*"stack select"*) ;;
-*"stack output"*"show-secrets"*) printf '%s' '{"cluster":"blue","kubeconfig":"`+kubeconfig+`","nodes":{"master":{"role":"control-plane"}}}';;
+*"stack output"*"show-secrets"*) printf '%s' '{"cluster":"blue","kubeconfig":"`+kubeconfig+
+		`","nodes":{"master":{"role":"control-plane"}}}';;
 *"stack output"*) echo '{"cluster":"blue","kubeconfig":"[secret]","nodes":{"master":{"role":"control-plane"}}}';;
 *"stack history"*) echo "[]";;
 *"config get"*) exit 255;;
@@ -62,7 +63,8 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 		says  []string
 		code  int
 	}{
-		{"running", []string{"its machine runs: master (i-1) is running", "access.adminCidrs", "--without-cluster blue"}, report.ExitUnreachable},
+		{"running", []string{"its machine runs: master (i-1) is running", "access.adminCidrs", "--without-cluster blue"},
+			report.ExitUnreachable},
 		{"pending", []string{"master (i-1) is pending", "--without-cluster blue"}, report.ExitUnreachable},
 		{"stopped", []string{"aws ec2 start-instances --region eu-central-1 --instance-ids i-1"}, report.ExitUnreachable},
 		{"stopping", []string{"aws ec2 start-instances"}, report.ExitUnreachable},
@@ -107,7 +109,8 @@ func TestASilentClusterOnAWSIsAskedOfTheAccount(t *testing.T) {
 	})
 }
 
-// kubeconfigFor is a kubeconfig for an API server at an address, with a certificate of its own that is valid for an hour.
+// kubeconfigFor is a kubeconfig for an API server at an address, with a certificate of its own that is valid for an
+// hour.
 func kubeconfigFor(t *testing.T, server string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -22,8 +22,8 @@ func destroy(ctx context.Context, s *run) error {
 	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
 }
 
-// takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and it goes on without
-// a dead cluster. question is a format with the stack's name and the number of its resources.
+// takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and
+// it goes on without a dead cluster. question is a format with the stack's name and the number of its resources.
 func (s *run) takeDown(ctx context.Context, question string) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -53,7 +53,8 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 		return err
 	}
 	planned := existing(st)
-	s.log.Emit(report.Event{Kind: report.KindPlan, Changes: map[string]int{"delete": sum(planned)}, Phases: deletions(planned)})
+	s.log.Emit(report.Event{Kind: report.KindPlan, Changes: map[string]int{"delete": sum(planned)},
+		Phases: deletions(planned)})
 	if err := s.confirm(fmt.Sprintf(question, s.op.Stack, sum(planned))); err != nil {
 		return err
 	}
@@ -64,7 +65,8 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 	}
 	watcher := report.NewWatcher(s.log, planned, false)
 	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := w.Engine.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
+		_, err := w.Engine.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Parallel(s.op.parallel),
+			optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
 		return err
 	})
 	if err != nil {
@@ -105,8 +107,8 @@ func sum(by map[string]int) int {
 	return total
 }
 
-// refuseProtected refuses a protected stack before anything is deleted. The engine would stop at the first protected resource, with
-// half of the stack gone.
+// refuseProtected refuses a protected stack before anything is deleted. The engine would stop at the first protected
+// resource, with half of the stack gone.
 func refuseProtected(op operation, d state.State) error {
 	var names []string
 	for _, r := range d.Resources {
@@ -120,5 +122,6 @@ func refuseProtected(op operation, d state.State) error {
 	lift := fmt.Sprintf(`To lift the protection, then destroy:
   pulumi config set --stack %[1]s --path kubeadm-aws:protection.protect false
   go run ./cmd/kubeadm-aws up --stack %[1]s --cloud %[2]s`, op.Stack, op.Cloud)
-	return report.Fail(report.ExitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.Stack, strings.Join(names, ", "))
+	return report.Fail(report.ExitCannotStart, lift, "stack %s is protected, nothing was touched: %s", op.Stack,
+		strings.Join(names, ", "))
 }

@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// world opens the account of a rehearsal between two runs of the driver, as a user would open the console.
-func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
+// external opens the account of a simulation between two runs of the driver, as a user would open the console.
+func external(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
 	t.Helper()
 	s, err := sandbox.Start(sandbox.Options{Stack: "dev", Dir: filepath.Join(dir, ".sandbox", "dev", "account")})
 	if err != nil {
@@ -27,8 +27,8 @@ func world(t *testing.T, dir string, do func(*sandbox.Sandbox) error) {
 	}
 }
 
-// A cluster whose machine has ended is dead: destroy goes on without it. One that only cannot be reached is not: destroy says
-// what to look at and touches nothing, until a person names the cluster.
+// A cluster whose machine has ended is dead: destroy goes on without it. One that only cannot be reached is not:
+// destroy says what to look at and touches nothing, until a person names the cluster.
 func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 	needCLI(t)
 	running := project(t)
@@ -38,25 +38,29 @@ func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		accident func(*sandbox.Sandbox) error
-		// refused is what destroy says when it refuses; empty when the cluster counts as dead.
+		// refused is the message of destroy when it refuses. It is empty if the cluster counts as dead.
 		refused string
 	}{
 		{"its API is dead", func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() }, "journalctl -u kubelet"},
-		{"its address is gone", func(s *sandbox.Sandbox) error { return s.AWS.DisassociateAddress("master") }, "access.adminCidrs"},
+		{"its address is gone", func(s *sandbox.Sandbox) error { return s.AWS.DisassociateAddress("master") },
+			"access.adminCidrs"},
 		{"its address and its API are gone, and a worker", func(s *sandbox.Sandbox) error {
 			return errors.Join(s.AWS.DisassociateAddress("master"), s.Cluster.KillAPI(), s.AWS.TerminateInstance("worker-1"))
 		}, "access.adminCidrs"},
-		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("master") }, "aws ec2 start-instances"},
+		{"its instance is stopped", func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("master") },
+			"aws ec2 start-instances"},
 		{"its instance is gone", func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") }, ""},
 		{"all instances are gone", func(s *sandbox.Sandbox) error {
-			return errors.Join(s.AWS.TerminateInstance("master"), s.AWS.TerminateInstance("worker-1"), s.AWS.TerminateInstance("worker-2"), s.AWS.TerminateInstance("storage"))
+			return errors.Join(s.AWS.TerminateInstance("master"), s.AWS.TerminateInstance("worker-1"),
+				s.AWS.TerminateInstance("worker-2"), s.AWS.TerminateInstance("storage"))
 		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			copyTree(t, running, dir)
-			world(t, dir, func(s *sandbox.Sandbox) error {
-				return errors.Join(s.Cluster.CreateIngress("default", "web"), s.Cluster.CreatePVC("default", "data"), tt.accident(s))
+			external(t, dir, func(s *sandbox.Sandbox) error {
+				return errors.Join(s.Cluster.CreateIngress("default", "web"), s.Cluster.CreatePVC("default", "data"),
+					tt.accident(s))
 			})
 			file := filepath.Join(t.TempDir(), "receipt.json")
 			args := []string{"destroy", "--stack", "dev", "--dir", dir, "--yes", "--receipt", file}
@@ -65,7 +69,8 @@ func TestDestroyOfAClusterOutOfReach(t *testing.T) {
 				args = append(args, "--without-cluster", "platform-dev")
 			}
 			code, stdout, _ := drive(t, args...)
-			if code != report.ExitOK || !strings.Contains(stdout, "does not answer") || !strings.Contains(stdout, "left      0") {
+			if code != report.ExitOK || !strings.Contains(stdout, "does not answer") ||
+				!strings.Contains(stdout, "left      0") {
 				t.Fatalf("destroy exits %d:\n%s", code, stdout)
 			}
 			text, err := os.ReadFile(file)
@@ -85,10 +90,12 @@ func mustRefuse(t *testing.T, dir string, args []string, says string) {
 	t.Helper()
 	before := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account"))
 	code, stdout, _ := drive(t, args...)
-	if code != report.ExitUnreachable || !strings.Contains(stdout, says) || !strings.Contains(stdout, "--without-cluster platform-dev") {
+	if code != report.ExitUnreachable || !strings.Contains(stdout, says) ||
+		!strings.Contains(stdout, "--without-cluster platform-dev") {
 		t.Fatalf("destroy exits %d and does not say %q:\n%s", code, says, stdout)
 	}
-	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != report.ExitUsage || !strings.Contains(stdout, "platform-dev") {
+	if code, stdout, _ := drive(t, append(args, "--without-cluster", "platform")...); code != report.ExitUsage ||
+		!strings.Contains(stdout, "platform-dev") {
 		t.Fatalf("destroy without another cluster exits %d:\n%s", code, stdout)
 	}
 	if after := snapshot(t, filepath.Join(dir, ".sandbox", "dev", "account")); after != before {
@@ -104,7 +111,8 @@ func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart || !strings.Contains(stdout, "nothing was touched") {
+	if code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart ||
+		!strings.Contains(stdout, "nothing was touched") {
 		t.Fatalf("rebuild of a protected stack exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "protect: true", "protect: false")
@@ -113,7 +121,8 @@ func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 	}
 	_, before, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
 	code, stdout, _ := drive(t, "rebuild", "--stack", "dev", "--dir", dir)
-	if code != report.ExitOK || !strings.Contains(stdout, "left      0") || strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
+	if code != report.ExitOK || !strings.Contains(stdout, "left      0") ||
+		strings.Index(stdout, "left      0") > strings.Index(stdout, "outputs\n") {
 		t.Fatalf("rebuild exits %d:\n%s", code, stdout)
 	}
 	_, after, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey", "--show-secrets")
@@ -122,10 +131,11 @@ func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 	}
 }
 
-// Something that nobody knows of keeps the exit code from being a success.
+// A resource that the program does not know prevents a successful exit code.
 func TestDestroyNamesWhatIsLeft(t *testing.T) {
 	needCLI(t)
-	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:backup:\n    keepBucket: true")
+	dir := project(t, "kubeadm-aws:owner: platform",
+		"kubeadm-aws:owner: platform\n  kubeadm-aws:backup:\n    keepBucket: true")
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
@@ -136,19 +146,22 @@ func TestDestroyNamesWhatIsLeft(t *testing.T) {
 			told = e
 		}
 	}
-	if code != report.ExitOK || len(told.Kept) == 0 || !strings.Contains(strings.Join(told.Kept, "\n"), "backups") || len(told.Left) != 0 {
+	if code != report.ExitOK || len(told.Kept) == 0 || !strings.Contains(strings.Join(told.Kept, "\n"), "backups") ||
+		len(told.Left) != 0 {
 		t.Errorf("destroy that keeps the bucket exits %d with %+v", code, told)
 	}
 }
 
 func TestProtectedStackIsNotTouched(t *testing.T) {
 	needCLI(t)
-	dir := project(t, "kubeadm-aws:owner: platform", "kubeadm-aws:owner: platform\n  kubeadm-aws:protection:\n    protect: true")
+	dir := project(t, "kubeadm-aws:owner: platform",
+		"kubeadm-aws:owner: platform\n  kubeadm-aws:protection:\n    protect: true")
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir)
-	if code != report.ExitCannotStart || !strings.Contains(stdout, "nothing was touched") || !strings.Contains(stdout, "kubeadm-aws:protection.protect false") {
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "nothing was touched") ||
+		!strings.Contains(stdout, "kubeadm-aws:protection.protect false") {
 		t.Fatalf("destroy of a protected stack exits %d:\n%s", code, stdout)
 	}
 	code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")

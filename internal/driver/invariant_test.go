@@ -16,7 +16,7 @@ func mustMatch(t *testing.T, dir string) {
 	t.Helper()
 	st := stateOf(t, dir)
 	var exists []string
-	world(t, dir, func(s *sandbox.Sandbox) error {
+	external(t, dir, func(s *sandbox.Sandbox) error {
 		for _, m := range s.Made() {
 			exists = append(exists, m.URN+" "+m.ID)
 		}

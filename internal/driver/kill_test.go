@@ -19,13 +19,15 @@ import (
 	"kubeadm-aws/internal/state"
 )
 
-var everywhere = flag.Bool("everywhere", false, "TestAKilledRunConverges: kill a run at every resource, before and after it is made or removed (half an hour)")
+var everywhere = flag.Bool("everywhere", false,
+	"TestAKilledRunConverges: kill a run at every resource, before and after it is made or removed (half an hour)")
 
-// A driver that a test runs as a process of its own dies, as by a power cut, at the points that killAt lists, one to a line, such as
-// "create before vpc:Vpc::vpc". "before" is when the engine has asked for it and nothing is done, "after" when it is done and the
-// engine does not know. It dies once at each: the file killLog remembers where it died already. "*" is every resource.
-//
-// How it ends is in killBy: KILL (the default), CLI (only the Pulumi CLI is killed), or signals that it sends itself, such as "INT TERM".
+// A test runs the driver as a separate process that dies, as in a power failure, at the points in killAt. There is
+// one point to a line, such as "create before vpc:Vpc::vpc". "before" is when the engine has asked for the operation
+// and nothing is done. "after" is when it is done and the engine does not know. It dies once at each point: the file
+// killLog records where it died already. "*" is every resource.
+// killBy is how it ends: KILL (the default), CLI (only the Pulumi CLI is killed), or signals that it sends to itself,
+// such as "INT TERM".
 const (
 	killAt  = "AUTOMATION_TEST_KILL_AT"
 	killLog = "AUTOMATION_TEST_KILL_LOG"
@@ -79,7 +81,8 @@ func dieOnTheWay() {
 	dies := func(o sandbox.Operation, when string) {
 		here := func(point string) bool {
 			prefix := o.Verb + " " + when + " "
-			return strings.HasPrefix(point, prefix) && (point == prefix+"*" || strings.HasSuffix(o.URN, strings.TrimPrefix(point, prefix)))
+			return strings.HasPrefix(point, prefix) &&
+				(point == prefix+"*" || strings.HasSuffix(o.URN, strings.TrimPrefix(point, prefix)))
 		}
 		line := fmt.Sprintf("%s %s %s\n", o.Verb, when, o.URN)
 		if !slices.ContainsFunc(points, here) || strings.Contains(string(died), line) {
@@ -102,7 +105,7 @@ func dieOnTheWay() {
 	}
 }
 
-// killed runs a command again and again until it is not killed any more, and returns where it was.
+// killed repeats a command until it is no longer killed, and returns where it was killed.
 func killed(t *testing.T, dir, command string, at ...string) []string {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "killed")
@@ -114,12 +117,13 @@ func killed(t *testing.T, dir, command string, at ...string) []string {
 		code, said := p.all()
 		after, _ := os.ReadFile(log)
 		switch {
-		case code == report.ExitLocked: // the engine of the last run is not quite dead
+		case code == report.ExitLocked: // the engine of the last run has not ended yet
 		case code == report.ExitOK:
 			t.Setenv(killAt, "")
 			return strings.Split(strings.TrimSpace(string(after)), "\n")
 		case code != -1 || len(after) == len(before):
-			t.Fatalf("%s after %d kills exits %d:\n%s\nit was killed at\n%s", command, strings.Count(string(after), "\n"), code, said, after)
+			t.Fatalf("%s after %d kills exits %d:\n%s\nit was killed at\n%s", command, strings.Count(string(after), "\n"), code,
+				said, after)
 		}
 		t.Logf("%s was killed at %s", command, strings.TrimSpace(string(after[len(before):])))
 	}
@@ -135,7 +139,7 @@ func (p *process) all() (int, string) {
 	return p.ProcessState.ExitCode(), strings.Join(said, "\n")
 }
 
-// Whatever a run was doing when it was killed, the next one goes on, makes nothing twice, and destroy leaves nothing.
+// Whatever operation a killed run was in, the next one continues, creates nothing twice, and destroy leaves nothing.
 func TestAKilledRunConverges(t *testing.T) {
 	needCLI(t)
 	ups := []string{
@@ -150,7 +154,8 @@ func TestAKilledRunConverges(t *testing.T) {
 		"create after Release::rabbitmq-cluster-operator",
 		"create after v1:Namespace::namespace-data",
 	}
-	downs := []string{"delete after Release::rabbitmq-cluster-operator", "delete before instance:Instance::master", "delete after vpc:Vpc::vpc"}
+	downs := []string{"delete after Release::rabbitmq-cluster-operator", "delete before instance:Instance::master",
+		"delete after vpc:Vpc::vpc"}
 	if *everywhere {
 		ups, downs = []string{"create before *", "create after *"}, []string{"delete before *", "delete after *"}
 	}
@@ -160,7 +165,8 @@ func TestAKilledRunConverges(t *testing.T) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(ups), strings.Join(at, "\n"))
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
 	}
 	gone := killed(t, dir, "destroy", downs...)
@@ -168,22 +174,24 @@ func TestAKilledRunConverges(t *testing.T) {
 		t.Errorf("killed at %d of %d points:\n%s", len(gone), len(downs), strings.Join(gone, "\n"))
 	}
 	if *everywhere {
-		made := slices.DeleteFunc(slices.Clone(at), func(line string) bool { return !strings.HasPrefix(line, "create after ") })
-		t.Logf("%d of %d resources: up was killed before and after each was made, and converged", len(made), len(at)-len(made))
+		made := slices.DeleteFunc(slices.Clone(at),
+			func(line string) bool { return !strings.HasPrefix(line, "create after ") })
+		t.Logf("%d of %d resources: up was killed before and after each was made, and converged", len(made),
+			len(at)-len(made))
 		t.Logf("destroy was killed %d times", len(gone))
 		if 2*len(made) != len(at) {
 			t.Errorf("killed %d times after and %d times before a resource was made", len(made), len(at)-len(made))
 		}
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error {
+	external(t, dir, func(s *sandbox.Sandbox) error {
 		if left := s.Leftovers(); len(left) > 0 {
-			t.Errorf("%d things are left:\n%s", len(left), strings.Join(left, "\n"))
+			t.Errorf("%d resources are left:\n%s", len(left), strings.Join(left, "\n"))
 		}
 		return nil
 	})
 }
 
-// A destroy that was ended anywhere and anyhow, and then an up: all is there that the state says, and nothing else.
+// A destroy that was ended at any point in any way, and then an up: everything in the state exists, and nothing else.
 func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 	needCLI(t)
 	running := project(t)
@@ -197,7 +205,7 @@ func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 		{"INT", "delete before Command::etcd-backup"},
 		{"INT TERM", "delete after Release::cert-manager"},
 		{"TERM", "delete after instance:Instance::worker-1"},
-		// The address of a control plane that runs is gone, so the API seems to be silent.
+		// The address of a running control plane is released, so the API seems to be silent.
 		{"KILL", "delete after eipAssociation:EipAssociation::master"},
 		{"KILL", "delete after instance:Instance::master"},
 	}
@@ -231,11 +239,13 @@ func TestAfterADestroyThatEndedUpBringsAllBack(t *testing.T) {
 	// The reverse, on the way up and down again, with what is in between left in every state.
 	dir := t.TempDir()
 	copyTree(t, running, dir)
-	for _, e := range []ending{{"INT TERM", "delete after Release::calico"}, {"KILL", "delete after route:Route::internet"}} {
+	for _, e := range []ending{{"INT TERM", "delete after Release::calico"},
+		{"KILL", "delete after route:Route::internet"}} {
 		endAt(t, dir, "destroy", e.by, e.at)
 		endAt(t, dir, "up", "INT TERM", "create after Release::calico")
 	}
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
+		!strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }
@@ -248,7 +258,8 @@ func endAt(t *testing.T, dir, command, by, at string) bool {
 	t.Setenv(killLog, filepath.Join(t.TempDir(), "ended"))
 	defer os.Unsetenv(killAt)
 	code, said := startDriver(t, dir, command, "--parallel", "16").all()
-	if want := map[string][]int{"KILL": {-1}, "CLI": {report.ExitFailed}}[by]; code != report.ExitOK && want != nil && !slices.Contains(want, code) ||
+	if want := map[string][]int{"KILL": {-1}, "CLI": {report.ExitFailed}}[by]; code != report.ExitOK && want != nil &&
+		!slices.Contains(want, code) ||
 		code != report.ExitOK && want == nil && code != report.ExitInterrupted {
 		t.Fatalf("%s that ended by %s at %s exits %d:\n%s", command, by, at, code, said)
 	}
@@ -267,7 +278,8 @@ func bringUp(t *testing.T, dir string) {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }

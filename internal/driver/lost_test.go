@@ -16,18 +16,22 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") })
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("master") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitFailed || !strings.Contains(stdout, "Set backup.restoreFrom to") || strings.Contains(stdout, "worker-1       instance runs") {
+	if code != report.ExitFailed || !strings.Contains(stdout, "Set backup.restoreFrom to") ||
+		strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("up after the control plane was lost, without a word on restoring, exits %d:\n%s", code, stdout)
 	}
-	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}\n")
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "  kubeadm-aws:owner: platform\n",
+		"  kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}\n")
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != report.ExitOK || !strings.Contains(stdout, "does not answer. Looking what became of the machines") ||
-		!strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
+		!strings.Contains(stdout, "master         is a control plane") ||
+		strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("up after the control plane was lost exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }
@@ -41,7 +45,7 @@ func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 	}
 	fleet := []string{"master", "worker-1", "worker-2", "storage"}
 	each := func(do func(*sandbox.Sandbox, string) error) {
-		world(t, dir, func(s *sandbox.Sandbox) error {
+		external(t, dir, func(s *sandbox.Sandbox) error {
 			for _, name := range fleet {
 				if err := do(s, name); err != nil {
 					return err
@@ -53,13 +57,15 @@ func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StopInstance(name) })
 	for _, command := range []string{"preview", "up", "refresh", "destroy"} {
 		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-		if code != report.ExitUnreachable || !strings.Contains(stdout, "aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
+		if code != report.ExitUnreachable || !strings.Contains(stdout,
+			"aws ec2 start-instances --region eu-central-1 --instance-ids i-") ||
 			!strings.Contains(stdout, "master (i-") {
 			t.Errorf("%s of a stopped fleet exits %d:\n%s", command, code, stdout)
 		}
 	}
 	each(func(s *sandbox.Sandbox, name string) error { return s.AWS.StartInstance(name) })
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview of the fleet after its start exits %d:\n%s", code, stdout)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
-// outputs prints what the stack exports.
+// outputs prints the outputs of the stack.
 func outputs(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -34,7 +34,8 @@ func outputs(ctx context.Context, s *run) error {
 	}
 	switch {
 	case !ok:
-		return report.Fail(report.ExitUsage, "Outputs: "+strings.Join(slices.Sorted(maps.Keys(all)), ", "), "stack %s has no output %q", s.op.Stack, s.op.output)
+		return report.Fail(report.ExitUsage, "Outputs: "+strings.Join(slices.Sorted(maps.Keys(all)), ", "),
+			"stack %s has no output %q", s.op.Stack, s.op.output)
 	case one.Secret && !s.op.showSecrets:
 		return report.Fail(report.ExitUsage, "Add --show-secrets.", "output %q is a secret", s.op.output)
 	}
@@ -80,7 +81,7 @@ func nextSteps(op operation, cluster string) []any {
 	if op.Cloud == report.CloudSandbox {
 		return []any{
 			command("up", "         # again: nothing changes"),
-			command("destroy", "    # takes the rehearsal away and counts what is left"),
+			command("destroy", "    # removes the simulation and counts what is left"),
 			"README.md, Deploy to AWS            # for real",
 		}
 	}

@@ -15,8 +15,9 @@ import (
 	"kubeadm-aws/internal/state"
 )
 
-// On AWS what became of a VPC is asked of the account, by the tags of the stack, and the one that it names goes into the state.
-func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
+// On AWS the driver looks a pending VPC up in the account, by the tags of the stack, and adds the one that it finds
+// to the state.
+func TestAKillOnAWSIsRecoveredFromTheAccount(t *testing.T) {
 	var asked url.Values
 	pointToAWS(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -29,8 +30,10 @@ func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
 *"stack output"*) echo "{}";;
 *"stack history"*) echo "[]";;
 *"config get"*) exit 255;;
-*"stack export"*) if test -e `+imported+`; then cat `+imported+`; else echo '{"deployment":{"resources":[],"pending_operations":[{"type":"creating","resource":{
-  "urn":"`+urn+`","type":"aws:ec2/vpc:Vpc","custom":true,"inputs":{"cidrBlock":"10.0.0.0/16","tags":{"Name":"platform-dev-vpc"}}}}]}}'; fi;;
+*"stack export"*) if test -e `+imported+`; then cat `+imported+
+		`; else echo '{"deployment":{"resources":[],"pending_operations":[{"type":"creating","resource":{
+  "urn":"`+urn+
+		`","type":"aws:ec2/vpc:Vpc","custom":true,"inputs":{"cidrBlock":"10.0.0.0/16","tags":{"Name":"platform-dev-vpc"}}}}]}}'; fi;;
 *"stack import"*) cat > `+imported+`;;
 *refresh*) echo "$*" >> `+refreshed+`;;`)
 	code, stdout, _ := drive(t, "refresh", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
@@ -42,7 +45,8 @@ func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := state.Parse(text)
-	if err != nil || len(st.Resources) != 1 || st.Resources[0].ID != "vpc-1" || !slices.Equal(st.Unread(), []state.URN{urn}) {
+	if err != nil || len(st.Resources) != 1 || st.Resources[0].ID != "vpc-1" ||
+		!slices.Equal(st.Unread(), []state.URN{urn}) {
 		t.Errorf("the state became %s (%v)", text, err)
 	}
 	filters := map[string]string{}
@@ -50,26 +54,29 @@ func TestAKillOnAWSIsSettledFromTheAccount(t *testing.T) {
 		filters[asked.Get(fmt.Sprintf("Filter.%d.Name", i))] = asked.Get(fmt.Sprintf("Filter.%d.Value.1", i))
 	}
 	for name, want := range map[string]string{
-		"cidr": "10.0.0.0/16", "tag:Name": "platform-dev-vpc", "tag:kubeadm-aws/cluster": "platform-dev", "tag:kubeadm-aws/stack": "dev",
+		"cidr": "10.0.0.0/16", "tag:Name": "platform-dev-vpc", "tag:kubeadm-aws/cluster": "platform-dev",
+		"tag:kubeadm-aws/stack":      "dev",
 		"tag:kubeadm-aws/managed-by": "pulumi",
 	} {
 		if filters[name] != want {
 			t.Errorf("AWS was asked for %s %q, want %q", name, filters[name], want)
 		}
 	}
-	if commands, err := os.ReadFile(refreshed); err != nil || !strings.Contains(string(commands), "--target="+urn) && !strings.Contains(string(commands), "--target "+urn) {
+	if commands, err := os.ReadFile(refreshed); err != nil || !strings.Contains(string(commands), "--target="+urn) &&
+		!strings.Contains(string(commands), "--target "+urn) {
 		t.Errorf("it was not read: %s (%v)", commands, err)
 	}
 }
 
-// What the driver cannot find is left to a person, before anything is done.
+// A person decides about resources that the driver cannot look up, before anything is changed.
 func TestAnUnknownTypeIsLeftToAPerson(t *testing.T) {
 	fakeCLI(t, `*"stack select"*) ;;
 *"stack output"*) echo "{}";;
 *"stack export"*) echo '{"deployment":{"resources":[],"pending_operations":[{"type":"creating","resource":{
   "urn":"`+prefix+`aws:eks/cluster:Cluster::c","type":"aws:eks/cluster:Cluster","custom":true,"inputs":{}}}]}}';;`)
 	code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--cloud", "aws", "--yes", "--dir", "../..")
-	for _, want := range []string{"c (Cluster)", "internal/recovery/lookup.go", "pulumi refresh --stack dev --clear-pending-creates"} {
+	for _, want := range []string{"c (Cluster)", "internal/recovery/lookup.go",
+		"pulumi refresh --stack dev --clear-pending-creates"} {
 		if code != report.ExitCannotStart || !strings.Contains(stdout, want) {
 			t.Errorf("destroy exits %d and does not say %q:\n%s", code, want, stdout)
 		}

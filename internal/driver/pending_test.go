@@ -32,12 +32,12 @@ func cutUp(t *testing.T, dir, at string) {
 	}
 }
 
-// When the cluster is dead, nobody can say what became of an object. It dies with the cluster.
+// If the cluster is dead, the fate of an object is unknown. It is lost with the cluster.
 func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
 	cutUp(t, dir, "create after v1:Namespace::namespace-data")
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() })
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() })
 	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitUnreachable {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
@@ -47,14 +47,15 @@ func TestDestroyAfterAKillWithADeadCluster(t *testing.T) {
 	}
 }
 
-// Helm never upgrades a release whose install was cut off, so it goes and comes again.
+// Helm never upgrades a release whose install was interrupted, so it is uninstalled and installed again.
 func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
 	cutUp(t, dir, "create after Release::rabbitmq-cluster-operator")
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CutInstall("rabbitmq-cluster-operator") })
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CutInstall("rabbitmq-cluster-operator") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitOK || !strings.Contains(stdout, "Removing what was installed half: rabbitmq-cluster-operator (Release)") {
+	if code != report.ExitOK || !strings.Contains(stdout,
+		"Removing what was installed half: rabbitmq-cluster-operator (Release)") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	for _, r := range stateOf(t, dir).Resources {
@@ -65,7 +66,7 @@ func TestAHalfInstalledReleaseIsInstalledAgain(t *testing.T) {
 	}
 }
 
-// Helm leaves a release that it was killed over in a state that it refuses forever. up ends what had begun, and installs.
+// A killed Helm leaves a release in a state that it refuses forever. up finishes the operation, and installs.
 func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 	needCLI(t)
 	running := project(t)
@@ -77,15 +78,18 @@ func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 		cut  func(*sandbox.Sandbox, string) error
 		says string
 	}{
-		{"uninstall", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUninstall(chart) }, "Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
-		{"upgrade", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUpgrade(chart) }, "Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
-		{"install", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutInstall(chart) }, "Removing what was installed half: argo-rollouts (Release)"},
+		{"uninstall", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUninstall(chart) },
+			"Deleting to the end what an earlier run began to delete: argo-rollouts (Release)"},
+		{"upgrade", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutUpgrade(chart) },
+			"Giving up an upgrade that was interrupted: argo-rollouts/argo-rollouts"},
+		{"install", func(s *sandbox.Sandbox, chart string) error { return s.Cluster.CutInstall(chart) },
+			"Removing what was installed half: argo-rollouts (Release)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			copyTree(t, running, dir)
 			endAt(t, dir, "destroy", "KILL", "delete before Release::argo-rollouts")
-			world(t, dir, func(s *sandbox.Sandbox) error { return tt.cut(s, "argo-rollouts") })
+			external(t, dir, func(s *sandbox.Sandbox) error { return tt.cut(s, "argo-rollouts") })
 			code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
 			for code == report.ExitLocked {
 				code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
@@ -98,12 +102,13 @@ func TestAReleaseThatHelmWasKilledOverIsMadeWhole(t *testing.T) {
 	}
 }
 
-// Monitoring off and on again: Helm's record of what was left in the cluster does not stand in the way.
+// Monitoring is switched off and on again: Helm's record of what stayed in the cluster does not block the install.
 func TestAnAddonIsSwitchedOffAndOnAgain(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
 	settings := filepath.Join(dir, "Pulumi.dev.yaml")
-	for _, edits := range [][2]string{{}, {"  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:addons: {monitoring: {enabled: false}}\n"},
+	for _, edits := range [][2]string{{}, {"  kubeadm-aws:owner: platform\n",
+		"  kubeadm-aws:owner: platform\n  kubeadm-aws:addons: {monitoring: {enabled: false}}\n"},
 		{"  kubeadm-aws:addons: {monitoring: {enabled: false}}\n", ""}} {
 		if edits[0] != "" {
 			edit(t, settings, edits[0], edits[1])
@@ -115,7 +120,7 @@ func TestAnAddonIsSwitchedOffAndOnAgain(t *testing.T) {
 	}
 }
 
-// Of two things that could be the one, none is touched.
+// If two resources match, neither is touched.
 func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
@@ -138,7 +143,8 @@ func TestTwoThatCouldBeItAreNamed(t *testing.T) {
 	}
 	for _, command := range []string{"up", "destroy", "refresh"} {
 		code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-		if code != report.ExitCannotStart || !strings.Contains(stdout, id) || !strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
+		if code != report.ExitCannotStart || !strings.Contains(stdout, id) ||
+			!strings.Contains(stdout, "vpc-0123456789abcdef0") || !strings.Contains(stdout, "delete it in the console") {
 			t.Errorf("%s exits %d:\n%s", command, code, stdout)
 		}
 	}
@@ -163,8 +169,8 @@ const twoNodes = `kubeadm-aws:owner: platform
     argocd: {enabled: false}
     argoRollouts: {enabled: false}`
 
-// A worker was drained and its Node deleted, and then its machine stays after all: its kubelet runs and does not register by
-// itself, so it is restarted.
+// A worker was drained and its Node deleted, and then its machine stays after all: its kubelet runs and does not
+// register by itself, so it is restarted.
 func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
 	needCLI(t)
 	dir := project(t, "kubeadm-aws:owner: platform", twoNodes)
@@ -190,7 +196,7 @@ func TestADrainedWorkerThatStaysComesBack(t *testing.T) {
 	}
 }
 
-// A machine that is replaced is deleted first, and what ran on it runs anew: cut off in the middle of that, nothing is there twice.
+// A replaced machine is deleted first, and its steps run again. An interruption in the middle duplicates nothing.
 func TestAKilledReplacementConverges(t *testing.T) {
 	needCLI(t)
 	dir := project(t, "kubeadm-aws:owner: platform", twoNodes)
@@ -198,12 +204,14 @@ func TestAKilledReplacementConverges(t *testing.T) {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "zone: 1", "zone: 2")
-	points := []string{"delete after instance:Instance::worker-1", "create before instance:Instance::worker-1", "create after instance:Instance::worker-1"}
+	points := []string{"delete after instance:Instance::worker-1", "create before instance:Instance::worker-1",
+		"create after instance:Instance::worker-1"}
 	if at := killed(t, dir, "up", points...); len(at) != len(points) {
 		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
 	}
 	mustMatch(t, dir)
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
+		!strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }

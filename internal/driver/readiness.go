@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// tellNotReady names the nodes that are not Ready at the end of an up, because the plan does not look at them. It reports no error of
-// its own, because the up itself has succeeded.
+// tellNotReady names the nodes that are not Ready at the end of an up, because the plan does not look at them. It
+// reports no error of its own, because the up itself has succeeded.
 func tellNotReady(ctx context.Context, w *workspace.Workspace) {
 	nodes, err := notReady(ctx, w)
 	if err != nil || len(nodes) == 0 {
@@ -91,8 +91,11 @@ func tellTroubles(ctx context.Context, w *workspace.Workspace, urns []state.URN)
 			}
 			lines = append(lines, troubles...)
 		}
-		lines = append(lines, fmt.Sprintf("Look at: kubectl -n %s get pods,events; everything at once: go run ./cmd/kubeadm-aws verify --stack %s --cloud %s",
-			namespace, w.Stack, w.Cloud))
-		w.Log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Resource: state.Readable(r.URN), Message: strings.Join(lines, "\n")})
+		lines = append(lines,
+			fmt.Sprintf("Look at: kubectl -n %s get pods,events; everything at once: go run ./cmd/kubeadm-aws verify --stack "+
+				"%s --cloud %s",
+				namespace, w.Stack, w.Cloud))
+		w.Log.Emit(report.Event{Kind: report.KindLog, Severity: "warning", Resource: state.Readable(r.URN),
+			Message: strings.Join(lines, "\n")})
 	}
 }

@@ -15,10 +15,11 @@ import (
 func TestUpSaysWhichNodeIsNotReady(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK || strings.Contains(stdout, "is not Ready") {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
+		strings.Contains(stdout, "is not Ready") {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
 	if code != report.ExitOK || !strings.Contains(stdout, "worker-1 is not Ready: its instance is stopped") ||
 		!strings.Contains(stdout, "aws ec2 start-instances") {
@@ -39,14 +40,16 @@ func TestWarningsOfARenewalAreFolded(t *testing.T) {
 		}}})
 	}
 	for _, name := range []string{"admin", "join"} {
-		w.Plan = append(w.Plan, report.PlannedChange{Op: "replace", URN: prefix + "tls:index/locallySignedCert:LocallySignedCert::" + name})
+		w.Plan = append(w.Plan, report.PlannedChange{Op: "replace",
+			URN: prefix + "tls:index/locallySignedCert:LocallySignedCert::" + name})
 	}
 	tellFolded(l, w)
 	var said []string
 	for _, e := range to.events {
 		said = append(said, e.Severity+" "+e.Message)
 	}
-	if len(said) != 2 || !strings.Contains(said[0], "2 certificates are renewed") || !strings.Contains(said[1], "inputs of 3 resources") {
+	if len(said) != 2 || !strings.Contains(said[0], "2 certificates are renewed") ||
+		!strings.Contains(said[1], "inputs of 3 resources") {
 		t.Errorf("said %q", said)
 	}
 }

@@ -38,13 +38,13 @@ func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return report.Fail(report.ExitLeftovers, whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "resource is", "resources are"))
 	}
 	return nil
 }
 
-// listAccount lists what is in the AWS account after a destroy and has the cluster's tags. The program that swept the account does it.
-// before is the state before the destroy.
+// listAccount lists what is in the AWS account after a destroy and has the cluster's tags. The program that swept the
+// account does it. before is the state before the destroy.
 func listAccount(ctx context.Context, w *workspace.Workspace, before state.State, r *report.Receipt) error {
 	for _, resource := range before.Resources {
 		if resource.RetainOnDelete && resource.Custom {
@@ -55,8 +55,8 @@ func listAccount(ctx context.Context, w *workspace.Workspace, before state.State
 	if !there {
 		return nil // the sweep is created before every instance, so nothing has run that could leave anything
 	}
-	// The sweep that ran between the instances and the VPC wrote its own receipt to where Pulumi ran it. A receipt of another VPC
-	// belongs to an earlier stack.
+	// The sweep that ran between the instances and the VPC wrote its own receipt to where Pulumi ran it. A receipt of
+	// another VPC belongs to an earlier stack.
 	earlier, err := account.ReadReceipt(filepath.Join(w.Dir, command.Flag("receipt")))
 	switch {
 	case err == nil && earlier.VPC == command.Flag("vpc"):
@@ -76,13 +76,14 @@ func listAccount(ctx context.Context, w *workspace.Workspace, before state.State
 
 func whatNextWithLeftovers(w *workspace.Workspace, before state.State) string {
 	if w.Sandbox != nil {
-		return "On AWS this would cost money forever: the order of the destroy is wrong. To start the rehearsal again: rm -r " + workspace.Relative(w.Dir)
+		return "On AWS this would cost money forever: the order of the destroy is wrong. To start the simulation again: rm -r " + workspace.Relative(w.Dir)
 	}
 	command, _ := account.SweepIn(before)
 	return "Look at each in the console. What carries the cluster's tags: " + account.SweepByHand(w, command.Flag("vpc")) + ", then the same without --dry-run."
 }
 
-// listSandbox lists what is left in the account of a simulation. If it is empty, closing the workspace removes the simulation.
+// listSandbox lists what is left in the account of a simulation. If it is empty, closing the workspace removes the
+// simulation.
 func listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) {
 	retained := map[string]bool{}
 	for _, resource := range before.Resources {
@@ -108,7 +109,8 @@ func listSandbox(w *workspace.Workspace, before state.State, r *report.Receipt) 
 	w.Empty = len(left) == 0
 }
 
-// writeReceipt writes the receipt to a file and returns its name. A simulation gets one only if the command line names a file.
+// writeReceipt writes the receipt to a file and returns its name. A simulation gets one only if the command line
+// names a file.
 func (s *run) writeReceipt(w *workspace.Workspace, r report.Receipt) (string, error) {
 	file := s.op.receipt
 	if file == "" {

@@ -37,7 +37,8 @@ type process struct {
 	events chan report.Event
 }
 
-// startDriver runs the command in a process of its own. It does one thing at a time, so that a test which acts on an event knows how far it came.
+// startDriver runs the command in a process of its own. It does one thing at a time, so that a test which acts on an
+// event knows how far it came.
 func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	t.Helper()
 	args := append([]string{command, "--stack", "dev", "--dir", dir, "--json", "--parallel", "1"}, flags...)
@@ -138,14 +139,16 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 
 	up := startDriver(t, dir, "up")
 	up.until(t, "the first phase began", func(e report.Event) bool { return e.Kind == report.KindPhase })
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitLocked || !strings.Contains(stdout, "another run holds the stack dev: process ") {
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitLocked ||
+		!strings.Contains(stdout, "another run holds the stack dev: process ") {
 		t.Errorf("a second run at the same time exits %d:\n%s", code, stdout)
 	}
 	if err := up.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	code, last := up.code()
-	if code != report.ExitInterrupted || last.Kind != report.KindResult || !strings.Contains(last.Message, "state is saved") {
+	if code != report.ExitInterrupted || last.Kind != report.KindResult ||
+		!strings.Contains(last.Message, "state is saved") {
 		t.Fatalf("interrupted up exits %d with %+v", code, last)
 	}
 
@@ -178,7 +181,8 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 	checkOutputs(t, dir)
 
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: platform", "kubeadm-aws:owner: another-team")
-	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitChanges {
 		t.Errorf("preview of a change exits %d, want %d:\n%s", code, report.ExitChanges, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: another-team", "kubeadm-aws:owner: platform")
@@ -195,10 +199,12 @@ func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
 func checkOutputs(t *testing.T, dir string) {
 	t.Helper()
 	code, stdout, _ := drive(t, "outputs", "--stack", "dev", "--dir", dir)
-	if code != report.ExitOK || !strings.Contains(stdout, "apiUrl") || !strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
+	if code != report.ExitOK || !strings.Contains(stdout, "apiUrl") ||
+		!strings.Contains(stdout, "kubeconfig       [secret]") || strings.Contains(stdout, "PRIVATE KEY") {
 		t.Errorf("outputs exits %d:\n%s", code, stdout)
 	}
-	if strings.Contains(stdout, "pulumi stack output") || !strings.Contains(stdout, "go run ./cmd/kubeadm-aws destroy --stack dev ") {
+	if strings.Contains(stdout, "pulumi stack output") ||
+		!strings.Contains(stdout, "go run ./cmd/kubeadm-aws destroy --stack dev ") {
 		t.Errorf("next is not about a rehearsal:\n%s", stdout)
 	}
 	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey")

@@ -33,7 +33,8 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 
 	edit(t, settings, worker, again.Replace(worker))
 	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitOK || !strings.Contains(stdout, "worker-1       is drained and out of the cluster") || !strings.Contains(stdout, "worker-1       has joined") {
+	if code != report.ExitOK || !strings.Contains(stdout, "worker-1       is drained and out of the cluster") ||
+		!strings.Contains(stdout, "worker-1       has joined") {
 		t.Errorf("a new generation of one worker exits %d:\n%s", code, stdout)
 	}
 
@@ -45,12 +46,14 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	} {
 		edit(t, settings, c.from, c.to)
 		if c.because == "" {
-			edit(t, settings, "  kubeadm-aws:owner: platform\n", "  kubeadm-aws:owner: platform\n  kubeadm-aws:image: {os: debian-12}\n")
+			edit(t, settings, "  kubeadm-aws:owner: platform\n",
+				"  kubeadm-aws:owner: platform\n  kubeadm-aws:image: {os: debian-12}\n")
 			c.because = "on the running stack: another system means another machine for every node"
 		}
 		for _, command := range []string{"preview", "up"} {
 			code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir)
-			if code != report.ExitInvalid || !strings.Contains(stdout, c.because) || !strings.Contains(stdout, "othing was changed") {
+			if code != report.ExitInvalid || !strings.Contains(stdout, c.because) ||
+				!strings.Contains(stdout, "othing was changed") {
 				t.Errorf("%s of a control plane %s exits %d:\n%s", command, c.name, code, stdout)
 			}
 		}
@@ -58,10 +61,12 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	edit(t, settings, "  kubeadm-aws:image: {os: debian-12}\n", "  kubeadm-aws:backup: {restoreFrom: latest}\n")
 	edit(t, settings, master, again.Replace(master))
 	code, stdout, _ = drive(t, "up", "--stack", "dev", "--dir", dir)
-	if code != report.ExitOK || !strings.Contains(stdout, "master         is a control plane") || strings.Contains(stdout, "worker-1       instance runs") {
+	if code != report.ExitOK || !strings.Contains(stdout, "master         is a control plane") ||
+		strings.Contains(stdout, "worker-1       instance runs") {
 		t.Errorf("a new control plane exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK || !strings.Contains(stdout, "left      0") {
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
+		!strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
 	}
 }

@@ -16,8 +16,9 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// rollback brings the stack to the settings and the program of an earlier commit. The driver of that commit runs in a worktree of its
-// own, so the checkout stays as it is. A rollback is an `up` like any other; data in the cluster stays as it is.
+// rollback brings the stack to the settings and the program of an earlier commit. The driver of that commit runs in a
+// worktree of its own, so the checkout stays as it is. A rollback is an `up` like any other; data in the cluster
+// stays as it is.
 func rollback(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -64,7 +65,7 @@ func rollback(ctx context.Context, s *run) error {
 	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
 		return err
 	}
-	s.log.Warn("Stack " + s.op.Stack + " is what commit " + to.title + " says. " +
+	s.log.Warn("Stack " + s.op.Stack + " matches commit " + to.title + ". " +
 		"Revert the later commits as well (git revert), or the next up brings back what they say.")
 	return nil
 }
@@ -80,8 +81,9 @@ type checkedOut struct {
 func (s *run) checkout(ctx context.Context) (checkedOut, error) {
 	commit, err := s.git(ctx, "rev-parse", "--verify", "--quiet", s.op.to+"^{commit}")
 	if err != nil {
-		return checkedOut{}, report.Fail(report.ExitUsage, "git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
-			"--to %s is no commit of the repository in %s", s.op.to, s.op.dir)
+		return checkedOut{}, report.Fail(report.ExitUsage,
+			"git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
+			"--to %s is not a commit of the repository in %s", s.op.to, s.op.dir)
 	}
 	title, err := s.git(ctx, "log", "-1", "--format=%h %s", commit)
 	if err != nil {
@@ -126,8 +128,8 @@ func (c checkedOut) driver() string {
 	return ""
 }
 
-// refuseRollback refuses what an `up` cannot bring back. cluster and version are the running ones; version is empty for a stack that an
-// early program without this output brought up.
+// refuseRollback refuses what an `up` cannot bring back. cluster and version are the running ones; version is empty
+// for a stack that an early program without this output brought up.
 func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
 	if to.driver() == "" {
 		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
@@ -145,10 +147,13 @@ func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
 		return report.Fail(report.ExitInvalid, "", "commit %s: %w", to.title, err)
 	case then.Cluster.Name != cluster || then.Region != s.cfg.Region:
 		return report.Fail(report.ExitInvalid, "Make a stack of its own for it, or use rebuild.",
-			"commit %s is about another cluster, %s in %s; %s in %s runs", to.title, then.Cluster.Name, then.Region, cluster, s.cfg.Region)
+			"commit %s is about another cluster, %s in %s; %s in %s runs", to.title, then.Cluster.Name, then.Region, cluster,
+			s.cfg.Region)
 	case version != "" && then.Cluster.KubernetesVersion != version:
-		return report.Fail(report.ExitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit it on a branch, and roll back to the branch.",
-			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects in it cannot go back",
+		return report.Fail(report.ExitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit "+
+			"it on a branch, and roll back to the branch.",
+			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects "+
+				"in it cannot go back",
 			to.title, then.Cluster.KubernetesVersion, version)
 	}
 	return nil
@@ -168,7 +173,8 @@ func (s *run) earlier(to checkedOut, driver string, command ...string) error {
 	var exit *exec.ExitError
 	switch {
 	case s.cli.Stopped():
-		return report.Fail(report.ExitInterrupted, "Run the same command again: it goes on from the saved state.", "rollback was interrupted; the state is saved")
+		return report.Fail(report.ExitInterrupted, "Run the same command again: it goes on from the saved state.",
+			"rollback was interrupted; the state is saved")
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
 		return report.Fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], to.title)
 	}
@@ -202,7 +208,8 @@ func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) 
 			dirty = " (with changes that were not committed)"
 		}
 		subject, _, _ := strings.Cut(u.Message, "\n")
-		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, u.StartTime.Format("2006-01-02 15:04"), subject, dirty))
+		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, u.StartTime.Format("2006-01-02 15:04"), subject,
+			dirty))
 	}
 	if len(seen) == 0 {
 		return "The history of the stack names no commit.", nil
@@ -219,7 +226,8 @@ func (s *run) git(ctx context.Context, args ...string) (string, error) {
 		if errors.As(err, &exit) {
 			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
 		}
-		return "", report.Fail(report.ExitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w", args[0], err)
+		return "", report.Fail(report.ExitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w",
+			args[0], err)
 	}
 	return strings.TrimSpace(string(output)), nil
 }

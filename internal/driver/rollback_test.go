@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// repository is a git repository with the sources of this project in a folder of it, one commit for each change to the settings of
-// the dev stack ("old", "new", ...) after the first. It returns the project's directory.
+// repository is a git repository with the sources of this project in a folder of it, one commit for each change to
+// the settings of the dev stack ("old", "new", ...) after the first. It returns the project's directory.
 func repository(t *testing.T, changes ...string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -25,7 +25,8 @@ func repository(t *testing.T, changes ...string) string {
 	write(t, filepath.Join(dir, ".gitignore"), ".sandbox/\n")
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-C", root, "-c", "user.name=test", "-c", "user.email=test@example.com"}, args...)...)
+		cmd := exec.Command("git", append([]string{"-C", root, "-c", "user.name=test", "-c", "user.email=test@example.com"},
+			args...)...)
 		if output, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, output)
 		}
@@ -80,32 +81,39 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 		code, stdout, _ := drive(t, append([]string{"rollback", "--stack", "dev", "--dir", dir}, args...)...)
 		return code, stdout
 	}
-	if code, stdout := rollback("--to", "HEAD"); code != report.ExitCannotStart || !strings.Contains(stdout, "was never up") {
+	if code, stdout := rollback("--to", "HEAD"); code != report.ExitCannotStart ||
+		!strings.Contains(stdout, "was never up") {
 		t.Errorf("rollback of nothing exits %d:\n%s", code, stdout)
 	}
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback(); code != report.ExitUsage || !strings.Contains(stdout, "kubeadm-aws:owner: another-team") {
+	if code, stdout := rollback(); code != report.ExitUsage ||
+		!strings.Contains(stdout, "kubeadm-aws:owner: another-team") {
 		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "nowhere"); code != report.ExitUsage || !strings.Contains(stdout, "--to nowhere is no commit") {
+	if code, stdout := rollback("--to", "nowhere"); code != report.ExitUsage ||
+		!strings.Contains(stdout, "--to nowhere is not a commit") {
 		t.Errorf("rollback to an unknown commit exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~4"); code != report.ExitInvalid || !strings.Contains(stdout, "is about another cluster, platform-one") {
+	if code, stdout := rollback("--to", "HEAD~4"); code != report.ExitInvalid ||
+		!strings.Contains(stdout, "is about another cluster, platform-one") {
 		t.Errorf("rollback to another cluster exits %d:\n%s", code, stdout)
 	}
-	if code, stdout := rollback("--to", "HEAD~2"); code != report.ExitInvalid || !strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
+	if code, stdout := rollback("--to", "HEAD~2"); code != report.ExitInvalid ||
+		!strings.Contains(stdout, "wants Kubernetes 1.35.6, and 1.36.3 runs") {
 		t.Errorf("rollback to another Kubernetes exits %d:\n%s", code, stdout)
 	}
 	if code, stdout := rollback("--to", "HEAD~1"); code != report.ExitOK || !strings.Contains(stdout, "git revert") {
 		t.Fatalf("rollback exits %d:\n%s", code, stdout)
 	}
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitChanges {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitChanges {
 		t.Errorf("nothing was rolled back: preview of the newest commit exits %d:\n%s", code, stdout)
 	}
 	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubeadm-aws:owner: another-team", "kubeadm-aws:owner: platform")
-	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"); code != report.ExitOK {
+	if code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("the stack is not what the earlier commit says: preview exits %d:\n%s", code, stdout)
 	}
 	worktrees, err := exec.Command("git", "-C", dir, "worktree", "list").Output()
@@ -132,8 +140,10 @@ func TestWhatCannotBeRolledBackIsRefused(t *testing.T) {
 		says string
 	}{
 		{"the same", with(), ""},
-		{"another Kubernetes", with("name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6"), "wants Kubernetes 1.35.6, and 1.36.3 runs"},
-		{"another name", with("name: platform-dev", "name: other"), "another cluster, other in eu-central-1; platform-dev in eu-central-1 runs"},
+		{"another Kubernetes", with("name: platform-dev", "name: platform-dev\n    kubernetesVersion: 1.35.6"),
+			"wants Kubernetes 1.35.6, and 1.36.3 runs"},
+		{"another name", with("name: platform-dev", "name: other"),
+			"another cluster, other in eu-central-1; platform-dev in eu-central-1 runs"},
 		{"another region", with("region: eu-central-1", "region: eu-west-1"), "another cluster, platform-dev in eu-west-1"},
 		{"before there was a driver", without, "has no driver"},
 		{"settings of other times", with("kubeadm-aws:owner", "kubeadm-aws:ownr"), ""},

@@ -11,10 +11,11 @@ import (
 	"kubeadm-aws/internal/state"
 )
 
-// stateOf reads the state of a rehearsal as it lies on the disk.
+// stateOf reads the state of a simulation from the disk.
 func stateOf(t *testing.T, dir string) state.State {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi", "stacks", "kubeadm-aws", "dev.json"))
+	text, err := os.ReadFile(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi", "stacks", "kubeadm-aws",
+		"dev.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// sweep removes by tag what controllers of the cluster left in the account. Destroy has the same step between the instances and the
-// network. sweep lists first and asks before it removes.
+// sweep removes by tag what controllers of the cluster left in the account. Destroy has the same step between the
+// instances and the network. sweep lists first and asks before it removes.
 func sweep(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func sweep(ctx context.Context, s *run) error {
 		return report.Fail(report.ExitCannotStart, "destroy takes it along. With strays that no state knows: aws ec2 terminate-instances",
 			"nothing was removed: what is listed may be in use, because instances of the cluster run: %s", strings.Join(found.Instances, ", "))
 	}
-	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), report.Plural(len(found.Left), "thing", "things"))); err != nil {
+	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), report.Plural(len(found.Left), "resource", "resources"))); err != nil {
 		return err
 	}
 	after, err := account.Sweep(ctx, w, command, false)
@@ -52,7 +52,7 @@ func sweep(ctx context.Context, s *run) error {
 	}
 	s.log.Emit(report.Event{Kind: report.KindSweep, Status: "done", Swept: after.Removed, Kept: after.Kept, Left: slices.Concat(after.Left, after.Foreign)})
 	if len(after.Left) > 0 {
-		return report.Fail(report.ExitLeftovers, "Run it again when the cause is gone.", "%d %s left", len(after.Left), report.Plural(len(after.Left), "thing is", "things are"))
+		return report.Fail(report.ExitLeftovers, "Run it again when the cause is gone.", "%d %s left", len(after.Left), report.Plural(len(after.Left), "resource is", "resources are"))
 	}
 	return nil
 }

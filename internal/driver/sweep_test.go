@@ -43,13 +43,13 @@ func TestSweepListsBeforeItRemoves(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CreateIngress("default", "web") })
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.Cluster.CreateIngress("default", "web") })
 	code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
 	listed := sweepEvent(t, stdout, "found").Found
 	if code != report.ExitCannotStart || len(listed) == 0 || !strings.Contains(stdout, "instances of the cluster run") {
 		t.Errorf("sweep of a cluster that runs exits %d:\n%s", code, stdout)
 	}
-	world(t, dir, func(s *sandbox.Sandbox) error {
+	external(t, dir, func(s *sandbox.Sandbox) error {
 		for _, name := range []string{"master", "worker-1", "worker-2", "storage"} {
 			if err := s.AWS.TerminateInstance(name); err != nil {
 				return err

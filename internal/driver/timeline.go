@@ -8,8 +8,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// tellTimeline reports how long the parts of a run took. In the simulated sandbox, where nothing takes the time that it takes on AWS,
-// it reports what AWS would take. deployment is the state after an up, or before a destroy (down).
+// tellTimeline reports how long the parts of a run took. In the simulated sandbox, where nothing takes the time that
+// it takes on AWS, it reports what AWS would take. deployment is the state after an up, or before a destroy (down).
 func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Watcher, down bool) error {
 	if w.Cloud == report.CloudSandbox {
 		predicted, err := timeline.Predict(deployment)
@@ -38,7 +38,9 @@ func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Wat
 }
 
 func timelineEvent(title string, schedule timeline.Schedule) report.Event {
-	e := report.Event{Kind: report.KindTimeline, Message: title + ": " + report.Seconds(schedule.Total.Seconds()) + "\n" + schedule.String(), Seconds: schedule.Total.Seconds()}
+	e := report.Event{Kind: report.KindTimeline,
+		Message: title + ": " + report.Seconds(schedule.Total.Seconds()) + "\n" + schedule.String(),
+		Seconds: schedule.Total.Seconds()}
 	for _, c := range schedule.Critical {
 		e.Path = append(e.Path, report.PathStep{Resource: c.Name, Start: round(c.Start), End: round(c.End)})
 	}

@@ -62,21 +62,23 @@ func up(ctx context.Context, s *run) error {
 	return nil
 }
 
-// carryOut does what the plan says.
-func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap, error) {
+// carryOut executes the plan.
+func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap,
+	error) {
 	watcher := report.NewWatcher(w.Log, plan.Done, false)
 	var exported auto.OutputMap
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(), optup.ShowSecrets(false))
+		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(),
+			optup.ShowSecrets(false))
 		exported = result.Outputs
 		return err
 	})
 	return watcher, exported, err
 }
 
-// releasesKnown takes over the releases of a cluster that was silent when an up began, and reports whether that was possible.
-// An interrupted destroy takes the address of a control plane before its machine. The up, which has failed at the releases,
-// gave the address back.
+// releasesKnown takes over the releases of a cluster that was silent when an up began, and reports whether that was
+// possible. An interrupted destroy takes the address of a control plane before its machine. The up, which has failed
+// at the releases, gave the address back.
 func releasesKnown(ctx context.Context, w *workspace.Workspace) bool {
 	if w.CLI.Stopped() {
 		return false
@@ -119,7 +121,8 @@ func preview(ctx context.Context, s *run) error {
 		return err
 	}
 	if s.op.expectNoChanges && len(plan.Done) > 0 {
-		return report.Fail(report.ExitChanges, "Look at the plan above; up carries it out.", "stack %s is not what its settings say", s.op.Stack)
+		return report.Fail(report.ExitChanges, "Look at the plan above; up carries it out.",
+			"stack %s is not what its settings say", s.op.Stack)
 	}
 	return nil
 }
@@ -149,7 +152,8 @@ func refresh(ctx context.Context, s *run) error {
 func makePlan(ctx context.Context, w *workspace.Workspace) (*report.Watcher, error) {
 	watcher := report.NewWatcher(w.Log, nil, true)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel), optpreview.SuppressProgress())
+		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel),
+			optpreview.SuppressProgress())
 		return err
 	})
 	if err != nil {
@@ -191,7 +195,9 @@ func tellFolded(log *report.Log, watcher *report.Watcher) {
 		log.Info(fmt.Sprintf("%d %s renewed.", renewed, report.Plural(renewed, "certificate is", "certificates are")))
 	}
 	if watcher.NotKnown > 0 {
-		log.Info(fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn out to change nothing.",
-			watcher.NotKnown, report.Plural(watcher.NotKnown, "resource", "resources")))
+		log.Info(
+			fmt.Sprintf("The inputs of %d %s are known only when the plan is carried out, so some of its updates may turn "+
+				"out to change nothing.",
+				watcher.NotKnown, report.Plural(watcher.NotKnown, "resource", "resources")))
 	}
 }

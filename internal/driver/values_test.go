@@ -21,7 +21,8 @@ func TestAMisspeltHelmValueIsWarnedOf(t *testing.T) {
 	if err := s.warnOfValues(); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "addons.redis.values") || !strings.Contains(text, `"severity":"warning"`) {
+	if text := out.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "addons.redis.values") ||
+		!strings.Contains(text, `"severity":"warning"`) {
 		t.Errorf("the driver says %q", text)
 	}
 }

@@ -18,15 +18,16 @@ import (
 // askTimes is how often the Kubernetes API is asked before it counts as silent.
 const askTimes = 5
 
-// contact is what the attempts to reach the Kubernetes API showed.
+// contact is the result of the attempts to reach the Kubernetes API.
 type contact int
 
 const (
-	// answers: an API server answered, also with an error of its own.
+	// answers: an API server answered, possibly with an error.
 	answers contact = iota
 	// forbids: an API server answered and refused the credentials of the kubeconfig.
 	forbids
-	// refuses: the machine answered, but no API server listens on it, or the one that listens cannot prove to be the cluster's.
+	// refuses: the machine answered, but no API server listens on it, or the listening one cannot prove that it
+	// belongs to the cluster.
 	refuses
 	// silent: nothing answered: a time-out, no route, or no such name.
 	silent
@@ -56,8 +57,8 @@ func contactOf(err error) contact {
 	return silent
 }
 
-// reach asks the API of the stack's cluster until it answers or counts as silent, with askAfter between two requests. why is the last
-// error.
+// reach asks the API of the stack's cluster until it answers or counts as silent, with askAfter between two requests.
+// why is the last error.
 func reach(ctx context.Context, w *workspace.Workspace, askAfter time.Duration) (_ contact, why string, err error) {
 	if w.Cloud == report.CloudSandbox {
 		switch {
@@ -101,12 +102,13 @@ func reach(ctx context.Context, w *workspace.Workspace, askAfter time.Duration) 
 	}
 }
 
-// expiry says that the certificate of the kubeconfig has expired; empty while it is valid.
+// expiry returns the message that the certificate of the kubeconfig has expired, or "" while it is valid.
 func expiry(api *check.API, now time.Time) string {
 	for _, pair := range api.TLS.Certificates {
 		certificate, err := x509.ParseCertificate(pair.Certificate[0])
 		if err == nil && now.After(certificate.NotAfter) {
-			return fmt.Sprintf("; the admin certificate of the kubeconfig expired on %s", certificate.NotAfter.Format(time.DateOnly))
+			return fmt.Sprintf("; the admin certificate of the kubeconfig expired on %s",
+				certificate.NotAfter.Format(time.DateOnly))
 		}
 	}
 	return ""

@@ -16,11 +16,12 @@ import (
 	"kubeadm-aws/internal/account"
 )
 
-// Only silence can mean that a cluster is gone. Every answer, also a refusal, comes from something that lives.
+// Only silence can mean that a cluster is lost. Every answer, even a refusal, comes from a running machine.
 func TestWhatAnErrorOfTheAPIMeans(t *testing.T) {
 	status := func(code int) error { return fmt.Errorf("ask: %w", &kubeapi.StatusError{Code: code}) }
 	connection := func(err error) error {
-		return &url.Error{Op: "Get", URL: "https://203.0.113.7:6443/readyz", Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
+		return &url.Error{Op: "Get", URL: "https://203.0.113.7:6443/readyz",
+			Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
 	}
 	for _, tt := range []struct {
 		name string
@@ -52,13 +53,14 @@ func TestWhatAnErrorOfTheAPIMeans(t *testing.T) {
 	}
 }
 
-// A refusal names the own address and whether the firewall admits it, where that can be known.
+// A refusal contains this computer's address and whether the firewall admits it, if both are known.
 func TestTheOwnAddressIsComparedWithTheFirewall(t *testing.T) {
 	living := []account.Machine{{Admits: []string{"198.51.100.0/24"}}}
 	for address, want := range map[string]string{
 		"":             "is the address that you come from in access.adminCidrs",
 		"198.51.100.7": "the security group admits, so look at a proxy",
-		"192.0.2.1":    "you come from 192.0.2.1, which the security group does not admit; it admits 198.51.100.0/24 (access.adminCidrs)",
+		"192.0.2.1": "you come from 192.0.2.1, which the security group does not admit; it admits 198.51.100.0/24 " +
+			"(access.adminCidrs)",
 	} {
 		if text := lookAt(silent, living, address); !strings.Contains(text, want) {
 			t.Errorf("%q: %s", address, text)

@@ -22,9 +22,10 @@ type DeadArgs struct {
 	AskAfter time.Duration
 }
 
-// FindDead decides whether destroy has to go on without the cluster. It has to if the machines of the control plane have ended, or if
-// the user gave the cluster up by name; --yes does not answer this question. A cluster that only cannot be reached from here is not
-// dead. Destroy is then refused, because what controllers made would never be released in order.
+// FindDead decides whether destroy must continue without the cluster. It must if the machines of the control plane
+// have ended, or if the user gave the cluster up by name; --yes is not an answer to this question. A cluster that is
+// only unreachable from here is not dead. Destroy is then refused, because the resources of controllers would never
+// be released in order.
 func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead bool, err error) {
 	outputs, err := w.Outputs(ctx)
 	if err != nil {
@@ -46,23 +47,28 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 		return false, err
 	}
 	if args.Without != "" {
-		tellWithout(w, fmt.Sprintf("The Kubernetes API does not answer (%s), and --without-cluster says to go on without it.", why))
+		tellWithout(w, fmt.Sprintf("The Kubernetes API does not answer (%s), and --without-cluster says to go on without it.",
+			why))
 		return true, nil
 	}
 	by := "If the cluster is lost and nothing in it can be cleaned up: --without-cluster " + name
 	if contact == forbids {
-		return false, report.Fail(report.ExitUnreachable, "Run up first, it renews the certificate: go run ./cmd/kubeadm-aws up --stack "+w.Stack+" --cloud "+w.Cloud+". "+by,
+		return false, report.Fail(report.ExitUnreachable,
+			"Run up first, it renews the certificate: go run ./cmd/kubeadm-aws up --stack "+w.Stack+" --cloud "+w.Cloud+". "+by,
 			"the Kubernetes API is alive and refuses the kubeconfig of the stack (%s); nothing was touched", why)
 	}
 	machines, address, err := account.Machines(ctx, w, args.State, outputs)
 	if err != nil {
 		return false, report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again. "+by,
-			"the Kubernetes API does not answer (%s), and the account could not be asked whether its machine exists: %w; nothing was touched", why, err)
+			"the Kubernetes API does not answer (%s), and the account could not be asked whether its machine exists: %w; "+
+				"nothing was touched", why, err)
 	}
 	machines = slices.DeleteFunc(machines, func(m account.Machine) bool { return !m.ControlPlane })
 	living := slices.DeleteFunc(slices.Clone(machines), account.Machine.Ended)
 	if len(living) == 0 {
-		tellWithout(w, fmt.Sprintf("The Kubernetes API does not answer, because the machine of the control plane is gone: %s.", listedMachines(machines)))
+		tellWithout(w,
+			fmt.Sprintf("The Kubernetes API does not answer, because the machine of the control plane is gone: %s.",
+				listedMachines(machines)))
 		return true, nil
 	}
 	if err := account.RefuseStopped(w, living); err != nil {
@@ -70,20 +76,24 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 		return false, err
 	}
 	return false, report.Fail(report.ExitUnreachable, lookAt(contact, living, address)+"\n"+by,
-		"the Kubernetes API does not answer (%s), and its machine runs: %s. A cluster that cannot be reached from here is not dead; nothing was touched",
+		"the Kubernetes API does not answer (%s), and its machine runs: %s. A cluster that cannot be reached from here is "+
+			"not dead; nothing was touched",
 		why, listedMachines(living))
 }
 
-// lookAt says what to look at when the API of a running cluster does not answer here.
+// lookAt returns what to look at when the API of a running cluster does not answer here.
 func lookAt(c contact, living []account.Machine, address string) string {
 	if c == refuses {
-		return "Look at: the API server on the machine (sudo crictl ps -a, journalctl -u kubelet), its disk (df -h), its certificates (sudo kubeadm certs check-expiration)."
+		return "Look at: the API server on the machine (sudo crictl ps -a, journalctl -u kubelet), its disk (df -h), its " +
+			"certificates (sudo kubeadm certs check-expiration)."
 	}
 	own := "is the address that you come from in access.adminCidrs"
 	if address != "" {
-		own = fmt.Sprintf("you come from %s, which the security group does not admit; it admits %s (access.adminCidrs)", address, strings.Join(living[0].Admits, ", "))
+		own = fmt.Sprintf("you come from %s, which the security group does not admit; it admits %s (access.adminCidrs)",
+			address, strings.Join(living[0].Admits, ", "))
 		if living[0].Admitted(address) {
-			own = fmt.Sprintf("you come from %s, which the security group admits, so look at a proxy or a firewall on the way", address)
+			own = fmt.Sprintf("you come from %s, which the security group admits, so look at a proxy or a firewall on the way",
+				address)
 		}
 	}
 	return "Look at: " + own + "; does the name or address of the API still point to the machine."
@@ -105,7 +115,8 @@ func listedMachines(machines []account.Machine) string {
 	return strings.Join(all, ", ")
 }
 
-// DropCluster takes what is inside the cluster out of the state: a Helm release of a dead cluster cannot be deleted at all.
+// DropCluster removes the resources inside the cluster from the state: a Helm release of a dead cluster cannot be
+// deleted at all.
 func DropCluster(ctx context.Context, w *workspace.Workspace) error {
 	return dropFromState(ctx, w, state.State.InsideCluster)
 }

@@ -12,10 +12,11 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// TakeOverReleases prepares the install of releases that exist in the cluster and are missing from the state. An interrupted destroy
-// dropped them from the state and left them to end with their nodes. Helm refuses to install over its own record of a release, and
-// pulumi-kubernetes has no option for it. Without the record the install adopts the objects, which carry the release's name.
-// asked is false when the API is silent and cannot say which releases it has.
+// TakeOverReleases prepares the install of releases that exist in the cluster and are missing from the state. An
+// interrupted destroy dropped them from the state and left them to end with their nodes. Helm refuses to install over
+// its own record of a release, and pulumi-kubernetes has no option for it. Without the record the install adopts the
+// objects, which carry the release's name. asked is false when the API is silent and cannot say which releases it
+// has.
 func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []state.Release) (asked bool, err error) {
 	if len(installs) == 0 {
 		return true, nil
@@ -40,9 +41,10 @@ func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []st
 	return true, nil
 }
 
-// deleteHelmRecords deletes the Secrets in which Helm keeps the revisions of a release. If selector is not empty, it deletes only those
-// whose labels match. The objects of the release stay. found says whether there were any.
-func deleteHelmRecords(ctx context.Context, w *workspace.Workspace, r state.Release, selector string) (found bool, err error) {
+// deleteHelmRecords deletes the Secrets in which Helm keeps the revisions of a release. If selector is not empty, it
+// deletes only those whose labels match. The objects of the release stay. found reports whether there were any.
+func deleteHelmRecords(ctx context.Context, w *workspace.Workspace, r state.Release, selector string) (found bool,
+	err error) {
 	if w.Cloud == report.CloudSandbox {
 		return w.Sandbox.Cluster.DeleteHelmRecords(r.Namespace, r.Name, selector != ""), nil
 	}

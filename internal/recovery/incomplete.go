@@ -14,11 +14,13 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// incomplete lists the resources that exist and that an interrupted run left incomplete. The next up has to remove or repair them.
+// incomplete lists the resources that exist and that an interrupted run left incomplete. The next up has to remove or
+// repair them.
 type incomplete struct {
 	// installs are the URNs of Helm releases whose install was interrupted. Helm never upgrades such a release.
 	installs []state.URN
-	// deletions are the URNs of releases and objects that are being deleted. They would disappear after an up that found them.
+	// deletions are the URNs of releases and objects that are being deleted. They would disappear after an up that
+	// found them.
 	deletions []state.URN
 	// upgrades are releases whose upgrade was interrupted. Their last revision blocks every further one.
 	upgrades []state.Resource
@@ -36,7 +38,8 @@ func incompleteIn(st state.State) incomplete {
 			all.deletions = append(all.deletions, r.URN)
 		case status == "pending-upgrade", status == "pending-rollback":
 			all.upgrades = append(all.upgrades, r)
-		case r.Type == account.InstanceType && slices.Contains([]any{"shutting-down", "terminated"}, r.Outputs["instanceState"]):
+		case r.Type == account.InstanceType && slices.Contains([]any{"shutting-down", "terminated"},
+			r.Outputs["instanceState"]):
 			all.ending[r.URN] = true
 		}
 	}

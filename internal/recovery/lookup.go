@@ -16,12 +16,13 @@ import (
 type lookupKey struct {
 	// id is the template of the id, for types whose id follows from the inputs: "{role}:{name}".
 	id string
-	// by are the inputs that distinguish the resource from others of its type. They are needed where AWS chooses the id, or where
-	// another stack could have made a resource with the same id. An input with a question mark may be unset.
+	// by are the inputs that distinguish the resource from others of its type. They are needed where AWS chooses the
+	// id, or where another stack could have made a resource with the same id. An input with a question mark may be
+	// unset.
 	by []string
-	// tagged says that the call that creates the resource also sets the tags of the stack.
+	// tagged reports whether the call that creates the resource also sets the tags of the stack.
 	tagged bool
-	// nothing says that this type has nothing outside the state.
+	// nothing reports that this type exists in the state only.
 	nothing bool
 }
 
@@ -58,7 +59,8 @@ var lookupKeys = map[string]lookupKey{
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {id: "{bucket}"},
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {id: "{bucket}"},
 
-	// A repository of this name may belong to another stack. A record may belong to anyone unless it has the same values.
+	// A repository of this name may belong to another stack. A record may belong to any owner unless it has the same
+	// values.
 	"aws:ecr/repository:Repository":           {by: []string{"name"}, tagged: true},
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {id: "{repository}"},
 	"aws:route53/zone:Zone":                   {by: []string{"name", "comment", "vpcs?"}, tagged: true},
@@ -68,9 +70,11 @@ var lookupKeys = map[string]lookupKey{
 	"aws:acm/certificateValidation:CertificateValidation": {nothing: true},
 }
 
-var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toPort?", "cidrIpv4?", "referencedSecurityGroupId?"}
+var ruleProperties = []string{"securityGroupId", "ipProtocol", "fromPort?", "toPort?", "cidrIpv4?",
+	"referencedSecurityGroupId?"}
 
-// resolve returns how to find a resource whose create was interrupted. found is false for a type that exists in the state only.
+// resolve returns how to find a resource whose create was interrupted. found is false for a type that exists in the
+// state only.
 func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool, err error) {
 	l = account.Lookup{URN: r.URN, Type: string(r.Type)}
 	switch pkg, _, _ := strings.Cut(string(r.Type), ":"); {
@@ -84,7 +88,9 @@ func resolve(r state.Resource, cfg *config.Config) (l account.Lookup, found bool
 	t, known := lookupKeys[string(r.Type)]
 	switch {
 	case !known:
-		return l, false, fmt.Errorf("cannot look up resources of type %s: it has no lookup key (add one to lookupKeys in internal/recovery/lookup.go)", r.Type)
+		return l, false,
+			fmt.Errorf("cannot look up resources of type %s: it has no lookup key (add one to lookupKeys in "+
+				"internal/recovery/lookup.go)", r.Type)
 	case t.nothing:
 		return l, false, nil
 	case t.id != "":
@@ -122,7 +128,8 @@ func tagsOf(r state.Resource, cfg *config.Config) map[string]string {
 	return tags
 }
 
-// kubernetesID returns the id that pulumi-kubernetes gives an object or release: namespace/name, or name without a namespace.
+// kubernetesID returns the id that pulumi-kubernetes gives an object or release: namespace/name, or name without a
+// namespace.
 func kubernetesID(r state.Resource) string {
 	of := r.Inputs
 	if r.Type != state.ReleaseType {
@@ -137,7 +144,8 @@ func kubernetesID(r state.Resource) string {
 
 var blank = regexp.MustCompile(`\{(#?)(\w+)\}`)
 
-// filled replaces {key} by an input and {#key} by its checksum. The AWS provider makes the ids of routes with such a checksum.
+// filled replaces {key} by an input and {#key} by its checksum. The AWS provider makes the ids of routes with such a
+// checksum.
 func filled(template string, inputs map[string]any) (string, error) {
 	var missing []string
 	text := blank.ReplaceAllStringFunc(template, func(match string) string {

@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/stack"
 )
 
-// simulated brings up the dev stack with every option on, and returns its settings, its state and what it is made in.
+// simulated brings up the dev stack with every option, and returns its settings, its state and its workspace.
 func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
 	t.Helper()
 	testenv.NeedPulumi(t)
@@ -29,10 +29,12 @@ func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
 	settings := map[string]any{
 		"kubeadm-aws:dns": map[string]any{"domain": "example.org", "createZone": true},
 		"kubeadm-aws:addons": map[string]any{
-			"acme": map[string]any{"email": "a@example.org"}, "logging": map[string]any{"enabled": true}, "postgresql": map[string]any{"enabled": true},
+			"acme": map[string]any{"email": "a@example.org"}, "logging": map[string]any{"enabled": true},
+			"postgresql": map[string]any{"enabled": true},
 		},
 	}
-	engine, err := sandbox.Workspace{Project: "../..", Dir: dir, Stack: "dev", Program: stack.Deploy, Settings: settings}.Open(t.Context(), s)
+	engine, err := sandbox.Workspace{Project: "../..", Dir: dir, Stack: "dev", Program: stack.Deploy,
+		Settings: settings}.Open(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
 	return cfg, st, s
 }
 
-// Everything that the program makes can be found again by its inputs, and nothing else is found.
+// Everything that the program creates can be found by its inputs, and only that.
 func TestEverythingLeavesATrace(t *testing.T) {
 	cfg, st, s := simulated(t)
 	used := map[string]bool{}

@@ -16,8 +16,9 @@ import (
 // inCluster matches every object and release of the cluster, and not its provider.
 const inCluster = "**$kubernetes:**"
 
-// FindLost takes machines that no longer exist out of the state, if the API of the cluster does not answer. Lost machines may be
-// the reason, and a plan with them would run commands on them. It costs nothing while the API answers.
+// FindLost takes machines that no longer exist out of the state, if the API of the cluster does not answer. Lost
+// machines may be the reason, and a plan with them would run commands on them. It costs nothing while the API
+// answers.
 func FindLost(ctx context.Context, w *workspace.Workspace) error {
 	silent, err := FindStopped(ctx, w)
 	if err != nil || !silent {
@@ -26,8 +27,8 @@ func FindLost(ctx context.Context, w *workspace.Workspace) error {
 	return RefreshAll(ctx, w, silent)
 }
 
-// FindStopped refuses to go on if the API of the cluster does not answer because machines are stopped: a person only has to start
-// them. silent says that the API does not answer for another reason.
+// FindStopped refuses to continue if the API of the cluster does not answer because machines are stopped: a person
+// only has to start them. silent reports that the API does not answer for another reason.
 func FindStopped(ctx context.Context, w *workspace.Workspace) (silent bool, err error) {
 	st, err := w.State(ctx)
 	if err != nil || len(st.Resources) == 0 {
@@ -49,8 +50,8 @@ func FindStopped(ctx context.Context, w *workspace.Workspace) (silent bool, err 
 	return true, account.RefuseStopped(w, machines)
 }
 
-// RefreshAll takes over into the state what differs. If the API does not answer (silent), the objects in the cluster stay as the
-// state has them, because they cannot be read.
+// RefreshAll updates the state from the account. If the API does not answer (silent), the objects in the cluster keep
+// their state, because they cannot be read.
 func RefreshAll(ctx context.Context, w *workspace.Workspace, silent bool) error {
 	var options []optrefresh.Option
 	if silent {

@@ -15,20 +15,23 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// An interrupted run leaves pending operations in the state: the engine records each one before it calls the provider. For each
-// one the resource may or may not exist, and its id is unknown. Creating it again would duplicate it or fail on the name; destroy
-// would miss it. `pulumi refresh --import-pending-creates` is meant for this, and in v3.259.0 it drops what it is told to import.
+// An interrupted run leaves pending operations in the state: the engine records each one before it calls the
+// provider. For each one the resource may or may not exist, and its id is unknown. Creating it again would duplicate
+// it or fail on the name; destroy would miss it. `pulumi refresh --import-pending-creates` is meant for this, and in
+// v3.259.0 it drops what it is told to import.
 
-// RecoverPending resolves the pending operations in the state and returns the state after that. Every command that changes
-// something calls it first. A resource that exists is imported into the state. A pending create without a resource is dropped, so
-// that it is created again. dead says that the cluster is known to be gone, and everything in it.
+// RecoverPending resolves the pending operations in the state and returns the state after that. Every command that
+// changes something calls it first. A resource that exists is imported into the state. A pending create without a
+// resource is dropped, so that it is created again. dead says that the cluster is known to be gone, and everything in
+// it.
 func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (state.State, error) {
 	st, err := w.State(ctx)
 	if err != nil {
 		return state.State{}, err
 	}
 	creating, adopted := st.Creating(), st.Unread()
-	if again := slices.Concat(st.Changing(), st.BegunSteps(), st.Unregistered()); len(st.PendingOperations)+len(again) > 0 {
+	if again := slices.Concat(st.Changing(), st.BegunSteps(), st.Unregistered()); len(st.PendingOperations)+
+		len(again) > 0 {
 		ids, err := findPending(ctx, w, st, creating)
 		if err != nil {
 			return state.State{}, err
@@ -56,16 +59,19 @@ func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (sta
 	return st, nil
 }
 
-// findPending returns the ids of the pending creates whose resource exists or may exist, by URN. A resource whose id follows from its
-// inputs is not looked for: the refresh shows later whether it exists.
-func findPending(ctx context.Context, w *workspace.Workspace, st state.State, creating []state.Resource) (map[state.URN]string, error) {
+// findPending returns the ids of the pending creates whose resource exists or may exist, by URN. A resource whose id
+// follows from its inputs is not looked for: the refresh shows later whether it exists.
+func findPending(ctx context.Context, w *workspace.Workspace, st state.State,
+	creating []state.Resource) (map[state.URN]string, error) {
 	if len(st.PendingOperations) == 0 {
 		return nil, nil
 	}
 	message := "An earlier run was killed."
-	named := slices.DeleteFunc(slices.Clone(creating), func(r state.Resource) bool { return !state.IsCounted(r.Type, r.Custom) })
+	named := slices.DeleteFunc(slices.Clone(creating),
+		func(r state.Resource) bool { return !state.IsCounted(r.Type, r.Custom) })
 	if n := len(named); n > 0 {
-		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(named), report.Plural(n, "it", "them"))
+		message = fmt.Sprintf("An earlier run was killed while it made %s. Looking what became of %s.", listed(named),
+			report.Plural(n, "it", "them"))
 	}
 	w.Log.Warn(message)
 	ids := map[state.URN]string{}
@@ -75,7 +81,8 @@ func findPending(ctx context.Context, w *workspace.Workspace, st state.State, cr
 		switch {
 		case err != nil:
 			return nil, report.Fail(report.ExitCannotStart,
-				fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s --clear-pending-creates", w.Stack),
+				fmt.Sprintf("Look for it in the console and delete it, if it is there. Then: pulumi refresh --stack %s "+
+					"--clear-pending-creates", w.Stack),
 				"a run was killed while it made %s, and what became of it is not known: %w", state.Readable(r.URN), err)
 		case !found, lookup.ID != "" && st.Knows(lookup.Type, lookup.ID):
 		case lookup.ID != "":
@@ -95,7 +102,8 @@ func findPending(ctx context.Context, w *workspace.Workspace, st state.State, cr
 		case 1:
 			ids[lookup.URN] = unknown[0]
 		default:
-			return nil, report.Fail(report.ExitCannotStart, "Find out which one nothing uses, delete it in the console, and run this again.",
+			return nil, report.Fail(report.ExitCannotStart,
+				"Find out which one nothing uses, delete it in the console, and run this again.",
 				"a run was killed while it made %s, and the account has %d that it could be: %s",
 				state.Readable(lookup.URN), len(unknown), strings.Join(unknown, ", "))
 		}
@@ -103,14 +111,15 @@ func findPending(ctx context.Context, w *workspace.Workspace, st state.State, cr
 	return ids, nil
 }
 
-// WarnPending says that a plan does not know what an interrupted run created.
+// WarnPending warns that a plan does not contain what an interrupted run created.
 func WarnPending(ctx context.Context, w *workspace.Workspace) error {
 	st, err := w.State(ctx)
 	if err != nil {
 		return err
 	}
 	if len(st.Creating()) > 0 {
-		w.Log.Warn("An earlier run was killed. Some of what this plan creates may exist; up, destroy and refresh find that out first.")
+		w.Log.Warn("An earlier run was killed. Some of what this plan creates may exist; up, destroy and refresh find " +
+			"that out first.")
 	}
 	return nil
 }
@@ -152,9 +161,9 @@ func tellAdopted(w *workspace.Workspace, st state.State, urns []state.URN) {
 	w.Log.Info(message)
 }
 
-// readInCluster refreshes objects and releases. If the cluster is dead, they are dropped. If the API does not answer, pending creates
-// are dropped as well, because creating them again takes over what exists. The rest stays in the state, marked, and the next run
-// refreshes it.
+// readInCluster refreshes objects and releases. If the cluster is dead, they are dropped. If the API does not answer,
+// pending creates are dropped as well, because creating them again takes over what exists. The rest stays in the
+// state, marked, and the next run refreshes it.
 func readInCluster(ctx context.Context, w *workspace.Workspace, urns []state.URN, dead bool) error {
 	silent := dead
 	if !dead {

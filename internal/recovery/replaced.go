@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// RefuseLostControlPlane refuses a plan that would end a control plane in a way that no run could finish: etcd is on its disk, and the
-// other nodes leave the cluster through it.
+// RefuseLostControlPlane refuses a plan that would end a control plane in a way that no run could finish: etcd is on
+// its disk, and the other nodes leave the cluster through it.
 func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []report.PlannedChange) error {
 	ended := map[string]string{}
 	for _, change := range plan {
@@ -36,15 +36,19 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 		if node["role"] != config.ControlPlane {
 			continue
 		}
-		const how = "Read docs/recovery.md, \"A new machine for the control plane\". To begin from nothing instead: kubeadm-aws rebuild"
+		const how = "Read docs/recovery.md, \"A new machine for the control plane\". To begin from nothing instead: " +
+			"kubeadm-aws rebuild"
 		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
 		switch {
 		case op == "delete":
-			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another machine, and the cluster would not survive it. Nothing was changed", name)
+			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another "+
+				"machine, and the cluster would not survive it. Nothing was changed", name)
 		case len(others) > 0:
-			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
+			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which "+
+				"leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
 		case w.Config.Backup.RestoreFrom == "":
-			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and backup.restoreFrom is not set. Nothing was changed", name)
+			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and "+
+				"backup.restoreFrom is not set. Nothing was changed", name)
 		}
 	}
 	return nil

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Cause is a known reason of a failure: the text that identifies it, its exit code, and what a person does about it.
+// Cause is a known reason of a failure: the text that identifies it, its exit code, and what a person can do about
+// it.
 type Cause struct {
 	text *regexp.Regexp
 	code int
@@ -19,61 +20,89 @@ var causes = []Cause{
 		"Correct Pulumi.{stack}.yaml, or use: pulumi config set --path --stack {stack} KEY VALUE"},
 
 	// The state, its secrets and the plugins.
-	{regexp.MustCompile(`incorrect passphrase|passphrase must be set|PULUMI_CONFIG_PASSPHRASE|could not decrypt|message authentication failed`), ExitCannotStart,
+	{regexp.MustCompile(
+		`incorrect passphrase|passphrase must be set|PULUMI_CONFIG_PASSPHRASE|could not decrypt|message authentication failed`), ExitCannotStart,
 		"Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the passphrase that stack {stack} was made with."},
 	{regexp.MustCompile(`PULUMI_ACCESS_TOKEN must be set|not logged in|pulumi login`), ExitCannotStart,
 		"Log in to the backend that has the state: pulumi login URL. See: pulumi whoami -v"},
-	{regexp.MustCompile(`could not automatically download|failed to download plugin|no resource plugin '?pulumi-resource-|could not find (latest )?(version|plugin)`), ExitCannotStart,
-		"The plugin that is named could not be fetched. Is the network there, or a proxy (HTTPS_PROXY)? By hand: pulumi plugin install resource NAME VERSION --file FILE"},
-	{regexp.MustCompile(`failed to load checkpoint|unexpected end of JSON input|snapshot integrity failure`), ExitCannotStart,
-		"The state cannot be read. Bring back an earlier one: pulumi stack import --stack {stack} --file FILE (docs/recovery.md, \"The state is damaged\")."},
+	{regexp.MustCompile(
+		`could not automatically download|failed to download plugin|no resource plugin '?pulumi-resource-|could not find (latest )?(version|plugin)`), ExitCannotStart,
+		"The plugin that is named could not be fetched. Is the network there, or a proxy (HTTPS_PROXY)? By hand: pulumi " +
+			"plugin install resource NAME VERSION --file FILE"},
+	{regexp.MustCompile(`failed to load checkpoint|unexpected end of JSON input|snapshot integrity failure`),
+		ExitCannotStart,
+		"The state cannot be read. Bring back an earlier one: pulumi stack import --stack {stack} --file FILE " +
+			"(docs/recovery.md, \"The state is damaged\")."},
 	{regexp.MustCompile(`no space left on device|disk quota exceeded`), ExitBlocked,
 		"Make room (df -h names the full disk), then run this again."},
 
 	// The credentials, and what they may do.
-	{regexp.MustCompile(`ExpiredToken|RequestExpired|token (included in the request )?(has|is) expired|InvalidGrantException|SSO session has expired`), ExitCannotStart,
+	{regexp.MustCompile(
+		`ExpiredToken|RequestExpired|token (included in the request )?(has|is) expired|InvalidGrantException|SSO session has expired`), ExitCannotStart,
 		"The AWS credentials have ended. Renew them (aws sso login, or the next session of the role), then run this again."},
-	{regexp.MustCompile(`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure`), ExitCannotStart,
-		"AWS does not know these credentials. See who you are: aws sts get-caller-identity. Is the clock of this machine right?"},
-	{regexp.MustCompile(`[Nn]o valid credential sources|failed to refresh cached credentials|no EC2 IMDS role found|NoCredentialProviders`), ExitCannotStart,
+	{regexp.MustCompile(
+		`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure`),
+		ExitCannotStart,
+		"AWS does not accept these credentials. Check them: aws sts get-caller-identity. Is the clock of this machine right?"},
+	{regexp.MustCompile(
+		`[Nn]o valid credential sources|failed to refresh cached credentials|no EC2 IMDS role found|NoCredentialProviders`),
+		ExitCannotStart,
 		"There are no AWS credentials. Set AWS_PROFILE or aws:profile, or log in: aws sso login"},
-	{regexp.MustCompile(`OptInRequired|PendingVerification|SubscriptionRequired|AccountNotVerified|region (is )?(disabled|not enabled)`), ExitBlocked,
-		"The account is not ready for the service or the region {region} that is named: finish its sign-up, or switch the region on in the account settings."},
+	{regexp.MustCompile(
+		`OptInRequired|PendingVerification|SubscriptionRequired|AccountNotVerified|region (is )?(disabled|not enabled)`),
+		ExitBlocked,
+		"The account is not ready for the service or the region {region} that is named: finish its sign-up, or switch the " +
+			"region on in the account settings."},
 	{regexp.MustCompile(`UnauthorizedOperation|AccessDenied|is not authorized to perform|explicit deny`), ExitBlocked,
-		"The credentials may not do what is named. Add that action to their policy (docs/aws.md); a service control policy of the organization also counts."},
+		"The credentials may not do what is named. Add that action to their policy (docs/aws.md); a service control " +
+			"policy of the organization also counts."},
 
 	// Limits of the account. The codes are those of Service Quotas.
 	{regexp.MustCompile(`AddressLimitExceeded`), ExitBlocked, moreQuota("ec2", "L-0263D0A3", "Elastic IPs")},
 	{regexp.MustCompile(`VcpuLimitExceeded`), ExitBlocked, moreQuota("ec2", "L-1216C47A", "vCPUs of standard instances")},
 	{regexp.MustCompile(`VpcLimitExceeded`), ExitBlocked, moreQuota("vpc", "L-F678F1CE", "VPCs")},
 	{regexp.MustCompile(`InternetGatewayLimitExceeded`), ExitBlocked, moreQuota("vpc", "L-A4707A72", "internet gateways")},
-	{regexp.MustCompile(`RulesPerSecurityGroupLimitExceeded`), ExitBlocked, moreQuota("vpc", "L-0EA8095F", "rules per security group") + " Or give fewer access.adminCidrs."},
-	{regexp.MustCompile(`SecurityGroupLimitExceeded|SecurityGroupsPerInterfaceLimitExceeded`), ExitBlocked, moreQuota("vpc", "L-E79EC296", "security groups")},
-	{regexp.MustCompile(`VolumeLimitExceeded|MaxIOPSLimitExceeded`), ExitBlocked, moreQuota("ebs", "L-7A658B76", "storage for gp3 volumes")},
+	{regexp.MustCompile(`RulesPerSecurityGroupLimitExceeded`), ExitBlocked,
+		moreQuota("vpc", "L-0EA8095F", "rules per security group") + " Or give fewer access.adminCidrs."},
+	{regexp.MustCompile(`SecurityGroupLimitExceeded|SecurityGroupsPerInterfaceLimitExceeded`), ExitBlocked,
+		moreQuota("vpc", "L-E79EC296", "security groups")},
+	{regexp.MustCompile(`VolumeLimitExceeded|MaxIOPSLimitExceeded`), ExitBlocked,
+		moreQuota("ebs", "L-7A658B76", "storage for gp3 volumes")},
 	{regexp.MustCompile(`TooManyBuckets`), ExitBlocked, moreQuota("s3", "L-DC2B2D3D", "buckets")},
 	{regexp.MustCompile(`LimitExceeded|QuotaExceeded|TooManyHostedZones|ServiceQuotaExceeded`), ExitBlocked,
 		"A quota of the account is used up. Remove what nothing uses, or ask for more: AWS console, Service Quotas."},
 	{regexp.MustCompile(`InsufficientInstanceCapacity|InsufficientHostCapacity|Unsupported: .*instance type`), ExitFailed,
-		"AWS has no such machine in that zone at present. Run this again later, or choose another zone or instanceType for the node."},
+		"AWS has no such machine in that zone at present. Run this again later, or choose another zone or instanceType " +
+			"for the node."},
 
 	// What exists already, or is missing.
 	{regexp.MustCompile(`InvalidSubnet\.Conflict|InvalidVpc\.Range|CidrConflict`), ExitBlocked,
-		"The address range is taken by another subnet of the VPC. The ranges and zones of a running network cannot change: put network.vpcCidr and network.zones back."},
+		"The address range is taken by another subnet of the VPC. The ranges and zones of a running network cannot " +
+			"change: put network.vpcCidr and network.zones back."},
 	{regexp.MustCompile(`cannot re-use a name that is still in use`), ExitBlocked,
-		"The cluster has a Helm release of that name which the state does not know. Finish an interrupted destroy with destroy, or let the driver take it over: " +
+		"The cluster has a Helm release of that name that is not in the state. Finish an interrupted destroy with " +
+			"destroy, or let the driver take it over: " +
 			"go run ./cmd/kubeadm-aws up --stack {stack} --cloud {cloud}"},
-	{regexp.MustCompile(`another operation \(install/upgrade/rollback\) is in progress|has no deployed releases`), ExitBlocked,
-		"An earlier run of Helm was interrupted. Read it again and go on: go run ./cmd/kubeadm-aws refresh --stack {stack} --cloud {cloud}, then up."},
+	{regexp.MustCompile(`another operation \(install/upgrade/rollback\) is in progress|has no deployed releases`),
+		ExitBlocked,
+		"An earlier run of Helm was interrupted. Read it again and go on: go run ./cmd/kubeadm-aws refresh --stack " +
+			"{stack} --cloud {cloud}, then up."},
 	{regexp.MustCompile(`HostedZoneNotFound|NoSuchHostedZone|no matching Route ?53 ?(Hosted)? ?Zones? found`), ExitBlocked,
-		"There is no public zone for dns.domain. Make it once (aws route53 create-hosted-zone), point the registrar to its name servers, then run this again."},
-	{regexp.MustCompile(`EntityAlreadyExists|BucketAlreadyExists|RepositoryAlreadyExists|InvalidGroup\.Duplicate|KeyPair\.Duplicate`), ExitBlocked,
-		"Something of that name exists in the account and belongs to another stack. Give this one another cluster.name, or remove what is left over."},
+		"There is no public zone for dns.domain. Make it once (aws route53 create-hosted-zone), point the registrar to " +
+			"its name servers, then run this again."},
+	{regexp.MustCompile(
+		`EntityAlreadyExists|BucketAlreadyExists|RepositoryAlreadyExists|InvalidGroup\.Duplicate|KeyPair\.Duplicate`),
+		ExitBlocked,
+		"A resource of that name exists in the account and belongs to another stack. Give this one another cluster.name, " +
+			"or remove the leftover."},
 	{regexp.MustCompile(`permission denied|read-only file system|operation not permitted`), ExitCannotStart,
-		"This user may not write there. Give the checkout to the user that runs this (chown -R), or use a copy of it: --dir DIRECTORY"},
+		"This user may not write there. Give the checkout to the user that runs this (chown -R), or use a copy of it: " +
+			"--dir DIRECTORY"},
 }
 
 func moreQuota(service, code, what string) string {
-	return "The quota of " + what + " is used up. Remove what nothing uses, or ask for more: aws service-quotas request-service-quota-increase " +
+	return "The quota of " + what +
+		" is used up. Remove what nothing uses, or ask for more: aws service-quotas request-service-quota-increase " +
 		"--region {region} --service-code " + service + " --quota-code " + code + " --desired-value N"
 }
 

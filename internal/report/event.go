@@ -1,4 +1,5 @@
-// Package report tells what a run of the driver does: events as text or JSON, failures with their exit codes, and what to do about them.
+// Package report shows what a run of the driver does: events as text or JSON, failures with their exit codes, and
+// what to do about them.
 package report
 
 import (

@@ -11,15 +11,16 @@ import (
 // The exit codes of the command. They are an interface: pipelines act on them.
 const (
 	ExitOK          = 0
-	ExitCannotStart = 1   // no Pulumi CLI, no such stack, no credentials: nothing was attempted
-	ExitUsage       = 2   // the command line is wrong
-	ExitInvalid     = 3   // the settings of the stack were refused; nothing was attempted
-	ExitLocked      = 4   // another run holds the stack
-	ExitFailed      = 5   // the run failed; what was made is in the state, and the same command goes on from there
-	ExitLeftovers   = 6   // destroy or sweep ended, and something that belongs to the cluster still exists
-	ExitUnverified  = 7   // verify found a fault in the live cluster
-	ExitChanges     = 8   // preview --expect-no-changes found changes
-	ExitUnreachable = 9   // the cluster cannot be reached, or its machines are stopped; nothing was changed, a person has to decide
+	ExitCannotStart = 1 // no Pulumi CLI, no such stack, no credentials: nothing was attempted
+	ExitUsage       = 2 // the command line is wrong
+	ExitInvalid     = 3 // the settings of the stack were refused; nothing was attempted
+	ExitLocked      = 4 // another run holds the stack
+	ExitFailed      = 5 // the run failed; its changes are in the state, and the same command continues from there
+	ExitLeftovers   = 6 // destroy or sweep ended, and a resource of the cluster still exists
+	ExitUnverified  = 7 // verify found a fault in the live cluster
+	ExitChanges     = 8 // preview --expect-no-changes found changes
+	// The cluster cannot be reached, or its machines are stopped; nothing was changed, a person has to decide.
+	ExitUnreachable = 9
 	ExitBlocked     = 10  // the run failed, and the same command fails again until the cause that is named is removed
 	ExitInterrupted = 130 // ended by Ctrl-C or SIGTERM, with the state saved
 )
@@ -56,16 +57,17 @@ func CodeOf(err error) int {
 type Outcome struct {
 	// Said are the errors that were already reported, in their order.
 	Said []string
-	// Begun says that something was changed before it failed.
+	// Begun reports whether the operation changed anything before it failed.
 	Begun bool
 	// Region is the region of the stack.
 	Region string
-	// Interrupted says that a person or a pipeline ended it. Killed says that they did not wait for what was in flight.
+	// Interrupted reports whether a person or a pipeline ended it. Killed reports whether they did not wait for
+	// operations in flight.
 	Interrupted, Killed bool
 }
 
-// EngineFailure explains an error of an operation of the engine. The raw error repeats everything that the CLI printed, so it is shown
-// only if nothing else explains it.
+// EngineFailure explains an error of an operation of the engine. The raw error repeats everything that the CLI
+// printed, so it is shown only if nothing else explains it.
 func EngineFailure(err error, op Subject, how Outcome) *Failure {
 	again := ""
 	if op.Command == "up" || op.Command == "destroy" || op.Command == "rebuild" {
@@ -73,13 +75,15 @@ func EngineFailure(err error, op Subject, how Outcome) *Failure {
 	}
 	switch {
 	case how.Killed:
-		return Fail(ExitInterrupted, "Run the same command again, or another: it finds out first what became of what had begun.",
+		return Fail(ExitInterrupted,
+			"Run the same command again, or another: it finds out first what became of what had begun.",
 			"%s was ended at once; the state notes what had begun", op.Command)
 	case how.Interrupted:
 		return Fail(ExitInterrupted, again, "%s was interrupted; the state is saved", op.Command)
 	case auto.IsConcurrentUpdateError(err):
 		return Fail(ExitLocked,
-			fmt.Sprintf("Wait for that run. If it is surely dead: go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s", op.Stack, op.Cloud),
+			fmt.Sprintf("Wait for that run. If it is surely dead: go run ./cmd/kubeadm-aws cancel --stack %s --cloud %s",
+				op.Stack, op.Cloud),
 			"another run holds the stack %s%s", op.Stack, lockHolder(err))
 	}
 	text, code := op.Command+" failed", ExitFailed

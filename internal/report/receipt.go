@@ -10,10 +10,10 @@ type Receipt struct {
 	Ended   time.Time `json:"ended"`
 	// Removed counts what Pulumi deleted.
 	Removed int `json:"removed"`
-	// Swept is what controllers had made and the sweep removed.
+	// Swept are the resources of controllers that the sweep removed.
 	Swept []string `json:"swept"`
-	// Kept is what stays because the settings say so.
+	// Kept are the resources that stay because of the settings.
 	Kept []string `json:"kept"`
-	// Left is what should be gone and is not.
+	// Left are the resources that should have been removed and still exist.
 	Left []string `json:"left"`
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Text is a reporter that renders events for a person, line by line, so that they look the same in a terminal and in the log of a
-// pipeline.
+// Text is a reporter that renders events for a person, line by line, so that they look the same in a terminal and in
+// the log of a pipeline.
 type Text struct {
 	Out   io.Writer
 	Begun time.Time
@@ -70,7 +70,7 @@ func (t *Text) clock(at time.Time) string { return Seconds(at.Sub(t.Begun).Secon
 
 func (t *Text) start(e Event) {
 	where := map[string]string{
-		CloudSandbox: "in the sandbox: a rehearsal against a model of AWS, on this machine only",
+		CloudSandbox: "in the sandbox: a simulation against a model of AWS, on this machine only",
 		CloudHosts:   "on hosts of this machine: a model of AWS, real Linux hosts in docker, a real kubeadm",
 		CloudAWS:     "on AWS",
 	}[e.Cloud]

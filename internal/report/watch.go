@@ -20,8 +20,8 @@ const quiet = 30 * time.Second
 // Span is when an operation on a resource began and ended, by the clock of the driver.
 type Span struct{ Start, End time.Time }
 
-// Watcher turns the engine's events of one operation into events for people and machines, and counts what the operation does. Its
-// fields are complete when Follow has returned.
+// Watcher turns the engine's events of one operation into events for people and machines, and counts what the
+// operation does. Its fields are complete when Follow has returned.
 type Watcher struct {
 	log     *Log
 	planned map[string]int // resources to change, by phase; nil when unknown
@@ -52,7 +52,8 @@ type running struct {
 	since time.Time
 }
 
-// NewWatcher returns a watcher of an operation. planned is the number of resources to change by phase; nil when unknown.
+// NewWatcher returns a watcher of an operation. planned is the number of resources to change by phase; nil when
+// unknown.
 func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	now := l.Now()
 	return &Watcher{
@@ -62,8 +63,8 @@ func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	}
 }
 
-// Follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream only if it has
-// opened it, so Follow also returns when the operation ends.
+// Follow runs an operation of a stack and consumes its events until both have ended. The engine closes the stream
+// only if it has opened it, so Follow also returns when the operation ends.
 func (w *Watcher) Follow(operation func(stream chan<- events.EngineEvent) error) error {
 	stream := make(chan events.EngineEvent, 256)
 	ended := make(chan error, 1)
@@ -153,12 +154,15 @@ func (w *Watcher) end(m apitype.StepEventMetadata, status string) {
 		inputs = m.Old.Inputs
 	}
 	if host, step, ok := state.HostStep(state.URN(m.URN), inputs); ok {
-		w.log.Emit(Event{Kind: KindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.Emit(Event{Kind: KindHost, Phase: phase, Host: host, Step: step, Op: string(m.Op), Status: status,
+			Seconds: seconds, URN: m.URN})
 	} else if isCounted(m) {
-		w.log.Emit(Event{Kind: KindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(state.URN(m.URN)), Status: status, Seconds: seconds, URN: m.URN})
+		w.log.Emit(Event{Kind: KindResource, Phase: phase, Op: string(m.Op), Resource: state.Readable(state.URN(m.URN)),
+			Status: status, Seconds: seconds, URN: m.URN})
 	}
 	if total := w.planned[phase]; total > 0 && w.Done[phase] == total && isCounted(m) && status == "done" {
-		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "done", Done: total, Total: total, Seconds: now.Sub(w.started[phase]).Seconds()})
+		w.log.Emit(Event{Kind: KindPhase, Phase: phase, Status: "done", Done: total, Total: total,
+			Seconds: now.Sub(w.started[phase]).Seconds()})
 	}
 }
 
@@ -178,7 +182,7 @@ func (w *Watcher) count(phase string, m apitype.StepEventMetadata) {
 	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(state.URN(m.URN)), URN: m.URN, Keys: keys})
 }
 
-// changes reports whether an operation changes something. Reading a resource and keeping it as it is do not.
+// changes reports whether an operation changes a resource. Reading a resource and keeping it unchanged do not.
 func changes(op apitype.OpType) bool {
 	switch op {
 	case apitype.OpSame, apitype.OpRead, apitype.OpRefresh, apitype.OpReadReplacement, apitype.OpReadDiscard:
@@ -247,7 +251,8 @@ func (w *Watcher) remind() {
 		return
 	}
 	w.last = now
-	w.log.Emit(Event{Kind: KindWaiting, Seconds: now.Sub(w.Begun).Seconds(), InFlight: w.inFlight(now), Done: w.total(w.Done), Total: w.total(w.planned)})
+	w.log.Emit(Event{Kind: KindWaiting, Seconds: now.Sub(w.Begun).Seconds(), InFlight: w.inFlight(now),
+		Done: w.total(w.Done), Total: w.total(w.planned)})
 }
 
 func (w *Watcher) inFlight(now time.Time) []InFlight {

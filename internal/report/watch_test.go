@@ -30,7 +30,8 @@ func newTestLog(to Reporter) (*Log, *clock) {
 
 func metadata(op apitype.OpType, urn string, inputs map[string]any) apitype.StepEventMetadata {
 	types, _ := state.SplitURN(state.URN(urn))
-	st := &apitype.StepEventStateMetadata{URN: urn, Inputs: inputs, Custom: !strings.HasPrefix(types[len(types)-1], "kubeadm-aws:")}
+	st := &apitype.StepEventStateMetadata{URN: urn, Inputs: inputs,
+		Custom: !strings.HasPrefix(types[len(types)-1], "kubeadm-aws:")}
 	m := apitype.StepEventMetadata{Op: op, URN: urn, Type: types[len(types)-1], New: st}
 	if op == apitype.OpDelete {
 		m.New, m.Old = nil, st
@@ -74,7 +75,8 @@ func TestWatcherTellsPhasesAndHosts(t *testing.T) {
 	step(ended(apitype.OpSame, release, nil))
 	var got []string
 	for _, e := range r.events {
-		got = append(got, strings.TrimSpace(strings.Join([]string{e.Kind, e.Phase, e.Host, e.Step, e.Resource, e.Status}, " ")))
+		got = append(got, strings.TrimSpace(strings.Join([]string{e.Kind, e.Phase, e.Host, e.Step, e.Resource, e.Status},
+			" ")))
 	}
 	want := []string{
 		"phase infra    started",
@@ -103,14 +105,16 @@ func TestPreviewBecomesAPlan(t *testing.T) {
 	replaced := ended(apitype.OpReplace, instance, nil)
 	created := ended(apitype.OpCreateReplacement, instance, nil)
 	created.ResOutputsEvent.Metadata.Diffs = []string{"userData", "ami"}
-	for _, e := range []events.EngineEvent{began(apitype.OpCreate, vpc), ended(apitype.OpCreate, vpc, nil), replaced, created, ended(apitype.OpSame, release, nil)} {
+	for _, e := range []events.EngineEvent{began(apitype.OpCreate, vpc), ended(apitype.OpCreate, vpc, nil), replaced,
+		created, ended(apitype.OpSame, release, nil)} {
 		w.Take(e)
 	}
 	plan := w.PlanEvent()
 	if len(r.events) != 0 {
 		t.Errorf("a preview told %v", r.events)
 	}
-	if plan.Changes["create"] != 1 || plan.Changes["replace"] != 1 || len(plan.Plan) != 2 || strings.Join(plan.Plan[1].Keys, " ") != "ami userData" {
+	if plan.Changes["create"] != 1 || plan.Changes["replace"] != 1 || len(plan.Plan) != 2 ||
+		strings.Join(plan.Plan[1].Keys, " ") != "ami userData" {
 		t.Errorf("plan is %+v", plan)
 	}
 	if len(plan.Phases) != 1 || plan.Phases[0].Phase != state.PhaseInfra {
@@ -159,16 +163,18 @@ func TestWatcherSaysWhatTakesLong(t *testing.T) {
 		t.Fatalf("%d events, want one reminder", len(r.events)-1)
 	}
 	e := r.events[1]
-	if e.Kind != KindWaiting || len(e.InFlight) != 1 || e.InFlight[0].Resource != "worker-1-join (Command)" || e.InFlight[0].Seconds != quiet.Seconds() {
+	if e.Kind != KindWaiting || len(e.InFlight) != 1 || e.InFlight[0].Resource != "worker-1-join (Command)" ||
+		e.InFlight[0].Seconds != quiet.Seconds() {
 		t.Errorf("reminder is %+v", e)
 	}
 }
 
-// The engine never opens the stream when the operation fails early, so nobody closes it.
+// The engine does not open the stream when the operation fails early, so it does not close it either.
 func TestFollowEndsWithTheOperation(t *testing.T) {
 	l, _ := newTestLog(&recorder{})
 	failed := errors.New("the stack is locked")
-	if err := NewWatcher(l, nil, false).Follow(func(chan<- events.EngineEvent) error { return failed }); !errors.Is(err, failed) {
+	if err := NewWatcher(l, nil, false).Follow(func(chan<- events.EngineEvent) error { return failed }); !errors.Is(err,
+		failed) {
 		t.Errorf("got %v", err)
 	}
 	err := NewWatcher(l, nil, false).Follow(func(stream chan<- events.EngineEvent) error { close(stream); return failed })
@@ -184,22 +190,29 @@ func TestTextIsReadable(t *testing.T) {
 	code := ExitFailed
 	for _, e := range []Event{
 		{Kind: KindStart, Command: "up", Stack: "dev", Cloud: CloudSandbox, State: ".sandbox/dev/state"},
-		{Kind: KindPlan, Changes: map[string]int{"create": 1, "update": 1}, Phases: []PhaseChanges{{state.PhaseInfra, map[string]int{"create": 1}}, {state.PhaseCluster, map[string]int{"update": 1}}},
-			Plan: []PlannedChange{{Op: "create", Resource: "dev (Vpc)"}, {Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
+		{Kind: KindPlan, Changes: map[string]int{"create": 1, "update": 1},
+			Phases: []PhaseChanges{{state.PhaseInfra, map[string]int{"create": 1}},
+				{state.PhaseCluster, map[string]int{"update": 1}}},
+			Plan: []PlannedChange{{Op: "create", Resource: "dev (Vpc)"},
+				{Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
 		{Kind: KindPhase, Phase: state.PhaseInfra, Status: "started", Total: 1},
-		{Kind: KindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4, Time: at.Add(75 * time.Second)},
+		{Kind: KindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4,
+			Time: at.Add(75 * time.Second)},
 		{Kind: KindHost, Host: "worker-1", Step: "prepare", Status: "done", Op: "delete", Time: at.Add(75 * time.Second)},
 		{Kind: KindPhase, Phase: state.PhaseInfra, Status: "done", Total: 1, Seconds: 61},
 		{Kind: KindWaiting, Seconds: 130, InFlight: []InFlight{{"create", "master-init (Command)", 42}}},
 		{Kind: KindLog, Severity: "error", Resource: "worker-1-join (Command)", Message: "no route\nto host"},
 		{Kind: KindResource, Op: "create", Resource: "dev (Vpc)", Status: "failed", Time: at.Add(time.Second)},
-		{Kind: KindOutputs, Outputs: map[string]Output{"apiUrl": {Value: "https://x"}, "kubeconfig": {Secret: true}, "ssh": {Value: map[string]any{"master": "ssh x"}}}},
-		{Kind: KindReceipt, Changes: map[string]int{"delete": 3}, Swept: []string{"balancer lb-1"}, Left: []string{"volume vol-1"}, State: "receipt-dev.json"},
-		{Kind: KindResult, Command: "up", Stack: "dev", Status: "failed", Message: "up failed", Next: "Run it again.", Code: &code, Seconds: 80},
+		{Kind: KindOutputs, Outputs: map[string]Output{"apiUrl": {Value: "https://x"}, "kubeconfig": {Secret: true},
+			"ssh": {Value: map[string]any{"master": "ssh x"}}}},
+		{Kind: KindReceipt, Changes: map[string]int{"delete": 3}, Swept: []string{"balancer lb-1"},
+			Left: []string{"volume vol-1"}, State: "receipt-dev.json"},
+		{Kind: KindResult, Command: "up", Stack: "dev", Status: "failed", Message: "up failed", Next: "Run it again.",
+			Code: &code, Seconds: 80},
 	} {
 		text.Report(e)
 	}
-	want := `up        dev in the sandbox: a rehearsal against a model of AWS, on this machine only
+	want := `up        dev in the sandbox: a simulation against a model of AWS, on this machine only
 state     .sandbox/dev/state
 plan      create 1, update 1 (infra create 1; cluster update 1)
           create   dev (Vpc)

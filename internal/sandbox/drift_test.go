@@ -17,11 +17,13 @@ func oneRule(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	network, err := ec2.NewVpc(ctx, "vpc", &ec2.VpcArgs{CidrBlock: pulumi.String("10.0.0.0/16")}, pulumi.Provider(provider))
+	network, err := ec2.NewVpc(ctx, "vpc", &ec2.VpcArgs{CidrBlock: pulumi.String("10.0.0.0/16")},
+		pulumi.Provider(provider))
 	if err != nil {
 		return err
 	}
-	group, err := ec2.NewSecurityGroup(ctx, "nodes", &ec2.SecurityGroupArgs{VpcId: network.ID()}, pulumi.Provider(provider))
+	group, err := ec2.NewSecurityGroup(ctx, "nodes", &ec2.SecurityGroupArgs{VpcId: network.ID()},
+		pulumi.Provider(provider))
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,8 @@ func TestARuleThatWasOpenedIsSeen(t *testing.T) {
 	if _, err := stack.Preview(ctx, optpreview.ExpectNoChanges()); err != nil {
 		t.Errorf("a refresh without a change in the account leaves a plan: %v", err)
 	}
-	if err := s.AWS.ChangeInput("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ssh", "cidrIpv4", "0.0.0.0/0"); err != nil {
+	if err := s.AWS.ChangeInput("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ssh", "cidrIpv4",
+		"0.0.0.0/0"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stack.Refresh(ctx); err != nil {

@@ -24,7 +24,8 @@ func stackOf(t *testing.T, s *Sandbox, program pulumi.RunFunc) auto.Stack {
 	env["PULUMI_HOME"] = t.TempDir()
 	env["PULUMI_CONFIG_PASSPHRASE"] = "test"
 	env["PULUMI_SKIP_UPDATE_CHECK"] = "true"
-	stack, err := auto.UpsertStackInlineSource(context.Background(), "test", "sandbox", program, auto.EnvVars(env), auto.WorkDir(t.TempDir()))
+	stack, err := auto.UpsertStackInlineSource(context.Background(), "test", "sandbox", program, auto.EnvVars(env),
+		auto.WorkDir(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,8 @@ func oneHost(ctx *pulumi.Context) error {
 		return err
 	}
 	subnet, err := ec2.NewSubnet(ctx, "a", &ec2.SubnetArgs{
-		VpcId: vpc.ID(), CidrBlock: pulumi.String("10.0.1.0/24"), AvailabilityZone: pulumi.String("eu-central-1a"), MapPublicIpOnLaunch: pulumi.Bool(true),
+		VpcId: vpc.ID(), CidrBlock: pulumi.String("10.0.1.0/24"), AvailabilityZone: pulumi.String("eu-central-1a"),
+		MapPublicIpOnLaunch: pulumi.Bool(true),
 	}, opt)
 	if err != nil {
 		return err
@@ -83,7 +85,8 @@ func oneHost(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	association, err := ec2.NewRouteTableAssociation(ctx, "association", &ec2.RouteTableAssociationArgs{RouteTableId: table.ID(), SubnetId: subnet.ID()}, opt)
+	association, err := ec2.NewRouteTableAssociation(ctx, "association",
+		&ec2.RouteTableAssociationArgs{RouteTableId: table.ID(), SubnetId: subnet.ID()}, opt)
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,8 @@ func oneHost(ctx *pulumi.Context) error {
 		VpcId:   vpc.ID(),
 		Ingress: ec2.SecurityGroupIngressArray{},
 		Egress: ec2.SecurityGroupEgressArray{&ec2.SecurityGroupEgressArgs{
-			Protocol: pulumi.String("-1"), FromPort: pulumi.Int(0), ToPort: pulumi.Int(0), CidrBlocks: pulumi.ToStringArray([]string{"0.0.0.0/0"}),
+			Protocol: pulumi.String("-1"), FromPort: pulumi.Int(0), ToPort: pulumi.Int(0),
+			CidrBlocks: pulumi.ToStringArray([]string{"0.0.0.0/0"}),
 		}},
 	}, opt)
 	if err != nil {
@@ -111,7 +115,8 @@ func oneHost(ctx *pulumi.Context) error {
 	}
 	_, err = remote.NewCommand(ctx, "ready", &remote.CommandArgs{
 		Connection: &remote.ConnectionArgs{
-			Host: instance.PublicIp, User: pulumi.String("ubuntu"), PrivateKey: key.PrivateKeyOpenssh, HostKey: hostKey.PublicKeyOpenssh,
+			Host: instance.PublicIp, User: pulumi.String("ubuntu"), PrivateKey: key.PrivateKeyOpenssh,
+			HostKey: hostKey.PublicKeyOpenssh,
 		},
 		Create: pulumi.String("sudo env STEP='ready' NODE='host' bash -c 'true'"),
 	})

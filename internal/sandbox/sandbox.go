@@ -1,10 +1,10 @@
-// Package sandbox simulates AWS, Kubernetes and the hosts for the real Pulumi engine. It serves the providers
-// aws, kubernetes, command, tls and random in-process; the Pulumi CLI attaches to them through PULUMI_DEBUG_PROVIDERS,
-// so the real engine runs the real program with no account, no network and no plugin.
+// Package sandbox simulates AWS, Kubernetes and the hosts for the real Pulumi engine. It serves the providers aws,
+// kubernetes, command, tls and random in-process; the Pulumi CLI attaches to them through PULUMI_DEBUG_PROVIDERS, so
+// the real engine runs the real program with no account, no network and no plugin.
 //
-// This package starts a simulation and reports on it. The models are below it: aws and kube (what exists and how it behaves),
-// command, tls and random (their providers), engine (the provider servers), store (what exists, with its journal), props (the
-// properties of resources) and backend (what real hosts implement).
+// This package starts a simulation and reports on it. The models are below it: aws and kube (what exists and how it
+// behaves), command, tls and random (their providers), engine (the provider servers), store (what exists, with its
+// journal), props (the properties of resources) and backend (what real hosts implement).
 package sandbox
 
 import (
@@ -43,8 +43,8 @@ type Options struct {
 	Limits Limits
 	// Now is the clock of certificates; nil is the real one.
 	Now func() time.Time
-	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox. The state then
-	// lists the pending operations of a killed run. See Env.
+	// Checkpoints makes the engine write its state before and after every step, as it does without a sandbox. The
+	// state then lists the pending operations of a killed run. See Env.
 	Checkpoints bool
 }
 
@@ -121,9 +121,9 @@ func (s *Sandbox) Env() map[string]string {
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
 	}
 	if s.options.Backend == nil && !s.options.Checkpoints {
-		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes and
-		// grows with the square of the stack. With this it writes it once, at the end: also after an error or an interrupt, but not
-		// when it is killed. Set Checkpoints for a run that may be killed.
+		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes
+		// and grows with the square of the stack. With this it writes it once, at the end: also after an error or an
+		// interrupt, but not when it is killed. Set Checkpoints for a run that may be killed.
 		env["PULUMI_SKIP_CHECKPOINTS"] = "true"
 	}
 	return env
@@ -138,8 +138,8 @@ func (s *Sandbox) Close() error {
 // Operations returns what happened since Start, in order.
 func (s *Sandbox) Operations() []Operation { return s.servers.Recorded() }
 
-// Leftovers describes each object that still exists in the account, in the cluster and on the backend, one line each. It
-// omits what the account had before, such as a hosted zone that was only looked up.
+// Leftovers describes each object that still exists in the account, in the cluster and on the backend, one line each.
+// It omits what the account had before, such as a hosted zone that was only looked up.
 func (s *Sandbox) Leftovers() []string {
 	s.store.Lock()
 	out := s.store.Leftovers()

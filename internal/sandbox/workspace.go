@@ -27,7 +27,8 @@ type Workspace struct {
 	CLI auto.PulumiCommand
 }
 
-// passphrase encrypts the secrets of a simulation's state. The secrets are made up, but tests check that they are encrypted.
+// passphrase encrypts the secrets of a simulation's state. The secrets are made up, but tests check that they are
+// encrypted.
 const passphrase = "rehearsal"
 
 // Open copies the settings and selects the stack, which is created when the state does not have it.

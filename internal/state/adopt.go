@@ -9,9 +9,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Adopt returns the state without its pending operations. A pending create that has an id in ids becomes a resource, any other is
-// dropped. The new resources are marked until they are read. So are the resources in again, because it is unknown what a run made of
-// them. The engine updates a marked resource.
+// Adopt returns the state without its pending operations. A pending create that has an id in ids becomes a resource,
+// any other is dropped. The new resources are marked until they are read. So are the resources in again, because it
+// is unknown what a run made of them. The engine updates a marked resource.
 func (s State) Adopt(ids map[URN]string, again []URN) State {
 	s.Resources = slices.Clone(s.Resources)
 	for i, r := range s.Resources {
@@ -63,8 +63,8 @@ func withoutMarksIn(value any) any {
 	return value
 }
 
-// insert puts a resource among the others. If its URN is taken and its inputs differ, it was to replace the other one. If they are
-// the same, it is one too many: a run of Pulumi by hand has created it again.
+// insert adds a resource to the others. If its URN is taken and the inputs differ, it was going to replace the other
+// one. If they are equal, it is a duplicate: a run of Pulumi by hand has created it again.
 func insert(resources []Resource, r Resource) []Resource {
 	at := slices.IndexFunc(resources, func(other Resource) bool { return other.URN == r.URN && !other.Delete })
 	switch {

@@ -14,8 +14,8 @@ func (s State) HasCluster() bool {
 	return len(s.InsideCluster()) > 0 || slices.ContainsFunc(s.PendingOperations, pending)
 }
 
-// InsideCluster are the resources that only a living API can delete: objects and releases, and steps that act when they are
-// removed and are not excused by the end of their machine.
+// InsideCluster returns the resources that only a running API can delete: objects and releases, and steps whose
+// delete runs although their machine ends.
 func (s State) InsideCluster() map[URN]bool {
 	inside := map[URN]bool{}
 	for _, r := range s.Resources {
@@ -36,7 +36,8 @@ func isInside(r Resource) bool {
 func (s State) Without(gone map[URN]bool) State {
 	isGone := func(urn URN) bool { return gone[urn] }
 	s.Resources = slices.DeleteFunc(slices.Clone(s.Resources), func(r Resource) bool { return gone[r.URN] })
-	s.PendingOperations = slices.DeleteFunc(slices.Clone(s.PendingOperations), func(op apitype.OperationV2) bool { return gone[op.Resource.URN] })
+	s.PendingOperations = slices.DeleteFunc(slices.Clone(s.PendingOperations),
+		func(op apitype.OperationV2) bool { return gone[op.Resource.URN] })
 	for i := range s.Resources {
 		r := &s.Resources[i]
 		r.Dependencies = slices.DeleteFunc(slices.Clone(r.Dependencies), isGone)

@@ -14,9 +14,12 @@ func TestStateWithoutTheCluster(t *testing.T) {
 	exported := `{"version":3,"deployment":{"secrets_providers":{"type":"passphrase"},"resources":[
 	 {"urn":"` + vpcURN + `","custom":true,"type":"aws:ec2/vpc:Vpc","inputs":{"big":12345678901234567890}},
 	 {"urn":"` + kubernetes + `","custom":true,"type":"kubernetes:core/v1:Namespace"},
-	 {"urn":"` + gate + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"dependencies":["` + kubernetes + `"]},
-	 {"urn":"` + drain + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"deletedWith":"` + vpcURN + `",
-	  "dependencies":["` + kubernetes + `","` + vpcURN + `"],"propertyDependencies":{"create":["` + gate + `","` + vpcURN + `"]}}],
+	 {"urn":"` + gate + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"dependencies":["` +
+		kubernetes + `"]},
+	 {"urn":"` + drain + `","custom":true,"type":"command:remote:Command","inputs":{"delete":"x"},"deletedWith":"` +
+		vpcURN + `",
+	  "dependencies":["` + kubernetes + `","` + vpcURN + `"],"propertyDependencies":{"create":["` + gate + `","` + vpcURN +
+		`"]}}],
 	 "pending_operations":[{"type":"creating","resource":{"urn":"` + kubernetes + `"}}]}}`
 	d, err := Parse([]byte(exported))
 	if err != nil {
@@ -35,7 +38,8 @@ func TestStateWithoutTheCluster(t *testing.T) {
 		t.Fatalf("after it the state is %s", text)
 	}
 	left := after.Resources[1]
-	if !slices.Equal(left.Dependencies, []URN{vpcURN}) || !slices.Equal(left.PropertyDependencies["create"], []URN{vpcURN}) || left.DeletedWith != vpcURN {
+	if !slices.Equal(left.Dependencies, []URN{vpcURN}) ||
+		!slices.Equal(left.PropertyDependencies["create"], []URN{vpcURN}) || left.DeletedWith != vpcURN {
 		t.Errorf("references are %+v", left)
 	}
 	for _, gone := range []string{kubernetes, gate} {

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Kubeconfig returns the kubeconfig of the Kubernetes provider, or "" for a state without that provider. The state has to be exported with its secrets.
+// Kubeconfig returns the kubeconfig of the Kubernetes provider, or "" for a state without that provider. The state
+// has to be exported with its secrets.
 func (s State) Kubeconfig() (string, error) {
 	for _, r := range s.Resources {
 		if r.Type == "pulumi:providers:kubernetes" {

@@ -28,12 +28,14 @@ func (s State) Creating() []Resource {
 
 func isCreate(op apitype.OperationV2) bool { return op.Type == apitype.OperationTypeCreating }
 
-// Changing returns the resources with a pending change or delete that a provider can read. Whether it was carried out is unknown.
+// Changing returns the resources with a pending change or delete that a provider can read. Whether it was carried out
+// is unknown.
 func (s State) Changing() []URN {
 	return s.pendingChanges("aws:", "kubernetes:")
 }
 
-// BegunSteps returns the steps on hosts with a pending change or delete. Running them again finds out what became of it.
+// BegunSteps returns the steps on hosts with a pending change or delete. Running them again finds out what became of
+// it.
 func (s State) BegunSteps() []URN {
 	return s.pendingChanges("command:")
 }
@@ -51,8 +53,9 @@ func (s State) pendingChanges(packages ...string) []URN {
 	return urns
 }
 
-// Unregistered returns the join steps of workers whose node step was deleted or may be deleted. That delete takes the Node out of
-// the cluster. A kubelet that goes on running registers its Node only when it starts, and the join step restarts it.
+// Unregistered returns the join steps of workers whose node step was deleted or may be deleted. That delete takes the
+// Node out of the cluster. A kubelet that goes on running registers its Node only when it starts, and the join step
+// restarts it.
 func (s State) Unregistered() []URN {
 	registered := map[string]bool{}
 	begun := s.BegunSteps()
@@ -72,7 +75,8 @@ func (s State) Unregistered() []URN {
 	return urns
 }
 
-// Unread returns the marked resources that a provider can read: an earlier run marked them and was interrupted before it read them.
+// Unread returns the marked resources that a provider can read: an earlier run marked them and was interrupted before
+// it read them.
 func (s State) Unread() []URN {
 	var urns []URN
 	for _, r := range s.Resources {

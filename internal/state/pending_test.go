@@ -8,14 +8,16 @@ import (
 )
 
 func TestAdopt(t *testing.T) {
-	const vpcURN, subnet, object = prefix + "aws:ec2/vpc:Vpc::v", prefix + "aws:ec2/subnet:Subnet::s", prefix + "kubernetes:core/v1:Namespace::n"
+	const vpcURN, subnet, object = prefix + "aws:ec2/vpc:Vpc::v", prefix + "aws:ec2/subnet:Subnet::s",
+		prefix + "kubernetes:core/v1:Namespace::n"
 	resource := func(urn URN, rest string) string {
 		types, _ := SplitURN(urn)
 		return fmt.Sprintf(`{"urn":%q,"type":%q,"custom":true%s}`, urn, types[len(types)-1], rest)
 	}
 	creating := func(urn URN, rest string) string { return `{"type":"creating","resource":` + resource(urn, rest) + `}` }
 	secret := func(text string) string {
-		return `,"inputs":{"key":{"4dabf18193072939515e22adb298388d":"1b47061264138c4ac30d75fd1eb44270","ciphertext":"` + text + `"}}`
+		return `,"inputs":{"key":{"4dabf18193072939515e22adb298388d":"1b47061264138c4ac30d75fd1eb44270","ciphertext":"` +
+			text + `"}}`
 	}
 	for _, tt := range []struct {
 		name, resources, pending string
@@ -26,18 +28,25 @@ func TestAdopt(t *testing.T) {
 		{"one that exists", resource(vpcURN, `,"id":"vpc-1"`), creating(subnet, `,"inputs":{"cidrBlock":"10.0.0.0/24"}`),
 			map[URN]string{subnet: "subnet-1"}, []string{"v vpc-1 false", "s subnet-1 false"}},
 		{"one that does not", resource(vpcURN, `,"id":"vpc-1"`), creating(subnet, ``), nil, []string{"v vpc-1 false"}},
-		{"begun twice", ``, creating(vpcURN, ``) + `,` + creating(vpcURN, ``), map[URN]string{vpcURN: "vpc-1"}, []string{"v vpc-1 false"}},
-		{"an update that was cut off", resource(vpcURN, `,"id":"vpc-1"`), strings.Replace(creating(vpcURN, ``), "creating", "updating", 1),
+		{"begun twice", ``, creating(vpcURN, ``) + `,` + creating(vpcURN, ``), map[URN]string{vpcURN: "vpc-1"},
+			[]string{"v vpc-1 false"}},
+		{"an interrupted update", resource(vpcURN, `,"id":"vpc-1"`),
+			strings.Replace(creating(vpcURN, ``), "creating", "updating", 1),
 			map[URN]string{vpcURN: "vpc-2"}, []string{"v vpc-1 false"}},
-		{"in place of one that is deleted", resource(vpcURN, `,"id":"vpc-1","pendingReplacement":true`) + `,` + resource(subnet, `,"id":"subnet-1"`),
+		{"in place of one that is deleted", resource(vpcURN, `,"id":"vpc-1","pendingReplacement":true`) + `,` +
+			resource(subnet, `,"id":"subnet-1"`),
 			creating(vpcURN, ``), map[URN]string{vpcURN: "vpc-2"}, []string{"v vpc-2 false", "s subnet-1 false"}},
-		{"in place of one that is there", resource(vpcURN, `,"id":"vpc-1","inputs":{"a":"1"}`) + `,` + resource(subnet, `,"id":"subnet-1"`),
-			creating(vpcURN, `,"inputs":{"a":"2"}`), map[URN]string{vpcURN: "vpc-2"}, []string{"v vpc-2 false", "v vpc-1 true", "s subnet-1 false"}},
+		{"in place of one that is there", resource(vpcURN, `,"id":"vpc-1","inputs":{"a":"1"}`) + `,` +
+			resource(subnet, `,"id":"subnet-1"`),
+			creating(vpcURN, `,"inputs":{"a":"2"}`), map[URN]string{vpcURN: "vpc-2"},
+			[]string{"v vpc-2 false", "v vpc-1 true", "s subnet-1 false"}},
 		{"one too many", resource(vpcURN, `,"id":"vpc-2"`+secret("abc")) + `,` + resource(subnet, `,"id":"subnet-1"`),
-			creating(vpcURN, secret("def")), map[URN]string{vpcURN: "vpc-1"}, []string{"v vpc-2 false", "s subnet-1 false", "v vpc-1 true"}},
+			creating(vpcURN, secret("def")), map[URN]string{vpcURN: "vpc-1"},
+			[]string{"v vpc-2 false", "s subnet-1 false", "v vpc-1 true"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before, err := Parse([]byte(`{"version":3,"deployment":{"resources":[` + tt.resources + `],"pending_operations":[` + tt.pending + `]}}`))
+			before, err := Parse([]byte(`{"version":3,"deployment":{"resources":[` + tt.resources + `],"pending_operations":[` +
+				tt.pending + `]}}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +63,8 @@ func TestAdopt(t *testing.T) {
 	}
 
 	// What it becomes is known from its inputs only, and marked as such.
-	before, err := Parse([]byte(`{"deployment":{"resources":[],"pending_operations":[` + creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`) + `]}}`))
+	before, err := Parse([]byte(`{"deployment":{"resources":[],"pending_operations":[` +
+		creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`) + `]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +75,8 @@ func TestAdopt(t *testing.T) {
 	}
 	r := after.Resources[0]
 	metadata, _ := r.Outputs["metadata"].(map[string]any)
-	if r.Outputs["__inputs"] == nil || metadata["name"] != "n" || metadata["__defaults"] != nil || !slices.Equal(after.Unread(), []URN{object}) {
+	if r.Outputs["__inputs"] == nil || metadata["name"] != "n" || metadata["__defaults"] != nil ||
+		!slices.Equal(after.Unread(), []URN{object}) {
 		t.Errorf("it became %+v", r)
 	}
 	if !strings.Contains(string(text), "12345678901234567890") {

@@ -1,4 +1,5 @@
-// Package state is the model of a stack's state, on the types of the Pulumi SDK: what the driver reads from it and changes in it.
+// Package state is the model of a stack's state, on the types of the Pulumi SDK: what the driver reads from it and
+// changes in it.
 package state
 
 import (
@@ -56,12 +57,13 @@ func wrapped(err error) error {
 	return nil
 }
 
-// Encode returns the state for `pulumi stack import`. It refuses a state with a field that these types do not have, because the
-// field would be lost.
+// Encode returns the state for `pulumi stack import`. It refuses a state with a field that these types do not have,
+// because the field would be lost.
 func (s State) Encode() ([]byte, error) {
 	if s.unknown != nil {
 		return nil, errors.New("this driver cannot change the state, because a newer Pulumi wrote it (" + s.unknown.Error() +
-			"); run it with the Pulumi of this repository (tools/pulumi.sh), after bringing back a state that this Pulumi wrote, or recover by hand")
+			"); run it with the Pulumi of this repository (tools/pulumi.sh), after bringing back a state that this Pulumi " +
+			"wrote, or recover by hand")
 	}
 	text, err := json.Marshal(s)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// A state that is read and written back stays the same, also numbers that no float64 holds. The state is one that Pulumi wrote.
+// A state that is read and written back stays the same, also numbers that no float64 holds. The state is one that
+// Pulumi wrote.
 func TestAStateIsWrittenBackAsItWas(t *testing.T) {
 	file, err := os.Open("../../stack/testdata/made-by-3fdc37a/dev/state.json.gz")
 	if err != nil {
@@ -44,9 +45,11 @@ func TestAStateIsWrittenBackAsItWas(t *testing.T) {
 	}
 }
 
-// A field of a newer Pulumi does not stop the driver from reading a state. It would be lost in a state that is written back.
+// A field of a newer Pulumi does not stop the driver from reading a state. It would be lost in a state that is
+// written back.
 func TestAStateOfANewerPulumiIsOnlyRead(t *testing.T) {
-	st, err := Parse([]byte(`{"version":3,"deployment":{"resources":[{"urn":"` + prefix + `aws:ec2/vpc:Vpc::v","type":"aws:ec2/vpc:Vpc","custom":true,"flavour":"new"}]}}`))
+	st, err := Parse([]byte(`{"version":3,"deployment":{"resources":[{"urn":"` + prefix +
+		`aws:ec2/vpc:Vpc::v","type":"aws:ec2/vpc:Vpc","custom":true,"flavour":"new"}]}}`))
 	if err != nil || len(st.Resources) != 1 {
 		t.Fatalf("%d resources were read: %v", len(st.Resources), err)
 	}
@@ -69,8 +72,8 @@ func decoded(t *testing.T, text []byte) any {
 	return value
 }
 
-// withoutEmpty leaves out the keys whose values are empty on the level of the state and its resources: Pulumi writes some of
-// them and reads both alike.
+// withoutEmpty leaves out the keys whose values are empty on the level of the state and its resources: Pulumi writes
+// some of them and reads both alike.
 func withoutEmpty(state any) any {
 	deployment := state.(map[string]any)["deployment"].(map[string]any)
 	for _, r := range deployment["resources"].([]any) {

@@ -19,9 +19,9 @@ const (
 // Phases are the phases in the order of the layers.
 var Phases = []string{PhaseInfra, PhaseCluster, PhaseAddons, PhaseOther}
 
-// SplitURN return the type chain (outermost component first, never empty) and the name of a URN.
+// SplitURN returns the type chain (outermost component first, never empty) and the name of a URN.
 func SplitURN(urn URN) (types []string, name string) {
-	// urn:pulumi:<stack>::<project>::<type$type$type>::<name>; the name may itself hold "::".
+	// urn:pulumi:<stack>::<project>::<type$type$type>::<name>; the name may itself contain "::".
 	parts := strings.SplitN(string(urn), "::", 4)
 	if len(parts) < 4 {
 		return []string{""}, string(urn)
@@ -29,7 +29,7 @@ func SplitURN(urn URN) (types []string, name string) {
 	return strings.Split(parts[2], "$"), parts[3]
 }
 
-// PhaseOf return the phase of a resource, from the components that it is a child of.
+// PhaseOf returns the phase of a resource, from its parent components.
 func PhaseOf(urn URN) string {
 	types, _ := SplitURN(urn)
 	for _, t := range types {
@@ -59,13 +59,13 @@ func Readable(urn URN) string {
 	return name + " (" + t[strings.LastIndex(t, ":")+1:] + ")"
 }
 
-// IsCounted reports whether a person would count a resource: it is no component, no provider and not the stack itself.
+// IsCounted reports whether a person would count a resource: not a component, a provider or the stack itself.
 func IsCounted(typ tokens.Type, custom bool) bool {
 	return custom && !strings.HasPrefix(string(typ), "pulumi:")
 }
 
-// HostStep return the step and the host of a resource: an instance, which is named after its node, or a command whose text
-// names both. ok is false for any other resource.
+// HostStep returns the step and the host of a resource: an instance, which is named after its node, or a command
+// whose text contains both. ok is false for any other resource.
 func HostStep(urn URN, inputs map[string]any) (host, step string, ok bool) {
 	types, name := SplitURN(urn)
 	switch types[len(types)-1] {

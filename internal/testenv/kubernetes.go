@@ -24,7 +24,7 @@ type API struct {
 	Kubeconfig string
 }
 
-// StartAPI starts an API server that lives as long as the test, and returns when it answers. The flags are added to its own.
+// StartAPI starts an API server and returns when it answers. It ends with the test. flags are added to its own.
 func StartAPI(t testing.TB, flags ...string) API {
 	t.Helper()
 	etcd, server := NeedKubernetes(t, "etcd"), NeedKubernetes(t, "kube-apiserver")
@@ -40,19 +40,22 @@ func StartAPI(t testing.TB, flags ...string) API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyPath := write("sa.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
+	keyPath := write("sa.key", string(pem.EncodeToMemory(
+		&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
 	client := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
 	peer := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
 	port := FreePort(t)
-	Start(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer, "--unsafe-no-fsync")
+	Start(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", client, "--advertise-client-urls",
+		client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
+		"--unsafe-no-fsync")
 	Start(t, server, append([]string{
 		"--etcd-servers", client, "--secure-port", fmt.Sprint(port), "--bind-address", "127.0.0.1", "--cert-dir", dir,
 		"--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
 		"--service-account-signing-key-file", keyPath, "--service-account-extend-token-expiration=false",
 		"--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"), "--authorization-mode", "RBAC",
 		"--service-cluster-ip-range", "10.96.0.0/16",
-		// No controller makes service accounts here.
+		// No controller creates service accounts here.
 		"--disable-admission-plugins", "ServiceAccount",
 	}, flags...)...)
 	a := API{URL: fmt.Sprintf("https://127.0.0.1:%d", port)}
@@ -82,7 +85,7 @@ func (a API) await(t testing.TB, kubectl string) {
 	}
 }
 
-// Start runs a program that lives as long as the test. The end of its output is shown when the test fails.
+// Start runs a program until the test ends. If the test fails, it shows the end of the program's output.
 func Start(t testing.TB, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// StartMoto starts an empty AWS account (moto server, an emulator of the AWS API) that lives as long as the test. It returns the
-// URL of its endpoint and sets the variables that make every AWS SDK use it.
+// StartMoto starts an empty AWS account (moto server, an emulator of the AWS API), which ends with the test. It
+// returns the URL of its endpoint and sets the variables that make every AWS SDK use it.
 func StartMoto(t testing.TB) string {
 	t.Helper()
 	server, err := exec.LookPath("moto_server")
@@ -33,8 +33,9 @@ func StartMoto(t testing.TB) string {
 	}
 	none := filepath.Join(t.TempDir(), "none")
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none,
+		"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test",
+		"AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_SESSION_TOKEN":     "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none,
 		"AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)

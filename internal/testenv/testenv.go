@@ -1,4 +1,4 @@
-// Package testenv finds the programs that tests run. `make test` builds them and says where they are. Where a program is
+// Package testenv finds the programs that tests run. `make test` builds them and sets their paths. If a program is
 // missing, a test is skipped; with CI=true it fails, because a skipped check proves nothing.
 package testenv
 
@@ -24,8 +24,8 @@ func NeedPulumi(t testing.TB) string {
 	return cli
 }
 
-// NeedKubernetes returns the path of a program of Kubernetes or etcd, such as kube-apiserver. It looks in the directory that
-// KUBEBUILDER_ASSETS names, then among the results of tools/mirror/build.
+// NeedKubernetes returns the path of a program of Kubernetes or etcd, such as kube-apiserver. It searches the
+// directory in KUBEBUILDER_ASSETS, then the results of tools/mirror/build.
 func NeedKubernetes(t testing.TB, program string) string {
 	t.Helper()
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
@@ -42,8 +42,8 @@ func NeedKubernetes(t testing.TB, program string) string {
 	return path
 }
 
-// NeedCharts returns the directory of a Helm repository that holds every chart of the platform. Charts cannot be built, so the
-// test is skipped without them, with CI=true as well.
+// NeedCharts returns the directory of a Helm repository with every chart of the platform. Charts cannot be built, so
+// the test is skipped without them, also with CI=true.
 func NeedCharts(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(mirror(), "charts")

@@ -22,12 +22,13 @@ import (
 type latency struct{ create, delete time.Duration }
 
 const (
-	// call is one API call that is answered at once: seen.
+	// call is the latency of one API call that is answered immediately: seen.
 	call   = 1 * time.Second
 	second = time.Second
 )
 
-// latencies by resource type. Those of charts and custom resources are in addons/catalog. What is in neither takes one call.
+// latencies by resource type. Those of charts and custom resources are in addons/catalog. A type in neither table
+// takes one call.
 var latencies = map[string]latency{
 	// provider: waits for the attributes enableDnsSupport and enableDnsHostnames, each a poll of its own. seen: 12 s.
 	"aws:ec2/vpc:Vpc": {12 * second, call},
@@ -71,7 +72,7 @@ var latencies = map[string]latency{
 	"random:index/randomPassword:RandomPassword":    {},
 	"random:index/randomBytes:RandomBytes":          {},
 
-	// docs: a namespace goes when everything in it is gone. seen: 6 to 10 s when empty.
+	// docs: a namespace is deleted after its objects. seen: 6 to 10 s when empty.
 	"kubernetes:core/v1:Namespace": {call, 8 * second},
 }
 
@@ -96,14 +97,15 @@ var stepLatencies = map[string]latency{
 	// Two calls to the metadata service, one to STS, one to the API.
 	"backup-credentials": {3 * second, call},
 	"rabbitmq-backup":    {2 * second, 2 * second},
-	// Deletion waits for load balancers and volumes that users made; most stacks have none at that point.
+	// Deletion waits for users' load balancers and volumes; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }
 
 // unknownChart is the latency of a chart that is not in the table: a pull, a start, a readiness probe.
 const unknownChart = 30 * time.Second
 
-// sweepLatency is the sweep's deletion: it compiles for a few seconds and lists a dozen types of resources, twice.
+// sweepLatency is the duration of the sweep on destroy: it compiles for a few seconds and lists a dozen types of
+// resources, twice.
 const sweepLatency = 15 * time.Second
 
 const (
@@ -111,13 +113,13 @@ const (
 	localCommand  = "command:local:Command"
 )
 
-// text is an input, or "" when it is not a text.
+// text returns an input, or "" if it is not a text.
 func text(inputs map[string]any, key string) string {
 	s, _ := inputs[key].(string)
 	return s
 }
 
-// latencyOf is the time of one resource of a state.
+// latencyOf returns the latency of one resource of a state.
 func latencyOf(typ string, inputs map[string]any) latency {
 	switch typ {
 	case remoteCommand:

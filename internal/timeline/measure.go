@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Measure returns the schedule of a run that took place, from its measured spans by URN. The critical path goes back
-// from the span that ended last, each time to the need that ended last before it. On a destroy (down) the engine deletes
-// in rounds, each after the whole round before it, so there any span that ended before counts as needed.
+// Measure returns the schedule of a finished run from its measured spans by URN. The critical path goes backwards
+// from the span that ended last, each time to the dependency that ended last before it. On a destroy (down) the
+// engine deletes in rounds, each after the whole previous round, so there any span that ended before counts as a
+// dependency.
 func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {
 	resources, needs, err := readState(deployment)
 	if err != nil {
@@ -39,7 +40,7 @@ func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, err
 	return out.finish(), nil
 }
 
-// latest is the one of urns whose span ended last, but not after before; empty when none did.
+// latest returns the one of urns whose span ended last, but not after before. It is empty if none did.
 func latest(urns []string, spans map[string]Span, before time.Duration) string {
 	best := ""
 	for _, urn := range urns {

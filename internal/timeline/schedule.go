@@ -12,18 +12,18 @@ import (
 	"kubeadm-aws/cluster/stepline"
 )
 
-// Schedule is one run: every resource as early as its dependencies let it be.
+// Schedule is one run: every resource starts as early as its dependencies allow.
 type Schedule struct {
 	Total time.Duration
-	// Spans are ordered by start, then name. Resources that take no time are not among them.
+	// Spans are ordered by start, then name. Resources without a duration are omitted.
 	Spans []Span
-	// Critical is the chain of spans that decides the total, in order.
+	// Critical is the chain of spans that determines the total, in order.
 	Critical []Span
-	// Phases are infra, cluster, add-ons: from the first start to the last end of their resources.
+	// Phases are infra, cluster and add-ons, each from the first start to the last end of its resources.
 	Phases []Span
 }
 
-// Span is the time of one resource, counted from the beginning of the run.
+// Span is the time of one resource, relative to the beginning of the run.
 type Span struct {
 	// Name is for reports: the resource's name and its kind. URN is empty for a phase.
 	Name, URN  string
@@ -88,7 +88,7 @@ func (r *stateResource) needs(resources map[string]*stateResource, children map[
 	return out
 }
 
-// drawing builds a schedule. Spans are added by URN, the critical path from its end to its beginning.
+// drawing builds a schedule: spans are added by URN, the critical path from its end to its beginning.
 type drawing struct {
 	resources map[string]*stateResource
 	schedule  Schedule
@@ -129,7 +129,7 @@ func (d *drawing) finish() Schedule {
 	return out
 }
 
-// phaseOf is the layer that a resource belongs to, by the nearest component above it.
+// phaseOf returns the phase of a resource, from the nearest component above it.
 func phaseOf(r *stateResource, resources map[string]*stateResource) string {
 	for p := resources[r.Parent]; p != nil; p = resources[p.Parent] {
 		if parts := strings.Split(p.Type, ":"); len(parts) == 3 && !p.Custom && !strings.HasPrefix(p.Type, "pulumi:") {
@@ -142,7 +142,7 @@ func phaseOf(r *stateResource, resources map[string]*stateResource) string {
 	return "other"
 }
 
-// spanName is "vpc (Vpc)", "worker-1 join", "cert-manager (release)".
+// spanName returns "vpc (Vpc)", "worker-1 join" or "cert-manager (release)".
 func spanName(r *stateResource) string {
 	name := r.URN[strings.LastIndex(r.URN, "::")+2:]
 	if r.Type == remoteCommand {
@@ -157,7 +157,7 @@ func spanName(r *stateResource) string {
 	return fmt.Sprintf("%s (%s)", name, kind)
 }
 
-// String has a line per layer and a line per link of the critical path.
+// String returns a line per phase and a line per link of the critical path.
 func (s Schedule) String() string {
 	var b strings.Builder
 	const width = 40
@@ -173,7 +173,7 @@ func (s Schedule) String() string {
 	return b.String()
 }
 
-// clock is 1:05 for a minute and five seconds.
+// clock returns 1:05 for a minute and five seconds.
 func clock(d time.Duration) string {
 	seconds := int((d + 500*time.Millisecond) / time.Second)
 	return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)

@@ -1,4 +1,4 @@
-// Package timeline predicts how long a stack takes on AWS, and draws the schedule of a run that took place.
+// Package timeline predicts how long a stack takes on AWS, and computes the schedule of a finished run.
 package timeline
 
 import (
@@ -11,10 +11,10 @@ import (
 	"kubeadm-aws/cluster/stepline"
 )
 
-// Timeline predicts how long a stack takes on AWS from the dependencies in its state and the latency table.
+// Timeline is the predicted duration of a stack on AWS, from the dependencies in its state and the latency table.
 type Timeline struct {
 	Up, Destroy Schedule
-	// Ready is when all nodes are Ready during up; zero when the stack has no such step.
+	// Ready is when all nodes are Ready during up, or zero if the stack has no such step.
 	Ready time.Duration
 }
 
@@ -26,7 +26,7 @@ func Predict(deployment []byte) (Timeline, error) {
 	}
 	var t Timeline
 	t.Up = schedule(resources, needs, func(r *stateResource) time.Duration { return latencyOf(r.Type, r.Inputs).create })
-	with := map[string]time.Duration{} // the slowest of what goes with a resource
+	with := map[string]time.Duration{} // the slowest resource that is deleted with a resource
 	for _, r := range resources {
 		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(r.Type, r.Inputs).delete)
 	}
@@ -40,7 +40,7 @@ func Predict(deployment []byte) (Timeline, error) {
 		case text(r.Inputs, "delete") == "":
 			return 0
 		}
-		return max(alone, with[r.URN]) // a release gate deletes what goes with it; with a machine it just ends
+		return max(alone, with[r.URN]) // a release gate deletes its objects; with a machine they just end
 	})
 	for _, s := range t.Up.Spans {
 		if r := resources[s.URN]; r.Type == remoteCommand {
@@ -62,16 +62,17 @@ func reversed(needs map[string][]string) map[string][]string {
 	return out
 }
 
-// schedule starts every resource as soon as what it needs has ended.
-func schedule(resources map[string]*stateResource, needs map[string][]string, takes func(*stateResource) time.Duration) Schedule {
+// schedule starts every resource as soon as its dependencies have ended.
+func schedule(resources map[string]*stateResource, needs map[string][]string,
+	takes func(*stateResource) time.Duration) Schedule {
 	ends := map[string]time.Duration{}
-	waitsFor := map[string]string{} // the need that ended last
+	waitsFor := map[string]string{} // the dependency that ended last
 	var end func(urn string) time.Duration
 	end = func(urn string) time.Duration {
 		if e, known := ends[urn]; known {
 			return e
 		}
-		ends[urn] = 0 // a state has no circles; should one appear, it must not hang the prediction
+		ends[urn] = 0 // a state has no cycles; if one appears, it must not hang the prediction
 		var start time.Duration
 		for _, need := range needs[urn] {
 			if e := end(need); e > start || e == start && e > 0 && need < waitsFor[urn] {
@@ -95,7 +96,7 @@ func schedule(resources map[string]*stateResource, needs map[string][]string, ta
 	return out.finish()
 }
 
-// String is the timeline for people: totals, layers and the critical path.
+// String returns the timeline for people: totals, phases and the critical path.
 func (t Timeline) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "predicted on AWS: %s", clock(t.Up.Total))

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A VPC of 12 s, a group of 3 s and an instance of 15 s that needs the VPC; a command that dies with the instance.
+// A VPC of 12 s, a group of 3 s and an instance of 15 s that depends on the VPC; a command that ends with the
+// instance.
 const smallState = `{"deployment":{"resources":[
 {"urn":"urn:pulumi:dev::p::pulumi:pulumi:Stack::s","type":"pulumi:pulumi:Stack"},
 {"urn":"urn:pulumi:dev::p::kubeadm-aws:infra:Network::net","type":"kubeadm-aws:infra:Network","parent":"urn:pulumi:dev::p::pulumi:pulumi:Stack::s"},
@@ -50,7 +51,7 @@ func TestPredictFollowsDependencies(t *testing.T) {
 	}
 }
 
-// What goes with a release gate is deleted by it, and takes its time; what goes with a machine is gone.
+// A release gate deletes its objects, which takes their time. Objects of a machine just end with it.
 func TestPredictLetsAGateDelete(t *testing.T) {
 	const state = `{"deployment":{"resources":[
 {"urn":"urn:pulumi:dev::p::command:remote:Command::gate","type":"command:remote:Command","custom":true,
@@ -77,12 +78,13 @@ func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
 		return Span{Start: time.Duration(start) * time.Second, End: time.Duration(end) * time.Second}
 	}
 	spans := map[string]Span{
-		urn("aws:ec2/vpc:Vpc", "vpc"): second(0, 4), urn("aws:ec2/securityGroup:SecurityGroup", "alone"): second(1, 6), urn("aws:ec2/instance:Instance", "host"): second(6, 9),
-		urn(remoteCommand, "all"): second(9, 12), urn(remoteCommand, "not in the state"): second(0, 99),
+		urn("aws:ec2/vpc:Vpc", "vpc"): second(0, 4), urn("aws:ec2/securityGroup:SecurityGroup", "alone"): second(1, 6),
+		urn("aws:ec2/instance:Instance", "host"): second(6, 9),
+		urn(remoteCommand, "all"):                second(9, 12), urn(remoteCommand, "not in the state"): second(0, 99),
 	}
 	for down, want := range map[bool]string{
 		false: "vpc; host (Instance); host all",
-		true:  "alone (SecurityGroup); host (Instance); host all", // a round waits for the whole round before it
+		true:  "alone (SecurityGroup); host (Instance); host all", // a round waits for the whole previous round
 	} {
 		got, err := Measure([]byte(smallState), spans, down)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/addons/catalog"
 )
 
-// addonChecks makes a check of each add-on in the catalogue, followed by the checks of what it is for.
+// addonChecks returns a check of each add-on in the catalogue, each followed by the checks of its function.
 func addonChecks() []check {
 	var all []check
 	for _, a := range catalog.Addons {
@@ -26,7 +26,7 @@ func addonChecks() []check {
 // ownChecks replace the general check of an add-on.
 var ownChecks = map[string]func(context.Context, *run) finding{"calico": calico, "cloud controller": cloudController}
 
-// details are what is checked of an add-on beyond the workloads and conditions of its row.
+// details are the checks of an add-on in addition to the workloads and conditions of its row.
 var details = map[string]func(context.Context, *run) finding{
 	"metrics-server": nodesMeasured,
 	"cert-manager":   issuers,
@@ -36,7 +36,7 @@ var details = map[string]func(context.Context, *run) finding{
 	"argo cd":        applications,
 }
 
-// followers are checks of their own that need an add-on, behind that of the add-on.
+// followers are separate checks that need an add-on. They run after the check of the add-on.
 var followers = map[string][]check{
 	"ebs csi":                  {{"volume", volumeWrites}},
 	"load balancer controller": {{"ingress", ingressAnswers}},
@@ -60,7 +60,7 @@ func (r *run) addon(ctx context.Context, a catalog.Addon) finding {
 	return all(parts)
 }
 
-// all is the first finding that is not fine, or one with the messages of all.
+// all returns the first finding that is not ok, or one with the messages of all.
 func all(parts []func() finding) finding {
 	var messages []string
 	for _, part := range parts {
@@ -73,7 +73,8 @@ func all(parts []func() finding) finding {
 	return ok("%s", strings.Join(messages, "; "))
 }
 
-// absent returns the reason why the add-on of a key is not installed and not checked; empty when it is to be checked.
+// absent returns why the add-on of a key is not installed and not checked. It is empty if the add-on is to be
+// checked.
 func (r *run) absent(key string) string {
 	switch {
 	case !r.Config.Addons.ByKey()[key].On():
@@ -84,13 +85,13 @@ func (r *run) absent(key string) string {
 	return ""
 }
 
-// release checks that all workloads of a Helm release are there and available.
+// release checks that all workloads of a Helm release exist and are available.
 func (r *run) release(ctx context.Context, name string) finding {
 	selector := "?labelSelector=" + url.QueryEscape("app.kubernetes.io/instance="+name)
 	return r.workloads(ctx, name, selector, "kubectl get deploy,sts,ds -A -l app.kubernetes.io/instance="+name)
 }
 
-// workloads checks all Deployments, StatefulSets and DaemonSets that a query finds; there has to be one.
+// workloads checks all Deployments, StatefulSets and DaemonSets that a query finds. There must be at least one.
 func (r *run) workloads(ctx context.Context, what, query, look string) finding {
 	var faults, fine []string
 	for _, kind := range []string{"deployments", "statefulsets", "daemonsets"} {
@@ -117,7 +118,7 @@ func (r *run) workloads(ctx context.Context, what, query, look string) finding {
 	return ok("%s", strings.Join(fine, ", "))
 }
 
-// workloadFault returns the reason why a workload is not available; empty when it is.
+// workloadFault returns why a workload is not available, or "".
 func workloadFault(kind string, w workload) string {
 	want, got := w.Status.DesiredNumberScheduled, w.Status.NumberReady
 	if kind != "daemonsets" {
@@ -132,7 +133,7 @@ func workloadFault(kind string, w workload) string {
 	return ""
 }
 
-// conditions checks that every object of a kind has a condition with status True; there has to be one object.
+// conditions checks that every object of a kind has a condition with status True. There must be at least one object.
 func (r *run) conditions(ctx context.Context, path, look string, types ...string) finding {
 	var all list[conditioned]
 	if err := r.api.get(ctx, path, &all); err != nil {
@@ -167,7 +168,7 @@ func apiServices(ctx context.Context, r *run) finding {
 	return r.conditionsCounted(ctx, "/apis/apiregistration.k8s.io/v1/apiservices", look, "Available")
 }
 
-// conditionsCounted is conditions for kinds with many objects: it counts those that are fine.
+// conditionsCounted is conditions for kinds with many objects: it counts the objects that are fine.
 func (r *run) conditionsCounted(ctx context.Context, path, look string, types ...string) finding {
 	f := r.conditions(ctx, path, look, types...)
 	if f.status == OK {
@@ -182,7 +183,7 @@ func calico(ctx context.Context, r *run) finding {
 		return skipped("the settings bring another network (cni: %s)", r.Config.Cluster.CNI)
 	}
 	if r.Hosts {
-		return skipped("a bridge and routes stand in for it on hosts of this machine")
+		return skipped("a bridge and routes replace it on hosts of this machine")
 	}
 	return r.conditions(ctx, "/apis/operator.tigera.io/v1/tigerastatuses", "kubectl get tigerastatus; kubectl -n tigera-operator logs deploy/tigera-operator", "Available")
 }
@@ -213,7 +214,7 @@ func issuers(ctx context.Context, r *run) finding {
 	return r.conditions(ctx, "/apis/cert-manager.io/v1/clusterissuers", "kubectl describe clusterissuer", "Ready")
 }
 
-// applications checks that what Argo CD syncs is synced and healthy.
+// applications checks that the Applications of Argo CD are synced and healthy.
 func applications(ctx context.Context, r *run) finding {
 	if r.Config.Addons.ArgoCD.RepoURL == "" {
 		return ok("it syncs no repository")

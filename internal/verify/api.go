@@ -10,7 +10,7 @@ import (
 // API is the API server of the cluster to check.
 type API struct{ *kubeapi.Client }
 
-// Open makes a client from a kubeconfig.
+// Open returns a client from a kubeconfig.
 func Open(kubeconfig []byte) (*API, error) {
 	client, err := kubeapi.Open(kubeconfig)
 	if err != nil {
@@ -32,7 +32,7 @@ func (a *API) get(ctx context.Context, path string, into any) error {
 	return a.Call(ctx, kubeapi.Get, path, nil, into)
 }
 
-// create makes an object.
+// create creates an object.
 func (a *API) create(ctx context.Context, path string, object any) error {
 	return a.Call(ctx, kubeapi.Post, path, object, nil)
 }

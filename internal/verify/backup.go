@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// The annotations that cluster/scripts/etcd-snapshot.sh leaves on the control plane's node after each snapshot that reached
-// the bucket: when, in RFC 3339, and the key.
+// The annotations that cluster/scripts/etcd-snapshot.sh sets on the control plane's node after each snapshot that
+// reached the bucket: the time in RFC 3339, and the key.
 const (
 	lastBackup    = "kubeadm-aws/last-backup"
 	lastBackupKey = "kubeadm-aws/last-backup-key"
 )
 
-// backupSlack is how much later than it is due a snapshot may reach the bucket before one counts as missed. The
-// timer gives a run twenty minutes.
+// backupSlack is how late a snapshot may reach the bucket before it counts as missed. The timer allows a run twenty
+// minutes.
 const backupSlack = time.Hour
 
-// backupAge reads when the last snapshot reached the bucket from the node that takes them.
+// backupAge reads the time of the last snapshot from the control plane's node.
 func backupAge(ctx context.Context, r *run) finding {
-	const look = "on the control plane: systemctl list-timers etcd-snapshot.timer; journalctl -u etcd-snapshot; sudo etcd-snapshot now takes one"
+	const look = "on the control plane: systemctl list-timers etcd-snapshot.timer; journalctl -u etcd-snapshot; sudo " +
+		"etcd-snapshot now takes one"
 	var n node
 	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
 		return broken(lookAtNodes, err)
@@ -26,9 +27,10 @@ func backupAge(ctx context.Context, r *run) finding {
 	most := r.Config.Backup.Interval() + backupSlack
 	written, there := n.Metadata.Annotations[lastBackup]
 	if !there {
-		// The annotation is the node object's, so a control plane that was replaced has to take a snapshot first as well.
+		// The annotation is on the node object, so a replaced control plane has to take a snapshot first as well.
 		if age := r.Now().Sub(n.Metadata.CreationTimestamp); age < most {
-			return skipped("none was due yet: the node is %s old, one is taken every %s", age.Round(time.Minute), r.Config.Backup.Interval())
+			return skipped("none was due yet: the node is %s old, one is taken every %s", age.Round(time.Minute),
+				r.Config.Backup.Interval())
 		}
 		return failed(look, "no snapshot has ever reached the bucket")
 	}
@@ -38,7 +40,8 @@ func backupAge(ctx context.Context, r *run) finding {
 	}
 	age := r.Now().Sub(at).Round(time.Minute)
 	if age > most {
-		return failed(look, "the last snapshot is %s old, and one is taken every %s: a run was missed or failed", age, r.Config.Backup.Interval())
+		return failed(look, "the last snapshot is %s old, and one is taken every %s: a run was missed or failed", age,
+			r.Config.Backup.Interval())
 	}
 	return ok("the last snapshot is %s old: %s", age, n.Metadata.Annotations[lastBackupKey])
 }

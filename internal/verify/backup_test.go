@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The check reads what the script on the control plane writes, so both have to say the same names.
+// The check reads what the script on the control plane writes, so both must use the same names.
 func TestBackupAnnotationsAreThoseOfTheScript(t *testing.T) {
 	script, err := os.ReadFile("../../cluster/scripts/etcd-snapshot.sh")
 	if err != nil {

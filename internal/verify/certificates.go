@@ -13,9 +13,10 @@ import (
 // soon is how long before its expiry a certificate fails the check.
 const soon = 14 * 24 * time.Hour
 
-// certificates looks at the API server's certificate, the one in the kubeconfig, and those of cert-manager.
+// certificates checks the API server's certificate, the one in the kubeconfig, and those of cert-manager.
 func certificates(ctx context.Context, r *run) finding {
-	const look = "on the control plane: kubeadm certs check-expiration (kubeadm certs renew all); kubectl get certificates -A"
+	const look = "on the control plane: kubeadm certs check-expiration (kubeadm certs renew all); kubectl get " +
+		"certificates -A"
 	first, what := time.Time{}, ""
 	consider := func(end time.Time, name string) {
 		if first.IsZero() || end.Before(first) {
@@ -40,7 +41,8 @@ func certificates(ctx context.Context, r *run) finding {
 	for _, c := range issued.Items {
 		name := "certificate " + c.Metadata.Namespace + "/" + c.Metadata.Name
 		if state, ready := is(c.Status.Conditions, "Ready", "True"); !ready {
-			return failed("kubectl -n "+c.Metadata.Namespace+" describe certificate "+c.Metadata.Name, "%s is not issued: %s", name, state.Message)
+			return failed("kubectl -n "+c.Metadata.Namespace+" describe certificate "+c.Metadata.Name, "%s is not issued: %s",
+				name, state.Message)
 		}
 		if c.Status.NotAfter != nil {
 			consider(*c.Status.NotAfter, name)
@@ -57,7 +59,7 @@ func certificates(ctx context.Context, r *run) finding {
 	return ok("the first to end is %s, in %d days", what, days)
 }
 
-// servingCertificate is the certificate that the API server shows.
+// servingCertificate returns the certificate that the API server presents.
 func (a *API) servingCertificate(ctx context.Context) (*x509.Certificate, error) {
 	server, err := url.Parse(a.Server)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// runClient runs a client's script here, with programs of the test in front of those of the system.
+// runClient runs a client's script here. Programs of the test precede those of the system on PATH.
 func runClient(t *testing.T, shell, script string, programs map[string]string, env ...string) (string, error) {
 	t.Helper()
 	bin := t.TempDir()
@@ -67,7 +67,8 @@ func TestRabbitMQClient(t *testing.T) {
 		says   string
 		ok     bool
 	}{
-		{"a server that works", management{password: "it's \"secret\"", routes: true}, "a message was sent and received", true},
+		{"a server that works", management{password: "it's \"secret\"", routes: true}, "a message was sent and received",
+			true},
 		{"another password", management{password: "other"}, `401 {"error":"not_authorized","reason":"Login failed"}`, false},
 		{"no route", management{password: "it's \"secret\""}, `publish: 200 {"routed":false}`, false},
 	} {
@@ -78,7 +79,8 @@ func TestRabbitMQClient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said, err := runClient(t, "bash", rabbitMQClient, nil, "HOST="+host, "PORT="+port, "USERNAME=platform", `PASSWORD=it's "secret"`)
+			said, err := runClient(t, "bash", rabbitMQClient, nil, "HOST="+host, "PORT="+port, "USERNAME=platform",
+				`PASSWORD=it's "secret"`)
 			if (err == nil) != tt.ok || !strings.Contains(said, tt.says) {
 				t.Errorf("it says %q (%v), want %q", said, err, tt.says)
 			}
@@ -97,7 +99,7 @@ func TestRedisClient(t *testing.T) {
 	}{
 		{"a server that works", works, "a value was written and read", true},
 		{"another password", "echo 'NOAUTH Authentication required.'", "set: NOAUTH", false},
-		{"nobody there", "echo 'Could not connect to Valkey' >&2; exit 1", "set: Could not connect", false},
+		{"no server", "echo 'Could not connect to Valkey' >&2; exit 1", "set: Could not connect", false},
 		{"a value of others", `if [ $3 = set ]; then echo OK; else echo 7; fi`, "get: 7", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,7 +112,8 @@ func TestRedisClient(t *testing.T) {
 }
 
 func TestPostgreSQLClient(t *testing.T) {
-	for cli, ok := range map[string]bool{"exit 0": true, "echo 'FATAL: password authentication failed' >&2; exit 2": false} {
+	for cli, ok := range map[string]bool{"exit 0": true,
+		"echo 'FATAL: password authentication failed' >&2; exit 2": false} {
 		said, err := runClient(t, "sh", postgreSQLClient, map[string]string{"psql": cli})
 		if (err == nil) != ok || !ok && !strings.Contains(said, "FATAL") {
 			t.Errorf("with psql %q it says %q (%v)", cli, said, err)

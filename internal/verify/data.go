@@ -21,13 +21,13 @@ var (
 	postgreSQLClient string
 )
 
-// dataNamespace is where the data services are.
+// dataNamespace is the namespace of the data services.
 const dataNamespace = "data"
 
-// client is a pod that talks to a data service once.
+// client is a pod that uses a data service once.
 type client struct {
 	name, shell, script string
-	// server selects the pods whose image is used, and container names which of their images.
+	// server selects the pods whose image is used; container is the container in them that has it.
 	server, container string
 	// plain and secret are environment variables; a secret is "<Secret>/<key>".
 	plain, secret map[string]string
@@ -60,7 +60,7 @@ func postgreSQL(ctx context.Context, r *run) finding {
 	})
 }
 
-// client runs a client in a pod on the server's node, which has the image, and reports what it says.
+// client runs a client in a pod on the server's node, which has the image, and returns its finding.
 func (r *run) client(ctx context.Context, c client) finding {
 	pods := "/api/v1/namespaces/" + dataNamespace + "/pods"
 	look := "kubectl -n data get pods -l " + c.server + "; kubectl -n data logs -l " + c.server + " --all-containers"
@@ -72,7 +72,7 @@ func (r *run) client(ctx context.Context, c client) finding {
 		return failed(look, "no pod %s runs", c.server)
 	}
 	r.tries++
-	// A name of its own for each try: the pod of the one before may still be on its way out.
+	// Each try has its own name, because the pod of the previous try may still be terminating.
 	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, c.name, r.id, r.tries)
 	spec := onNode(nodeName)
 	spec["restartPolicy"], spec["activeDeadlineSeconds"] = "Never", 60
@@ -88,7 +88,7 @@ func (r *run) client(ctx context.Context, c client) finding {
 	return r.clientEnds(ctx, pods+"/"+name, look, r.Now().Add(patience))
 }
 
-// server is the image of a pod of the server that runs, and its node.
+// server returns the image of a running pod of the server, and its node.
 func (r *run) server(ctx context.Context, c client) (image, nodeName string, err error) {
 	var servers list[pod]
 	path := "/api/v1/namespaces/" + dataNamespace + "/pods?labelSelector=" + url.QueryEscape(c.server)
@@ -105,7 +105,7 @@ func (r *run) server(ctx context.Context, c client) (image, nodeName string, err
 	return "", "", nil
 }
 
-// clientEnds waits for the end of a client's pod and turns it into a finding.
+// clientEnds waits for the end of a client's pod and converts it to a finding.
 func (r *run) clientEnds(ctx context.Context, path, look string, deadline time.Time) finding {
 	for {
 		var p pod

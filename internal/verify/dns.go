@@ -14,17 +14,19 @@ import (
 	"kubeadm-aws/cluster/kubeapi"
 )
 
-// mostNodes bounds how many nodes get a pod of the DNS check: enough to see a network that is broken in part.
+// mostNodes limits how many nodes get a pod of the DNS check: enough to find a network that is partly broken.
 const mostNodes = 10
 
-// resolverName names the container of the DNS check, and its configuration.
+// resolverName is the name of the container of the DNS check, and of its configuration.
 const resolverName = "resolver"
 
-// podsResolve starts a pod on each node that forwards DNS over HTTP to the cluster's DNS Service, and asks it through the
-// API for the Service of the API. That shows, for each node: pods start, the API server reaches them, they reach
-// Services, and the DNS answers right. The image is CoreDNS's own, which every node can get.
+// podsResolve starts a pod on each node that forwards DNS over HTTP to the cluster's DNS Service. Through the API, it
+// asks each pod for the address of the API's Service. For each node this shows that pods start, the API server
+// reaches them, they reach Services, and the DNS answers correctly. The image is CoreDNS's own, which every node can
+// get.
 func podsResolve(ctx context.Context, r *run) finding {
-	const look = "kubectl -n kube-system logs deploy/coredns; kubectl -n kube-system get ds/kube-proxy; kubectl get tigerastatus"
+	const look = "kubectl -n kube-system logs deploy/coredns; kubectl -n kube-system get ds/kube-proxy; kubectl get " +
+		"tigerastatus"
 	nodes, err := r.nodes(ctx)
 	if err != nil {
 		return broken(look, err)
@@ -77,10 +79,11 @@ func podsResolve(ctx context.Context, r *run) finding {
 	return ok("a pod on each of %d nodes resolves %s to %s", len(nodes), name[:len(name)-1], api.Spec.ClusterIP)
 }
 
-// dnsSpread looks at which nodes run CoreDNS, as cluster/dns.go places it: no node has every pod, and with two workers or
-// more the control plane has none.
+// dnsSpread checks on which nodes CoreDNS runs, as cluster/dns.go places it. No node has every pod, and with two
+// workers or more the control plane has none.
 func dnsSpread(ctx context.Context, r *run) finding {
-	const look = "kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide; an up sets the placement again, unless the Deployment is not kubeadm's"
+	const look = "kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide; an up sets the placement again, unless " +
+		"the Deployment is not kubeadm's"
 	var pods list[pod]
 	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods", &pods); err != nil {
 		return broken(look, err)
@@ -102,7 +105,9 @@ func dnsSpread(ctx context.Context, r *run) finding {
 	case len(slices.Compact(slices.Clone(on))) == 1:
 		return failed(look, "every pod of CoreDNS that is ready runs on %s: without that node no pod resolves a name", on[0])
 	case workers > 1 && slices.Contains(on, control):
-		return failed(look, "CoreDNS runs on the control plane %s: when it is lost, a part of all queries goes there and gets no answer", control)
+		return failed(look,
+			"CoreDNS runs on the control plane %s: when it is lost, a part of all queries goes there and gets no answer",
+			control)
 	}
 	return ok("CoreDNS runs on %s", join(on))
 }
@@ -114,10 +119,11 @@ type service struct {
 }
 
 func (r *run) startResolvers(ctx context.Context, namespace, image, upstream string, nodes []node) error {
-	// Without a tls block CoreDNS serves DNS over HTTP in plain text, which the API's proxy can talk to.
+	// Without a tls block CoreDNS serves DNS over plain HTTP, which the API's proxy can use.
 	corefile := fmt.Sprintf("https://.:8053 {\n  forward . %s\n}\n", upstream)
 	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/configmaps", object{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": resolverName}, "data": object{"Corefile": corefile},
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": resolverName},
+		"data": object{"Corefile": corefile},
 	})
 	if err != nil {
 		return err
@@ -131,7 +137,7 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 			"readinessProbe": object{"tcpSocket": object{"port": 8053}, "periodSeconds": 1},
 			"resources":      object{"requests": object{"cpu": "5m", "memory": "20Mi"}},
 			"volumeMounts":   []object{{"name": "config", "mountPath": "/etc/coredns"}},
-			// The file of CoreDNS carries this capability, so it cannot even be started without.
+			// The file of CoreDNS has this capability, so it does not even start without it.
 			"securityContext": admitted("NET_BIND_SERVICE"),
 		}, spec))
 		if err != nil {
@@ -141,7 +147,7 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 	return nil
 }
 
-// resolve asks one of the pods for the address of a name and returns what is wrong with the answer; empty when it is right.
+// resolve asks one of the pods for the address of a name. It returns what is wrong with the answer, or "".
 func (r *run) resolve(ctx context.Context, namespace, podName, name, want string, deadline time.Time) string {
 	if fault, err := r.podReady(ctx, namespace, podName, deadline); err != nil {
 		return err.Error()
@@ -152,7 +158,8 @@ func (r *run) resolve(ctx context.Context, namespace, podName, name, want string
 	if err != nil {
 		return err.Error()
 	}
-	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName, base64.RawURLEncoding.EncodeToString(question))
+	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName,
+		base64.RawURLEncoding.EncodeToString(question))
 	answer, err := r.api.Raw(ctx, kubeapi.Get, path, nil)
 	if err != nil {
 		return err.Error()

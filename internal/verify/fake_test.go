@@ -28,13 +28,13 @@ import (
 // now is the time of all tests in this package.
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// fakeAPI is an API server that holds objects by path, starts pods at once and answers their ports.
+// fakeAPI is an API server that stores objects by path, starts pods immediately and answers their ports.
 type fakeAPI struct {
 	*httptest.Server
 	mu sync.Mutex
-	// objects are by the path that reads them.
+	// objects are by the path from which they are read.
 	objects map[string]any
-	// created and removed are the paths of what a check made and deleted.
+	// created and removed are the paths of the objects that a check created and deleted.
 	created, removed []string
 	// resolves is the address that the cluster's DNS answers with.
 	resolves string
@@ -42,7 +42,8 @@ type fakeAPI struct {
 	podStatus map[string]any
 	// stored is the data on the volume.
 	stored map[string]string
-	// volume is the name that a claim gets; empty for a claim that stays pending. released are the volumes with the policy Delete.
+	// volume is the name that a claim gets. It is empty for a claim that stays pending. released are the volumes with
+	// the policy Delete.
 	volume   string
 	released []string
 	// log is the output of a client pod.
@@ -54,7 +55,8 @@ type fakeAPI struct {
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{objects: map[string]any{}, resolves: "10.96.0.1", podStatus: runningPod(), stored: map[string]string{}, log: "done", volume: "pv-1"}
+	f := &fakeAPI{objects: map[string]any{}, resolves: "10.96.0.1", podStatus: runningPod(), stored: map[string]string{},
+		log: "done", volume: "pv-1"}
 	f.cert = selfSigned(t, "api", now.AddDate(0, 6, 0))
 	f.Server = httptest.NewUnstartedServer(f)
 	f.TLS = &tls.Config{Certificates: []tls.Certificate{f.cert}, ClientAuth: tls.RequireAnyClientCert}
@@ -63,7 +65,7 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	return f
 }
 
-// kubeconfig is one for this server, with a client certificate of its own.
+// kubeconfig returns one for this server, with its own client certificate.
 func (f *fakeAPI) kubeconfig(t *testing.T) []byte {
 	t.Helper()
 	user := selfSigned(t, "kubernetes-admin", now.AddDate(1, 0, 0))
@@ -79,7 +81,8 @@ apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %s}}]
 users: [{name: u, user: {client-certificate-data: %s, client-key-data: %s}}]
-`, f.URL, encode("CERTIFICATE", f.cert.Certificate[0]), encode("CERTIFICATE", user.Certificate[0]), encode("PRIVATE KEY", key))
+`, f.URL, encode("CERTIFICATE", f.cert.Certificate[0]), encode("CERTIFICATE", user.Certificate[0]),
+		encode("PRIVATE KEY", key))
 }
 
 func selfSigned(t *testing.T, name string, end time.Time) tls.Certificate {
@@ -136,7 +139,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read answers with the object at a path, or with a list of it that a selector narrows.
+// read answers with the object at a path, or with a list of objects that a selector filters.
 func (f *fakeAPI) read(w http.ResponseWriter, path, label, field string) {
 	o, there := f.objects[path]
 	if !there {
@@ -216,7 +219,8 @@ func refusedByPodSecurity(o map[string]any) string {
 		capabilities, _ := of["capabilities"].(map[string]any)
 		drop, _ := capabilities["drop"].([]any)
 		add, _ := capabilities["add"].([]any)
-		if of["allowPrivilegeEscalation"] != false || !slices.Contains(drop, any("ALL")) || slices.ContainsFunc(add, func(c any) bool { return c != "NET_BIND_SERVICE" }) {
+		if of["allowPrivilegeEscalation"] != false || !slices.Contains(drop, any("ALL")) ||
+			slices.ContainsFunc(add, func(c any) bool { return c != "NET_BIND_SERVICE" }) {
 			return "allowPrivilegeEscalation or capabilities"
 		}
 	}

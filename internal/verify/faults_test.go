@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Every way of breaking a cluster that a check is there to find.
+// Every fault of a cluster that a check has to find.
 func TestFaultsAreFoundAndExplained(t *testing.T) {
 	first := func(f *fakeAPI, path string) map[string]any { return f.objects[path].([]any)[0].(map[string]any) }
 	second := func(f *fakeAPI, path string) map[string]any { return f.objects[path].([]any)[1].(map[string]any) }
@@ -36,7 +36,8 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 	absent := func(release string) func(*fakeAPI) {
 		return func(f *fakeAPI) {
 			all := f.objects["/apis/apps/v1/deployments"].([]any)
-			f.objects["/apis/apps/v1/deployments"] = slices.DeleteFunc(all, func(o any) bool { return metadata(o.(map[string]any))["name"] == release })
+			f.objects["/apis/apps/v1/deployments"] = slices.DeleteFunc(all,
+				func(o any) bool { return metadata(o.(map[string]any))["name"] == release })
 		}
 	}
 	crashing := func(path string) func(*fakeAPI) {
@@ -51,7 +52,8 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 		check, fault, says string
 		do                 func(*fakeAPI)
 	}{
-		{"api", "is another version", "v1.35.4", func(f *fakeAPI) { f.objects["/version"] = map[string]any{"gitVersion": "v1.35.4"} }},
+		{"api", "is another version", "v1.35.4",
+			func(f *fakeAPI) { f.objects["/version"] = map[string]any{"gitVersion": "v1.35.4"} }},
 		{"api", "is not ready", "404", func(f *fakeAPI) { delete(f.objects, "/readyz") }},
 		{"nodes", "one is not Ready", "worker-1 is not Ready: because", func(f *fakeAPI) {
 			status(second(f, nodes))["conditions"] = conditions("Ready=Unknown")["status"].(map[string]any)["conditions"]
@@ -62,15 +64,19 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 		{"dns placement", "is half dead", "every pod of CoreDNS that is ready runs on worker-1", func(f *fakeAPI) {
 			first(f, "/api/v1/namespaces/kube-system/pods")["status"] = conditions("Ready=False")["status"]
 		}},
-		{"nodes", "one is missing", "worker-1 is missing", func(f *fakeAPI) { f.objects[nodes] = f.objects[nodes].([]any)[:1] }},
-		{"nodes", "one is unknown", "stranger is not in the settings", func(f *fakeAPI) { f.objects[nodes] = append(f.objects[nodes].([]any), obj("stranger", "", nil)) }},
-		{"nodes", "one is cordoned", "worker-1 is cordoned", func(f *fakeAPI) { spec(second(f, nodes))["unschedulable"] = true }},
+		{"nodes", "one is missing", "worker-1 is missing",
+			func(f *fakeAPI) { f.objects[nodes] = f.objects[nodes].([]any)[:1] }},
+		{"nodes", "one is unknown", "stranger is not in the settings",
+			func(f *fakeAPI) { f.objects[nodes] = append(f.objects[nodes].([]any), obj("stranger", "", nil)) }},
+		{"nodes", "one is cordoned", "worker-1 is cordoned",
+			func(f *fakeAPI) { spec(second(f, nodes))["unschedulable"] = true }},
 		{"nodes", "a kubelet is old", "worker-1 runs kubelet v1.35.4", func(f *fakeAPI) {
 			status(second(f, nodes))["nodeInfo"] = map[string]any{"kubeletVersion": "v1.35.4"}
 		}},
-		{"node taints", "the cloud controller has not come by", "worker-1 has node.cloudprovider.kubernetes.io/uninitialized", func(f *fakeAPI) {
-			spec(second(f, nodes))["taints"] = []any{map[string]any{"key": "node.cloudprovider.kubernetes.io/uninitialized"}}
-		}},
+		{"node taints", "the cloud controller has not come by", "worker-1 has node.cloudprovider.kubernetes.io/uninitialized",
+			func(f *fakeAPI) {
+				spec(second(f, nodes))["taints"] = []any{map[string]any{"key": "node.cloudprovider.kubernetes.io/uninitialized"}}
+			}},
 		{"node taints", "labels were never applied", "worker-1 has kubeadm-aws/unconfigured", func(f *fakeAPI) {
 			spec(second(f, nodes))["taints"] = []any{map[string]any{"key": "kubeadm-aws/unconfigured"}}
 		}},
@@ -79,10 +85,14 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 			label(second(f, nodes), "topology.kubernetes.io/zone", "eu-west-1a")
 			spec(second(f, nodes))["providerID"] = spec(first(f, nodes))["providerID"]
 		}},
-		{"zones", "a zone label is wrong", "the settings say eu-west-1b", func(f *fakeAPI) { label(second(f, nodes), "topology.kubernetes.io/zone", "eu-west-1c") }},
-		{"zones", "a region label is wrong", "the settings say eu-west-1", func(f *fakeAPI) { label(second(f, nodes), "topology.kubernetes.io/region", "us-east-1") }},
-		{"labels and taints", "a label is missing", "worker-1: label workload=api is missing", func(f *fakeAPI) { label(second(f, nodes), "workload", "other") }},
-		{"labels and taints", "a taint is missing", "taint node-role.kubernetes.io/control-plane=:NoSchedule is missing", func(f *fakeAPI) { spec(first(f, nodes))["taints"] = nil }},
+		{"zones", "a zone label is wrong", "the settings say eu-west-1b",
+			func(f *fakeAPI) { label(second(f, nodes), "topology.kubernetes.io/zone", "eu-west-1c") }},
+		{"zones", "a region label is wrong", "the settings say eu-west-1",
+			func(f *fakeAPI) { label(second(f, nodes), "topology.kubernetes.io/region", "us-east-1") }},
+		{"labels and taints", "a label is missing", "worker-1: label workload=api is missing",
+			func(f *fakeAPI) { label(second(f, nodes), "workload", "other") }},
+		{"labels and taints", "a taint is missing", "taint node-role.kubernetes.io/control-plane=:NoSchedule is missing",
+			func(f *fakeAPI) { spec(first(f, nodes))["taints"] = nil }},
 		{"system pods", "one crashes", "CrashLoopBackOff (7 restarts)", crashing("/api/v1/namespaces/kube-system/pods")},
 		{"other pods", "one crashes", "ns/app: container c: CrashLoopBackOff", func(f *fakeAPI) {
 			crashing("/api/v1/pods")(f)
@@ -98,27 +108,35 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 				"name": "resolver", "state": map[string]any{"waiting": map[string]any{"reason": "ErrImagePull"}},
 			}}}
 		}},
-		{"api services", "one is dead", "v1.: Available is False", breakCondition("/apis/apiregistration.k8s.io/v1/apiservices", "Available=False")},
-		{"calico", "it is degraded", "calico: Available is False", breakCondition("/apis/operator.tigera.io/v1/tigerastatuses", "Available=False")},
+		{"api services", "one is dead", "v1.: Available is False",
+			breakCondition("/apis/apiregistration.k8s.io/v1/apiservices", "Available=False")},
+		{"calico", "it is degraded", "calico: Available is False",
+			breakCondition("/apis/operator.tigera.io/v1/tigerastatuses", "Available=False")},
 		{"cloud controller", "it is not on every control plane", "1 of 2 ready", unavailable("aws-cloud-controller-manager")},
 		{"metrics-server", "it is down", "0 of 1 ready", unavailable("metrics-server")},
-		{"metrics-server", "it misses a node", "1 of 2 nodes", func(f *fakeAPI) { f.objects["/apis/metrics.k8s.io/v1beta1/nodes"] = []any{obj("master", "", nil)} }},
+		{"metrics-server", "it misses a node", "1 of 2 nodes",
+			func(f *fakeAPI) { f.objects["/apis/metrics.k8s.io/v1beta1/nodes"] = []any{obj("master", "", nil)} }},
 		{"ebs csi", "it is down", "0 of 1 ready", unavailable("aws-ebs-csi-driver")},
 		{"ebs csi", "it is not installed", "nothing of aws-ebs-csi-driver", absent("aws-ebs-csi-driver")},
-		{"volume", "no default class", "no default StorageClass", func(f *fakeAPI) { f.objects["/apis/storage.k8s.io/v1/storageclasses"] = []any{} }},
-		{"volume", "none is made", "no gp3 volume was made, so a pod does not start: not scheduled: because", func(f *fakeAPI) {
-			f.podStatus, f.volume = pending("PodScheduled=False"), ""
-		}},
-		{"volume", "the image is not there", "a node gets no image, so the volume was not tried: container writer: ImagePullBackOff", func(f *fakeAPI) {
-			f.podStatus = map[string]any{"phase": "Pending", "containerStatuses": []any{map[string]any{
-				"name": "writer", "state": map[string]any{"waiting": map[string]any{"reason": "ImagePullBackOff"}},
-			}}}
-		}},
-		{"volume", "it is not attached", "a gp3 volume was made, but a pod does not start with it: not ready: because", func(f *fakeAPI) {
-			f.podStatus = pending("PodScheduled=True Ready=False")
-		}},
+		{"volume", "no default class", "no default StorageClass",
+			func(f *fakeAPI) { f.objects["/apis/storage.k8s.io/v1/storageclasses"] = []any{} }},
+		{"volume", "none is made", "no gp3 volume was made, so a pod does not start: not scheduled: because",
+			func(f *fakeAPI) {
+				f.podStatus, f.volume = pending("PodScheduled=False"), ""
+			}},
+		{"volume", "the image is not there",
+			"a node gets no image, so the volume was not tried: container writer: ImagePullBackOff", func(f *fakeAPI) {
+				f.podStatus = map[string]any{"phase": "Pending", "containerStatuses": []any{map[string]any{
+					"name": "writer", "state": map[string]any{"waiting": map[string]any{"reason": "ImagePullBackOff"}},
+				}}}
+			}},
+		{"volume", "it is not attached", "a gp3 volume was made, but a pod does not start with it: not ready: because",
+			func(f *fakeAPI) {
+				f.podStatus = pending("PodScheduled=True Ready=False")
+			}},
 		{"cert-manager", "it is down", "0 of 1 ready", unavailable("cert-manager")},
-		{"cert-manager", "the issuer has no account", "letsencrypt: Ready is False", breakCondition("/apis/cert-manager.io/v1/clusterissuers", "Ready=False")},
+		{"cert-manager", "the issuer has no account", "letsencrypt: Ready is False",
+			breakCondition("/apis/cert-manager.io/v1/clusterissuers", "Ready=False")},
 		{"load balancer controller", "it is down", "0 of 1 ready", unavailable("aws-load-balancer-controller")},
 		{"ingress", "it has no load balancer", "has no load balancer yet", func(f *fakeAPI) {
 			first(f, "/apis/networking.k8s.io/v1/ingresses")["status"] = map[string]any{}
@@ -129,28 +147,37 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 		{"ingress", "the target does not answer", "504: the target does not answer", func(f *fakeAPI) {
 			f.objects["/apis/networking.k8s.io/v1/ingresses"] = []any{f.ingress(t, http.StatusGatewayTimeout)}
 		}},
-		{"monitoring", "Prometheus is down", "prometheus: Available is False", breakCondition("/apis/monitoring.coreos.com/v1/prometheuses", "Available=False")},
-		{"monitoring", "Alertmanager is missing", "none exists", func(f *fakeAPI) { f.objects["/apis/monitoring.coreos.com/v1/alertmanagers"] = []any{} }},
+		{"monitoring", "Prometheus is down", "prometheus: Available is False",
+			breakCondition("/apis/monitoring.coreos.com/v1/prometheuses", "Available=False")},
+		{"monitoring", "Alertmanager is missing", "none exists",
+			func(f *fakeAPI) { f.objects["/apis/monitoring.coreos.com/v1/alertmanagers"] = []any{} }},
 		{"logging", "Loki is down", "0 of 1 ready", unavailable("loki")},
 		{"logging", "Fluent Bit misses a node", "1 of 2 ready", unavailable("fluent-bit")},
-		{"rabbitmq", "a replica is down", "AllReplicasReady is False", breakCondition("/apis/rabbitmq.com/v1beta1/rabbitmqclusters", "AllReplicasReady=False")},
+		{"rabbitmq", "a replica is down", "AllReplicasReady is False",
+			breakCondition("/apis/rabbitmq.com/v1beta1/rabbitmqclusters", "AllReplicasReady=False")},
 		{"rabbitmq", "it refuses a client", "a client fails: 401", clientFails("401")},
 		{"redis", "it refuses a client", "a client fails: WRONGPASS", clientFails("WRONGPASS")},
-		{"redis", "no server runs", "no pod app.kubernetes.io/instance=valkey runs", func(f *fakeAPI) { f.objects["/api/v1/namespaces/data/pods"] = []any{} }},
-		{"postgresql", "it is not ready", "postgresql: Ready is False", breakCondition("/apis/postgresql.cnpg.io/v1/clusters", "Ready=False")},
+		{"redis", "no server runs", "no pod app.kubernetes.io/instance=valkey runs",
+			func(f *fakeAPI) { f.objects["/api/v1/namespaces/data/pods"] = []any{} }},
+		{"postgresql", "it is not ready", "postgresql: Ready is False",
+			breakCondition("/apis/postgresql.cnpg.io/v1/clusters", "Ready=False")},
 		{"postgresql", "it refuses a client", "a client fails: password", clientFails("password")},
 		{"argo cd", "it is down", "0 of 1 ready", unavailable("argo-cd")},
 		{"argo cd", "an application is not healthy", "root is OutOfSync and Degraded", func(f *fakeAPI) {
-			first(f, "/apis/argoproj.io/v1alpha1/applications")["status"] = map[string]any{"sync": map[string]any{"status": "OutOfSync"}, "health": map[string]any{"status": "Degraded"}}
+			first(f,
+				"/apis/argoproj.io/v1alpha1/applications")["status"] = map[string]any{"sync": map[string]any{"status": "OutOfSync"},
+				"health": map[string]any{"status": "Degraded"}}
 		}},
 		{"argo rollouts", "it is down", "0 of 1 ready", unavailable("argo-rollouts")},
 		{"etcd backup", "one was missed", "the last snapshot is 7h30m0s old", func(f *fakeAPI) {
-			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: now.Add(-450 * time.Minute).Format(time.RFC3339)}
+			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: now.Add(-450 * time.Minute).Format(
+				time.RFC3339)}
 		}},
 		{"etcd backup", "it says nonsense", "cannot parse", func(f *fakeAPI) {
 			metadata(first(f, nodes))["annotations"] = map[string]any{lastBackup: "yesterday"}
 		}},
-		{"etcd backup", "it never worked", "no snapshot has ever reached the bucket", func(f *fakeAPI) { metadata(first(f, nodes))["annotations"] = nil }},
+		{"etcd backup", "it never worked", "no snapshot has ever reached the bucket",
+			func(f *fakeAPI) { metadata(first(f, nodes))["annotations"] = nil }},
 		{"certificates", "one is about to end", "certificate ns/web ends in 9 days", func(f *fakeAPI) {
 			web := obj("web", "", conditions("Ready=True"))
 			status(web)["notAfter"] = now.Add(10*24*time.Hour - time.Hour).Format(time.RFC3339)
@@ -174,14 +201,14 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 	}
 }
 
-// pending is the status of a pod that does not start.
+// pending returns the status of a pod that does not start.
 func pending(words string) map[string]any {
 	s := conditions(words)["status"].(map[string]any)
 	s["phase"] = "Pending"
 	return s
 }
 
-// clientFails makes every pod of a check end badly with a line in its log.
+// clientFails makes every pod of a check fail with a line in its log.
 func clientFails(says string) func(*fakeAPI) {
 	return func(f *fakeAPI) {
 		f.podStatus = map[string]any{"phase": "Failed"}

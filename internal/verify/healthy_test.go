@@ -19,7 +19,7 @@ func runningPod() map[string]any {
 	}}
 }
 
-// obj is an object with a name, labels from "k=v" words, and fields merged in.
+// obj returns an object with a name, labels from "k=v" words, and additional fields.
 func obj(name, labels string, fields map[string]any) map[string]any {
 	l := map[string]any{}
 	for _, word := range strings.Fields(labels) {
@@ -27,7 +27,8 @@ func obj(name, labels string, fields map[string]any) map[string]any {
 		l[key] = value
 	}
 	o := map[string]any{"metadata": map[string]any{
-		"name": name, "namespace": "ns", "labels": l, "annotations": map[string]any{}, "creationTimestamp": now.Add(-48 * time.Hour).Format(time.RFC3339),
+		"name": name, "namespace": "ns", "labels": l, "annotations": map[string]any{},
+		"creationTimestamp": now.Add(-48 * time.Hour).Format(time.RFC3339),
 	}}
 	for k, v := range fields {
 		o[k] = v
@@ -40,7 +41,7 @@ func onNodeNamed(name string, pod map[string]any) map[string]any {
 	return pod
 }
 
-// condition is a status with one condition per word, such as "Ready=True".
+// condition returns a status with one condition per word, such as "Ready=True".
 func conditions(words string) map[string]any {
 	var all []any
 	for _, word := range strings.Fields(words) {
@@ -50,7 +51,7 @@ func conditions(words string) map[string]any {
 	return map[string]any{"status": map[string]any{"conditions": all}}
 }
 
-// settings are of a stack with one control plane and one worker, and every add-on.
+// settings returns those of a stack with one control plane, one worker and every add-on.
 func settings() *config.Config {
 	on := true
 	c := &config.Config{
@@ -60,7 +61,8 @@ func settings() *config.Config {
 		DNS:     config.DNS{Domain: "example.com"},
 		Backup:  config.Backup{EveryHours: 6},
 		Nodes: []config.Node{
-			{Name: "master", Role: config.ControlPlane, Taints: []config.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}}},
+			{Name: "master", Role: config.ControlPlane,
+				Taints: []config.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}}},
 			{Name: "worker-1", Role: config.Worker, Zone: 1, Labels: map[string]string{"workload": "api"}},
 		},
 	}
@@ -72,19 +74,22 @@ func settings() *config.Config {
 	return c
 }
 
-// healthy fills the server with a cluster as settings() describes it.
+// healthy fills the server with a cluster that matches settings().
 func healthy(t *testing.T) *fakeAPI {
 	t.Helper()
 	f := newFakeAPI(t)
 	node := func(name, zone, labels string, taints ...any) map[string]any {
 		o := obj(name, "topology.kubernetes.io/region=eu-west-1 topology.kubernetes.io/zone="+zone+" "+labels, map[string]any{
-			"spec":   map[string]any{"providerID": "aws:///" + zone + "/i-" + name, "taints": taints},
-			"status": map[string]any{"nodeInfo": map[string]any{"kubeletVersion": "v1.36.3"}, "conditions": conditions("Ready=True")["status"].(map[string]any)["conditions"]},
+			"spec": map[string]any{"providerID": "aws:///" + zone + "/i-" + name, "taints": taints},
+			"status": map[string]any{"nodeInfo": map[string]any{"kubeletVersion": "v1.36.3"},
+				"conditions": conditions("Ready=True")["status"].(map[string]any)["conditions"]},
 		})
 		return o
 	}
-	master := node("master", "eu-west-1a", "", map[string]any{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
-	master["metadata"].(map[string]any)["annotations"] = map[string]any{lastBackup: now.Add(-3 * time.Hour).Format(time.RFC3339), lastBackupKey: "etcd/3.db"}
+	master := node("master", "eu-west-1a", "",
+		map[string]any{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
+	master["metadata"].(map[string]any)["annotations"] = map[string]any{lastBackup: now.Add(-3 * time.Hour).Format(
+		time.RFC3339), lastBackupKey: "etcd/3.db"}
 	f.objects["/api/v1/namespaces"] = []any{}
 	f.objects["/version"] = map[string]any{"gitVersion": "v1.36.3"}
 	f.objects["/readyz"] = map[string]any{}
@@ -92,13 +97,16 @@ func healthy(t *testing.T) *fakeAPI {
 	f.objects["/api/v1/nodes/master"] = master
 	withImage := func(name, labels, containerName, image string) map[string]any {
 		return obj(name, labels, map[string]any{
-			"spec": map[string]any{"containers": []any{map[string]any{"name": containerName, "image": image}}}, "status": runningPod(),
+			"spec":   map[string]any{"containers": []any{map[string]any{"name": containerName, "image": image}}},
+			"status": runningPod(),
 		})
 	}
 	system := []any{
-		onNodeNamed("master", withImage("coredns-1", "k8s-app=kube-dns", "coredns", "registry.k8s.io/coredns/coredns:v1.14.0")),
+		onNodeNamed("master", withImage("coredns-1", "k8s-app=kube-dns", "coredns",
+			"registry.k8s.io/coredns/coredns:v1.14.0")),
 		withImage("etcd-master", "component=etcd", "etcd", "registry.k8s.io/etcd:3.6.16-0"),
-		onNodeNamed("worker-1", withImage("coredns-2", "k8s-app=kube-dns", "coredns", "registry.k8s.io/coredns/coredns:v1.14.0")),
+		onNodeNamed("worker-1", withImage("coredns-2", "k8s-app=kube-dns", "coredns",
+			"registry.k8s.io/coredns/coredns:v1.14.0")),
 	}
 	f.objects["/api/v1/namespaces/kube-system/pods"] = system
 	f.objects["/api/v1/pods"] = append([]any{withImage("app", "", "app", "app:1")}, system...)
@@ -109,20 +117,24 @@ func healthy(t *testing.T) *fakeAPI {
 	}
 	f.objects["/api/v1/namespaces/kube-system/services/kube-dns"] = map[string]any{"spec": map[string]any{"clusterIP": "10.96.0.10"}}
 	f.objects["/api/v1/namespaces/default/services/kubernetes"] = map[string]any{"spec": map[string]any{"clusterIP": "10.96.0.1"}}
-	f.objects["/apis/apiregistration.k8s.io/v1/apiservices"] = []any{obj("v1.", "", conditions("Available=True")), obj("v1beta1.metrics.k8s.io", "", conditions("Available=True"))}
+	f.objects["/apis/apiregistration.k8s.io/v1/apiservices"] = []any{obj("v1.", "", conditions("Available=True")),
+		obj("v1beta1.metrics.k8s.io", "", conditions("Available=True"))}
 	f.objects["/apis/operator.tigera.io/v1/tigerastatuses"] = []any{obj("calico", "", conditions("Available=True"))}
 	deployment := func(release string) map[string]any {
-		return obj(release, "app.kubernetes.io/instance="+release, map[string]any{"spec": map[string]any{"replicas": 1}, "status": map[string]any{"readyReplicas": 1}})
+		return obj(release, "app.kubernetes.io/instance="+release,
+			map[string]any{"spec": map[string]any{"replicas": 1}, "status": map[string]any{"readyReplicas": 1}})
 	}
 	var deployments []any
-	for _, release := range []string{"metrics-server", "aws-ebs-csi-driver", "cert-manager", "aws-load-balancer-controller", "kube-prometheus-stack", "loki", "valkey", "argo-cd", "argo-rollouts"} {
+	for _, release := range []string{"metrics-server", "aws-ebs-csi-driver", "cert-manager",
+		"aws-load-balancer-controller", "kube-prometheus-stack", "loki", "valkey", "argo-cd", "argo-rollouts"} {
 		deployments = append(deployments, deployment(release))
 	}
 	daemonSet := map[string]any{"status": map[string]any{"desiredNumberScheduled": 2, "numberReady": 2}}
 	f.objects["/apis/apps/v1/deployments"] = deployments
 	f.objects["/apis/apps/v1/statefulsets"] = []any{}
 	f.objects["/apis/apps/v1/daemonsets"] = []any{
-		obj("aws-cloud-controller-manager", "", daemonSet), obj("fluent-bit", "app.kubernetes.io/instance=fluent-bit", daemonSet),
+		obj("aws-cloud-controller-manager", "", daemonSet),
+		obj("fluent-bit", "app.kubernetes.io/instance=fluent-bit", daemonSet),
 	}
 	f.objects["/apis/metrics.k8s.io/v1beta1/nodes"] = []any{obj("master", "", nil), obj("worker-1", "", nil)}
 	gp3 := obj("gp3", "", nil)
@@ -131,8 +143,10 @@ func healthy(t *testing.T) *fakeAPI {
 	f.objects["/apis/cert-manager.io/v1/clusterissuers"] = []any{obj("letsencrypt", "", conditions("Ready=True"))}
 	f.objects["/apis/cert-manager.io/v1/certificates"] = []any{}
 	f.objects["/apis/monitoring.coreos.com/v1/prometheuses"] = []any{obj("prometheus", "", conditions("Available=True"))}
-	f.objects["/apis/monitoring.coreos.com/v1/alertmanagers"] = []any{obj("alertmanager", "", conditions("Available=True"))}
-	f.objects["/apis/rabbitmq.com/v1beta1/rabbitmqclusters"] = []any{obj("rabbitmq", "", conditions("AllReplicasReady=True ClusterAvailable=True"))}
+	f.objects["/apis/monitoring.coreos.com/v1/alertmanagers"] = []any{obj("alertmanager", "",
+		conditions("Available=True"))}
+	f.objects["/apis/rabbitmq.com/v1beta1/rabbitmqclusters"] = []any{obj("rabbitmq", "",
+		conditions("AllReplicasReady=True ClusterAvailable=True"))}
 	f.objects["/apis/postgresql.cnpg.io/v1/clusters"] = []any{obj("postgresql", "", conditions("Ready=True"))}
 	f.objects["/apis/argoproj.io/v1alpha1/applications"] = []any{obj("root", "", map[string]any{
 		"status": map[string]any{"sync": map[string]any{"status": "Synced"}, "health": map[string]any{"status": "Healthy"}},
@@ -159,7 +173,7 @@ func (f *fakeAPI) ingress(t *testing.T, status int) map[string]any {
 	})
 }
 
-// check runs all checks against the server on a clock that a pause moves on.
+// check runs all checks against the server, with a clock that a pause advances.
 func (f *fakeAPI) check(t *testing.T, o Options) map[string]Result {
 	t.Helper()
 	api, err := Open(f.kubeconfig(t))

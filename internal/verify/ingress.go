@@ -25,10 +25,12 @@ type ingress struct {
 	} `json:"status"`
 }
 
-// ingressAnswers asks every host of every Ingress through its load balancer. A load balancer without a healthy target
-// answers 503, one that does not reach its target 502 or 504; any other answer comes from the application.
+// ingressAnswers sends a request to every host of every Ingress through its load balancer. A load balancer without a
+// healthy target answers 503. One that does not reach its target answers 502 or 504. Any other answer comes from the
+// application.
 func ingressAnswers(ctx context.Context, r *run) finding {
-	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs deploy/aws-load-balancer-controller"
+	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs " +
+		"deploy/aws-load-balancer-controller"
 	if why := r.absent("loadBalancer"); why != "" {
 		return skipped("%s", why)
 	}
@@ -67,7 +69,7 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 	return ok("%d %s through the load balancer", hosts, plural(hosts, "host answers", "hosts answer"))
 }
 
-// askIngress makes one request to a host by way of its load balancer, whatever DNS says of the host.
+// askIngress sends one request to a host through its load balancer, whatever DNS returns for the host.
 func (r *run) askIngress(ctx context.Context, balancer, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -77,7 +79,8 @@ func (r *run) askIngress(ctx context.Context, balancer, host string) error {
 	}
 	request.Host = host
 	client := http.Client{
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: r.roots}},
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12,
+			RootCAs: r.roots}},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},

@@ -22,7 +22,8 @@ func apiAnswers(ctx context.Context, r *run) finding {
 	}
 	want := "v" + r.Config.Cluster.KubernetesVersion
 	if version.GitVersion != want {
-		return failed("cluster.kubernetesVersion in the settings: a running cluster keeps its version", "the API server is %s, the settings say %s", version.GitVersion, want)
+		return failed("cluster.kubernetesVersion in the settings: a running cluster keeps its version",
+			"the API server is %s, the settings say %s", version.GitVersion, want)
 	}
 	return ok("%s at %s", version.GitVersion, r.api.Server)
 }
@@ -69,17 +70,19 @@ func nodesReady(ctx context.Context, r *run) finding {
 	return ok("%d of %d Ready", len(nodes), len(r.Config.Nodes))
 }
 
-// Taints that a node carries only until something has taken care of it.
+// Taints that a node has only until a component has removed them.
 var passing = map[string]string{
-	"node.cloudprovider.kubernetes.io/uninitialized": "the cloud controller manager has not seen it: kubectl -n kube-system logs ds/aws-cloud-controller-manager",
-	"kubeadm-aws/unconfigured":                       "its labels and taints were never applied: an up does it",
-	"ebs.csi.aws.com/agent-not-ready":                "the EBS CSI driver has not started on it: kubectl -n kube-system logs ds/ebs-csi-node",
-	"node.kubernetes.io/not-ready":                   lookAtNodes,
-	"node.kubernetes.io/unreachable":                 lookAtNodes,
-	"node.kubernetes.io/network-unavailable":         "the network add-on: kubectl get tigerastatus",
-	"node.kubernetes.io/disk-pressure":               "its disk is full: volumeSize in the settings",
-	"node.kubernetes.io/memory-pressure":             "its memory: kubectl top pods -A",
-	"node.kubernetes.io/pid-pressure":                lookAtNodes,
+	"node.cloudprovider.kubernetes.io/uninitialized": "the cloud controller manager has not seen it: kubectl -n " +
+		"kube-system logs ds/aws-cloud-controller-manager",
+	"kubeadm-aws/unconfigured": "its labels and taints were never applied: an up does it",
+	"ebs.csi.aws.com/agent-not-ready": "the EBS CSI driver has not started on it: kubectl -n " +
+		"kube-system logs ds/ebs-csi-node",
+	"node.kubernetes.io/not-ready":           lookAtNodes,
+	"node.kubernetes.io/unreachable":         lookAtNodes,
+	"node.kubernetes.io/network-unavailable": "the network add-on: kubectl get tigerastatus",
+	"node.kubernetes.io/disk-pressure":       "its disk is full: volumeSize in the settings",
+	"node.kubernetes.io/memory-pressure":     "its memory: kubectl top pods -A",
+	"node.kubernetes.io/pid-pressure":        lookAtNodes,
 }
 
 func nodeTaints(ctx context.Context, r *run) finding {
@@ -89,7 +92,7 @@ func nodeTaints(ctx context.Context, r *run) finding {
 	}
 	var faults, look []string
 	for _, n := range nodes {
-		var has []string // a taint may stand there once for each effect
+		var has []string // a taint may be listed once for each effect
 		for _, t := range n.Spec.Taints {
 			hint, bad := passing[t.Key]
 			if !bad || slices.Contains(has, t.Key) {
@@ -153,7 +156,8 @@ func nodeZones(ctx context.Context, r *run) finding {
 			faults = append(faults, fmt.Sprintf("%s: zone label %q, the settings say %s", n.Metadata.Name, got, want))
 		}
 		if region := n.Metadata.Labels["topology.kubernetes.io/region"]; region != r.Config.Region {
-			faults = append(faults, fmt.Sprintf("%s: region label %q, the settings say %s", n.Metadata.Name, region, r.Config.Region))
+			faults = append(faults, fmt.Sprintf("%s: region label %q, the settings say %s", n.Metadata.Name, region,
+				r.Config.Region))
 		}
 	}
 	if len(faults) > 0 {
@@ -192,7 +196,7 @@ func nodeSettings(ctx context.Context, r *run) finding {
 	return ok("as the settings say")
 }
 
-// join lists faults; a long list is cut.
+// join lists faults. A long list is truncated.
 func join(faults []string) string {
 	const most = 6
 	if len(faults) > most {

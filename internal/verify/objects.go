@@ -118,7 +118,7 @@ type workload struct {
 	} `json:"status"`
 }
 
-// conditioned is any object that says how it is by conditions.
+// conditioned is any object that reports its status as conditions.
 type conditioned struct {
 	Metadata meta `json:"metadata"`
 	Status   struct {

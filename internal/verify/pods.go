@@ -17,7 +17,7 @@ func otherPods(ctx context.Context, r *run) finding {
 	return r.pods(ctx, "/api/v1/pods", func(p pod) bool { return p.Metadata.Namespace != "kube-system" })
 }
 
-// pods looks for pods that do not run.
+// pods checks for pods that do not run.
 func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) finding {
 	var all list[pod]
 	if err := r.api.get(ctx, path, &all); err != nil {
@@ -46,15 +46,15 @@ func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) fin
 	return ok("%d %s", running, plural(running, "pod runs", "pods run"))
 }
 
-// replaced reports whether a pod has failed and its controller has made another, which is looked at instead. Kubernetes
-// keeps such pods, for instance after a node was shut down or ran out of memory.
+// replaced reports whether a pod has failed and its controller has created another, which is checked instead.
+// Kubernetes keeps such pods, for instance after a node was shut down or ran out of memory.
 func replaced(p pod) bool {
 	return p.Status.Phase == "Failed" && slices.ContainsFunc(p.Metadata.OwnerReferences, func(o owner) bool {
 		return o.Controller && o.Kind != "Node"
 	})
 }
 
-// podFault returns the reason why a pod is not healthy; empty when it is.
+// podFault returns why a pod is not healthy, or "".
 func podFault(p pod) string {
 	switch p.Status.Phase {
 	case "Succeeded":

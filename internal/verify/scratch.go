@@ -10,7 +10,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// scratchPrefix begins the names of the namespaces and pods that checks make and remove, and scratchLabel marks them.
+// scratchPrefix is the beginning of the names of namespaces and pods that checks create and remove. scratchLabel
+// marks them.
 const (
 	scratchPrefix = "kubeadm-aws-verify-"
 	scratchLabel  = "kubeadm-aws/verify"
@@ -19,23 +20,24 @@ const (
 const (
 	// patience is how long a pod of a check may take to be scheduled, pulled and started.
 	patience = 2 * time.Minute
-	// longestLife is when a pod of a check ends by itself, in case the run that made it was killed.
+	// longestLife is when a pod of a check ends by itself, in case its run was killed.
 	longestLife = 10 * time.Minute
-	// stale is the age of an object of a check after which the run that made it must have ended.
+	// stale is the age of a check's object after which its run must have ended.
 	stale = time.Hour
 )
 
 // object is a Kubernetes object to create.
 type object map[string]any
 
-// scratch makes a namespace for one try of a check. The function it returns removes it with all that is in it.
+// scratch creates a namespace for one try of a check. The returned function removes it with everything in it.
 func (r *run) scratch(ctx context.Context, purpose string) (string, func(), error) {
 	r.tries++
 	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, purpose, r.id, r.tries)
 	err := r.api.create(ctx, "/api/v1/namespaces", object{
 		"apiVersion": "v1", "kind": "Namespace",
-		// Whatever the cluster's default is, the pods of checks keep to the strictest level.
-		"metadata": object{"name": name, "labels": object{scratchLabel: purpose, "pod-security.kubernetes.io/enforce": "restricted"}},
+		// Whatever the cluster's default is, the pods of checks satisfy the strictest level.
+		"metadata": object{"name": name, "labels": object{scratchLabel: purpose,
+			"pod-security.kubernetes.io/enforce": "restricted"}},
 	})
 	if err != nil {
 		return "", nil, err
@@ -43,7 +45,7 @@ func (r *run) scratch(ctx context.Context, purpose string) (string, func(), erro
 	return name, r.later(ctx, func(ctx context.Context) { r.removeNamespace(ctx, name) }), nil
 }
 
-// later is a function that cleans up, also after an interrupt: it does not end with ctx.
+// later returns a function that cleans up, also after an interrupt: it does not end with ctx.
 func (r *run) later(ctx context.Context, clean func(context.Context)) func() {
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
@@ -52,8 +54,8 @@ func (r *run) later(ctx context.Context, clean func(context.Context)) func() {
 	}
 }
 
-// removeNamespace removes a namespace of a check. A volume goes with its claim, even one of a class that keeps volumes. What cannot
-// be removed now, removeStale finds in a later run.
+// removeNamespace removes a namespace of a check. A volume is deleted with its claim, even if its class keeps
+// volumes. removeStale of a later run removes what cannot be removed now.
 func (r *run) removeNamespace(ctx context.Context, name string) {
 	var claims list[claim]
 	if err := r.api.get(ctx, "/api/v1/namespaces/"+name+"/persistentvolumeclaims", &claims); err == nil {
@@ -69,10 +71,11 @@ func (r *run) letVolumeGo(ctx context.Context, volume string) error {
 	if volume == "" {
 		return nil
 	}
-	return r.api.merge(ctx, "/api/v1/persistentvolumes/"+volume, object{"spec": object{"persistentVolumeReclaimPolicy": "Delete"}})
+	return r.api.merge(ctx, "/api/v1/persistentvolumes/"+volume,
+		object{"spec": object{"persistentVolumeReclaimPolicy": "Delete"}})
 }
 
-// removeStale removes what a run that was killed has left.
+// removeStale removes the objects of a run that was killed.
 func (r *run) removeStale(ctx context.Context) {
 	var all list[pod] // only the metadata counts
 	old := func(m meta) bool { return r.Now().Sub(m.CreationTimestamp) > stale }
@@ -93,8 +96,8 @@ func (r *run) removeStale(ctx context.Context) {
 	}
 }
 
-// admitted is the security context of a container that every level of pod security admits. add are capabilities without which
-// its program does not start.
+// admitted returns the security context of a container that every level of pod security admits. add are capabilities
+// without which its program does not start.
 func admitted(add ...string) object {
 	capabilities := object{"drop": []string{"ALL"}}
 	if len(add) > 0 {
@@ -103,8 +106,8 @@ func admitted(add ...string) object {
 	return object{"allowPrivilegeEscalation": false, "capabilities": capabilities}
 }
 
-// probe is a pod of a check: one container, as a user without rights, in a pod that ends by itself. more is merged into the
-// pod's spec.
+// probe returns a pod of a check: one container, as an unprivileged user, in a pod that ends by itself. more is
+// merged into the pod's spec.
 func probe(name string, container object, more object) object {
 	const nobody = 65534
 	spec := object{
@@ -123,7 +126,8 @@ func probe(name string, container object, more object) object {
 		spec[key] = value
 	}
 	return object{
-		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name, "labels": object{scratchLabel: "pod"}}, "spec": spec,
+		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name, "labels": object{scratchLabel: "pod"}},
+		"spec": spec,
 	}
 }
 
@@ -132,12 +136,13 @@ func onNode(nodeName string) object {
 	return object{
 		"tolerations": []object{{"operator": "Exists"}},
 		"affinity": object{"nodeAffinity": object{"requiredDuringSchedulingIgnoredDuringExecution": object{
-			"nodeSelectorTerms": []object{{"matchFields": []object{{"key": "metadata.name", "operator": "In", "values": []string{nodeName}}}}},
+			"nodeSelectorTerms": []object{{"matchFields": []object{{"key": "metadata.name", "operator": "In",
+				"values": []string{nodeName}}}}},
 		}}},
 	}
 }
 
-// anywhere lets a pod onto every node that the settings allow pods on, and onto none that has a fault.
+// anywhere lets a pod run on every node that the settings allow pods on, except nodes with a fault.
 func anywhere(nodes []config.Node) object {
 	tolerations := []object{}
 	for _, n := range nodes {
@@ -148,11 +153,12 @@ func anywhere(nodes []config.Node) object {
 	return object{"tolerations": tolerations}
 }
 
-// image finds the image that a running pod of kube-system uses, so that checks need none of their own: the nodes have it, or
-// get it from where they got it.
+// image returns the image of a running pod of kube-system, so that checks need no image of their own. The nodes have
+// it, or can get it from the same source.
 func (r *run) image(ctx context.Context, label, containerName string) (string, error) {
 	var pods list[pod]
-	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods?labelSelector="+url.QueryEscape(label), &pods); err != nil {
+	if err := r.api.get(ctx, "/api/v1/namespaces/kube-system/pods?labelSelector="+url.QueryEscape(label),
+		&pods); err != nil {
 		return "", err
 	}
 	for _, p := range pods.Items {
@@ -165,7 +171,7 @@ func (r *run) image(ctx context.Context, label, containerName string) (string, e
 	return "", fmt.Errorf("no pod %s in kube-system", label)
 }
 
-// podReady waits until a pod is Ready and returns what is wrong when it does not get there before the deadline.
+// podReady waits until a pod is Ready. It returns what is wrong if the pod is not Ready by the deadline.
 func (r *run) podReady(ctx context.Context, namespace, name string, deadline time.Time) (fault string, err error) {
 	for {
 		var p pod

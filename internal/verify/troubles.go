@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// mostEvents bounds the events that Troubles returns.
+// mostEvents limits the events that Troubles returns.
 const mostEvents = 5
 
-// NotReady are the nodes that are not Ready, each as "NAME is not Ready: REASON".
+// NotReady returns the nodes that are not Ready, each as "NAME is not Ready: REASON".
 func NotReady(ctx context.Context, api *API) ([]string, error) {
 	nodes, err := (&run{api: api}).nodes(ctx)
 	if err != nil {
@@ -24,7 +24,8 @@ func NotReady(ctx context.Context, api *API) ([]string, error) {
 	return all, nil
 }
 
-// Troubles are the pods of a namespace that are not ready, each with the reason, and its last warnings, one line each.
+// Troubles returns the pods of a namespace that are not ready, each with the reason, and its last warnings, one line
+// each.
 func Troubles(ctx context.Context, api *API, namespace string) ([]string, error) {
 	var pods list[pod]
 	if err := api.get(ctx, "/api/v1/namespaces/"+namespace+"/pods", &pods); err != nil {
@@ -50,7 +51,8 @@ func Troubles(ctx context.Context, api *API, namespace string) ([]string, error)
 	}
 	var warnings []string
 	for _, e := range events.Items {
-		line := fmt.Sprintf("%s %s %s: %s: %s", e.LastTimestamp, e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
+		line := fmt.Sprintf("%s %s %s: %s: %s", e.LastTimestamp, e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason,
+			e.Message)
 		warnings = append(warnings, line)
 	}
 	slices.Sort(warnings)

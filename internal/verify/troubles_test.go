@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a chart waits for is in its pods and in the warnings of its namespace.
+// The pods and the warnings of a namespace show what a chart waits for.
 func TestTroublesNameThePodsAndTheWarnings(t *testing.T) {
 	f := newFakeAPI(t)
 	f.objects["/api/v1/namespaces/monitoring/pods"] = []any{
@@ -18,7 +18,8 @@ func TestTroublesNameThePodsAndTheWarnings(t *testing.T) {
 		"reason": "FailedMount", "message": `secret "grafana-admin" not found`, "lastTimestamp": "2026-06-01T10:00:00Z",
 		"involvedObject": map[string]any{"kind": "Pod", "name": "grafana-1"},
 	})}
-	f.objects["/api/v1/nodes"] = []any{obj("worker-1", "", conditions("Ready=Unknown")), obj("master", "", conditions("Ready=True"))}
+	f.objects["/api/v1/nodes"] = []any{obj("worker-1", "", conditions("Ready=Unknown")),
+		obj("master", "", conditions("Ready=True"))}
 	api, err := Open(f.kubeconfig(t))
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +30,8 @@ func TestTroublesNameThePodsAndTheWarnings(t *testing.T) {
 		!strings.Contains(text, `Pod grafana-1: FailedMount: secret "grafana-admin" not found`) {
 		t.Errorf("got %q (%v)", lines, err)
 	}
-	if nodes, err := NotReady(t.Context(), api); err != nil || len(nodes) != 1 || nodes[0] != "worker-1 is not Ready: because" {
+	if nodes, err := NotReady(t.Context(), api); err != nil || len(nodes) != 1 ||
+		nodes[0] != "worker-1 is not Ready: because" {
 		t.Errorf("not ready: %q (%v)", nodes, err)
 	}
 }

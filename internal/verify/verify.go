@@ -1,4 +1,4 @@
-// Package verify checks a live cluster through its API, the way a user of it would: nodes, system pods, add-ons, a
+// Package verify checks a running cluster through its API, as a user would: nodes, system pods, add-ons, a
 // volume that is written to, names that resolve, data services that answer a client, backups and certificates. It
 // speaks plain HTTPS with the certificate of a kubeconfig and runs no kubectl.
 package verify

@@ -30,7 +30,7 @@ func TestChecksRemoveWhatTheyMake(t *testing.T) {
 	for _, path := range f.created {
 		inScratch := strings.Contains(path, "/namespaces/"+scratchPrefix) && strings.Count(path, "/") > 4
 		if inScratch {
-			continue // goes with its namespace
+			continue // deleted with its namespace
 		}
 		made++
 		if !slices.Contains(f.removed, path) {
@@ -42,7 +42,7 @@ func TestChecksRemoveWhatTheyMake(t *testing.T) {
 	}
 }
 
-// A volume that a class keeps, or whose pod never came up, may not stay in the account.
+// A volume whose class keeps it, or whose pod never started, must not stay in the account.
 func TestAVolumeThatFailedIsRemovedToo(t *testing.T) {
 	f := healthy(t)
 	f.podStatus = pending("PodScheduled=True Ready=False")
@@ -54,8 +54,8 @@ func TestAVolumeThatFailedIsRemovedToo(t *testing.T) {
 	}
 }
 
-// What a run left that was killed goes with the next one, and what another run has just made stays.
-func TestStaleThingsAreRemoved(t *testing.T) {
+// The next run removes the objects of a killed run, and leaves those that another run has just created.
+func TestStaleObjectsAreRemoved(t *testing.T) {
 	f := healthy(t)
 	young := obj("kubeadm-aws-verify-dns-b", scratchLabel+"=dns", nil)
 	young["metadata"].(map[string]any)["creationTimestamp"] = now.Add(-time.Minute).Format(time.RFC3339)
@@ -73,8 +73,8 @@ func TestStaleThingsAreRemoved(t *testing.T) {
 	}
 }
 
-// A node that was shut down leaves its pods behind as failed; their controllers have made others.
-func TestPodsThatWereReplacedAreNoFault(t *testing.T) {
+// A node that was shut down leaves its pods as failed; their controllers have created others.
+func TestReplacedPodsAreIgnored(t *testing.T) {
 	for kind, want := range map[string]string{"ReplicaSet": OK, "Job": OK, "Node": Failed, "": Failed} {
 		f := healthy(t)
 		dead := obj("dead", "", map[string]any{"status": map[string]any{"phase": "Failed", "reason": "Terminated"}})
@@ -96,7 +96,7 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 	}{
 		{"logging", "off in the settings", func(o *Options) { o.Config.Addons.Logging.Enabled = on(false) }},
 		{"rabbitmq", "charts are not installed", func(o *Options) { o.Hosts = true }},
-		{"calico", "stand in", func(o *Options) { o.Hosts = true }},
+		{"calico", "replace it", func(o *Options) { o.Hosts = true }},
 		{"volume", "no volumes to attach", func(o *Options) { o.Hosts = true }},
 		{"cloud controller", "removes its taint", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},

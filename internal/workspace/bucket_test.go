@@ -15,8 +15,8 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// The real CLI keeps a stack in a bucket. The driver writes its state compressed, in place of the plain one that pulumi stack
-// init wrote, and a CLI without the variable still reads it.
+// The real CLI keeps a stack in a bucket. The driver writes its state compressed, in place of the plain one that
+// pulumi stack init wrote, and a CLI without the variable still reads it.
 func TestTheStateInABucketIsCompressed(t *testing.T) {
 	cli := testenv.NeedPulumi(t)
 	bucket := testenv.StartMoto(t) + "/states"

@@ -24,9 +24,9 @@ import (
 // errStopped is returned instead of starting another CLI command after an interrupt.
 var errStopped = errors.New("interrupted")
 
-// CLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context ends. It also
-// leaves the CLI in the terminal's process group, where one Ctrl-C arrives twice. Both lose state. Here the CLI has a process group
-// of its own and gets exactly the interrupts that Interrupt hands on.
+// CLI runs the Pulumi CLI for the Automation API. The SDK's own runner kills the CLI ten seconds after its context
+// ends. It also leaves the CLI in the terminal's process group, where one Ctrl-C arrives twice. Both lose state. Here
+// the CLI has a process group of its own and gets exactly the interrupts that Interrupt hands on.
 type CLI struct {
 	path    string
 	version semver.Version
@@ -39,11 +39,11 @@ type CLI struct {
 
 	mu      sync.Mutex
 	running *os.Process
-	// locks says that the running process holds the lock of the stack.
+	// locks reports whether the running process holds the lock of the stack.
 	locks   bool
 	stopped bool
 	killed  bool
-	// locked says that the process that was killed held the lock of the stack.
+	// locked reports whether the killed process held the lock of the stack.
 	locked bool
 	// cancel ends work of the driver itself, which is not a CLI process; may be nil.
 	cancel context.CancelFunc
@@ -57,7 +57,8 @@ func FindCLI(ctx context.Context, dir string) (*CLI, error) {
 		if _, err := os.Stat(path); err != nil {
 			path, err = exec.LookPath("pulumi")
 			if err != nil {
-				return nil, report.Fail(report.ExitCannotStart, "Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
+				return nil, report.Fail(report.ExitCannotStart,
+					"Run tools/pulumi.sh: it builds the pinned version into .bin/ (about 5 minutes, once).",
 					"no pulumi CLI on PATH")
 			}
 		}
@@ -66,7 +67,8 @@ func FindCLI(ctx context.Context, dir string) (*CLI, error) {
 	cmd.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true")
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, report.Fail(report.ExitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w", path, err)
+		return nil, report.Fail(report.ExitCannotStart, "Set PULUMI to a working Pulumi CLI, or unset it.", "%s version: %w",
+			path, err)
 	}
 	version, err := semver.ParseTolerant(strings.TrimSpace(string(out)))
 	if err != nil || version.LT(sdk.Version) {
@@ -133,13 +135,16 @@ func (c *CLI) start(cmd *exec.Cmd) error {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	c.running = cmd.Process
-	c.locks = slices.ContainsFunc(cmd.Args, func(arg string) bool { return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg) })
+	c.locks = slices.ContainsFunc(cmd.Args, func(
+		arg string) bool {
+		return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg)
+	})
 	return nil
 }
 
-// Interrupt hands the first interrupt to the running process, which finishes what is in flight. The second one kills the process:
-// the state then has pending operations, and the next run recovers them. A second interrupt to the CLI would make it record as
-// failed what may have happened. No further command is started.
+// Interrupt hands the first interrupt to the running process, which finishes what is in flight. The second one kills
+// the process: the state then has pending operations, and the next run recovers them. A second interrupt to the CLI
+// would make it record as failed what may have happened. No further command is started.
 func (c *CLI) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// checkpointNodes is up to how many nodes the engine of a simulation writes its state at every step, as it does on AWS. The next
-// run can then recover from a run that was killed. The engine writes the whole state each time: an up of 4 nodes takes 6 s
-// instead of 2, of 20 nodes 16 s instead of 3, and of 100 nodes 141 s instead of 6.
+// checkpointNodes is up to how many nodes the engine of a simulation writes its state at every step, as it does on
+// AWS. The next run can then recover from a run that was killed. The engine writes the whole state each time: an up
+// of 4 nodes takes 6 s instead of 2, of 20 nodes 16 s instead of 3, and of 100 nodes 141 s instead of 6.
 const checkpointNodes = 20
 
 // openSimulation starts the sandbox and selects the stack in a copy of the project, made when it is new.
@@ -91,9 +91,9 @@ func openHosts(ctx context.Context, o Options, dir string) (*dockerhosts.Backend
 	return backend, nil
 }
 
-// hold takes the lock of the simulation's directory. The lock belongs to the process, so a run that was killed cannot leave it
-// behind. The CLI inherits it, so it is held until the last process of a run has exited. A lock of such a run in the engine's
-// own lock directory is therefore stale and is removed.
+// hold takes the lock of the simulation's directory. The lock belongs to the process, so a run that was killed cannot
+// leave it behind. The CLI inherits it, so it is held until the last process of a run has exited. A lock of such a
+// run in the engine's own lock directory is therefore stale and is removed.
 func (w *Workspace) hold(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

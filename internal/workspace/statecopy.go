@@ -12,22 +12,23 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// leastSpace is the free space in bytes that a run needs. The state of four nodes is about 1 MB. The engine keeps a second copy of it
-// while it writes, and so does the driver.
+// leastSpace is the free space in bytes that a run needs. The state of four nodes is about 1 MB. The engine keeps a
+// second copy of it while it writes, and so does the driver.
 const leastSpace = 64 << 20
 
-// stateCopy is the driver's own copy of the state in a file backend, from the last run that left a readable state. The engine
-// overwrites its own backup with every write, so a full disk truncates the state and the backup.
+// stateCopy is the driver's own copy of the state in a file backend, from the last run that left a readable state.
+// The engine overwrites its own backup with every write, so a full disk truncates the state and the backup.
 type stateCopy struct {
 	// file is the state, dir where the copy goes, and stack part of its name.
 	file, dir, stack string
-	// real says that the state is of real resources. Then a person decides whether the copy comes back.
+	// real reports whether the state is of real resources. A person then decides whether to restore the copy.
 	real bool
 }
 
 // stateCopyIn returns the copy of the state of a stack in a file backend.
 func stateCopyIn(backend, dir, stack string) stateCopy {
-	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"), dir: dir, stack: stack}
+	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"), dir: dir,
+		stack: stack}
 }
 
 func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
@@ -44,7 +45,8 @@ func (w *Workspace) keepState(c stateCopy) error {
 	return nil
 }
 
-// save copies the state if it can be read. It writes a new file and renames it, so that the old copy stays until the new one is whole.
+// save copies the state if it can be read. It writes a new file and renames it, so that the old copy stays until the
+// new one is whole.
 func (c stateCopy) save() error {
 	text, err := os.ReadFile(c.file)
 	switch {
@@ -62,7 +64,8 @@ func (c stateCopy) save() error {
 	return os.Rename(c.path()+".new", c.path())
 }
 
-// restore brings the copy back if the state cannot be read. The next run then recovers what happened after the copy, as after a kill.
+// restore brings the copy back if the state cannot be read. The next run then recovers what happened after the copy,
+// as after a kill.
 func (c stateCopy) restore(l *report.Log) error {
 	text, err := os.ReadFile(c.file)
 	if err != nil || json.Valid(text) {
@@ -70,19 +73,23 @@ func (c stateCopy) restore(l *report.Log) error {
 	}
 	good, err := os.ReadFile(c.path())
 	if err == nil && c.real {
-		return report.Fail(report.ExitCannotStart, fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.", c.path(), c.file),
+		return report.Fail(report.ExitCannotStart,
+			fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.",
+				c.path(), c.file),
 			"the state %s cannot be read: a full disk cuts it off", c.file)
 	}
 	if err != nil && c.real {
-		return report.Fail(report.ExitCannotStart, "Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
-			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", c.file)
+		return report.Fail(report.ExitCannotStart,
+			"Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
+			"the state %s cannot be read: a full disk truncated it, and there is no copy of it", c.file)
 	}
 	if err != nil {
-		return report.Fail(report.ExitCannotStart, "To begin the rehearsal again from nothing: rm -r "+Relative(c.dir),
-			"the state %s cannot be read, a full disk cuts it off, and there is no copy of it", Relative(c.file))
+		return report.Fail(report.ExitCannotStart, "To begin the simulation again from nothing: rm -r "+Relative(c.dir),
+			"the state %s cannot be read: a full disk truncated it, and there is no copy of it", Relative(c.file))
 	}
 	if err := os.WriteFile(c.file, good, 0o600); err != nil {
-		return report.Fail(report.ExitCannotStart, "Make room, then run this again. To begin from nothing: rm -r "+Relative(c.dir), "bring back the state: %w", err)
+		return report.Fail(report.ExitCannotStart,
+			"Make room, then run this again. To begin from nothing: rm -r "+Relative(c.dir), "bring back the state: %w", err)
 	}
 	l.Warn("The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
 		"If the run now fails on what exists already: rm -r " + Relative(c.dir))
@@ -95,11 +102,14 @@ func refuseFullDisk(dir string) error {
 	if err != nil || free >= leastSpace {
 		return nil // a file system that does not report its free space is not refused
 	}
-	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on another one: --dir DIRECTORY.", Relative(dir)),
-		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", Relative(dir), free>>20, leastSpace>>20)
+	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on "+
+		"another one: --dir DIRECTORY.", Relative(dir)),
+		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", Relative(dir),
+		free>>20, leastSpace>>20)
 }
 
 // noWriting is the advice for a directory that cannot be written to.
 func noWriting(dir string) string {
-	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a checkout elsewhere: --dir DIRECTORY.", Relative(dir))
+	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a "+
+		"checkout elsewhere: --dir DIRECTORY.", Relative(dir))
 }

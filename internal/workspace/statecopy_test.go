@@ -13,9 +13,9 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// A full disk cuts off the state and the engine's backup of it. The driver's copy brings it back, and without a copy the
-// message names the way out.
-func TestAStateThatWasCutOffComesBack(t *testing.T) {
+// A full disk truncates the state and the engine's backup of it. The driver restores its copy. Without a copy, the
+// message names the remedy.
+func TestATruncatedStateIsRestored(t *testing.T) {
 	dir := t.TempDir()
 	c := stateCopy{file: filepath.Join(dir, "dev.json"), dir: dir}
 	l := &report.Log{To: report.JSON{Out: io.Discard}, Now: time.Now}
@@ -46,8 +46,8 @@ func TestAStateThatWasCutOffComesBack(t *testing.T) {
 	}
 }
 
-// On a real file system that fills up: a small one is refused before anything starts, and a copy that does not fit leaves
-// the good one as it is.
+// On a real file system that fills up: a small one is refused before anything starts, and a copy that does not fit
+// leaves the good one as it is.
 func TestAFullDiskIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
@@ -57,7 +57,8 @@ func TestAFullDiskIsRefused(t *testing.T) {
 		t.Fatalf("mount a small file system: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
-	if err := refuseFullDisk(dir); report.CodeOf(err) != report.ExitBlocked || !strings.Contains(err.(*report.Failure).Next, "df -h") {
+	if err := refuseFullDisk(dir); report.CodeOf(err) != report.ExitBlocked ||
+		!strings.Contains(err.(*report.Failure).Next, "df -h") {
 		t.Errorf("a disk of 256 KiB: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "dev.json")

@@ -1,4 +1,5 @@
-// Package workspace opens a stack for the driver: on AWS, or in a simulation on this machine. It runs the Pulumi CLI on it.
+// Package workspace opens a stack for the driver: on AWS, or in a simulation on this machine. It runs the Pulumi CLI
+// on it.
 package workspace
 
 import (
@@ -97,9 +98,9 @@ func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 	return w, nil
 }
 
-// compressedState makes the engine compress the state that it writes to a bucket, unless the environment decides that. The
-// engine writes the whole state twice per resource: an up of 4 nodes uploads it 409 times, 239 MB in all, or 40 MB with zstd.
-// Pulumi reads both forms whatever the environment says. Pulumi Cloud ignores the variable.
+// compressedState makes the engine compress the state that it writes to a bucket, unless the environment decides
+// that. The engine writes the whole state twice per resource: an up of 4 nodes uploads it 409 times, 239 MB in all,
+// or 40 MB with zstd. Pulumi reads both forms whatever the environment says. Pulumi Cloud ignores the variable.
 func compressedState() map[string]string {
 	const gzip, zstd = "PULUMI_DIY_BACKEND_GZIP", "PULUMI_DIY_BACKEND_ZSTD"
 	for _, name := range []string{gzip, zstd} {
@@ -110,8 +111,8 @@ func compressedState() map[string]string {
 	return map[string]string{zstd: "true"}
 }
 
-// program runs stack.Deploy in a goroutine of its own. The SDK stores the call stack of each resource in the state. Without the
-// frames of the Automation API the state of 4 nodes has 1.8 MB instead of 2.15 MB.
+// program runs stack.Deploy in a goroutine of its own. The SDK stores the call stack of each resource in the state.
+// Without the frames of the Automation API the state of 4 nodes has 1.8 MB instead of 2.15 MB.
 func program(ctx *pulumi.Context) error {
 	done := make(chan error, 1)
 	go func() {
@@ -221,8 +222,8 @@ func (w *Workspace) Import(ctx context.Context, changed state.State) error {
 	return nil
 }
 
-// Kubeconfig is that of the stack's cluster: among its outputs, or, when no up has come to its end, that of the Kubernetes
-// provider in the state. Empty when there is none.
+// Kubeconfig is that of the stack's cluster: among its outputs, or, when no up has come to its end, that of the
+// Kubernetes provider in the state. Empty when there is none.
 func (w *Workspace) Kubeconfig(ctx context.Context) (string, error) {
 	outputs, err := w.Outputs(ctx)
 	if err != nil {

@@ -27,7 +27,8 @@ func TestTableIsConsistent(t *testing.T) {
 		}
 		for part := range strings.SplitSeq(row.id, "{") {
 			key, _, found := strings.Cut(part, "}")
-			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key", "destination"}, key) && key != row.autoname && !slices.Contains(row.required, key) {
+			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key", "destination"}, key) &&
+				key != row.autoname && !slices.Contains(row.required, key) {
 				t.Errorf("%s: the id is made of %s, which is neither required nor generated", typ, key)
 			}
 		}
@@ -50,11 +51,13 @@ func TestWhatAWSRefuses(t *testing.T) {
 	n := c.Network()
 	other := c.Make(VPCType, "other", props.Map{"cidrBlock": "10.9.0.0/16"})
 	elsewhere := c.Make(GroupType, "elsewhere", props.Map{"vpcId": other.ID})
-	second := c.Make(GroupType, "second", props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	second := c.Make(GroupType, "second", props.Map{"vpcId": n.VPC.ID,
+		"tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
 	instance := func(change props.Map) props.Map {
 		in := props.Map{
-			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
-			"tags": map[string]any{"kubernetes.io/cluster/dev": "owned"},
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID,
+			"vpcSecurityGroupIds": []any{n.Group.ID},
+			"tags":                map[string]any{"kubernetes.io/cluster/dev": "owned"},
 		}
 		for k, v := range change {
 			in[k] = v
@@ -62,7 +65,8 @@ func TestWhatAWSRefuses(t *testing.T) {
 		return in
 	}
 	rule := func(change props.Map) props.Map {
-		in := props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2, "cidrIpv4": "10.0.0.0/8"}
+		in := props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 1, "toPort": 2,
+			"cidrIpv4": "10.0.0.0/8"}
 		for k, v := range change {
 			in[k] = v
 		}
@@ -79,12 +83,17 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"VPC with host bits", VPCType, props.Map{"cidrBlock": "10.0.0.1/16"}, "host bits"},
 		{"subnet outside", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"},
 		{"subnet overlaps", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.128/25"}, "InvalidSubnet.Conflict"},
-		{"zone of another region", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.2.0/24", "availabilityZone": "us-east-1a"}, "availability zone"},
-		{"VPC that is not there", SubnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"}, `"vpc-1" does not exist`},
+		{"zone of another region", SubnetType, props.Map{"vpcId": n.VPC.ID, "cidrBlock": "10.0.2.0/24",
+			"availabilityZone": "us-east-1a"}, "availability zone"},
+		{"VPC that is not there", SubnetType, props.Map{"vpcId": "vpc-1", "cidrBlock": "10.0.2.0/24"},
+			`"vpc-1" does not exist`},
 		{"second gateway", gatewayType, props.Map{"vpcId": n.VPC.ID}, "internet gateway already"},
-		{"same route", routeType, props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID, "destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
-		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID}, "EntityAlreadyExists"},
-		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint", props.Map{"vpcId": n.VPC.ID, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
+		{"same route", routeType, props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID,
+			"destinationCidrBlock": "0.0.0.0/0"}, "EntityAlreadyExists"},
+		{"second table of a subnet", routeTableAssocType, props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID},
+			"EntityAlreadyExists"},
+		{"endpoint of another region", "aws:ec2/vpcEndpoint:VpcEndpoint",
+			props.Map{"vpcId": n.VPC.ID, "serviceName": "com.amazonaws.us-east-1.s3"}, "InvalidServiceName"},
 		{"group name", GroupType, props.Map{"vpcId": n.VPC.ID, "name": "sg-mine"}, "may not begin with sg-"},
 		{"group description", GroupType, props.Map{"vpcId": n.VPC.ID, "description": "who's there?"}, "invalid characters"},
 		{"rule without source", IngressRuleType, rule(props.Map{"cidrIpv4": nil}), "exactly one source"},
@@ -92,34 +101,53 @@ func TestWhatAWSRefuses(t *testing.T) {
 		{"ports swapped", IngressRuleType, rule(props.Map{"fromPort": 3}), "invalid port range"},
 		{"all protocols with ports", IngressRuleType, rule(props.Map{"ipProtocol": "-1"}), "takes no ports"},
 		{"rule CIDR", IngressRuleType, rule(props.Map{"cidrIpv4": "10.0.0.1/8"}), "host bits"},
-		{"rule of a group that is not there", IngressRuleType, rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
-		{"duplicate rule", IngressRuleType, props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
+		{"rule of a group that is not there", IngressRuleType,
+			rule(props.Map{"cidrIpv4": nil, "referencedSecurityGroupId": "sg-1"}), "sg-1"},
+		{"duplicate rule", IngressRuleType, props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22,
+			"toPort": 22, "cidrIpv4": "192.0.2.0/24"}, "EntityAlreadyExists"},
 		{"ECDSA key pair", KeyPairType, props.Map{"publicKey": "ecdsa-sha2-nistp256 AAAA"}, "InvalidKey.Format"},
 		{"AMI", InstanceType, instance(props.Map{"ami": "ubuntu"}), "InvalidAMIID"},
 		{"instance type", InstanceType, instance(props.Map{"instanceType": "large"}), "not an instance type"},
-		{"group of another VPC", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.ID}}), "different networks"},
-		{"two tagged groups", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.Group.ID, second.ID}}), "exactly one security group"},
+		{"group of another VPC", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{elsewhere.ID}}),
+			"different networks"},
+		{"two tagged groups", InstanceType, instance(props.Map{"vpcSecurityGroupIds": []any{n.Group.ID, second.ID}}),
+			"exactly one security group"},
 		{"no profile", InstanceType, instance(props.Map{"iamInstanceProfile": "missing"}), "does not exist"},
-		{"tags in metadata", InstanceType, instance(props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
+		{"tags in metadata", InstanceType, instance(
+			props.Map{"metadataOptions": map[string]any{"instanceMetadataTags": "enabled"}}), "instance metadata tags"},
 		{"user data", InstanceType, instance(props.Map{"userData": strings.Repeat("x", 17<<10)}), "limited to"},
 		{"role name", roleType, props.Map{"assumeRolePolicy": trust, "name": strings.Repeat("x", 65)}, "1 to 64 characters"},
 		{"same role", roleType, props.Map{"assumeRolePolicy": trust, "name": "role"}, "EntityAlreadyExists"},
 		{"trust-is-no-JSON", roleType, props.Map{"assumeRolePolicy": "{"}, "MalformedPolicyDocument"},
-		{"trust-without-principal", roleType, props.Map{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")}, "no Principal"},
-		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}, "must have Version"},
-		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`}, "no Effect"},
-		{"policy-action", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
-		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`}, "no Resource"},
-		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
-		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment", props.Map{"role": role.ID, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
+		{"trust-without-principal", roleType, props.Map{"assumeRolePolicy": fmt.Sprintf(policy, "sts:AssumeRole")},
+			"no Principal"},
+		{"policy-without-version", "aws:iam/rolePolicy:RolePolicy",
+			props.Map{"role": role.ID, "policy": `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`},
+			"must have Version"},
+		{"policy-without-effect", "aws:iam/rolePolicy:RolePolicy",
+			props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}`},
+			"no Effect"},
+		{"policy-action", "aws:iam/rolePolicy:RolePolicy",
+			props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "describe things")}, "is not an action"},
+		{"policy-without-resource", "aws:iam/rolePolicy:RolePolicy",
+			props.Map{"role": role.ID, "policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*"}]}`},
+			"no Resource"},
+		{"policy-too-long", "aws:iam/rolePolicy:RolePolicy",
+			props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
+		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+			props.Map{"role": role.ID, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
 		{"bucket name", BucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
 		{"zone name", zoneType, props.Map{"name": "no domain"}, "InvalidDomainName"},
-		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}}, "InvalidVPCId"},
-		{"A record", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "ttl": 60, "records": []any{"api.example.com"}}, "not an IPv4 address"},
-		{"record without ttl", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "records": []any{"192.0.2.1"}}, "ttl"},
+		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}},
+			"InvalidVPCId"},
+		{"A record", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A", "ttl": 60,
+			"records": []any{"api.example.com"}}, "not an IPv4 address"},
+		{"record without ttl", recordType, props.Map{"zoneId": zone.ID, "name": "api", "type": "A",
+			"records": []any{"192.0.2.1"}}, "ttl"},
 		{"certificate name", certificateType, props.Map{"domainName": "not a name"}, "ValidationException"},
 		{"repository name", repositoryType, props.Map{"name": "Celery"}, "InvalidParameterException"},
-		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", props.Map{"repository": "x", "policy": "{"}, "does not exist"},
+		{"lifecycle policy", "aws:ecr/lifecyclePolicy:LifecyclePolicy", props.Map{"repository": "x", "policy": "{"},
+			"does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := c.Try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
@@ -143,18 +171,22 @@ func TestDeleteRules(t *testing.T) {
 	n := c.Network()
 	backend := c.Make(GroupType, "backend", props.Map{"vpcId": n.VPC.ID})
 	refers := c.Make(IngressRuleType, "from backend", props.Map{
-		"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767, "referencedSecurityGroupId": backend.ID,
+		"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 30000, "toPort": 32767,
+		"referencedSecurityGroupId": backend.ID,
 	})
 	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust})
-	inline := c.Make("aws:iam/rolePolicy:RolePolicy", "inline", props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
+	inline := c.Make("aws:iam/rolePolicy:RolePolicy", "inline",
+		props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "ec2:Describe*")})
 	profile := c.Make(ProfileType, "profile", props.Map{"role": role.ID})
 	host := c.Instance(n, "host", props.Map{"iamInstanceProfile": profile.ID})
 	eip := c.Make(EIPType, "ip", props.Map{"domain": "vpc"})
 	associated := c.Make(EIPAssociationType, "ip", props.Map{"allocationId": eip.ID, "instanceId": host.ID})
 	bucket := c.Make(BucketType, "backups", props.Map{})
-	versioning := c.Make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups", props.Map{"bucket": bucket.ID, "versioningConfiguration": map[string]any{"status": "Enabled"}})
+	versioning := c.Make("aws:s3/bucketVersioningV2:BucketVersioningV2", "backups",
+		props.Map{"bucket": bucket.ID, "versioningConfiguration": map[string]any{"status": "Enabled"}})
 	zone := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": n.VPC.ID}}})
-	record := c.Make(recordType, "api", props.Map{"zoneId": zone.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{"10.0.1.10"}})
+	record := c.Make(recordType, "api", props.Map{"zoneId": zone.ID, "name": "api.dev.internal", "type": "A", "ttl": 60,
+		"records": []any{"10.0.1.10"}})
 	repository := c.Make(repositoryType, "images", props.Map{"name": "images"})
 	if err := c.console.PutObject(bucket.ID, "etcd/1.db"); err != nil {
 		t.Fatal(err)
@@ -167,7 +199,8 @@ func TestDeleteRules(t *testing.T) {
 		*sandboxtest.Resource
 		want string
 	}{
-		{n.VPC, "DependencyViolation"}, {n.Subnet, "DependencyViolation"}, {n.Gateway, "mapped public address"}, {n.Table, "DependencyViolation"},
+		{n.VPC, "DependencyViolation"}, {n.Subnet, "DependencyViolation"}, {n.Gateway, "mapped public address"},
+		{n.Table, "DependencyViolation"},
 		{n.Group, host.ID}, {backend, refers.ID}, {eip, "DependencyViolation"}, {role, "DeleteConflict"},
 		{bucket, "BucketNotEmpty"}, {zone, "HostedZoneNotEmpty"}, {repository, "RepositoryNotEmpty"},
 	} {
@@ -210,8 +243,9 @@ func TestReplaceOrUpdate(t *testing.T) {
 	n := c.Network()
 	base := func(change props.Map) props.Map {
 		in := props.Map{
-			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
-			"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 20.0}, "userData": "#cloud-config",
+			"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID,
+			"vpcSecurityGroupIds": []any{n.Group.ID},
+			"rootBlockDevice":     map[string]any{"encrypted": true, "volumeSize": 20.0}, "userData": "#cloud-config",
 			"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned"},
 		}
 		for k, v := range change {
@@ -228,11 +262,15 @@ func TestReplaceOrUpdate(t *testing.T) {
 		{"nothing", nil, nil, nil},
 		{"image", props.Map{"ami": "ami-0123456789abcdef1"}, []string{"ami"}, []string{"ami"}},
 		{"size", props.Map{"instanceType": "t3.xlarge"}, []string{"instanceType"}, nil},
-		{"disk grows", props.Map{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}}, []string{"rootBlockDevice"}, nil},
-		{"disk encryption", props.Map{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}}, []string{"rootBlockDevice"}, []string{"rootBlockDevice"}},
+		{"disk grows", props.Map{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}},
+			[]string{"rootBlockDevice"}, nil},
+		{"disk encryption", props.Map{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}},
+			[]string{"rootBlockDevice"}, []string{"rootBlockDevice"}},
 		{"user data", props.Map{"userData": "#other"}, []string{"userData"}, nil},
-		{"user data, wanted", props.Map{"userData": "#other", "userDataReplaceOnChange": true}, []string{"userData", "userDataReplaceOnChange"}, []string{"userData"}},
-		{"tag", props.Map{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}}, []string{"tags", "tagsAll"}, nil},
+		{"user data, wanted", props.Map{"userData": "#other", "userDataReplaceOnChange": true},
+			[]string{"userData", "userDataReplaceOnChange"}, []string{"userData"}},
+		{"tag", props.Map{"tags": map[string]any{"Name": "host", "kubernetes.io/cluster/dev": "owned", "x": "y"}},
+			[]string{"tags", "tagsAll"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := c.Diff(host, base(test.change))
@@ -269,7 +307,8 @@ func TestInvokes(t *testing.T) {
 	c := newClient(t)
 	c.Configure("aws", props.Map{"region": "eu-central-1"})
 	image := func() string {
-		got, err := c.Invoke("aws:ssm/getParameter:getParameter", props.Map{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
+		got, err := c.Invoke("aws:ssm/getParameter:getParameter",
+			props.Map{"name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +340,8 @@ func TestCertificateNeedsItsRecords(t *testing.T) {
 	c := newClient(t)
 	c.Configure("aws", props.Map{"region": "eu-central-1"})
 	zone := c.Make(zoneType, "zone", props.Map{"name": "example.com"})
-	cert := c.Make(certificateType, "cert", props.Map{"domainName": "a.example.com", "subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
+	cert := c.Make(certificateType, "cert", props.Map{"domainName": "a.example.com",
+		"subjectAlternativeNames": []any{"*.example.com"}, "validationMethod": "DNS"})
 	validation := props.Map{"certificateArn": cert.ID}
 	_, err := c.Try("aws:acm/certificateValidation:CertificateValidation", "cert", validation)
 	sandboxtest.WantError(t, err, "timeout while waiting")

@@ -53,7 +53,8 @@ func (c *call) show(state props.Map) {
 
 func launch(c *call) error {
 	c.Lock()
-	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.Inputs), Profile: c.Inputs.Str("iamInstanceProfile")}
+	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.Inputs),
+		Profile: c.Inputs.Str("iamInstanceProfile")}
 	if key := c.Find(KeyPairType, c.Inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.Str("publicKey")
 	}

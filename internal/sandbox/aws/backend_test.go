@@ -25,7 +25,8 @@ func (z *zone) Leftovers(context.Context) ([]string, error) { return nil, nil }
 func TestHostsSeeRecordsThatChange(t *testing.T) {
 	backend := &zone{records: map[string][]string{}}
 	c := startClient(t, "", backend)
-	vpc := c.Make(VPCType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true, "enableDnsSupport": true})
+	vpc := c.Make(VPCType, "vpc", props.Map{"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": true,
+		"enableDnsSupport": true})
 	private := c.Make(zoneType, "zone", props.Map{"name": "dev.internal", "vpcs": []any{map[string]any{"vpcId": vpc.ID}}})
 	in := func(address string) props.Map {
 		return props.Map{"zoneId": private.ID, "name": "api.dev.internal", "type": "A", "ttl": 60, "records": []any{address}}

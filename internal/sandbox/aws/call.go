@@ -21,8 +21,8 @@ type call struct {
 	backend backend.Backend
 }
 
-// finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the next read
-// of the object then calls finish again.
+// finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the
+// next read of the object then calls finish again.
 func (c *call) finish() error {
 	if onCreate[c.Type] == nil || c.backend == nil {
 		return nil
@@ -97,7 +97,8 @@ func (c *call) expand(template string) string {
 		case "hex":
 			value = c.NewID(c.Type+template, c.URN, 17)
 		case "destination": // as the provider does: a route has no id of its own
-			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.Inputs.Str("destinationCidrBlock") + c.Inputs.Str("destinationIpv6CidrBlock"))))
+			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.Inputs.Str("destinationCidrBlock") +
+				c.Inputs.Str("destinationIpv6CidrBlock"))))
 		default:
 			value = c.Inputs.Str(key)
 		}

@@ -28,7 +28,8 @@ func startClient(t *testing.T, dir string, b backend.Backend) client {
 	}
 	t.Cleanup(func() { _ = objects.Close() })
 	account := NewAccount(objects, "")
-	providers := map[string]engine.Provider{"aws": &Provider{Account: account, Backend: b}, "tls": &tls.Provider{Now: time.Now}}
+	providers := map[string]engine.Provider{"aws": &Provider{Account: account, Backend: b},
+		"tls": &tls.Provider{Now: time.Now}}
 	return client{sandboxtest.New(t, providers), NewConsole(account, b)}
 }
 

@@ -30,7 +30,7 @@ func (u Console) TerminateInstance(name string) error {
 	})
 }
 
-// onMachine does something to an instance, by its Name tag or the name of its node.
+// onMachine changes an instance, by its Name tag or the name of its node.
 func (u Console) onMachine(name string, do func(a *Account, machine *store.Object) error) error {
 	a := u.account
 	a.Lock()
@@ -42,7 +42,8 @@ func (u Console) onMachine(name string, do func(a *Account, machine *store.Objec
 	return do(a, machine)
 }
 
-// DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its node.
+// DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its
+// node.
 func (u Console) DisassociateAddress(name string) error {
 	return u.onMachine(name, func(a *Account, machine *store.Object) error {
 		for _, o := range a.All(EIPAssociationType) {
@@ -73,7 +74,8 @@ func (u Console) PutObject(bucket, key string) error {
 	if a.Find(BucketType, bucket) == nil {
 		return fmt.Errorf("a bucket %s: %w", bucket, ErrNotFound)
 	}
-	a.Put(&store.Object{Type: BucketObjectType, ID: bucket + "/" + key, Inputs: props.Map{"bucket": bucket, "key": key}, State: props.Map{}})
+	a.Put(&store.Object{Type: BucketObjectType, ID: bucket + "/" + key, Inputs: props.Map{"bucket": bucket, "key": key},
+		State: props.Map{}})
 	return nil
 }
 
@@ -102,9 +104,12 @@ func (u Console) CreateNamesake(cluster, vpc, instance string) {
 	defer u.account.Unlock()
 	before := props.Map{"before": true}
 	tags := map[string]any{ClusterTag + cluster: "owned"}
-	u.account.Put(&store.Object{Type: VPCType, ID: vpc, Inputs: props.Map{"cidrBlock": "10.99.0.0/16", "tags": tags}, State: before})
-	u.account.Put(&store.Object{Type: SubnetType, ID: "subnet-of-" + vpc, Inputs: props.Map{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
-	u.account.Put(&store.Object{Type: InstanceType, ID: instance, Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
+	u.account.Put(&store.Object{Type: VPCType, ID: vpc, Inputs: props.Map{"cidrBlock": "10.99.0.0/16", "tags": tags},
+		State: before})
+	u.account.Put(&store.Object{Type: SubnetType, ID: "subnet-of-" + vpc,
+		Inputs: props.Map{"vpcId": vpc, "cidrBlock": "10.99.0.0/24"}, State: before})
+	u.account.Put(&store.Object{Type: InstanceType, ID: instance,
+		Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
 }
 
 // ErrNotFound is wrapped by the error of an action whose target does not exist.

@@ -9,11 +9,11 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Changes that others make in the account, outside the program. A read returns them as the real provider does: it describes
-// the resource that exists, not the one in the state.
+// Changes that others make in the account, outside the program. A read returns them as the real provider does: it
+// describes the resource that exists, not the one in the state.
 
-// ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin". The resource is
-// named by its type and its logical name.
+// ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin".
+// The resource is named by its type and its logical name.
 func (u Console) ChangeInput(typ, name, property string, value any) error {
 	a := u.account
 	a.Lock()
@@ -51,8 +51,8 @@ func (c *call) asFound() props.Map {
 	return found
 }
 
-// GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an interface in
-// every subnet, and a security group.
+// GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an
+// interface in every subnet, and a security group.
 func (u Console) GuardDutyEndpoint(vpc string) error {
 	a := u.account
 	a.Lock()
@@ -84,6 +84,7 @@ func (a *Account) foreignEndpoint(vpc, service string, in props.Map) error {
 	}
 	in["vpcId"], in["subnetIds"], in["vpcEndpointType"] = vpc, subnets, "Interface"
 	in["serviceName"] = "com.amazonaws.eu-central-1." + service
-	a.Put(&store.Object{Type: endpointType, ID: "vpce-" + a.NewID(endpointType, service, 17), Inputs: in, State: props.Map{}})
+	a.Put(&store.Object{Type: endpointType, ID: "vpce-" + a.NewID(endpointType, service, 17), Inputs: in,
+		State: props.Map{}})
 	return nil
 }

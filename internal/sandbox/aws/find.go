@@ -6,8 +6,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Find looks objects up as a client of AWS can: by type, by tags that they must all carry, and by properties that they must
-// have, such as the CIDR range of a subnet. AWS does not know URNs, so Find cannot use them. It returns ids, in order.
+// Find looks objects up as a client of AWS can: by type, by tags that they must all carry, and by properties that
+// they must have, such as the CIDR range of a subnet. AWS does not know URNs, so Find cannot use them. It returns
+// ids, in order.
 func (u Console) Find(typ string, tags map[string]string, properties map[string]any) []string {
 	a := u.account
 	a.Lock()

@@ -22,11 +22,13 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 		properties map[string]any
 		want       []string
 	}{
-		{"tags and range", map[string]string{"stack": "one", "Name": "vpc"}, map[string]any{"cidrBlock": "10.0.0.0/16"}, []string{one}},
+		{"tags and range", map[string]string{"stack": "one", "Name": "vpc"}, map[string]any{"cidrBlock": "10.0.0.0/16"},
+			[]string{one}},
 		{"tags", map[string]string{"stack": "two"}, nil, []string{two}},
 		{"range", nil, map[string]any{"cidrBlock": "10.1.0.0/16"}, []string{wide}},
 		{"one tag too many", map[string]string{"stack": "one", "owner": "me"}, nil, nil},
-		{"a property that it has not", map[string]string{"stack": "two"}, map[string]any{"instanceTenancy": "dedicated"}, nil},
+		{"a property that it has not", map[string]string{"stack": "two"}, map[string]any{"instanceTenancy": "dedicated"},
+			nil},
 	} {
 		if got := c.console.Find(VPCType, tt.tags, tt.properties); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: found %v, want %v", tt.name, got, tt.want)
@@ -37,7 +39,7 @@ func TestFindGoesByTagsAndProperties(t *testing.T) {
 	}
 }
 
-// A read of something that the engine did not see made shows everything that a create shows.
+// A read of a resource that the engine did not see created returns everything that a create returns.
 func TestReadShowsWhatCreateShows(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()

@@ -16,7 +16,8 @@ import (
 var functions = map[string]func(p *Provider, r *engine.Request, args props.Map) (props.Map, error){
 	"aws:index/getCallerIdentity:getCallerIdentity": func(p *Provider, _ *engine.Request, _ props.Map) (props.Map, error) {
 		id := p.Account.number
-		return props.Map{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"}, nil
+		return props.Map{"id": id, "accountId": id, "arn": "arn:aws:iam::" + id + ":user/sandbox", "userId": "AIDASANDBOX"},
+			nil
 	},
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
 	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
@@ -38,7 +39,8 @@ func (p *Provider) Invoke(r *engine.Request, args props.Map) (props.Map, error) 
 		return nil, engine.UnknownFunction(r.Type)
 	}
 	if slices.Contains(p.Limits.Denied, r.Type) {
-		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation", r.Type)
+		return nil, fmt.Errorf("%s: api error UnauthorizedOperation: You are not authorized to perform this operation",
+			r.Type)
 	}
 	return f(p, r, args)
 }
@@ -78,7 +80,8 @@ func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) 
 	var zone *store.Object
 	for _, z := range a.All(zoneType) {
 		private := len(z.Inputs.List("vpcs")) > 0
-		if (z.ID == args.Str("zoneId") || strings.TrimSuffix(z.Str("name"), ".") == name) && private == args.Flag("privateZone") {
+		if (z.ID == args.Str("zoneId") || strings.TrimSuffix(z.Str("name"), ".") == name) &&
+			private == args.Flag("privateZone") {
 			if zone != nil {
 				return nil, fmt.Errorf("multiple Route 53 Hosted Zones matched %q", name)
 			}
@@ -98,8 +101,9 @@ func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) 
 	return props.Map{
 		"id": zone.ID, "zoneId": zone.ID, "name": zone.Str("name"), "privateZone": args.Flag("privateZone"), "comment": "",
 		"arn": "arn:aws:route53:::hostedzone/" + zone.ID, "nameServers": nameServers(nil), "resourceRecordSetCount": 2,
-		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "", "linkedServiceDescription": "",
-		"tags": map[string]any{}, "vpcId": "",
+		"primaryNameServer": "ns-100.awsdns-00.example.", "callerReference": "", "linkedServicePrincipal": "",
+		"linkedServiceDescription": "",
+		"tags":                     map[string]any{}, "vpcId": "",
 	}, nil
 }
 

@@ -30,7 +30,8 @@ func TestJournalSurvivesAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.WriteString(`{"object":{"type":"aws:ec2/vpc:Vpc","id":"vpc-ha` + strings.Repeat("lf", 2000)); err != nil {
+	if _, err := file.WriteString(`{"object":{"type":"aws:ec2/vpc:Vpc","id":"vpc-ha` +
+		strings.Repeat("lf", 2000)); err != nil {
 		t.Fatal(err)
 	}
 	file.Close()
@@ -56,7 +57,8 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	n := c.Network()
 	key := c.Make("tls:index/privateKey:PrivateKey", "host", props.Map{"algorithm": "ED25519"})
 	in := props.ToSDK(props.Map{
-		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID},
+		"ami": "ami-0123456789abcdef0", "instanceType": "t3.large", "subnetId": n.Subnet.ID,
+		"vpcSecurityGroupIds": []any{n.Group.ID},
 	}).ObjectValue()
 	in["userData"] = resource.MakeSecret(resource.NewStringProperty("#cloud-config\n" + key.Out("privateKeyOpenssh")))
 	if _, err := c.Server(InstanceType).Create(t.Context(), &pulumirpc.CreateRequest{

@@ -67,14 +67,16 @@ func getInstanceTypeOfferings(p *Provider, r *engine.Request, args props.Map) (p
 			}
 		}
 	}
-	return props.Map{"id": r.Config.Str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds, "locationType": args["locationType"]}, nil
+	return props.Map{"id": r.Config.Str("region"), "instanceTypes": types, "locations": locations, "locationTypes": kinds,
+		"locationType": args["locationType"]}, nil
 }
 
 // machine is the size of an instance type.
 type machine struct{ vcpus, memoryMiB int }
 
 // sizes are the vCPUs of the sizes of a family; burstable families have two in the small ones.
-var sizes = map[string]int{"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
+var sizes = map[string]int{"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32,
+	"12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
 
 // perVCPU is the memory of families in GiB for each vCPU.
 var perVCPU = map[string]int{"c": 2, "m": 4, "r": 8, "x": 16, "i": 8}
@@ -116,7 +118,8 @@ func getInstances(p *Provider, r *engine.Request, args props.Map) (props.Map, er
 		}
 		return nil
 	})
-	return props.Map{"id": r.Config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{}, "ipv6Addresses": []any{}}, nil
+	return props.Map{"id": r.Config.Str("region"), "ids": ids, "privateIps": []any{}, "publicIps": []any{},
+		"ipv6Addresses": []any{}}, nil
 }
 
 func getInstance(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
@@ -127,7 +130,8 @@ func getInstance(p *Provider, _ *engine.Request, args props.Map) (props.Map, err
 	if o == nil {
 		return nil, fmt.Errorf("reading EC2 instance %s: your query returned no results", args.Str("instanceId"))
 	}
-	return props.Map{"id": o.ID, "subnetId": o.Str("subnetId"), "instanceType": o.Str("instanceType"), "instanceState": "running"}, nil
+	return props.Map{"id": o.ID, "subnetId": o.Str("subnetId"), "instanceType": o.Str("instanceType"),
+		"instanceState": "running"}, nil
 }
 
 func getSubnet(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
@@ -146,7 +150,8 @@ func getVpcs(p *Provider, r *engine.Request, args props.Map) (props.Map, error) 
 }
 
 func getEips(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
-	return props.Map{"id": r.Config.Str("region"), "allocationIds": p.Account.idsOf(EIPType, args, nil), "publicIps": []any{}}, nil
+	return props.Map{"id": r.Config.Str("region"), "allocationIds": p.Account.idsOf(EIPType, args, nil),
+		"publicIps": []any{}}, nil
 }
 
 func getEbsVolumes(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {
@@ -171,10 +176,12 @@ func getServiceQuota(p *Provider, _ *engine.Request, args props.Map) (props.Map,
 	if !ok {
 		return nil, fmt.Errorf("NoSuchResourceException: the sandbox does not know the quota %s", code)
 	}
-	return props.Map{"id": code, "quotaCode": code, "serviceCode": args.Str("serviceCode"), "value": value, "defaultValue": value, "adjustable": true}, nil
+	return props.Map{"id": code, "quotaCode": code, "serviceCode": args.Str("serviceCode"), "value": value,
+		"defaultValue": value, "adjustable": true}, nil
 }
 
-// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of tags.
+// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of
+// tags.
 func (a *Account) idsOf(typ string, args props.Map, attribute func(o *store.Object, filter string) []string) []any {
 	a.Lock()
 	defer a.Unlock()
@@ -193,7 +200,8 @@ func (a *Account) idsOf(typ string, args props.Map, attribute func(o *store.Obje
 			default:
 				has = attribute(o, filter.Str("name"))
 			}
-			matches = matches && slices.ContainsFunc(filter.Strings("values"), func(want string) bool { return slices.Contains(has, want) })
+			matches = matches && slices.ContainsFunc(filter.Strings("values"),
+				func(want string) bool { return slices.Contains(has, want) })
 		}
 		if matches {
 			ids = append(ids, o.ID)

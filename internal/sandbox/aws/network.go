@@ -92,13 +92,15 @@ func (a *Account) HasInternet(machine *store.Object) error {
 		}
 		for _, route := range a.All(routeType) {
 			if route.Inputs.Str("routeTableId") == association.Inputs.Str("routeTableId") &&
-				route.Inputs.Str("destinationCidrBlock") == "0.0.0.0/0" && a.Find(gatewayType, route.Inputs.Str("gatewayId")) != nil {
+				route.Inputs.Str("destinationCidrBlock") == "0.0.0.0/0" &&
+				a.Find(gatewayType, route.Inputs.Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
 		table := a.Find(routeTableType, association.Inputs.Str("routeTableId"))
 		for _, v := range table.Inputs.List("routes") {
-			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" && a.Find(gatewayType, props.Map(r).Str("gatewayId")) != nil {
+			if r, ok := v.(map[string]any); ok && r["cidrBlock"] == "0.0.0.0/0" &&
+				a.Find(gatewayType, props.Map(r).Str("gatewayId")) != nil {
 				return a.letsOut(machine)
 			}
 		}
@@ -108,7 +110,8 @@ func (a *Account) HasInternet(machine *store.Object) error {
 
 func (a *Account) letsOut(machine *store.Object) error {
 	for _, rule := range a.All(egressRuleType) {
-		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) && rule.Inputs.Str("cidrIpv4") == "0.0.0.0/0" {
+		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) &&
+			rule.Inputs.Str("cidrIpv4") == "0.0.0.0/0" {
 			return nil
 		}
 	}
@@ -141,13 +144,16 @@ func (a *Account) Reaches(from, to *store.Object, protocol string, port float64)
 }
 
 // admits looks for an ingress rule of the machine's groups for a port, from a source that matches.
-func (a *Account) admits(machine *store.Object, protocol string, port float64, source func(rule *store.Object) bool) bool {
+func (a *Account) admits(machine *store.Object, protocol string, port float64,
+	source func(rule *store.Object) bool) bool {
 	for _, rule := range a.All(IngressRuleType) {
-		if !slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) || !source(rule) {
+		if !slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) ||
+			!source(rule) {
 			continue
 		}
 		in := rule.Inputs
-		if p := in.Str("ipProtocol"); p == "-1" || p == protocol && in.Number("fromPort") <= port && port <= in.Number("toPort") {
+		if p := in.Str("ipProtocol"); p == "-1" || p == protocol && in.Number("fromPort") <= port &&
+			port <= in.Number("toPort") {
 			return true
 		}
 	}
@@ -155,7 +161,8 @@ func (a *Account) admits(machine *store.Object, protocol string, port float64, s
 }
 
 func (a *Account) HasElasticIP(machine *store.Object) bool {
-	return slices.ContainsFunc(a.All(EIPAssociationType), func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
+	return slices.ContainsFunc(a.All(EIPAssociationType),
+		func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
 }
 
 // HostOf cuts scheme, port and path off a URL or a host:port.

@@ -23,8 +23,8 @@ func fingerprintOfKeyPair(c *call) any {
 	return strings.TrimPrefix(ssh.FingerprintSHA256(key), "SHA256:")
 }
 
-// spread returns an address of a range: the one at the hash of who asks, or the next that is not taken. The same program
-// therefore gets the same addresses, in whatever order its resources are made.
+// spread returns an address of a range: the one at the hash of who asks, or the next that is not taken. The same
+// program therefore gets the same addresses, in whatever order its resources are made.
 func spread(base netip.Addr, size int, who string, taken func(string) bool) string {
 	start := int(crc32.ChecksumIEEE([]byte(who)) % uint32(size))
 	for i := range size {

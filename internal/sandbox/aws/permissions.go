@@ -8,7 +8,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// SetRulePriorities is the one action of the controllers that comes without any condition key: a statement with a condition denies it.
+// SetRulePriorities is the one action of the controllers that comes without any condition key: a statement with a
+// condition denies it.
 const SetRulePriorities = "elasticloadbalancing:SetRulePriorities"
 
 // Permits reports whether the role of a machine allows an action.

@@ -1,4 +1,5 @@
-// Package aws is a model of AWS: its resource types, what they refuse, what keeps them from deletion, and who reaches whom.
+// Package aws is a model of AWS: its resource types, what they refuse, what keeps them from deletion, and who reaches
+// whom.
 package aws
 
 import (

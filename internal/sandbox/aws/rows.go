@@ -18,7 +18,8 @@ type resourceType struct {
 	deleteFirst bool
 	// check returns the error that AWS would return at creation and update, beyond references and uniqueness. May be nil.
 	check func(c *call) error
-	// outputs in addition to the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a func(*call) any.
+	// outputs in addition to the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a
+	// func(*call) any.
 	outputs map[string]any
 	// created and deleted are side effects in the account.
 	created, deleted func(c *call)

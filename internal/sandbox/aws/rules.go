@@ -58,7 +58,8 @@ func checkSubnet(c *call) error {
 			return fmt.Errorf("InvalidSubnet.Conflict: the CIDR %s overlaps that of %s", own, other.Title())
 		}
 	}
-	if zone := c.Inputs.Str("availabilityZone"); zone != "" && (!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
+	if zone := c.Inputs.Str("availabilityZone"); zone != "" &&
+		(!strings.HasPrefix(zone, c.region()) || len(zone) != len(c.region())+1) {
 		return fmt.Errorf("InvalidParameterValue: there is no availability zone %s in %s", zone, c.region())
 	}
 	return nil
@@ -118,7 +119,8 @@ func checkRoute(c *call) error {
 		}
 	}
 	gateway := c.Find(gatewayType, c.Inputs.Str("gatewayId"))
-	if table := c.Find(routeTableType, c.Inputs.Str("routeTableId")); gateway != nil && gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
+	if table := c.Find(routeTableType, c.Inputs.Str("routeTableId")); gateway != nil &&
+		gateway.Inputs.Str("vpcId") != table.Inputs.Str("vpcId") {
 		return fmt.Errorf("InvalidParameterValue: %s and %s are not in the same VPC", table.ID, gateway.ID)
 	}
 	return nil
@@ -161,9 +163,13 @@ func checkGroup(c *call) error {
 
 // groupUnreferenced is the DependencyViolation that a rule in another group causes.
 func groupUnreferenced(c *call) error {
-	for _, rule := range c.Where(func(o *store.Object) bool { return o.Type == IngressRuleType || o.Type == egressRuleType }) {
+	for _, rule := range c.Where(func(o *store.Object) bool {
+		return o.Type == IngressRuleType ||
+			o.Type == egressRuleType
+	}) {
 		if rule.Inputs.Str("referencedSecurityGroupId") == c.object.ID && rule.Inputs.Str("securityGroupId") != c.object.ID {
-			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.Title(), rule.Inputs.Str("securityGroupId"))
+			return fmt.Errorf("DependencyViolation: named by %s in the group %s", rule.Title(),
+				rule.Inputs.Str("securityGroupId"))
 		}
 	}
 	return nil
@@ -243,7 +249,8 @@ func checkInstance(c *call) error {
 	tags := allTags(c.Request)
 	if names := ClusterTags(tags); len(names) > 0 && (len(names) != 1 || tagged != 1) {
 		// AWS accepts this. Its Load Balancer Controller refuses it later, in the cluster.
-		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0], tagged,
+		return fmt.Errorf("exactly one security group of an interface must carry the tag %s, found %d in %v", names[0],
+			tagged,
 			c.Inputs.Strings("vpcSecurityGroupIds"))
 	}
 	if c.Inputs.Str("metadataOptions.instanceMetadataTags") == "enabled" {

@@ -69,8 +69,10 @@ func checkRecord(c *call) error {
 	}
 	if c.object == nil && !c.Inputs.Flag("allowOverwrite") {
 		for _, other := range c.recordsIn(zone.ID) {
-			if recordIn(zone, other.Inputs.Str("name")) == recordIn(zone, name) && other.Inputs.Str("type") == c.Inputs.Str("type") {
-				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.Inputs.Str("type"), recordIn(zone, name))
+			if recordIn(zone, other.Inputs.Str("name")) == recordIn(zone, name) &&
+				other.Inputs.Str("type") == c.Inputs.Str("type") {
+				return fmt.Errorf("InvalidChangeBatch: tried to create %s %s, which exists already", c.Inputs.Str("type"),
+					recordIn(zone, name))
 			}
 		}
 	}
@@ -103,7 +105,8 @@ func checkValidation(c *call) error {
 		proven := false
 		for _, r := range c.All(recordType) {
 			zone := c.Find(zoneType, r.Inputs.Str("zoneId"))
-			proven = proven || zone != nil && recordIn(zone, r.Inputs.Str("name")) == strings.TrimSuffix(option.Str("resourceRecordName"), ".")
+			proven = proven || zone != nil && recordIn(zone,
+				r.Inputs.Str("name")) == strings.TrimSuffix(option.Str("resourceRecordName"), ".")
 		}
 		if !proven {
 			return fmt.Errorf("timeout while waiting for the certificate to be issued: no record %s proves %s",
@@ -113,7 +116,8 @@ func checkValidation(c *call) error {
 	return nil
 }
 
-// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know them.
+// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know
+// them.
 func certificateUnused(c *call) error {
 	for _, lb := range c.All(LoadBalancerType) {
 		for _, arn := range lb.Inputs.Strings("certificateArns") {

@@ -16,7 +16,8 @@ type Swept struct {
 	Instances []string
 }
 
-// Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
+// Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances
+// run.
 func (u Console) Sweep(command string, dryRun bool) Swept {
 	words := strings.Fields(command)
 	options := map[string]string{}
@@ -47,8 +48,8 @@ func (u Console) Sweep(command string, dryRun bool) Swept {
 	return swept
 }
 
-// madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN, because
-// Pulumi made them, and resources of another cluster.
+// madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN,
+// because Pulumi made them, and resources of another cluster.
 func (u Console) madeByControllers(cluster, vpc string) []*store.Object {
 	return u.account.Where(func(o *store.Object) bool {
 		if o.URN != "" || !strings.HasPrefix(o.Type, "aws:") {

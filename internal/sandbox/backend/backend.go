@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Backend runs the instances, remote commands and Kubernetes objects that the sandbox otherwise only simulates:
-// with Options.Backend nil they exist in the account alone. Every method may be called concurrently and is idempotent: a
-// driver that was killed calls it again with the same id, and the method finds what the earlier process made. Who opened a
-// backend closes it, after the sandbox.
+// Backend runs the instances, remote commands and Kubernetes objects that the sandbox otherwise only simulates: with
+// Options.Backend nil they exist in the account alone. Every method may be called concurrently and is idempotent: a
+// driver that was killed calls it again with the same id, and the method finds what the earlier process made. Who
+// opened a backend closes it, after the sandbox.
 type Backend interface {
 	// Launch boots a machine and returns when logins work.
 	Launch(ctx context.Context, m Machine) (MachineStatus, error)
@@ -27,8 +27,8 @@ type Backend interface {
 	// ReleaseAddress returns the address to the pool. An associated address is an error.
 	ReleaseAddress(ctx context.Context, allocationID string) error
 
-	// SetRecord publishes an A record of the private zone to all machines, including those launched later. Without addresses
-	// it removes the record.
+	// SetRecord publishes an A record of the private zone to all machines, including those launched later. Without
+	// addresses it removes the record.
 	SetRecord(ctx context.Context, name string, addresses []string) error
 
 	// Cluster is the API that a kubeconfig leads to.
@@ -80,7 +80,8 @@ type RemoteCommand struct {
 	User string
 	// PrivateKey is in PEM or OpenSSH format. HostKey in authorized_keys format; empty accepts any.
 	PrivateKey, HostKey string
-	// DialErrorLimit is the number of failed dials after which the command fails; -1 has no limit. PerDialTimeout bounds each.
+	// DialErrorLimit is the number of failed dials after which the command fails; -1 has no limit. PerDialTimeout
+	// bounds each.
 	DialErrorLimit int
 	PerDialTimeout time.Duration
 	Command, Stdin string

@@ -20,8 +20,8 @@ import (
 )
 
 // Provider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
-// connection and text a delete uses. The backend runs the command. Without a backend, package kube runs the steps of the
-// program in its model.
+// connection and text a delete uses. The backend runs the command. Without a backend, package kube runs the steps of
+// the program in its model.
 type Provider struct {
 	backend backend.Backend
 	shell   kube.Shell

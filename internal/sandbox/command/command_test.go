@@ -43,7 +43,8 @@ func (c client) host() (connection map[string]any) {
 		"keyName": pair.ID, "userData": "#cloud-config\nssh_keys:\n  ed25519_private: |\n" + key.Out("privateKeyOpenssh"),
 	})
 	return map[string]any{
-		"host": machine.Out("publicIp"), "user": "ubuntu", "privateKey": user.Out("privateKeyOpenssh"), "hostKey": key.Out("publicKeyOpenssh"),
+		"host": machine.Out("publicIp"), "user": "ubuntu", "privateKey": user.Out("privateKeyOpenssh"),
+		"hostKey": key.Out("publicKeyOpenssh"),
 	}
 }
 
@@ -65,9 +66,11 @@ func TestCommandChecksBothKeys(t *testing.T) {
 		sandboxtest.WantError(t, err, wrong.want)
 	}
 	c.Make(remoteType, "x", props.Map{"connection": right, "create": "true"})
-	_, err := c.Try(remoteType, "x", props.Map{"connection": right, "create": "true", "environment": map[string]any{"A": "b"}})
+	_, err := c.Try(remoteType, "x", props.Map{"connection": right, "create": "true",
+		"environment": map[string]any{"A": "b"}})
 	sandboxtest.WantError(t, err, "environment variables")
-	_, err = c.Try(remoteType, "x", props.Map{"connection": right, "create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
+	_, err = c.Try(remoteType, "x", props.Map{"connection": right,
+		"create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
 	sandboxtest.WantError(t, err, `"levitate"`)
 }
 
@@ -81,18 +84,22 @@ func TestCommandRunsTheTextsOfItsProvider(t *testing.T) {
 
 	_, err := c.Update(cmd, props.Map{"connection": connection, "create": text("fromCreate")}, false)
 	sandboxtest.WantError(t, err, "fromCreate") // no update: create runs again
-	_, err = c.Update(cmd, props.Map{"connection": connection, "create": text("fromCreate"), "update": text("fromUpdate")}, false)
+	_, err = c.Update(cmd, props.Map{"connection": connection, "create": text("fromCreate"), "update": text("fromUpdate")},
+		false)
 	sandboxtest.WantError(t, err, "fromUpdate")
 	if _, err := c.Update(cmd, props.Map{"connection": connection, "create": text("never")}, true); err != nil {
 		t.Errorf("a preview dials: %v", err)
 	}
-	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "false"}); len(d.Replaces) > 0 || !slices.Equal(d.Diffs, []string{"create"}) {
+	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "false"}); len(d.Replaces) > 0 ||
+		!slices.Equal(d.Diffs, []string{"create"}) {
 		t.Errorf("a new script changes %v and replaces by %v, want an update of create", d.Diffs, d.Replaces)
 	}
-	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "true", "triggers": []any{"2"}}); !slices.Equal(d.Replaces, []string{"triggers"}) {
+	if d := c.Diff(cmd, props.Map{"connection": connection, "create": "true", "triggers": []any{"2"}}); !slices.Equal(
+		d.Replaces, []string{"triggers"}) {
 		t.Errorf("a trigger replaces by %v", d.Replaces)
 	}
-	if _, err := c.Update(cmd, props.Map{"connection": connection, "create": "true", "delete": text("fromDelete")}, false); err != nil {
+	if _, err := c.Update(cmd, props.Map{"connection": connection, "create": "true", "delete": text("fromDelete")},
+		false); err != nil {
 		t.Fatal(err)
 	}
 	sandboxtest.WantError(t, c.Delete(cmd), "fromDelete")

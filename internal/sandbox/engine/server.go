@@ -139,7 +139,8 @@ func connection(ctx context.Context) string {
 	return ""
 }
 
-func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, olds *structpb.Struct) (*Request, resource.PropertyMap, error) {
+func (s *server) request(ctx context.Context, urn, id string, news, oldInputs, olds *structpb.Struct) (*Request,
+	resource.PropertyMap, error) {
 	r := &Request{Ctx: ctx, URN: urn, ID: id, Config: s.config(ctx)}
 	if parsed := resource.URN(urn); parsed.IsValid() {
 		r.Type, r.Name = string(parsed.Type()), parsed.Name()
@@ -304,7 +305,8 @@ func (s *server) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Ctx: ctx, Type: req.Tok, Config: s.config(ctx), Inputs: props.FromSDK(args, false), Stored: props.FromSDK(args, true)}
+	r := &Request{Ctx: ctx, Type: req.Tok, Config: s.config(ctx), Inputs: props.FromSDK(args, false),
+		Stored: props.FromSDK(args, true)}
 	if err := s.begin("invoke", r); err != nil {
 		return nil, err
 	}
@@ -366,11 +368,13 @@ func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
 // UnknownType is the error for a type that no table has.
 func UnknownType(typ string) error {
 	pkg, _, _ := strings.Cut(typ, ":")
-	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in internal/sandbox", typ, pkg)
+	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in "+
+		"internal/sandbox", typ, pkg)
 }
 
 func UnknownFunction(tok string) error {
-	return fmt.Errorf("the sandbox does not know the function %s: add it to functions in internal/sandbox/aws/functions.go", tok)
+	return fmt.Errorf(
+		"the sandbox does not know the function %s: add it to functions in internal/sandbox/aws/functions.go", tok)
 }
 
 // Missing reports the required inputs that have no value.

@@ -59,7 +59,8 @@ func (u Admin) kubectl(kind, namespace, name string, in props.Map, owner string)
 		return err
 	}
 	if !c.namespaceExists(namespace) {
-		c.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}, State: props.Map{}})
+		c.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace,
+			Inputs: props.Map{"metadata": map[string]any{"name": namespace}}, State: props.Map{}})
 	}
 	if !in.Has("metadata") {
 		in["metadata"] = map[string]any{"name": name, "namespace": namespace}
@@ -80,7 +81,8 @@ func (u Admin) KillController(chart string) error { return u.setRelease(chart, t
 func (u Admin) ReviveController(chart string) error { return u.setRelease(chart, false) }
 
 func (u Admin) setRelease(chart string, dead bool) error {
-	return u.mark("a release of "+chart, func(c *Cluster) *store.Object { return c.release(chart) }, func(state props.Map) { state["dead"] = dead })
+	return u.mark("a release of "+chart, func(c *Cluster) *store.Object { return c.release(chart) },
+		func(state props.Map) { state["dead"] = dead })
 }
 
 // mark changes the state of an object and reconciles.
@@ -118,11 +120,12 @@ func (u Admin) KillAPI() error { return u.setAPI(true) }
 func (u Admin) ReviveAPI() error { return u.setAPI(false) }
 
 func (u Admin) setAPI(dead bool) error {
-	return u.mark("a cluster", func(c *Cluster) *store.Object { return c.Find(clusterType, "cluster") }, func(state props.Map) { state["dead"] = dead })
+	return u.mark("a cluster", func(c *Cluster) *store.Object { return c.Find(clusterType, "cluster") },
+		func(state props.Map) { state["dead"] = dead })
 }
 
-// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It reports
-// whether there was one.
+// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It
+// reports whether there was one.
 func (u Admin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
 	c := u.cluster
 	c.Lock()
@@ -157,7 +160,8 @@ func (u Admin) APIAnswers() bool {
 	return c.HasElasticIP(machine) && c.ReachableFromOutside(machine, 6443) == nil
 }
 
-// APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server does not.
+// APIRefuses reports whether the machine of the control plane answers a client on the internet and its API server
+// does not.
 func (u Admin) APIRefuses() bool {
 	c := u.cluster
 	c.Lock()
@@ -167,12 +171,13 @@ func (u Admin) APIRefuses() bool {
 		return false
 	}
 	machine := c.Find(aws.InstanceType, cluster.Str("controlPlane"))
-	return machine != nil && !aws.IsStopped(machine) && c.HasElasticIP(machine) && c.ReachableFromOutside(machine, 6443) == nil &&
+	return machine != nil && !aws.IsStopped(machine) && c.HasElasticIP(machine) &&
+		c.ReachableFromOutside(machine, 6443) == nil &&
 		cluster.State.Flag("dead")
 }
 
-// NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its instance is
-// stopped". Nil when the API does not answer.
+// NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its
+// instance is stopped". Nil when the API does not answer.
 func (u Admin) NotReady() []string {
 	c := u.cluster
 	c.Lock()

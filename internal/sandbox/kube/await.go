@@ -42,7 +42,8 @@ func (p *Provider) awaited(kindName, id string, r *engine.Request) (engine.Answe
 		why = c.podsReady(o)
 	}
 	if why != nil {
-		return got, &engine.NotReady{Reason: fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName, got.ID, why)}
+		return got, &engine.NotReady{Reason: fmt.Sprintf("%s %s exists but timed out waiting to be ready: %v", kindName,
+			got.ID, why)}
 	}
 	return got, nil
 }
@@ -78,7 +79,8 @@ func releaseOutputs(release *store.Object) props.Map {
 	return props.Map{
 		"name": name, "namespace": namespace, "resourceNames": map[string]any{},
 		"status": map[string]any{
-			"status": releaseStatus(release), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release), "version": release.Inputs.Str("version"),
+			"status": releaseStatus(release), "name": name, "namespace": namespace, "revision": 1, "chart": chartOf(release),
+			"version": release.Inputs.Str("version"),
 		},
 	}
 }

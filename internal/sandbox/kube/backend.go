@@ -31,7 +31,8 @@ func chartRelease(in props.Map) backend.ChartRelease {
 func (p *Provider) makeReal(r *engine.Request) (engine.Answer, error) {
 	api := p.backend.Cluster(r.Config.Str("kubeconfig"))
 	id := r.Inputs.Str("namespace") + "/" + r.Inputs.Str("name")
-	kindName, got := releaseKind, engine.Answer{Outputs: props.Map{"name": r.Inputs["name"], "namespace": r.Inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
+	kindName, got := releaseKind, engine.Answer{Outputs: props.Map{"name": r.Inputs["name"],
+		"namespace": r.Inputs["namespace"], "status": map[string]any{"status": "deployed"}}}
 	if r.Type == releaseType {
 		if err := api.InstallChart(r.Ctx, chartRelease(r.Inputs)); err != nil {
 			return engine.Answer{}, fmt.Errorf("release %s: %w", id, err)

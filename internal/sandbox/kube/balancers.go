@@ -43,8 +43,9 @@ func isBalanced(o *store.Object) bool {
 
 const albAnnotation = "alb.ingress.kubernetes.io/"
 
-// balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless the annotation
-// names groups, a security group of its own and a rule in the nodes' group. It returns the load balancer's id.
+// balance creates what is missing of the load balancer of an Ingress or Service, with its target group and, unless
+// the annotation names groups, a security group of its own and a rule in the nodes' group. It returns the load
+// balancer's id.
 func (b balancers) balance(o *store.Object) string {
 	annotations := o.Inputs.Object("metadata").Object("annotations")
 	note := func(key string) string { s, _ := annotations[albAnnotation+key].(string); return s }
@@ -85,7 +86,8 @@ func (b balancers) balance(o *store.Object) string {
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
 	if b.Find(aws.TargetGroupType, target) == nil {
 		b.Put(&store.Object{
-			Type: aws.TargetGroupType, ID: target, Inputs: props.Map{"vpcId": b.VPCOf(machine), "loadBalancer": id, "tags": tags},
+			Type: aws.TargetGroupType, ID: target, Inputs: props.Map{"vpcId": b.VPCOf(machine), "loadBalancer": id,
+				"tags": tags},
 			State: props.Map{"madeFor": id},
 		})
 	}
@@ -99,8 +101,9 @@ func (b balancers) balance(o *store.Object) string {
 	return id
 }
 
-// movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules already. The
-// controller sorts by group.order, then by namespace and name, and has to give the others new priorities.
+// movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules
+// already. The controller sorts by group.order, then by namespace and name, and has to give the others new
+// priorities.
 func (b balancers) movesOthers(o *store.Object) bool {
 	group, order := b.groupOf(o)
 	if group == "" || o.State.Str("hostname") != "" {
@@ -112,8 +115,8 @@ func (b balancers) movesOthers(o *store.Object) bool {
 	})) > 0
 }
 
-// groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that sorts as its
-// place in it.
+// groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that
+// sorts as its place in it.
 func (b balancers) groupOf(o *store.Object) (group, order string) {
 	note := func(key string) string {
 		s, _ := o.Inputs.Object("metadata").Object("annotations")[albAnnotation+key].(string)
@@ -132,14 +135,16 @@ func (b balancers) groupOf(o *store.Object) (group, order string) {
 func (b balancers) balancerGroup(lb, vpc string, tags map[string]any) string {
 	id := "sg-" + b.NewID(aws.GroupType, lb, 17)
 	b.Put(&store.Object{
-		Type: aws.GroupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags}, State: props.Map{"madeFor": lb},
+		Type: aws.GroupType, ID: id, Inputs: props.Map{"vpcId": vpc, "name": lb, "tags": tags},
+		State: props.Map{"madeFor": lb},
 	})
 	for _, g := range b.All(aws.GroupType) {
 		if g.Inputs.Str("vpcId") == vpc && len(aws.ClusterTags(g.Tags())) > 0 {
 			b.Put(&store.Object{
 				Type: aws.IngressRuleType, ID: "sgr-" + b.NewID(aws.IngressRuleType, lb, 17), State: props.Map{"madeFor": lb},
 				Inputs: props.Map{
-					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0, "toPort": 32767.0,
+					"securityGroupId": g.ID, "referencedSecurityGroupId": id, "ipProtocol": "tcp", "fromPort": 30000.0,
+					"toPort": 32767.0,
 				},
 			})
 		}

@@ -8,7 +8,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// A controller that may not reorder rules leaves an Ingress without an address when it sorts before another of its group.
+// A controller that may not reorder rules leaves an Ingress without an address when it sorts before another of its
+// group.
 func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 	for name, condition := range map[string]struct {
 		text   string
@@ -20,7 +21,8 @@ func TestReorderingRulesNeedsAStatementWithoutCondition(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
 			u.Put(&store.Object{Type: "aws:iam/rolePolicy:RolePolicy", ID: "all", Inputs: props.Map{
-				"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]` + condition.text + `}]}`,
+				"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]` +
+					condition.text + `}]}`,
 			}})
 			shared := props.Map{"spec": map[string]any{"ingressClassName": "alb"}}
 			for _, id := range []string{"monitoring/grafana", "apps/api"} {

@@ -61,7 +61,8 @@ func goesWith(c catalog.Claim, release *store.Object) bool {
 	return v == "Delete" || v == true
 }
 
-// monitors reports whether values switch on an object of the Prometheus operator, whose definitions must be installed first.
+// monitors reports whether values switch on an object of the Prometheus operator, whose definitions must be installed
+// first.
 func monitors(v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {

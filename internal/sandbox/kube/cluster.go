@@ -1,5 +1,5 @@
-// Package kube is a model of a Kubernetes cluster on the instances of an account: its objects, its controllers, Helm, and the
-// steps that run on its machines.
+// Package kube is a model of a Kubernetes cluster on the instances of an account: its objects, its controllers, Helm,
+// and the steps that run on its machines.
 package kube
 
 import (
@@ -11,9 +11,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// The model of the cluster, as far as it affects the account: nodes, objects, and controllers that work while their pods
-// run. Its objects have the types "k8s/<Kind>" and the ids "<namespace>/<name>". They are stored in etcd on the control
-// plane: terminating that instance removes them.
+// The model of the cluster, as far as it affects the account: nodes, objects, and controllers that work while their
+// pods run. Its objects have the types "k8s/<Kind>" and the ids "<namespace>/<name>". They are stored in etcd on the
+// control plane: terminating that instance removes them.
 
 const (
 	// hostType is the content of a machine's disk, clusterType the cluster of a control plane.
@@ -88,8 +88,8 @@ func (c *Cluster) release(chart string) *store.Object {
 	return nil
 }
 
-// alive returns the reason why the controller of a chart cannot work, or nil. It must be installed and running, on a host
-// that reaches AWS and has a role with the permission.
+// alive returns the reason why the controller of a chart cannot work, or nil. It must be installed and running, on a
+// host that reaches AWS and has a role with the permission.
 func (c *Cluster) alive(name string) error {
 	release := c.release(name)
 	if release == nil {
@@ -174,7 +174,8 @@ func (c *Cluster) reconcile() {
 			if cr.State.Flag("deleting") {
 				c.removeWithClaims(cr)
 			} else {
-				volumes{c}.claim(cr, "persistence-"+cr.Str("metadata.name")+"-server-0", cr.Str("spec.persistence.storageClassName"), true)
+				volumes{c}.claim(cr, "persistence-"+cr.Str("metadata.name")+"-server-0",
+					cr.Str("spec.persistence.storageClassName"), true)
 			}
 		}
 	}
@@ -182,7 +183,10 @@ func (c *Cluster) reconcile() {
 		for _, cr := range c.All("k8s/Cluster") {
 			volumes{c}.claim(cr, cr.Str("metadata.name")+"-1", cr.Str("spec.storage.storageClass"), true)
 		}
-		for _, o := range c.Where(func(o *store.Object) bool { return o.State.Flag("deleting") && c.finalizer(o) == postgresChart }) {
+		for _, o := range c.Where(func(o *store.Object) bool {
+			return o.State.Flag("deleting") &&
+				c.finalizer(o) == postgresChart
+		}) {
 			c.Remove(o)
 		}
 	}

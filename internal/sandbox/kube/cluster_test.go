@@ -37,7 +37,8 @@ func newTestCluster(t *testing.T) testCluster {
 	c.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's"})
 	u := testCluster{c, cluster, NewAdmin(cluster)}
 	u.Put(&store.Object{
-		Type: aws.InstanceType, ID: controlPlane, State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
+		Type: aws.InstanceType, ID: controlPlane,
+		State: props.Map{"publicIp": "198.51.100.7", "privateIp": "10.0.1.7", "availabilityZone": "eu-central-1a"},
 		Inputs: props.Map{
 			"subnetId": n.Subnet.ID, "vpcSecurityGroupIds": []any{n.Group.ID}, "iamInstanceProfile": "profile",
 			"tags": map[string]any{aws.ClusterTag + "dev": "owned"},
@@ -48,8 +49,10 @@ func newTestCluster(t *testing.T) testCluster {
 		"role": "role", "policy": `{"Statement":[{"Effect":"Allow","Action":["ec2:*","elasticloadbalancing:*"]}]}`,
 	}})
 	u.Put(&store.Object{Type: clusterType, ID: "cluster", State: props.Map{"controlPlane": controlPlane}})
-	for _, chart := range []string{csiChart, loadBalancerChart, rabbitChart, postgresChart, argoChart, "cert-manager", "metrics-server"} {
-		u.Put(&store.Object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: props.Map{"chart": chart}, State: props.Map{}})
+	for _, chart := range []string{csiChart, loadBalancerChart, rabbitChart, postgresChart, argoChart, "cert-manager",
+		"metrics-server"} {
+		u.Put(&store.Object{Type: "k8s/" + releaseKind, ID: "system/" + chart, Inputs: props.Map{"chart": chart},
+			State: props.Map{}})
 	}
 	u.class("gp3", true, reclaim)
 	return u

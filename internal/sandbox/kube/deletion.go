@@ -31,9 +31,9 @@ func (c *Cluster) finalizer(o *store.Object) string {
 	return ""
 }
 
-// collectable returns the reason why the garbage collector cannot finish a deletion in the foreground, or nil. The collector
-// has to update the object, which fails when the server of its webhook is dead. The provider deletes in the foreground by
-// default.
+// collectable returns the reason why the garbage collector cannot finish a deletion in the foreground, or nil. The
+// collector has to update the object, which fails when the server of its webhook is dead. The provider deletes in the
+// foreground by default.
 func (c *Cluster) collectable(o *store.Object) error {
 	if o.Inputs.Object("metadata").Object("annotations")["pulumi.com/deletionPropagationPolicy"] == "background" {
 		return nil
@@ -64,8 +64,8 @@ func (c *Cluster) delete(o *store.Object) error {
 	return nil
 }
 
-// removeWithClaims removes an object and then the claims that it owns, in the order of the garbage collector: a claim whose
-// owner is gone is not created again. Objects that an Application deployed have no owner reference and stay.
+// removeWithClaims removes an object and then the claims that it owns, in the order of the garbage collector: a claim
+// whose owner is gone is not created again. Objects that an Application deployed have no owner reference and stay.
 func (c *Cluster) removeWithClaims(o *store.Object) {
 	c.Remove(o)
 	if o.Type == "k8s/Application" {
@@ -76,12 +76,13 @@ func (c *Cluster) removeWithClaims(o *store.Object) {
 	}
 }
 
-// deleteNamespace deletes the objects inside first. Helm's records of releases are among them, because they are Secrets. A
-// dead APIService blocks the deletion of every namespace.
+// deleteNamespace deletes the objects inside first. Helm's records of releases are among them, because they are
+// Secrets. A dead APIService blocks the deletion of every namespace.
 func (c *Cluster) deleteNamespace(namespace *store.Object) error {
 	for _, r := range c.All("k8s/" + releaseKind) {
 		if charts[chartOf(r)].Aggregates && r.State.Flag("dead") {
-			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer", namespace.Title(), chartOf(r))
+			return fmt.Errorf("timed out waiting for %s to be gone: discovery failed: the APIService of %s does not answer",
+				namespace.Title(), chartOf(r))
 		}
 	}
 	name := strings.TrimPrefix(namespace.ID, "/")

@@ -13,7 +13,7 @@ var (
 	balanced = props.Map{"spec": map[string]any{"type": "LoadBalancer"}}
 )
 
-// What is deleted, who is dead, and what is then left of it in the cluster and in AWS.
+// Which object is deleted, which controller is dead, and what is then left in the cluster and in AWS.
 func TestWhatADeletionLeaves(t *testing.T) {
 	for _, c := range []struct {
 		kind string
@@ -23,11 +23,14 @@ func TestWhatADeletionLeaves(t *testing.T) {
 		wait string
 	}{
 		{kind: "Ingress", in: alb},
-		{kind: "Ingress", in: alb, dead: loadBalancerChart, left: []string{"Ingress", "balancer"}, wait: "aws-load-balancer-controller are not running"},
+		{kind: "Ingress", in: alb, dead: loadBalancerChart, left: []string{"Ingress", "balancer"},
+			wait: "aws-load-balancer-controller are not running"},
 		{kind: "Service", in: balanced},
-		{kind: "Service", in: balanced, dead: loadBalancerChart, left: []string{"Service", "balancer"}, wait: "aws-load-balancer-controller"},
+		{kind: "Service", in: balanced, dead: loadBalancerChart, left: []string{"Service", "balancer"},
+			wait: "aws-load-balancer-controller"},
 		{kind: "RabbitmqCluster"},
-		{kind: "RabbitmqCluster", dead: rabbitChart, left: []string{"RabbitmqCluster", claimKind, "volume"}, wait: "its finalizer waits for rabbitmq-cluster-operator"},
+		{kind: "RabbitmqCluster", dead: rabbitChart, left: []string{"RabbitmqCluster", claimKind, "volume"},
+			wait: "its finalizer waits for rabbitmq-cluster-operator"},
 		{kind: "RabbitmqCluster", dead: csiChart, left: []string{"volume"}},
 		{kind: "Cluster"},
 		{kind: "Cluster", dead: postgresChart}, // has no finalizer
@@ -55,14 +58,14 @@ func TestWhatADeletionLeaves(t *testing.T) {
 			}
 			u.wantLeft(c.left, all...)
 			if c.dead != "" {
-				u.revive(c.dead) // it catches up with what it missed
+				u.revive(c.dead) // it processes the changes that it missed
 				u.wantLeft(nil, all...)
 			}
 		})
 	}
 }
 
-// A controller puts its finalizer on what it takes up.
+// A controller adds its finalizer to the objects that it processes.
 func TestAnObjectThatItsControllerNeverSaw(t *testing.T) {
 	u := newTestCluster(t)
 	u.kill(loadBalancerChart)
@@ -80,7 +83,8 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 	}{
 		"cascades":                       {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}},
 		"is forgotten without finalizer": {left: []string{"Ingress", "balancer"}},
-		"waits for Argo CD":              {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}, dead: true, left: []string{"Application", "Ingress", "balancer"}},
+		"waits for Argo CD": {finalizers: []any{"resources-finalizer.argocd.argoproj.io"}, dead: true,
+			left: []string{"Application", "Ingress", "balancer"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newTestCluster(t)
@@ -99,7 +103,7 @@ func TestAnApplicationAndWhatItDeployed(t *testing.T) {
 	}
 }
 
-// Argo CD makes again what others delete, as long as the Application is there.
+// Argo CD creates objects again that others delete, as long as the Application exists.
 func TestAnApplicationRestoresItsIngress(t *testing.T) {
 	u := newTestCluster(t)
 	if err := u.admin.ApplyIngressByArgo("shop", "web"); err != nil {
@@ -118,9 +122,11 @@ func TestWhatKeepsANamespace(t *testing.T) {
 		off  bool
 		wait string
 	}{
-		"nothing":                           {},
-		"a finalizer in it":                 {dead: []string{loadBalancerChart}, wait: "its finalizer waits for aws-load-balancer-controller"},
-		"a dead part of the API":            {dead: []string{"metrics-server"}, wait: "the APIService of metrics-server does not answer"},
+		"nothing": {},
+		"a finalizer in it": {dead: []string{loadBalancerChart},
+			wait: "its finalizer waits for aws-load-balancer-controller"},
+		"a dead part of the API": {dead: []string{"metrics-server"},
+			wait: "the APIService of metrics-server does not answer"},
 		"not one that has been uninstalled": {dead: []string{"metrics-server"}, off: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +155,8 @@ func TestWhatKeepsANamespace(t *testing.T) {
 	}
 }
 
-// The webhook of a dead controller refuses to make and to change what it answers for. To be deleted in the foreground an
-// object has to be changed; in the background it has not.
+// The webhook of a dead controller blocks creates and updates of its objects. A deletion in the foreground updates
+// the object; one in the background does not.
 func TestAWebhookWithoutItsServer(t *testing.T) {
 	const issuer = "kubernetes:cert-manager.io/v1:ClusterIssuer"
 	metadata := func(policy string) props.Map {
@@ -203,7 +209,7 @@ func TestAClassOfSnapshotsNeedsItsDefinition(t *testing.T) {
 	u.Make(class, "snapshotclass-ebs", in)
 }
 
-// An object that the state has lost is in the way, unless the provider may take it over.
+// An object that the state has lost blocks a create, unless the provider may adopt it.
 func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
 	in := props.Map{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}

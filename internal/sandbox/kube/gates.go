@@ -7,9 +7,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// The release gates: steps whose delete removes what users and GitOps created, while the controller that cleans up in AWS
-// still runs. The wait for a dead controller has a time limit; then the gate removes the finalizers and leaves the
-// resources in AWS to the sweep.
+// The release gates: steps whose delete removes what users and GitOps created, while the controller that cleans up in
+// AWS still runs. The wait for a dead controller has a time limit; then the gate removes the finalizers and leaves
+// the resources in AWS to the sweep.
 
 // gate is the step of a release gate.
 type gate struct{ *step }
@@ -61,7 +61,8 @@ func (g gate) release() (string, error) {
 		for _, plural := range strings.Fields(g.env["RESOURCES"]) {
 			kind, known := pluralKinds[plural]
 			if !known {
-				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to internal/sandbox/kube/gates.go", plural)
+				return "", fmt.Errorf("the sandbox does not know the custom resource %q: add it to internal/sandbox/kube/gates.go",
+					plural)
 			}
 			g.clear(func(o *store.Object) bool { return o.Type == "k8s/"+kind })
 		}
@@ -73,7 +74,8 @@ func (g gate) release() (string, error) {
 		volumes{g.Cluster}.setReclaimPolicy(policy, "")
 		g.clear(func(o *store.Object) bool { return o.Type == "k8s/"+claimKind })
 	default:
-		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to internal/sandbox/kube/gates.go", subject)
+		return "", fmt.Errorf("the sandbox does not know a release gate for %q: add it to internal/sandbox/kube/gates.go",
+			subject)
 	}
 	return "released", nil
 }

@@ -15,8 +15,8 @@ func (u testCluster) gate(env map[string]string) gate {
 	return gate{&step{env: env, Cluster: u.Cluster}}
 }
 
-// Every gate with its controller alive and dead. Whoever is dead, the cluster is free of what the gate removes; what is
-// left is in AWS.
+// Every gate runs with its controller running and dead. In both cases the cluster no longer contains what the gate
+// removes; what is left is in AWS.
 func TestWhatAGateLeaves(t *testing.T) {
 	for _, c := range []struct {
 		subject, resources string
@@ -27,7 +27,8 @@ func TestWhatAGateLeaves(t *testing.T) {
 		{"load-balancers", "", []string{"Ingress", "Service"}, loadBalancerChart, []string{"balancer"}},
 		{"volumes", "", []string{claimKind}, csiChart, []string{"volume"}},
 		{"resources", "rabbitmqclusters.rabbitmq.com", []string{"RabbitmqCluster"}, rabbitChart, nil},
-		{"resources", "databases.postgresql.cnpg.io clusters.postgresql.cnpg.io", []string{"Database", "Cluster"}, postgresChart, nil},
+		{"resources", "databases.postgresql.cnpg.io clusters.postgresql.cnpg.io", []string{"Database", "Cluster"},
+			postgresChart, nil},
 		{"applications", "", []string{"Application"}, argoChart, []string{"balancer"}},
 	} {
 		for _, dead := range []bool{false, true} {
@@ -68,7 +69,7 @@ func TestWhatAGateLeaves(t *testing.T) {
 	}
 }
 
-// A gate touches nothing but what it is for, and not what only looks like it.
+// A gate touches only its own objects, not similar ones.
 func TestAGateTouchesNothingElse(t *testing.T) {
 	u := newTestCluster(t)
 	u.has("Ingress", "shop/web", alb)
@@ -78,7 +79,8 @@ func TestAGateTouchesNothingElse(t *testing.T) {
 	if _, err := u.gate(map[string]string{"RELEASE": "load-balancers"}).release(); err != nil {
 		t.Fatal(err)
 	}
-	u.wantLeft([]string{"Service", claimKind, "RabbitmqCluster", "volume"}, "Ingress", "Service", claimKind, "RabbitmqCluster", "volume")
+	u.wantLeft([]string{"Service", claimKind, "RabbitmqCluster", "volume"}, "Ingress", "Service", claimKind,
+		"RabbitmqCluster", "volume")
 }
 
 func TestWhatAGateRefuses(t *testing.T) {
@@ -101,20 +103,21 @@ func TestWhatAGateRefuses(t *testing.T) {
 	sandboxtest.WantError(t, released, "the Kubernetes API does not answer")
 }
 
-// The policy of a volume is that of its class until the gate says otherwise, and it decides whether the volume outlives
-// its claim.
+// The policy of a volume is that of its class until the gate changes it. It decides whether the volume outlives its
+// claim.
 func TestWhatBecomesOfVolumes(t *testing.T) {
 	const deleting, keeping = "delete", "keep"
 	for name, c := range map[string]struct {
 		hold, release []string
 		kept          []string
 	}{
-		"by class":                       {kept: []string{"archive"}},
-		"held to be kept":                {hold: []string{keeping}, kept: []string{"archive", "data"}},
-		"held to be kept, and then not":  {hold: []string{keeping, deleting}, kept: []string{"archive"}},
-		"released to be kept":            {release: []string{keeping}, kept: []string{"archive", "data"}},
-		"released to be deleted":         {hold: []string{keeping}, release: []string{deleting}},
-		"held and released to be kept":   {hold: []string{keeping}, release: []string{keeping}, kept: []string{"archive", "data"}},
+		"by class":                      {kept: []string{"archive"}},
+		"held to be kept":               {hold: []string{keeping}, kept: []string{"archive", "data"}},
+		"held to be kept, and then not": {hold: []string{keeping, deleting}, kept: []string{"archive"}},
+		"released to be kept":           {release: []string{keeping}, kept: []string{"archive", "data"}},
+		"released to be deleted":        {hold: []string{keeping}, release: []string{deleting}},
+		"held and released to be kept": {hold: []string{keeping}, release: []string{keeping},
+			kept: []string{"archive", "data"}},
 		"held for deletion, own classes": {hold: []string{deleting}, kept: []string{"archive"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,17 +154,18 @@ func TestWhatBecomesOfVolumes(t *testing.T) {
 	}
 }
 
-// A release takes along the claims that belong to it, and leaves those of its StatefulSets unless told otherwise. A kept
-// volume outlives both.
+// A release deletes the claims that belong to it, and leaves those of its StatefulSets unless a value changes that. A
+// kept volume outlives both.
 func TestClaimsOfReleases(t *testing.T) {
 	valkey := func(more map[string]any) props.Map {
 		replica := map[string]any{"enabled": true}
 		for k, v := range more {
 			replica[k] = v
 		}
-		return props.Map{"name": "valkey", "namespace": "default", "chart": "valkey", "skipAwait": true, "values": map[string]any{
-			"dataStorage": map[string]any{"enabled": true}, "replica": replica,
-		}}
+		return props.Map{"name": "valkey", "namespace": "default", "chart": "valkey", "skipAwait": true,
+			"values": map[string]any{
+				"dataStorage": map[string]any{"enabled": true}, "replica": replica,
+			}}
 	}
 	goes := map[string]any{"persistentVolumeClaimRetentionPolicy": map[string]any{"whenDeleted": "Delete"}}
 	for name, c := range map[string]struct {

@@ -33,15 +33,19 @@ const releaseType = "kubernetes:helm.sh/v3:Release"
 type kind struct{ namespaced bool }
 
 var kinds = map[string]kind{
-	"Namespace": {}, "Node": {}, "PersistentVolume": {}, "StorageClass": {}, "IngressClass": {}, "PriorityClass": {}, "RuntimeClass": {},
-	"ClusterRole": {}, "ClusterRoleBinding": {}, "CustomResourceDefinition": {}, "APIService": {}, "CSIDriver": {},
+	"Namespace": {}, "Node": {}, "PersistentVolume": {}, "StorageClass": {}, "IngressClass": {}, "PriorityClass": {},
+	"RuntimeClass": {},
+	"ClusterRole":  {}, "ClusterRoleBinding": {}, "CustomResourceDefinition": {}, "APIService": {}, "CSIDriver": {},
 	"ValidatingWebhookConfiguration": {}, "MutatingWebhookConfiguration": {}, "ValidatingAdmissionPolicy": {},
 	"ConfigMap": {true}, "Secret": {true}, "Service": {true}, "ServiceAccount": {true}, "Endpoints": {true}, "Pod": {true},
-	"PersistentVolumeClaim": {true}, "ResourceQuota": {true}, "LimitRange": {true}, "Deployment": {true}, "StatefulSet": {true},
-	"DaemonSet": {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true}, "PodDisruptionBudget": {true},
+	"PersistentVolumeClaim": {true}, "ResourceQuota": {true}, "LimitRange": {true}, "Deployment": {true},
+	"StatefulSet": {true},
+	"DaemonSet":   {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true},
+	"PodDisruptionBudget":     {true},
 	"HorizontalPodAutoscaler": {true}, "Role": {true}, "RoleBinding": {true},
 	// Custom resources; a chart or an object has to bring the definition first.
-	"ClusterIssuer": {}, "Installation": {}, "APIServer": {}, "IPPool": {}, "FelixConfiguration": {}, "IngressClassParams": {},
+	"ClusterIssuer": {}, "Installation": {}, "APIServer": {}, "IPPool": {}, "FelixConfiguration": {},
+	"IngressClassParams":      {},
 	"ClusterAnalysisTemplate": {}, "VolumeSnapshotClass": {},
 }
 
@@ -104,7 +108,8 @@ func (p *Provider) Diff(r *engine.Request) engine.Difference {
 		}
 	}
 	if strings.HasSuffix(r.Type, ":StorageClass") {
-		d.Replace = append(d.Replace, props.Among(d.Changed, "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")...)
+		d.Replace = append(d.Replace, props.Among(d.Changed, "parameters", "provisioner", "reclaimPolicy",
+			"volumeBindingMode")...)
 	}
 	if strings.HasSuffix(r.Type, ":Secret") || strings.HasSuffix(r.Type, ":ConfigMap") {
 		if r.OldInputs.Flag("immutable") {
@@ -237,8 +242,8 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return seen(r, got.Outputs), nil
 }
 
-// seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource whose
-// create the engine did not see.
+// seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource
+// whose create the engine did not see.
 func seen(r *engine.Request, outputs props.Map) engine.Answer {
 	if r.Old.Has("status") || r.Old.Object("metadata").Has("uid") {
 		return engine.Answer{ID: r.ID}
@@ -327,7 +332,8 @@ func (p *Provider) createObject(r *engine.Request) (engine.Answer, error) {
 	if err := c.defined(kindName); err != nil {
 		return engine.Answer{}, err
 	}
-	if definition := definitions[kindName]; definition != "" && c.object("CustomResourceDefinition", "", definition) == nil {
+	if definition := definitions[kindName]; definition != "" &&
+		c.object("CustomResourceDefinition", "", definition) == nil {
 		return engine.Answer{}, fmt.Errorf(`no matches for kind %q: there is no definition %s`, kindName, definition)
 	}
 	if known.namespaced || !builtin {
@@ -356,8 +362,8 @@ func (p *Provider) createObject(r *engine.Request) (engine.Answer, error) {
 	return p.awaited(kindName, id, r)
 }
 
-// defined returns the reason why the API server does not serve a kind, or nil. Either its chart is not installed, or the chart
-// was installed without definitions and the program has made none.
+// defined returns the reason why the API server does not serve a kind, or nil. Either its chart is not installed, or
+// the chart was installed without definitions and the program has made none.
 func (c *Cluster) defined(kindName string) error {
 	owner := definedBy(kindName)
 	if owner == "" {
@@ -366,7 +372,8 @@ func (c *Cluster) defined(kindName string) error {
 	release := c.release(owner)
 	switch {
 	case release == nil:
-		return fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName, owner)
+		return fmt.Errorf(`no matches for kind %q: its definition comes with the chart %s, which is not installed`, kindName,
+			owner)
 	case !release.Inputs.Flag("skipCrds"):
 		return nil
 	}

@@ -24,7 +24,8 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	if namespace == "" {
 		namespace = "default"
 	}
-	release := &store.Object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.URN, Inputs: r.Stored, State: props.Map{}}
+	release := &store.Object{Type: "k8s/" + releaseKind, ID: namespace + "/" + name, URN: r.URN, Inputs: r.Stored,
+		State: props.Map{}}
 	if existing != nil {
 		if err := upgradable(existing); err != nil {
 			return engine.Answer{}, err
@@ -42,11 +43,14 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 		if !r.Inputs.Flag("createNamespace") {
 			return engine.Answer{}, fmt.Errorf("failed to create release: namespaces %q not found", namespace)
 		}
-		h.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace, Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
+		h.Put(&store.Object{Type: "k8s/Namespace", ID: "/" + namespace,
+			Inputs: props.Map{"metadata": map[string]any{"name": namespace}}})
 	}
 	vals := map[string]any(r.Inputs.Object("values"))
 	if monitors(vals) && h.release("prometheus-operator-crds") == nil && h.release("kube-prometheus-stack") == nil {
-		return engine.Answer{}, fmt.Errorf(`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
+		return engine.Answer{},
+			fmt.Errorf(
+				`unable to build kubernetes objects: no matches for kind "ServiceMonitor": install prometheus-operator-crds first`)
 	}
 	h.Put(release)
 	for _, c := range claimsOf(release) {
@@ -68,7 +72,8 @@ func (h helm) install(r *engine.Request, existing *store.Object) (engine.Answer,
 	}
 	if why != nil {
 		got.Outputs["status"].(map[string]any)["status"] = "failed"
-		return got, &engine.NotReady{Reason: fmt.Sprintf("Helm release %q was created, but failed to become ready: %v", release.ID, why)}
+		return got, &engine.NotReady{Reason: fmt.Sprintf("Helm release %q was created, but failed to become ready: %v",
+			release.ID, why)}
 	}
 	return got, nil
 }

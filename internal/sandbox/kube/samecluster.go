@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no running
-// cluster can change, and the keys and certificates of the authorities.
+// madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no
+// running cluster can change, and the keys and certificates of the authorities.
 func madeWith(s *step) (props.Map, error) {
 	packed, err := base64.StdEncoding.DecodeString(s.stdin)
 	if err != nil {
@@ -39,11 +39,13 @@ func madeWith(s *step) (props.Map, error) {
 		}
 	}
 	return props.Map{
-		"version": s.env["KUBERNETES_VERSION"], "identity": s.env["IDENTITY"], "authorities": hex.EncodeToString(authorities.Sum(nil)),
+		"version": s.env["KUBERNETES_VERSION"], "identity": s.env["IDENTITY"],
+		"authorities": hex.EncodeToString(authorities.Sum(nil)),
 	}, nil
 }
 
-// sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older journals have no such record.
+// sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older journals have no such
+// record.
 func (s *step) sameCluster(wanted props.Map) error {
 	has := s.host().State
 	if !has.Has("identity") {
@@ -52,11 +54,14 @@ func (s *step) sameCluster(wanted props.Map) error {
 	}
 	switch {
 	case has.Str("version") != wanted.Str("version"):
-		return fmt.Errorf("init: the control plane runs Kubernetes %s, and %s is asked for. Upgrades in place are not supported yet", has.Str("version"), wanted.Str("version"))
+		return fmt.Errorf("init: the control plane runs Kubernetes %s, and %s is asked for. Upgrades in place are not "+
+			"supported yet", has.Str("version"), wanted.Str("version"))
 	case has.Str("identity") != wanted.Str("identity"):
-		return fmt.Errorf("init: these settings cannot be changed on a running cluster: it has %q, and %q is asked for", has.Str("identity"), wanted.Str("identity"))
+		return fmt.Errorf("init: these settings cannot be changed on a running cluster: it has %q, and %q is asked for",
+			has.Str("identity"), wanted.Str("identity"))
 	case has.Str("authorities") != wanted.Str("authorities"):
-		return errors.New("init: /etc/kubernetes/pki on this machine is not the one of this stack: it is another cluster's control plane")
+		return errors.New("init: /etc/kubernetes/pki on this machine is not the one of this stack: it is another " +
+			"cluster's control plane")
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Snapshots of etcd, as cluster/scripts/etcd-snapshot.sh stores them. The model's newest snapshot is never old: it holds the
-// objects that the cluster had when its control plane ended.
+// Snapshots of etcd, as cluster/scripts/etcd-snapshot.sh stores them. The model's newest snapshot is never old: it
+// holds the objects that the cluster had when its control plane ended.
 
 // marker is the object of the bucket by which a cluster is known to have run.
 func (s *step) marker() *store.Object {
@@ -27,8 +27,9 @@ func (s *step) mark(timer bool) {
 	})
 }
 
-// recover decides what a new control plane begins with, as fetch_snapshot in cluster/scripts/init.sh does: with the objects
-// of the snapshot that it is told to restore, or with nothing when the bucket knows no cluster of the same authorities.
+// recover decides what a new control plane begins with, as fetch_snapshot in cluster/scripts/init.sh does: with the
+// objects of the snapshot that it is told to restore, or with nothing when the bucket knows no cluster of the same
+// authorities.
 func (s *step) recover(authorities string) error {
 	marker := s.marker()
 	known := marker != nil && marker.State.Str("authorities") == authorities
@@ -36,7 +37,8 @@ func (s *step) recover(authorities string) error {
 	bucket, prefix := s.env["BUCKET"], s.env["PREFIX"]
 	switch from := s.env["RESTORE_FROM"]; {
 	case from != "" && len(saved) == 0:
-		return fmt.Errorf("init: no cluster has been made from this snapshot: s3://%s/%s does not hold %q. Set backup.restoreFrom to one that exists and is whole, "+
+		return fmt.Errorf("init: no cluster has been made from this snapshot: s3://%s/%s does not hold %q. Set "+
+			"backup.restoreFrom to one that exists and is whole, "+
 			"or remove it to begin with an empty cluster", bucket, prefix, from)
 	case from != "" && !known:
 		return errors.New("init: the snapshot is of another cluster, with another identity and another key for its Secrets")
@@ -50,9 +52,11 @@ func (s *step) recover(authorities string) error {
 			}
 		}
 	case known && len(saved) > 0:
-		return fmt.Errorf(`init: this cluster has run before, and the bucket %s has its snapshot. Set backup.restoreFrom to "latest" to bring it back`, bucket)
+		return fmt.Errorf(
+			`init: this cluster has run before, and the bucket %s has its snapshot. Set backup.restoreFrom to "latest" to bring it back`, bucket)
 	case known:
-		return fmt.Errorf("init: this cluster has run before, and the bucket %s has no snapshot of it. An empty control plane would delete what runs on its workers", bucket)
+		return fmt.Errorf("init: this cluster has run before, and the bucket %s has no snapshot of it. An empty control "+
+			"plane would delete what runs on its workers", bucket)
 	}
 	return nil
 }
@@ -77,7 +81,8 @@ func (s *step) backupStop() (string, error) {
 	return "snapshots are stopped", nil
 }
 
-// clusterLost removes the objects of a cluster whose control plane has ended. The objects of which snapshots were taken stay in the bucket.
+// clusterLost removes the objects of a cluster whose control plane has ended. The objects of which snapshots were
+// taken stay in the bucket.
 func (c *Cluster) clusterLost(machine string) {
 	snapshots := false
 	for _, o := range c.All(aws.BucketObjectType) {

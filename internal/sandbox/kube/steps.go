@@ -17,8 +17,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS '<script>'`. The simulation
-// does not run the script: it changes the model as the step changes a host, and fails where the host would.
+// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS
+// '<script>'`. The simulation does not run the script: it changes the model as the step changes a host, and fails
+// where the host would.
 type step struct {
 	node    string
 	env     map[string]string
@@ -76,7 +77,8 @@ func (s Shell) Run(to backend.RemoteCommand, text, stdin string) (string, error)
 	}
 	run, ok := steps[line.Name]
 	if !ok {
-		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/kube/steps.go", line.Name)
+		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/kube/steps.go",
+			line.Name)
 	}
 	return run(&step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, Cluster: c})
 }
@@ -104,7 +106,8 @@ func (s Shell) login(machine *store.Object, to backend.RemoteCommand) error {
 		return fmt.Errorf("private key: %w", err)
 	}
 	if fields2(string(ssh.MarshalAuthorizedKey(key.PublicKey()))) != fields2(pair.Inputs.Str("publicKey")) {
-		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain")
+		return errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no " +
+			"supported methods remain")
 	}
 	return nil
 }
@@ -164,7 +167,8 @@ func (s *step) init() (string, error) {
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.Resolve(m[1], s.VPCOf(s.machine))
 		if !slices.Contains(found, s.machine.Str("privateIp")) {
-			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found, s.machine.Str("privateIp"))
+			return "", fmt.Errorf("kubeadm init: the API's name %s resolves to %v and not to this host, %s", m[1], found,
+				s.machine.Str("privateIp"))
 		}
 	}
 	if cluster == nil {

@@ -10,8 +10,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// A claim gets a PersistentVolume and an EBS volume while the CSI driver runs. The reclaim policy of the PersistentVolume
-// decides whether the volume is deleted with the claim: it comes from the class, and the gate of volumes changes it.
+// A claim gets a PersistentVolume and an EBS volume while the CSI driver runs. The reclaim policy of the
+// PersistentVolume decides whether the volume is deleted with the claim: it comes from the class, and the gate of
+// volumes changes it.
 
 const (
 	reclaim = "Delete"
@@ -34,11 +35,13 @@ func (v volumes) claim(owner *store.Object, name, class string, owned bool) {
 	v.Put(&store.Object{Type: "k8s/" + claimKind, ID: namespace + "/" + name, State: state})
 }
 
-// storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does not exist.
+// storageClass finds a class by name; an empty name asks for the default class. It returns nil when the class does
+// not exist.
 func (v volumes) storageClass(name string) *store.Object {
 	for _, sc := range v.All("k8s/StorageClass") {
 		annotations := sc.Inputs.Object("metadata").Object("annotations")
-		if sc.Inputs.Str("metadata.name") == name || name == "" && annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
+		if sc.Inputs.Str("metadata.name") == name || name == "" &&
+			annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
 			return sc
 		}
 	}
@@ -54,11 +57,12 @@ func (v volumes) reconcile() {
 		}
 		id := "vol-" + v.NewID(aws.VolumeType, pvc.ID, 17)
 		namespace, name, _ := strings.Cut(pvc.ID, "/")
-		v.Put(&store.Object{Type: aws.VolumeType, ID: id, Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
-			"ebs.csi.aws.com/cluster": "true", aws.ClusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
-			"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
-			"Name": v.clusterName() + "-dynamic-" + name,
-		}}})
+		v.Put(&store.Object{Type: aws.VolumeType, ID: id,
+			Inputs: props.Map{"availabilityZone": v.volumeZone(), "tags": map[string]any{
+				"ebs.csi.aws.com/cluster": "true", aws.ClusterTag + v.clusterName(): "owned", "KubernetesCluster": v.clusterName(),
+				"kubernetes.io/created-for/pvc/namespace": namespace, "kubernetes.io/created-for/pvc/name": name,
+				"Name": v.clusterName() + "-dynamic-" + name,
+			}}})
 		v.Put(&store.Object{Type: "k8s/" + volumeKind, ID: "/pv-" + id, State: props.Map{
 			"volume": id, "claim": pvc.ID, "class": class.Inputs.Str("metadata.name"),
 			"policy": cmp.Or(class.Inputs.Str("reclaimPolicy"), reclaim),

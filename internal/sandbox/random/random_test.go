@@ -15,7 +15,8 @@ import (
 
 func TestRandomValues(t *testing.T) {
 	c := sandboxtest.New(t, map[string]engine.Provider{"random": Provider{}})
-	password := c.Make("random:index/randomPassword:RandomPassword", "p", props.Map{"length": 24, "special": false, "minNumeric": 3})
+	password := c.Make("random:index/randomPassword:RandomPassword", "p",
+		props.Map{"length": 24, "special": false, "minNumeric": 3})
 	if !password.Outputs["result"].IsSecret() || !password.Outputs["bcryptHash"].IsSecret() {
 		t.Error("a password must be secret")
 	}
@@ -28,7 +29,8 @@ func TestRandomValues(t *testing.T) {
 	if len(password.Out("result")) != 24 || digits < 3 {
 		t.Errorf("password %q", password.Out("result"))
 	}
-	if err := bcrypt.CompareHashAndPassword([]byte(password.Out("bcryptHash")), []byte(password.Out("result"))); err != nil {
+	if err := bcrypt.CompareHashAndPassword([]byte(password.Out("bcryptHash")),
+		[]byte(password.Out("result"))); err != nil {
 		t.Error(err)
 	}
 	bytes := c.Make("random:index/randomBytes:RandomBytes", "b", props.Map{"length": 32})

@@ -74,7 +74,8 @@ func (c *Client) unmarshal(s *structpb.Struct) resource.PropertyMap {
 // Configure sets the provider's settings.
 func (c *Client) Configure(pkg string, settings props.Map) {
 	c.T.Helper()
-	if _, err := c.Server(pkg+":").Configure(context.Background(), &pulumirpc.ConfigureRequest{Args: c.Marshal(props.ToSDK(settings).ObjectValue())}); err != nil {
+	if _, err := c.Server(pkg+":").Configure(context.Background(),
+		&pulumirpc.ConfigureRequest{Args: c.Marshal(props.ToSDK(settings).ObjectValue())}); err != nil {
 		c.T.Fatal(err)
 	}
 }
@@ -83,7 +84,8 @@ func (c *Client) Configure(pkg string, settings props.Map) {
 func (c *Client) Try(typ, name string, in props.Map) (*Resource, error) {
 	c.T.Helper()
 	ctx, srv := context.Background(), c.Server(typ)
-	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: URN(typ, name), News: c.Marshal(props.ToSDK(in).ObjectValue())})
+	checked, err := srv.Check(ctx, &pulumirpc.CheckRequest{Urn: URN(typ, name),
+		News: c.Marshal(props.ToSDK(in).ObjectValue())})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +96,8 @@ func (c *Client) Try(typ, name string, in props.Map) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Resource{Type: typ, Name: name, ID: created.Id, Inputs: c.unmarshal(checked.Inputs), Outputs: c.unmarshal(created.Properties)}, nil
+	return &Resource{Type: typ, Name: name, ID: created.Id, Inputs: c.unmarshal(checked.Inputs),
+		Outputs: c.unmarshal(created.Properties)}, nil
 }
 
 // Make is try where nothing may go wrong.
@@ -110,7 +113,8 @@ func (c *Client) Make(typ, name string, in props.Map) *Resource {
 func (c *Client) Diff(th *Resource, in props.Map) *pulumirpc.DiffResponse {
 	c.T.Helper()
 	d, err := c.Server(th.Type).Diff(context.Background(), &pulumirpc.DiffRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(props.ToSDK(in).ObjectValue()), OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs),
+		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(props.ToSDK(in).ObjectValue()),
+		OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs),
 	})
 	if err != nil {
 		c.T.Fatal(err)
@@ -122,7 +126,8 @@ func (c *Client) Update(th *Resource, in props.Map, preview bool) (resource.Prop
 	c.T.Helper()
 	news := props.ToSDK(in).ObjectValue()
 	got, err := c.Server(th.Type).Update(context.Background(), &pulumirpc.UpdateRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(news), OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs), Preview: preview,
+		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(news), OldInputs: c.Marshal(th.Inputs),
+		Olds: c.Marshal(th.Outputs), Preview: preview,
 	})
 	if err != nil {
 		return nil, err
@@ -168,7 +173,8 @@ func (c *Client) ReadFresh(th *Resource) resource.PropertyMap {
 
 func (c *Client) Invoke(tok string, args props.Map) (props.Map, error) {
 	c.T.Helper()
-	got, err := c.Server(tok).Invoke(context.Background(), &pulumirpc.InvokeRequest{Tok: tok, Args: c.Marshal(props.ToSDK(args).ObjectValue())})
+	got, err := c.Server(tok).Invoke(context.Background(),
+		&pulumirpc.InvokeRequest{Tok: tok, Args: c.Marshal(props.ToSDK(args).ObjectValue())})
 	if err != nil {
 		return nil, err
 	}

@@ -18,15 +18,22 @@ func (c *Client) Network() network {
 	var n network
 	n.VPC = c.Make("aws:ec2/vpc:Vpc", "vpc", props.Map{"cidrBlock": "10.0.0.0/16"})
 	n.Subnet = c.Make("aws:ec2/subnet:Subnet", "a", props.Map{
-		"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.0/24", "availabilityZone": "eu-central-1a", "tags": map[string]any{"kubernetes.io/role/elb": "1"},
+		"vpcId": n.VPC.ID, "cidrBlock": "10.0.1.0/24", "availabilityZone": "eu-central-1a",
+		"tags": map[string]any{"kubernetes.io/role/elb": "1"},
 	})
 	n.Gateway = c.Make("aws:ec2/internetGateway:InternetGateway", "gateway", props.Map{"vpcId": n.VPC.ID})
 	n.Table = c.Make("aws:ec2/routeTable:RouteTable", "table", props.Map{"vpcId": n.VPC.ID})
-	n.Route = c.Make("aws:ec2/route:Route", "route", props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID, "destinationCidrBlock": "0.0.0.0/0"})
-	n.Association = c.Make("aws:ec2/routeTableAssociation:RouteTableAssociation", "association", props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID})
-	n.Group = c.Make("aws:ec2/securityGroup:SecurityGroup", "nodes", props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
-	n.SSH = c.Make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ssh", props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "192.0.2.0/24"})
-	n.Out = c.Make("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "out", props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
+	n.Route = c.Make("aws:ec2/route:Route", "route",
+		props.Map{"routeTableId": n.Table.ID, "gatewayId": n.Gateway.ID, "destinationCidrBlock": "0.0.0.0/0"})
+	n.Association = c.Make("aws:ec2/routeTableAssociation:RouteTableAssociation", "association",
+		props.Map{"routeTableId": n.Table.ID, "subnetId": n.Subnet.ID})
+	n.Group = c.Make("aws:ec2/securityGroup:SecurityGroup", "nodes",
+		props.Map{"vpcId": n.VPC.ID, "tags": map[string]any{"kubernetes.io/cluster/dev": "owned"}})
+	n.SSH = c.Make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ssh",
+		props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+			"cidrIpv4": "192.0.2.0/24"})
+	n.Out = c.Make("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "out",
+		props.Map{"securityGroupId": n.Group.ID, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"})
 	return n
 }
 

@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// CheckTokens fails when a modelled type or function of a provider is not used by the program, and when the program uses one
-// that is not modelled. Types in madeInCluster are created by controllers, so that no program registers them.
+// CheckTokens fails when a modelled type or function of a provider is not used by the program, and when the program
+// uses one that is not modelled. Types in madeInCluster are created by controllers, so that no program registers
+// them.
 func CheckTokens(t *testing.T, provider string, modelled []string, madeInCluster ...string) {
 	t.Helper()
 	used := tokensOfProgram(t)
@@ -95,7 +96,8 @@ func tokensOfFile(file *ast.File) map[string]bool {
 	return used
 }
 
-// moduleOf turns the import path of a provider's SDK into the start of its tokens, such as "aws:ec2"; "" for other paths.
+// moduleOf turns the import path of a provider's SDK into the start of its tokens, such as "aws:ec2"; "" for other
+// paths.
 func moduleOf(path string) string {
 	_, rest, found := strings.Cut(path, "github.com/pulumi/pulumi-")
 	_, inside, _ := strings.Cut(rest, "/go/")

@@ -1,4 +1,5 @@
-// Package store holds what exists: the resources of the AWS account and the objects of the cluster, with a journal on disk.
+// Package store holds what exists: the resources of the AWS account and the objects of the cluster, with a journal on
+// disk.
 package store
 
 import (
@@ -19,8 +20,8 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// Object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers, volumes)
-// is stored like what Pulumi creates, without a URN.
+// Object is one resource in the AWS account or one object in the cluster. What controllers create (load balancers,
+// volumes) is stored like what Pulumi creates, without a URN.
 type Object struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
@@ -63,9 +64,9 @@ func (o *Object) Title() string {
 	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
 }
 
-// Store holds all objects. Each change is appended to the journal before the call that made it returns, so the journal
-// of a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads and changes
-// belong together.
+// Store holds all objects. Each change is appended to the journal before the call that made it returns, so the
+// journal of a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads
+// and changes belong together.
 type Store struct {
 	sync.Mutex
 	objects map[string]*Object
@@ -104,7 +105,8 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
-	// A process that was killed while it wrote leaves an incomplete last line. Its change was never reported to the engine.
+	// A process that was killed while it wrote leaves an incomplete last line. Its change was never reported to the
+	// engine.
 	if err := s.journal.Truncate(int64(whole)); err != nil {
 		return nil, fmt.Errorf("sandbox account: %w", err)
 	}
@@ -207,8 +209,8 @@ func (s *Store) Change(o *Object, edit func(inputs, state props.Map)) *Object {
 	return &next
 }
 
-// Leftovers describes each object that still exists, one line each. It omits what the account had before, such as a hosted
-// zone that was only looked up.
+// Leftovers describes each object that still exists, one line each. It omits what the account had before, such as a
+// hosted zone that was only looked up.
 func (s *Store) Leftovers() []string {
 	var out []string
 	for _, o := range s.Where(func(o *Object) bool {
@@ -225,7 +227,10 @@ type Made struct{ URN, Type, ID string }
 // Made lists what the engine made and still exists, in AWS and in the cluster.
 func (s *Store) Made() []Made {
 	var all []Made
-	for _, o := range s.Where(func(o *Object) bool { return o.URN != "" && !o.State.Flag("recordless") && !o.State.Flag("deleting") }) {
+	for _, o := range s.Where(func(o *Object) bool {
+		return o.URN != "" && !o.State.Flag("recordless") &&
+			!o.State.Flag("deleting")
+	}) {
 		all = append(all, Made{URN: o.URN, Type: o.Type, ID: strings.TrimPrefix(o.ID, "/")})
 	}
 	return all

@@ -154,7 +154,8 @@ func (p *Provider) newSelfSigned(in props.Map) (props.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = subject(in.Object("subject")), in.Strings("dnsNames"), ips, uris
+	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = subject(in.Object("subject")),
+		in.Strings("dnsNames"), ips, uris
 	out, err := p.sign(in, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -188,7 +189,8 @@ func (p *Provider) newLocallySigned(in props.Map) (props.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = csr.Subject, csr.DNSNames, csr.IPAddresses, csr.URIs
+	template.Subject, template.DNSNames, template.IPAddresses, template.URIs = csr.Subject, csr.DNSNames, csr.IPAddresses,
+		csr.URIs
 	out, err := p.sign(in, template, ca, csr.PublicKey, caKey)
 	if err != nil {
 		return nil, err
@@ -228,7 +230,8 @@ func (p *Provider) template(in props.Map) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-func (p *Provider) sign(in props.Map, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (props.Map, error) {
+func (p *Provider) sign(in props.Map, template, parent *x509.Certificate, public crypto.PublicKey,
+	signer crypto.Signer) (props.Map, error) {
 	if template.IsCA || in.Flag("setSubjectKeyId") {
 		der, err := x509.MarshalPKIXPublicKey(public)
 		if err != nil {

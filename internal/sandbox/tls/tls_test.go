@@ -81,7 +81,8 @@ func TestCertificatesVerifyAndRenew(t *testing.T) {
 		"subject": map[string]any{"commonName": "admin", "organization": "system:masters"},
 	})
 	in := props.Map{
-		"caCertPem": ca.Out("certPem"), "caPrivateKeyPem": caKey.Out("privateKeyPem"), "certRequestPem": request.Out("certRequestPem"),
+		"caCertPem": ca.Out("certPem"), "caPrivateKeyPem": caKey.Out("privateKeyPem"),
+		"certRequestPem":      request.Out("certRequestPem"),
 		"validityPeriodHours": 100.0, "earlyRenewalHours": 10.0, "allowedUses": []any{"client_auth", "digital_signature"},
 	}
 	admin := c.Make("tls:index/locallySignedCert:LocallySignedCert", "admin", in)
@@ -89,11 +90,13 @@ func TestCertificatesVerifyAndRenew(t *testing.T) {
 	roots.AddCert(certificateOf(t, ca))
 	cert := certificateOf(t, admin)
 	if _, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, CurrentTime: now, DNSName: "api.dev.internal", KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: roots, CurrentTime: now, DNSName: "api.dev.internal",
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}); err != nil {
 		t.Error(err)
 	}
-	if cert.Subject.CommonName != "admin" || cert.Subject.Organization[0] != "system:masters" || cert.IPAddresses[0].String() != "10.0.0.1" {
+	if cert.Subject.CommonName != "admin" || cert.Subject.Organization[0] != "system:masters" ||
+		cert.IPAddresses[0].String() != "10.0.0.1" {
 		t.Errorf("subject %v, addresses %v", cert.Subject, cert.IPAddresses)
 	}
 	now = now.Add(89 * time.Hour)

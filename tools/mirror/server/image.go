@@ -28,9 +28,9 @@ const refName = "org.opencontainers.image.ref.name"
 // created is the time stamp of all files and images: the same input gives the same digest.
 var created = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// addImage adds a one-layer image for linux/amd64 under a name such as registry.k8s.io/pause:3.10 to the layout in dir, and
-// replaces an image of that name. Each file is SOURCE=PATH: a file or a directory of this machine, and its absolute path in
-// the image.
+// addImage adds a one-layer image for linux/amd64 under a name such as registry.k8s.io/pause:3.10 to the layout in
+// dir, and replaces an image of that name. Each file is SOURCE=PATH: a file or a directory of this machine, and its
+// absolute path in the image.
 func addImage(dir, name, config string, files []string) error {
 	packed, err := os.CreateTemp("", "layer-*.tar")
 	if err != nil {

@@ -62,8 +62,8 @@ func logged(h http.Handler) http.Handler {
 	})
 }
 
-// registry is a read-only registry (OCI distribution specification) for images of several hosts. Containerd says with the
-// query parameter ns which host it would ask without the mirror.
+// registry is a read-only registry (OCI distribution specification) for images of several hosts. Containerd says with
+// the query parameter ns which host it would ask without the mirror.
 type registry struct {
 	blobs  string
 	images map[string]string // digest by full name, such as registry.k8s.io/pause:3.10

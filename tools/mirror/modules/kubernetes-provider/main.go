@@ -1,5 +1,5 @@
-// The provider of Kubernetes for Pulumi, as its module builds it. The version stands between two releases: the module proxy
-// has none of them.
+// The provider of Kubernetes for Pulumi, as its module builds it. The version stands between two releases: the module
+// proxy has none of them.
 package main
 
 import "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/provider"

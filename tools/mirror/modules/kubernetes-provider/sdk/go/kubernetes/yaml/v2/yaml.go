@@ -9,6 +9,7 @@ import (
 )
 
 // RegisterResource refuses to register an object of a component.
-func RegisterResource(*pulumi.Context, string, string, string, kubernetes.UntypedArgs, ...pulumi.ResourceOption) (pulumi.CustomResource, error) {
+func RegisterResource(*pulumi.Context, string, string, string, kubernetes.UntypedArgs,
+	...pulumi.ResourceOption) (pulumi.CustomResource, error) {
 	return nil, errors.New("this provider is built without components")
 }

@@ -27,8 +27,8 @@ import (
 	"kubeadm-aws/stack"
 )
 
-// rehearsal is one stack in its own simulated account, run by the real engine.
-type rehearsal struct {
+// simulation is one stack in its own simulated account, run by the real engine.
+type simulation struct {
 	t         testing.TB
 	box       *sandbox.Sandbox
 	workspace sandbox.Workspace
@@ -55,13 +55,13 @@ type outcome struct {
 	refreshing []string
 }
 
-// rehearse prepares a stack. settings replace keys of its configuration.
-func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
+// simulate prepares a stack. settings replace keys of its configuration.
+func simulate(t testing.TB, name string, settings map[string]any) *simulation {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the Pulumi engine")
 	}
-	r := &rehearsal{t: t, workspace: sandbox.Workspace{
+	r := &simulation{t: t, workspace: sandbox.Workspace{
 		Project: "..", Dir: t.TempDir(), Stack: name, Program: stack.Deploy, Settings: settings,
 	}}
 	r.start()
@@ -70,7 +70,7 @@ func rehearse(t testing.TB, name string, settings map[string]any) *rehearsal {
 }
 
 // start opens the account, which is in the workspace, so that a second start finds the resources of the first.
-func (r *rehearsal) start() {
+func (r *simulation) start() {
 	r.t.Helper()
 	box, err := sandbox.Start(sandbox.Options{Stack: r.workspace.Stack, Dir: r.workspace.Dir, Fault: r.inject,
 		Limits: r.limits})
@@ -81,7 +81,7 @@ func (r *rehearsal) start() {
 }
 
 // allowing reopens the account with other limits.
-func (r *rehearsal) allowing(limits sandbox.Limits) {
+func (r *simulation) allowing(limits sandbox.Limits) {
 	r.t.Helper()
 	if err := r.box.Close(); err != nil {
 		r.t.Fatal(err)
@@ -90,7 +90,7 @@ func (r *rehearsal) allowing(limits sandbox.Limits) {
 	r.start()
 }
 
-func (r *rehearsal) inject(op sandbox.Operation) error {
+func (r *simulation) inject(op sandbox.Operation) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	if r.fault == nil {
@@ -100,14 +100,14 @@ func (r *rehearsal) inject(op sandbox.Operation) error {
 }
 
 // failing installs a fault for the next runs; nil removes it.
-func (r *rehearsal) failing(fault func(sandbox.Operation) error) {
+func (r *simulation) failing(fault func(sandbox.Operation) error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.fault = fault
 }
 
 // set changes settings for the next run.
-func (r *rehearsal) set(settings map[string]any) {
+func (r *simulation) set(settings map[string]any) {
 	merged := maps.Clone(r.workspace.Settings)
 	if merged == nil {
 		merged = map[string]any{}
@@ -116,7 +116,7 @@ func (r *rehearsal) set(settings map[string]any) {
 	r.workspace.Settings = merged
 }
 
-func (r *rehearsal) up(options ...optup.Option) outcome {
+func (r *simulation) up(options ...optup.Option) outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
 		_, err := s.Up(ctx, append(options, optup.ProgressStreams(out), optup.ErrorProgressStreams(out),
 			optup.EventStreams(stream))...)
@@ -124,7 +124,7 @@ func (r *rehearsal) up(options ...optup.Option) outcome {
 	})
 }
 
-func (r *rehearsal) preview() outcome {
+func (r *simulation) preview() outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
 		_, err := s.Preview(ctx, optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out),
 			optpreview.EventStreams(stream))
@@ -132,7 +132,7 @@ func (r *rehearsal) preview() outcome {
 	})
 }
 
-func (r *rehearsal) refresh() outcome {
+func (r *simulation) refresh() outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
 		_, err := s.Refresh(ctx, optrefresh.ProgressStreams(out), optrefresh.ErrorProgressStreams(out),
 			optrefresh.EventStreams(stream))
@@ -140,7 +140,7 @@ func (r *rehearsal) refresh() outcome {
 	})
 }
 
-func (r *rehearsal) destroy(options ...optdestroy.Option) outcome {
+func (r *simulation) destroy(options ...optdestroy.Option) outcome {
 	return r.run(func(ctx context.Context, s auto.Stack, out io.Writer, stream chan events.EngineEvent) error {
 		_, err := s.Destroy(ctx, append(options, optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out),
 			optdestroy.EventStreams(stream))...)
@@ -148,7 +148,8 @@ func (r *rehearsal) destroy(options ...optdestroy.Option) outcome {
 	})
 }
 
-func (r *rehearsal) run(operation func(context.Context, auto.Stack, io.Writer, chan events.EngineEvent) error) outcome {
+func (r *simulation) run(operation func(context.Context, auto.Stack, io.Writer,
+	chan events.EngineEvent) error) outcome {
 	r.t.Helper()
 	ctx := context.Background()
 	s, err := r.workspace.Open(ctx, r.box)
@@ -221,7 +222,7 @@ func (o outcome) mustNotChange(t testing.TB) {
 }
 
 // state returns the stack's checkpoint in the backend, and the same with every secret in plain text.
-func (r *rehearsal) state() (stored, plain []byte) {
+func (r *simulation) state() (stored, plain []byte) {
 	r.t.Helper()
 	s, err := r.workspace.Open(context.Background(), r.box)
 	if err != nil {
@@ -243,13 +244,13 @@ func (r *rehearsal) state() (stored, plain []byte) {
 }
 
 // resources returns the custom resources in the state.
-func (r *rehearsal) resources() []apitype.ResourceV3 {
+func (r *simulation) resources() []apitype.ResourceV3 {
 	r.t.Helper()
 	return slices.DeleteFunc(r.deployment().Resources, func(res apitype.ResourceV3) bool { return !res.Custom })
 }
 
 // mustBeEmpty permits the validation records in a zone that existed before: they stay for other certificates.
-func (r *rehearsal) mustBeEmpty() {
+func (r *simulation) mustBeEmpty() {
 	r.t.Helper()
 	left := slices.DeleteFunc(r.box.Leftovers(), func(line string) bool {
 		return strings.HasPrefix(line, typeRecord) && strings.Contains(line, "_CNAME")
