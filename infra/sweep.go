@@ -3,11 +3,12 @@ package infra
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command"
 	"github.com/pulumi/pulumi-command/sdk/go/command/local"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Sweep removes on destroy the resources that controllers in the cluster left behind. Instances depend on it and it
@@ -46,17 +47,14 @@ func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 		if err != nil {
 			return nil, err
 		}
-		zone = " --zone " + id
+		zone = id
 	}
 	sw.Command, err = local.NewCommand(s.ctx, "sweep", &local.CommandArgs{
 		Delete: args.network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
-			return strings.Join([]string{"go run ./sweep",
-				"--cluster", s.cfg.Cluster.Name,
-				"--region", s.cfg.Region,
-				"--vpc", string(vpc),
-				"--volumes", s.cfg.Protection.Volumes,
-				"--receipt", "receipt-" + s.cfg.Stack + ".json",
-			}, " ") + zone
+			return sweepline.Line{
+				Cluster: s.cfg.Cluster.Name, Region: s.cfg.Region, VPC: string(vpc), Zone: zone,
+				Volumes: s.cfg.Protection.Volumes, Receipt: "receipt-" + s.cfg.Stack + ".json",
+			}.Format()
 		}).(pulumi.StringOutput),
 		Environment:            pulumi.ToStringMap(s.cfg.SweepEnvironment()),
 		AddPreviousOutputInEnv: pulumi.Bool(false),

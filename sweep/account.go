@@ -12,12 +12,8 @@ import (
 	classic "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
-)
 
-// What to do with volumes.
-const (
-	deleteVolumes = "delete"
-	keepVolumes   = "keep"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Tags by which a thing is known. The last two are this project's own (config.TagCluster, config.TagManagedBy); they are
@@ -38,8 +34,13 @@ type scope struct {
 	// same name elsewhere is safe.
 	vpc string
 	// zone is the public hosted zone to look for records in; empty for none.
-	zone    string
+	zone string
+	// volumes is sweepline.Delete or sweepline.Keep.
 	volumes string
+}
+
+func scopeOf(l sweepline.Line) scope {
+	return scope{cluster: l.Cluster, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
 }
 
 // owns reports whether a controller of the cluster made the thing with these tags. Pulumi's own things carry the

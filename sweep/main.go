@@ -15,9 +15,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"time"
+
+	"kubeadm-aws/sweep/receipt"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Exit codes.
@@ -41,13 +42,9 @@ Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
 
 // options are the command line.
 type options struct {
-	scope
-	region  string
-	dryRun  bool
-	find    bool
-	states  bool
-	receipt string
-	timeout time.Duration
+	sweepline.Line
+	find   bool
+	states bool
 }
 
 // question is what the driver asks of the account; nil for a sweep.
@@ -77,31 +74,31 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "sweep: %v\n\n%s", err, usage)
 		return exitUsage
 	}
-	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
+	ctx, cancel := context.WithTimeout(ctx, opts.Timeout)
 	defer cancel()
 	if ask := opts.question(); ask != nil {
-		if err := ask(ctx, opts.region, stdin, stdout); err != nil {
+		if err := ask(ctx, opts.Region, stdin, stdout); err != nil {
 			fmt.Fprintf(stderr, "sweep: %v\n", err)
 			return exitLeft
 		}
 		return exitClean
 	}
-	account, err := open(ctx, opts.scope, opts.region)
+	account, err := open(ctx, scopeOf(opts.Line), opts.Region)
 	if err != nil {
 		fmt.Fprintf(stderr, "sweep: %v\n", err)
 		return exitLeft
 	}
 	s := &sweep{
 		account:  account,
-		receipt:  newReceipt(opts),
+		receipt:  receipt.New(opts.Line),
 		progress: func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) },
 		pause:    pause,
 	}
 	err = s.run(ctx)
-	s.receipt.close(err)
-	fmt.Fprint(stdout, s.receipt.text())
-	if opts.receipt != "" {
-		err = errors.Join(err, s.receipt.write(opts.receipt))
+	s.receipt.Close(err)
+	fmt.Fprint(stdout, s.receipt.Text())
+	if opts.Receipt != "" {
+		err = errors.Join(err, s.receipt.Write(opts.Receipt))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "sweep: %v\n", err)
@@ -114,43 +111,26 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("sweep", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.cluster, "cluster", "", "")
-	flags.StringVar(&o.region, "region", "", "")
-	flags.StringVar(&o.vpc, "vpc", "", "")
-	flags.StringVar(&o.zone, "zone", "", "")
-	flags.StringVar(&o.volumes, "volumes", "", "")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "")
+	o.Register(flags)
 	flags.BoolVar(&o.find, "find", false, "")
 	flags.BoolVar(&o.states, "states", false, "")
-	flags.StringVar(&o.receipt, "receipt", "", "")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
 		}
 		return o, err
 	}
-	var faults []string
-	needed := map[string]string{"cluster": o.cluster, "region": o.region, "vpc": o.vpc}
-	if o.question() != nil {
-		needed = map[string]string{"region": o.region}
-	}
-	for name, value := range needed {
-		if value == "" {
-			faults = append(faults, "--"+name+" is missing")
-		}
-	}
-	if o.question() == nil && o.volumes != deleteVolumes && o.volumes != keepVolumes {
-		faults = append(faults, fmt.Sprintf("--volumes is %q: say delete or keep", o.volumes))
-	}
 	if flags.NArg() > 0 {
-		faults = append(faults, fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.timeout <= 0 {
-		faults = append(faults, "--timeout must be more than 0")
+	if o.question() == nil {
+		return o, o.Validate()
 	}
-	if len(faults) > 0 {
-		return o, errors.New(strings.Join(sorted(faults), "; "))
+	if o.Region == "" {
+		return o, errors.New("--region is missing")
+	}
+	if o.Timeout <= 0 {
+		return o, errors.New("--timeout must be more than 0")
 	}
 	return o, nil
 }

@@ -15,6 +15,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"kubeadm-aws/sweep/receipt"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // refusal is AWS's answer instead of the requested action. The zero value lets the call pass.
@@ -83,10 +86,10 @@ func (w *external) dependencyViolation(action string, form url.Values) refusal {
 // sweeper is a run in which the test acts during the pauses.
 func (v *vpc) sweeper(pause func(ctx context.Context, round int) error) *sweep {
 	v.Helper()
-	o := options{scope: scope{cluster: v.cluster, vpc: v.id, zone: v.zone, volumes: deleteVolumes}, region: region}
+	o := sweepline.Line{Cluster: v.cluster, VPC: v.id, Zone: v.zone, Volumes: sweepline.Delete, Region: region}
 	return &sweep{
-		account:  must(open(ctx, o.scope, o.region)),
-		receipt:  newReceipt(o),
+		account:  must(open(ctx, scopeOf(o), o.Region)),
+		receipt:  receipt.New(o),
 		progress: func(format string, args ...any) { v.Logf(format, args...) },
 		pause:    pause,
 	}
@@ -299,8 +302,8 @@ func TestInterruptedAnywhereAndRunAgain(t *testing.T) {
 			if out := sweepIt(t, args...); out.code != exitClean {
 				t.Errorf("the second run: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
 			}
-			left := must(must(open(ctx, scope{cluster: "dev", vpc: v.id, zone: w.zone, volumes: deleteVolumes}, region)).survey(
-				ctx))
+			mine := scope{cluster: "dev", vpc: v.id, zone: w.zone, volumes: sweepline.Delete}
+			left := must(must(open(ctx, mine, region)).survey(ctx))
 			if len(left.things) > 0 {
 				t.Errorf("left %v", left.things)
 			}

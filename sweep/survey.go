@@ -3,34 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"kubeadm-aws/sweep/receipt"
 )
 
-// Item is one thing in the account, as the receipt names it.
-type Item struct {
-	Kind string `json:"kind"`
-	// ID is what AWS calls it: an id, an ARN, or name and type of a record.
-	ID string `json:"id"`
-	// Name is what a person would recognise it by; may be empty.
-	Name string `json:"name,omitempty"`
-	// Detail is size, zone, PVC and the like; may be empty.
-	Detail string `json:"detail,omitempty"`
-	// Reason says why the thing is kept, left or not touched.
-	Reason string `json:"reason,omitempty"`
-}
-
-func (i Item) String() string {
-	text := i.Kind + " " + i.ID
-	if i.Name != "" && i.Name != i.ID {
-		text += " " + i.Name
-	}
-	if i.Detail != "" {
-		text += " (" + i.Detail + ")"
-	}
-	if i.Reason != "" {
-		text += ": " + i.Reason
-	}
-	return text
-}
+// Item is one thing in the account.
+type Item = receipt.Item
 
 // thing is an Item that has to go.
 type thing struct {
@@ -109,4 +87,13 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	}
 	a.removeGroups(s, groups, interfaces, endpoints)
 	return s, nil
+}
+
+// items are the things without what removes them.
+func items(things []thing) []Item {
+	all := make([]Item, len(things))
+	for i, t := range things {
+		all[i] = t.Item
+	}
+	return all
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"kubeadm-aws/sweep/receipt"
 )
 
 // sweep is one run.
 type sweep struct {
 	account  *account
-	receipt  *Receipt
+	receipt  *receipt.Receipt
 	progress func(format string, args ...any)
 	// pause waits before the next round and returns the context's error when that ends first.
 	pause func(ctx context.Context, round int) error
@@ -25,7 +27,10 @@ func (s *sweep) run(ctx context.Context) error {
 		if err != nil {
 			return s.stopped(err)
 		}
-		s.receipt.see(now)
+		s.receipt.Listing(items(now.things))
+		// Copies, because an empty list is [] in JSON and a nil one is null.
+		s.receipt.Kept, s.receipt.NotTouched = append([]Item{}, now.kept...), append([]Item{}, now.foreign...)
+		s.receipt.Instances = append([]Item{}, now.alive...)
 		if s.receipt.DryRun || len(now.things) == 0 {
 			return nil
 		}
@@ -36,7 +41,7 @@ func (s *sweep) run(ctx context.Context) error {
 			s.progress("%d left by the cluster's controllers; removing them", len(now.things))
 		}
 		deleted, refused := s.round(ctx, now)
-		s.receipt.explain(now.things)
+		s.receipt.Left = items(now.things) // with the reasons that this round found
 		if refused > 0 && deleted == 0 {
 			// The run cannot end well, so it does not wait for the deadline either.
 			return s.leftError("")

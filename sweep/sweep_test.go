@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"kubeadm-aws/config"
+
+	"kubeadm-aws/sweep/receipt"
 )
 
 func TestTwoClustersSideBySide(t *testing.T) {
@@ -265,13 +267,13 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func readReceipt(t *testing.T, file string) Receipt {
+func readReceipt(t *testing.T, file string) receipt.Receipt {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r Receipt
+	var r receipt.Receipt
 	if err := json.Unmarshal(data, &r); err != nil {
 		t.Fatalf("the receipt is not JSON: %v\n%s", err, data)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Tags that the volume driver sets on a volume for its claim.
@@ -44,7 +46,7 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 				s.foreign = append(s.foreign, item)
 				continue
 			}
-			if a.volumes == keepVolumes {
+			if a.volumes == sweepline.Keep {
 				item.Reason = "volumes are kept"
 				s.kept = append(s.kept, item)
 				continue

@@ -2,35 +2,30 @@ package account
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
+	"kubeadm-aws/sweep/receipt"
+	"kubeadm-aws/sweep/sweepline"
 )
 
-// SweepCommand is the sweep's command, as the program has registered it in the state. A destroy and the driver take
-// the flags from there, so both run it with the same ones.
-type SweepCommand struct {
-	// Text is the command: go run ./sweep and its flags.
-	Text string
-}
-
-// SweepIn finds the sweep in a state.
-func SweepIn(d state.State) (SweepCommand, bool) {
+// SweepIn finds the sweep's command in a state, where the program has registered it. A destroy and the driver take the
+// flags from there, so both run it with the same ones.
+func SweepIn(d state.State) (line sweepline.Line, found bool, err error) {
 	for _, r := range d.Resources {
 		text, _ := r.Inputs["delete"].(string)
-		if r.Type != "command:local:Command" || !strings.HasPrefix(text, "go run ./sweep ") {
+		if r.Type != "command:local:Command" || !strings.HasPrefix(text, sweepline.Program+" ") {
 			continue
 		}
-		return SweepCommand{Text: text}, true
+		line, err = sweepline.Parse(text)
+		return line, true, err
 	}
-	return SweepCommand{}, false
+	return sweepline.Line{}, false, nil
 }
 
 // sweepEnvironment returns the environment in which the sweep has the identity of the AWS provider. It comes from the
@@ -43,22 +38,15 @@ func sweepEnvironment(w *workspace.Workspace) []string {
 	return env
 }
 
-// Flag returns the value of a flag of the command; empty when the flag is not set.
-func (c SweepCommand) Flag(name string) string {
-	words := strings.Fields(c.Text)
-	if i := slices.Index(words, "--"+name); i >= 0 && i+1 < len(words) {
-		return words[i+1]
-	}
-	return ""
-}
-
 // SweepByHand returns the command with which a person lists the account if the driver cannot.
 func SweepByHand(w *workspace.Workspace, vpc string) string {
 	role := ""
 	if arn := w.Config.AWS.AssumeRole.RoleARN; arn != "" {
 		role = "SWEEP_ROLE_ARN=" + arn + " " // the external id is for the environment only
 	}
-	return role + fmt.Sprintf("go run ./sweep --cluster %s --region %s --vpc %s --volumes %s --dry-run", w.Config.Cluster.Name, w.Config.Region, vpc, w.Config.Protection.Volumes)
+	return role + sweepline.Line{
+		Cluster: w.Config.Cluster.Name, Region: w.Config.Region, VPC: vpc, Volumes: w.Config.Protection.Volumes, DryRun: true,
+	}.Format()
 }
 
 // Swept is a receipt of the sweep, each resource in words. Foreign resources are in the VPC without the cluster's
@@ -67,9 +55,9 @@ type Swept struct{ Removed, Kept, Left, Foreign, Instances []string }
 
 // Sweep lists what the cluster left and removes it unless dryRun is set. It may return a receipt together with an
 // error.
-func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dryRun bool) (Swept, error) {
+func Sweep(ctx context.Context, w *workspace.Workspace, line sweepline.Line, dryRun bool) (Swept, error) {
 	if w.Sandbox != nil {
-		model := w.Sandbox.AWS.Sweep(command.Text, dryRun)
+		model := w.Sandbox.AWS.Sweep(line, dryRun)
 		if dryRun || len(model.Instances) > 0 {
 			return Swept{Left: model.Found, Kept: model.Kept, Instances: model.Instances}, nil
 		}
@@ -84,11 +72,8 @@ func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dr
 	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
 		return Swept{}, err
 	}
-	args := append(strings.Fields(command.Text)[3:], "--receipt", file) // the last of two equal flags counts
-	if dryRun {
-		args = append(args, "--dry-run")
-	}
-	cmd := exec.Command(binary, args...)
+	line.Receipt, line.DryRun = file, dryRun
+	cmd := exec.Command(binary, line.Args()...)
 	cmd.Dir = w.Project
 	cmd.Env = sweepEnvironment(w)
 	var said strings.Builder
@@ -97,49 +82,24 @@ func Sweep(ctx context.Context, w *workspace.Workspace, command SweepCommand, dr
 	if failed != nil {
 		failed = fmt.Errorf("%w: %s", failed, strings.TrimSpace(said.String()))
 	}
-	receipt, err := ReadReceipt(file)
-	if failed == nil && err != nil {
-		failed = err
-	}
-	return receipt.Swept, failed
-}
-
-// SweepReceipt is a receipt of the sweep with the id of the VPC that was swept.
-type SweepReceipt struct {
-	Swept
-	VPC string
-}
-
-// ReadReceipt reads the receipt that a sweep has written.
-func ReadReceipt(file string) (SweepReceipt, error) {
-	text, err := os.ReadFile(file)
+	record, err := receipt.Read(file)
 	if err != nil {
-		return SweepReceipt{}, err
-	}
-	type item struct{ Kind, ID, Name, Detail, Reason string }
-	var raw struct {
-		VPC                                        string
-		Removed, Kept, Left, NotTouched, Instances []item
-	}
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return SweepReceipt{}, fmt.Errorf("the sweep's receipt %s: %w", file, err)
-	}
-	words := func(items []item) []string {
-		var all []string
-		for _, i := range items {
-			text := i.Kind + " " + i.ID
-			if i.Name != "" && i.Name != i.ID {
-				text += " " + i.Name
-			}
-			if i.Detail != "" {
-				text += " (" + i.Detail + ")"
-			}
-			if i.Reason != "" {
-				text += ": " + i.Reason
-			}
-			all = append(all, text)
+		if failed == nil {
+			failed = err
 		}
-		return all
+		return Swept{}, failed
 	}
-	return SweepReceipt{Swept{words(raw.Removed), words(raw.Kept), words(raw.Left), words(raw.NotTouched), words(raw.Instances)}, raw.VPC}, nil
+	return Swept{
+		Removed: Words(record.Removed), Kept: Words(record.Kept), Left: Words(record.Left), Foreign: Words(record.NotTouched),
+		Instances: Words(record.Instances),
+	}, failed
+}
+
+// Words describes each item of a receipt.
+func Words(items []receipt.Item) []string {
+	var all []string
+	for _, i := range items {
+		all = append(all, i.String())
+	}
+	return all
 }

@@ -15,6 +15,7 @@ import (
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
+	"kubeadm-aws/sweep/receipt"
 )
 
 // receipt reports what a destroy removed and kept. It fails if anything is left, and names it.
@@ -51,22 +52,25 @@ func listAccount(ctx context.Context, w *workspace.Workspace, before state.State
 			r.Kept = append(r.Kept, state.Readable(resource.URN)+" "+string(resource.ID))
 		}
 	}
-	command, there := account.SweepIn(before)
+	line, there, err := account.SweepIn(before)
+	if err != nil {
+		return report.Fail(report.ExitFailed, "", "%w", err)
+	}
 	if !there {
 		return nil // the sweep is created before every instance, so nothing has run that could leave anything
 	}
 	// The sweep that ran between the instances and the VPC wrote its own receipt to where Pulumi ran it. A receipt of
 	// another VPC belongs to an earlier stack.
-	earlier, err := account.ReadReceipt(filepath.Join(w.Dir, command.Flag("receipt")))
+	earlier, err := receipt.Read(filepath.Join(w.Dir, line.Receipt))
 	switch {
-	case err == nil && earlier.VPC == command.Flag("vpc"):
-		r.Swept = earlier.Removed
+	case err == nil && earlier.VPC == line.VPC:
+		r.Swept = account.Words(earlier.Removed)
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
-	found, err := account.Sweep(ctx, w, command, true)
+	found, err := account.Sweep(ctx, w, line, true)
 	if err != nil {
-		return report.Fail(report.ExitFailed, "Look by hand: "+account.SweepByHand(w, command.Flag("vpc")),
+		return report.Fail(report.ExitFailed, "Look by hand: "+account.SweepByHand(w, line.VPC),
 			"everything in the state is destroyed, but the last look into the account failed: %w", err)
 	}
 	r.Kept = append(r.Kept, found.Kept...)
@@ -78,8 +82,8 @@ func whatNextWithLeftovers(w *workspace.Workspace, before state.State) string {
 	if w.Sandbox != nil {
 		return "On AWS this would cost money forever: the order of the destroy is wrong. To start the simulation again: rm -r " + workspace.Relative(w.Dir)
 	}
-	command, _ := account.SweepIn(before)
-	return "Look at each in the console. What carries the cluster's tags: " + account.SweepByHand(w, command.Flag("vpc")) + ", then the same without --dry-run."
+	line, _, _ := account.SweepIn(before)
+	return "Look at each in the console. What carries the cluster's tags: " + account.SweepByHand(w, line.VPC) + ", then the same without --dry-run."
 }
 
 // listSandbox lists what is left in the account of a simulation. If it is empty, closing the workspace removes the

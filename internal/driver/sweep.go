@@ -23,12 +23,15 @@ func sweep(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	command, there := account.SweepIn(st)
+	line, there, err := account.SweepIn(st)
+	if err != nil {
+		return report.Fail(report.ExitCannotStart, "", "%w", err)
+	}
 	if !there {
 		return report.Fail(report.ExitCannotStart, "Left by an earlier stack, with the id of its VPC: "+account.SweepByHand(w, "ID"),
 			"the state of stack %s holds no network that could be swept", s.op.Stack)
 	}
-	found, err := account.Sweep(ctx, w, command, true)
+	found, err := account.Sweep(ctx, w, line, true)
 	if err != nil {
 		return report.Fail(report.ExitFailed, "", "the account could not be listed: %w", err)
 	}
@@ -43,7 +46,7 @@ func sweep(ctx context.Context, s *run) error {
 	if err := s.confirm(fmt.Sprintf("Remove %d %s?", len(found.Left), report.Plural(len(found.Left), "resource", "resources"))); err != nil {
 		return err
 	}
-	after, err := account.Sweep(ctx, w, command, false)
+	after, err := account.Sweep(ctx, w, line, false)
 	if s.cli.Stopped() {
 		return report.Fail(report.ExitInterrupted, "Run it again: it starts with a fresh list.", "the sweep was interrupted")
 	}

@@ -11,6 +11,8 @@ import (
 
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
+
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // A stopped worker has no public address; without ignoreChanges the next plan replaces it.
@@ -58,14 +60,14 @@ func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 	if !blocked() {
 		t.Error("the subnet went although an endpoint has an interface in it")
 	}
-	command := "go run ./sweep --cluster dev --vpc " + n.VPC.ID + " --volumes delete"
-	if swept := c.console.Sweep(command, false); len(swept.Found) != 2 {
+	line := sweepline.Line{Cluster: "dev", VPC: n.VPC.ID, Volumes: sweepline.Delete}
+	if swept := c.console.Sweep(line, false); len(swept.Found) != 2 {
 		t.Errorf("swept %v, want the endpoint and its group", swept.Found)
 	}
 	if err := c.console.ForeignEndpoint(n.VPC.ID, "ssm"); err != nil {
 		t.Fatal(err)
 	}
-	if swept := c.console.Sweep(command, false); len(swept.Found) != 0 || !blocked() {
+	if swept := c.console.Sweep(line, false); len(swept.Found) != 0 || !blocked() {
 		t.Errorf("swept %v: that endpoint is not ours", swept.Found)
 	}
 }

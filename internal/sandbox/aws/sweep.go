@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/store"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Swept is the result of a sweep; each text describes one resource.
@@ -16,27 +17,19 @@ type Swept struct {
 	Instances []string
 }
 
-// Sweep runs the command of the sweep against the model. It removes what it finds, unless dryRun is set or instances
-// run.
-func (u Console) Sweep(command string, dryRun bool) Swept {
-	words := strings.Fields(command)
-	options := map[string]string{}
-	for i, w := range words {
-		if strings.HasPrefix(w, "--") && i+1 < len(words) {
-			options[w[2:]] = words[i+1]
-		}
-	}
+// Sweep runs the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
+func (u Console) Sweep(line sweepline.Line, dryRun bool) Swept {
 	a := u.account
 	a.Lock()
 	defer a.Unlock()
 	var swept Swept
 	for _, o := range a.All(InstanceType) {
-		if a.VPCOf(o) == options["vpc"] {
+		if a.VPCOf(o) == line.VPC {
 			swept.Instances = append(swept.Instances, o.Title())
 		}
 	}
-	for _, o := range u.madeByControllers(options["cluster"], options["vpc"]) {
-		if options["volumes"] == "keep" && o.Type == VolumeType {
+	for _, o := range u.madeByControllers(line.Cluster, line.VPC) {
+		if line.Volumes == sweepline.Keep && o.Type == VolumeType {
 			swept.Kept = append(swept.Kept, o.Title())
 			continue
 		}

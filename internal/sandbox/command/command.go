@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/kube"
 	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Provider runs commands as pulumi-command does: what runs when, what a failure leaves in the state, and which
@@ -179,10 +179,14 @@ func connectionOf(in props.Map) backend.RemoteCommand {
 
 // runLocal simulates the local command of the program, the sweep. Other commands do nothing.
 func (p *Provider) runLocal(in props.Map, which string) (stdout, stderr string, err error) {
-	if !isSweep(in.Str(which)) {
+	if !strings.HasPrefix(in.Str(which), sweepline.Program+" ") {
 		return "", "", nil
 	}
-	swept := p.console.Sweep(in.Str(which), false)
+	line, err := sweepline.Parse(in.Str(which))
+	if err != nil {
+		return "", "", err
+	}
+	swept := p.console.Sweep(line, false)
 	if len(swept.Found) > 0 && len(swept.Instances) > 0 {
 		return "", "", fmt.Errorf("nothing was removed: %d instances of the cluster are not terminated: %s",
 			len(swept.Instances), strings.Join(swept.Instances, ", "))
@@ -193,5 +197,3 @@ func (p *Provider) runLocal(in props.Map, which string) (stdout, stderr string, 
 	}
 	return strings.Join(lines, "\n"), "", nil
 }
-
-func isSweep(text string) bool { return slices.Contains(strings.Fields(text), "./sweep") }

@@ -1,4 +1,5 @@
-package main
+// Package receipt has the record of one run of the sweep. The sweep writes it, as text and as JSON. The driver reads the JSON.
+package receipt
 
 import (
 	"encoding/json"
@@ -7,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // Receipt is what a run found, what it removed and what it left. Lists are in the order in which things were found.
@@ -36,53 +39,71 @@ type Receipt struct {
 	Error string `json:"error,omitempty"`
 }
 
-func newReceipt(o options) *Receipt {
+// Item is one thing in the account.
+type Item struct {
+	Kind string `json:"kind"`
+	// ID is what AWS calls it: an id, an ARN, or name and type of a record.
+	ID string `json:"id"`
+	// Name is what a person would recognise it by; may be empty.
+	Name string `json:"name,omitempty"`
+	// Detail is size, zone, PVC and the like; may be empty.
+	Detail string `json:"detail,omitempty"`
+	// Reason says why the thing is kept, left or not touched.
+	Reason string `json:"reason,omitempty"`
+}
+
+func (i Item) String() string {
+	text := i.Kind + " " + i.ID
+	if i.Name != "" && i.Name != i.ID {
+		text += " " + i.Name
+	}
+	if i.Detail != "" {
+		text += " (" + i.Detail + ")"
+	}
+	if i.Reason != "" {
+		text += ": " + i.Reason
+	}
+	return text
+}
+
+// New returns the empty receipt of a run that starts now.
+func New(l sweepline.Line) *Receipt {
 	return &Receipt{
-		Cluster: o.cluster, Region: o.region, VPC: o.vpc, Volumes: o.volumes, DryRun: o.dryRun,
+		Cluster: l.Cluster, Region: l.Region, VPC: l.VPC, Volumes: l.Volumes, DryRun: l.DryRun,
 		Started: time.Now().UTC().Truncate(time.Second),
 		Found:   []Item{}, Removed: []Item{}, Left: []Item{}, Kept: []Item{}, NotTouched: []Item{}, Instances: []Item{},
 	}
 }
 
-// see takes a survey in: what was found earlier and is not in it has been removed.
-func (r *Receipt) see(now *survey) {
-	r.Left = []Item{}
-	left := map[string]bool{}
-	for _, t := range now.things {
-		r.Left = append(r.Left, t.Item)
-		left[t.ID] = true
-		if !slices.ContainsFunc(r.Found, func(f Item) bool { return f.ID == t.ID }) {
-			r.Found = append(r.Found, t.Item)
+// Listing takes a new list of what has to go. What an earlier list had and this one has not was removed.
+func (r *Receipt) Listing(left []Item) {
+	r.Left = append([]Item{}, left...)
+	still := map[string]bool{}
+	for _, item := range left {
+		still[item.ID] = true
+		if !slices.ContainsFunc(r.Found, func(f Item) bool { return f.ID == item.ID }) {
+			r.Found = append(r.Found, item)
 		}
 	}
 	r.Removed = []Item{}
 	for _, f := range r.Found {
-		if !left[f.ID] {
+		if !still[f.ID] {
 			f.Reason = ""
 			r.Removed = append(r.Removed, f)
 		}
 	}
-	r.Kept = append([]Item{}, now.kept...)
-	r.NotTouched = append([]Item{}, now.foreign...)
-	r.Instances = append([]Item{}, now.alive...)
 }
 
-// explain takes over the reasons that a round found.
-func (r *Receipt) explain(things []thing) {
-	for i, t := range things {
-		r.Left[i].Reason = t.Reason
-	}
-}
-
-func (r *Receipt) close(err error) {
+// Close sets the end of the run and why it ended early; nil when nothing is left.
+func (r *Receipt) Close(err error) {
 	r.Finished = time.Now().UTC().Truncate(time.Second)
 	if err != nil {
 		r.Error, _, _ = strings.Cut(err.Error(), "\n")
 	}
 }
 
-// text is the receipt for a person; its last line is the verdict.
-func (r *Receipt) text() string {
+// Text is the receipt for a person. Its last line says how much is left.
+func (r *Receipt) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Sweep of cluster %s in %s, %s: %d found, %d removed, %d kept\n", r.Cluster, r.Region, r.VPC,
 		len(r.Found), len(r.Removed), len(r.Kept))
@@ -111,7 +132,8 @@ func (r *Receipt) text() string {
 	return b.String()
 }
 
-func (r *Receipt) write(file string) error {
+// Write writes the receipt as JSON.
+func (r *Receipt) Write(file string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the receipt: %w", err)
@@ -120,4 +142,17 @@ func (r *Receipt) write(file string) error {
 		return fmt.Errorf("write the receipt: %w", err)
 	}
 	return nil
+}
+
+// Read reads what Write has written. A file that does not exist is os.ErrNotExist.
+func Read(file string) (*Receipt, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &Receipt{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("the sweep's receipt %s: %w", file, err)
+	}
+	return r, nil
 }
