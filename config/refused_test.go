@@ -315,6 +315,7 @@ var refused = []struct {
 		"must be a public domain"},
 	{"domain as an address", "dns: {domain: 203.0.113.9}\naddons: {acme: {email: a@example.com}}", "dns.domain",
 		"not an address"},
+	{"service domain that curl answers itself", "cluster: {dnsDomain: dev.localhost}", "cluster.dnsDomain", "must not end in .localhost"},
 	{"service domain as an address", "cluster: {dnsDomain: 10.96.0.10}", "cluster.dnsDomain", "not an address"},
 	{"reserved domain", "dns: {domain: shop.test}\naddons: {acme: {email: a@example.com}}", "dns.domain",
 		"must be a public domain"},

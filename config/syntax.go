@@ -51,6 +51,9 @@ func domainFault(name string) string {
 		return "must have a dot, as example.com has"
 	case len(name) > 253:
 		return "must have at most 253 characters"
+	case below(name, "localhost") || below(name, "invalid"):
+		// RFC 6761. curl, for one, takes every name below localhost for the machine itself.
+		return "must not end in .localhost or .invalid: programs answer these names without asking DNS"
 	}
 	for _, label := range labels {
 		if !dnsLabel.MatchString(label) {
