@@ -44,8 +44,7 @@ func gateRemovesDatabasesBeforeTheirCluster(t *testing.T, a *api) {
 	const group = "postgresql.cnpg.io"
 	a.apply(definition(group, "v1", "Database", "databases"), definition(group, "v1", "Cluster", "clusters"))
 	a.until("the definitions are served", func() bool {
-		_,
-			err := a.try("", "get", "databases,clusters")
+		_, err := a.try("", "get", "databases,clusters")
 		return err == nil
 	})
 	a.controller("kube-system", "cnpg", 1)

@@ -39,7 +39,8 @@ func TestAlertmanagerConfigurationIsReviewed(t *testing.T) {
 		}
 		golden(t, filepath.Join("testdata", "alertmanager", name+".yaml"), parsed)
 
-		spec := valuesOf(r.find(t, "kube-prometheus-stack"))["alertmanager"].(map[string]any)["alertmanagerSpec"].(map[string]any)
+		alertmanager := valuesOf(r.find(t, "kube-prometheus-stack"))["alertmanager"].(map[string]any)
+		spec := alertmanager["alertmanagerSpec"].(map[string]any)
 		if spec["configSecret"] != "alertmanager-config" || spec["useExistingSecret"] != true {
 			t.Errorf("%s: Alertmanager reads %v", name, spec["configSecret"])
 		}
@@ -79,7 +80,8 @@ func TestOwnRoutesAreLaidOverThoseOfTheProgram(t *testing.T) {
 
 func TestWithoutAReceiverTheChartConfiguresAlertmanager(t *testing.T) {
 	r := install(t, nil, everything)
-	spec := valuesOf(r.find(t, "kube-prometheus-stack"))["alertmanager"].(map[string]any)["alertmanagerSpec"].(map[string]any)
+	alertmanager := valuesOf(r.find(t, "kube-prometheus-stack"))["alertmanager"].(map[string]any)
+	spec := alertmanager["alertmanagerSpec"].(map[string]any)
 	if r.has("secret-alertmanager-config") || spec["configSecret"] != nil {
 		t.Errorf("Alertmanager reads %v", spec["configSecret"])
 	}

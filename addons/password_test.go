@@ -110,7 +110,8 @@ func TestPasswordsOfServicesAreApplied(t *testing.T) {
 			t.Errorf("%s does not wait for %s", step.name, running)
 		}
 	}
-	if label := plainMap(r.find(t, "secret-postgresql-app").inputs)["metadata"].(map[string]any)["labels"].(map[string]any); label["cnpg.io/reload"] != "true" {
+	metadata := plainMap(r.find(t, "secret-postgresql-app").inputs)["metadata"].(map[string]any)
+	if label := metadata["labels"].(map[string]any); label["cnpg.io/reload"] != "true" {
 		t.Error("CloudNativePG does not watch the Secret of PostgreSQL's password")
 	}
 }

@@ -89,13 +89,11 @@ func gateRemovesLoadBalancersOfUsers(t *testing.T, a *api) {
 	a.controller("kube-system", "lbc", 1)
 	a.apply(definition("elbv2.k8s.aws", "v1beta1", "TargetGroupBinding", "targetgroupbindings"))
 	a.until("the definition is served", func() bool {
-		_,
-			err := a.try("", "get", "targetgroupbindings")
+		_, err := a.try("", "get", "targetgroupbindings")
 		return err == nil
 	})
 	a.until("the API has its own Service", func() bool {
-		_,
-			err := a.try("", "get", "service", "kubernetes")
+		_, err := a.try("", "get", "service", "kubernetes")
 		return err == nil
 	})
 	a.apply(userIngress, userService, otherWeb)

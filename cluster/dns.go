@@ -25,9 +25,10 @@ func coreDNSPatch(nodes []config.Node) string {
 	if workers < 2 {
 		tolerations = append(tolerations, object{"key": controlPlaneRole, "effect": "NoSchedule"})
 	} else {
-		affinity["nodeAffinity"] = object{"requiredDuringSchedulingIgnoredDuringExecution": object{"nodeSelectorTerms": []object{
-			{"matchExpressions": []object{{"key": controlPlaneRole, "operator": "DoesNotExist"}}},
-		}}}
+		affinity["nodeAffinity"] = object{"requiredDuringSchedulingIgnoredDuringExecution": object{
+			"nodeSelectorTerms": []object{
+				{"matchExpressions": []object{{"key": controlPlaneRole, "operator": "DoesNotExist"}}},
+			}}}
 	}
 	apart := object{"topologyKey": "kubernetes.io/hostname",
 		"labelSelector": object{"matchLabels": object{"k8s-app": "kube-dns"}}}

@@ -61,7 +61,8 @@ var settingRules = []settingRule{
 	{key: "cluster.kubernetesVersion", rule: fixed, reason: "upgrades in place are not supported yet",
 		remedy: "for another release make another stack and move the workloads"},
 	{key: "cluster.cni", rule: fixed,
-		reason: "the pods that run have their addresses from it, and removing it leaves its interfaces and rules on the nodes", remedy: anotherCluster},
+		reason: "the pods that run have their addresses from it, and removing it leaves its interfaces and rules on the nodes",
+		remedy: anotherCluster},
 	{key: "cluster.dnsDomain", rule: fixed,
 		reason: "it is in the API server's certificate and in the configuration of every kubelet", remedy: anotherCluster},
 

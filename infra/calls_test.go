@@ -2,8 +2,10 @@ package infra
 
 // The calls that each program makes with the role of a node, one request for each resource that AWS authorizes. They
 // were read in the programs' sources and in the policies that the projects publish:
-//   - aws-ebs-csi-driver v1.64.0: pkg/cloud/cloud.go, pkg/driver/controller.go (tags), docs/AmazonEBSCSIDriverPolicyV2.json
-//   - aws-load-balancer-controller v3.5.0: pkg/aws/services, pkg/deploy/elbv2, pkg/deploy/ec2, docs/install/iam_policy.json
+//   - aws-ebs-csi-driver v1.64.0: pkg/cloud/cloud.go, pkg/driver/controller.go (tags),
+//     docs/AmazonEBSCSIDriverPolicyV2.json
+//   - aws-load-balancer-controller v3.5.0: pkg/aws/services, pkg/deploy/elbv2, pkg/deploy/ec2,
+//     docs/install/iam_policy.json
 //   - cloud-provider-aws v1.36.1 with the controllers cloud-node and cloud-node-lifecycle only: docs/prerequisites.md
 //   - Loki 3: storage on S3
 //   - cluster/scripts/etcd-snapshot.sh, cluster/scripts/ecr-credentials.sh, addons/scripts/rabbitmq-backup.sh

@@ -16,9 +16,11 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 	opts []pulumi.ResourceOption) error {
 	const name = "postgresql-backup"
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
-		Description:      pulumi.Sprintf("What the backups of PostgreSQL in cluster %s may do", s.cfg.Cluster.Name),
-		AssumeRolePolicy: controlPlane.Arn.ApplyT(func(arn string) string { return assumedByRole(arn).JSON() }).(pulumi.StringOutput),
-		Tags:             s.tags(name),
+		Description: pulumi.Sprintf("What the backups of PostgreSQL in cluster %s may do", s.cfg.Cluster.Name),
+		AssumeRolePolicy: controlPlane.Arn.ApplyT(func(arn string) string {
+			return assumedByRole(arn).JSON()
+		}).(pulumi.StringOutput),
+		Tags: s.tags(name),
 	}, opts...)
 	if err != nil {
 		return fmt.Errorf("role of the database's backups: %w", err)

@@ -105,14 +105,15 @@ func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulu
 }
 
 func (s *deployer) encrypted(purpose string, b *s3.BucketV2, opts []pulumi.ResourceOption) error {
+	byDefault := s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+		SseAlgorithm: pulumi.String("AES256"),
+	}
 	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(s.ctx, purpose,
 		&s3.BucketServerSideEncryptionConfigurationV2Args{
 			Bucket: b.ID(),
-			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-				ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-					SseAlgorithm: pulumi.String("AES256"),
-				},
-			}},
+			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
+				s3.BucketServerSideEncryptionConfigurationV2RuleArgs{ApplyServerSideEncryptionByDefault: byDefault},
+			},
 		}, opts...)
 	return err
 }

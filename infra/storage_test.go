@@ -75,7 +75,8 @@ func TestOnlySupersededSnapshotsExpire(t *testing.T) {
 			t.Errorf("%s: superseded snapshots expire: %v", bucket, expires)
 		}
 	}
-	old := w.rulesOf("backups")["old-versions"]["noncurrentVersionExpiration"].ObjectValue()["noncurrentDays"].NumberValue()
+	expiration := w.rulesOf("backups")["old-versions"]["noncurrentVersionExpiration"].ObjectValue()
+	old := expiration["noncurrentDays"].NumberValue()
 	if old != 21 {
 		t.Errorf("old versions expire after %v days, want 21", old)
 	}

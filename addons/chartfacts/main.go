@@ -9,7 +9,8 @@
 //
 //	chartfacts charts
 //
-// prints the charts of the catalogue: name, version, checksum of the archive, repository, release and the further arguments of chartfacts keys.
+// prints the charts of the catalogue: name, version, checksum of the archive, repository, release and
+// the further arguments of chartfacts keys.
 //
 //	helm template ... | chartfacts pods
 //
@@ -34,7 +35,8 @@ func main() {
 		lines, err = keys(os.Args[2], os.Args[3:])
 	case len(os.Args) == 2 && os.Args[1] == "charts":
 		for _, c := range catalog.Charts() {
-			lines = append(lines, strings.Join(append([]string{c.Name, c.Version, c.SHA256, c.Repository, c.Release}, c.Facts...), " "))
+			line := append([]string{c.Name, c.Version, c.SHA256, c.Repository, c.Release}, c.Facts...)
+			lines = append(lines, strings.Join(line, " "))
 		}
 	case len(os.Args) == 2 && os.Args[1] == "pods":
 		lines, err = pods(os.Stdin)

@@ -61,7 +61,8 @@ func TestNullsReachHelm(t *testing.T) {
 	}
 	inputs := made["r"].Inputs
 	file := inputs["valueYamlFiles"].ArrayValue()[0].AssetValue().Text
-	if want := `{"extra":{"only":null},"nodePort":null,"resources":{"limits":{"cpu":null},"requests":null}}`; file != want {
+	want := `{"extra":{"only":null},"nodePort":null,"resources":{"limits":{"cpu":null},"requests":null}}`
+	if file != want {
 		t.Errorf("the values file is %s, want %s", file, want)
 	}
 	inline := inputs["values"].ObjectValue().Mappable()
