@@ -22,6 +22,7 @@ stage() {
   result=$MIRROR_DIR/build/$name-$(printf '%s\n' "$input" "$*" "$code" | sha256sum | cut -c1-12)
   used+=("$result")
   [ -e "$result/.done" ] && return
+  if [ -n "${MIRROR_CACHED:-}" ]; then die "$name is not built, and MIRROR_CACHED is set"; fi
   out=$result.part
   log=$result.log
   rm -rf "$result" "$out"
@@ -83,4 +84,14 @@ install_missing() {
   say "installing ${missing[*]}"
   apt-get update -qq >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# debian_mirror prints where Debian's packages come from: DEBIAN_MIRROR, else where the apt of this machine gets them.
+debian_mirror() {
+  local found=${DEBIAN_MIRROR:-}
+  # shellcheck disable=SC2016 # apt fills this in
+  [ -n "$found" ] || found=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
+    sed -n 's#/debian/*$##p' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }')
+  [ -n "$found" ] || die 'the apt of this machine names no Debian repository; set DEBIAN_MIRROR'
+  printf '%s\n' "$found"
 }

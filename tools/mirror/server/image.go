@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,9 @@ func assemble(layer v1.Layer, config string) (v1.Image, error) {
 	if err := json.Unmarshal([]byte(config), &file.Config); err != nil {
 		return nil, fmt.Errorf("config %s: %w", config, err)
 	}
-	file.Config.Env = append(file.Config.Env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	if !slices.ContainsFunc(file.Config.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		file.Config.Env = append(file.Config.Env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	}
 	return mutate.ConfigFile(image, file)
 }
 
@@ -146,19 +149,29 @@ func add(archive *tar.Writer, made map[string]bool, source, target string) error
 	return err
 }
 
-// names returns the digest of each image of a layout by the image's full name.
-func names(dir string) (map[string]string, error) {
-	index, err := layout.ImageIndexFromPath(dir)
+// blob is a manifest by its digest in one of the layouts.
+type blob struct{ digest, layout string }
+
+// names returns the image of each full name in the layouts of a mirror: what kubeadm pulls, and the images of the platform.
+func names(mirror string) (map[string]blob, error) {
+	layouts, err := filepath.Glob(filepath.Join(mirror, "platform", "*", "index.json"))
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, err
+	images := map[string]blob{}
+	for _, file := range append(layouts, filepath.Join(mirror, "registry", "index.json")) {
+		dir := filepath.Dir(file)
+		index, err := layout.ImageIndexFromPath(dir)
+		if err != nil {
+			return nil, fmt.Errorf("read the images of %s: %w", dir, err)
+		}
+		manifest, err := index.IndexManifest()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range manifest.Manifests {
+			images[m.Annotations[refName]] = blob{m.Digest.String(), dir}
+		}
 	}
-	digests := map[string]string{}
-	for _, m := range manifest.Manifests {
-		digests[m.Annotations[refName]] = m.Digest.String()
-	}
-	return digests, nil
+	return images, nil
 }

@@ -9,8 +9,8 @@ import (
 
 const usage = `usage:
   server image LAYOUT NAME CONFIG SOURCE=PATH...   add an image of one layer to the OCI layout; CONFIG is its OCI config in JSON
-  server list LAYOUT                               print the names of the images
-  server serve DIR [ADDRESS:]PORT                  serve DIR/apt, DIR/etcd and, as a registry, DIR/registry`
+  server list DIR                                  print the names of the images of a mirror
+  server serve DIR [ADDRESS:]PORT                  serve DIR/{apt,etcd,charts} and, as a registry, DIR/registry and DIR/platform`
 
 func main() {
 	log.SetFlags(0)

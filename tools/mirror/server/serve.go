@@ -33,15 +33,15 @@ func serve(dir, address string) error {
 	if !strings.Contains(address, ":") {
 		address = ":" + address
 	}
-	images, err := names(filepath.Join(dir, "registry"))
+	images, err := names(dir)
 	if err != nil {
-		return fmt.Errorf("read the images of %s: %w", dir, err)
+		return err
 	}
 	mux := http.NewServeMux()
-	for _, part := range []string{"/apt/", "/etcd/"} {
+	for _, part := range []string{"/apt/", "/etcd/", "/charts/"} {
 		mux.Handle("GET "+part, http.StripPrefix(part, http.FileServerFS(os.DirFS(filepath.Join(dir, part)))))
 	}
-	mux.Handle("GET /v2/", &registry{blobs: filepath.Join(dir, "registry", "blobs", "sha256"), images: images})
+	mux.Handle("GET /v2/", newRegistry(images))
 	var handler http.Handler = mux
 	if os.Getenv("MIRROR_LOG") != "" {
 		handler = logged(mux)
@@ -65,8 +65,19 @@ func logged(h http.Handler) http.Handler {
 // registry is a read-only registry (OCI distribution specification) for images of several hosts. Containerd says with
 // the query parameter ns which host it would ask without the mirror.
 type registry struct {
-	blobs  string
-	images map[string]string // digest by full name, such as registry.k8s.io/pause:3.10
+	images map[string]blob // by full name, such as registry.k8s.io/pause:3.10
+	// layouts are the directories that may have a blob.
+	layouts []string
+}
+
+func newRegistry(images map[string]blob) *registry {
+	g := &registry{images: images}
+	for _, image := range images {
+		g.layouts = append(g.layouts, image.layout)
+	}
+	slices.Sort(g.layouts)
+	g.layouts = slices.Compact(g.layouts)
+	return g
 }
 
 var (
@@ -96,13 +107,14 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	reference := m[3]
 	if m[2] == "manifests" && !strings.Contains(reference, ":") {
-		var ok bool
-		if reference, ok = g.images[host+"/"+m[1]+":"+reference]; !ok {
+		image, ok := g.images[host+"/"+m[1]+":"+reference]
+		if !ok {
 			refuse(w, "MANIFEST_UNKNOWN", host+r.URL.Path)
 			return
 		}
+		reference = image.digest
 	}
-	g.blob(w, r, m[2], reference)
+	g.send(w, r, m[2], reference)
 }
 
 func (g *registry) tags(w http.ResponseWriter, host, repository string) {
@@ -125,14 +137,25 @@ func (g *registry) tags(w http.ResponseWriter, host, repository string) {
 	}
 }
 
-// blob sends a manifest or a blob by its digest.
-func (g *registry) blob(w http.ResponseWriter, r *http.Request, kind, reference string) {
+// find returns the file of a blob.
+func (g *registry) find(hex string) string {
+	for _, dir := range g.layouts {
+		file := filepath.Join(dir, "blobs", "sha256", hex)
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+// send answers with a manifest or a blob by its digest.
+func (g *registry) send(w http.ResponseWriter, r *http.Request, kind, reference string) {
 	digest, err := v1.NewHash(reference)
 	if err != nil || digest.Algorithm != "sha256" {
 		refuse(w, "DIGEST_INVALID", reference)
 		return
 	}
-	path := filepath.Join(g.blobs, digest.Hex)
+	path := g.find(digest.Hex)
 	contentType := "application/octet-stream"
 	if kind == "manifests" {
 		if contentType, err = mediaType(path); err != nil {
