@@ -20,7 +20,7 @@ import (
 	"kubeadm-aws/internal/sandbox/backend"
 )
 
-// The charts that are replaced by this package's controller.
+// The charts that are replaced by this package's controller, with that of volumes.
 const (
 	chartCNI   = "tigera-operator"
 	chartCloud = "aws-cloud-controller-manager"
@@ -113,7 +113,8 @@ func (c *controller) reconcile(ctx context.Context) error {
 	s := c.backend.store.read()
 	_, cni := s.Charts[chartCNI]
 	_, cloud := s.Charts[chartCloud]
-	if s.Kubeconfig == "" || !cni && !cloud {
+	_, volumes := s.Charts[chartVolumes]
+	if s.Kubeconfig == "" || !cni && !cloud && !volumes {
 		return nil
 	}
 	kube, err := c.backend.kube.of(s.Kubeconfig)
@@ -135,14 +136,18 @@ func (c *controller) reconcile(ctx context.Context) error {
 			errs = append(errs, initialize(ctx, kube, n))
 		}
 	}
+	if volumes {
+		errs = append(errs, c.volumes(ctx, kube, nodes))
+	}
 	return errors.Join(errs...)
 }
 
 // node has the fields of a Node that the controller reads.
 type node struct {
 	Metadata struct {
-		Name            string `json:"name"`
-		ResourceVersion string `json:"resourceVersion"`
+		Name            string            `json:"name"`
+		ResourceVersion string            `json:"resourceVersion"`
+		Labels          map[string]string `json:"labels"`
 	} `json:"metadata"`
 	Spec struct {
 		PodCIDR    string           `json:"podCIDR"`
@@ -253,7 +258,7 @@ func conflist(cidr string) string {
 // keepChart stores a release whose chart the controller replaces.
 func (b *Backend) keepChart(kubeconfig string, r backend.ChartRelease) error {
 	chart := path.Base(r.Chart)
-	if chart != chartCNI && chart != chartCloud {
+	if chart != chartCNI && chart != chartCloud && chart != chartVolumes {
 		return nil
 	}
 	return b.store.change(func(s *state) error {

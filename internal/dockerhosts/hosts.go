@@ -4,8 +4,8 @@
 //
 // The parts that AWS or a chart would provide are replaced by substitutes: the CNI by a bridge and static routes, the
 // cloud controller manager by code that removes its taint, the Load Balancer Controller by code that gives each
-// Ingress a host name, and the instance metadata service by one that serves the instance role. Charts are recorded,
-// not installed.
+// Ingress a host name, EBS volumes by directories of this machine, and the instance metadata service by one that
+// serves the instance role. Charts are recorded, not installed, unless the stack has real add-ons (see platform).
 package dockerhosts
 
 import (
@@ -34,6 +34,9 @@ type Options struct {
 	Domain string
 	// Mirror is the directory of tools/mirror. Default: $MIRROR_SCRIPTS, else tools/mirror below the current directory.
 	Mirror string
+	// Real makes a new stack run its add-ons for real, as far as the mirror has their images. Default: whether $ADDONS
+	// is real.
+	Real bool
 	// Public makes the hosts install from the public sources instead of the mirror. Default: whether $MIRROR is off.
 	Public bool
 	// Log gets a line for each slow step. May be nil.
@@ -71,6 +74,7 @@ func New(ctx context.Context, o Options) (*Backend, error) {
 		o.Log = func(string, ...any) {}
 	}
 	o.Public = o.Public || os.Getenv("MIRROR") == "off"
+	o.Real = o.Real || os.Getenv("ADDONS") == "real"
 	var err error
 	if o.Mirror, err = mirrorDir(o.Mirror); err != nil {
 		return nil, err
@@ -96,8 +100,19 @@ func (b *Backend) open(ctx context.Context) (err error) {
 	if b.network, err = openNetwork(ctx, b.options); err != nil {
 		return err
 	}
+	if b.store.read().Platform.real() {
+		b.options.Real = true
+	}
 	if !b.options.Public {
-		if b.mirror, err = startMirror(ctx, b); err != nil {
+		if err := buildMirror(ctx, b.options); err != nil {
+			return err
+		}
+	}
+	if err := b.choosePlatform(); err != nil {
+		return err
+	}
+	if !b.options.Public {
+		if b.mirror, err = startMirror(b); err != nil {
 			return err
 		}
 	}
@@ -131,7 +146,8 @@ func (b *Backend) Close() error {
 	left, err := machines(ctx, b.options.Stack)
 	errs = append(errs, err)
 	if err == nil && len(left) == 0 && len(b.store.read().Addresses) == 0 {
-		errs = append(errs, b.network.remove(ctx), b.store.remove(), os.RemoveAll(filepath.Join(b.options.Dir, "objects")))
+		errs = append(errs, b.network.remove(ctx), b.store.remove(), os.RemoveAll(filepath.Join(b.options.Dir, "objects")),
+			os.RemoveAll(b.volumesDir()))
 	}
 	return errors.Join(errs...)
 }

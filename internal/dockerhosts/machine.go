@@ -66,12 +66,17 @@ func (b *Backend) boot(ctx context.Context, m backend.Machine) (string, error) {
 		return "", err
 	}
 	defer b.unreserve(ip)
+	volumes, err := filepath.Abs(b.volumesDir())
+	if err != nil {
+		return "", err
+	}
 	args := []string{
 		"--label " + labelStack + "=" + b.options.Stack,
 		"--label " + labelID + "=" + m.ID,
 		"--label " + labelRole + "=" + m.Profile,
 		// EC2 names a host after its address; cloud-init gives it the name of its user data.
 		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
+		"--volume " + volumes + ":" + volumesOnHosts,
 	}
 	c := exec.CommandContext(ctx, filepath.Join(b.options.Mirror, "host", "run"), b.containerName(m), b.network.name, ip.String())
 	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey, "HOST_RUN_ARGS="+strings.Join(args, " "),

@@ -78,11 +78,8 @@ func mirrorPorts(had int) []int {
 	return ports
 }
 
-// startMirror builds what the mirror lacks and starts its server, on the port it had before if the stack has one.
-func startMirror(ctx context.Context, b *Backend) (*mirror, error) {
-	if err := buildMirror(ctx, b.options); err != nil {
-		return nil, err
-	}
+// startMirror starts the mirror's server, on the port it had before if the stack has one.
+func startMirror(b *Backend) (*mirror, error) {
 	ports := mirrorPorts(b.store.read().MirrorPort)
 	for _, port := range ports {
 		address := net.JoinHostPort(b.network.gateway().String(), strconv.Itoa(port))
@@ -117,9 +114,13 @@ func free(address string, patient bool) bool {
 	}
 }
 
-// buildMirror takes a second when nothing is missing, and about 13 minutes on 2 cores the first time.
+// buildMirror takes a second when nothing is missing, and about 13 minutes on 2 cores the first time. The images of
+// add-ons take longer.
 func buildMirror(ctx context.Context, o Options) error {
 	build := exec.CommandContext(ctx, filepath.Join(o.Mirror, "build"))
+	if o.Real {
+		build.Args = append(build.Args, "platform")
+	}
 	progress := &lines{log: o.Log}
 	build.Stderr = progress
 	if err := build.Run(); err != nil {

@@ -59,11 +59,11 @@ func withoutPods(deployment map[string]any) map[string]any {
 	return deployment
 }
 
-// Get reads an object.
+// Get reads an object. One whose kind the API does not serve is only recorded, so it is as the engine has it.
 func (k cluster) Get(ctx context.Context, object map[string]any) (map[string]any, bool, error) {
 	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
-		return nil, false, nil
+		return object, true, nil
 	}
 	if err != nil {
 		return nil, false, err

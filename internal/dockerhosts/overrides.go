@@ -1,6 +1,9 @@
 package dockerhosts
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // Overrides are settings, by path in the configuration's namespace, that a test host needs and an EC2 instance does
 // not, and the addresses of the mirror. They are the same in each process as long as the network exists, so that they
@@ -26,6 +29,9 @@ func (b *Backend) Overrides() map[string]any {
 		settings["mirrors.etcd"] = mirror + "/etcd"
 		settings["mirrors.etcdSha256"] = b.mirror.pins.etcdSHA256
 		settings["mirrors.registries"] = map[string]any{"registry.k8s.io": mirror}
+	}
+	if b.store.read().Platform.real() {
+		maps.Copy(settings, b.platformOverrides(fmt.Sprintf("http://%s:%d", b.network.gateway(), b.mirror.port)))
 	}
 	if b.options.Domain != "" {
 		// As long as a zone that the stack has made is not delegated, administrators reach the API by its address.

@@ -18,6 +18,8 @@ type state struct {
 	Records map[string][]string `json:"records,omitempty"`
 	// Charts that the controller replaces, by chart name.
 	Charts map[string]backend.ChartRelease `json:"charts,omitempty"`
+	// Platform is what the add-ons run on.
+	Platform platform `json:"platform,omitzero"`
 	// MirrorPort is where the hosts find packages and images.
 	MirrorPort int `json:"mirrorPort,omitempty"`
 	// Kubeconfig is the last one used. The controller of the next process uses it.

@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/bootstrap"
 	"kubeadm-aws/internal/chartvalues"
@@ -178,4 +180,29 @@ func (s *run) start(w *workspace.Workspace) {
 	}
 	s.log.Emit(report.Event{Kind: report.KindSettings, Message: fmt.Sprintf("Pulumi.%s.yaml: cluster %s, Kubernetes %s, %s, %d nodes (%s)",
 		s.op.Stack, s.cfg.Cluster.Name, s.cfg.Cluster.KubernetesVersion, s.cfg.Region, len(s.cfg.Nodes), strings.Join(names, ", "))})
+	if s.op.Cloud == report.CloudHosts {
+		s.log.Emit(report.Event{Kind: report.KindSettings, Message: addonsText(s.cfg, w.Real)})
+	}
+}
+
+// addonsText says which add-ons run on hosts of this machine, and which charts are only recorded.
+func addonsText(cfg *config.Config, real []string) string {
+	var run, recorded []string
+	for _, a := range catalog.Addons {
+		if a.Key != "" && !cfg.Addons.ByKey()[a.Key].On() {
+			continue
+		}
+		for _, c := range a.Charts {
+			if slices.Contains(real, c.Release) {
+				run = append(run, c.Release)
+			} else {
+				recorded = append(recorded, c.Release)
+			}
+		}
+	}
+	if len(run) == 0 {
+		return "add-ons: their charts are recorded and not installed (ADDONS=real installs what the mirror has)"
+	}
+	const comma = ", "
+	return fmt.Sprintf("add-ons: %s run for real; only recorded: %s", strings.Join(run, comma), strings.Join(recorded, comma))
 }

@@ -35,6 +35,7 @@ func verify(ctx context.Context, s *run) error {
 	results, err := check.Run(ctx, api, check.Options{
 		Config: s.cfg,
 		Hosts:  s.op.Cloud == report.CloudHosts,
+		Real:   w.Real,
 		Wait:   s.op.wait,
 		Report: func(r check.Result) {
 			s.log.Emit(report.Event{Kind: report.KindCheck, Check: r.Check, Status: r.Status, Message: r.Message, Next: r.LookAt})

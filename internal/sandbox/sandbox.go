@@ -33,6 +33,9 @@ type Options struct {
 	Dir string
 	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them. Close it after the sandbox.
 	Backend Backend
+	// Kubernetes is Pulumi's own provider of Kubernetes, for a backend with a real cluster. Nil leaves its place to the
+	// model.
+	Kubernetes *Program
 	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.
 	Fault func(Operation) error
 	// Done is called after every create, update and delete, before the engine gets the answer. May be nil.
@@ -50,6 +53,9 @@ type Options struct {
 
 // Backend runs instances, commands and Kubernetes objects for real.
 type Backend = backend.Backend
+
+// Program is a provider of Pulumi's own that answers in place of a model.
+type Program = engine.Program
 
 // Limits are what the account allows.
 type Limits = aws.Limits
@@ -91,7 +97,8 @@ func Start(o Options) (*Sandbox, error) {
 	}
 	providers := s.providers()
 	for _, name := range slices.Sorted(maps.Keys(providers)) {
-		if err := s.servers.Serve(name, versions[name], providers[name]); err != nil {
+		program := map[string]*Program{"kubernetes": o.Kubernetes}[name]
+		if err := s.servers.Serve(name, versions[name], providers[name], program); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)
 		}

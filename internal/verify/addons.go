@@ -79,10 +79,17 @@ func (r *run) absent(key string) string {
 	switch {
 	case !r.Config.Addons.ByKey()[key].On():
 		return "it is off in the settings"
-	case r.Hosts:
-		return "charts are not installed on hosts of this machine"
+	case r.Hosts && !r.installed(key):
+		return "its charts are not installed on hosts of this machine"
 	}
 	return ""
+}
+
+// installed reports whether all charts of an add-on run for real on hosts.
+func (r *run) installed(key string) bool {
+	recorded := func(c catalog.Chart) bool { return !slices.Contains(r.Real, c.Release) }
+	i := slices.IndexFunc(catalog.Addons, func(a catalog.Addon) bool { return a.Key == key })
+	return i >= 0 && !slices.ContainsFunc(catalog.Addons[i].Charts, recorded)
 }
 
 // release checks that all workloads of a Helm release exist and are available.

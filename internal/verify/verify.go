@@ -40,8 +40,10 @@ type Result struct {
 type Options struct {
 	// Config has the settings that the cluster is compared with.
 	Config *config.Config
-	// Hosts is set for a cluster on hosts of this machine, where charts are only recorded and no resources exist in AWS.
+	// Hosts is set for a cluster on hosts of this machine, where no resources exist in AWS and charts are only recorded,
+	// except the releases in Real.
 	Hosts bool
+	Real  []string
 	// Wait is how long a check that fails is tried again before it counts.
 	Wait time.Duration
 	// Report gets each result as soon as it is final, and a check that is tried again when it fails first. May be nil.

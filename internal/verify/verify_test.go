@@ -97,7 +97,9 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 		{"logging", "off in the settings", func(o *Options) { o.Config.Addons.Logging.Enabled = on(false) }},
 		{"rabbitmq", "charts are not installed", func(o *Options) { o.Hosts = true }},
 		{"calico", "replace it", func(o *Options) { o.Hosts = true }},
-		{"volume", "no volumes to attach", func(o *Options) { o.Hosts = true }},
+		{"redis", "charts are not installed", func(o *Options) {
+			o.Hosts, o.Real = true, []string{"rabbitmq-cluster-operator"}
+		}},
 		{"cloud controller", "removes its taint", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},
 	} {

@@ -49,6 +49,10 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 			return nil, err
 		}
 		options.Backend = backend
+		w.Real = backend.Real()
+		if options.Kubernetes, err = backend.Provider(); err != nil {
+			return nil, report.Fail(report.ExitCannotStart, "", "%w", err)
+		}
 		w.closers = append(w.closers, backend.Close)
 		for path, value := range backend.Overrides() {
 			settings[config.Namespace+":"+path] = value

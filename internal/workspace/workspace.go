@@ -52,6 +52,8 @@ type Workspace struct {
 	Sandbox *sandbox.Sandbox
 	// Location tells a person where the state is.
 	Location string
+	// Real are the releases that run for real on hosts; the charts of the others are only recorded.
+	Real []string
 	// Empty says that a simulation holds nothing any more. Close then removes its directory.
 	Empty bool
 

@@ -34,6 +34,10 @@ type Backend interface {
 	// Cluster is the API that a kubeconfig leads to.
 	Cluster(kubeconfig string) Cluster
 
+	// Runs reports whether a Helm release is installed for real, and not only recorded. The empty name is no release:
+	// true.
+	Runs(release string) bool
+
 	// Leftovers describes each machine, address and record of this stack that still exists, one text each.
 	Leftovers(ctx context.Context) ([]string, error)
 }
@@ -43,7 +47,8 @@ type Cluster interface {
 	// Apply creates or updates an object by server-side apply and returns it as the API stores it. An object whose kind
 	// the API does not serve (a custom resource of an add-on that this backend does not install) is returned as given.
 	Apply(ctx context.Context, object map[string]any) (map[string]any, error)
-	// Get reads an object; found is false when it does not exist.
+	// Get reads an object; found is false when it does not exist. One whose kind the API does not serve is returned as
+	// given.
 	Get(ctx context.Context, object map[string]any) (live map[string]any, found bool, err error)
 	// Delete removes an object and waits until it is gone.
 	Delete(ctx context.Context, object map[string]any) error

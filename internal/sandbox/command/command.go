@@ -135,8 +135,8 @@ func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, s
 	to := connectionOf(in.Object("connection"))
 	backend := p.backend
 	switch {
-	case backend != nil && asksARelease(text):
-		// Docker hosts record releases without installing them, so the service does not run.
+	case backend != nil && !backend.Runs(releaseOf(text)):
+		// Hosts only record the release, so its service does not run.
 	case backend != nil:
 		to.Command, to.Stdin = text, in.Str("stdin")
 		if stdout, stderr, err = backend.Exec(r.Ctx, to); err != nil {
@@ -150,11 +150,24 @@ func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, s
 	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
 }
 
-// asksARelease reports whether a step calls a service that a Helm release runs, or prepares its backups.
-func asksARelease(text string) bool {
+// releaseOf is the Helm release whose service a step calls or backs up; empty for other steps.
+func releaseOf(text string) string {
 	line, err := stepline.Parse(text)
-	return err == nil && (line.Name == "password" || line.Name == "backup-credentials" || strings.HasPrefix(line.Name, "rabbitmq-backup"))
+	switch {
+	case err != nil:
+		return ""
+	case line.Name == "password":
+		of := map[string]string{"rabbitmq": rabbitmq, "redis": "valkey", "grafana": "kube-prometheus-stack"}
+		return of[line.Env["SERVICE"]]
+	case strings.HasPrefix(line.Name, "rabbitmq-backup"):
+		return rabbitmq
+	case line.Name == "backup-credentials":
+		return "cloudnative-pg"
+	}
+	return ""
 }
+
+const rabbitmq = "rabbitmq-cluster-operator"
 
 func connectionOf(in props.Map) backend.RemoteCommand {
 	c := backend.RemoteCommand{

@@ -55,13 +55,19 @@ func Handler(p Provider) pulumirpc.ResourceProviderServer {
 	return &server{calls: New(Hooks{}), provider: p}
 }
 
-// Serve runs a provider on a port of the loopback interface until stop is called.
-func (s *Servers) Serve(name, version string, p Provider) error {
+// Serve runs a provider on a port of the loopback interface until stop is called. Where there is a program of that
+// provider, it answers the engine's calls and the model p those that the program leaves to it; nil is none.
+func (s *Servers) Serve(name, version string, p Provider, program *Program) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return err
 	}
-	g := grpc.NewServer(grpc.MaxRecvMsgSize(messageSize))
+	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(messageSize)}
+	if program != nil {
+		t := &through{Program: *program, calls: s, processes: map[string]*process{}}
+		options = append(options, t.options()...)
+	}
+	g := grpc.NewServer(options...)
 	pulumirpc.RegisterResourceProviderServer(g, &server{calls: s, version: version, provider: p})
 	s.running = append(s.running, g)
 	s.ports[name] = listener.Addr().(*net.TCPAddr).Port

@@ -1,0 +1,119 @@
+package dockerhosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"kubeadm-aws/addons/catalog"
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/sandbox/engine"
+)
+
+// platform is what the add-ons of a stack run on. By default the model of Kubernetes' provider records charts and
+// starts no pods. With real add-ons Pulumi's own provider and its Helm install the charts whose images the mirror
+// has; the model records the rest.
+type platform struct {
+	// Releases run for real; none in a stack that only records. The list is that of the first run until the stack is
+	// gone, so that neither another ADDONS nor a later build of the mirror replaces anything.
+	Releases []string `json:"releases,omitempty"`
+}
+
+func (p platform) real() bool { return len(p.Releases) > 0 }
+
+// choosePlatform takes what the stack was begun with, or what a new stack is to begin with.
+func (b *Backend) choosePlatform() error {
+	before := b.store.read()
+	begun := before.MirrorPort != 0
+	if begun && b.options.Real && !before.Platform.real() {
+		return fmt.Errorf("stack %s was begun with recorded add-ons: destroy it before ADDONS=real", b.options.Stack)
+	}
+	if begun || !b.options.Real {
+		return nil
+	}
+	if b.options.Public {
+		return errors.New("ADDONS=real needs the mirror, and MIRROR is off")
+	}
+	text, err := os.ReadFile(filepath.Join(builtDir(), "platform", "releases"))
+	if err != nil {
+		return fmt.Errorf("the mirror has no images of add-ons: %w", err)
+	}
+	return b.store.change(func(s *state) error {
+		s.Platform = platform{strings.Fields(string(text))}
+		return nil
+	})
+}
+
+// Real are the releases that run for real.
+func (b *Backend) Real() []string { return b.store.read().Platform.Releases }
+
+// Runs reports whether a release runs for real; the empty name, which is no release, does.
+func (b *Backend) Runs(release string) bool {
+	return release == "" || slices.Contains(b.Real(), release)
+}
+
+// Models reports whether the model answers for a resource of the cluster: a release that does not run for real, a
+// custom resource of one, and what its webhook would have to accept.
+func (p platform) Models(urn resource.URN) bool {
+	kind := string(urn.Type().Name())
+	if kind == "Release" || kind == "Deployment" {
+		return !slices.Contains(p.Releases, urn.Name())
+	}
+	recorded := false
+	for _, c := range catalog.Charts() {
+		if !slices.Contains(c.Kinds, kind) && !slices.Contains(c.Guards, kind) {
+			continue
+		}
+		if slices.Contains(p.Releases, c.Release) {
+			return false
+		}
+		recorded = true
+	}
+	return recorded
+}
+
+// Provider is Pulumi's own provider of Kubernetes; nil for a stack whose add-ons are only recorded.
+func (b *Backend) Provider() (*engine.Program, error) {
+	p := b.store.read().Platform
+	if !p.real() {
+		return nil, nil
+	}
+	path := filepath.Join(builtDir(), "test-programs", config.DefaultRelease().Version, "pulumi-resource-kubernetes")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("the mirror has no provider of Kubernetes: %w", err)
+	}
+	return &engine.Program{
+		Models: p.Models,
+		Command: func(address string) *exec.Cmd {
+			c := exec.CommandContext(context.Background(), path, address)
+			// Helm keeps indexes and charts below the home directory.
+			c.Dir, c.Env = b.options.Dir, []string{"HOME=" + b.options.Dir, "PATH=" + os.Getenv("PATH")}
+			endWithUs(c)
+			return c
+		},
+	}, nil
+}
+
+// platformOverrides are where charts and images of real add-ons come from. Images that charts name by digest are
+// built here, so they are named by tag.
+func (b *Backend) platformOverrides(mirror string) map[string]any {
+	charts, registries := map[string]any{}, map[string]any{}
+	for _, from := range catalog.Repositories() {
+		charts[from] = mirror + "/charts"
+	}
+	for _, host := range []string{"registry.k8s.io", "docker.io", "ghcr.io", "quay.io", "public.ecr.aws"} {
+		registries[host] = mirror
+	}
+	return map[string]any{
+		"mirrors.charts":     charts,
+		"mirrors.registries": registries,
+		"addons.rabbitmq.values.clusterOperator.image.tag": "2.22.4",
+	}
+}
