@@ -14,12 +14,12 @@ SHELL := /usr/bin/env bash
 driver := .bin/kubeadm-aws
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
-.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e lint bench clean driver
+.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e e2e-platform lint bench clean driver
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
 	@echo
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r t d; do printf '  %-9s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r t d; do printf '  %-12s %s\n' "$$t" "$$d"; done
 
 bootstrap: driver ## make what an account needs once, and print what to set on GitHub: REPOSITORY=OWNER/NAME
 	@$(run) bootstrap --cloud $(CLOUD) $(if $(REPOSITORY),--repository '$(REPOSITORY)') $(ARGS)
@@ -56,6 +56,9 @@ test: ## run the whole test suite
 
 e2e: ## prove it on real hosts: docker and root are needed; MIRROR=off installs from the public sources
 	@tools/e2e.sh
+
+e2e-platform: ## prove the add-ons with their own programs on real hosts; builds their images first
+	@ADDONS=real tools/e2e.sh -run TestPlatform -timeout 60m
 
 lint: ## gofmt, go vet, staticcheck, actionlint, shellcheck, yamllint
 	@tools/lint.sh

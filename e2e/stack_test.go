@@ -146,6 +146,7 @@ type event struct {
 	Kind     string         `json:"event"`
 	Host     string         `json:"host"`
 	Step     string         `json:"step"`
+	Check    string         `json:"check"`
 	Op       string         `json:"op"`
 	Resource string         `json:"resource"`
 	Status   string         `json:"status"`

@@ -2,7 +2,8 @@
 # Proves the program on real hosts: the driver brings up docker containers that behave like fresh EC2 instances, kubeadm
 # makes clusters of them, and the tests of e2e/ and sandbox/hosts/ look at these from outside.
 #
-#   tools/e2e.sh [FLAGS OF go test]      such as -run TestDevStack
+#   tools/e2e.sh [FLAGS OF go test]                  such as -run TestDevStack
+#   ADDONS=real tools/e2e.sh -run TestPlatform       with the add-ons' own programs
 #
 # Needs root and a docker daemon that answers. The hosts install from a mirror that tools/mirror builds from source; with
 # MIRROR=off they install from the public repositories. With KEEP=1 a failed test leaves its hosts to look at.
@@ -20,7 +21,7 @@ done
 docker info >/dev/null 2>&1 || die "docker does not answer; start it (systemctl start docker, or dockerd)"
 
 # The names of the stacks are fixed, so that what a run left behind is found by the next.
-stacks=(e2e e2e-cut e2e-hosts)
+stacks=(e2e e2e-cut e2e-hosts e2e-platform)
 exec 9>/run/lock/kubeadm-aws-e2e.lock
 flock -n 9 || die "another run is under way on this machine; wait for its end"
 work=$(mktemp -d "${TMPDIR:-/tmp}/kubeadm-aws-e2e.XXXXXX")
@@ -74,7 +75,12 @@ export PULUMI MOTO_SERVER
 
 if [ "${MIRROR:-}" != off ]; then
   say 'the mirror: the first build compiles Kubernetes, containerd, etcd and CoreDNS, about 13 minutes on 2 cores'
-  tools/mirror/build >/dev/null
+  if [ "${ADDONS:-}" = real ]; then
+    say 'and the images of the add-ons'
+    tools/mirror/build platform >/dev/null
+  else
+    tools/mirror/build >/dev/null
+  fi
 fi
 tools/mirror/host/image
 
