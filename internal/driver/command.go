@@ -24,6 +24,8 @@ type operation struct {
 	yes  bool
 	// expectNoChanges makes a preview with changes an error.
 	expectNoChanges bool
+	// refresh makes a preview look at what exists before it plans.
+	refresh bool
 	// showSecrets prints the values of secret outputs.
 	showSecrets bool
 	// dryRun makes a sweep list only.
@@ -91,6 +93,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.StringVar(new(string), "o", "", "`text` or json")
 	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
 	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
+	flags.BoolVar(&op.refresh, "refresh", false, "preview: compare with what exists, not with what the state says")
 	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch; without it those that are known to be good are listed")
 	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
 	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")

@@ -147,18 +147,18 @@ func stopping(n int) string {
 func (s *run) finish(err error) {
 	code := report.CodeOf(err)
 	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
-	if err == nil {
-		e.Status = "done"
-		s.log.Emit(e)
-		return
+	e.Status = "done"
+	if err != nil {
+		e.Status, e.Message = "failed", err.Error()
 	}
-	e.Status = "failed"
-	e.Message = err.Error()
 	var f *report.Failure
 	if errors.As(err, &f) {
 		e.Next = f.Next
 	}
 	s.log.Emit(e)
+	if err := report.TellGitHub(e); err != nil {
+		s.log.Warn(err.Error())
+	}
 }
 
 // open opens the stack of the run.

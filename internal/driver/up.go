@@ -116,7 +116,11 @@ func preview(ctx context.Context, s *run) error {
 	if _, err := recovery.FindStopped(ctx, w); err != nil {
 		return err
 	}
-	plan, err := makePlan(ctx, w)
+	var options []optpreview.Option
+	if s.op.refresh {
+		options = append(options, optpreview.Refresh())
+	}
+	plan, err := makePlan(ctx, w, options...)
 	if err != nil {
 		return err
 	}
@@ -149,11 +153,11 @@ func refresh(ctx context.Context, s *run) error {
 }
 
 // makePlan previews, reports the plan and refuses one that cannot end well.
-func makePlan(ctx context.Context, w *workspace.Workspace) (*report.Watcher, error) {
+func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview.Option) (*report.Watcher, error) {
 	watcher := report.NewWatcher(w.Log, nil, true)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := w.Engine.Preview(ctx, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel),
-			optpreview.SuppressProgress())
+		_, err := w.Engine.Preview(ctx, append(options, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel),
+			optpreview.SuppressProgress())...)
 		return err
 	})
 	if err != nil {

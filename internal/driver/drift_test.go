@@ -1,0 +1,35 @@
+package driver
+
+import (
+	"strings"
+	"testing"
+
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
+)
+
+// A preview compares the settings with the state. Only with --refresh does it see what others changed in the account, and it changes
+// nothing then either.
+func TestAPreviewWithRefreshSeesDrift(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	compare := func(flags ...string) (int, string) {
+		code, stdout, _ := drive(t, append([]string{"preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"}, flags...)...)
+		return code, stdout
+	}
+	if code, stdout := compare("--refresh"); code != report.ExitOK {
+		t.Fatalf("of an untouched stack it exits %d:\n%s", code, stdout)
+	}
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-2") })
+	if code, stdout := compare(); code != report.ExitOK {
+		t.Errorf("without --refresh it exits %d:\n%s", code, stdout)
+	}
+	for range 2 {
+		if code, stdout := compare("--refresh"); code != report.ExitChanges || !strings.Contains(stdout, "worker-2 (Instance)") {
+			t.Errorf("of a stack that lost a machine it exits %d:\n%s", code, stdout)
+		}
+	}
+}
