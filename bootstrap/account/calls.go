@@ -19,8 +19,8 @@ type calls struct {
 var tagging = []string{"ec2:CreateTags", "ec2:DeleteTags"}
 
 // clusterCalls are the calls that the AWS provider makes for each resource type and function of the stacks of clusters: to create,
-// read, update, delete and refresh it. The role of an environment may make these and no others. TestEveryCallIsAllowed compares
-// the types with those that the stacks really have.
+// read, update, delete and refresh it. The role of an environment may make these and no others. TestTheTableHasEveryType compares
+// the types with those that the program uses. Nothing has compared the calls with AWS itself yet.
 var clusterCalls = map[string]calls{
 	"aws:ec2/vpc:Vpc": {
 		reads: []string{
