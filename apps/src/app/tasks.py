@@ -1,0 +1,77 @@
+"""The Celery application: broker, result store, and the one task."""
+
+import time
+import uuid
+
+from celery import Celery
+from celery.utils.log import get_task_logger
+from prometheus_client import Counter, Histogram
+
+from app import records, settings
+
+log = get_task_logger(__name__)
+
+JOBS = Counter("app_jobs", "Jobs that a worker ended, by outcome.", ["outcome"])
+DURATION = Histogram("app_job_duration_seconds", "Time from the start of an attempt to its end.")
+
+
+def create(config: settings.Settings) -> Celery:
+    """Return the Celery application. A message is kept until its task has ended, whatever becomes of the worker."""
+    celery = Celery("app", broker=config.rabbitmq_url, backend=config.redis_url)
+    celery.conf.update(
+        # Quorum queues survive the loss of a RabbitMQ server; messages go back to them when a worker is lost.
+        task_default_queue="jobs",
+        task_default_queue_type="quorum",
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # A publish returns only when RabbitMQ holds the message.
+        broker_transport_options={
+            "confirm_publish": True,
+            "confirm_timeout": 5,
+            "max_retries": 1,
+            "interval_start": 0.2,
+            "interval_step": 0.2,
+        },
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.2},
+        broker_connection_timeout=3,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_soft_shutdown_timeout=config.shutdown_seconds,
+        worker_enable_soft_shutdown_on_idle=False,
+        # Remote control makes queues of a kind that RabbitMQ 4 refuses by default, and nothing here uses it.
+        worker_enable_remote_control=False,
+        # A result that can be waited for. The record in PostgreSQL stays.
+        result_expires=3600,
+        redis_socket_connect_timeout=2,
+        redis_socket_timeout=5,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    db = records.engine(config.database_url)
+    celery.conf.database = db
+
+    @celery.task(name="app.count_words", autoretry_for=())
+    def count_words(job_id: str) -> int | None:
+        return _count_words(db, uuid.UUID(job_id))
+
+    return celery
+
+
+def _count_words(db, job_id: uuid.UUID) -> int | None:
+    """Count the words of a job. It may run more than once for one job; only one run has an effect."""
+    with DURATION.time():
+        job = records.begin(db, job_id)
+        if job is None:
+            JOBS.labels("skipped").inc()
+            log.info("job is done already", extra={"job": str(job_id)})
+            return None
+        # The time that real work would take.
+        time.sleep(job.seconds)
+        result = len(job.text.split())
+        first = records.finish(db, job_id, result)
+    JOBS.labels("done" if first else "skipped").inc()
+    log.info("job ended", extra={"job": str(job_id), "attempt": job.attempts, "result": result})
+    return result

@@ -1,0 +1,197 @@
+"""The service and the worker against real RabbitMQ, Redis and PostgreSQL."""
+
+import os
+import signal
+import subprocess
+import uuid
+
+import httpx
+import psycopg
+import pytest
+from servers import until
+
+pytestmark = pytest.mark.servers
+
+JOB = {"text": "one two three"}
+
+
+def add(client, **more) -> str:
+    answer = client.post("/jobs", json=JOB | more)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def done(application, job) -> bool:
+    return application.record(job)[0] == "done"
+
+
+def running(application, job) -> bool:
+    return application.record(job)[0] == "running"
+
+
+def children(process) -> list[int]:
+    out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in out.stdout.split()]
+
+
+def test_a_job_is_taken_done_and_measured(application):
+    application.migrate()
+    worker, client = application.worker("one"), application.api()
+    assert client.get("/readyz").json() == {"status": "ok", "faults": {}}
+    assert client.get("/healthz").json()["version"] == "1.2.3"
+    job = add(client)
+    assert client.get(f"/jobs/{job}?wait=20").json() == {"id": job, "state": "done", "attempts": 1, "result": 3}
+    assert client.get(f"/jobs/{uuid.uuid4()}").status_code == 404
+    assert client.get("/nothing/here").status_code == 404
+    metrics = client.get("/metrics").text
+    assert 'http_requests_total{code="202",method="POST",route="/jobs"} 1.0' in metrics
+    assert 'http_requests_total{code="404",method="GET",route="other"} 1.0' in metrics
+    assert 'http_request_duration_seconds_count{method="GET",route="/jobs/{job_id}"} 2.0' in metrics
+    assert "/healthz" not in metrics and job not in metrics
+    # The counters of all processes of the worker together.
+    assert 'app_jobs_total{outcome="done"} 1.0' in httpx.get(worker.metrics).text
+
+
+def test_a_repeated_request_makes_one_job(application):
+    application.migrate()
+    client, key = application.api(), str(uuid.uuid4())
+    for _ in range(3):
+        assert client.post("/jobs", json=JOB, headers={"Idempotency-Key": key}).json()["id"] == key
+    # Three messages may wait for the worker now.
+    application.worker("one")
+    until("the job is done", lambda: done(application, key))
+    last = add(client)
+    until("the messages are used up", lambda: done(application, last))
+    assert application.record(key) == ("done", 1, 3)
+
+
+def test_a_killed_worker_has_one_visible_effect(application):
+    application.migrate()
+    client, first = application.api(), application.worker("first")
+    job = add(client, seconds=3)
+    until("the job runs", lambda: running(application, job))
+    os.killpg(first.process.pid, signal.SIGKILL)
+    application.worker("second")
+    until("the job is done", lambda: done(application, job))
+    assert application.record(job) == ("done", 2, 3)
+
+
+def test_a_killed_child_gives_its_job_back(application):
+    application.migrate()
+    client, worker = application.api(), application.worker("one")
+    job = add(client, seconds=3)
+    until("the job runs", lambda: running(application, job))
+    for child in children(worker):
+        os.kill(child, signal.SIGKILL)
+    until("the job is done", lambda: done(application, job))
+    assert application.record(job) == ("done", 2, 3)
+
+
+def test_a_graceful_stop_loses_no_job(application):
+    application.migrate()
+    client, worker = application.api(), application.worker("first")
+    jobs = [add(client, seconds=1) for _ in range(6)]
+    until("two jobs run", lambda: sum(running(application, job) for job in jobs) == 2)
+    assert worker.stop(signal.SIGTERM) == 0, worker.text()
+    # What ran has ended; what waited still waits.
+    states = sorted(application.record(job)[0] for job in jobs)
+    assert states.count("running") == 0 and 2 <= states.count("done") < 6, states
+    application.worker("second")
+    until("all are done", lambda: all(done(application, job) for job in jobs))
+    assert [application.record(job) for job in jobs] == [("done", 1, 3)] * 6
+
+
+def test_a_job_that_does_not_end_in_time_goes_back_to_the_queue(application):
+    application.migrate()
+    client, worker = application.api(), application.worker("first", SHUTDOWN_SECONDS="1")
+    job = add(client, seconds=15)
+    until("the job runs", lambda: running(application, job))
+    worker.stop(signal.SIGTERM, seconds=10)
+    assert running(application, job)
+    with psycopg.connect(application.environment["DATABASE_URL"]) as connection:
+        connection.execute("UPDATE jobs SET seconds = 0")
+    application.worker("second")
+    until("the job is done", lambda: done(application, job))
+    assert application.record(job) == ("done", 2, 3)
+
+
+def test_a_broker_that_is_away_restarts_no_worker_and_loses_no_job(application, broker):
+    application.migrate()
+    client, worker = application.api(), application.worker("one")
+    heartbeat = application.directory / "one" / "heartbeat"
+    broker.stop()
+    refused = client.post("/jobs", json=JOB, headers={"Idempotency-Key": (key := str(uuid.uuid4()))})
+    assert refused.status_code == 503 and "repeat" in refused.text
+    assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
+    heartbeat.unlink()
+    until("the worker beats without the broker", heartbeat.exists)
+    broker.start()
+    assert client.post("/jobs", json=JOB, headers={"Idempotency-Key": key}).status_code == 202
+    until("the job is done", lambda: done(application, key))
+    assert worker.process.poll() is None and application.record(key) == ("done", 1, 3)
+
+
+def test_a_hanging_worker_stops_its_heartbeat(application):
+    application.migrate()
+    worker = application.worker("one")
+    heartbeat = application.directory / "one" / "heartbeat"
+    until("it beats", heartbeat.exists)
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    heartbeat.unlink()
+    with pytest.raises(pytest.fail.Exception):
+        until("a stopped worker beats", heartbeat.exists, seconds=7)
+    os.kill(worker.process.pid, signal.SIGCONT)
+
+
+def test_the_service_answers_what_it_has_begun_before_it_ends(application):
+    application.migrate()
+    client = application.api()
+    job = add(client)
+    client.get("/healthz")
+    waiting = subprocess.Popen(
+        ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"{client.base_url}/jobs/{job}?wait=3"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    until("the request is there", lambda: established(client))
+    assert client.process.stop(signal.SIGTERM) == 0, client.process.text()
+    assert waiting.communicate()[0] == "200"
+
+
+def established(client) -> bool:
+    out = subprocess.run(
+        ["ss", "-Htn", "state", "established", f"( sport = :{client.base_url.port} )"], capture_output=True, text=True
+    )
+    return len(out.stdout.splitlines()) >= 2
+
+
+def test_a_database_without_tables_is_not_ready(application):
+    client = application.api()
+    assert client.get("/readyz").json()["faults"] == {"postgresql": "ProgrammingError"}
+    assert client.post("/jobs", json=JOB).status_code == 503
+
+
+def test_migrations_may_run_twice_and_at_once(application):
+    both = [application.run("-m", "app.migrate") for _ in range(2)]
+    assert [process.process.wait(180) for process in both] == [0, 0], both[0].text() + both[1].text()
+    application.migrate()
+
+
+@pytest.mark.parametrize(("fault", "code"), [("errors", 500), ("unready", 202), ("", 202)])
+def test_faults_spare_the_probe_of_liveness(application, fault, code):
+    application.migrate()
+    client = application.api(FAULT=fault)
+    assert client.post("/jobs", json=JOB).status_code == code
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == (503 if fault == "unready" else 200)
+
+
+def test_the_model_is_what_the_migrations_make(application):
+    application.migrate()
+    code = (
+        "from alembic.migration import MigrationContext as M\nfrom alembic.autogenerate import compare_metadata as c\n"
+        "from app import records, settings\nwith records.engine(settings.load().database_url).connect() as db:\n"
+        "    print(c(M.configure(db), records.Base.metadata))"
+    )
+    process = application.run("-c", code)
+    assert process.process.wait(180) == 0 and process.text().strip().endswith("[]"), process.text()
