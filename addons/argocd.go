@@ -143,7 +143,7 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 				"repoURL":        settings.RepoURL,
 				"targetRevision": settings.Revision,
 				"path":           "envs/" + cfg.Environment,
-				"kustomize":      kube.Values{"patches": []kube.Values{sourceOfTheStack(settings)}},
+				"kustomize":      kube.Values{"patches": []kube.Values{sourceOfTheStack(cfg)}},
 			},
 			"destination": kube.Values{"server": "https://kubernetes.default.svc", "namespace": "argocd"},
 			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},
@@ -151,13 +151,33 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 	}
 }
 
-// sourceOfTheStack sets the repository and the revision of the stack in Applications with its label, because only the
-// settings contain them. Applications without the label keep their own source: a chart, another repository, several
-// sources.
-func sourceOfTheStack(settings config.ArgoCD) kube.Values {
+// sourceOfTheStack sets the repository, the revision and the facts of the stack in Applications with its label, because
+// only the settings contain them. Applications without the label keep their own source: a chart, another repository,
+// several sources.
+func sourceOfTheStack(cfg *config.Config) kube.Values {
+	settings := cfg.Addons.ArgoCD
+	patch := fmt.Sprintf("- {op: add, path: /spec/source/repoURL, value: %q}\n"+
+		"- {op: add, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision)
+	if facts := factsOfTheStack(cfg); facts != "" {
+		// A patch of the object in envs/stack, from which each kustomization.yaml copies the facts.
+		patch += fmt.Sprintf("- op: add\n  path: /spec/source/kustomize\n"+
+			"  value: {patches: [{target: {kind: ConfigMap, name: stack}, patch: %q}]}\n", facts)
+	}
 	return kube.Values{
 		"target": kube.Values{"kind": "Application", "labelSelector": "kubeadm-aws/source=stack"},
-		"patch": fmt.Sprintf("- {op: add, path: /spec/source/repoURL, value: %q}\n"+
-			"- {op: add, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision),
+		"patch":  patch,
 	}
+}
+
+// factsOfTheStack is the JSON patch that writes the registry and the public host name of the applications into the
+// object of envs/stack. A fact without a setting is left out.
+func factsOfTheStack(cfg *config.Config) string {
+	var facts string
+	if registry := cfg.Addons.ArgoCD.Registry; registry != "" {
+		facts += fmt.Sprintf("- {op: replace, path: /data/registry, value: %q}\n", registry)
+	}
+	if len(cfg.DNS.IngressHosts) > 0 {
+		facts += fmt.Sprintf("- {op: replace, path: /data/host, value: %q}\n", cfg.DNS.IngressHosts[0])
+	}
+	return facts
 }

@@ -195,6 +195,7 @@ func everything(cfg *config.Config) {
 	cfg.Addons.Logging.Enabled = &on
 	cfg.Addons.PostgreSQL.Enabled = &on
 	cfg.Addons.ArgoCD.RepoURL = "https://git.example.com/platform.git"
+	cfg.Addons.ArgoCD.Registry = "registry.example.com/team"
 	cfg.Addons.ArgoCD.Revision = "main"
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -165,7 +166,7 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 		cfg := settings(t, environment)
 		for _, app := range folders(t, environment) {
 			t.Run(environment+"/"+app, func(t *testing.T) {
-				objects := render(t, filepath.Join("../envs", environment, app))
+				objects := renderApp(t, environment, app, factsOf(cfg))
 				workloads := only(objects, "Deployment", "Rollout")
 				if len(workloads) != 1 {
 					t.Fatalf("%d workloads, want 1", len(workloads))
@@ -179,7 +180,10 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 					}
 				}
 				workload := workloads[0]
-				checkPod(t, workload)
+				checkPod(t, at(workload, "spec", "template", "spec"))
+				for _, job := range jobs(objects) {
+					checkPod(t, job)
+				}
 				checkPlacement(t, cfg, workload)
 				checkServices(t, objects, workload)
 				checkScaling(t, objects, workload)
@@ -191,12 +195,102 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 	}
 }
 
-var pinned = regexp.MustCompile(
-	`^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:v?\d+\.\d+\.\d+[a-z0-9.-]*|@sha256:[0-9a-f]{64})$`)
+// facts are those that the root Application of a stack writes into the object of envs/stack.
+type facts struct{ registry, host string }
 
-func checkPod(t *testing.T, workload object) {
+func factsOf(cfg *config.Config) facts {
+	f := facts{registry: "registry.example.com/team", host: "api.invalid"}
+	if len(cfg.DNS.IngressHosts) > 0 {
+		f.host = cfg.DNS.IngressHosts[0]
+	}
+	return f
+}
+
+func (f facts) patch() string {
+	return fmt.Sprintf("- {op: replace, path: /data/registry, value: %q}\n- {op: replace, path: /data/host, value: %q}\n", f.registry, f.host)
+}
+
+// renderApp renders an app as Argo CD does, with the facts of a stack.
+func renderApp(t *testing.T, environment, app string, f facts) []object {
 	t.Helper()
-	pod := at(workload, "spec", "template", "spec")
+	return renderWith(t, environment, app, []any{map[string]any{
+		"target": map[string]any{"kind": "ConfigMap", "name": "stack"}, "patch": f.patch(),
+	}})
+}
+
+// renderWith renders an app in a copy of its files, to whose kustomization patches are added, which is what Argo CD does.
+func renderWith(t *testing.T, environment, app string, patches []any) []object {
+	t.Helper()
+	dir := t.TempDir()
+	for _, from := range []string{"api", "worker", "../envs"} {
+		if err := os.CopyFS(filepath.Join(dir, "apps", from), os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder := filepath.Join(dir, "envs", environment, app)
+	file := filepath.Join(folder, "kustomization.yaml")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kustomization map[string]any
+	if err := yaml.Unmarshal(content, &kustomization); err != nil {
+		t.Fatal(err)
+	}
+	kustomization["patches"] = append(list(kustomization, "patches"), patches...)
+	if content, err = yaml.Marshal(kustomization); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return render(t, folder)
+}
+
+// No account, and no tag that could come to mean another image.
+func TestGitHoldsDigestsAndNoRegistry(t *testing.T) {
+	for _, environment := range environments {
+		for _, app := range folders(t, environment) {
+			content, err := os.ReadFile(filepath.Join("../envs", environment, app, "kustomization.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var kustomization map[string]any
+			if err := yaml.Unmarshal(content, &kustomization); err != nil {
+				t.Fatal(err)
+			}
+			image := at(kustomization, "images", 0)
+			if text(image, "newName") != "registry.invalid/app" || !digest.MatchString(text(image, "digest")) || at(image, "newTag") != nil {
+				t.Errorf("envs/%s/%s has the image %v", environment, app, image)
+			}
+		}
+	}
+}
+
+var (
+	pinnedAction = regexp.MustCompile(`^[a-z/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\n$`)
+	digest       = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	pinned       = regexp.MustCompile(`^registry\.example\.com/team/app@sha256:[0-9a-f]{64}$`)
+)
+
+// jobs are the pods of what runs once: migrations, and the Jobs of an analysis.
+func jobs(objects []object) []any {
+	var pods []any
+	for _, o := range only(objects, "Job") {
+		pods = append(pods, at(o, "spec", "template", "spec"))
+	}
+	for _, o := range only(objects, "AnalysisTemplate") {
+		for _, metric := range list(o, "spec", "metrics") {
+			if pod := at(metric, "provider", "job", "spec", "template", "spec"); pod != nil {
+				pods = append(pods, pod)
+			}
+		}
+	}
+	return pods
+}
+
+func checkPod(t *testing.T, pod any) {
+	t.Helper()
 	if at(pod, "securityContext", "runAsNonRoot") != true {
 		t.Error("the pod may run as root, which its namespace refuses")
 	}
@@ -205,15 +299,19 @@ func checkPod(t *testing.T, workload object) {
 	}
 	for _, c := range list(pod, "containers") {
 		name := text(c, "name")
+		if at(c, "securityContext", "readOnlyRootFilesystem") != true {
+			t.Errorf("container %s may write to its image", name)
+		}
 		if image := text(c, "image"); !pinned.MatchString(image) {
 			t.Errorf("container %s: image %q is not pinned to a full version or a digest", name, image)
 		}
 		for _, probe := range []string{"startupProbe", "livenessProbe"} {
-			if at(c, probe) == nil {
+			// What runs once has no probes.
+			if at(c, probe) == nil && text(pod, "restartPolicy") != "Never" {
 				t.Errorf("container %s has no %s", name, probe)
 			}
 		}
-		if len(list(c, "ports")) > 0 && at(c, "readinessProbe") == nil {
+		if text(c, "ports", 0, "name") == "http" && at(c, "readinessProbe") == nil {
 			t.Errorf("container %s gets requests before it is ready", name)
 		}
 		for _, resource := range []string{"cpu", "memory"} {

@@ -93,6 +93,28 @@ func TestTheRootApplicationGivesShippedApplicationsTheirRepository(t *testing.T)
 	}
 }
 
+// The facts of the stack go from the root Application to each Application and from there into what it deploys.
+func TestTheRootApplicationHandsOnTheFactsOfTheStack(t *testing.T) {
+	for _, environment := range environments {
+		for _, a := range asArgoCDRenders(t, environment, nil) {
+			objects := renderWith(t, environment, filepath.Base(text(a, "spec", "source", "path")), list(a, "spec", "source", "kustomize", "patches"))
+			for _, o := range only(objects, "Rollout", "Deployment", "Job") {
+				if image := text(o, "spec", "template", "spec", "containers", 0, "image"); !pinned.MatchString(image) {
+					t.Errorf("%s/%s runs %s", environment, o, image)
+				}
+			}
+			for _, i := range only(objects, "Ingress") {
+				if host := text(i, "spec", "rules", 0, "host"); host != "shop.example.com" {
+					t.Errorf("%s/%s serves %s", environment, i, host)
+				}
+			}
+			if find(objects, "ConfigMap", "stack") != nil {
+				t.Errorf("%s/%s deploys the facts", environment, a)
+			}
+		}
+	}
+}
+
 func TestTheRootApplicationLeavesOtherSourcesAlone(t *testing.T) {
 	objects := asArgoCDRenders(t, "dev", map[string]string{
 		"external-dns.yaml": chartApplication, "shop.yaml": severalSources, "other.yaml": withoutRevision,

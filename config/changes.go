@@ -126,7 +126,7 @@ var settingRules = []settingRule{
 		remedy: "keep it after a restore; another one is another restore"},
 	{key: "addons.postgresql.restore.from"}, {key: "addons.postgresql.restore.targetTime"},
 	{key: "addons.argocd.enabled"}, {key: "addons.argocd.values"}, {key: "addons.argocd.repoUrl"},
-	{key: "addons.argocd.revision"},
+	{key: "addons.argocd.revision"}, {key: "addons.argocd.registry"},
 	{key: "addons.argoRollouts.enabled"}, {key: "addons.argoRollouts.values"},
 	{key: "addons.acme.email"}, {key: "addons.acme.server"},
 }

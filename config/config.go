@@ -306,6 +306,8 @@ type ArgoCD struct {
 	Addon
 	RepoURL  string `json:"repoUrl"`
 	Revision string `json:"revision"`
+	// Registry is what comes before the name of the applications' images: host and path without the last slash.
+	Registry string `json:"registry"`
 }
 
 // ACME is the account of cert-manager's ClusterIssuer, used when a domain is configured.

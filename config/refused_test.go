@@ -612,6 +612,8 @@ var refused = []struct {
 		"addons.argocd.repoUrl", "has no path"},
 	{"Git repository with a token", "addons: {argocd: {repoUrl: 'https://token@github.com/a/b.git'}}",
 		"addons.argocd.repoUrl", "user or password"},
+	{"image registry with a scheme", "addons: {argocd: {registry: 'https://registry.example.com'}}", "addons.argocd.registry", "without https://"},
+	{"image registry with a slash at the end", "addons: {argocd: {registry: registry.example.com/team/}}", "addons.argocd.registry", "without a slash"},
 	{"Git revision", "addons: {argocd: {revision: 'a b'}}", "addons.argocd.revision", "a branch, a tag"},
 	{"no mail address for ACME", "dns: {domain: example.com}", "addons.acme.email", "is not set"},
 	{"mail address", "addons: {acme: {email: admin}}", "addons.acme.email", "is not a mail address"},

@@ -31,6 +31,7 @@ var (
 	sha256Sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	urlSafe       = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
 	gitSSH        = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
+	registryPath  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
 	gitRevision   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
 	mailAddress   = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
 )

@@ -149,6 +149,11 @@ func (v *validator) argocd(a ArgoCD) {
 				"https://github.com/example/platform.git or ssh://git@github.com/example/platform.git")
 		}
 	}
+	if a.Registry != "" && !registryPath.MatchString(a.Registry) {
+		v.fault("addons.argocd.registry", a.Registry,
+			"must be the host of an image registry, with its path if it has one, without https:// and without a slash at the end",
+			"111122223333.dkr.ecr.eu-central-1.amazonaws.com")
+	}
 	if !gitRevision.MatchString(a.Revision) {
 		v.fault("addons.argocd.revision", a.Revision, "must be a branch, a tag, a commit or HEAD", "main")
 	}

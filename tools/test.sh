@@ -27,4 +27,6 @@ done
 check -C cluster/containerdtest "$@" ./...
 # And that of Prometheus and Alertmanager. Go's cache does not see that files outside of a module have changed.
 check -C addons/alerttest -count=1 "$@" ./...
+# The application, with its own dependencies and against real servers.
+apps/test.sh || failed=1
 exit "$failed"

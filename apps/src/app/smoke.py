@@ -1,0 +1,42 @@
+"""Smoke test: python -m app.smoke http://service takes jobs through the whole application and ends with 0 when they are done.
+
+Its requests are also what the analysis of a release without other traffic is based on.
+"""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+
+JOBS = 20
+LIMIT_SECONDS = 120
+
+
+def request(url: str, body: dict | None = None) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+def run(base: str) -> str | None:
+    """Return what is wrong, or None."""
+    try:
+        jobs = [request(f"{base}/jobs", {"text": "one two three"})["id"] for _ in range(JOBS)]
+        deadline = time.monotonic() + LIMIT_SECONDS
+        for job in jobs:
+            while (found := request(f"{base}/jobs/{job}?wait=10"))["state"] != "done":
+                if time.monotonic() > deadline:
+                    return f"job {job} is {found['state']} after {LIMIT_SECONDS} s: does a worker run?"
+            if found["result"] != 3:
+                return f"job {job} has the result {found['result']}, not 3"
+    except (urllib.error.URLError, TimeoutError, KeyError, ValueError) as error:
+        return f"{base}: {error}"
+    return None
+
+
+if __name__ == "__main__":
+    if fault := run(sys.argv[1].rstrip("/")):
+        sys.exit(fault)
+    print(f"{JOBS} jobs done")
