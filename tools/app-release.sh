@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Moves the application between environments, by commits that change the digest in envs/<environment>. Run by the workflows, and
+# by a person who takes a release back.
+#
+#   tools/app-release.sh set ENVIRONMENT DIGEST     writes the digest, commits, opens a pull request
+#   tools/app-release.sh promote FROM TO            the digest of FROM for TO
+#   tools/app-release.sh rollback ENVIRONMENT       the digest that ENVIRONMENT had before
+#   tools/app-release.sh digest ENVIRONMENT         prints the digest
+#
+# With DIRECT=true it pushes to the branch that is checked out, without a pull request. Changes of others are never overwritten.
+set -euo pipefail
+cd "$(git rev-parse --show-toplevel)"
+
+fail() { printf '%s: %s\n' "$(basename "$0")" "$1" >&2; exit 1; }
+
+environment() { case $1 in dev | staging | prod) ;; *) fail "there is no environment '$1': dev, staging or prod" ;; esac; }
+
+files() { printf 'envs/%s/api/kustomization.yaml\nenvs/%s/worker/kustomization.yaml\n' "$1" "$1"; }
+
+# digest_at REVISION ENVIRONMENT prints the digest that both apps of the environment have there.
+digest_at() {
+  local found
+  found=$(files "$2" | while IFS= read -r f; do git show "$1:$f"; done | sed -n 's/^ *digest: //p' | sort -u)
+  [[ $found =~ ^sha256:[0-9a-f]{64}$ ]] || fail "envs/$2 has no digest at $1, or the API and the worker have different ones: $found"
+  printf '%s\n' "$found"
+}
+
+# set_digest ENVIRONMENT DIGEST SUBJECT commits the digest and hands the commit on.
+set_digest() {
+  local environment=$1 digest=$2 subject=$3 base branch file
+  [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "'$digest' is no digest: sha256: and 64 hexadecimal digits"
+  [ "$(digest_at HEAD "$environment")" != "$digest" ] || { echo "envs/$environment has $digest already"; return 0; }
+  git diff --quiet HEAD -- envs || fail "there are uncommitted changes in envs/"
+  base=$(git symbolic-ref --short HEAD)
+  while IFS= read -r file; do sed -i "s/^\( *digest: \).*/\1$digest/" "$file"; done < <(files "$environment")
+  if [ "${DIRECT:-}" = true ]; then
+    git commit -qm "$subject" -- envs
+    # Somebody else may have pushed meanwhile; a change of the same lines stops here.
+    git push -q origin "HEAD:$base" || { git pull -q --rebase origin "$base" && git push -q origin "HEAD:$base"; }
+    return
+  fi
+  branch=release/$environment-${digest:7:12}
+  git switch -qC "$branch"
+  git commit -qm "$subject" -- envs
+  git push -q --force-with-lease origin "$branch"
+  git switch -q "$base"
+  if [ -n "$(gh pr list --head "$branch" --base "$base" --state open --json number --jq '.[].number')" ]; then
+    echo "the pull request for $branch is open already"
+  else
+    gh pr create --head "$branch" --base "$base" --title "$subject" \
+      --body "Merging releases \`$digest\` to $environment. To take it back: \`tools/app-release.sh rollback $environment\`."
+  fi
+}
+
+promote() {
+  local digest
+  digest=$(digest_at HEAD "$1")
+  case "$1 $2" in 'dev staging' | 'staging prod') ;; *) fail "a release goes from dev to staging and from staging to prod, not from $1 to $2" ;; esac
+  set_digest "$2" "$digest" "envs: release ${digest:7:12} to $2"
+}
+
+# rollback goes to the last digest in the history of the environment that is another than its own.
+rollback() {
+  local now commit before
+  now=$(digest_at HEAD "$1")
+  for commit in $(git log --format=%H -- "envs/$1/api/kustomization.yaml"); do
+    before=$(digest_at "$commit" "$1" 2>/dev/null) || continue
+    [ "$before" = "$now" ] || { set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"; return; }
+  done
+  fail "envs/$1 has had no other digest, as far as this clone's history goes"
+}
+
+case ${1:-} in
+  set) [ $# = 3 ] || fail 'set ENVIRONMENT DIGEST'; environment "$2"; set_digest "$2" "$3" "envs: release ${3:7:12} to $2" ;;
+  promote) [ $# = 3 ] || fail 'promote FROM TO'; environment "$2"; environment "$3"; promote "$2" "$3" ;;
+  rollback) [ $# = 2 ] || fail 'rollback ENVIRONMENT'; environment "$2"; rollback "$2" ;;
+  digest) [ $# = 2 ] || fail 'digest ENVIRONMENT'; environment "$2"; digest_at HEAD "$2" ;;
+  *) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
+esac
