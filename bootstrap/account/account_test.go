@@ -115,7 +115,7 @@ func TestTheAccountComesAndGoes(t *testing.T) {
 			t.Errorf("left: %s", line)
 		}
 	}
-	if got := r.made("aws:ecr/repository:Repository"); !slices.Equal(got, []string{"api", "worker"}) {
+	if got := r.made("aws:ecr/repository:Repository"); !slices.Equal(got, []string{"app"}) {
 		t.Errorf("images are gone with the account's stack: %v are left", got)
 	}
 }
@@ -132,7 +132,7 @@ func TestRepositoriesAreImported(t *testing.T) {
 	if _, err := r.stack.Up(context.Background()); err == nil || !strings.Contains(err.Error(), "EntityAlreadyExists") {
 		t.Fatalf("repositories that exist were made again: %v", err)
 	}
-	r.set("importImages", []any{"api", "worker"})
+	r.set("importImages", []any{"app"})
 	var printed bytes.Buffer
 	if _, err := r.stack.Preview(context.Background(), optpreview.ProgressStreams(&printed)); err != nil {
 		t.Fatal(err)

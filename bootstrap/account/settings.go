@@ -52,7 +52,7 @@ func (s *Settings) Cluster(environment string) string {
 func load(get func(key string) (string, bool)) (*Settings, error) {
 	l := &loader{get: get}
 	s := &Settings{
-		MainBranch: "main", Environments: []string{"dev", "staging", "prod"}, Images: []string{"api", "worker"},
+		MainBranch: "main", Environments: []string{"dev", "staging", "prod"}, Images: []string{"app"},
 		KeepUntaggedDays: 365, CreateOIDCProvider: true, Protect: true,
 	}
 	s.Region, _ = get("aws:region")
