@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // pipeline runs the run: parts of the application's workflows in a clone of a real remote repository. The programs that need a
