@@ -167,10 +167,16 @@ var clusterCalls = map[string]calls{
 		reads: []string{"route53:GetHostedZone", "route53:ListHostedZones", "route53:ListTagsForResource"},
 	},
 
-	// The repositories that stacks made before the image registry moved here are looked up, so that they are kept.
-	"aws:ecr/repository:Repository": {reads: []string{"ecr:DescribeRepositories", "ecr:ListTagsForResource"}},
-	// Dropping a repository drops its lifecycle.
-	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {reads: []string{"ecr:GetLifecyclePolicy"}, changes: []string{"ecr:DeleteLifecyclePolicy"}},
+	"aws:ecr/repository:Repository": {
+		reads: []string{"ecr:DescribeRepositories", "ecr:ListTagsForResource"},
+		changes: []string{
+			"ecr:CreateRepository", "ecr:DeleteRepository", "ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability",
+			"ecr:TagResource", "ecr:UntagResource",
+		},
+	},
+	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {
+		reads: []string{"ecr:GetLifecyclePolicy"}, changes: []string{"ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"},
+	},
 }
 
 // sweepCalls are those of the program in sweep/, which runs while a stack is destroyed and looks for what an interrupted run left.

@@ -2,6 +2,7 @@ package account
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -15,4 +16,19 @@ func TestTheTableHasEveryType(t *testing.T) {
 		"aws:ecr/repositoryPolicy:RepositoryPolicy",
 	}
 	sandboxtest.CheckTokens(t, "aws", append(slices.Collect(maps.Keys(clusterCalls)), ours...), "aws:ebs/volume:Volume")
+}
+
+// A role that can remove a resource can also make it: an up of a new stack comes first.
+func TestEveryResourceCanBeMade(t *testing.T) {
+	function := regexp.MustCompile(`^aws:[a-z0-9]+/get`)
+	removes := regexp.MustCompile(`:(Delete|Untag|Remove)`)
+	for token, c := range clusterCalls {
+		if token == "aws:acm/certificateValidation:CertificateValidation" {
+			continue // it only waits for a certificate
+		}
+		makes := slices.DeleteFunc(slices.Concat(c.creates, c.changes), removes.MatchString)
+		if !function.MatchString(token) && len(makes) == 0 {
+			t.Errorf("%s: the role may call %v, which makes nothing", token, slices.Concat(c.creates, c.changes))
+		}
+	}
 }

@@ -93,7 +93,7 @@ func (d *deployer) buckets(environment string, changes []string) policy.Statemen
 	return policy.Allow("Buckets", ofService("s3", changes), []string{bucket, bucket + "/*"}, nil)
 }
 
-// names is the part for DNS and certificates. A hosted zone gives conditions no tags, so records of every zone of the account may
+// names is the part for DNS, certificates and the repositories of the cluster's own registry. A hosted zone gives conditions no tags, so records of every zone of the account may
 // be changed.
 func (d *deployer) names(environment string, creates, changes []string) []policy.Statement {
 	cluster := d.settings.Cluster(environment)
@@ -105,7 +105,7 @@ func (d *deployer) names(environment string, creates, changes []string) []policy
 		policy.Allow("Zones", ofService("route53", changes), zones, nil),
 		policy.Allow("TagNewCertificates", []string{"acm:AddTagsToCertificate"}, everything, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
 		policy.Allow("Certificates", ofService("acm", changes), everything, policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)),
-		policy.Allow("Lifecycles", ofService("ecr", changes), []string{d.arn("ecr", "*", "repository/"+cluster+"/*")}, nil),
+		policy.Allow("Repositories", ofService("ecr", changes), []string{d.arn("ecr", "*", "repository/"+cluster+"/*")}, nil),
 	}
 }
 
