@@ -61,7 +61,8 @@ type preflight struct {
 func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
-	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs} {
+	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs,
+		p.askRedis} {
 		asked.Go(ask)
 	}
 	asked.Wait()

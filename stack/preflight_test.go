@@ -38,6 +38,8 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"need 1 Elastic IP", "L-0263D0A3"}},
 		{"no VPC left", sandbox.Limits{Quotas: map[string]float64{"L-F678F1CE": 0}}, nil,
 			[]string{"needs a VPC", "L-F678F1CE"}},
+		{"more memory for Redis than its node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:addons.redis.maxMemoryMiB": 5000},
+			[]string{"kubeadm-aws:addons.redis.maxMemoryMiB = 5000", "storage (t3.large), has 8192", "2048, or a larger"}},
 		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
 			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
 			[]string{"aws:allowedAccountIds = [\"123456789012\"]", "do not hold the account 210987654321", "AWS_PROFILE"}},

@@ -14,7 +14,7 @@ SOURCE = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def ground():
+def data():
     """A directory that the user of PostgreSQL can enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="app-test-") as name:
         os.chmod(name, 0o755)
@@ -22,22 +22,22 @@ def ground():
 
 
 @pytest.fixture(scope="session")
-def broker(ground):
-    rabbitmq = servers.RabbitMQ(ground / "rabbitmq")
+def broker(data):
+    rabbitmq = servers.RabbitMQ(data / "rabbitmq")
     yield rabbitmq
     rabbitmq.end()
 
 
 @pytest.fixture(scope="session")
-def results(ground):
-    with servers.redis(ground) as url:
+def results(data):
+    with servers.redis(data) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def database_server(ground):
-    (ground / "postgresql").mkdir()
-    with servers.postgresql(ground / "postgresql") as url:
+def database_server(data):
+    (data / "postgresql").mkdir()
+    with servers.postgresql(data / "postgresql") as url:
         yield url
 
 
