@@ -185,6 +185,7 @@ func applications(t *testing.T, dir string) []string {
 			case "Rollout", "Deployment":
 				object["apiVersion"], object["kind"] = "apps/v1", "Deployment"
 				delete(spec, "strategy")
+				delete(spec, "progressDeadlineAbort") // a field of Rollouts only
 				workload = object
 			case "HorizontalPodAutoscaler":
 				replicas = spec["maxReplicas"]
