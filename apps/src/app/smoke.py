@@ -1,4 +1,4 @@
-"""Smoke test: python -m app.smoke http://service takes jobs through the whole application and ends with 0 when they are done.
+"""Smoke test: python -m app.smoke http://service sends jobs through the application. It ends with 0 when all succeed.
 
 Its requests are also what the analysis of a release without other traffic is based on.
 """
