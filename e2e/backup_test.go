@@ -66,8 +66,9 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 		"etcd-snapshot.timer")
 	s.backend(t) // the metadata service with the role's credentials
 	// systemd may let a timer wait for a minute, to wake up the machine less often.
+	// At midnight and at noon the new hours have just passed, and systemd makes up for the snapshot of that hour first.
 	eventually(t, time.Until(due)+3*time.Minute, "a snapshot by the timer", func() error {
-		if c.lastBackup(t).key == "" {
+		if last := c.lastBackup(t); last.key == "" || last.at.Before(due) {
 			return fmt.Errorf("due at %s, the service says: %s", due.Format(time.TimeOnly),
 				c.on(t, "master",
 					"systemctl list-timers --no-pager etcd-snapshot.timer; journalctl --unit etcd-snapshot --no-pager --lines 5"))
@@ -75,9 +76,6 @@ func timerFires(t *testing.T, s *stack, c *cluster) {
 		return nil
 	})
 	last := c.lastBackup(t)
-	if last.at.Before(due) {
-		t.Errorf("the snapshot is of %s, due was %s", last.at, due)
-	}
 	if out := c.on(t, "master", "systemctl show --property LastTriggerUSec --value etcd-snapshot.timer"); out == "" {
 		t.Error("the timer has never fired")
 	}
