@@ -169,7 +169,7 @@ func sourceOfTheStack(cfg *config.Config) kube.Values {
 	}
 }
 
-// factsOfTheStack is the JSON patch that writes the registry and the public host name of the applications into the
+// factsOfTheStack returns the JSON patch that writes the registry and the public host name of the applications into the
 // object of envs/stack. A fact without a setting is left out.
 func factsOfTheStack(cfg *config.Config) string {
 	var facts string

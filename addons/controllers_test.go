@@ -107,7 +107,7 @@ func (a *api) list(path string) []object {
 	return found.Items
 }
 
-// setStatus sets the status of an object. resource is the path that it was listed from.
+// setStatus sets the status of an object. path is the API path that it was listed from.
 func (a *api) setStatus(path string, o object, status map[string]any) {
 	at := strings.LastIndex(path, "/")
 	// The object may already be deleted.

@@ -140,7 +140,7 @@ func specOf(entry registered) map[string]any {
 
 func labelOf(name string) string { return strings.ReplaceAll(name, "/", "-") }
 
-// coreDNS returns the Deployment that kubeadm and cluster/dns.go create for two workers or more.
+// coreDNS is the Deployment that kubeadm and cluster/dns.go create for two workers or more.
 const coreDNS = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: coredns, namespace: drain}, spec: {replicas: 2, strategy: {rollingUpdate: {maxUnavailable: 1}}, selector: {matchLabels: {k8s-app: kube-dns}}, template: {metadata: {labels: {k8s-app: kube-dns}}, spec: {containers: [{name: c, image: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}], affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {k8s-app: kube-dns}}}]}}}}}}`
 
 // deployment returns a workload with the requests and the place of one line of the table. The servers of RabbitMQ use

@@ -13,7 +13,7 @@ import (
 // ingressClass is the class of Ingresses that the shared load balancer serves.
 const ingressClass = "alb"
 
-// loadBalancerDefinitions are those in crds/ of the chart.
+// loadBalancerDefinitions are the definitions in the chart's crds/, without descriptions.
 //
 //go:embed definitions/aws-load-balancer-controller.yaml
 var loadBalancerDefinitions []byte

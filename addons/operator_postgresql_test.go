@@ -196,7 +196,7 @@ func postgresqlCanBeDrained(a *api, namespace string) {
 	if budgets := a.get(namespace, "poddisruptionbudgets", "{.items[*].metadata.name}"); budgets != "" {
 		a.t.Errorf("there is a budget, so a drain of its node cannot end: %s", budgets)
 	}
-	// The condition is missing for a reason other than an operator that has not reconciled yet.
+	// With enablePDB the operator creates the budget, so above it was not merely late.
 	a.kubectl("-n", namespace, "patch", postgresqlObject, "--type=merge", "-p", `{"spec":{"enablePDB":true}}`)
 	a.until("the operator makes a budget where it is on", func() bool {
 		return a.get(namespace, "poddisruptionbudget/postgresql-primary", "{.spec.minAvailable}") == "1"

@@ -122,7 +122,7 @@ func TestOnlyWhatDiesWithItsNodesIsDropped(t *testing.T) {
 		"aws-cloud-controller-manager": true, "prometheus-operator-crds": true,
 	}
 	for _, entry := range install(t, nil, everything).resources {
-		// With a definition go all its custom resources.
+		// Deleting a definition would delete its custom resources.
 		want := dropped[entry.name] || strings.HasPrefix(entry.name, "definition-")
 		if strings.HasPrefix(entry.kind, "kubernetes:") && entry.retained != want {
 			t.Errorf("%s: dropped on destroy is %v, want %v", entry.name, entry.retained, want)

@@ -40,23 +40,6 @@ func storagePlacement(cfg *config.Config) *placement {
 	return nil
 }
 
-// storagePlaces returns the number of nodes that workloads with volumes can use.
-func storagePlaces(cfg *config.Config) int {
-	labelled, open := 0, 0
-	for _, node := range cfg.Nodes {
-		if node.Labels[storageLabel] == storageValue {
-			labelled++
-		}
-		if node.Role == config.Worker && len(node.Taints) == 0 {
-			open++
-		}
-	}
-	if labelled > 0 {
-		return labelled
-	}
-	return open
-}
-
 // onto adds the placement to the values of a chart that uses the names nodeSelector and tolerations.
 func (p *placement) onto(values kube.Values) kube.Values {
 	if p == nil {

@@ -42,15 +42,15 @@ func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
 	servers := b.deletedByGate(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
 	b.applyPassword("rabbitmq", rabbitmqUser, password, servers)
 	b.rabbitmqBackup(servers)
-	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && storagePlaces(b.cfg) >= n {
+	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && len(b.cfg.DataNodes()) >= n {
 		b.object("budget-rabbitmq", rabbitmqBudget(), needs(data))
 	}
 	b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
 }
 
 // rabbitmqBudget keeps the majority of the servers while nodes are drained: the next server may be evicted when the
-// last one has returned. The operator creates no budget. If two servers share a node, there is none either: the first
-// evicted server could only return to the same node, so a drain would never end.
+// last one has returned. The operator creates no budget. If two servers share a node, the program creates none either:
+// the first evicted server could only return to the same node, so a drain would never end.
 func rabbitmqBudget() kube.ObjectArgs {
 	return kube.ObjectArgs{
 		APIVersion: "policy/v1",

@@ -322,14 +322,14 @@ func TestAReleaseIsRefused(t *testing.T) {
 	}
 }
 
-// A change that somebody else has pushed meanwhile stays.
+// A change that another push added meanwhile is kept.
 func TestAReleaseKeepsTheCommitsOfOthers(t *testing.T) {
 	p := newPipeline(t)
 	other := filepath.Join(t.TempDir(), "other")
 	p.git("clone", "-q", p.remote, other)
 	p.write(filepath.Join(other, "README"), "hello\n", 0o644)
 	p.git("-C", other, "add", "README")
-	p.git("-C", other, "commit", "-qm", "by somebody else")
+	p.git("-C", other, "commit", "-qm", "another change")
 	p.git("-C", other, "push", "-q")
 	p.releaseToDev(built)
 	if got := p.git("-C", p.remote, "show", "main:README"); got != "hello" {

@@ -41,7 +41,7 @@ func containerdConfig(r config.Release, extra string) string {
 // certsDir is the directory with containerd's settings of registries, in a folder per registry.
 const certsDir = "/etc/containerd/certs.d"
 
-// hostsFile returns a hosts.toml: the servers that containerd asks for the images of one registry, before the
+// hostsFile is the content of a hosts.toml: the servers that containerd asks for the images of one registry, before the
 // registry itself. The registry needs no line. containerd already knows that docker.io is at registry-1.docker.io and
 // that localhost uses HTTP.
 type hostsFile struct {

@@ -146,7 +146,7 @@ func commandText(step Step, name string, script Script, minutes int) pulumi.Stri
 	}).(pulumi.StringOutput)
 }
 
-// limited returns a script and the minutes after which limit.sh ends it.
+// limited is a script and the minutes after which limit.sh ends it.
 type limited struct {
 	minutes int
 	text    string

@@ -306,7 +306,7 @@ type ArgoCD struct {
 	Addon
 	RepoURL  string `json:"repoUrl"`
 	Revision string `json:"revision"`
-	// Registry is what comes before the name of the applications' images: host and path without the last slash.
+	// Registry is the host and path before the applications' image names, without the final slash.
 	Registry string `json:"registry"`
 }
 

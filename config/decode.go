@@ -319,7 +319,7 @@ func plain(v any) any {
 	return v
 }
 
-// fieldsOf maps the JSON names of a struct's fields to the fields, including those of embedded structs.
+// fieldsOf maps the JSON names of a struct's fields to their index paths, including those of embedded structs.
 func fieldsOf(t reflect.Type) map[string][]int {
 	fields := map[string][]int{}
 	for _, f := range reflect.VisibleFields(t) {

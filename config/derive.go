@@ -38,18 +38,28 @@ func (c *Config) ControlPlane() Node {
 	return Node{}
 }
 
-// DataZones returns the letters of the zones that have a node for pods with a volume. Such a node is a worker
-// labelled workload=storage. If no node has that label, it is any worker without a taint that repels pods. A volume
-// cannot leave its zone.
-func (c *Config) DataZones() []string {
+// DataNodes returns the nodes for pods with a volume: workers labelled workload=storage or, if no node has the label,
+// workers without a taint that repels pods.
+func (c *Config) DataNodes() []Node {
 	labelled := slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Labels["workload"] == "storage" })
-	var zones []string
+	var nodes []Node
 	for _, n := range c.Nodes {
 		hosts := n.Labels["workload"] == "storage"
 		if !labelled {
 			hosts = !slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Effect != "PreferNoSchedule" })
 		}
-		if zone := c.Network.Zones[n.Zone]; n.Role == Worker && hosts && !slices.Contains(zones, zone) {
+		if n.Role == Worker && hosts {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// DataZones returns the letters of the zones of DataNodes. A volume cannot leave its zone.
+func (c *Config) DataZones() []string {
+	var zones []string
+	for _, n := range c.DataNodes() {
+		if zone := c.Network.Zones[n.Zone]; !slices.Contains(zones, zone) {
 			zones = append(zones, zone)
 		}
 	}

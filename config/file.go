@@ -17,7 +17,7 @@ import (
 )
 
 // LoadFile loads the settings of a stack from Pulumi.<stack>.yaml and the project-wide values from Pulumi.yaml in
-// dir. The result is that of the engine, but no engine is needed. Secrets are not decrypted: a placeholder replaces
+// dir. It resolves them like the engine, without running one. Secrets are not decrypted: a placeholder replaces
 // them.
 func LoadFile(stack, dir string) (*Config, error) {
 	values, err := projectValues(filepath.Join(dir, "Pulumi.yaml"))

@@ -56,7 +56,7 @@ archive=etcd-v$version-linux-amd64.tar.gz
 releases=${ETCD_RELEASES:-$(pin DefaultEtcdReleases)}
 fetch "$releases/v$version/$archive" "$archive"
 fetch "$releases/v$version/SHA256SUMS" SHA256SUMS
-(cd "$work" && grep " \*\?$archive\$" SHA256SUMS | sha256sum --check --status) || die "$archive does not match the SHA256SUMS beside it"
+(cd "$work" && grep " \*\?$archive\$" SHA256SUMS | sha256sum --check --status) || die "$archive does not match the SHA256SUMS next to it"
 sum=$(sha256sum <"$work/$archive" | cut -d' ' -f1)
 if [ "$sum" = "$(pin EtcdToolsSHA256)" ]; then
 	echo "EtcdToolsSHA256 $sum is the archive of $version"

@@ -17,7 +17,7 @@ var platformHosts = map[string]string{
 var zoneID = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 
 // privateDomains are domains that the public DNS never contains.
-var privateDomains = []string{"arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
+var privateDomains = []string{"arpa", "example", "internal", "local", "onion", "test"}
 
 // An ACM certificate has at most ten names: maxIngressHosts and the two names of the platform.
 const maxIngressHosts = 8

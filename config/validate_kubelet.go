@@ -24,7 +24,8 @@ var kubeletDefaults = map[string]any{
 	"cgroupsPerQOS":     true, "enableSystemLogHandler": true,
 }
 
-// kubeletFields returns fields as the kubelet sees them: the user's value, else the program's, else the default.
+// kubeletFields are the user's fields. Its methods read them as the kubelet does: the user's value, else the program's,
+// else the default.
 type kubeletFields map[string]any
 
 func (k kubeletFields) value(name string) any {
@@ -228,7 +229,7 @@ func (k kubeletFields) reserves(resource string) bool {
 	return false
 }
 
-// keysOf returns the keys that a mapping of the kubelet may have.
+// keysOf are the keys that a mapping of the kubelet may have, by field.
 var keysOf = func() map[string][]string {
 	signals := []string{
 		"memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree",

@@ -70,7 +70,7 @@ func (v *validator) fieldPath(f configurationFile, field string) string {
 	return "kubernetes." + f.kind + "." + field
 }
 
-// nearField returns the field most similar to an unknown one, or the fields that begin with it.
+// nearField returns a question with the field most similar to an unknown one, or an example of a field.
 func (v *validator) nearField(f configurationFile, prefix, name string) string {
 	var siblings []string
 	for field := range f.table[f.kind] {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -13,9 +14,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestPlatform is the life of a dev stack whose add-ons run for real, as far as the mirror has their images: Pulumi's
-// own provider and its Helm install the charts, and what users rely on is asked of the running programs. `make
-// e2e-platform` runs it.
+// TestPlatform brings up a dev stack with the add-ons whose images the mirror has, uses them as a client, and destroys
+// it. Pulumi's own provider and its Helm install the charts. `make e2e-platform` runs it.
 func TestPlatform(t *testing.T) {
 	if os.Getenv("ADDONS") != "real" {
 		t.Skip("make e2e-platform runs this")
@@ -57,7 +57,7 @@ func platformVerified(t *testing.T, s *stack, _ *cluster) {
 			t.Logf("verify: %-26s %-8s %s", e.Check, e.Status, e.Message)
 		}
 	}
-	for _, name := range []string{"rabbitmq", "volume"} {
+	for _, name := range []string{"rabbitmq", "metrics-server", "volume"} {
 		if checked[name] != "ok" {
 			t.Errorf("%s is %q", name, checked[name])
 		}
@@ -78,17 +78,16 @@ func platformUnchanged(t *testing.T, s *stack, _ *cluster) {
 // rabbitMQ connects to the server as a program outside of the cluster would, through a port of the nodes.
 func rabbitMQ(t *testing.T, c *cluster) *amqp.Channel {
 	t.Helper()
+	address := rabbitMQAddress(t, c, c.secret(t, "rabbitmq-credentials", "password"))
 	var channel *amqp.Channel
 	eventually(t, 3*time.Minute, "a connection to RabbitMQ", func() error {
-		connection, err := amqp.Dial(rabbitMQAddress(t, c, c.secret(t, "rabbitmq-credentials", "password")))
+		connection, err := amqp.Dial(address)
 		if err != nil {
 			return err
 		}
-		if channel, err = connection.Channel(); err != nil {
-			return err
-		}
 		t.Cleanup(func() { _ = connection.Close() })
-		return nil
+		channel, err = connection.Channel()
+		return err
 	})
 	return channel
 }
@@ -154,8 +153,20 @@ func rabbitMQClient(t *testing.T, _ *stack, c *cluster) {
 	if got := received(t, channel); got != "hello" {
 		t.Errorf("received %q", got)
 	}
-	if _, err := amqp.Dial(rabbitMQAddress(t, c, "wrong")); err == nil {
-		t.Error("any password lets in")
+	refusedLogin(t, rabbitMQAddress(t, c, "wrong"))
+}
+
+// refusedLogin expects RabbitMQ to answer and to refuse the password of an address.
+func refusedLogin(t *testing.T, address string) {
+	t.Helper()
+	connection, err := amqp.Dial(address)
+	if err == nil {
+		_ = connection.Close()
+		t.Error("RabbitMQ accepts another password than that of the settings")
+		return
+	}
+	if refused := (*amqp.Error)(nil); !errors.As(err, &refused) || refused.Code != amqp.AccessRefused {
+		t.Errorf("login with another password: %v, want access refused", err)
 	}
 }
 
@@ -206,7 +217,7 @@ func rabbitMQNodeDrained(t *testing.T, _ *stack, c *cluster) {
 	}
 }
 
-// rabbitMQPassword sets the password in the settings, in whose place a run on hosts puts a text of its own.
+// rabbitMQPassword sets the password in the settings. A run on hosts replaces the encrypted value by its own text.
 func rabbitMQPassword(t *testing.T, s *stack, c *cluster) {
 	before := c.secret(t, "rabbitmq-credentials", "password")
 	s.set(t, "rabbitmqPassword", map[string]any{"secure": "v1:encrypted"})
@@ -216,9 +227,7 @@ func rabbitMQPassword(t *testing.T, s *stack, c *cluster) {
 		t.Error("the password of the settings is not the one in the cluster")
 	}
 	rabbitMQ(t, c)
-	if _, err := amqp.Dial(rabbitMQAddress(t, c, before)); err == nil {
-		t.Error("the password of before lets in")
-	}
+	refusedLogin(t, rabbitMQAddress(t, c, before))
 	s.must(t, "verify")
 	if ops := s.must(t, "up").done(); len(ops) > 0 {
 		t.Errorf("up after the change did %v", ops)

@@ -21,7 +21,7 @@ type deployer struct {
 	// in a preview.
 	accountID string
 	partition string
-	// exists is what the state of the stack contains of the account.
+	// exists holds the facts about the account that the stack's state records.
 	exists Exists
 	// root is the component that holds all groups.
 	root pulumi.Resource

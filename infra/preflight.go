@@ -14,7 +14,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Exists is what the state of the stack contains of the account. The plan is compared with it before the first
+// Exists holds the facts about the account that the stack's state records. The plan is compared with it before the first
 // resource.
 type Exists struct {
 	// VPC and Account are empty before the VPC exists.

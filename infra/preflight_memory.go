@@ -9,11 +9,12 @@ import (
 	"kubeadm-aws/config"
 )
 
-// redisLimit is how many times its data the pod of Redis may take; package addons sets the limit.
+// redisLimit is the ratio of the pod's memory limit to maxMemoryMiB. addons/redis.go sets that limit.
 const redisLimit = 2
 
 // askRedis refuses more memory for Redis than the largest node that may run it has. Such a pod would stay pending, or
-// take down its node. Every type that is accepted holds the default, so that one needs no question.
+// take down its node. Every accepted instance type has at least minMemoryMiB, so a limit of up to half of that needs
+// no request.
 func (p *preflight) askRedis() {
 	redis := p.cfg.Addons.Redis
 	needs := redisLimit * redis.MaxMemoryMiB
@@ -22,7 +23,7 @@ func (p *preflight) askRedis() {
 	}
 	var largest config.Node
 	memory := 0
-	for _, n := range storageNodes(p.cfg.Nodes) {
+	for _, n := range p.cfg.DataNodes() {
 		answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
 			pulumi.Provider(p.provider))
 		if !p.answered("the instance type "+n.InstanceType, err) {
@@ -39,21 +40,4 @@ func (p *preflight) askRedis() {
 		fmt.Sprintf("lets the pod take %d MiB, and the largest node for it, %s (%s), has %d", needs, largest.Name,
 			largest.InstanceType, memory),
 		fmt.Sprintf("%d, or a larger instanceType", memory/redisLimit/2))
-}
-
-// storageNodes returns the nodes for pods with volumes: those with the label workload=storage, or else every worker.
-func storageNodes(nodes []config.Node) []config.Node {
-	var labelled, workers []config.Node
-	for _, n := range nodes {
-		if n.Labels["workload"] == "storage" {
-			labelled = append(labelled, n)
-		}
-		if n.Role == config.Worker {
-			workers = append(workers, n)
-		}
-	}
-	if len(labelled) > 0 {
-		return labelled
-	}
-	return workers
 }

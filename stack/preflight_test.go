@@ -40,6 +40,13 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"needs a VPC", "L-F678F1CE"}},
 		{"more memory for Redis than its node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:addons.redis.maxMemoryMiB": 5000},
 			[]string{"kubeadm-aws:addons.redis.maxMemoryMiB = 5000", "storage (t3.large), has 8192", "2048, or a larger"}},
+		{"more memory for Redis than the nodes have that take its pod", sandbox.Limits{}, map[string]any{
+			"kubeadm-aws:addons.redis.maxMemoryMiB": 3000, "kubeadm-aws:nodes": []any{
+				map[string]any{"name": "master", "role": "control-plane"},
+				map[string]any{"name": "w", "instanceType": "t3.medium"},
+				map[string]any{"name": "big", "instanceType": "t3.large",
+					"taints": []any{map[string]any{"key": "gpu", "effect": "NoSchedule"}}}}},
+			[]string{"kubeadm-aws:addons.redis.maxMemoryMiB = 3000", "w (t3.medium), has 4096"}},
 		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
 			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
 			[]string{"aws:allowedAccountIds = [\"123456789012\"]", "do not hold the account 210987654321", "AWS_PROFILE"}},

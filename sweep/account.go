@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/sweep/sweepline"
 )
 
-// Tags by which a thing is known. The last two are this project's own (config.TagCluster, config.TagManagedBy); they are
+// Tags that identify a resource. The last two are this project's own (config.TagCluster, config.TagManagedBy); they are
 // written out here because package config needs the Pulumi SDK.
 const (
 	tagLoadBalancerController = "elbv2.k8s.aws/cluster"
@@ -27,7 +27,7 @@ const (
 	managedByPulumi           = "pulumi"
 )
 
-// scope says which things belong to the cluster.
+// scope decides which resources belong to the cluster.
 type scope struct {
 	cluster string
 	// vpc bounds everything: what lives in it, and by a tag (tagVPC) the volumes and snapshots, so that a second cluster of the
@@ -43,7 +43,7 @@ func scopeOf(l sweepline.Line) scope {
 	return scope{cluster: l.Cluster, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
 }
 
-// owns reports whether a controller of the cluster made the thing with these tags. Pulumi's own things carry the
+// owns reports whether a controller of the cluster created the resource with these tags. Pulumi's own resources have the
 // cluster's tags too (the controllers ask for it) and are told apart by a tag that only Pulumi sets.
 func (s scope) owns(tags map[string]string) bool {
 	if tags[tagManagedBy] == managedByPulumi {
@@ -54,7 +54,7 @@ func (s scope) owns(tags map[string]string) bool {
 		tags[tagVolumeDriver] == s.cluster
 }
 
-// pulumiOwns reports whether Pulumi made the thing for this cluster.
+// pulumiOwns reports whether Pulumi created the resource for this cluster.
 func (s scope) pulumiOwns(tags map[string]string) bool {
 	return tags[tagManagedBy] == managedByPulumi && tags[tagProject] == s.cluster
 }

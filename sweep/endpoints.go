@@ -31,10 +31,10 @@ func (a *account) endpoints(ctx context.Context, s *survey) ([]string, error) {
 			case tags[tagGuardDuty] == "true" && e.State == "deleting":
 				removed = append(removed, id)
 				item.Reason = "AWS is deleting it"
-				s.add(thing{Item: item})
+				s.add(leftover{Item: item})
 			case tags[tagGuardDuty] == "true":
 				removed = append(removed, id)
-				s.add(thing{Item: item, remove: a.deleteEndpoint(id)})
+				s.add(leftover{Item: item, remove: a.deleteEndpoint(id)})
 			default:
 				item.Reason = inTheWay + ": aws ec2 delete-vpc-endpoints --vpc-endpoint-ids " + id
 				s.blocks(item)

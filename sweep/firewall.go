@@ -96,7 +96,7 @@ func (a *account) removeRules(ctx context.Context, s *survey, groups []securityG
 				if !ofController && !inPulumis {
 					continue
 				}
-				s.add(thing{
+				s.add(leftover{
 					Item: Item{
 						Kind: "security group rule", ID: deref(r.SecurityGroupRuleId), Name: deref(r.Description),
 						Detail: fmt.Sprintf("in %s %s", group, names[group]),
@@ -135,7 +135,7 @@ func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []n
 		if g.owner != controllers {
 			continue
 		}
-		t := thing{Item: Item{Kind: "security group", ID: g.id, Name: g.name}, after: endpoints}
+		t := leftover{Item: Item{Kind: "security group", ID: g.id, Name: g.name}, after: endpoints}
 		var users []string
 		for _, n := range interfaces {
 			if slices.Contains(n.groups, g.id) {

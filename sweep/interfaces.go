@@ -90,13 +90,13 @@ func (a *account) removeInterfaces(s *survey, list []networkInterface, groups []
 		case ofBalancer && slices.Contains(standing, n.description):
 		case ofBalancer:
 			item.Reason = "AWS removes it some minutes after its load balancer"
-			s.add(thing{Item: item})
+			s.add(leftover{Item: item})
 		case ofEndpoint && (inOwned || n.mentions(endpoints)):
 			item.Reason = "AWS removes it some minutes after its endpoint"
-			s.add(thing{Item: item})
+			s.add(leftover{Item: item})
 		case n.tags[tagManagedBy] == managedByPulumi || n.mentions(named):
 		case n.available && (inOwned || a.owns(n.tags)):
-			s.add(thing{Item: item, remove: func(ctx context.Context) error {
+			s.add(leftover{Item: item, remove: func(ctx context.Context) error {
 				_, err := a.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &n.id})
 				return err
 			}})

@@ -150,7 +150,7 @@ func (a *account) listeners(ctx context.Context, s *survey, balancers []*balance
 			}
 			for _, l := range page.Listeners {
 				b.first = append(b.first, deref(l.ListenerArn))
-				s.add(thing{
+				s.add(leftover{
 					Item: Item{Kind: "listener", ID: deref(l.ListenerArn), Name: b.Name, Detail: string(l.Protocol)},
 					remove: func(ctx context.Context) error {
 						_, err := a.elb.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: l.ListenerArn})
@@ -169,7 +169,7 @@ func (a *account) listeners(ctx context.Context, s *survey, balancers []*balance
 func (a *account) removeLoadBalancers(s *survey, balancers []*balancer) {
 	for _, b := range balancers {
 		if b.owned {
-			s.add(thing{Item: b.Item, remove: b.delete, after: b.first})
+			s.add(leftover{Item: b.Item, remove: b.delete, after: b.first})
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (a *account) targetGroups(ctx context.Context, s *survey) error {
 		if !a.owns(tags[arn]) {
 			continue
 		}
-		s.add(thing{Item: items[arn], remove: func(ctx context.Context) error {
+		s.add(leftover{Item: items[arn], remove: func(ctx context.Context) error {
 			_, err := a.elb.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &arn})
 			return err
 		}})

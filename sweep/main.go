@@ -1,6 +1,6 @@
 // Command sweep removes from an AWS account what the controllers of one cluster made and left: load balancers with their
 // listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces, and
-// volumes. It knows a cluster's things by the tags that its controllers set and by its VPC, and touches nothing else.
+// volumes. It finds a cluster's resources by the tags that its controllers set and by its VPC, and touches nothing else.
 //
 // With --find or --states it changes nothing: it answers the driver's questions about the account (find.go, states.go).
 //
@@ -33,7 +33,7 @@ const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --v
        go run ./sweep --states --region REGION < INSTANCE-IDS.json
 
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
-With --find it removes nothing: it prints the ids of the things that fit what standard input asks for.
+With --find it removes nothing: it prints the ids of the resources that standard input asks for.
 With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
 Credentials come from the environment, as for the AWS CLI. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
 SWEEP_ROLE_EXTERNAL_ID, SWEEP_ROLE_DURATION). SWEEP_ALLOWED_ACCOUNTS and SWEEP_FORBIDDEN_ACCOUNTS are lists with commas.

@@ -47,7 +47,7 @@ func (a *account) records(ctx context.Context, s *survey, balancers []*balancer)
 				item.ID += " " + id
 			}
 			b.first = append(b.first, item.ID)
-			s.add(thing{Item: item, remove: func(ctx context.Context) error {
+			s.add(leftover{Item: item, remove: func(ctx context.Context) error {
 				_, err := a.route53.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{
 					HostedZoneId: &a.zone,
 					ChangeBatch: &types.ChangeBatch{

@@ -304,8 +304,8 @@ func TestInterruptedAnywhereAndRunAgain(t *testing.T) {
 			}
 			mine := scope{cluster: "dev", vpc: v.id, zone: w.zone, volumes: sweepline.Delete}
 			left := must(must(open(ctx, mine, region)).survey(ctx))
-			if len(left.things) > 0 {
-				t.Errorf("left %v", left.things)
+			if len(left.leftovers) > 0 {
+				t.Errorf("left %v", left.leftovers)
 			}
 		})
 	}

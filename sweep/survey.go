@@ -7,22 +7,22 @@ import (
 	"kubeadm-aws/sweep/receipt"
 )
 
-// Item is one thing in the account.
+// Item is an item of the receipt.
 type Item = receipt.Item
 
-// thing is an Item that has to go.
-type thing struct {
+// leftover is an item that has to be removed.
+type leftover struct {
 	Item
 	// remove asks AWS to delete it; nil where AWS does so by itself and the sweep can only wait.
 	remove func(context.Context) error
-	// after are the ids of things that must go first: if one of them cannot be removed, this one is not tried.
+	// after are the ids of the items that must be removed first. If one of them cannot be removed, this one is not tried.
 	after []string
 }
 
 // survey is everything of the cluster at one moment. Only a survey says what exists: what an API call answered does not count.
 type survey struct {
-	// things are in the order in which they are removed.
-	things []thing
+	// leftovers are in the order in which they are removed.
+	leftovers []leftover
 	// kept stay by the user's choice.
 	kept []Item
 	// foreign are not touched: resources in the VPC that are neither the cluster's nor Pulumi's, which block the deletion of the
@@ -32,7 +32,7 @@ type survey struct {
 	alive []Item
 }
 
-func (s *survey) add(t ...thing) { s.things = append(s.things, t...) }
+func (s *survey) add(t ...leftover) { s.leftovers = append(s.leftovers, t...) }
 
 // blocks names a resource of others in the VPC. A reason that is set already stays.
 func (s *survey) blocks(i Item) {
@@ -89,10 +89,10 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	return s, nil
 }
 
-// items are the things without what removes them.
-func items(things []thing) []Item {
-	all := make([]Item, len(things))
-	for i, t := range things {
+// items returns the receipt's items of a survey, without their remove functions.
+func items(leftovers []leftover) []Item {
+	all := make([]Item, len(leftovers))
+	for i, t := range leftovers {
 		all[i] = t.Item
 	}
 	return all

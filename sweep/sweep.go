@@ -27,21 +27,21 @@ func (s *sweep) run(ctx context.Context) error {
 		if err != nil {
 			return s.stopped(err)
 		}
-		s.receipt.Listing(items(now.things))
+		s.receipt.Update(items(now.leftovers))
 		// Copies, because an empty list is [] in JSON and a nil one is null.
 		s.receipt.Kept, s.receipt.NotTouched = append([]Item{}, now.kept...), append([]Item{}, now.foreign...)
 		s.receipt.Instances = append([]Item{}, now.alive...)
-		if s.receipt.DryRun || len(now.things) == 0 {
+		if s.receipt.DryRun || len(now.leftovers) == 0 {
 			return nil
 		}
 		if len(now.alive) > 0 {
 			return aliveError(now.alive)
 		}
 		if round == 0 {
-			s.progress("%d left by the cluster's controllers; removing them", len(now.things))
+			s.progress("%d left by the cluster's controllers; removing them", len(now.leftovers))
 		}
 		deleted, refused := s.round(ctx, now)
-		s.receipt.Left = items(now.things) // with the reasons that this round found
+		s.receipt.Left = items(now.leftovers) // with the reasons that this round found
 		if refused > 0 && deleted == 0 {
 			// The run cannot end well, so it does not wait for the deadline either.
 			return s.leftError("")
@@ -52,12 +52,12 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 }
 
-// round tries to remove everything once, in order, and writes why a thing did not go into its Reason. It returns how many
+// round tries to remove everything once, in order. The Reason of an item says why it could not be removed. It returns how many
 // deletions AWS accepted, and how many it refused for good.
 func (s *sweep) round(ctx context.Context, now *survey) (deleted, refused int) {
 	failed := map[string]bool{}
-	for i := range now.things {
-		t := &now.things[i]
+	for i := range now.leftovers {
+		t := &now.leftovers[i]
 		if first := firstOf(t.after, failed); first != "" {
 			t.Reason = "waits for " + first
 			failed[t.ID] = true
@@ -124,7 +124,7 @@ func aliveError(alive []Item) error {
 		len(alive), strings.Join(names, ""), strings.Join(ids, " "))
 }
 
-// pause grows to 15 s: most things go in the first round, and what AWS releases by itself takes from seconds to some minutes.
+// pause grows to 15 s: most resources go in the first round, and what AWS releases by itself takes from seconds to some minutes.
 func pause(ctx context.Context, round int) error {
 	var wait time.Duration
 	if round > 0 {

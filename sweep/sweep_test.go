@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -269,15 +267,11 @@ func TestUsage(t *testing.T) {
 
 func readReceipt(t *testing.T, file string) receipt.Receipt {
 	t.Helper()
-	data, err := os.ReadFile(file)
+	r, err := receipt.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r receipt.Receipt
-	if err := json.Unmarshal(data, &r); err != nil {
-		t.Fatalf("the receipt is not JSON: %v\n%s", err, data)
-	}
-	return r
+	return *r
 }
 
 func ids(items []Item) []string {

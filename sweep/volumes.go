@@ -51,7 +51,7 @@ func (a *account) volumesAndSnapshots(ctx context.Context, s *survey) error {
 				s.kept = append(s.kept, item)
 				continue
 			}
-			s.add(thing{Item: item, remove: func(ctx context.Context) error {
+			s.add(leftover{Item: item, remove: func(ctx context.Context) error {
 				_, err := a.ec2.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId})
 				return err
 			}})

@@ -19,7 +19,7 @@ const (
 // crds/. Those of RabbitMQ's operator and of the load balancer controller are objects of the program, in
 // addons/definitions/; docs/addons.md says how to write them for another version.
 //
-// The sums are of the archives that the tests ran with. Helm compares none when it installs; tools/mirror/charts does
+// The checksums are those of the archives that the tests use. Helm does not compare them; tools/mirror/charts does
 // (docs/addons.md).
 //
 // An Image is that of the servers which an operator starts from our objects. The operator's own default must not

@@ -26,7 +26,7 @@ type Statement struct {
 // Operands are the keys of one condition operator and the allowed values of each.
 type Operands map[string][]string
 
-// New is a document of statements.
+// New returns a document with the statements.
 func New(statements ...Statement) Document {
 	return Document{Version: "2012-10-17", Statement: statements}
 }
@@ -40,17 +40,17 @@ func (p Document) JSON() string {
 	return string(text)
 }
 
-// Allow is a statement that allows actions on resources; condition may be nil.
+// Allow returns a statement that allows actions on resources; condition may be nil.
 func Allow(sid string, actions, resources []string, condition map[string]Operands) Statement {
 	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources, Condition: condition}
 }
 
-// Equals is a condition on one key.
+// Equals returns the condition that key has one of the values.
 func Equals(key string, values ...string) map[string]Operands {
 	return map[string]Operands{"StringEquals": {key: values}}
 }
 
-// TLSOnly is the policy of a bucket, given by its ARN, that answers only over TLS.
+// TLSOnly returns a bucket policy that denies requests without TLS. bucket is an ARN.
 func TLSOnly(bucket string) Document {
 	return New(Statement{
 		Sid:       "TLSOnly",

@@ -134,7 +134,7 @@ func (r *run) execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := place.settle(ctx); err != nil {
+	if err := place.moveState(ctx); err != nil {
 		return err
 	}
 	return printNext(r.out, outputs)

@@ -182,8 +182,8 @@ func (p *place) refuseOthers(ctx context.Context) error {
 	return nil
 }
 
-// settle moves the state of a first up from the local folder into the bucket that it made.
-func (p *place) settle(ctx context.Context) error {
+// moveState moves the state of a first up from the local folder into the bucket that it made.
+func (p *place) moveState(ctx context.Context) error {
 	if p.bucket == "" || p.inBucket {
 		return nil
 	}

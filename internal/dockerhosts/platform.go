@@ -1,7 +1,6 @@
 package dockerhosts
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -92,7 +91,7 @@ func (b *Backend) Provider() (*engine.Program, error) {
 	return &engine.Program{
 		Models: p.Models,
 		Command: func(address string) *exec.Cmd {
-			c := exec.CommandContext(context.Background(), path, address)
+			c := exec.Command(path, address)
 			// Helm keeps indexes and charts below the home directory.
 			c.Dir, c.Env = b.options.Dir, []string{"HOME=" + b.options.Dir, "PATH=" + os.Getenv("PATH")}
 			endWithUs(c)

@@ -91,7 +91,7 @@ func TestActionsArePinned(t *testing.T) {
 	for path, text := range pipelines(t) {
 		for _, m := range usedAction.FindAllStringSubmatch(text, -1) {
 			if !strings.HasPrefix(m[1], "./") && (!pinnedAction.MatchString(m[1]) || !strings.Contains(m[2], "# v")) {
-				t.Errorf("%s uses %s without a commit and the version beside it", path, m[1])
+				t.Errorf("%s uses %s without a commit and its version in a comment", path, m[1])
 			}
 		}
 	}

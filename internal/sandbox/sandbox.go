@@ -33,7 +33,7 @@ type Options struct {
 	Dir string
 	// Backend runs instances, commands and Kubernetes objects for real; nil simulates them. Close it after the sandbox.
 	Backend Backend
-	// Kubernetes is Pulumi's own provider of Kubernetes, for a backend with a real cluster. Nil leaves its place to the
+	// Kubernetes is Pulumi's own provider of Kubernetes, for a backend with a real cluster. Nil uses the
 	// model.
 	Kubernetes *Program
 	// Fault is called before every operation; its error makes the operation fail without effect. May be nil.

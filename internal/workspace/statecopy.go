@@ -76,22 +76,22 @@ func (c stateCopy) restore(l *report.Log) error {
 		return report.Fail(report.ExitCannotStart,
 			fmt.Sprintf("Bring the copy of the last good run back, then compare it with the account: cp %s %s, then refresh.",
 				c.path(), c.file),
-			"the state %s cannot be read: a full disk cuts it off", c.file)
+			"the state %s cannot be read; a full disk can truncate it", c.file)
 	}
 	if err != nil && c.real {
 		return report.Fail(report.ExitCannotStart,
 			"Bring an earlier state back: pulumi stack import --file FILE (docs/recovery.md, \"The state is damaged\").",
-			"the state %s cannot be read: a full disk truncated it, and there is no copy of it", c.file)
+			"the state %s cannot be read (a full disk can truncate it), and there is no copy of it", c.file)
 	}
 	if err != nil {
 		return report.Fail(report.ExitCannotStart, "To begin the simulation again from nothing: rm -r "+Relative(c.dir),
-			"the state %s cannot be read: a full disk truncated it, and there is no copy of it", Relative(c.file))
+			"the state %s cannot be read (a full disk can truncate it), and there is no copy of it", Relative(c.file))
 	}
 	if err := os.WriteFile(c.file, good, 0o600); err != nil {
 		return report.Fail(report.ExitCannotStart,
 			"Make room, then run this again. To begin from nothing: rm -r "+Relative(c.dir), "bring back the state: %w", err)
 	}
-	l.Warn("The state could not be read (a full disk cuts it off). The copy of the last good run is back. " +
+	l.Warn("The state could not be read (a full disk can truncate it). The copy of the last good run is back. " +
 		"If the run now fails on what exists already: rm -r " + Relative(c.dir))
 	return nil
 }
@@ -104,7 +104,7 @@ func refuseFullDisk(dir string) error {
 	}
 	return report.Fail(report.ExitBlocked, fmt.Sprintf("Make room on that disk (df -h %s), or use a checkout on "+
 		"another one: --dir DIRECTORY.", Relative(dir)),
-		"%s has %d MiB left, and a run needs %d: a full disk cuts off the state. Nothing was attempted", Relative(dir),
+		"%s has %d MiB left, and a run needs %d: a full disk truncates the state. Nothing was attempted", Relative(dir),
 		free>>20, leastSpace>>20)
 }
 

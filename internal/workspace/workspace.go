@@ -224,8 +224,8 @@ func (w *Workspace) Import(ctx context.Context, changed state.State) error {
 	return nil
 }
 
-// Kubeconfig is that of the stack's cluster: among its outputs, or, when no up has come to its end, that of the
-// Kubernetes provider in the state. Empty when there is none.
+// Kubeconfig returns the kubeconfig of the stack's cluster: from its outputs or, if no up has finished, from the provider
+// in the state. It returns "" if neither has one.
 func (w *Workspace) Kubeconfig(ctx context.Context) (string, error) {
 	outputs, err := w.Outputs(ctx)
 	if err != nil {

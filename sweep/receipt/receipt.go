@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/sweep/sweepline"
 )
 
-// Receipt is what a run found, what it removed and what it left. Lists are in the order in which things were found.
+// Receipt is what a run found, what it removed and what it left. Lists are in the order in which the resources were found.
 type Receipt struct {
 	Cluster string `json:"cluster"`
 	Region  string `json:"region"`
@@ -39,7 +39,7 @@ type Receipt struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Item is one thing in the account.
+// Item is one resource in the account.
 type Item struct {
 	Kind string `json:"kind"`
 	// ID is what AWS calls it: an id, an ARN, or name and type of a record.
@@ -48,7 +48,7 @@ type Item struct {
 	Name string `json:"name,omitempty"`
 	// Detail is size, zone, PVC and the like; may be empty.
 	Detail string `json:"detail,omitempty"`
-	// Reason says why the thing is kept, left or not touched.
+	// Reason explains why the resource is kept, left or not touched.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -75,8 +75,8 @@ func New(l sweepline.Line) *Receipt {
 	}
 }
 
-// Listing takes a new list of what has to go. What an earlier list had and this one has not was removed.
-func (r *Receipt) Listing(left []Item) {
+// Update records what is left. An item of an earlier call that is missing now counts as removed.
+func (r *Receipt) Update(left []Item) {
 	r.Left = append([]Item{}, left...)
 	still := map[string]bool{}
 	for _, item := range left {

@@ -21,7 +21,7 @@ const (
 // Program is how the sweep is started in the directory of the project.
 const Program = "go run ./sweep"
 
-// DefaultTimeout bounds a sweep that names no other limit.
+// DefaultTimeout is the limit of a sweep without --timeout.
 const DefaultTimeout = 10 * time.Minute
 
 // Line is one call of the sweep. No value may hold a space: they are names, ids and file names.
@@ -81,7 +81,7 @@ func Parse(command string) (Line, error) {
 	return l, l.Validate()
 }
 
-// Register makes a flag set fill in the line when it parses.
+// Register defines the line's flags on a flag set.
 func (l *Line) Register(flags *flag.FlagSet) {
 	flags.StringVar(&l.Cluster, "cluster", "", "")
 	flags.StringVar(&l.Region, "region", "", "")

@@ -33,7 +33,7 @@ SLOW_SECONDS = 2
 
 
 class NewJob(BaseModel):
-    """A text whose words are counted. seconds is how long the work takes beside that, for trials."""
+    """A text whose words are counted. seconds is extra work time, for trials."""
 
     text: str = Field(min_length=1, max_length=10_000)
     seconds: float = Field(default=0, ge=0, le=600)

@@ -101,7 +101,7 @@ func checkPolicyDocument(field string) func(*call) error {
 	}
 }
 
-// checkIssuer is what IAM wants of an identity provider: its URL, and nothing after the host that a token would not show.
+// checkIssuer refuses a URL that IAM refuses for an identity provider.
 func checkIssuer(c *call) error {
 	if url := c.Inputs.Str("url"); !strings.HasPrefix(url, "https://") || strings.ContainsAny(url, "?#") {
 		return fmt.Errorf("ValidationError: %q is not the https URL of an issuer", url)
@@ -117,7 +117,7 @@ func checkAlias(c *call) error {
 	return nil
 }
 
-// keyWithoutAlias is stricter than KMS, which takes the alias away with the key: a program whose order is wrong would show only there.
+// keyWithoutAlias refuses to delete a key that has an alias. KMS would delete both, which would hide a wrong order.
 func keyWithoutAlias(c *call) error {
 	for _, o := range c.All("aws:kms/alias:Alias") {
 		if o.Inputs.Str("targetKeyId") == c.object.ID {

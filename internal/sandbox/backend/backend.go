@@ -34,8 +34,8 @@ type Backend interface {
 	// Cluster is the API that a kubeconfig leads to.
 	Cluster(kubeconfig string) Cluster
 
-	// Runs reports whether a Helm release is installed for real, and not only recorded. The empty name is no release:
-	// true.
+	// Runs reports whether a Helm release is installed for real, and not only recorded. It returns true for "", which
+	// names no release.
 	Runs(release string) bool
 
 	// Leftovers describes each machine, address and record of this stack that still exists, one text each.

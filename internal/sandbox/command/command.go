@@ -2,6 +2,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -150,7 +151,7 @@ func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, s
 	return strings.TrimSuffix(stdout, "\n"), strings.TrimSuffix(stderr, "\n"), nil
 }
 
-// releaseOf is the Helm release whose service a step calls or backs up; empty for other steps.
+// releaseOf returns the Helm release whose service a step calls or backs up, or "" for other steps.
 func releaseOf(text string) string {
 	line, err := stepline.Parse(text)
 	switch {
@@ -158,7 +159,8 @@ func releaseOf(text string) string {
 		return ""
 	case line.Name == "password":
 		of := map[string]string{"rabbitmq": rabbitmq, "redis": "valkey", "grafana": "kube-prometheus-stack"}
-		return of[line.Env["SERVICE"]]
+		// A service without an entry is not a release that runs, so the model answers for it.
+		return cmp.Or(of[line.Env["SERVICE"]], line.Env["SERVICE"])
 	case strings.HasPrefix(line.Name, "rabbitmq-backup"):
 		return rabbitmq
 	case line.Name == "backup-credentials":

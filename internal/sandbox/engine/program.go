@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// Program is a provider of Pulumi's own, a program that answers the engine in place of the model of its name.
+// Program is a provider plugin that answers in place of a model.
 type Program struct {
 	// Command makes the command that starts it; engine is the address that it sends its messages to.
 	Command func(engine string) *exec.Cmd
@@ -28,9 +28,9 @@ type Program struct {
 	Models func(resource.URN) bool
 }
 
-// through passes the engine's calls on to a program. Each connection has a process of its own, because a provider
+// proxy forwards the engine's calls to a plugin process. Each connection has a process of its own, because a provider
 // keeps one configuration, and one that could not reach its cluster never tries again.
-type through struct {
+type proxy struct {
 	Program
 	calls *Servers
 
@@ -43,13 +43,13 @@ type process struct {
 	conn    *grpc.ClientConn
 }
 
-// options make a server that asks the program first.
-func (t *through) options() []grpc.ServerOption {
+// options returns the server options that route calls to the plugin first.
+func (t *proxy) options() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.UnaryInterceptor(t.intercept), grpc.StatsHandler(connections{ended: t.end})}
 }
 
 // intercept is called with each call of the engine, and with the model's method for it.
-func (t *through) intercept(
+func (t *proxy) intercept(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, model grpc.UnaryHandler,
 ) (any, error) {
 	method := path.Base(info.FullMethod)
@@ -75,11 +75,11 @@ func (t *through) intercept(
 	if p == nil {
 		return model(ctx, req)
 	}
-	return t.ask(ctx, p, method, info.FullMethod, req)
+	return t.forward(ctx, p, method, info.FullMethod, req)
 }
 
-// ask passes one call on, and records it as the model records its own.
-func (t *through) ask(ctx context.Context, p *process, method, full string, req any) (any, error) {
+// forward forwards one call, and records it as the model records its own.
+func (t *proxy) forward(ctx context.Context, p *process, method, full string, req any) (any, error) {
 	op, counts := operationOf(method, req)
 	if counts {
 		if err := t.calls.record(op); err != nil {
@@ -142,7 +142,7 @@ func emptyAnswer(method string) (proto.Message, error) {
 }
 
 // start starts the process of a connection and returns when it answers. A provider prints its port first of all.
-func (t *through) start(connection, engine string) error {
+func (t *proxy) start(connection, engine string) error {
 	command := t.Command(engine)
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -183,7 +183,7 @@ func (t *through) start(connection, engine string) error {
 }
 
 // end stops the process of a connection.
-func (t *through) end(connection string) {
+func (t *proxy) end(connection string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.processes[connection]; p != nil {
@@ -193,7 +193,7 @@ func (t *through) end(connection string) {
 	}
 }
 
-// connections tells when a connection has ended.
+// connections calls ended when a connection ends.
 type connections struct{ ended func(connection string) }
 
 type connectionKey struct{}

@@ -55,8 +55,8 @@ func Handler(p Provider) pulumirpc.ResourceProviderServer {
 	return &server{calls: New(Hooks{}), provider: p}
 }
 
-// Serve runs a provider on a port of the loopback interface until stop is called. Where there is a program of that
-// provider, it answers the engine's calls and the model p those that the program leaves to it; nil is none.
+// Serve runs a provider on a port of the loopback interface until stop is called. If program is not nil, it answers the
+// engine's calls, and p answers those that it leaves to the model.
 func (s *Servers) Serve(name, version string, p Provider, program *Program) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Servers) Serve(name, version string, p Provider, program *Program) erro
 	}
 	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(messageSize)}
 	if program != nil {
-		t := &through{Program: *program, calls: s, processes: map[string]*process{}}
+		t := &proxy{Program: *program, calls: s, processes: map[string]*process{}}
 		options = append(options, t.options()...)
 	}
 	g := grpc.NewServer(options...)
