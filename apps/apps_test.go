@@ -186,6 +186,7 @@ func TestAppsFitTogetherAndOnTheirNodes(t *testing.T) {
 				}
 				checkPlacement(t, cfg, workload)
 				checkServices(t, objects, workload)
+				checkJobs(t, objects, workload)
 				checkScaling(t, objects, workload)
 				checkBudget(t, cfg, objects, workload)
 				checkRelease(t, objects, workload)
@@ -268,9 +269,8 @@ func TestGitHoldsDigestsAndNoRegistry(t *testing.T) {
 }
 
 var (
-	pinnedAction = regexp.MustCompile(`^[a-z/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\n$`)
-	digest       = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	pinned       = regexp.MustCompile(`^registry\.example\.com/team/app@sha256:[0-9a-f]{64}$`)
+	digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	pinned = regexp.MustCompile(`^registry\.example\.com/team/app@sha256:[0-9a-f]{64}$`)
 )
 
 // jobs are the pods of what runs once: migrations, and the Jobs of an analysis.
@@ -303,7 +303,7 @@ func checkPod(t *testing.T, pod any) {
 			t.Errorf("container %s may write to its image", name)
 		}
 		if image := text(c, "image"); !pinned.MatchString(image) {
-			t.Errorf("container %s: image %q is not pinned to a full version or a digest", name, image)
+			t.Errorf("container %s: image %q is not the registry's app with a digest", name, image)
 		}
 		for _, probe := range []string{"startupProbe", "livenessProbe"} {
 			// What runs once has no probes.
@@ -377,6 +377,26 @@ func checkServices(t *testing.T, objects []object, workload object) {
 	}
 }
 
+// checkJobs wants no Job's pod to count as a pod of the workload. A finished pod would take requests, and the disruption
+// controller would allow no eviction, because a Job has no scale.
+func checkJobs(t *testing.T, objects []object, workload object) {
+	t.Helper()
+	selectors := map[string]map[string]any{workload.String(): table(workload, "spec", "selector", "matchLabels")}
+	for _, o := range only(objects, "Service", "PodDisruptionBudget", "PodMonitor") {
+		selectors[o.String()] = table(o, "spec", "selector")
+		if o.kind() != "Service" {
+			selectors[o.String()] = table(o, "spec", "selector", "matchLabels")
+		}
+	}
+	for _, job := range only(objects, "Job") {
+		for who, selector := range selectors {
+			if selects(selector, job) {
+				t.Errorf("%s selects the pod of %s", who, job)
+			}
+		}
+	}
+}
+
 func checkScaling(t *testing.T, objects []object, workload object) {
 	t.Helper()
 	scalers := only(objects, "HorizontalPodAutoscaler")
@@ -430,6 +450,24 @@ func fittingNodes(cfg *config.Config, workload object) []string {
 	return names
 }
 
+// checkAnalyses wants the AnalysisTemplate of each templateName in a strategy.
+func checkAnalyses(t *testing.T, objects []object, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		if name := text(v, "templateName"); name != "" && find(objects, "AnalysisTemplate", name) == nil {
+			t.Errorf("there is no AnalysisTemplate %q", name)
+		}
+		for _, part := range v {
+			checkAnalyses(t, objects, part)
+		}
+	case []any:
+		for _, part := range v {
+			checkAnalyses(t, objects, part)
+		}
+	}
+}
+
 // checkRelease wants the Services that a strategy names.
 func checkRelease(t *testing.T, objects []object, workload object) {
 	t.Helper()
@@ -448,6 +486,7 @@ func checkRelease(t *testing.T, objects []object, workload object) {
 			t.Errorf("%s wants Service %q as %v, which is not there", workload, name, role)
 		}
 	}
+	checkAnalyses(t, objects, strategy)
 	if name := text(strategy, "canary", "trafficRouting", "alb", "ingress"); name != "" {
 		ingress := find(objects, "Ingress", name)
 		root := text(strategy, "canary", "trafficRouting", "alb", "rootService")

@@ -14,8 +14,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Exists holds the facts about the account that the stack's state records. The plan is compared with it before the first
-// resource.
+// Exists holds the facts about the account that the stack's state records. The plan is compared with it before the
+// first resource.
 type Exists struct {
 	// VPC and Account are empty before the VPC exists.
 	VPC, Account string

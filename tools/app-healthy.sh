@@ -5,7 +5,7 @@
 #   ARGOCD_URL=https://argocd.example.com ARGOCD_TOKEN=... APPLICATION_URL=https://app.example.com tools/app-healthy.sh ENVIRONMENT
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-: "${ARGOCD_URL:?is not set: the address of the environment\'s Argo CD}" "${ARGOCD_TOKEN:?is not set: a token that may get applications}"
+: "${ARGOCD_URL:?is not set: the address of Argo CD in the environment}" "${ARGOCD_TOKEN:?is not set: a token that may get applications}"
 : "${APPLICATION_URL:?is not set: where the API of the environment is reached}"
 digest=$(tools/app-release.sh digest "${1:?an environment}")
 for app in api worker; do

@@ -30,8 +30,8 @@ build() {
     return
   fi
   # Anything but a missing tag is an error.
-  grep -qiE 'not found|manifest unknown|404' .bin/inspect.log || { cat .bin/inspect.log >&2; exit 1; }
-  docker buildx build apps/src --build-arg "VERSION=$COMMIT" --provenance mode=max --cache-from type=gha --cache-to type=gha,mode=max \
+  grep -qiE ': not found|manifest unknown' .bin/inspect.log || { cat .bin/inspect.log >&2; exit 1; }
+  docker buildx build apps/src --build-arg "VERSION=$COMMIT" --provenance mode=max \
     --output "type=image,name=$image,push-by-digest=true,name-canonical=true,push=true" --metadata-file .bin/image.json
   python3 -c 'import json; print(json.load(open(".bin/image.json"))["containerimage.digest"])' >.bin/image.digest
   digest
@@ -68,7 +68,11 @@ sign() {
 }
 
 tag() {
-  if docker buildx imagetools inspect "$image:$COMMIT" >/dev/null 2>&1; then return; fi
+  local found
+  if found=$(docker buildx imagetools inspect "$image:$COMMIT" --format '{{.Manifest.Digest}}' 2>/dev/null); then
+    [ "$found" = "$(digest)" ] || { echo "$image:$COMMIT is another image: $found" >&2; exit 1; }
+    return
+  fi
   docker buildx imagetools create --tag "$image:$COMMIT" "$image@$(digest)"
 }
 

@@ -20,7 +20,7 @@ files() { printf 'envs/%s/api/kustomization.yaml\nenvs/%s/worker/kustomization.y
 # digest_at REVISION ENVIRONMENT prints the digest that both apps of the environment have there.
 digest_at() {
   local found
-  found=$(files "$2" | while IFS= read -r f; do git show "$1:$f"; done | sed -n 's/^ *digest: //p' | sort -u)
+  found=$(files "$2" | while IFS= read -r f; do git show "$1:$f" || exit 1; done | sed -n 's/^ *digest: //p' | sort -u)
   [[ $found =~ ^sha256:[0-9a-f]{64}$ ]] || fail "envs/$2 has no digest at $1, or the API and the worker have different ones: $found"
   printf '%s\n' "$found"
 }
@@ -35,7 +35,7 @@ set_digest() {
   while IFS= read -r file; do sed -i "s/^\( *digest: \).*/\1$digest/" "$file"; done < <(files "$environment")
   if [ "${DIRECT:-}" = true ]; then
     git commit -qm "$subject" -- envs
-    # Somebody else may have pushed meanwhile; a change of the same lines stops here.
+    # Another push may have come first. A conflict in the same lines ends the script.
     git push -q origin "HEAD:$base" || { git pull -q --rebase origin "$base" && git push -q origin "HEAD:$base"; }
     return
   fi
@@ -59,13 +59,14 @@ promote() {
   set_digest "$2" "$digest" "envs: release ${digest:7:12} to $2"
 }
 
-# rollback goes to the last digest in the history of the environment that is another than its own.
+# rollback goes to the last digest in the history of the environment that is another than its own. The zeros that stand for the
+# first release are none.
 rollback() {
   local now commit before
   now=$(digest_at HEAD "$1")
   for commit in $(git log --format=%H -- "envs/$1/api/kustomization.yaml"); do
     before=$(digest_at "$commit" "$1" 2>/dev/null) || continue
-    [ "$before" = "$now" ] || { set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"; return; }
+    [ "$before" = "$now" ] || [[ $before =~ ^sha256:0+$ ]] || { set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"; return; }
   done
   fail "envs/$1 has had no other digest, as far as this clone's history goes"
 }

@@ -1,8 +1,10 @@
 // Package alerttest checks the alert rules with the code of Prometheus, and the configuration of Alertmanager with
-// the code of Alertmanager. The input is the golden files of package addons, which the program renders.
+// the code of Alertmanager. The input is the golden files of package addons, which the program renders, and the rules
+// of the applications.
 package alerttest
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/url"
@@ -45,6 +47,8 @@ const (
 	postgres  = `{namespace="data",pod="postgresql-1",job="data/postgresql"}`
 	rabbit    = `{namespace="data",pod="rabbitmq-server-0",job="data/rabbitmq"}`
 	valkey    = `{namespace="data",pod="valkey-1",job="valkey"}`
+	api       = `{namespace="apps",job="apps/api",pod="api-1",method="POST",`
+	worker    = `{namespace="apps",job="apps/worker",pod="worker-1"}`
 	fluentBit = `{namespace="logging",pod="fluent-bit-x",name="loki.0",job="fluent-bit"}`
 )
 
@@ -145,35 +149,52 @@ var ruleCases = []ruleCase{
 		"redis_aof_last_write_status" + valkey + " 1x60\nredis_rdb_last_bgsave_status" + valkey + " 1x60", 20 * time.Minute,
 		nil},
 
+	{"a tenth of the requests fails", "ApiRequestsFail",
+		"http_requests_total" + api + `code="200"} 0+540x60` + "\nhttp_requests_total" + api + `code="503"} 0+60x60`,
+		20 * time.Minute, []string{"10% of the requests"}},
+	{"one of a hundred requests fails", "ApiRequestsFail",
+		"http_requests_total" + api + `code="200"} 0+594x60` + "\nhttp_requests_total" + api + `code="503"} 0+6x60`,
+		20 * time.Minute, nil},
+	{"new jobs are taken in two seconds", "ApiIsSlow",
+		"http_request_duration_seconds_bucket" + api + `le="1"} 0+1x60` + "\nhttp_request_duration_seconds_bucket" + api +
+			`le="2.5"} 0+60x60` + "\nhttp_request_duration_seconds_bucket" + api + `le="+Inf"} 0+60x60`,
+		30 * time.Minute, []string{"kubectl -n apps top pods"}},
+	{"new jobs are taken at once", "ApiIsSlow",
+		"http_request_duration_seconds_bucket" + api + `le="1"} 0+60x60` + "\nhttp_request_duration_seconds_bucket" + api +
+			`le="+Inf"} 0+60x60`, 30 * time.Minute, nil},
+	{"no pod of the API answers", "ApiIsGone", "up" + api + "} 0x60", 20 * time.Minute, []string{"get rollout api"}},
+	{"one pod of the API answers", "ApiIsGone", "up" + api + "} 1x60", 20 * time.Minute, nil},
+	// The exporter's own namespace is the label namespace; that of the Rollout is exported_namespace.
+	{"a release was aborted", "ApiReleaseAborted",
+		`rollout_info{namespace="argo-rollouts",exported_namespace="apps",name="api",phase="Abort"} 1x60`,
+		20 * time.Minute, []string{"tools/app-release.sh rollback"}},
+	{"a release goes on", "ApiReleaseAborted",
+		`rollout_info{namespace="argo-rollouts",exported_namespace="apps",name="api",phase="Progressing"} 1x60`,
+		20 * time.Minute, nil},
+	{"no pod of the worker answers", "WorkerIsGone", "up" + worker + " 0x60", 20 * time.Minute, []string{"describe pods"}},
+	{"one pod of the worker answers", "WorkerIsGone", "up" + worker + " 1x60", 20 * time.Minute, nil},
+
 	{"no database", "PostgreSQLDown", "up 1x60", 10 * time.Minute, []string{"kubectl -n data"}},
 	{"a database that answers", "PostgreSQLDown", `cnpg_collector_up{namespace="data",pod="postgresql-1"} 1x60`,
 		10 * time.Minute, nil},
 }
 
-// render returns the rules that the program creates, by the name of the alert.
+// render returns the rules that the program creates and those of the applications, by the name of the alert.
 func render(t *testing.T) map[string]rulefmt.Rule {
 	t.Helper()
-	files, err := filepath.Glob("../testdata/objects/prometheusrule-*.yaml")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d files with rules, %v", len(files), err)
+	var files []string
+	for pattern, least := range map[string]int{
+		"../testdata/objects/prometheusrule-*.yaml": 5, "../../apps/*/base/monitoring.yaml": 2,
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) < least {
+			t.Fatalf("%d files %s, %v", len(found), pattern, err)
+		}
+		files = append(files, found...)
 	}
 	all := map[string]rulefmt.Rule{}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var object struct {
-			Spec yaml.Node `yaml:"spec"`
-		}
-		if err := yaml.Unmarshal(text, &object); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		spec, err := yaml.Marshal(&object.Spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		groups, errs := rulefmt.Parse(spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}),
+		groups, errs := rulefmt.Parse(specOf(t, file), false, model.UTF8Validation, parser.NewParser(parser.Options{}),
 			slog.New(slog.DiscardHandler))
 		if len(errs) > 0 {
 			t.Fatalf("%s: Prometheus refuses it: %v", file, errs)
@@ -185,6 +206,32 @@ func render(t *testing.T) map[string]rulefmt.Rule {
 		}
 	}
 	return all
+}
+
+// specOf returns the spec of the PrometheusRule in a file of one or more objects.
+func specOf(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var object struct {
+			Kind string    `yaml:"kind"`
+			Spec yaml.Node `yaml:"spec"`
+		}
+		if err := documents.Decode(&object); err != nil {
+			t.Fatalf("%s: no PrometheusRule: %v", file, err)
+		}
+		if object.Kind == "PrometheusRule" {
+			spec, err := yaml.Marshal(&object.Spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return spec
+		}
+	}
 }
 
 func TestEveryAlertFiresWhenItHasToAndOnlyThen(t *testing.T) {
