@@ -18,7 +18,7 @@ func repository(t *testing.T, changes ...string) string {
 	dir := filepath.Join(root, "platform")
 	for _, name := range []string{
 		"Pulumi.yaml", "Pulumi.dev.yaml", "go.mod", "go.sum", "main.go",
-		"config", "stack", "infra", "cluster", "addons", "cmd", "internal", "sweep",
+		"config", "stack", "infra", "cluster", "addons", "bootstrap", "cmd", "internal", "sweep",
 	} {
 		copyTree(t, filepath.Join("..", "..", name), filepath.Join(dir, name))
 	}
