@@ -1,6 +1,7 @@
-"""Smoke test: python -m app.smoke http://service sends jobs through the application. It ends with 0 when all succeed.
+"""Smoke test: python -m app.smoke http://service [seconds] sends jobs through the application.
 
-Its requests are also what the analysis of a release without other traffic is based on.
+It ends with 0 when all succeed. Its requests are also what the analysis of a release without other traffic is based on.
+Prometheus calculates a rate from at least two scrapes, so for an analysis the jobs are sent some seconds apart.
 """
 
 import json
@@ -20,10 +21,13 @@ def request(url: str, body: dict | None = None) -> dict:
         return json.load(answer)
 
 
-def run(base: str) -> str | None:
-    """Return what is wrong, or None."""
+def run(base: str, pause: float) -> str | None:
+    """Send a job every pause seconds. Return what is wrong, or None."""
     try:
-        jobs = [request(f"{base}/jobs", {"text": "one two three"})["id"] for _ in range(JOBS)]
+        jobs = []
+        for _ in range(JOBS):
+            jobs.append(request(f"{base}/jobs", {"text": "one two three"})["id"])
+            time.sleep(pause)
         deadline = time.monotonic() + LIMIT_SECONDS
         for job in jobs:
             while (found := request(f"{base}/jobs/{job}?wait=10"))["state"] != "done":
@@ -37,6 +41,6 @@ def run(base: str) -> str | None:
 
 
 if __name__ == "__main__":
-    if fault := run(sys.argv[1].rstrip("/")):
+    if fault := run(sys.argv[1].rstrip("/"), float(sys.argv[2]) if len(sys.argv) > 2 else 0):
         sys.exit(fault)
     print(f"{JOBS} jobs done")

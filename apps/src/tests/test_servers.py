@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from servers import until
 
+from app import smoke
+
 pytestmark = pytest.mark.servers
 
 JOB = {"text": "one two three"}
@@ -27,6 +29,13 @@ def done(application, job) -> bool:
 
 def running(application, job) -> bool:
     return application.record(job)[0] == "running"
+
+
+def execute(application, statement: str):
+    """Run an SQL statement. Return its first row, if there is one."""
+    with psycopg.connect(application.environment["DATABASE_URL"]) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchone() if cursor.description else None
 
 
 def children(process) -> list[int]:
@@ -132,6 +141,18 @@ def test_a_broker_that_is_away_restarts_no_worker_and_loses_no_job(application, 
     assert client.post("/jobs", json=JOB, headers={"Idempotency-Key": key}).status_code == 202
     until("the job is done", lambda: done(application, key))
     assert worker.process.poll() is None and application.record(key) == ("done", 1, 3)
+
+
+def test_the_smoke_test_sends_its_jobs_some_time_apart(application):
+    application.migrate()
+    client, pause = application.api(), 0.2
+    application.worker("one")
+    process = application.run("-m", "app.smoke", str(client.base_url), str(pause))
+    assert process.process.wait(180) == 0, process.text()
+    count, seconds = execute(
+        application, "SELECT count(*), extract(epoch FROM max(created_at) - min(created_at)) FROM jobs"
+    )
+    assert count == smoke.JOBS and seconds >= (smoke.JOBS - 1) * pause
 
 
 def test_a_hanging_worker_stops_its_heartbeat(application):
