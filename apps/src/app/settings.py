@@ -20,7 +20,6 @@ class Settings:
     database_url: str
     version: str
     fault: str
-    shutdown_seconds: float
     port: int
 
 
@@ -41,6 +40,5 @@ def load(environment=os.environ) -> Settings:
         database_url=environment["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1),
         version=environment.get("VERSION", "unknown"),
         fault=fault,
-        shutdown_seconds=float(environment.get("SHUTDOWN_SECONDS", "240")),
         port=int(environment.get("PORT", "8000")),
     )

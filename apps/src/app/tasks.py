@@ -37,8 +37,6 @@ def create(config: settings.Settings) -> Celery:
         broker_connection_timeout=3,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        worker_soft_shutdown_timeout=config.shutdown_seconds,
-        worker_enable_soft_shutdown_on_idle=False,
         # Remote control makes queues of a kind that RabbitMQ 4 refuses by default, and nothing here uses it.
         worker_enable_remote_control=False,
         # A result that can be waited for. The record in PostgreSQL stays.

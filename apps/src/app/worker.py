@@ -12,8 +12,6 @@ _metrics = _runtime / "metrics"
 shutil.rmtree(_metrics, ignore_errors=True)
 _metrics.mkdir(parents=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
-# SIGTERM then waits for the running tasks for a limited time, and gives those that did not end back to the queue.
-os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import bootsteps, signals  # noqa: E402
 from celery.worker import consumer  # noqa: E402

@@ -119,7 +119,6 @@ def application(broker, results, database_server, tmp_path):
         "REDIS_URL": results,
         "DATABASE_URL": database_server + database,
         "VERSION": "1.2.3",
-        "SHUTDOWN_SECONDS": "20",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     application = Application(environment, tmp_path)

@@ -62,7 +62,7 @@ class Process:
                 **kwargs,
             )
 
-    def stop(self, signal: int = 15, seconds: float = 30) -> int:
+    def stop(self, signal: int = 15, seconds: float = 60) -> int:
         """Send a signal, wait for the end and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal)
