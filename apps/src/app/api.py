@@ -7,11 +7,12 @@ import time
 import uuid
 from typing import Annotated
 
+import anyio
 import uvicorn
 from celery.exceptions import TimeoutError as NotYet
 from fastapi import FastAPI, Header, HTTPException, Query, Response
 from kombu.exceptions import OperationalError
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +21,7 @@ from app import logs, records, settings, tasks
 
 log = logging.getLogger("app.api")
 
+IN_PROGRESS = Gauge("http_requests_in_progress", "Requests that are not answered yet.")
 REQUESTS = Counter("http_requests", "Requests that were answered.", ["method", "route", "code"])
 LATENCY = Histogram(
     "http_request_duration_seconds",
@@ -30,6 +32,8 @@ LATENCY = Histogram(
 # Requests of machines that watch the service. They are neither counted nor logged, and injected faults spare them.
 WATCHERS = ("/healthz", "/readyz", "/metrics")
 SLOW_SECONDS = 2
+# How many requests may wait for a result at the same time. They have threads of their own, one for each request.
+MAX_WAITING = 20
 
 
 class NewJob(BaseModel):
@@ -53,9 +57,12 @@ def create(config: settings.Settings) -> FastAPI:
     app = FastAPI(title="jobs", version=config.version)
     app.state.draining = False
     app.add_middleware(Observed, fault=config.fault)
+    waiting = anyio.CapacityLimiter(MAX_WAITING)
 
+    # /healthz and /metrics run in the event loop, so they answer while every thread is busy. Otherwise the kubelet
+    # would restart a healthy pod.
     @app.get("/healthz")
-    def healthz():
+    async def healthz():
         return {"status": "ok", "version": config.version}
 
     @app.get("/readyz")
@@ -65,7 +72,7 @@ def create(config: settings.Settings) -> FastAPI:
         return {"status": "not ready" if faults else "ok", "faults": faults}
 
     @app.get("/metrics")
-    def metrics():
+    async def metrics():
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.post("/jobs", status_code=202)
@@ -78,16 +85,17 @@ def create(config: settings.Settings) -> FastAPI:
         return Job.model_validate(record, from_attributes=True)
 
     @app.get("/jobs/{job_id}")
-    def get(job_id: uuid.UUID, wait: Annotated[float, Query(ge=0, le=20)] = 0) -> Job:
+    async def get(job_id: uuid.UUID, wait: Annotated[float, Query(ge=0, le=20)] = 0) -> Job:
         """Return a job, at once or when it is done, at the latest after wait seconds."""
-        record = records.get(db, job_id)
+        record = await anyio.to_thread.run_sync(records.get, db, job_id)
         if record is None:
             raise HTTPException(404, f"there is no job {job_id}")
         if wait and record.state != "done":
-            # Without Redis the answer comes at once: the record is in PostgreSQL.
-            with contextlib.suppress(NotYet, RedisError):
-                celery.AsyncResult(str(job_id)).get(timeout=wait, propagate=False)
-            record = records.get(db, job_id)
+            deadline = time.monotonic() + wait
+            # The wait includes the time until a thread is free.
+            with anyio.move_on_after(wait):
+                await anyio.to_thread.run_sync(wait_for, celery, str(job_id), deadline, limiter=waiting)
+            record = await anyio.to_thread.run_sync(records.get, db, job_id)
         return Job.model_validate(record, from_attributes=True)
 
     @app.exception_handler(OperationalError)
@@ -99,6 +107,18 @@ def create(config: settings.Settings) -> FastAPI:
         )
 
     return app
+
+
+def wait_for(celery, job_id: str, deadline: float) -> None:
+    """Return when the result of a job is in Redis, at the deadline (of time.monotonic), or at once without Redis."""
+    # Celery raises RuntimeError when it cannot subscribe. The record is in PostgreSQL anyway.
+    with contextlib.suppress(NotYet, RedisError, RuntimeError):
+        result = celery.AsyncResult(job_id)
+        try:
+            result.get(timeout=max(0, deadline - time.monotonic()), propagate=False)
+        finally:
+            # Celery would keep the subscription of a wait that timed out until the result is there.
+            result.backend.remove_pending_result(result)
 
 
 def not_ready(app, config, db, celery) -> dict[str, str]:
@@ -138,7 +158,8 @@ class Observed:
             await send(message)
 
         try:
-            await self._answer(scope, receive, note)
+            with IN_PROGRESS.track_inprogress():
+                await self._answer(scope, receive, note)
         finally:
             took = time.perf_counter() - began
             # The pattern, not the path: a series for each job would never end.

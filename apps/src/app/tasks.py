@@ -4,6 +4,7 @@ import time
 import uuid
 
 from celery import Celery
+from celery.backends.redis import RedisBackend
 from celery.utils.log import get_task_logger
 from prometheus_client import Counter, Histogram
 
@@ -15,9 +16,20 @@ JOBS = Counter("app_jobs", "Jobs that a worker ended, by outcome.", ["outcome"])
 DURATION = Histogram("app_job_duration_seconds", "Time from the start of an attempt to its end.")
 
 
+class Results(RedisBackend):
+    """Results in Redis. Only a request that waits for a result subscribes to it."""
+
+    def on_task_call(self, producer, task_id):
+        """Do nothing. Celery would subscribe to the result before it publishes the message.
+
+        Publishing would then need Redis, and every subscription would stay open without a reader. This is a class
+        because Celery makes a result backend for each thread.
+        """
+
+
 def create(config: settings.Settings) -> Celery:
     """Return the Celery application. A message is kept until its task has ended, whatever becomes of the worker."""
-    celery = Celery("app", broker=config.rabbitmq_url, backend=config.redis_url)
+    celery = Celery("app", broker=config.rabbitmq_url, backend=f"app.tasks:Results+{config.redis_url}")
     celery.conf.update(
         # Quorum queues survive the loss of a RabbitMQ server; messages go back to them when a worker is lost.
         task_default_queue="jobs",
@@ -41,6 +53,8 @@ def create(config: settings.Settings) -> Celery:
         worker_enable_remote_control=False,
         # A result that can be waited for. The record in PostgreSQL stays.
         result_expires=3600,
+        # Without Redis a request and a worker continue at once. The record in PostgreSQL has the result too.
+        result_backend_transport_options={"retry_policy": {"max_retries": 0}},
         redis_socket_connect_timeout=2,
         redis_socket_timeout=5,
         task_serializer="json",

@@ -5,6 +5,7 @@ import glob
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -15,10 +16,19 @@ import pytest
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
+# Below the range from which the kernel takes the ports of clients: a client that tries to reconnect to a stopped server
+# may otherwise get the port of that server. No port is returned twice.
+_ports = iter(random.sample(range(20_000, 30_000), 10_000))
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            # As the servers do: without it a port with closing connections is refused.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port from 20000 to 29999 is free")
 
 
 def need(*candidates: str) -> str:
@@ -45,6 +55,18 @@ def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process from its state on, or nothing when it has ended. The next field is the parent."""
+    with contextlib.suppress(OSError):
+        # The name of the program comes before and may hold spaces and parentheses.
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 class Process:
@@ -75,6 +97,13 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)
         return self.process.returncode
+
+    def state(self) -> str:
+        """Return one letter, as in proc(5): T is stopped."""
+        return _stat(self.process.pid)[0]
+
+    def children(self) -> list[int]:
+        return [pid for pid in _pids() if _stat(pid)[1:2] == [str(self.process.pid)]]
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
