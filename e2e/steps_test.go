@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kubeadm-aws/internal/sandbox/backend"
+	"kubeadm-aws/internal/state"
 )
 
 // step is a remote command of the stack, as its state has it.
@@ -34,35 +35,22 @@ func (s *stack) steps(t *testing.T) []step {
 	if err != nil {
 		t.Fatalf("read the state: %v", err)
 	}
-	var state struct {
-		Deployment struct {
-			Resources []struct {
-				URN, Type string
-				Inputs    json.RawMessage
-			}
-		}
-	}
-	if err := json.Unmarshal(out, &state); err != nil {
+	exported, err := state.Parse(out)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var all []step
-	for _, r := range state.Deployment.Resources {
+	for _, r := range exported.Resources {
 		if r.Type != "command:remote:Command" {
 			continue
 		}
-		var in struct {
-			Create, Stdin any
-			Connection    any
-		}
-		if err := json.Unmarshal(r.Inputs, &in); err != nil {
-			t.Fatal(err)
-		}
-		connection, _ := plain(in.Connection).(map[string]any)
+		connection, _ := plain(r.Inputs["connection"]).(map[string]any)
 		text := func(v any) string { s, _ := v.(string); return s }
-		all = append(all, step{name: r.URN[strings.LastIndex(r.URN, "::")+2:], command: backend.RemoteCommand{
+		_, name := state.SplitURN(r.URN)
+		all = append(all, step{name: name, command: backend.RemoteCommand{
 			Host: text(connection["host"]), User: text(connection["user"]), PrivateKey: text(connection["privateKey"]),
-			HostKey:        text(connection["hostKey"]),
-			DialErrorLimit: 5, Command: text(plain(in.Create)), Stdin: text(plain(in.Stdin)),
+			HostKey: text(connection["hostKey"]), DialErrorLimit: 5,
+			Command: text(plain(r.Inputs["create"])), Stdin: text(plain(r.Inputs["stdin"])),
 		}})
 	}
 	return all

@@ -19,6 +19,7 @@ import (
 	"kubeadm-aws/bootstrap/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // place is where the account's stack has its state. On AWS that is the bucket which the stack itself makes, so the first up keeps
@@ -239,20 +240,21 @@ func (p *place) move(ctx context.Context, from, to string) error {
 }
 
 // withSecretsOf gives a state the secrets manager of another. It is right only for a state without secrets.
-func withSecretsOf(state, other string) ([]byte, error) {
-	var a, b struct {
-		Version    int                        `json:"version"`
-		Deployment map[string]json.RawMessage `json:"deployment"`
+func withSecretsOf(exported, other string) ([]byte, error) {
+	moved, err := state.Parse([]byte(exported))
+	if err != nil {
+		return nil, err
 	}
-	if err := errors.Join(json.Unmarshal([]byte(state), &a), json.Unmarshal([]byte(other), &b)); err != nil {
-		return nil, fmt.Errorf("read the exported state: %w", err)
+	target, err := state.Parse([]byte(other))
+	if err != nil {
+		return nil, err
 	}
 	const signature = "4dabf18193072939515e22adb298388d" // Pulumi's mark of a special value
-	if strings.Contains(state, `"`+signature+`": "1b47061264138c4ac30d75fd1eb44270"`) {
+	if strings.Contains(exported, `"`+signature+`": "1b47061264138c4ac30d75fd1eb44270"`) {
 		return nil, errors.New("the state of the account holds a secret, and a move would lose it")
 	}
-	a.Deployment["secrets_providers"] = b.Deployment["secrets_providers"]
-	return json.Marshal(a)
+	moved.SecretsProviders = target.SecretsProviders
+	return moved.Encode()
 }
 
 // dropKeys removes what a secrets manager wrote into the settings file.

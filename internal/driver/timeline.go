@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/timeline"
 	"kubeadm-aws/internal/workspace"
 )
@@ -25,9 +26,9 @@ func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Wat
 		w.Log.Emit(e)
 		return nil
 	}
-	spans := map[string]timeline.Span{}
+	spans := map[state.URN]timeline.Span{}
 	for urn, at := range watcher.Spans {
-		spans[urn] = timeline.Span{Start: at.Start.Sub(watcher.Begun), End: at.End.Sub(watcher.Begun)}
+		spans[state.URN(urn)] = timeline.Span{Start: at.Start.Sub(watcher.Begun), End: at.End.Sub(watcher.Begun)}
 	}
 	measured, err := timeline.Measure(deployment, spans, down)
 	if err != nil {

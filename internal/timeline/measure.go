@@ -4,34 +4,35 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
+
+	"kubeadm-aws/internal/state"
 )
 
 // Measure returns the schedule of a finished run from its measured spans by URN. The critical path goes backwards
 // from the span that ended last, each time to the dependency that ended last before it. On a destroy (down) the
 // engine deletes in rounds, each after the whole previous round, so there any span that ended before counts as a
 // dependency.
-func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, error) {
-	resources, needs, err := readState(deployment)
+func Measure(exported []byte, spans map[state.URN]Span, down bool) (Schedule, error) {
+	g, err := readGraph(exported)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("measure: %w", err)
 	}
 	spans = maps.Clone(spans)
-	out := drawing{resources: resources}
+	var out drawing
 	for _, urn := range slices.Sorted(maps.Keys(spans)) {
-		r := resources[urn]
-		if r == nil || !r.Custom || strings.HasPrefix(r.Type, "pulumi:") {
+		r := g.resources[urn]
+		if r == nil || !state.IsCounted(r.Type, r.Custom) {
 			delete(spans, urn)
 			continue
 		}
 		out.add(r, spans[urn].Start, spans[urn].End)
 	}
-	seen := map[string]bool{}
+	seen := map[state.URN]bool{}
 	for urn := out.last; urn != "" && !seen[urn]; {
 		seen[urn] = true
-		out.critical(resources[urn], spans[urn].Start, spans[urn].End)
-		candidates := needs[urn]
+		out.critical(g.resources[urn], spans[urn].Start, spans[urn].End)
+		candidates := g.needs[urn]
 		if down {
 			candidates = slices.Sorted(maps.Keys(spans))
 		}
@@ -41,8 +42,8 @@ func Measure(deployment []byte, spans map[string]Span, down bool) (Schedule, err
 }
 
 // latest returns the one of urns whose span ended last, but not after before. It is empty if none did.
-func latest(urns []string, spans map[string]Span, before time.Duration) string {
-	best := ""
+func latest(urns []state.URN, spans map[state.URN]Span, before time.Duration) state.URN {
+	var best state.URN
 	for _, urn := range urns {
 		s, ran := spans[urn]
 		if !ran || s.End > before {

@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/internal/state"
 )
 
 // Schedule is one run: every resource starts as early as its dependencies allow.
@@ -26,63 +26,58 @@ type Schedule struct {
 // Span is the time of one resource, relative to the beginning of the run.
 type Span struct {
 	// Name is for reports: the resource's name and its kind. URN is empty for a phase.
-	Name, URN  string
+	Name       string
+	URN        state.URN
 	Start, End time.Duration
 }
 
-// stateResource is the part of a resource in an exported state that decides when it is made.
-type stateResource struct {
-	URN, Type, Parent, Provider, DeletedWith string
-	Custom, RetainOnDelete                   bool
-	Dependencies                             []string
-	PropertyDependencies                     map[string][]string
-	Inputs                                   map[string]any
+// graph is a state with what each resource needs to be made.
+type graph struct {
+	resources map[state.URN]*state.Resource
+	children  map[state.URN][]state.URN
+	needs     map[state.URN][]state.URN
 }
 
-// readState reads `pulumi stack export`: the resources, and what each needs to be made, by URN.
-func readState(deployment []byte) (resources map[string]*stateResource, needs map[string][]string, err error) {
-	var state struct {
-		Deployment struct{ Resources []stateResource }
+// readGraph reads what `pulumi stack export` prints.
+func readGraph(exported []byte) (graph, error) {
+	st, err := state.Parse(exported)
+	if err != nil {
+		return graph{}, err
 	}
-	if err := json.Unmarshal(deployment, &state); err != nil {
-		return nil, nil, fmt.Errorf("the deployment is not a stack export: %w", err)
+	g := graph{map[state.URN]*state.Resource{}, map[state.URN][]state.URN{}, map[state.URN][]state.URN{}}
+	for i := range st.Resources {
+		r := &st.Resources[i]
+		g.resources[r.URN] = r
+		g.children[r.Parent] = append(g.children[r.Parent], r.URN)
 	}
-	resources = map[string]*stateResource{}
-	children := map[string][]string{}
-	for i := range state.Deployment.Resources {
-		r := &state.Deployment.Resources[i]
-		resources[r.URN] = r
-		children[r.Parent] = append(children[r.Parent], r.URN)
+	for urn, r := range g.resources {
+		g.needs[urn] = g.needsOf(r)
 	}
-	needs = map[string][]string{}
-	for urn, r := range resources {
-		needs[urn] = r.needs(resources, children)
-	}
-	return resources, needs, nil
+	return g, nil
 }
 
-// needs are the resources that r depends on. A component means all its children.
-func (r *stateResource) needs(resources map[string]*stateResource, children map[string][]string) []string {
+// needsOf returns the resources that r depends on. A component means all its children.
+func (g graph) needsOf(r *state.Resource) []state.URN {
 	named := slices.Clone(r.Dependencies)
 	for _, list := range r.PropertyDependencies {
 		named = append(named, list...)
 	}
 	if provider := strings.LastIndex(r.Provider, "::"); provider > 0 {
-		named = append(named, r.Provider[:provider])
+		named = append(named, state.URN(r.Provider[:provider]))
 	}
-	seen := map[string]bool{r.URN: true}
-	var out []string
+	seen := map[state.URN]bool{r.URN: true}
+	var out []state.URN
 	for len(named) > 0 {
 		urn := named[0]
 		named = named[1:]
-		if seen[urn] || resources[urn] == nil {
+		if seen[urn] || g.resources[urn] == nil {
 			continue
 		}
 		seen[urn] = true
-		if resources[urn].Custom {
+		if g.resources[urn].Custom {
 			out = append(out, urn)
 		} else {
-			named = append(named, children[urn]...)
+			named = append(named, g.children[urn]...)
 		}
 	}
 	return out
@@ -90,19 +85,18 @@ func (r *stateResource) needs(resources map[string]*stateResource, children map[
 
 // drawing builds a schedule: spans are added by URN, the critical path from its end to its beginning.
 type drawing struct {
-	resources map[string]*stateResource
-	schedule  Schedule
-	phases    map[string]*Span
+	schedule Schedule
+	phases   map[string]*Span
 	// last is the URN of the span that ended last.
-	last string
+	last state.URN
 }
 
-func (d *drawing) add(r *stateResource, start, end time.Duration) {
+func (d *drawing) add(r *state.Resource, start, end time.Duration) {
 	d.schedule.Spans = append(d.schedule.Spans, Span{Name: spanName(r), URN: r.URN, Start: start, End: end})
 	if end > d.schedule.Total {
 		d.schedule.Total, d.last = end, r.URN
 	}
-	name := phaseOf(r, d.resources)
+	name := state.PhaseOf(r.URN)
 	if d.phases == nil {
 		d.phases = map[string]*Span{}
 	}
@@ -113,7 +107,7 @@ func (d *drawing) add(r *stateResource, start, end time.Duration) {
 	}
 }
 
-func (d *drawing) critical(r *stateResource, start, end time.Duration) {
+func (d *drawing) critical(r *state.Resource, start, end time.Duration) {
 	d.schedule.Critical = append(d.schedule.Critical, Span{Name: spanName(r), URN: r.URN, Start: start, End: end})
 }
 
@@ -129,28 +123,15 @@ func (d *drawing) finish() Schedule {
 	return out
 }
 
-// phaseOf returns the phase of a resource, from the nearest component above it.
-func phaseOf(r *stateResource, resources map[string]*stateResource) string {
-	for p := resources[r.Parent]; p != nil; p = resources[p.Parent] {
-		if parts := strings.Split(p.Type, ":"); len(parts) == 3 && !p.Custom && !strings.HasPrefix(p.Type, "pulumi:") {
-			if parts[1] == "addons" {
-				return "add-ons"
-			}
-			return parts[1]
-		}
-	}
-	return "other"
-}
-
 // spanName returns "vpc (Vpc)", "worker-1 join" or "cert-manager (release)".
-func spanName(r *stateResource) string {
-	name := r.URN[strings.LastIndex(r.URN, "::")+2:]
+func spanName(r *state.Resource) string {
+	_, name := state.SplitURN(r.URN)
 	if r.Type == remoteCommand {
 		if step, err := stepline.Parse(text(r.Inputs, "create")); err == nil && step.Name != "" {
 			return strings.TrimSpace(step.Node + " " + strings.TrimPrefix(name, step.Node+"-"))
 		}
 	}
-	kind := r.Type[strings.LastIndex(r.Type, ":")+1:]
+	kind := string(r.Type.Name())
 	if strings.EqualFold(kind, name) {
 		return name
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/internal/state"
 )
 
 // Timeline is the predicted duration of a stack on AWS, from the dependencies in its state and the latency table.
@@ -19,21 +20,21 @@ type Timeline struct {
 }
 
 // Predict computes the timeline of a stack from `pulumi stack export`.
-func Predict(deployment []byte) (Timeline, error) {
-	resources, needs, err := readState(deployment)
+func Predict(exported []byte) (Timeline, error) {
+	g, err := readGraph(exported)
 	if err != nil {
 		return Timeline{}, fmt.Errorf("predict: %w", err)
 	}
 	var t Timeline
-	t.Up = schedule(resources, needs, func(r *stateResource) time.Duration { return latencyOf(r.Type, r.Inputs).create })
-	with := map[string]time.Duration{} // the slowest resource that is deleted with a resource
-	for _, r := range resources {
-		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(r.Type, r.Inputs).delete)
+	t.Up = schedule(g.resources, g.needs, func(r *state.Resource) time.Duration { return latencyOf(string(r.Type), r.Inputs).create })
+	with := map[state.URN]time.Duration{} // the slowest resource that is deleted with a resource
+	for _, r := range g.resources {
+		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(string(r.Type), r.Inputs).delete)
 	}
-	t.Destroy = schedule(resources, reversed(needs), func(r *stateResource) time.Duration {
-		alone := latencyOf(r.Type, r.Inputs).delete
+	t.Destroy = schedule(g.resources, reversed(g.needs), func(r *state.Resource) time.Duration {
+		alone := latencyOf(string(r.Type), r.Inputs).delete
 		switch {
-		case r.RetainOnDelete || resources[r.DeletedWith] != nil:
+		case r.RetainOnDelete || g.resources[r.DeletedWith] != nil:
 			return 0
 		case r.Type != remoteCommand:
 			return alone
@@ -43,7 +44,7 @@ func Predict(deployment []byte) (Timeline, error) {
 		return max(alone, with[r.URN]) // a release gate deletes its objects; with a machine they just end
 	})
 	for _, s := range t.Up.Spans {
-		if r := resources[s.URN]; r.Type == remoteCommand {
+		if r := g.resources[s.URN]; r.Type == remoteCommand {
 			if step, _ := stepline.Parse(text(r.Inputs, "create")); step.Name == "nodes-ready" {
 				t.Ready = s.End
 			}
@@ -52,8 +53,8 @@ func Predict(deployment []byte) (Timeline, error) {
 	return t, nil
 }
 
-func reversed(needs map[string][]string) map[string][]string {
-	out := map[string][]string{}
+func reversed(needs map[state.URN][]state.URN) map[state.URN][]state.URN {
+	out := map[state.URN][]state.URN{}
 	for urn, list := range needs {
 		for _, need := range list {
 			out[need] = append(out[need], urn)
@@ -63,12 +64,12 @@ func reversed(needs map[string][]string) map[string][]string {
 }
 
 // schedule starts every resource as soon as its dependencies have ended.
-func schedule(resources map[string]*stateResource, needs map[string][]string,
-	takes func(*stateResource) time.Duration) Schedule {
-	ends := map[string]time.Duration{}
-	waitsFor := map[string]string{} // the dependency that ended last
-	var end func(urn string) time.Duration
-	end = func(urn string) time.Duration {
+func schedule(resources map[state.URN]*state.Resource, needs map[state.URN][]state.URN,
+	takes func(*state.Resource) time.Duration) Schedule {
+	ends := map[state.URN]time.Duration{}
+	waitsFor := map[state.URN]state.URN{} // the dependency that ended last
+	var end func(urn state.URN) time.Duration
+	end = func(urn state.URN) time.Duration {
 		if e, known := ends[urn]; known {
 			return e
 		}
@@ -82,7 +83,7 @@ func schedule(resources map[string]*stateResource, needs map[string][]string,
 		ends[urn] = start + takes(resources[urn])
 		return ends[urn]
 	}
-	out := drawing{resources: resources}
+	var out drawing
 	for _, urn := range slices.Sorted(maps.Keys(resources)) {
 		if r := resources[urn]; r.Custom && takes(r) > 0 {
 			out.add(r, end(urn)-takes(r), end(urn))

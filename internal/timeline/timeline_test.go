@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kubeadm-aws/internal/state"
 )
 
 // A VPC of 12 s, a group of 3 s and an instance of 15 s that depends on the VPC; a command that ends with the
@@ -53,13 +55,13 @@ func TestPredictFollowsDependencies(t *testing.T) {
 
 // A release gate deletes its objects, which takes their time. Objects of a machine just end with it.
 func TestPredictLetsAGateDelete(t *testing.T) {
-	const state = `{"deployment":{"resources":[
+	const gated = `{"deployment":{"resources":[
 {"urn":"urn:pulumi:dev::p::command:remote:Command::gate","type":"command:remote:Command","custom":true,
  "inputs":{"create":"sudo env STEP='release-gate' NODE='' bash -c 'true'","delete":"true"}},
 {"urn":"urn:pulumi:dev::p::kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster::rabbitmq","type":"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster","custom":true,
  "deletedWith":"urn:pulumi:dev::p::command:remote:Command::gate","dependencies":["urn:pulumi:dev::p::command:remote:Command::gate"]}
 ]}}`
-	got, err := Predict([]byte(state))
+	got, err := Predict([]byte(gated))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +75,11 @@ func TestPredictLetsAGateDelete(t *testing.T) {
 }
 
 func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
-	urn := func(typ, name string) string { return "urn:pulumi:dev::p::" + typ + "::" + name }
+	urn := func(typ, name string) state.URN { return state.URN("urn:pulumi:dev::p::" + typ + "::" + name) }
 	second := func(start, end int) Span {
 		return Span{Start: time.Duration(start) * time.Second, End: time.Duration(end) * time.Second}
 	}
-	spans := map[string]Span{
+	spans := map[state.URN]Span{
 		urn("aws:ec2/vpc:Vpc", "vpc"): second(0, 4), urn("aws:ec2/securityGroup:SecurityGroup", "alone"): second(1, 6),
 		urn("aws:ec2/instance:Instance", "host"): second(6, 9),
 		urn(remoteCommand, "all"):                second(9, 12), urn(remoteCommand, "not in the state"): second(0, 99),
