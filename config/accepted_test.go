@@ -64,6 +64,8 @@ func TestAccepted(t *testing.T) {
 		"nodes: [{name: m, role: control-plane, instanceType: t3a.medium}, {name: w, instanceType: c7a.medium}]",
 		"nodes: [" + master + ", " + worker +
 			", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,
+		"kubernetes: {kubelet: {evictionHard: {memory.available: 100%, nodefs.available: 0%, imagefs.available: 15%}, " +
+			"podPidsLimit: -1, maxPods: 253, reservedSystemCPUs: '0,2-3', systemReserved: {ephemeral-storage: 5Gi}}}",
 		"addons: {rabbitmq: {storageGiB: 3}, postgresql: {storageGiB: 2}, redis: {storageGiB: 1}}",
 		"backup: {everyHours: 1}", "backup: {everyHours: 12}", "backup: {everyHours: 24}",
 		"redisPassword: correct-horse-battery",

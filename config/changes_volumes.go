@@ -89,14 +89,15 @@ func sizeAt(values map[string]any, path []string, own string) any {
 }
 
 var (
-	size       = regexp.MustCompile(`^([0-9]+(?:\.[0-9]*)?)(?:([kMGTPE]|[KMGTPE]i)?|[eE]([0-9]+))$`)
+	size       = regexp.MustCompile(`^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)?|[eE](-?[0-9]+))$`)
 	multiplier = map[string]float64{
+		"n": 1e-9, "u": 1e-6, "m": 1e-3,
 		"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
 		"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50, "Ei": 1 << 60,
 	}
 )
 
-// bytesOf returns the number of bytes of a Kubernetes quantity such as 20Gi. ok is false for any other value.
+// bytesOf returns the number of bytes, or of CPUs, of a Kubernetes quantity such as 20Gi or 500m. ok is false for any other value.
 func bytesOf(quantity any) (bytes float64, ok bool) {
 	parts := size.FindStringSubmatch(fmt.Sprint(quantity))
 	if parts == nil {

@@ -94,13 +94,17 @@ func (v *validator) kubelet(fields map[string]any) {
 	if size := k.text("containerLogMaxSize"); size != "" && !quantity.MatchString(size) {
 		refuse("containerLogMaxSize", "must be an amount such as 20Mi", `"20Mi"`)
 	}
-	if cpus := k.text("reservedSystemCPUs"); cpus != "" && !cpuSet.MatchString(cpus) {
-		refuse("reservedSystemCPUs", "must be numbers of CPUs and ranges of them", `"0-1,4"`)
+	if cpus := k.text("reservedSystemCPUs"); cpus != "" {
+		if _, count := cpusOf(cpus); count == 0 {
+			refuse("reservedSystemCPUs", "must be numbers of CPUs and ranges of them", `"0-1,4"`)
+		}
 	}
 	v.shutdown(k)
 	v.soft(k)
 	v.nodeMonitor(k)
 	v.reserved(k)
+	v.keptDisk()
+	v.pods(k)
 	if k.text("systemCgroups") != "" {
 		refuse("systemCgroups", "needs cgroupRoot, which systemd makes", "remove it")
 	}
@@ -109,6 +113,28 @@ func (v *validator) kubelet(fields map[string]any) {
 	}
 	if k.value("enableSystemLogQuery") == true && k.value("enableSystemLogHandler") != true {
 		refuse("enableSystemLogQuery", "needs enableSystemLogHandler", "enableSystemLogHandler: true with it")
+	}
+}
+
+const (
+	// maxNodePods is the number of addresses in the /24 of network.podCidr that a node has.
+	maxNodePods = 253
+	// minNodePods is more than the platform runs on a node: the control plane has about twenty pods.
+	minNodePods = 25
+	// minPodPIDs is what the processes of an agent of the platform need.
+	minPodPIDs = 256
+)
+
+// pods checks the number of pods on a node, and of processes in a pod.
+func (v *validator) pods(k kubeletFields) {
+	if n, ok := k["maxPods"].(int); ok && (n < minNodePods || n > maxNodePods) {
+		v.fault("kubernetes.kubelet.maxPods", n, fmt.Sprintf("must be from %d to %d: the pods of the platform need a place on "+
+			"every node, and each node has the addresses of a /%d of network.podCidr", minNodePods, maxNodePods, podBlockBits),
+			"110")
+	}
+	if n, ok := k["podPidsLimit"].(int); ok && n >= 0 && n < minPodPIDs {
+		v.fault("kubernetes.kubelet.podPidsLimit", n,
+			fmt.Sprintf("must be %d or more, or -1 for no limit: a pod with fewer processes does not start", minPodPIDs), "4096")
 	}
 }
 
@@ -129,9 +155,6 @@ func (v *validator) nodeMonitor(k kubeletFields) {
 		}
 	}
 }
-
-// cpuSet matches a list of CPUs such as 0-1,4.
-var cpuSet = regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`)
 
 // written returns the one of two fields that the user set, or the first if both are set.
 func (k kubeletFields) written(first, second string) string {
@@ -288,6 +311,10 @@ func amountFault(field, text string) (reason, example string) {
 		if percent != nil {
 			n, _ := strconv.ParseFloat(percent[1], 64)
 			return reasonIf(n > 100 || n == 0 && field != "evictionHard", "must be a part from 0% to 100%"), `"5%"`
+		}
+		if zero := strings.Trim(strings.TrimRight(text, "numkKMGTPEi"), "0.") == ""; isQuantity && zero &&
+			field != "evictionMinimumReclaim" {
+			return "must be more than 0: the kubelet does not start with it", `"0%", which switches the threshold off`
 		}
 		return reasonIf(!isQuantity, "must be an amount such as 200Mi or a part such as 5%"), `"5%"`
 	case "evictionSoftGracePeriod":

@@ -62,7 +62,7 @@ func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
 	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs,
-		p.askRedis} {
+		p.askRedis, p.askReserves} {
 		asked.Go(ask)
 	}
 	asked.Wait()

@@ -41,3 +41,65 @@ func (p *preflight) askRedis() {
 			largest.InstanceType, memory),
 		fmt.Sprintf("%d, or a larger instanceType", memory/redisLimit/2))
 }
+
+// needs are the memory in bytes and the CPUs that the platform's own pods take on a node.
+type needs struct{ memory, cpu float64 }
+
+var needsOf = map[string]needs{
+	config.ControlPlane: {1.5 * (1 << 30), 1.1},
+	config.Worker:       {0.5 * (1 << 30), 0.25},
+}
+
+// askReserves refuses kubelet settings that leave the platform's pods no room on a node. If more is reserved than the
+// node has, its kubelet does not even start. Without such settings there is nothing to ask.
+func (p *preflight) askReserves() {
+	_, _, memory := config.LargestKept(p.cfg.KeptFromPods(config.Memory, 1))
+	_, _, cpu := config.LargestKept(p.cfg.KeptFromPods(config.CPU, 1))
+	if !memory && !cpu {
+		return
+	}
+	asked := map[string]bool{}
+	for _, n := range p.cfg.Nodes {
+		if asked[n.Role+n.InstanceType] {
+			continue
+		}
+		asked[n.Role+n.InstanceType] = true
+		answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
+			pulumi.Provider(p.provider))
+		if !p.answered("the instance type "+n.InstanceType, err) {
+			return
+		}
+		if p.keepsTooMuch(n, answer) {
+			return
+		}
+	}
+}
+
+// keepsTooMuch refuses what the kubelet keeps from pods on one node.
+func (p *preflight) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bool {
+	if last, text, ok := p.cfg.LastReservedCPU(); ok && last >= t.DefaultVcpus {
+		p.refuse("kubernetes.kubelet.reservedSystemCPUs", fmt.Sprintf("%q", text),
+			fmt.Sprintf("names CPU %d, and %s (%s) has %d, counted from 0: its kubelet does not start", last, n.Name,
+				n.InstanceType, t.DefaultVcpus), "numbers that every node has, or a larger instanceType")
+		return true
+	}
+	const mebi = 1 << 20
+	for _, r := range []struct {
+		resource              string
+		capacity, needs, unit float64
+		of                    string
+	}{
+		{config.Memory, float64(t.MemorySize) * mebi, needsOf[n.Role].memory, mebi, "MiB of memory"},
+		{config.CPU, float64(t.DefaultVcpus), needsOf[n.Role].cpu, 1, "CPUs"},
+	} {
+		largest, sum, ok := config.LargestKept(p.cfg.KeptFromPods(r.resource, r.capacity))
+		if ok && r.capacity-sum < r.needs {
+			p.refuse(largest.Key, fmt.Sprintf("%q", fmt.Sprint(largest.Value)),
+				fmt.Sprintf("keeps, with what else is reserved, %.4g of the %.4g %s of %s (%s), and the platform's own pods take "+
+					"%.4g there", sum/r.unit, r.capacity/r.unit, r.of, n.Name, n.InstanceType, r.needs/r.unit),
+				"a smaller amount, or a larger instanceType")
+			return true
+		}
+	}
+	return false
+}
