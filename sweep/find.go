@@ -11,27 +11,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
+
+	"kubeadm-aws/sweep/question"
 )
 
-// lookup describes a resource that an interrupted run was creating: the tags that it was created with, and the
-// properties, in Pulumi's names, that distinguish it from others of its type.
-type lookup struct {
-	URN        string            `json:"urn"`
-	Type       string            `json:"type"`
-	Tags       map[string]string `json:"tags"`
-	Properties properties        `json:"properties"`
-}
+// lookup adds readers of the properties to a question.
+type lookup struct{ question.Lookup }
 
-type properties map[string]any
-
-func (p properties) text(key string) string {
-	text, _ := p[key].(string)
+func (l lookup) text(key string) string {
+	text, _ := l.Properties[key].(string)
 	return text
 }
 
 // texts returns the elements of a list.
-func (p properties) texts(key string) []string {
-	list, _ := p[key].([]any)
+func (l lookup) texts(key string) []string {
+	list, _ := l.Properties[key].([]any)
 	var all []string
 	for _, element := range list {
 		if text, ok := element.(string); ok {
@@ -42,8 +36,8 @@ func (p properties) texts(key string) []string {
 }
 
 // number returns -1 for an absent number, which is EC2's notation for "all ports".
-func (p properties) number(key string) int32 {
-	if n, ok := p[key].(float64); ok {
+func (l lookup) number(key string) int32 {
+	if n, ok := l.Properties[key].(float64); ok {
 		return int32(n)
 	}
 	return -1
@@ -78,9 +72,9 @@ var finders = map[string]func(*finder, context.Context, lookup) ([]string, error
 }
 
 // find reads a list of lookups as JSON and writes the ids that match, by URN.
-func find(ctx context.Context, region string, question io.Reader, answer io.Writer) error {
+func find(ctx context.Context, region string, asked io.Reader, answer io.Writer) error {
 	var lookups []lookup
-	if err := json.NewDecoder(question).Decode(&lookups); err != nil {
+	if err := json.NewDecoder(asked).Decode(&lookups); err != nil {
 		return fmt.Errorf("read from standard input what to find: %w", err)
 	}
 	cfg, err := configure(ctx, region)

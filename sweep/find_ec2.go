@@ -15,7 +15,7 @@ func (w lookup) filters(pairs ...string) []types.Filter {
 		all = append(all, filter("tag:"+key, value))
 	}
 	for pair := range slices.Chunk(pairs, 2) {
-		all = append(all, filter(pair[0], w.Properties.text(pair[1])))
+		all = append(all, filter(pair[0], w.text(pair[1])))
 	}
 	return all
 }
@@ -72,7 +72,7 @@ func (f *finder) routeTableAssociations(ctx context.Context, w lookup) ([]string
 	var found []string
 	for _, table := range out.RouteTables {
 		for _, a := range table.Associations {
-			if deref(a.SubnetId) == w.Properties.text("subnetId") {
+			if deref(a.SubnetId) == w.text("subnetId") {
 				found = append(found, deref(a.RouteTableAssociationId))
 			}
 		}
@@ -110,7 +110,7 @@ func (f *finder) egressRules(ctx context.Context, w lookup) ([]string, error) {
 
 func (f *finder) rules(ctx context.Context, w lookup, egress bool) ([]string, error) {
 	out, err := f.ec2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{
-		Filters: []types.Filter{filter("group-id", w.Properties.text("securityGroupId"))},
+		Filters: []types.Filter{filter("group-id", w.text("securityGroupId"))},
 	})
 	if err != nil {
 		return nil, err
@@ -121,9 +121,9 @@ func (f *finder) rules(ctx context.Context, w lookup, egress bool) ([]string, er
 			group = deref(r.ReferencedGroupInfo.GroupId)
 		}
 		return deref(r.IsEgress) == egress && carries(ec2Tags(r.Tags), w.Tags) &&
-			deref(r.IpProtocol) == w.Properties.text("ipProtocol") &&
-			samePort(r.FromPort, w.Properties.number("fromPort")) && samePort(r.ToPort, w.Properties.number("toPort")) &&
-			deref(r.CidrIpv4) == w.Properties.text("cidrIpv4") && group == w.Properties.text("referencedSecurityGroupId")
+			deref(r.IpProtocol) == w.text("ipProtocol") &&
+			samePort(r.FromPort, w.number("fromPort")) && samePort(r.ToPort, w.number("toPort")) &&
+			deref(r.CidrIpv4) == w.text("cidrIpv4") && group == w.text("referencedSecurityGroupId")
 	}
 	fitting := slices.DeleteFunc(out.SecurityGroupRules, func(r types.SecurityGroupRule) bool { return !fits(r) })
 	return idsOf(fitting, func(r types.SecurityGroupRule) *string { return r.SecurityGroupRuleId }), nil

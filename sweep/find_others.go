@@ -17,7 +17,7 @@ import (
 // zones finds hosted zones by name and comment. A separate call sets their tags, so a zone without tags may match
 // too. A zone with other tags does not.
 func (f *finder) zones(ctx context.Context, w lookup) ([]string, error) {
-	name := strings.TrimSuffix(w.Properties.text("name"), ".") + "."
+	name := strings.TrimSuffix(w.text("name"), ".") + "."
 	var found []string
 	pages := &route53.ListHostedZonesByNameInput{DNSName: &name}
 	for {
@@ -45,7 +45,7 @@ func (f *finder) zones(ctx context.Context, w lookup) ([]string, error) {
 }
 
 func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w lookup) (bool, error) {
-	if zone.Config == nil || deref(zone.Config.Comment) != w.Properties.text("comment") {
+	if zone.Config == nil || deref(zone.Config.Comment) != w.text("comment") {
 		return false, nil
 	}
 	id := strings.TrimPrefix(deref(zone.Id), "/hostedzone/")
@@ -70,20 +70,20 @@ func (f *finder) ours(ctx context.Context, zone dnstypes.HostedZone, w lookup) (
 		return false, err
 	}
 	first, _ := vpcs[0].(map[string]any)
-	return slices.ContainsFunc(details.VPCs,
-		func(v dnstypes.VPC) bool { return deref(v.VPCId) == properties(first).text("vpcId") }), nil
+	vpc, _ := first["vpcId"].(string)
+	return slices.ContainsFunc(details.VPCs, func(v dnstypes.VPC) bool { return deref(v.VPCId) == vpc }), nil
 }
 
 // records finds a record with exactly these properties.
 func (f *finder) records(ctx context.Context, w lookup) ([]string, error) {
-	zone, name, kind := w.Properties.text("zoneId"), w.Properties.text("name"), w.Properties.text("type")
+	zone, name, kind := w.text("zoneId"), w.text("name"), w.text("type")
 	out, err := f.route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
 		HostedZoneId: &zone, StartRecordName: &name, StartRecordType: dnstypes.RRType(kind),
 	})
 	if err != nil {
 		return nil, err
 	}
-	want := w.Properties.texts("records")
+	want := w.texts("records")
 	for _, set := range out.ResourceRecordSets {
 		have := idsOf(set.ResourceRecords, func(r dnstypes.ResourceRecord) *string { return r.Value })
 		if plainName(deref(set.Name)) == plainName(name) && string(set.Type) == kind &&
@@ -108,7 +108,7 @@ func (f *finder) certificates(ctx context.Context, w lookup) ([]string, error) {
 			return nil, err
 		}
 		for _, c := range page.CertificateSummaryList {
-			if deref(c.DomainName) != w.Properties.text("domainName") {
+			if deref(c.DomainName) != w.text("domainName") {
 				continue
 			}
 			listed, err := f.acm.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: c.CertificateArn})
@@ -127,7 +127,7 @@ func (f *finder) certificates(ctx context.Context, w lookup) ([]string, error) {
 // repositories finds a repository with this name and the tags. Its id is its name.
 func (f *finder) repositories(ctx context.Context, w lookup) ([]string, error) {
 	out, err := f.ecr.DescribeRepositories(ctx,
-		&ecr.DescribeRepositoriesInput{RepositoryNames: []string{w.Properties.text("name")}})
+		&ecr.DescribeRepositoriesInput{RepositoryNames: []string{w.text("name")}})
 	if none := (*ecrtypes.RepositoryNotFoundException)(nil); errors.As(err, &none) {
 		return nil, nil
 	}

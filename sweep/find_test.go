@@ -17,6 +17,8 @@ import (
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"kubeadm-aws/sweep/question"
 )
 
 // site creates one resource of every type whose id AWS generates.
@@ -52,7 +54,7 @@ func (s *site) spec(of types.ResourceType, name string) []types.TagSpecification
 
 // made records a resource: its Pulumi type, name, id, and pairs of properties.
 func (s *site) made(typ, name string, id *string, tagged bool, pairs ...any) string {
-	w := lookup{URN: typ + "::" + name, Type: typ, Properties: properties{}}
+	w := lookup{question.Lookup{URN: typ + "::" + name, Type: typ, Properties: map[string]any{}}}
 	if tagged {
 		w.Tags = s.tags(name)
 	}
@@ -267,9 +269,9 @@ func TestFindReturnsAllThatMatch(t *testing.T) {
 func TestFindRefusesWhatItCannotAnswer(t *testing.T) {
 	newExternal(t)
 	for name, lookups := range map[string][]lookup{
-		"no finder is registered for type aws:eks/cluster:Cluster": {{URN: "a", Type: "aws:eks/cluster:Cluster",
-			Tags: map[string]string{"a": "b"}}},
-		"neither tags nor properties are given": {{URN: "a", Type: "aws:ec2/vpc:Vpc"}},
+		"no finder is registered for type aws:eks/cluster:Cluster": {{question.Lookup{URN: "a",
+			Type: "aws:eks/cluster:Cluster", Tags: map[string]string{"a": "b"}}}},
+		"neither tags nor properties are given": {{question.Lookup{URN: "a", Type: "aws:ec2/vpc:Vpc"}}},
 	} {
 		if _, code, said := look(t, lookups); code != exitLeft || !strings.Contains(said, name) {
 			t.Errorf("exit code %d, %q; want %q", code, said, name)

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"kubeadm-aws/sweep/question"
 	"kubeadm-aws/sweep/receipt"
 	"kubeadm-aws/sweep/sweepline"
 )
@@ -47,8 +48,8 @@ type options struct {
 	states bool
 }
 
-// question is what the driver asks of the account; nil for a sweep.
-func (o options) question() func(context.Context, string, io.Reader, io.Writer) error {
+// ask is what answers the driver's question; nil for a sweep.
+func (o options) ask() func(context.Context, string, io.Reader, io.Writer) error {
 	switch {
 	case o.find:
 		return find
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.Timeout)
 	defer cancel()
-	if ask := opts.question(); ask != nil {
+	if ask := opts.ask(); ask != nil {
 		if err := ask(ctx, opts.Region, stdin, stdout); err != nil {
 			fmt.Fprintf(stderr, "sweep: %v\n", err)
 			return exitLeft
@@ -112,8 +113,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("sweep", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	o.Register(flags)
-	flags.BoolVar(&o.find, "find", false, "")
-	flags.BoolVar(&o.states, "states", false, "")
+	flags.BoolVar(&o.find, question.Find, false, "")
+	flags.BoolVar(&o.states, question.States, false, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
@@ -123,7 +124,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.question() == nil {
+	if o.ask() == nil {
 		return o, o.Validate()
 	}
 	if o.Region == "" {

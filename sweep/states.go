@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"kubeadm-aws/sweep/question"
 )
 
 // apiPort is the port of the Kubernetes API.
@@ -20,26 +22,10 @@ const apiPort = 6443
 // addressService answers with the address that a request came from.
 var addressService = "https://checkip.amazonaws.com"
 
-// statesAnswer is the answer to --states.
-type statesAnswer struct {
-	// Address is the source address of requests from this machine. It is empty if it cannot be determined.
-	Address string `json:"address,omitempty"`
-	// Instances are by id. An id that EC2 does not know is absent.
-	Instances map[string]instanceState `json:"instances"`
-}
-
-// instanceState is EC2's information about one instance.
-type instanceState struct {
-	// State is pending, running, shutting-down, terminated, stopping or stopped.
-	State string `json:"state"`
-	// Admits are the address ranges that its security groups allow to reach the Kubernetes API.
-	Admits []string `json:"admits,omitempty"`
-}
-
-// states reads a JSON list of instance ids and writes a statesAnswer. It changes nothing.
-func states(ctx context.Context, region string, question io.Reader, answer io.Writer) error {
+// states reads a JSON list of instance ids and writes question.Instances. It changes nothing.
+func states(ctx context.Context, region string, asked io.Reader, answer io.Writer) error {
 	var ids []string
-	if err := json.NewDecoder(question).Decode(&ids); err != nil {
+	if err := json.NewDecoder(asked).Decode(&ids); err != nil {
 		return fmt.Errorf("read instance ids from standard input: %w", err)
 	}
 	cfg, err := configure(ctx, region)
@@ -47,7 +33,7 @@ func states(ctx context.Context, region string, question io.Reader, answer io.Wr
 		return err
 	}
 	client := ec2.NewFromConfig(cfg)
-	out := statesAnswer{Instances: map[string]instanceState{}}
+	out := question.Instances{Instances: map[string]question.Instance{}}
 	groups := map[string][]string{}
 	// A filter is used because EC2 refuses the whole request if one of InstanceIds is unknown.
 	pages := ec2.NewDescribeInstancesPaginator(client, &ec2.DescribeInstancesInput{
@@ -61,7 +47,7 @@ func states(ctx context.Context, region string, question io.Reader, answer io.Wr
 		for _, r := range page.Reservations {
 			for _, i := range r.Instances {
 				id := deref(i.InstanceId)
-				out.Instances[id] = instanceState{State: string(i.State.Name)}
+				out.Instances[id] = question.Instance{State: string(i.State.Name)}
 				for _, g := range i.SecurityGroups {
 					groups[id] = append(groups[id], deref(g.GroupId))
 				}

@@ -15,15 +15,15 @@ import (
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
+	"kubeadm-aws/sweep/question"
 )
 
 // Lookup describes a resource to look for: by its id, or by type, tags and properties.
 type Lookup struct {
-	URN        state.URN         `json:"urn"`
-	Type       string            `json:"type"`
-	ID         string            `json:"-"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Properties map[string]any    `json:"properties,omitempty"`
+	URN        state.URN
+	Type, ID   string
+	Tags       map[string]string
+	Properties map[string]any
 }
 
 // Find looks for resources in the account and returns the ids of all that match, by URN. On AWS it runs the sweep,
@@ -33,21 +33,25 @@ func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[st
 	if len(lookups) == 0 {
 		return found, nil
 	}
-	question, err := json.Marshal(lookups)
+	asked := make([]question.Lookup, len(lookups))
+	for i, l := range lookups {
+		asked[i] = question.Lookup{URN: string(l.URN), Type: l.Type, Tags: l.Tags, Properties: l.Properties}
+	}
+	text, err := json.Marshal(asked)
 	if err != nil {
 		return nil, err
 	}
 	if w.Sandbox != nil {
-		var plain []Lookup // with numbers as the model has them
-		if err := json.Unmarshal(question, &plain); err != nil {
+		var plain []question.Lookup // with numbers as the model has them
+		if err := json.Unmarshal(text, &plain); err != nil {
 			return nil, err
 		}
 		for _, l := range plain {
-			found[l.URN] = w.Sandbox.AWS.Find(l.Type, l.Tags, l.Properties)
+			found[state.URN(l.URN)] = w.Sandbox.AWS.Find(l.Type, l.Tags, l.Properties)
 		}
 		return found, nil
 	}
-	answer, err := askSweep(ctx, w, "--find", question)
+	answer, err := askSweep(ctx, w, question.Find, text)
 	if err == nil {
 		err = json.Unmarshal(answer, &found)
 	}
@@ -59,8 +63,9 @@ func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[st
 	return found, nil
 }
 
-// askSweep builds the sweep and asks it a question on its standard input. mode is --find or --states.
-func askSweep(ctx context.Context, w *workspace.Workspace, mode string, question []byte) ([]byte, error) {
+// askSweep builds the sweep and asks it a question on its standard input. flag is question.Find or
+// question.States.
+func askSweep(ctx context.Context, w *workspace.Workspace, flag string, asked []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
 	if err != nil {
 		return nil, err
@@ -70,10 +75,10 @@ func askSweep(ctx context.Context, w *workspace.Workspace, mode string, question
 	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, mode, "--region", w.Config.Region)
+	cmd := exec.Command(binary, "--"+flag, "--region", w.Config.Region)
 	cmd.Env = sweepEnvironment(w)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(asked), &stdout, &stderr
 	if err := w.CLI.RunProcess(cmd); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}

@@ -14,6 +14,7 @@ import (
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
+	"kubeadm-aws/sweep/question"
 )
 
 // InstanceType is the type of a machine in the state.
@@ -54,21 +55,15 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 		}
 		return all, "", err
 	}
-	question, err := json.Marshal(ids)
+	asked, err := json.Marshal(ids)
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := askSweep(ctx, w, "--states", question)
+	text, err := askSweep(ctx, w, question.States, asked)
 	if err != nil {
 		return nil, "", err
 	}
-	var answer struct {
-		Address   string
-		Instances map[string]struct {
-			State  string
-			Admits []string
-		}
-	}
+	var answer question.Instances
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return nil, "", fmt.Errorf("the answer of the sweep: %w", err)
 	}
