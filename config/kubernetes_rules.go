@@ -27,6 +27,7 @@ var (
 		"iptablesMasqueradeBit":                      "0..31",
 		"kubeAPIBurst":                               "0..",
 		"kubeAPIQPS":                                 "0..",
+		"logging.flushFrequency":                     "1ms..",
 		"logging.format":                             "text|json",
 		"maxOpenFiles":                               "0..",
 		"maxParallelImagePulls":                      "1..",
@@ -67,6 +68,7 @@ var (
 		"ipvs.tcpFinTimeout":              "0s..",
 		"ipvs.tcpTimeout":                 "0s..",
 		"ipvs.udpTimeout":                 "0s..",
+		"logging.flushFrequency":          "1ms..",
 		"logging.format":                  "text|json",
 		"mode":                            "iptables|ipvs|nftables",
 		"nftables.masqueradeBit":          "0..31",
@@ -86,6 +88,8 @@ var (
 		"audit-log-mode":                              "batch|blocking|blocking-strict",
 		"audit-log-truncate-max-batch-size":           "1..",
 		"audit-log-truncate-max-event-size":           "1..",
+		"concurrent-service-endpoint-syncs":           "1..50",
+		"log-flush-frequency":                         "1ms..",
 		"audit-log-version":                           "audit.k8s.io/v1",
 		"contention-profiling":                        "false",
 		"controller-start-interval":                   "0s..",
@@ -134,6 +138,6 @@ var (
 		"unhealthy-zone-threshold":                    "0..1",
 		"v":                                           "0..10",
 	}
-	// concurrentRule applies to all flags that begin with concurrent-.
+	// concurrentRule applies to all other flags that begin with concurrent-.
 	concurrentRule = "1..1000"
 )

@@ -547,7 +547,7 @@ var refused = []struct {
 		"kubernetes.kubelet.tlsCipherSuites", "insecure"},
 	{"static pods from elsewhere", "kubernetes: {kubelet: {staticPodURL: 'http://x'}}", "kubernetes.kubelet.staticPodURL",
 		"cannot be set here"},
-	{"field of a list misspelt", "kubernetes: {kubelet: {logging: {vmodule: [{file: x}]}}}",
+	{"field of a list misspelt", "kubernetes: {kubelet: {logging: {vmodule: [{file: x, filePattern: y}]}}}",
 		"kubernetes.kubelet.logging.vmodule[].file", "is not a field"},
 	{"proxy's local mode without its interface", "kubernetes: {kubeProxy: {detectLocalMode: BridgeInterface}}",
 		"kubernetes.kubeProxy.detectLocalMode", "needs detectLocal.bridgeInterface"},

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -73,10 +74,27 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 	}
 	v.openID(flags)
 	v.crossOrigin(flags)
+	v.truncation(flags)
 	const reads, writes = "max-requests-inflight", "max-mutating-requests-inflight"
 	if flags[reads] == "0" && flags[writes] == "0" && flags["enable-priority-and-fairness"] != "false" {
 		v.fault(at+reads, flags[reads],
 			"must not be 0 together with "+writes+": their sum is what priority and fairness divides", "600")
+	}
+}
+
+// truncation checks that a batch of the audit log holds its largest event.
+func (v *validator) truncation(flags map[string]string) {
+	const batch, event = "audit-log-truncate-max-batch-size", "audit-log-truncate-max-event-size"
+	sizes := map[string]int{batch: 10 << 20, event: 100 << 10}
+	written := ""
+	for _, name := range []string{batch, event} {
+		if n, err := strconv.Atoi(flags[name]); err == nil {
+			sizes[name], written = n, name
+		}
+	}
+	if written != "" && sizes[batch] <= sizes[event] {
+		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("must leave %s, %d, above %s, %d", batch,
+			sizes[batch], event, sizes[event]), `"10485760" and "102400"`)
 	}
 }
 
@@ -90,7 +108,7 @@ func (v *validator) openID(flags map[string]string) {
 	if flags[issuer] != "" && flags[client] == "" {
 		v.fault(at+issuer, flags[issuer], "needs "+client+" with it", client+": kubernetes")
 	}
-	if u, err := url.Parse(flags[issuer]); flags[issuer] != "" &&
+	if u, err := url.Parse(flags[issuer]); isSet(flags, issuer) &&
 		(err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		v.fault(at+issuer, flags[issuer], "must be a URL that begins with https://", "https://login.example.com")
 	}
@@ -101,6 +119,8 @@ func (v *validator) openID(flags map[string]string) {
 		}
 	}
 }
+
+func isSet(flags map[string]string, name string) bool { _, ok := flags[name]; return ok }
 
 // crossOrigin refuses patterns that the API server does not accept as regular expressions.
 func (v *validator) crossOrigin(flags map[string]string) {
@@ -127,16 +147,22 @@ func originFault(pattern string) string {
 
 // leaderElection checks that a leader renews its lease before the lease ends.
 func (v *validator) leaderElection(c component) {
-	d := map[string]time.Duration{"leader-elect-lease-duration": 15 * time.Second,
-		"leader-elect-renew-deadline": 10 * time.Second, "leader-elect-retry-period": 2 * time.Second}
+	for _, kind := range []string{"leader-elect", "coordinated-leadership"} {
+		v.election(c, kind)
+	}
+}
+
+// election checks the three periods of one kind of election.
+func (v *validator) election(c component, kind string) {
+	leaseFlag, renewFlag, retryFlag := kind+"-lease-duration", kind+"-renew-deadline", kind+"-retry-period"
+	d := map[string]time.Duration{leaseFlag: 15 * time.Second, renewFlag: 10 * time.Second, retryFlag: 2 * time.Second}
 	written := ""
 	for _, name := range sortedKeys(d) {
 		if n, err := time.ParseDuration(c.flags[name]); err == nil {
 			d[name], written = n, name
 		}
 	}
-	lease, renew, retry := d["leader-elect-lease-duration"], d["leader-elect-renew-deadline"],
-		d["leader-elect-retry-period"]
+	lease, renew, retry := d[leaseFlag], d[renewFlag], d[retryFlag]
 	// Kubernetes delays a retry by up to 20 percent, so that instances do not retry together.
 	if written != "" && (lease <= renew || renew <= retry+retry/5) {
 		v.fault("kubernetes."+c.kind+"."+written, c.flags[written],

@@ -105,6 +105,7 @@ func (v *validator) kubelet(fields map[string]any) {
 	v.reserved(k)
 	v.keptDisk()
 	v.pods(k)
+	v.rareFields(k)
 	if k.text("systemCgroups") != "" {
 		refuse("systemCgroups", "needs cgroupRoot, which systemd makes", "remove it")
 	}

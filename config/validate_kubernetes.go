@@ -14,8 +14,10 @@ func (v *validator) kubernetes() {
 	proxy := configurationFile{kind: "kubeProxy", own: ownKubeProxy, rules: kubeProxyRules, table: table}
 	v.fields(kubelet, "", k.Kubelet)
 	v.kubelet(k.Kubelet)
+	v.logging(kubelet, k.Kubelet)
 	v.fields(proxy, "", k.KubeProxy)
 	v.kubeProxy(k.KubeProxy)
+	v.logging(proxy, k.KubeProxy)
 	for _, c := range []component{
 		{"apiServer", "kube-apiserver", k.APIServer, ownAPIServer},
 		{"controllerManager", "kube-controller-manager", k.ControllerManager, ownControllerManager},
@@ -23,6 +25,7 @@ func (v *validator) kubernetes() {
 	} {
 		v.flags(c, table)
 		v.leaderElection(c)
+		v.gated(c)
 	}
 	v.apiServer(k.APIServer, table)
 	for i, name := range k.IgnorePreflightErrors {
@@ -182,9 +185,15 @@ func (v *validator) flags(c component, table kubernetesTable) {
 
 // flag validates the value of one flag.
 func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
+	if name == "allow-metric-labels" { // its pairs have a comma before the equals sign
+		if !metricLabels.MatchString(text) {
+			v.fault(at, text, "must be a metric, a label of it and its values", `"apiserver_request_total,verb=GET"`)
+		}
+		return
+	}
 	read, reason, example := flagValue(typ, text)
 	rule := flagRules[name]
-	if strings.HasPrefix(name, "concurrent-") {
+	if rule == "" && strings.HasPrefix(name, "concurrent-") {
 		rule = concurrentRule
 	}
 	if rule == "" && (strings.HasSuffix(name, "sync-period") || strings.HasSuffix(name, "reconciliation-period")) {
@@ -205,6 +214,10 @@ func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
 		reason, example = table.gatesFault(items), `"ContextualLogging=true"`
 	case name == "runtime-config":
 		reason, example = runtimeConfigFault(items), `"api/beta=true"`
+	case name == "show-hidden-metrics-for-version":
+		reason, example = v.hiddenMetricsFault(text)
+	default:
+		reason, example = itemsFault(name, items)
 	}
 	if reason != "" {
 		v.fault(at, text, reason, example)
@@ -230,6 +243,8 @@ func runtimeConfigFault(pairs []string) string {
 	for _, pair := range pairs {
 		if name, value, _ := strings.Cut(pair, "="); value != "true" && value != "false" {
 			return fmt.Sprintf("must say true or false for %s", name)
+		} else if !apiVersion.MatchString(name) {
+			return fmt.Sprintf("names %q, which is not a group with its version", name)
 		} else if value == "false" && !strings.Contains(name, "alpha") && !strings.Contains(name, "beta") {
 			return fmt.Sprintf("must not switch off %s: the control plane and the add-ons need it", name)
 		}

@@ -54,14 +54,49 @@ func TestCases(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(words[2]), &setting); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		check := map[string]func() error{
-			"kubelet":           func() error { return kubelet(setting) },
-			"kubeProxy":         func() error { return kubeProxy(setting) },
-			"apiServer":         func() error { return apiServer(setting, key) },
-			"controllerManager": func() error { return controllerManager(setting) },
-			"scheduler":         func() error { return schedulerFlags(setting) },
-		}[words[0]]
-		if err := check(); (err == nil) != (words[1] == "ok") {
+		if err := play(words[0], setting, key); (err == nil) != (words[1] == "ok") {
+			t.Errorf("%sKubernetes says: %v", line, err)
+		}
+	}
+}
+
+// play gives a setting to its component.
+func play(kind string, setting map[string]any, key string) error {
+	switch kind {
+	case "kubelet":
+		return kubelet(setting)
+	case "kubeProxy":
+		return kubeProxy(setting)
+	case "apiServer":
+		return apiServer(setting, key)
+	case "controllerManager":
+		return controllerManager(setting)
+	case "scheduler":
+		return schedulerFlags(setting)
+	}
+	return fmt.Errorf("no component %s", kind)
+}
+
+// TestAcceptedSettings checks that Kubernetes refuses none of the settings that package config accepts for its default
+// release. The file has a value of each kind for every field and flag.
+func TestAcceptedSettings(t *testing.T) {
+	text, err := os.ReadFile("../testdata/kubernetes-accepted-" + version.DefaultKubeBinaryVersion + ".txt")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("the default release is another one")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	key := signingKey(t)
+	for line := range strings.Lines(string(text)) {
+		kind, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.Contains(value, "singleProcessOOMKill") {
+			continue // depends on the version of cgroups of the machine
+		}
+		var setting map[string]any
+		if err := yaml.Unmarshal([]byte(value), &setting); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if err := play(kind, setting, key); err != nil {
 			t.Errorf("%sKubernetes says: %v", line, err)
 		}
 	}
