@@ -76,9 +76,6 @@ type Sandbox struct {
 	servers *engine.Servers
 }
 
-// versions are those of the SDKs in go.mod: the engine warns when an attached provider is older than its SDK.
-var versions = map[string]string{"aws": "6.83.2", "kubernetes": "4.33.0", "command": "1.2.1", "tls": "5.2.0", "random": "4.21.2"}
-
 // Start opens the account and serves the providers on ports of the loopback interface.
 func Start(o Options) (*Sandbox, error) {
 	if o.Now == nil {
@@ -98,7 +95,7 @@ func Start(o Options) (*Sandbox, error) {
 	providers := s.providers()
 	for _, name := range slices.Sorted(maps.Keys(providers)) {
 		program := map[string]*Program{"kubernetes": o.Kubernetes}[name]
-		if err := s.servers.Serve(name, versions[name], providers[name], program); err != nil {
+		if err := s.servers.Serve(name, providers[name], program); err != nil {
 			_ = s.Close()
 			return nil, fmt.Errorf("serve provider %s: %w", name, err)
 		}

@@ -50,7 +50,7 @@ func TestAProgramAnswersInPlaceOfTheModel(t *testing.T) {
 	defer alive.Close()
 	servers := New(Hooks{})
 	defer servers.Stop()
-	err = servers.Serve("kubernetes", "4.33.0", model{}, &Program{
+	err = servers.Serve("kubernetes", model{}, &Program{
 		Models: func(urn resource.URN) bool { return urn.Type().Name() == "Ingress" },
 		Command: func(address string) *exec.Cmd {
 			c := exec.Command(path, address)
@@ -100,7 +100,7 @@ func TestAProgramAnswersInPlaceOfTheModel(t *testing.T) {
 	if by := answeredBy(p, ingress); by != "the model" {
 		t.Errorf("the Ingress is checked by %s", by)
 	}
-	if info, err := p.GetPluginInfo(t.Context(), nil); err != nil || info.GetVersion() != "4.33.0" {
+	if info, err := p.GetPluginInfo(t.Context(), nil); err != nil || info.GetVersion() != newest {
 		t.Errorf("the engine sees version %q, %v", info.GetVersion(), err)
 	}
 	request := &pulumirpc.CheckRequest{Urn: configMap, News: &structpb.Struct{}, RandomSeed: make([]byte, 32)}

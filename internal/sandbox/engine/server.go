@@ -87,7 +87,6 @@ type server struct {
 	pulumirpc.UnimplementedResourceProviderServer
 	// calls gets every operation.
 	calls    *Servers
-	version  string
 	provider Provider
 	// configs are the settings of provider resources by connection.
 	configs sync.Map
@@ -100,8 +99,12 @@ func (s *server) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empt
 	return &emptypb.Empty{}, nil
 }
 
+// newest is a version above that of every SDK. The engine warns of a provider that is older than the SDK of its package,
+// and uses the version for nothing else.
+const newest = "9999.0.0"
+
 func (s *server) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
-	return &pulumirpc.PluginInfo{Version: s.version}, nil
+	return &pulumirpc.PluginInfo{Version: newest}, nil
 }
 
 func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {

@@ -57,7 +57,7 @@ func Handler(p Provider) pulumirpc.ResourceProviderServer {
 
 // Serve runs a provider on a port of the loopback interface until stop is called. If program is not nil, it answers the
 // engine's calls, and p answers those that it leaves to the model.
-func (s *Servers) Serve(name, version string, p Provider, program *Program) error {
+func (s *Servers) Serve(name string, p Provider, program *Program) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (s *Servers) Serve(name, version string, p Provider, program *Program) erro
 		options = append(options, t.options()...)
 	}
 	g := grpc.NewServer(options...)
-	pulumirpc.RegisterResourceProviderServer(g, &server{calls: s, version: version, provider: p})
+	pulumirpc.RegisterResourceProviderServer(g, &server{calls: s, provider: p})
 	s.running = append(s.running, g)
 	s.ports[name] = listener.Addr().(*net.TCPAddr).Port
 	// It ends with an error only when the servers are stopped.
