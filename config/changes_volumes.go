@@ -89,7 +89,8 @@ func sizeAt(values map[string]any, path []string, own string) any {
 }
 
 var (
-	size       = regexp.MustCompile(`^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)?|[eE](-?[0-9]+))$`)
+	size = regexp.MustCompile(
+		`^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)?|[eE](-?[0-9]+))$`)
 	multiplier = map[string]float64{
 		"n": 1e-9, "u": 1e-6, "m": 1e-3,
 		"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
@@ -97,7 +98,8 @@ var (
 	}
 )
 
-// bytesOf returns the number of bytes, or of CPUs, of a Kubernetes quantity such as 20Gi or 500m. ok is false for any other value.
+// bytesOf returns the number of bytes, or of CPUs, of a Kubernetes quantity such as 20Gi or 500m. ok is false for any
+// other value.
 func bytesOf(quantity any) (bytes float64, ok bool) {
 	parts := size.FindStringSubmatch(fmt.Sprint(quantity))
 	if parts == nil {

@@ -106,7 +106,8 @@ func (v *validator) rareFields(k kubeletFields) {
 		v.fault(at+"userNamespaces.idsPerPod", n, fmt.Sprintf("must be a multiple of %d", idsUnit), strconv.Itoa(idsUnit))
 	}
 	const never = "NeverVerifyAllowlistedImages"
-	if len(k.list("preloadedImagesVerificationAllowlist")) > 0 && k.text("imagePullCredentialsVerificationPolicy") != never {
+	if len(k.list("preloadedImagesVerificationAllowlist")) > 0 &&
+		k.text("imagePullCredentialsVerificationPolicy") != never {
 		v.fault(at+"preloadedImagesVerificationAllowlist", k["preloadedImagesVerificationAllowlist"],
 			"needs imagePullCredentialsVerificationPolicy: "+never, "that policy with it")
 	}

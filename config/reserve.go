@@ -31,8 +31,8 @@ var thresholds = map[string][]string{
 	Disk:   {"nodefs.available", "imagefs.available", "containerfs.available"},
 }
 
-// KeptFromPods returns the amounts of a resource that the kubelet of a node with that capacity keeps: those reserved for
-// the system and for Kubernetes, and the largest eviction threshold. A threshold may be a part of the capacity.
+// KeptFromPods returns the amounts of a resource that the kubelet of a node with that capacity keeps: those reserved
+// for the system and for Kubernetes, and the largest eviction threshold. A threshold may be a part of the capacity.
 func (c *Config) KeptFromPods(resource string, capacity float64) []Kept {
 	const at = "kubernetes.kubelet."
 	k := kubeletFields(c.Kubernetes.Kubelet)
@@ -89,8 +89,8 @@ func LargestKept(all []Kept) (largest Kept, sum float64, ok bool) {
 // minDisk is what the system and the images of the add-ons take, in bytes.
 const minDisk = 10 << 30
 
-// keptDisk refuses amounts that leave a node's disk no room for pods. Package infra does this for memory and CPU, which only
-// AWS knows.
+// keptDisk refuses amounts that leave a node's disk no room for pods. Package infra does this for memory and CPU,
+// which only AWS knows.
 func (v *validator) keptDisk() {
 	const logSize, logFiles = "kubernetes.kubelet.containerLogMaxSize", 5
 	for _, n := range v.c.Nodes {
@@ -114,10 +114,33 @@ func (v *validator) keptDisk() {
 	}
 }
 
+// auditLog refuses an audit log that fills the disk of the control plane, which etcd writes to.
+func (v *validator) auditLog(flags map[string]string) {
+	const maxSize, maxBackup, megabyte = "audit-log-maxsize", "audit-log-maxbackup", 1e6
+	files, written := map[string]int{maxSize: 100, maxBackup: 10}, ""
+	for _, name := range []string{maxSize, maxBackup} {
+		if n, err := strconv.Atoi(flags[name]); err == nil {
+			files[name], written = n, name
+		}
+	}
+	n := v.c.ControlPlane()
+	capacity := float64(n.VolumeSize) * (1 << 30)
+	switch {
+	case written == "" || n.VolumeSize < minVolume:
+	case files[maxBackup] == 0 || files[maxSize] == 0:
+		v.fault("kubernetes.apiServer."+written, flags[written], "must be 1 or more: 0 is no limit, and etcd stops when its "+
+			"disk is full", `"10"`)
+	case float64(files[maxSize])*float64(files[maxBackup]+1)*megabyte > capacity-minDisk:
+		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("allows %d files of %d MB, and the disk of %s, "+
+			"which etcd writes to, has %d GiB", files[maxBackup]+1, files[maxSize], n.Name, n.VolumeSize),
+			`audit-log-maxsize: "100" and audit-log-maxbackup: "10"`)
+	}
+}
+
 var cpuRange = regexp.MustCompile(`^([0-9]+)(?:-([0-9]+))?$`)
 
-// cpusOf returns the largest number in a list of CPUs such as 0-1,4, and how many it has. The count is 0 for a range that
-// ends before it begins.
+// cpusOf returns the largest number in a list of CPUs such as 0-1,4, and how many it has. The count is 0 for a range
+// that ends before it begins.
 func cpusOf(text string) (last, count int) {
 	named := map[int]bool{}
 	for _, part := range strings.Split(text, ",") {
@@ -146,8 +169,8 @@ func cpusOf(text string) (last, count int) {
 // maxCPUs is more than the largest EC2 instance has.
 const maxCPUs = 2048
 
-// LastReservedCPU returns the largest number of a CPU in kubernetes.kubelet.reservedSystemCPUs, and the text. ok is false
-// if it is not set.
+// LastReservedCPU returns the largest number of a CPU in kubernetes.kubelet.reservedSystemCPUs, and the text. ok is
+// false if it is not set.
 func (c *Config) LastReservedCPU() (last int, text string, ok bool) {
 	text = kubeletFields(c.Kubernetes.Kubelet).text("reservedSystemCPUs")
 	last, _ = cpusOf(text)

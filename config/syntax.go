@@ -115,6 +115,8 @@ func urlFault(text string, schemes ...string) string {
 		return "must not hold a user or password: settings are not secret"
 	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
 		return "has no valid host name"
+	case isLoopback(u.Hostname()):
+		return "is the machine itself for every node and pod that asks it"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
 		return "must end with its path: no ? and no #"
 	case strings.HasSuffix(u.Path, "/"):
@@ -127,6 +129,12 @@ func urlFault(text string, schemes ...string) string {
 	return ""
 }
 
+// isLoopback reports whether a host is the machine that asks for it.
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return below(strings.ToLower(host), "localhost") || err == nil && (address.IsLoopback() || address.IsUnspecified())
+}
+
 // gitURLFault returns what is wrong with the address of a Git repository, or "".
 func gitURLFault(text string) string {
 	rest, ok := strings.CutPrefix(text, "ssh://")
@@ -134,7 +142,13 @@ func gitURLFault(text string) string {
 		if gitSSH.MatchString(text) {
 			return ""
 		}
-		return urlFault(text, "https", "ssh")
+		if fault := urlFault(text, "https", "ssh"); fault != "" {
+			return fault
+		}
+		if u, err := url.Parse(text); err == nil && u.Path == "" {
+			return "has no path"
+		}
+		return ""
 	}
 	user, host, found := strings.Cut(rest, "@")
 	switch {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -154,7 +155,8 @@ func (v *validator) argocd(a ArgoCD) {
 			"must be the host of an image registry, with its path if it has one, without https:// and without a slash at the end",
 			"111122223333.dkr.ecr.eu-central-1.amazonaws.com")
 	}
-	if !gitRevision.MatchString(a.Revision) {
+	if !gitRevision.MatchString(a.Revision) || strings.Contains(a.Revision, "..") || strings.Contains(a.Revision, "//") ||
+		strings.HasSuffix(a.Revision, ".lock") || strings.HasSuffix(a.Revision, "/") || strings.HasSuffix(a.Revision, ".") {
 		v.fault("addons.argocd.revision", a.Revision, "must be a branch, a tag, a commit or HEAD", "main")
 	}
 }
@@ -170,7 +172,11 @@ func (v *validator) acme(a Addons) {
 	case acme.Email != "" && !mailAddress.MatchString(acme.Email) || strings.Contains(acme.Email, ".."):
 		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
 	}
-	if fault := urlFault(acme.Server, "https"); fault != "" {
+	fault := urlFault(acme.Server, "https")
+	if u, err := url.Parse(acme.Server); fault == "" && err == nil && u.Path == "" {
+		fault = "has no path: it must be the address of the server's directory"
+	}
+	if fault != "" {
 		v.fault("addons.acme.server", acme.Server, fault, "https://acme-v02.api.letsencrypt.org/directory")
 	}
 }

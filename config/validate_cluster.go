@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +53,31 @@ func (v *validator) cluster() {
 	}) {
 		v.fault("cluster.dnsDomain", c.DNSDomain,
 			"hides names of AWS from pods: the cluster's DNS answers for the whole domain", "cluster.local")
+	} else if host := v.hiddenHost(); host != "" {
+		v.fault("cluster.dnsDomain", c.DNSDomain, fmt.Sprintf(
+			"hides %s from pods, which need it: the cluster's DNS answers for the whole domain", host), "cluster.local")
+	} else if below(c.DNSDomain, "arpa") {
+		v.fault("cluster.dnsDomain", c.DNSDomain, "is the domain of names for addresses", "cluster.local")
 	}
+}
+
+// hiddenHost returns a host of the settings that pods ask and that the domain of Services would hide, or "".
+func (v *validator) hiddenHost() string {
+	hosts := []string{v.c.Notifications.Email.Server}
+	for _, address := range []string{v.c.Addons.ArgoCD.RepoURL, v.c.Addons.CertificateACME.Server} {
+		if u, err := url.Parse(address); err == nil {
+			hosts = append(hosts, u.Host)
+		} else if _, host, ok := strings.Cut(address, "@"); ok { // git@github.com:example/platform.git
+			hosts = append(hosts, host)
+		}
+	}
+	for _, host := range hosts {
+		name, _, _ := strings.Cut(host, ":")
+		if name != "" && below(strings.ToLower(name), v.c.Cluster.DNSDomain) && !strings.Contains(name, ".svc.") {
+			return name
+		}
+	}
+	return ""
 }
 
 // reservedPrefixOf returns the beginning of a name that AWS refuses: S3 for buckets, EC2 for security groups.

@@ -75,6 +75,7 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 	v.openID(flags)
 	v.crossOrigin(flags)
 	v.truncation(flags)
+	v.auditLog(flags)
 	const reads, writes = "max-requests-inflight", "max-mutating-requests-inflight"
 	if flags[reads] == "0" && flags[writes] == "0" && flags["enable-priority-and-fairness"] != "false" {
 		v.fault(at+reads, flags[reads],

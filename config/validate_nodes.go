@@ -76,6 +76,9 @@ func (v *validator) nodeName(path, name string) {
 		v.fault(path, name, "must be a host name: lowercase letters, digits and dashes, with no dash at the ends", "worker-3")
 	case strings.Trim(name, "0123456789") == "":
 		v.fault(path, name, "must have a letter: YAML and DNS take digits alone for a number", "worker-3")
+	case name == "nodes":
+		v.fault(path, name, "is taken: the step that waits for all nodes has this name, and would be confused with a step of "+
+			"the node", "worker-3")
 	case name == "localhost":
 		v.fault(path, name, "would make the machine answer to itself only", "worker-3")
 	}

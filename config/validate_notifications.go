@@ -13,6 +13,10 @@ func (v *validator) notifications() {
 	if n.Receiver != "" {
 		v.oneOf("notifications.receiver", n.Receiver, Slack, Discord, Webhook, Email)
 	}
+	if n.Receiver != "" && !v.c.Addons.Monitoring.On() {
+		v.fault("notifications.receiver", n.Receiver, "is not used: addons.monitoring, which sends alerts, is off",
+			"addons.monitoring.enabled: true, or no notifications")
+	}
 	v.mail("notifications.email.to", n.Email.To, "ops@example.com")
 	v.mail("notifications.email.from", n.Email.From, "platform@example.com")
 	server, user := n.Email.Server, n.Email.Username
@@ -49,6 +53,8 @@ func serverFault(text string) string {
 		return "must be a host and a port"
 	case !subdomain(strings.ToLower(host)):
 		return "has no valid host name"
+	case isLoopback(host):
+		return "is the pod of Alertmanager itself"
 	case !validPort(port):
 		return "has no valid port"
 	}
@@ -96,6 +102,8 @@ func webhookFault(text, receiver string) string {
 		return "must begin with https://"
 	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
 		return "has no valid host name"
+	case isLoopback(u.Hostname()):
+		return "is the pod of Alertmanager itself"
 	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !validPort(u.Port()):
 		return "has no valid port"
 	}

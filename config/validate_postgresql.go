@@ -45,8 +45,11 @@ func (v *validator) restoreTarget(path string, r PostgreSQLRestore) {
 		return
 	}
 	const example = "2026-11-25T01:30:00Z"
-	if _, err := time.Parse(time.RFC3339, r.TargetTime); err != nil {
+	if target, err := time.Parse(time.RFC3339, r.TargetTime); err != nil {
 		v.fault(path, r.TargetTime, "is not a time with a time zone as in RFC 3339", example)
+	} else if now := time.Now(); target.After(now) {
+		v.fault(path, r.TargetTime, "has not come yet: PostgreSQL refuses a restore that does not reach its target",
+			now.UTC().Truncate(time.Minute).Add(-time.Hour).Format(time.RFC3339)+", or none to restore all that was archived")
 	} else if r.From == "" {
 		v.fault(path, r.TargetTime, "needs addons.postgresql.restore.from", "postgresql")
 	}

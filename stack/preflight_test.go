@@ -8,6 +8,11 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
+// kubelet returns a stack with one field of the kubelet.
+func kubelet(field string, value any) map[string]any {
+	return map[string]any{"kubeadm-aws:kubernetes.kubelet": map[string]any{field: value}}
+}
+
 // TestAnAccountThatCannotHoldTheStack checks that the program refuses, before the first resource and in a preview
 // too, what AWS would refuse later.
 func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
@@ -47,13 +52,13 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 				map[string]any{"name": "big", "instanceType": "t3.large",
 					"taints": []any{map[string]any{"key": "gpu", "effect": "NoSchedule"}}}}},
 			[]string{"kubeadm-aws:addons.redis.maxMemoryMiB = 3000", "w (t3.medium), has 4096"}},
-		{"more memory for the system than a node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:kubernetes.kubelet": map[string]any{"systemReserved": map[string]any{"memory": "100Gi"}}},
+		{"more memory for the system than a node has", sandbox.Limits{}, kubelet("systemReserved", map[string]any{"memory": "100Gi"}),
 			[]string{"kubeadm-aws:kubernetes.kubelet.systemReserved.memory = \"100Gi\"", "master (t3.large)"}},
-		{"a threshold that leaves a worker no memory", sandbox.Limits{}, map[string]any{"kubeadm-aws:kubernetes.kubelet": map[string]any{"evictionHard": map[string]any{"memory.available": "85%"}}},
+		{"a threshold that leaves a worker no memory", sandbox.Limits{}, kubelet("evictionHard", map[string]any{"memory.available": "85%"}),
 			[]string{"kubeadm-aws:kubernetes.kubelet.evictionHard[\"memory.available\"] = \"85%\"", "8192 MiB of memory"}},
-		{"more CPUs for Kubernetes than a node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:kubernetes.kubelet": map[string]any{"kubeReserved": map[string]any{"cpu": "1900m"}}},
+		{"more CPUs for Kubernetes than a node has", sandbox.Limits{}, kubelet("kubeReserved", map[string]any{"cpu": "1900m"}),
 			[]string{"kubeadm-aws:kubernetes.kubelet.kubeReserved.cpu = \"1900m\"", "2 of the 2 CPUs"}},
-		{"CPUs that a node does not have", sandbox.Limits{}, map[string]any{"kubeadm-aws:kubernetes.kubelet": map[string]any{"reservedSystemCPUs": "0-3"}},
+		{"CPUs that a node does not have", sandbox.Limits{}, kubelet("reservedSystemCPUs", "0-3"),
 			[]string{"kubeadm-aws:kubernetes.kubelet.reservedSystemCPUs = \"0-3\"", "names CPU 3"}},
 		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
 			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
