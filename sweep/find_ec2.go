@@ -120,7 +120,7 @@ func (f *finder) rules(ctx context.Context, w lookup, egress bool) ([]string, er
 		if r.ReferencedGroupInfo != nil {
 			group = deref(r.ReferencedGroupInfo.GroupId)
 		}
-		return deref(r.IsEgress) == egress && carries(ec2Tags(r.Tags), w.Tags) &&
+		return deref(r.IsEgress) == egress && !isTemporary(r) && carries(ec2Tags(r.Tags), w.Tags) &&
 			deref(r.IpProtocol) == w.text("ipProtocol") &&
 			samePort(r.FromPort, w.number("fromPort")) && samePort(r.ToPort, w.number("toPort")) &&
 			deref(r.CidrIpv4) == w.text("cidrIpv4") && group == w.text("referencedSecurityGroupId")

@@ -3,6 +3,7 @@
 // volumes. It finds a cluster's resources by the tags that its controllers set and by its VPC, and touches nothing else.
 //
 // With --find or --states it changes nothing: it answers the driver's questions about the account (find.go, states.go).
+// With --access it opens the nodes for one address and a limited time, and closes them again (access.go).
 //
 // It stands alone, with the AWS SDK only, so that running it in a destroy does not build the rest of the project.
 package main
@@ -32,10 +33,12 @@ const (
 const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
        go run ./sweep --find --region REGION < WANTED.json
        go run ./sweep --states --region REGION < INSTANCE-IDS.json
+       go run ./sweep --access --region REGION < ACCESS.json
 
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
 With --find it removes nothing: it prints the ids of the resources that standard input asks for.
 With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
+With --access it opens or closes ports of security groups for one address, and removes its own rules whose time is over.
 Credentials come from the environment, as for the AWS CLI. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
 SWEEP_ROLE_EXTERNAL_ID, SWEEP_ROLE_DURATION). SWEEP_ALLOWED_ACCOUNTS and SWEEP_FORBIDDEN_ACCOUNTS are lists with commas.
 Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
@@ -46,6 +49,7 @@ type options struct {
 	sweepline.Line
 	find   bool
 	states bool
+	access bool
 }
 
 // ask is what answers the driver's question; nil for a sweep.
@@ -55,6 +59,8 @@ func (o options) ask() func(context.Context, string, io.Reader, io.Writer) error
 		return find
 	case o.states:
 		return states
+	case o.access:
+		return access
 	}
 	return nil
 }
@@ -115,6 +121,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.Register(flags)
 	flags.BoolVar(&o.find, question.Find, false, "")
 	flags.BoolVar(&o.states, question.States, false, "")
+	flags.BoolVar(&o.access, question.Access, false, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)

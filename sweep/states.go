@@ -76,10 +76,7 @@ func admitted(ctx context.Context, client *ec2.Client, groups []string) ([]strin
 	}
 	var ranges []string
 	for _, rule := range page.SecurityGroupRules {
-		all := deref(rule.IpProtocol) == "-1"
-		port := deref(rule.IpProtocol) == "tcp" && aws.ToInt32(rule.FromPort) <= apiPort &&
-			apiPort <= aws.ToInt32(rule.ToPort)
-		if r := deref(rule.CidrIpv4) + deref(rule.CidrIpv6); !aws.ToBool(rule.IsEgress) && (all || port) && r != "" {
+		if r := deref(rule.CidrIpv4) + deref(rule.CidrIpv6); !aws.ToBool(rule.IsEgress) && opens(rule, apiPort) && r != "" {
 			ranges = append(ranges, r)
 		}
 	}

@@ -62,6 +62,20 @@ func (d *deployer) network(environment string, creates, changes []string) []poli
 	}
 }
 
+// openAccess lets a role that only reads let its own machine in to the nodes: `access open` and `access close`. Without it no
+// comparison from a machine of GitHub could see what is in the cluster. IAM cannot say for which address; the driver does.
+func (d *deployer) openAccess(environment string) policy.Document {
+	cluster := d.settings.Cluster(environment)
+	group, rule := []string{d.arn("ec2", "*", "security-group/*")}, []string{d.arn("ec2", "*", "security-group-rule/*")}
+	owned := policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)
+	return policy.New(
+		policy.Allow("Groups", []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"}, group, owned),
+		policy.Allow("Rules", []string{"ec2:AuthorizeSecurityGroupIngress"}, rule, nil),
+		policy.Allow("Tag", []string{"ec2:CreateTags"}, rule, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
+		policy.Allow("Untag", []string{"ec2:DeleteTags"}, rule, owned),
+	)
+}
+
 // identities is the part for roles and instance profiles, which are bound by their names.
 func (d *deployer) identities(environment string, changes []string) policy.Statement {
 	cluster := d.settings.Cluster(environment)

@@ -74,6 +74,9 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 		{"state", state.Key.Arn.ApplyT(func(key string) string { return access(bucket, key, environment).JSON() }).(pulumi.StringOutput)},
 		{"read", pulumi.String(d.readAccount().JSON())},
 	}
+	if kind == "drift" {
+		policies = append(policies, rolePolicy{"access", pulumi.String(d.openAccess(environment).JSON())})
+	}
 	if kind == "apply" {
 		for name, document := range d.changeCluster(environment) {
 			policies = append(policies, rolePolicy{name, pulumi.String(document.JSON())})

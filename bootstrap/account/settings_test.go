@@ -113,3 +113,33 @@ func TestPoliciesFitARole(t *testing.T) {
 		t.Errorf("%d characters of inline policies; AWS takes 10240", total)
 	}
 }
+
+// The role of a comparison may open and close the firewall of its cluster, and change nothing else.
+func TestTheDriftRoleOnlyLetsItselfIn(t *testing.T) {
+	s, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}
+	// What the sweep calls for `access open` and `access close`, with the resource and the tag that each is bound to.
+	want := map[string]string{
+		"ec2:AuthorizeSecurityGroupIngress security-group":      "aws:ResourceTag/" + config.TagCluster,
+		"ec2:AuthorizeSecurityGroupIngress security-group-rule": "",
+		"ec2:RevokeSecurityGroupIngress security-group":         "aws:ResourceTag/" + config.TagCluster,
+		"ec2:CreateTags security-group-rule":                    "aws:RequestTag/" + config.TagCluster,
+		"ec2:DeleteTags security-group-rule":                    "aws:ResourceTag/" + config.TagCluster,
+	}
+	for _, statement := range d.openAccess("dev").Statement {
+		for _, action := range statement.Action {
+			_, kind, _ := strings.Cut(strings.TrimSuffix(statement.Resource[0], "/*"), "123456789012:")
+			tag, expected := want[action+" "+kind]
+			if !expected || len(statement.Resource) != 1 || tag != "" && !slices.Equal(statement.Condition["StringEquals"][tag], []string{"dev"}) {
+				t.Errorf("%s of %v if %v", action, statement.Resource, statement.Condition)
+			}
+			delete(want, action+" "+kind)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not allowed: %v", want)
+	}
+}

@@ -40,6 +40,10 @@ type operation struct {
 	receipt string
 	// without is the name of a cluster that the user gives up; destroy then goes on without it.
 	without string
+	// access is how long access open lets this machine in, and admit how long up does. Zero is not at all.
+	access, admit time.Duration
+	// address is the address to let in; empty asks a public service.
+	address string
 	// parallel bounds the operations that the engine has in flight.
 	parallel int
 }
@@ -61,15 +65,17 @@ var commands = []command{
 	{name: "outputs", about: "print the outputs of the stack", run: outputs},
 	{name: "verify", about: "check a live cluster", run: verify},
 	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
+	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time", run: accessOpen},
+	{name: "access close", about: "take that back, and remove what has expired", run: accessClose},
 	{name: "cancel", about: "remove the lock of a run that is dead", run: cancel},
 }
 
 func usage(w io.Writer, flags *flag.FlagSet) {
 	fmt.Fprint(w, "kubeadm-aws COMMAND --stack NAME [flags]\n\nCommands\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-12s  %s\n", c.name, c.about)
 	}
-	fmt.Fprint(w, "  bootstrap  make what the account needs once; `kubeadm-aws bootstrap -h` lists its flags\n\nFlags\n")
+	fmt.Fprint(w, "  bootstrap     make what the account needs once; `kubeadm-aws bootstrap -h` lists its flags\n\nFlags\n")
 	flags.SetOutput(w)
 	flags.PrintDefaults()
 	fmt.Fprint(w, `
@@ -102,6 +108,11 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.StringVar(&op.receipt, "receipt", "", "destroy: the `file` for the receipt")
 	flags.StringVar(&op.without, "without-cluster", "",
 		"destroy, rebuild: the `name` of a cluster that does not answer; what is in it is given up")
+	flags.DurationVar(&op.access, "for", 90*time.Minute, "access open: for how `long`")
+	flags.DurationVar(&op.admit, "admit", 0,
+		"up, rebuild: let this machine reach the nodes for so `long`, as access open does, also those of a new stack")
+	flags.StringVar(&op.address, "address", "",
+		"access open, up --admit: the IPv4 `address` to let in; without it checkip.amazonaws.com tells it")
 	flags.IntVar(&op.parallel, "parallel", 128, "how `many` operations may be in flight")
 	if len(args) == 0 {
 		return op, nil, flags, errors.New("which command?")
@@ -109,14 +120,22 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
 		return op, nil, flags, flag.ErrHelp
 	}
-	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
-	if i < 0 {
-		return op, nil, flags, fmt.Errorf("there is no command %q", args[0])
+	name, rest := args[0], args[1:]
+	if name == "access" && len(rest) > 0 {
+		name, rest = name+" "+rest[0], rest[1:]
 	}
-	if err := flags.Parse(args[1:]); err != nil {
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return op, nil, flags, fmt.Errorf("there is no command %q", name)
+	}
+	if err := flags.Parse(rest); err != nil {
 		return op, nil, flags, err
 	}
 	op.Command = commands[i].name
+	if err := checkAccess(op); err != nil {
+		return op, nil, flags, err
+	}
+	op.address = strings.TrimSuffix(op.address, "/32")
 	if flags.NArg() > 0 {
 		return op, nil, flags, fmt.Errorf("%q is not a flag; flags start with --", flags.Arg(0))
 	}

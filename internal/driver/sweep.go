@@ -23,6 +23,11 @@ func sweep(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
+	if !s.op.dryRun {
+		if err := s.closeExpired(ctx, w, st); err != nil {
+			return err
+		}
+	}
 	line, there, err := account.SweepIn(st)
 	if err != nil {
 		return report.Fail(report.ExitCannotStart, "", "%w", err)

@@ -30,6 +30,11 @@ func up(ctx context.Context, s *run) error {
 	if err := recovery.RemoveIncomplete(ctx, w, st); err != nil {
 		return err
 	}
+	admission, err := s.admit(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer admission.close()
 	if err := recovery.FindLost(ctx, w); err != nil {
 		return err
 	}
@@ -46,9 +51,9 @@ func up(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	watcher, exported, err := carryOut(ctx, w, plan)
+	watcher, exported, err := carryOut(ctx, w, plan, admission)
 	if err != nil && !asked && releasesKnown(ctx, w) {
-		watcher, exported, err = carryOut(ctx, w, plan)
+		watcher, exported, err = carryOut(ctx, w, plan, admission)
 	}
 	if err != nil {
 		tellTroubles(ctx, w, watcher.Unready)
@@ -62,10 +67,13 @@ func up(ctx context.Context, s *run) error {
 	return nil
 }
 
-// carryOut executes the plan.
-func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher) (*report.Watcher, auto.OutputMap,
-	error) {
+// carryOut executes the plan. admission may be nil.
+func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher, admission *admission) (*report.Watcher,
+	auto.OutputMap, error) {
 	watcher := report.NewWatcher(w.Log, plan.Done, false)
+	if admission != nil {
+		watcher.Made = admission.made
+	}
 	var exported auto.OutputMap
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
 		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(),

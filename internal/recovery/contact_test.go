@@ -60,7 +60,7 @@ func TestTheOwnAddressIsComparedWithTheFirewall(t *testing.T) {
 		"":             "is the address that you come from in access.adminCidrs",
 		"198.51.100.7": "the security group admits, so look at a proxy",
 		"192.0.2.1": "you come from 192.0.2.1, which the security group does not admit; it admits 198.51.100.0/24 " +
-			"(access.adminCidrs)",
+			"(access.adminCidrs; access open lets this machine in for a while)",
 	} {
 		if text := lookAt(silent, living, address); !strings.Contains(text, want) {
 			t.Errorf("%q: %s", address, text)

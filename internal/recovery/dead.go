@@ -89,8 +89,8 @@ func lookAt(c contact, living []account.Machine, address string) string {
 	}
 	own := "is the address that you come from in access.adminCidrs"
 	if address != "" {
-		own = fmt.Sprintf("you come from %s, which the security group does not admit; it admits %s (access.adminCidrs)",
-			address, strings.Join(living[0].Admits, ", "))
+		own = fmt.Sprintf("you come from %s, which the security group does not admit; it admits %s (access.adminCidrs; "+
+			"access open lets this machine in for a while)", address, strings.Join(living[0].Admits, ", "))
 		if living[0].Admitted(address) {
 			own = fmt.Sprintf("you come from %s, which the security group admits, so look at a proxy or a firewall on the way",
 				address)

@@ -90,6 +90,9 @@ var causes = []Cause{
 	{regexp.MustCompile(`HostedZoneNotFound|NoSuchHostedZone|no matching Route ?53 ?(Hosted)? ?Zones? found`), ExitBlocked,
 		"There is no public zone for dns.domain. Make it once (aws route53 create-hosted-zone), point the registrar to " +
 			"its name servers, then run this again."},
+	{regexp.MustCompile(`InvalidPermission\.Duplicate`), ExitBlocked,
+		"The security group has that rule already. If access open made it for an address that is now in access.adminCidrs, " +
+			"close it, then run this again: go run ./cmd/kubeadm-aws access close --stack {stack} --cloud {cloud}"},
 	{regexp.MustCompile(
 		`EntityAlreadyExists|BucketAlreadyExists|RepositoryAlreadyExists|InvalidGroup\.Duplicate|KeyPair\.Duplicate`),
 		ExitBlocked,

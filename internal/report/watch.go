@@ -45,6 +45,8 @@ type Watcher struct {
 	NotKnown int
 	// Said are the errors that were reported.
 	Said []string
+	// Made hears of each resource that is done; may be nil.
+	Made func(apitype.StepEventMetadata)
 }
 
 type running struct {
@@ -103,6 +105,9 @@ func (w *Watcher) Take(e events.EngineEvent) {
 	case e.ResourcePreEvent != nil:
 		w.begin(e.ResourcePreEvent.Metadata)
 	case e.ResOutputsEvent != nil:
+		if w.Made != nil {
+			w.Made(e.ResOutputsEvent.Metadata)
+		}
 		w.end(e.ResOutputsEvent.Metadata, "done")
 	case e.ResOpFailedEvent != nil:
 		w.end(e.ResOpFailedEvent.Metadata, "failed")

@@ -1,6 +1,8 @@
 // Package question has what the driver asks the sweep about an account: JSON on the sweep's standard input and output.
-// Neither question changes anything.
+// Only Access changes anything.
 package question
+
+import "time"
 
 // The flags of the sweep that ask.
 const (
@@ -8,7 +10,38 @@ const (
 	Find = "find"
 	// States reads a list of instance ids and answers with Instances.
 	States = "states"
+	// Access reads a Door and answers with Doors.
+	Access = "access"
 )
+
+// HolderTag begins the key of a tag of a temporary rule; the holder follows, and the value is the end of its time (RFC 3339). A rule
+// may have several holders: EC2 takes a port and an address once in a group, and two runs may come from one address.
+const HolderTag = "kubeadm-aws/access-until/"
+
+// Door says who is let in to which ports. Without Holder only what has expired is removed.
+type Door struct {
+	// Cluster is the value of the tag that every rule gets, so that roles bound to the cluster may remove it.
+	Cluster string `json:"cluster"`
+	// Ports are the ports, by the id of the security group.
+	Ports map[string]int32 `json:"ports"`
+	// Holder is the person or run that the rules are for.
+	Holder string `json:"holder,omitempty"`
+	// Until is the end of the time that the rules are opened for. Zero closes the rules of the holder.
+	Until time.Time `json:"until,omitzero"`
+	// Address is the IPv4 address to let in. Empty asks a public service.
+	Address string `json:"address,omitempty"`
+}
+
+// Doors is the answer to Access.
+type Doors struct {
+	// Address is the address that was let in; empty if none was asked for.
+	Address string `json:"address,omitempty"`
+	// Opened are the groups that now have a temporary rule for the address. Admitted are those whose permanent rules admit it.
+	Opened   []string `json:"opened,omitempty"`
+	Admitted []string `json:"admitted,omitempty"`
+	// Closed are the rules that were removed, each as "22 from 192.0.2.1/32".
+	Closed []string `json:"closed,omitempty"`
+}
 
 // Lookup describes a resource that an interrupted run was creating: the tags that it was created with, and the
 // properties, in Pulumi's names, that distinguish it from others of its type.

@@ -1,0 +1,78 @@
+package docscheck
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// workflow is what the tests need of a workflow of GitHub Actions.
+type workflow struct {
+	Jobs map[string]job
+}
+
+type job struct {
+	RunsOn string `yaml:"runs-on"`
+	If     string
+	Steps  []step
+}
+
+type step struct {
+	Name, ID, Uses, Run, If string
+	Env                     map[string]string
+}
+
+// workflows are all workflows by the name of their file.
+func workflows(t *testing.T) map[string]workflow {
+	t.Helper()
+	found := map[string]workflow{}
+	for path, text := range pipelines(t) {
+		if !strings.Contains(path, "/workflows/") {
+			continue
+		}
+		var w workflow
+		if err := yaml.Unmarshal([]byte(text), &w); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		found[filepath.Base(path)] = w
+	}
+	return found
+}
+
+// A machine of GitHub reaches the nodes only after it has let itself in, and closes that however the job ends.
+func TestJobsLetTheirMachineInAndOut(t *testing.T) {
+	const outside = "vars.RUNNER == ''"
+	jobs := 0
+	for name, w := range workflows(t) {
+		for id, j := range w.Jobs {
+			if !strings.Contains(j.RunsOn, "vars.RUNNER") || !slices.ContainsFunc(j.Steps, func(s step) bool { return s.Uses == "./.github/actions/stack" }) {
+				continue
+			}
+			jobs++
+			state := "closed"
+			for _, s := range j.Steps {
+				switch {
+				case strings.Contains(s.Run, "access open") && s.If == outside,
+					strings.Contains(s.Run, " up ") && strings.Contains(s.Run, `--admit "$ADMIT"`) && strings.Contains(s.Env["ADMIT"], outside):
+					state = "open"
+				case strings.Contains(s.Run, "access close"):
+					if s.If != "always() && "+outside {
+						t.Errorf("%s, job %s: access close is skipped unless %q", name, id, s.If)
+					}
+					state = "closed again"
+				case strings.Contains(s.Run, "$DRIVER") && state != "open":
+					t.Errorf("%s, job %s, step %s: the nodes are %s", name, id, s.Name, state)
+				}
+			}
+			if state != "closed again" {
+				t.Errorf("%s, job %s: the nodes are %s at its end", name, id, state)
+			}
+		}
+	}
+	if jobs < 5 {
+		t.Errorf("only %d jobs were looked at", jobs)
+	}
+}
