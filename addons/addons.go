@@ -29,6 +29,7 @@
 package addons
 
 import (
+	"embed"
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
@@ -37,6 +38,11 @@ import (
 	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 )
+
+// Scripts holds the scripts of this package's steps. The control plane must have them: see cluster.Args.
+//
+//go:embed scripts/*.sh
+var Scripts embed.FS
 
 // Args are the facts about the cluster and the account that add-ons need.
 type Args struct {

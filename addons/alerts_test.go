@@ -19,7 +19,7 @@ func TestSnapshotMetricsAreTheScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	written := map[string]bool{}
-	for _, name := range ownMetric.FindAllString(string(script)+rabbitmqBackupScript, -1) {
+	for _, name := range ownMetric.FindAllString(string(script)+readScript(t, "rabbitmq-backup"), -1) {
 		written[name] = true
 	}
 	for _, name := range []string{backupTime, backupFailed, definitionsTime, definitionsFailed} {

@@ -1,7 +1,6 @@
 package addons
 
 import (
-	_ "embed"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -9,9 +8,6 @@ import (
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/cluster"
 )
-
-//go:embed scripts/release-gate.sh
-var releaseGateScript string
 
 // keepVolumes is the value of protection.volumes with which EBS volumes are kept.
 const keepVolumes = "keep"
@@ -34,8 +30,8 @@ func (b *builder) gate(subject string, settings map[string]string, needs []pulum
 	}
 	return b.step("release-gate-"+subject, cluster.Step{
 		Name:    "release-gate",
-		Run:     cluster.Script{Text: releaseGateScript, Env: env("hold")},
-		Delete:  &cluster.Script{Text: releaseGateScript, Env: env("release")},
+		Run:     cluster.Script{Name: "release-gate", Env: env("hold")},
+		Delete:  &cluster.Script{Name: "release-gate", Env: env("release")},
 		Minutes: 20,
 	}, needs,
 		// Other steps end with their machine. The delete of this one must run before.

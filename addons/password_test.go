@@ -3,7 +3,9 @@ package addons
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,17 +41,22 @@ func runPassword(t *testing.T, service, password string, files ...string) (out, 
 		}
 	}
 	var packed bytes.Buffer
-	w := tar.NewWriter(&packed)
+	compressed := gzip.NewWriter(&packed)
+	w := tar.NewWriter(compressed)
 	if err := w.WriteHeader(&tar.Header{Name: "password", Mode: 0o600, Size: int64(len(password))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write([]byte(password)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(w.Close(), compressed.Close()); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", passwordScript)
+	script, err := filepath.Abs("scripts/password.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SERVICE="+service, "USERNAME=platform", "LIMIT=0",
 		"INTERVAL=0")

@@ -2,7 +2,6 @@ package addons
 
 import (
 	"cmp"
-	_ "embed"
 	"encoding/base64"
 	"fmt"
 
@@ -15,16 +14,13 @@ import (
 	"kubeadm-aws/config"
 )
 
-//go:embed scripts/password.sh
-var passwordScript string
-
 // applyPassword sets the password in a running service: rabbitmq, redis and grafana read the Secret only when their
 // volume is new or when they start. The step runs when the password changes. It first asks the service, so a run
 // changes nothing if the service already has the password. It depends on the service, which must be ready.
 func (b *builder) applyPassword(service, user string, password pulumi.StringOutput, running ...pulumi.Resource) {
 	b.step("password-"+service, cluster.Step{
 		Name: "password",
-		Run: cluster.Script{Text: passwordScript, Env: map[string]pulumi.StringInput{
+		Run: cluster.Script{Name: "password", Env: map[string]pulumi.StringInput{
 			"SERVICE": pulumi.String(service), "USERNAME": pulumi.String(user),
 		}},
 		Files:   map[string]pulumi.StringInput{"password": password},

@@ -176,6 +176,7 @@ func clusterArgs(cfg *config.Config, machine pulumi.Resource) cluster.Args {
 		Endpoint:       cfg.APIName(),
 		PublicEndpoint: pulumi.String("203.0.113.7"),
 		BackupBucket:   pulumi.String("backups"),
+		Scripts:        Scripts,
 	}
 	for i, node := range cfg.Nodes {
 		args.Hosts = append(args.Hosts, cluster.Host{

@@ -1,17 +1,12 @@
 package addons
 
 import (
-	_ "embed"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 )
-
-//go:embed scripts/backup-credentials.sh
-var backupCredentialsScript string
 
 // backupSecret holds the temporary keys of the backups. The control plane writes it, so no state contains it.
 const backupSecret = "postgresql-backup"
@@ -24,7 +19,7 @@ func (b *builder) backupCredentials(data pulumi.Resource) pulumi.Resource {
 	}
 	return b.step("postgresql-backup-credentials", cluster.Step{
 		Name: "backup-credentials",
-		Run: cluster.Script{Text: backupCredentialsScript, Env: map[string]pulumi.StringInput{
+		Run: cluster.Script{Name: "backup-credentials", Env: map[string]pulumi.StringInput{
 			"ROLE_ARN":     b.args.DatabaseBackupRole,
 			"AWS_REGION":   pulumi.String(b.cfg.Region),
 			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + b.cfg.DNSSuffix()),

@@ -1,22 +1,17 @@
 package addons
 
 import (
-	_ "embed"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/cluster"
 )
-
-//go:embed scripts/rabbitmq-backup.sh
-var rabbitmqBackupScript string
 
 // rabbitmqBackup installs the timer on the control plane that copies RabbitMQ's definitions to the backup bucket, at
 // the times of the etcd snapshots. The bucket keeps replaced copies as old versions.
 func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 	b.step("rabbitmq-backup", cluster.Step{
 		Name: "rabbitmq-backup",
-		Run: cluster.Script{Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{
+		Run: cluster.Script{Name: "rabbitmq-backup", Env: map[string]pulumi.StringInput{
 			"BUCKET":      b.args.BackupBucket,
 			"KEY":         pulumi.String(b.cfg.Cluster.Name + "/rabbitmq/definitions.json"),
 			"AWS_REGION":  pulumi.String(b.cfg.Region),
@@ -26,7 +21,7 @@ func (b *builder) rabbitmqBackup(servers pulumi.Resource) {
 			"MACHINE": b.args.Cluster.MachineID,
 		}},
 		Delete: &cluster.Script{
-			Text: rabbitmqBackupScript, Env: map[string]pulumi.StringInput{"ACTION": pulumi.String("remove")},
+			Name: "rabbitmq-backup", Env: map[string]pulumi.StringInput{"ACTION": pulumi.String("remove")},
 		},
 		Minutes: 5,
 	}, b.outlived(servers))

@@ -71,8 +71,12 @@ func (h *definitionsHost) read(path string) string {
 // run runs the script with arguments, or as a step without any.
 func (h *definitionsHost) run(args ...string) (string, error) {
 	text := strings.NewReplacer("=/etc/", "="+h.dir+"/etc/", " /usr/local/",
-		" "+h.dir+"/usr/local/").Replace(rabbitmqBackupScript)
-	cmd := exec.Command("bash", append([]string{"-c", text, "bash"}, args...)...)
+		" "+h.dir+"/usr/local/").Replace(readScript(h.t, "rabbitmq-backup"))
+	script := filepath.Join(h.dir, "rabbitmq-backup.0a.sh")
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command("bash", append([]string{script}, args...)...)
 	cmd.Env = append([]string{"PATH=" + h.dir + ":" + os.Getenv("PATH")}, h.settings...)
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "instance/secret+key") {
@@ -82,6 +86,15 @@ func (h *definitionsHost) run(args ...string) (string, error) {
 		h.t.Errorf("it leaves %v", left)
 	}
 	return string(out), err
+}
+
+func readScript(t *testing.T, name string) string {
+	t.Helper()
+	text, err := Scripts.ReadFile("scripts/" + name + ".sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // metrics returns the time of the last success and whether the last run failed.
@@ -157,7 +170,7 @@ func TestDefinitionsThatDoNotReachTheBucket(t *testing.T) {
 	if out, err := h.run("now"); err != nil || !strings.Contains(out, "cannot be written") {
 		t.Errorf("without metrics: %v, %s", err, out)
 	}
-	for _, message := range regexp.MustCompile(`die "([^$"]*)`).FindAllStringSubmatch(rabbitmqBackupScript, -1) {
+	for _, message := range regexp.MustCompile(`die "([^$"]*)`).FindAllStringSubmatch(readScript(t, "rabbitmq-backup"), -1) {
 		if !strings.Contains(said, message[1]) {
 			t.Errorf("no test reaches %q", message[1])
 		}
@@ -182,6 +195,9 @@ func TestTimerOfDefinitionsComesAndGoes(t *testing.T) {
 	h.settings = append(h.settings[4:6:6], h.settings[7])
 	if out, err := h.run("now"); err != nil || h.stored[definitionsKey] == "" {
 		t.Errorf("by the timer: %v: %s", err, out)
+	}
+	if installed := h.read("usr/local/sbin/rabbitmq-backup"); installed != h.read("rabbitmq-backup.0a.sh") {
+		t.Errorf("the timer runs another script: %s", installed)
 	}
 	h.settings = append(endpoint, "ACTION=remove")
 	if out, err := h.run(); err != nil {

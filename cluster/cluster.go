@@ -4,6 +4,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -48,6 +49,8 @@ type Args struct {
 	BackupBucket pulumi.StringInput
 	// APIRecords are the DNS records of Endpoint and PublicEndpoint. Preparing a host does not need them.
 	APIRecords []pulumi.Resource
+	// Scripts holds scripts/*.sh of later steps on the control plane. May be nil.
+	Scripts fs.FS
 }
 
 // Cluster is a cluster whose API answers once APIReady exists. All its hosts have joined once the resources in Joined
@@ -69,6 +72,7 @@ type Cluster struct {
 
 	pki          *pki
 	commands     *command.Provider
+	scripts      map[string]scripts // by role
 	controlPlane host
 	nodeNames    []string
 }
@@ -102,9 +106,12 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	name := cfg.Cluster.Name
 	c.Machine, c.MachineID = first.Machine, first.ProviderID
 	c.Kubeconfig = kubeconfig(name, args.PublicEndpoint, c.pki.cluster, "admin", c.pki.admin)
-	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args}
+	if c.scripts, err = newScripts(args.Scripts); err != nil {
+		return err
+	}
+	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args, scripts: c.scripts[config.ControlPlane]}
 
-	c.controlPlane = newHost(first, args.SSHPrivateKey, c.commands, c)
+	c.controlPlane = c.host(first, args.SSHPrivateKey)
 	prepared, err := c.prepare(ctx, s, first, c.controlPlane)
 	if err != nil {
 		return err
@@ -177,7 +184,7 @@ func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host) (pulu
 	if h.Role == config.ControlPlane {
 		return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane))
 	}
-	on := newHost(h, s.args.SSHPrivateKey, c.commands, c)
+	on := c.host(h, s.args.SSHPrivateKey)
 	prepared, err := c.prepare(ctx, s, h, on)
 	if err != nil {
 		return nil, err
@@ -201,7 +208,7 @@ func (c *Cluster) OnControlPlane(ctx *pulumi.Context, name string, step Step,
 func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption) (*remote.Command, error) {
 	return c.OnControlPlane(ctx, "nodes-ready", Step{
 		Name: "nodes-ready", Minutes: 15,
-		Run: Script{Text: nodesReadyScript, Env: map[string]pulumi.StringInput{
+		Run: Script{Name: "nodes-ready", Env: map[string]pulumi.StringInput{
 			// Sorted, because the order of the list in the configuration has no meaning.
 			"NODES":         pulumi.String(strings.Join(slices.Sorted(slices.Values(c.nodeNames)), " ")),
 			"CONTROL_PLANE": c.controlPlane.id,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"math"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/retry"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/config"
 )
 
@@ -252,7 +254,9 @@ func TestSecretsTravelInStdinOnly(t *testing.T) {
 			t.Errorf("the standard input of %s is not secret", name)
 			continue
 		}
-		raw, err := base64.StdEncoding.DecodeString(stdin.SecretValue().Element.StringValue())
+		cmd := exec.Command("sh", "-c", "base64 -d | gzip -d")
+		cmd.Stdin = strings.NewReader(stdin.SecretValue().Element.StringValue())
+		raw, err := cmd.Output()
 		if err != nil {
 			t.Errorf("standard input of %s: %v", name, err)
 		}
@@ -300,8 +304,8 @@ func TestWorkersAreDrainedAndTheControlPlaneIsNot(t *testing.T) {
 	r := deploy(t, nil)
 	for _, name := range []string{"worker-1", "storage"} {
 		node := r.command(t, name+"-node")
-		if want := "sudo env STEP='node-delete' NODE='" + name +
-			"' bash -c "; !strings.HasPrefix(text(t, node, "delete"), want) {
+		if want := "sudo env STEP='node-delete' NODE='" + name + "' bash " + stepline.ScriptDir +
+			"/limit.sh 5400 " + stepline.ScriptDir + "/node-delete."; !strings.HasPrefix(text(t, node, "delete"), want) {
 			t.Errorf("delete of %s-node is %.80s", name, text(t, node, "delete"))
 		}
 		triggers := node.Inputs["triggers"].ArrayValue()

@@ -52,6 +52,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"node.sh", testNodeFailures},
 		{"node-delete.sh", testNodeDeleteFailures},
 		{"nodes-ready.sh", testNodesReadyFailures},
+		{"install.sh", testInstallFailures},
 		{"ready.sh", testReadyFailures},
 		{"prepare.sh", testPrepareFailures},
 	} {
@@ -67,7 +68,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range scriptFiles(t) {
+	for _, file := range scriptPaths(t) {
 		if !tested[filepath.Base(file)] {
 			t.Errorf("nothing makes %s fail", file)
 		}

@@ -38,12 +38,12 @@ func initHost(t *testing.T) *scriptHost {
 		"COREDNS": `{"spec": {}}`,
 		"BUCKET":  "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
 		// It replaces etcd-snapshot.sh, whose failures have their own tests.
-		"ETCD_SNAPSHOT": `echo "snapshot $*" >>$ROOT/calls
+		"ETCD_SNAPSHOT": h.file("etcd-snapshot.sh", `echo "snapshot $*" >>$ROOT/calls
 case $1 in
 ours) cat $ROOT/ours 2>/dev/null; [ ! -e $ROOT/s3-down ] ;;
 fetch) [ ! -e $ROOT/s3-down ] && echo db >"$3" ;;
 mark) [ ! -e $ROOT/s3-down ] ;;
-esac`,
+esac`),
 	}
 	h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls
 [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
@@ -142,7 +142,7 @@ func testInitFailures(t *testing.T) {
 	refuses(t, "init.sh", fresh, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
-		{says: "is not base64 of a tar archive", spoil: func(*scriptHost) string { return "=" }},
+		{says: "is not base64 of a compressed tar archive", spoil: func(*scriptHost) string { return "=" }},
 		{says: "standard input lacks pki/sa.key",
 			spoil: func(h *scriptHost) string { return initFiles(h.t, now, "pki/sa.key") }},
 		{says: "kubeadm init --config fails; the whole output is in", spoil: file("/kubeadm-fails", "")},

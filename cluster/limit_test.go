@@ -21,16 +21,16 @@ func TestHangingScriptsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.t = t
-			h.fails(h.run("limit.sh", "", "1", hangs), 124, "join: stopped, because it was not done after")
+			h.fails(h.run("limit.sh", "", "1", h.file("join.0a.sh", hangs)), 124, "join: stopped, because it was not done after")
 			if out, err := exec.Command("pgrep", "-f", "sleep "+marker).Output(); err == nil {
 				t.Errorf("processes still run: %s", out)
 			}
 		})
 	}
 	h.t = t
-	h.succeeds(h.run("limit.sh", "input", "60", "cat"), "input")
+	h.succeeds(h.run("limit.sh", "input", "60", h.file("join.0a.sh", "cat")), "input")
 	for script, code := range map[string]int{"exit 3": 3, "exit 124": 124, "kill -KILL $$": 137} {
-		if o := h.run("limit.sh", "", "60", script); o.code != code || strings.Contains(o.stderr, "stopped") {
+		if o := h.run("limit.sh", "", "60", h.file("join.0a.sh", script)); o.code != code || strings.Contains(o.stderr, "stopped") {
 			t.Errorf("%s ends with %d and says %q", script, o.code, o.stderr)
 		}
 	}

@@ -36,7 +36,17 @@ func testReadyFailures(t *testing.T) {
 	})
 	h, _ := host(t)
 	h.stub("cloud-init", "exit 2") // done, with errors that it recovered from
+	h.stub("systemctl", `echo "$*" >>$ROOT/calls`)
 	h.succeeds(h.run("ready.sh", ""), "ready ubuntu-24.04 amd64")
+	if !strings.Contains(h.read("/calls"), "stop apt-daily.timer") {
+		t.Error("the timers of apt disturb prepare")
+	}
+	h.write("/calls", "", 0o644)
+	h.write("/var/lib/kubeadm-aws/containerd-config", "sum", 0o644)
+	h.succeeds(h.run("ready.sh", ""), "ready ubuntu-24.04 amd64")
+	if h.read("/calls") != "" {
+		t.Errorf("nothing starts the timers of a node again: %s", h.read("/calls"))
+	}
 }
 
 func testJoinFailures(t *testing.T) {
@@ -79,7 +89,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	refuses(t, "join.sh", fresh, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
-		{says: "is not base64 of a tar archive", spoil: func(*scriptHost) string { return "=" }},
+		{says: "is not base64 of a compressed tar archive", spoil: func(*scriptHost) string { return "=" }},
 		{says: "standard input lacks discovery.conf", spoil: func(*scriptHost) string { return empty }},
 		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: noKeys},
 		{says: "does not answer from this machine: curl: (28) timed out. Look at the private DNS zone",

@@ -38,7 +38,7 @@ func freshMachine(t *testing.T) *scriptHost {
 		"KUBERNETES_APT_KEY": strings.Repeat("A", 40),
 		"CONTAINERD_VERSION": "2.2.*", "CONTAINERD_APT": "https://docker.example.com",
 		"CONTAINERD_APT_KEY": strings.Repeat("B", 40),
-		"CONTAINERD_CONFIG":  "version = 3", "ECR_CREDENTIALS": "#!/bin/sh", "KUBELET_PLUGINS": plugins,
+		"CONTAINERD_CONFIG":  "version = 3", "ECR_CREDENTIALS": h.file("ecr-credentials.sh", "#!/bin/sh"), "KUBELET_PLUGINS": plugins,
 		"IMAGES":       "registry.k8s.io/pause:3.10.2 registry.k8s.io/kube-proxy:v1.36.3",
 		"ETCD_VERSION": "3.6.14", "ETCD_RELEASES": "https://etcd.example.com",
 		"ETCD_SHA256": fmt.Sprintf("%x", sha256.Sum256(archive)),
@@ -342,7 +342,7 @@ func testPrepareFailures(t *testing.T) {
 	t.Run("no archive on standard input", func(t *testing.T) {
 		h := freshMachine(t)
 		mirrorsOf(h)
-		h.fails(h.run("prepare.sh", "none"), 1, "standard input is not base64 of a tar archive")
+		h.fails(h.run("prepare.sh", "none"), 1, "standard input is not base64 of a compressed tar archive")
 	})
 	t.Run("another archive on standard input", func(t *testing.T) {
 		h := freshMachine(t)

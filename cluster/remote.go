@@ -3,10 +3,14 @@ package cluster
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"kubeadm-aws/cluster/stepline"
 
@@ -17,7 +21,8 @@ import (
 
 // Script is a shell script and the settings that it reads from its environment.
 type Script struct {
-	Text string
+	// Name is the file name of the script without .sh, such as "node-delete". Its host must have it: see Args.Scripts.
+	Name string
 	// Env holds upper-case names and plain values, which may have several lines. It must not hold secrets: it is part
 	// of the command text, which diffs and error messages show.
 	Env map[string]pulumi.StringInput
@@ -34,7 +39,7 @@ type Step struct {
 	Run Script
 	// Delete is executed when the step is removed from the program or replaced. Nil does nothing.
 	Delete *Script
-	// Files are secret. Run gets them on its standard input as base64 of a tar archive with these names.
+	// Files are secret. Run gets them on its standard input as base64 of a compressed tar archive with these names.
 	Files map[string]pulumi.StringInput
 	// Minutes limits the script from outside, on its host. Scripts also limit their own waits, with better messages.
 	Minutes int
@@ -49,11 +54,15 @@ type host struct {
 	connection remote.ConnectionArgs
 	id         pulumi.StringInput // the machine's id, which differs for a new machine of the same name
 	machine    pulumi.Resource
-	provider   *command.Provider
-	parent     pulumi.Resource
+	scripts    scripts
+	// isNew is set for the step that brings the scripts.
+	isNew    bool
+	provider *command.Provider
+	parent   pulumi.Resource
 }
 
-func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, parent pulumi.Resource) host {
+// host returns the machine of a node.
+func (c *Cluster) host(h Host, privateKey pulumi.StringInput) host {
 	return host{
 		connection: remote.ConnectionArgs{
 			Host:           h.Address,
@@ -65,8 +74,9 @@ func newHost(h Host, privateKey pulumi.StringInput, provider *command.Provider, 
 		},
 		id:       h.ProviderID,
 		machine:  h.Machine,
-		provider: provider,
-		parent:   parent,
+		scripts:  c.scripts[h.Role],
+		provider: c.commands,
+		parent:   c,
 	}
 }
 
@@ -85,8 +95,9 @@ const (
 	dialMinutes = 5
 )
 
-// booting returns the connection to a machine that may still be booting.
+// booting returns a machine that may still be booting, and has no scripts yet or those of an older program.
 func (h host) booting() host {
+	h.isNew = true
 	h.connection.DialErrorLimit = pulumi.Int(bootDialErrors)
 	h.connection.PerDialTimeout = pulumi.Int(bootDialSeconds)
 	return h
@@ -94,9 +105,13 @@ func (h host) booting() host {
 
 // run creates the resource of a step. It creates every remote command of the program.
 func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
+	create, err := h.commandText(step, step.Name, step.Run, step.Minutes)
+	if err != nil {
+		return nil, err
+	}
 	args := &remote.CommandArgs{
 		Connection:             h.connection,
-		Create:                 commandText(step, step.Name, step.Run, step.Minutes),
+		Create:                 create,
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 		Triggers:               step.Triggers,
 	}
@@ -105,7 +120,9 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 		deleteMinutes = step.DeleteMinutes
 	}
 	if step.Delete != nil {
-		args.Delete = commandText(step, step.Name+"-delete", *step.Delete, deleteMinutes)
+		if args.Delete, err = h.commandText(step, step.Name+"-delete", *step.Delete, deleteMinutes); err != nil {
+			return nil, err
+		}
 	}
 	if len(step.Files) > 0 {
 		args.Stdin = bundle(step.Files)
@@ -131,30 +148,37 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 }
 
 // commandText returns the command for the host, as one line of shell.
-func commandText(step Step, name string, script Script, minutes int) pulumi.StringOutput {
+func (h host) commandText(step Step, name string, script Script, minutes int) (pulumi.StringPtrInput, error) {
+	args, err := h.bashArgs(script.Name, minutes)
+	if err != nil {
+		return nil, fmt.Errorf("step %s: %w", name, err)
+	}
 	keys := slices.Sorted(maps.Keys(script.Env))
 	values := make([]any, len(keys))
 	for i, k := range keys {
 		values[i] = script.Env[k]
 	}
 	return pulumi.All(values...).ApplyT(func(resolved []any) string {
-		line := stepline.Line{Name: name, Node: step.Node, Env: map[string]string{}}
+		line := stepline.Line{Name: name, Node: step.Node, Env: map[string]string{}, Args: args}
 		for i, k := range keys {
 			line.Env[k] = resolved[i].(string)
 		}
-		return renderCommand(line, limited{minutes, script.Text})
-	}).(pulumi.StringOutput)
+		return line.Format()
+	}).(pulumi.StringOutput).ToStringPtrOutput(), nil
 }
 
-// limited is a script and the minutes after which limit.sh ends it.
-type limited struct {
-	minutes int
-	text    string
-}
-
-func renderCommand(line stepline.Line, script limited) string {
-	return fmt.Sprintf("%s bash -c %s bash %d %s", line.Format(), stepline.Quote(limitScript), script.minutes*60,
-		stepline.Quote(script.text))
+// bashArgs returns the arguments of bash that run a script for at most some minutes.
+func (h host) bashArgs(script string, minutes int) ([]string, error) {
+	if _, ok := h.scripts[script]; !ok {
+		return nil, fmt.Errorf("its host has no script %s.sh; it has %s", script,
+			strings.Join(slices.Sorted(maps.Keys(h.scripts)), ", "))
+	}
+	args := []string{h.scripts.path("limit"), strconv.Itoa(minutes * 60), h.scripts.path(script)}
+	if !h.isNew {
+		return args, nil
+	}
+	archive, err := h.scripts.archive()
+	return append([]string{"-c", installScript, "bash", archive}, args...), err
 }
 
 // bundle returns the secret standard input that contains files.
@@ -174,10 +198,12 @@ func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {
 	return pulumi.ToSecret(packed).(pulumi.StringOutput)
 }
 
-// pack returns base64 of a tar archive. Equal files give equal text; otherwise every `up` would run the step again.
+// pack returns base64 of a compressed tar archive. Equal files give equal text; otherwise every `up` would run the
+// step again.
 func pack(files map[string]string) (string, error) {
 	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
+	compressed := gzip.NewWriter(&buf)
+	w := tar.NewWriter(compressed)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(files[name])), Format: tar.FormatUSTAR}
 		if err := w.WriteHeader(header); err != nil {
@@ -187,7 +213,7 @@ func pack(files map[string]string) (string, error) {
 			return "", fmt.Errorf("packing %s: %w", name, err)
 		}
 	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(w.Close(), compressed.Close()); err != nil {
 		return "", fmt.Errorf("packing files: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(buf.Bytes()), nil

@@ -81,6 +81,13 @@ func (h *scriptHost) write(path, content string, mode os.FileMode) {
 	}
 }
 
+// file writes a script that another one gets the path of, and returns the path.
+func (h *scriptHost) file(name, text string) string {
+	h.t.Helper()
+	h.write("/usr/local/scripts/"+name, text, 0o600)
+	return h.at("/usr/local/scripts/" + name)
+}
+
 // read returns the content of a file, or an empty text if the file does not exist.
 func (h *scriptHost) read(path string) string {
 	h.t.Helper()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func scriptFiles(t *testing.T) []string {
+func scriptPaths(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("scripts/*.sh")
 	if err != nil || len(files) < 9 {
@@ -36,7 +36,7 @@ func runScript(t *testing.T, env []string, args ...string) (stdout, stderr strin
 }
 
 func TestScriptsExplainThemselves(t *testing.T) {
-	for _, file := range scriptFiles(t) {
+	for _, file := range scriptPaths(t) {
 		out, stderr, code := runScript(t, nil, file, "--help")
 		if code != 0 || !strings.HasPrefix(out, "usage: ") || stderr != "" {
 			t.Errorf("%s --help: exit code %d, stdout %q, stderr %q", file, code, out, stderr)
@@ -68,9 +68,9 @@ func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 	h.fails(h.run("etcd-snapshot.sh", "", "now"), 2, "BUCKET is not set", "usage: ")
 }
 
-// Scripts run as `bash -c <text>`, where $0 is bash and a path to a sibling does not exist.
+// On a host, the names of the scripts contain digests, so a script cannot find another one next to it.
 func TestScriptsAreCompleteInThemselves(t *testing.T) {
-	for _, file := range scriptFiles(t) {
+	for _, file := range scriptPaths(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -85,10 +85,6 @@ func TestScriptsAreCompleteInThemselves(t *testing.T) {
 		}
 		if strings.Contains(string(text), "set -x") {
 			t.Errorf("%s would print its settings", file)
-		}
-		// sshd passes the whole command to the login shell as one argument, which is limited to 128 KiB.
-		if len(text) > 64<<10 {
-			t.Errorf("%s has %d bytes", file, len(text))
 		}
 	}
 }

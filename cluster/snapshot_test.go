@@ -427,7 +427,9 @@ func testBackupFailures(t *testing.T) {
 		h := newScriptHost(t)
 		h.env = map[string]string{
 			"BACKUP_SCHEDULE": "*-*-* 00/6:00:00",
-			"ETCD_SNAPSHOT":   "#!/bin/sh\n[ \"$*\" = mark ] && echo marked >>\"$ROOT/marked\"", "NODE": "master",
+			"ETCD_SNAPSHOT": h.file("etcd-snapshot.sh",
+				"#!/bin/sh\n[ \"$*\" = mark ] && echo marked >>\"$ROOT/marked\""),
+			"NODE":   "master",
 			"BUCKET": "bucket",
 			"PREFIX": "dev/etcd", "AWS_REGION": "eu-west-1",
 			"S3_ENDPOINT": `https://s3.example.com/it's "$(touch $ROOT/ran)" ` + "`id`\n#é",
@@ -458,7 +460,7 @@ func testBackupFailures(t *testing.T) {
 		})
 	}
 	h := host(t)
-	h.env["ETCD_SNAPSHOT"] = "#!/bin/sh\nexit 1"
+	h.env["ETCD_SNAPSHOT"] = h.file("etcd-snapshot.sh", "#!/bin/sh\nexit 1")
 	h.fails(h.run("backup.sh", ""), 1, "the bucket cannot be told that this cluster runs")
 	h = host(t)
 	h.succeeds(h.run("backup.sh", ""), "snapshots at *-*-* 00/6:00:00")

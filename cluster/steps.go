@@ -17,13 +17,15 @@ type steps struct {
 	release config.Release
 	pki     *pki
 	args    Args
+	scripts scripts
 }
 
-// ready waits until the machine has booted. It fails on a machine that the other scripts do not support.
+// ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they do
+// not support.
 func (s steps) ready(h Host) Step {
 	return Step{
 		Name: "ready", Node: h.Name, Minutes: 10,
-		Run: Script{Text: readyScript, Env: map[string]pulumi.StringInput{
+		Run: Script{Name: "ready", Env: map[string]pulumi.StringInput{
 			// A new machine with the same name and address needs a new wait.
 			"MACHINE": h.ProviderID,
 		}},
@@ -46,7 +48,7 @@ func (s steps) prepare(h Host) (Step, error) {
 		"CONTAINERD_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.ContainerdAptKey, config.ContainerdAptKey))),
 		"CONTAINERD_CONFIG":  pulumi.String(containerdConfig(s.release, s.cfg.Kubernetes.Containerd)),
 		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
-		"ECR_CREDENTIALS":    pulumi.String(ecrCredentialsScript),
+		"ECR_CREDENTIALS":    pulumi.String(s.scripts.path("ecr-credentials")),
 		"KUBELET_PLUGINS":    pulumi.String(kubeletPlugins),
 		"IMAGES":             pulumi.String(strings.Join(s.release.Images(h.Role == config.ControlPlane), " ")),
 	}
@@ -55,7 +57,7 @@ func (s steps) prepare(h Host) (Step, error) {
 		env["ETCD_RELEASES"] = pulumi.String(or(s.cfg.Mirrors.Etcd, config.DefaultEtcdReleases))
 		env["ETCD_SHA256"] = pulumi.String(or(s.cfg.Mirrors.EtcdSHA256, config.EtcdToolsSHA256))
 	}
-	step.Run = Script{Text: prepareScript, Env: env}
+	step.Run = Script{Name: "prepare", Env: env}
 	files, err := registryFiles(s.cfg.Mirrors.Registries)
 	if err != nil {
 		return Step{}, err
@@ -89,7 +91,7 @@ func (s steps) init(h Host) Step {
 	}
 	return Step{
 		Name: "init", Node: h.Name, Minutes: 20,
-		Run:   Script{Text: initScript, Env: env},
+		Run:   Script{Name: "init", Env: env},
 		Files: s.pki.files(),
 	}
 }
@@ -98,7 +100,7 @@ func (s steps) init(h Host) Step {
 func (s steps) join(h, controlPlane Host) Step {
 	return Step{
 		Name: "join", Node: h.Name, Minutes: 15,
-		Run: Script{Text: joinScript, Env: map[string]pulumi.StringInput{
+		Run: Script{Name: "join", Env: map[string]pulumi.StringInput{
 			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 			"KUBEADM_CONFIG":     s.joinConfig(h),
 			"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
@@ -119,7 +121,7 @@ func (s steps) join(h, controlPlane Host) Step {
 func (s steps) node(h, controlPlane Host) Step {
 	step := Step{
 		Name: "node", Node: h.Name, Minutes: 10,
-		Run: Script{Text: nodeScript, Env: map[string]pulumi.StringInput{
+		Run: Script{Name: "node", Env: map[string]pulumi.StringInput{
 			"ROLE":          pulumi.String(h.Role),
 			"LABELS":        pulumi.String(labelLines(h.Labels)),
 			"TAINTS":        pulumi.String(taintLines(h.Taints)),
@@ -129,7 +131,7 @@ func (s steps) node(h, controlPlane Host) Step {
 	}
 	if h.Role == config.Worker {
 		step.Run.Env["PROVIDER_ID"] = h.ProviderID
-		step.Delete = &Script{Text: nodeDeleteScript}
+		step.Delete = &Script{Name: "node-delete"}
 		// The delete waits for its turn, for a node that left before, and for disruption budgets.
 		step.DeleteMinutes = 90
 		// For another machine with this name, the node of the old one is drained and deleted before the new one
@@ -147,15 +149,15 @@ func (s steps) backup(h Host) Step {
 	env["BACKUP_SCHEDULE"] = pulumi.String(s.cfg.Backup.Calendar())
 	return Step{
 		Name: "backup", Node: h.Name, Minutes: 5,
-		Run:    Script{Text: backupScript, Env: env},
-		Delete: &Script{Text: backupStopScript},
+		Run:    Script{Name: "backup", Env: env},
+		Delete: &Script{Name: "backup-stop"},
 	}
 }
 
-// backupEnv returns the settings with which etcd-snapshot.sh finds the bucket, and the script itself.
+// backupEnv returns the settings with which etcd-snapshot.sh finds the bucket, and the path of the script.
 func (s steps) backupEnv() map[string]pulumi.StringInput {
 	return map[string]pulumi.StringInput{
-		"ETCD_SNAPSHOT": pulumi.String(etcdSnapshotScript),
+		"ETCD_SNAPSHOT": pulumi.String(s.scripts.path("etcd-snapshot")),
 		"BUCKET":        s.args.BackupBucket,
 		"PREFIX":        pulumi.String(s.cfg.Cluster.Name + "/etcd"),
 		"AWS_REGION":    pulumi.String(s.cfg.Region),

@@ -59,6 +59,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 		CertSANs:       aws.APISANs,
 		BackupBucket:   aws.BackupBucket,
 		APIRecords:     aws.APIRecords,
+		Scripts:        addons.Scripts,
 	}
 	for _, n := range aws.Nodes {
 		args.Hosts = append(args.Hosts, cluster.Host{

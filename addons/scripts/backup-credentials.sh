@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Keeps credentials for PostgreSQL's backups in a Secret. A pod cannot reach the metadata service. So every 20 minutes the
 # control plane assumes, for an hour, a role that may use only the backups' folder, and writes the keys to the Secret.
-# Run as `bash -c "$TEXT"` it installs itself with a systemd timer, then runs once.
+# Without "now" it installs itself with a systemd timer, then runs once.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: sudo env ROLE_ARN=... AWS_REGION=... STS_ENDPOINT=... bash -c "$(cat backup-credentials.sh)"   installs
-       sudo postgresql-backup-credentials now                                                        renews
+usage: sudo env ROLE_ARN=... AWS_REGION=... STS_ENDPOINT=... bash backup-credentials.sh   installs
+       sudo postgresql-backup-credentials now                                            renews
 Environment, for "now" by default from /etc/kubernetes/postgresql-backup.env:
   ROLE_ARN       role to take
   AWS_REGION     region of the bucket
@@ -74,7 +74,7 @@ put() { # MODE FILE < content
   mv "$2.new" "$2"
 }
 setup() {
-  put 755 /usr/local/sbin/postgresql-backup-credentials <<<"$BASH_EXECUTION_STRING"
+  put 755 /usr/local/sbin/postgresql-backup-credentials <"$0"
   put 600 "$settings" <<<"ROLE_ARN='$ROLE_ARN' AWS_REGION='$AWS_REGION' STS_ENDPOINT='$STS_ENDPOINT'"
   put 644 /etc/systemd/system/postgresql-backup-credentials.service <<-'TEXT'
 	[Unit]
@@ -102,7 +102,6 @@ setup() {
 }
 
 if [ "${1:-}" != now ]; then
-  [ -n "${BASH_EXECUTION_STRING:-}" ] || { usage >&2; exit 2; }
   setup
 fi
 renew

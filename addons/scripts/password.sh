@@ -10,7 +10,7 @@ Environment:
   SERVICE   rabbitmq | redis | grafana
   USERNAME  user whose password it is
   LIMIT     seconds to wait for the service (default 300)
-Standard input: base64 of a tar archive with the file "password".
+Standard input: base64 of a compressed tar archive with the file "password".
 Prints "unchanged" or "changed".
 TEXT
 }
@@ -26,7 +26,7 @@ say() { printf 'password: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # The password only passes through pipes, because every process on a machine can read a command line.
-password=$(base64 -d | tar -xO password) || die "standard input is not base64 of a tar archive with the file password"
+password=$(base64 -d | tar -xzO password) || die "standard input is not base64 of a compressed tar archive with the file password"
 [ -n "$password" ] || die "the password is empty"
 kube() { kubectl --request-timeout=60s "$@"; }
 # inside NAMESPACE POD CONTAINER COMMAND...: the command reads the password as the first line of its standard input.

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Copies RabbitMQ's definitions (users with hashed passwords, queues, exchanges, policies) to the backup bucket. They do
-# not contain messages. Run as `bash -c "$TEXT"` it installs itself with a systemd timer.
+# not contain messages. Without an argument it installs itself with a systemd timer.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: sudo env BUCKET=... KEY=... ... bash -c "$(cat rabbitmq-backup.sh)"   installs
+usage: sudo env BUCKET=... KEY=... ... bash rabbitmq-backup.sh   installs
        sudo rabbitmq-backup now      takes a copy
        sudo rabbitmq-backup failed   writes only the metric of a failed run, for a run that was killed
-       sudo env ACTION=remove bash -c "$(cat rabbitmq-backup.sh)"            removes the timer; copies stay in the bucket
+       sudo env ACTION=remove bash rabbitmq-backup.sh            removes the timer; copies stay in the bucket
 Environment, for "now" by default from /etc/kubernetes/rabbitmq-backup.env:
   BUCKET, KEY   the copy is s3://BUCKET/KEY; the bucket keeps replaced versions
   AWS_REGION    region of the bucket
@@ -84,8 +84,7 @@ put() { # MODE FILE < content
   mv "$2.new" "$2"
 }
 setup() {
-  [ -n "${BASH_EXECUTION_STRING:-}" ] || { usage >&2; exit 2; }
-  put 755 /usr/local/sbin/rabbitmq-backup <<<"$BASH_EXECUTION_STRING"
+  put 755 /usr/local/sbin/rabbitmq-backup <"$0"
   for v in BUCKET KEY AWS_REGION S3_ENDPOINT; do printf '%s=%q\n' "$v" "${!v}"; done | put 600 "$settings"
   put 644 "$units.service" <<-'TEXT'
 	[Unit]

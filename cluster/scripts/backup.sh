@@ -7,7 +7,7 @@ usage() {
 usage: sudo env BACKUP_SCHEDULE="*-*-* 00/6:00:00" ... backup.sh
 Environment:
   BACKUP_SCHEDULE   systemd calendar expression
-  ETCD_SNAPSHOT     text of etcd-snapshot.sh
+  ETCD_SNAPSHOT     path of etcd-snapshot.sh
   NODE              name of this node
   BUCKET, PREFIX, AWS_REGION, S3_ENDPOINT   where snapshots go, see etcd-snapshot.sh --help
 Prints "snapshots at <schedule>". Take one at once: sudo etcd-snapshot now
@@ -32,7 +32,7 @@ put() { # MODE FILE < content
 	install -D -m "$1" /dev/stdin "$2.new"
 	mv "$2.new" "$2"
 }
-put 755 /usr/local/sbin/etcd-snapshot <<<"$ETCD_SNAPSHOT"
+put 755 /usr/local/sbin/etcd-snapshot <"$ETCD_SNAPSHOT"
 # The script sources this file, so %q writes each value as one word of bash.
 for v in BUCKET PREFIX AWS_REGION S3_ENDPOINT NODE; do printf '%s=%q\n' "$v" "${!v}"; done | put 600 /etc/kubernetes/etcd-backup.env
 put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'

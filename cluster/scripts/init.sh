@@ -18,8 +18,8 @@ Environment:
   FLAGS                lines "kube-apiserver --name=value" with the flags of the settings; may be empty
   COREDNS              JSON merge patch for the Deployment of CoreDNS
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
-  ETCD_SNAPSHOT ...    the text of etcd-snapshot.sh, and its settings
-Standard input: base64 of a tar archive with pki/ and apiserver/encryption.yaml, for /etc/kubernetes.
+  ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
+Standard input: base64 of a compressed tar archive with pki/ and apiserver/encryption.yaml, for /etc/kubernetes.
 Prints "initialised <version>".
 TEXT
 }
@@ -50,7 +50,7 @@ finish() {
 }
 trap finish EXIT
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
-(umask 077 && base64 -d | tar -x --no-same-owner -C "$secrets") || die "standard input is not base64 of a tar archive"
+(umask 077 && base64 -d | tar -xz --no-same-owner -C "$secrets") || die "standard input is not base64 of a compressed tar archive"
 for f in pki/ca.crt pki/ca.key pki/front-proxy-ca.crt pki/front-proxy-ca.key pki/etcd/ca.crt pki/etcd/ca.key pki/sa.key pki/sa.pub apiserver/encryption.yaml; do
 	[ -s "$secrets/$f" ] || die "standard input lacks $f"
 done
@@ -93,8 +93,7 @@ wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && 
 
 # ---- a first init -----------------------------------------------------------
 
-printf '%s\n' "$ETCD_SNAPSHOT" >"$secrets/etcd-snapshot.sh"
-snapshots() { CA_FILE=$secrets/pki/ca.crt bash "$secrets/etcd-snapshot.sh" "$@" </dev/null; }
+snapshots() { CA_FILE=$secrets/pki/ca.crt bash "$ETCD_SNAPSHOT" "$@" </dev/null; }
 fetch_snapshot() {
 	local lost
 	if [ -n "${RESTORE_FROM:-}" ]; then

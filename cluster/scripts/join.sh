@@ -12,7 +12,7 @@ Environment:
   ENDPOINT             host:port of the API
   KUBELET_SETTINGS     digest of the kubelet settings that the cluster holds
   CONTROL_PLANE        which machine the control plane is
-Standard input: base64 of a tar archive with discovery.conf, the kubeconfig to join with.
+Standard input: base64 of a compressed tar archive with discovery.conf, the kubeconfig to join with.
 Prints "joined <version>".
 TEXT
 }
@@ -41,7 +41,7 @@ finish() {
 }
 trap finish EXIT
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
-(umask 077 && base64 -d | tar -x --no-same-owner -C $RUN) || die "standard input is not base64 of a tar archive"
+(umask 077 && base64 -d | tar -xz --no-same-owner -C $RUN) || die "standard input is not base64 of a compressed tar archive"
 [ -s $RUN/discovery.conf ] || die "standard input lacks discovery.conf"
 
 kubeadm() {

@@ -5,15 +5,30 @@ set -euo pipefail
 
 usage() {
 	cat <<'TEXT'
-usage: sudo env STEP=join bash -c "$(cat limit.sh)" bash SECONDS SCRIPT < input
-Prints what the script prints and ends with its status; 124 when the time was over.
+usage: sudo env STEP=join bash limit.sh SECONDS SCRIPT < input
+SCRIPT is the path of a script: NAME.DIGEST.sh. Prints what it prints and ends with its status; 124 when the time was over.
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
 [ $# = 2 ] || { usage >&2; exit 2; }
 
+script=$2
+if [ ! -f "$script" ]; then
+	# The state is older than this machine: its delete commands name a version of the script that only the machine
+	# before had. The version that was installed last reads the same settings.
+	script=
+	for other in "${2%.*.sh}".*.sh; do
+		if [ -f "$other" ] && { [ -z "$script" ] || [ "$other" -nt "$script" ]; }; then script=$other; fi
+	done
+	if [ -z "$script" ]; then
+		printf '%s: %s is not on this machine. The step "ready" of this machine brings it: pulumi up --replace URN, with the URN of that step\n' "${STEP:-script}" "$2" >&2
+		exit 1
+	fi
+	printf '%s: %s is not on this machine, %s runs in its place\n' "${STEP:-script}" "$2" "$script" >&2
+fi
+
 # Its own session contains every process of the script, including those that left its process group.
-setsid --wait timeout --kill-after=10 "$1" bash -c "$2" <&0 &
+setsid --wait timeout --kill-after=10 "$1" bash "$script" <&0 &
 session=$!
 trap 'kill -TERM $session 2>/dev/null || true' TERM HUP INT
 rc=0

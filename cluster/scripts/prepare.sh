@@ -18,13 +18,13 @@ Environment:
   CONTAINERD_APT_KEY   fingerprint of the key that signs it
   CONTAINERD_CONFIG    content of /etc/containerd/config.toml
   REGISTRY_MIRRORS     lines "<registry> <url>"; may be empty
-  ECR_CREDENTIALS      the kubelet's credential provider for ECR, as text
+  ECR_CREDENTIALS      file with the kubelet's credential provider for ECR
   KUBELET_PLUGINS      folder for it and its settings, such as /usr/local/lib/kubelet
   IMAGES               images to pull ahead, separated by blanks; may be empty
   ETCD_VERSION         release of etcdctl and etcdutl; empty on a worker
   ETCD_RELEASES        where the etcd archives are, such as https://github.com/etcd-io/etcd/releases/download
   ETCD_SHA256          checksum of the archive
-Standard input, if there are mirrors: base64 of a tar archive with <registry>/hosts.toml and <registry>/ca.crt, which may
+Standard input, if there are mirrors: base64 of a compressed tar archive with <registry>/hosts.toml and <registry>/ca.crt, which may
 hold passwords.
 Prints "prepared <version>".
 TEXT
@@ -76,7 +76,7 @@ install -d -m 700 "$RUN"
 mirrors=$(mktemp -d "$RUN/prepare.XXXXXX")
 trap 'rm -rf "$mirrors"' EXIT
 if [ -n "${REGISTRY_MIRRORS:-}" ]; then
-	(umask 077 && base64 -d | tar -x --no-same-owner -C "$mirrors") || die "standard input is not base64 of a tar archive"
+	(umask 077 && base64 -d | tar -xz --no-same-owner -C "$mirrors") || die "standard input is not base64 of a compressed tar archive"
 fi
 
 # ---- what is installed ------------------------------------------------------
@@ -306,7 +306,7 @@ grow_disk
 # Written before the package is installed, so that containerd starts with it.
 put /etc/containerd/config.toml <<<"$CONTAINERD_CONFIG" || true
 
-put "$KUBELET_PLUGINS/ecr-credentials" <<<"$ECR_CREDENTIALS" || true
+put "$KUBELET_PLUGINS/ecr-credentials" <"$ECR_CREDENTIALS" || true
 chmod 755 "$KUBELET_PLUGINS/ecr-credentials"
 put "$KUBELET_PLUGINS/credentials.yaml" <<-'TEXT' || true
 	apiVersion: kubelet.config.k8s.io/v1

@@ -42,9 +42,9 @@ if command -v cloud-init >/dev/null; then
 	esac
 fi
 
-# The timers would hold the package lock at about the time when prepare needs it. They stay off until the next boot or
-# until prepare enables them again.
-systemctl stop apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
+# On a new machine, the timers would hold the package lock at about the time when prepare needs it. They stay off until the
+# next boot or until prepare enables them again. On a node, this step may run without prepare: for a changed script.
+[ -e /var/lib/kubeadm-aws/containerd-config ] || systemctl stop apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 
 until [ ! -e /run/nologin ]; do
 	[ "$SECONDS" -lt "$TIMEOUT" ] || die "the machine does not allow logins after $TIMEOUT s"

@@ -1,38 +1,54 @@
-// Package stepline formats and parses the beginning of the command text of a step. Package cluster writes it. The
-// state's readers, the sandbox and the timeline parse it.
+// Package stepline formats and parses the command text of a step. Package cluster writes it. The state's readers, the
+// sandbox and the timeline parse it.
 package stepline
 
 import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// Line is the environment of a step's script.
+// ScriptDir is the directory on a host with the scripts of its steps. It belongs to root and outlives a reboot.
+const ScriptDir = "/var/lib/kubeadm-aws/scripts"
+
+// Line is the command of a step: bash with arguments in an environment, as root.
 type Line struct {
 	// Name is the step, such as "join". Node is the node that the step changes.
 	Name, Node string
 	// Env holds the other variables.
 	Env map[string]string
+	// Args are the arguments of bash. The last one is the path of the step's script in ScriptDir. In states that were
+	// written before scripts had files, it is the text of the script.
+	Args []string
 }
 
-// Format returns "sudo env STEP='join' NODE='worker-1' KEY='value'", with the keys of Env in order.
+// Format returns "sudo env STEP='join' NODE='worker-1' KEY='value' bash ARG...", with the keys of Env in order.
 func (l Line) Format() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sudo env STEP=%s NODE=%s", Quote(l.Name), Quote(l.Node))
 	for _, key := range slices.Sorted(maps.Keys(l.Env)) {
 		fmt.Fprintf(&b, " %s=%s", key, Quote(l.Env[key]))
 	}
+	b.WriteString(" bash")
+	for _, arg := range l.Args {
+		if !plain.MatchString(arg) {
+			arg = Quote(arg)
+		}
+		b.WriteString(" " + arg)
+	}
 	return b.String()
 }
+
+// plain matches words that no shell changes.
+var plain = regexp.MustCompile(`^[A-Za-z0-9/+=._-]+$`)
 
 // Quote returns any text without NUL as one word of a POSIX shell.
 func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// Parse parses a command text that begins with a formatted line and continues with bash. It returns an empty Line for
-// any other command.
+// Parse parses a formatted line. It returns an empty Line for any command that is not a step.
 func Parse(command string) (Line, error) {
 	rest, found := strings.CutPrefix(command, "sudo env STEP=")
 	if !found {
@@ -50,6 +66,13 @@ func Parse(command string) (Line, error) {
 			return Line{}, fmt.Errorf("value of %s: %w", key, err)
 		}
 		l.Env[key], rest = value, strings.TrimLeft(remains, " ")
+	}
+	for rest = strings.TrimLeft(rest[len("bash"):], " "); rest != ""; {
+		arg, remains, err := word(rest)
+		if err != nil {
+			return Line{}, fmt.Errorf("arguments of bash: %w", err)
+		}
+		l.Args, rest = append(l.Args, arg), strings.TrimLeft(remains, " ")
 	}
 	l.Name, l.Node = l.Env["STEP"], l.Env["NODE"]
 	delete(l.Env, "STEP")

@@ -1,10 +1,12 @@
 package command
 
 import (
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/aws"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/kube"
@@ -72,6 +74,31 @@ func TestCommandChecksBothKeys(t *testing.T) {
 	_, err = c.Try(remoteType, "x", props.Map{"connection": right,
 		"create": "sudo env STEP='levitate' NODE='host' bash -c 'true'"})
 	sandboxtest.WantError(t, err, `"levitate"`)
+}
+
+// The first step of a machine brings the files that the commands of later steps name.
+func TestCommandNeedsItsScriptOnTheMachine(t *testing.T) {
+	c := newClient(t)
+	connection := c.host()
+	step := func(name string, args ...string) props.Map {
+		line := stepline.Line{Name: name, Node: "host", Args: append(args, stepline.ScriptDir+"/limit.sh", "60",
+			stepline.ScriptDir+"/"+name+".0a.sh")}
+		return props.Map{"connection": connection, "create": line.Format()}
+	}
+	archive := exec.Command("sh", "-c", "touch ready.0a.sh prepare.0b.sh && tar -cz ready.0a.sh prepare.0b.sh | base64 -w0")
+	archive.Dir = t.TempDir()
+	packed, err := archive.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Try(remoteType, "early", step("prepare"))
+	sandboxtest.WantError(t, err, "prepare.0a.sh is not on this machine")
+	_, err = c.Try(remoteType, "broken", step("ready", "-c", "install", "bash", "AAAA"))
+	sandboxtest.WantError(t, err, "compressed tar archive")
+	c.Make(remoteType, "ready", step("ready", "-c", "install", "bash", string(packed)))
+	c.Make(remoteType, "prepare", step("prepare")) // in another version, as limit.sh does
+	_, err = c.Try(remoteType, "join", step("join"))
+	sandboxtest.WantError(t, err, "join.0a.sh is not on this machine")
 }
 
 // A failing text tells which one ran: create, update or delete, the new or the stored one.

@@ -2,13 +2,15 @@ package kube
 
 import (
 	"archive/tar"
-	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
@@ -17,31 +19,39 @@ import (
 // madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no
 // running cluster can change, and the keys and certificates of the authorities.
 func madeWith(s *step) (props.Map, error) {
-	packed, err := base64.StdEncoding.DecodeString(s.stdin)
+	files, err := unpack(s.stdin)
 	if err != nil {
-		return nil, errors.New("init: standard input is not base64 of a tar archive")
+		return nil, fmt.Errorf("init: standard input: %w", err)
 	}
 	authorities := sha256.New()
-	for archive := tar.NewReader(bytes.NewReader(packed)); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, errors.New("init: standard input is not base64 of a tar archive")
-		}
-		content, err := io.ReadAll(archive)
-		if err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(header.Name, "pki/") {
-			fmt.Fprintf(authorities, "%s %x\n", header.Name, sha256.Sum256(content))
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if strings.HasPrefix(name, "pki/") {
+			fmt.Fprintf(authorities, "%s %x\n", name, sha256.Sum256(files[name]))
 		}
 	}
 	return props.Map{
 		"version": s.env["KUBERNETES_VERSION"], "identity": s.env["IDENTITY"],
 		"authorities": hex.EncodeToString(authorities.Sum(nil)),
 	}, nil
+}
+
+// unpack returns the files of base64 of a compressed tar archive, by name.
+func unpack(packed string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	compressed, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(packed)))
+	for err == nil {
+		archive := tar.NewReader(compressed)
+		var header *tar.Header
+		for header, err = archive.Next(); err == nil; header, err = archive.Next() {
+			if files[header.Name], err = io.ReadAll(archive); err != nil {
+				break
+			}
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("it is not base64 of a compressed tar archive: %w", err)
+	}
+	return files, nil
 }
 
 // sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older journals have no such

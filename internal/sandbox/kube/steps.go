@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,9 +19,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash -c '<limit>' bash SECONDS
-// '<script>'`. The simulation does not run the script: it changes the model as the step changes a host, and fails
-// where the host would.
+// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash limit.sh SECONDS SCRIPT`. The
+// simulation does not run the script: it changes the model as the step changes a host, and fails where the host would.
 type step struct {
 	node    string
 	env     map[string]string
@@ -80,7 +81,11 @@ func (s Shell) Run(to backend.RemoteCommand, text, stdin string) (string, error)
 		return "", fmt.Errorf("the sandbox does not know the step %q: add it to steps in internal/sandbox/kube/steps.go",
 			line.Name)
 	}
-	return run(&step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, Cluster: c})
+	step := &step{node: line.Node, env: line.Env, stdin: stdin, machine: machine, Cluster: c}
+	if err := step.script(line); err != nil {
+		return "", err
+	}
+	return run(step)
 }
 
 // notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
@@ -134,6 +139,34 @@ func (s *step) remember(facts props.Map) {
 			state[k] = v
 		}
 	})
+}
+
+// script checks that the machine has the file that the command runs, as limit.sh does: in that version or, on a machine
+// that is newer than the state, in any. A command with an archive, the first step, brings the files before.
+func (s *step) script(line stepline.Line) error {
+	if len(line.Args) == 0 {
+		return nil
+	}
+	directory, file := path.Split(line.Args[len(line.Args)-1])
+	if path.Clean(directory) != stepline.ScriptDir {
+		return nil // The command contains the text of its script: it is from an older state.
+	}
+	if line.Args[0] == "-c" {
+		files, err := unpack(line.Args[3])
+		if err != nil {
+			return fmt.Errorf("install: the scripts: %w", err)
+		}
+		has := append(strings.Fields(s.host().Str("scripts")), slices.Collect(maps.Keys(files))...)
+		slices.Sort(has)
+		s.remember(props.Map{"scripts": strings.Join(slices.Compact(has), " ")})
+	}
+	name, _, _ := strings.Cut(file, ".")
+	for _, has := range strings.Fields(s.host().Str("scripts")) {
+		if strings.HasPrefix(has, name+".") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not on this machine: the step ready has to bring it", line.Args[len(line.Args)-1])
 }
 
 func (s *step) ready() (string, error) {
