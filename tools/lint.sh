@@ -58,6 +58,18 @@ workflows() {
   go build -C tools/actionlint -o ../../.bin/actionlint github.com/rhysd/actionlint/cmd/actionlint &&
     .bin/actionlint -ignore 'unexpected key "queue" for "concurrency" section' -ignore 'unexpected key "deployment" for "environment" section'
 }
+# audited looks for security faults in the workflows. The audits that ask GitHub are left out, so the result is the same
+# everywhere.
+audited() {
+  local venv=.bin/zizmor
+  if ! cmp -s tools/zizmor.txt "$venv/installed.txt"; then
+    rm -rf "$venv"
+    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/zizmor.txt; } ||
+      { echo 'zizmor cannot be installed: python3-venv and a package index are needed'; return 1; }
+    cp tools/zizmor.txt "$venv/installed.txt"
+  fi
+  "$venv/bin/zizmor" --offline --quiet --no-progress .github 2>.bin/zizmor.log || { cat .bin/zizmor.log; return 1; }
+}
 # needs CMD WHAT: these two are not Go and not built here.
 needs() { command -v "$1" >/dev/null || { echo "$1 is missing: apt-get install $1"; return 1; }; }
 shells() { needs shellcheck && scripts | xargs -0 -r shellcheck; }
@@ -72,4 +84,5 @@ check functions small
 check shellcheck shells
 check yamllint yamls
 check actionlint workflows
+check zizmor audited
 exit "$failed"
