@@ -219,7 +219,8 @@ func renderApp(t *testing.T, environment, app string, f facts) []object {
 	}})
 }
 
-// renderWith renders an app in a copy of its files, to whose kustomization patches are added, which is what Argo CD does.
+// renderWith renders an app in a copy of its files, to whose kustomization patches are added, which is what Argo CD
+// does.
 func renderWith(t *testing.T, environment, app string, patches []any) []object {
 	t.Helper()
 	dir := t.TempDir()
@@ -377,8 +378,8 @@ func checkServices(t *testing.T, objects []object, workload object) {
 	}
 }
 
-// checkJobs wants no Job's pod to count as a pod of the workload. A finished pod would take requests, and the disruption
-// controller would allow no eviction, because a Job has no scale.
+// checkJobs wants no Job's pod to count as a pod of the workload. A finished pod would take requests, and the
+// disruption controller would allow no eviction, because a Job has no scale.
 func checkJobs(t *testing.T, objects []object, workload object) {
 	t.Helper()
 	selectors := map[string]map[string]any{workload.String(): table(workload, "spec", "selector", "matchLabels")}

@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// pipeline runs the run: parts of the application's workflows in a clone of a real remote repository. The programs that need a
-// registry or GitHub are stand-ins, which write down how they were called.
+// pipeline runs the run: parts of the application's workflows in a clone of a real remote repository. The programs that
+// need a registry or GitHub are stand-ins, which write down how they were called.
 type pipeline struct {
 	t             *testing.T
 	clone, remote string
@@ -43,7 +43,8 @@ var built = "sha256:" + strings.Repeat("b", 64)
 func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
 	dir := t.TempDir()
-	p := &pipeline{t: t, clone: filepath.Join(dir, "clone"), remote: filepath.Join(dir, "remote.git"), standIns: filepath.Join(dir, "bin"), log: filepath.Join(dir, "calls")}
+	p := &pipeline{t: t, clone: filepath.Join(dir, "clone"), remote: filepath.Join(dir, "remote.git"),
+		standIns: filepath.Join(dir, "bin"), log: filepath.Join(dir, "calls")}
 	for name, script := range standIns {
 		p.write(filepath.Join(p.standIns, name), "#!/usr/bin/env bash\nset -e\nprintf '%s %s\\n' "+name+" \"$*\" >> "+p.log+"\n"+script+"\n", 0o755)
 	}
@@ -183,7 +184,8 @@ func TestAnImageIsBuiltScannedSignedAndReleasedToDev(t *testing.T) {
 		rest = after
 	}
 	// The workflow may be repeated.
-	if out, err := p.steps("application-build.yml", "image", "TAGGED="+built, "OPEN=7"); err != nil || strings.Count(p.calls(), "buildx build") != 1 || strings.Count(p.calls(), "pr create") != 1 {
+	if out, err := p.steps("application-build.yml", "image", "TAGGED="+built, "OPEN=7"); err != nil ||
+		strings.Count(p.calls(), "buildx build") != 1 || strings.Count(p.calls(), "pr create") != 1 {
 		t.Errorf("a repeated run: %v\n%s\n%s", err, out, p.calls())
 	}
 }
@@ -201,7 +203,8 @@ func TestABadImageIsNotReleased(t *testing.T) {
 			if out, err := p.steps("application-build.yml", "image", env...); err == nil {
 				t.Errorf("no step failed:\n%s", out)
 			}
-			if p.digest("release/dev-bbbbbbbbbbbb", "dev") != "" || strings.Contains(p.calls(), "pr create") || strings.Contains(p.calls(), "create --tag") {
+			if p.digest("release/dev-bbbbbbbbbbbb", "dev") != "" || strings.Contains(p.calls(), "pr create") ||
+				strings.Contains(p.calls(), "create --tag") {
 				t.Errorf("it went on:\n%s", p.calls())
 			}
 		})
@@ -295,7 +298,8 @@ func TestARollbackIsOneCommand(t *testing.T) {
 	second := "sha256:" + strings.Repeat("d", 64)
 	p.releaseToDev(built)
 	p.releaseToDev(second)
-	if out, err := p.steps("application-deploy.yml", "release", "ACTION=rollback dev", "DIRECT=true"); err != nil || p.digest("main", "dev") != built {
+	if out, err := p.steps("application-deploy.yml", "release", "ACTION=rollback dev", "DIRECT=true"); err != nil ||
+		p.digest("main", "dev") != built {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if out, err := p.run("tools/app-release.sh rollback prod"); err == nil || !strings.Contains(out, "no other digest") {
@@ -324,7 +328,8 @@ func TestAReleaseIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, %s", args, err, out)
 		}
 	}
-	p.write(filepath.Join(p.clone, "envs/dev/api/kustomization.yaml"), "images:\n  - name: app\n    digest: "+built+"\n", 0o644)
+	p.write(filepath.Join(p.clone, "envs/dev/api/kustomization.yaml"),
+		"images:\n  - name: app\n    digest: "+built+"\n", 0o644)
 	p.git("commit", "-qam", "by hand")
 	if out, err := p.run("tools/app-release.sh digest dev"); err == nil || !strings.Contains(out, "different ones") {
 		t.Errorf("%v, %s", err, out)

@@ -265,7 +265,8 @@ func (s *stack) simulation() string { return filepath.Join(s.dir, ".sandbox", s.
 // backend opens the stack's hosts for the time of a test, as the driver does for the time of a run.
 func (s *stack) backend(t *testing.T) *dockerhosts.Backend {
 	t.Helper()
-	b, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.simulation(), "hosts"), Log: t.Logf})
+	b, err := dockerhosts.New(t.Context(), dockerhosts.Options{Stack: s.name, Dir: filepath.Join(s.simulation(), "hosts"),
+		Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +299,8 @@ func (s *stack) sweep(t *testing.T) {
 // containers are the names of the stack's containers.
 func containers(t *testing.T, stack string) []string {
 	t.Helper()
-	out, err := exec.Command("docker", "ps", "--all", "--format", "{{.Names}}", "--filter", "label=kubeadm-aws.stack="+stack).Output()
+	out, err := exec.Command("docker", "ps", "--all", "--format", "{{.Names}}", "--filter",
+		"label=kubeadm-aws.stack="+stack).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,8 @@ import (
 // temporaryRule is the description of a temporary rule.
 const temporaryRule = "temporary, by kubeadm-aws access open"
 
-// access opens and closes ports for one address, and removes temporary rules whose time is over. It changes no rule that it did not
-// make.
+// access opens and closes ports for one address, and removes temporary rules whose time is over. It changes no rule
+// that it did not make.
 func access(ctx context.Context, region string, asked io.Reader, answer io.Writer) error {
 	var q question.Door
 	if err := json.NewDecoder(asked).Decode(&q); err != nil {
@@ -119,7 +119,8 @@ func (d *doors) authorize(ctx context.Context, group string, from netip.Prefix) 
 	return err
 }
 
-// tags are those of a rule that the holder opens. The cluster's tag is always among them, because a role may need it to tag at all.
+// tags are those of a rule that the holder opens. The cluster's tag is always among them, because a role may need it to
+// tag at all.
 func (d *doors) tags() []types.Tag {
 	return []types.Tag{
 		{Key: aws.String(tagProject), Value: aws.String(d.Cluster)},
@@ -157,8 +158,8 @@ func (d *doors) close(ctx context.Context) error {
 	return nil
 }
 
-// holders are the tags of the holders of a rule that no longer hold it, and whether another holder stays. A time that cannot be read
-// counts as over.
+// holders are the tags of the holders of a rule that no longer hold it, and whether another holder stays. A time that
+// cannot be read counts as over.
 func (d *doors) holders(r types.SecurityGroupRule) (gone []types.Tag, stay bool) {
 	for _, t := range r.Tags {
 		holder, is := strings.CutPrefix(deref(t.Key), question.HolderTag)
@@ -195,7 +196,9 @@ func (d *doors) rules(ctx context.Context, group string) ([]types.SecurityGroupR
 
 // isTemporary reports whether access made a rule.
 func isTemporary(r types.SecurityGroupRule) bool {
-	return slices.ContainsFunc(r.Tags, func(t types.Tag) bool { return strings.HasPrefix(deref(t.Key), question.HolderTag) })
+	return slices.ContainsFunc(r.Tags, func(t types.Tag) bool {
+		return strings.HasPrefix(deref(t.Key), question.HolderTag)
+	})
 }
 
 // opens reports whether a rule is for a TCP port.

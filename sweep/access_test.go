@@ -38,7 +38,8 @@ func (g gate) ask(q question.Door) question.Doors {
 }
 
 func (g gate) open(holder, address string, minutes int) question.Doors {
-	return g.ask(question.Door{Holder: holder, Address: address, Until: time.Now().Add(time.Duration(minutes) * time.Minute)})
+	return g.ask(question.Door{Holder: holder, Address: address,
+		Until: time.Now().Add(time.Duration(minutes) * time.Minute)})
 }
 
 // sources are the addresses that may reach port 22, sorted.
@@ -118,7 +119,8 @@ func TestAccessTouchesOnlyItsOwnRules(t *testing.T) {
 	w := newExternal(t)
 	g, other := w.gate("dev"), w.gate("prod")
 	must(w.aws.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
-		GroupId: &g.group, IpPermissions: []types.IpPermission{{IpProtocol: ptr("tcp"), FromPort: ptr(int32(22)), ToPort: ptr(int32(22)),
+		GroupId: &g.group, IpPermissions: []types.IpPermission{{
+			IpProtocol: ptr("tcp"), FromPort: ptr(int32(22)), ToPort: ptr(int32(22)),
 			IpRanges: []types.IpRange{{CidrIp: ptr("198.51.100.0/24")}}}},
 	}))
 	other.open("killed", "192.0.2.9", -1)
@@ -137,7 +139,9 @@ func TestAccessTouchesOnlyItsOwnRules(t *testing.T) {
 func TestAccessAsksForTheAddress(t *testing.T) {
 	g := newExternal(t).gate("dev")
 	said := "192.0.2.77\n"
-	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(said)) }))
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(said))
+	}))
 	defer service.Close()
 	old := addressService
 	addressService = service.URL
@@ -147,7 +151,8 @@ func TestAccessAsksForTheAddress(t *testing.T) {
 	}
 	g.wants("with the address of the service", "192.0.2.77/32")
 	for _, said = range []string{"", "0.0.0.0/0", "2001:db8::1", "<html>"} {
-		asked := must(json.Marshal(question.Door{Holder: "run-2", Ports: map[string]int32{g.group: 22}, Until: time.Now().Add(time.Hour)}))
+		asked := must(json.Marshal(question.Door{Holder: "run-2", Ports: map[string]int32{g.group: 22},
+			Until: time.Now().Add(time.Hour)}))
 		if out := runWith(t, string(asked), "--access"); out.code != exitLeft {
 			t.Errorf("%q: exit code %d", said, out.code)
 		}
@@ -159,9 +164,10 @@ func TestAccessAsksForTheAddress(t *testing.T) {
 func TestFindDoesNotTakeATemporaryRule(t *testing.T) {
 	g := newExternal(t).gate("dev")
 	g.open("run-1", "192.0.2.1", 90)
-	wanted := []question.Lookup{{URN: "rule", Type: "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", Properties: map[string]any{
-		"securityGroupId": g.group, "ipProtocol": "tcp", "fromPort": 22.0, "toPort": 22.0, "cidrIpv4": "192.0.2.1/32",
-	}}}
+	wanted := []question.Lookup{{URN: "rule", Type: "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+		Properties: map[string]any{
+			"securityGroupId": g.group, "ipProtocol": "tcp", "fromPort": 22.0, "toPort": 22.0, "cidrIpv4": "192.0.2.1/32",
+		}}}
 	out := runWith(t, string(must(json.Marshal(wanted))), "--find")
 	var found map[string][]string
 	if err := json.Unmarshal([]byte(out.stdout), &found); err != nil || len(found["rule"]) > 0 {

@@ -30,8 +30,8 @@ const (
 // scope decides which resources belong to the cluster.
 type scope struct {
 	cluster string
-	// vpc bounds everything: what lives in it, and by a tag (tagVPC) the volumes and snapshots, so that a second cluster of the
-	// same name elsewhere is safe.
+	// vpc bounds everything: what lives in it, and by a tag (tagVPC) the volumes and snapshots, so that a second cluster
+	// of the same name elsewhere is safe.
 	vpc string
 	// zone is the public hosted zone to look for records in; empty for none.
 	zone string
@@ -43,8 +43,8 @@ func scopeOf(l sweepline.Line) scope {
 	return scope{cluster: l.Cluster, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
 }
 
-// owns reports whether a controller of the cluster created the resource with these tags. Pulumi's own resources have the
-// cluster's tags too (the controllers ask for it) and are told apart by a tag that only Pulumi sets.
+// owns reports whether a controller of the cluster created the resource with these tags. Pulumi's own resources have
+// the cluster's tags too (the controllers ask for it) and are told apart by a tag that only Pulumi sets.
 func (s scope) owns(tags map[string]string) bool {
 	if tags[tagManagedBy] == managedByPulumi {
 		return false
@@ -68,8 +68,8 @@ type account struct {
 	route53 *route53.Client
 }
 
-// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does. It then takes the role
-// and checks the account that the environment asks for. Every call to AWS is made with what it returns.
+// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does. It then takes the
+// role and checks the account that the environment asks for. Every call to AWS is made with what it returns.
 func configure(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8))
 	if err != nil {

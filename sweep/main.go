@@ -1,6 +1,7 @@
-// Command sweep removes from an AWS account what the controllers of one cluster made and left: load balancers with their
-// listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces, and
-// volumes. It finds a cluster's resources by the tags that its controllers set and by its VPC, and touches nothing else.
+// Command sweep removes from an AWS account what the controllers of one cluster made and left: load balancers with
+// their listeners, target groups and DNS records, security groups and the rules that refer to them, network interfaces,
+// and volumes. It finds a cluster's resources by the tags that its controllers set and by its VPC, and touches nothing
+// else.
 //
 // With --find or --states it changes nothing: it answers the driver's questions about the account (find.go, states.go).
 // With --access it opens the nodes for one address and a limited time, and closes them again (access.go).

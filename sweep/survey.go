@@ -19,14 +19,15 @@ type leftover struct {
 	after []string
 }
 
-// survey is everything of the cluster at one moment. Only a survey says what exists: what an API call answered does not count.
+// survey is everything of the cluster at one moment. Only a survey says what exists: what an API call answered does not
+// count.
 type survey struct {
 	// leftovers are in the order in which they are removed.
 	leftovers []leftover
 	// kept stay by the user's choice.
 	kept []Item
-	// foreign are not touched: resources in the VPC that are neither the cluster's nor Pulumi's, which block the deletion of the
-	// VPC, and volumes of a namesake.
+	// foreign are not touched: resources in the VPC that are neither the cluster's nor Pulumi's, which block the deletion
+	// of the VPC, and volumes of a namesake.
 	foreign []Item
 	// alive are instances of the cluster.
 	alive []Item

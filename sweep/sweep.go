@@ -19,8 +19,9 @@ type sweep struct {
 	pause func(ctx context.Context, round int) error
 }
 
-// run lists, removes and lists again until the listing is empty, or nothing more can be done, or the context ends. AWS refuses to
-// delete what is still in use and forgets deletions for a moment, so only an empty listing counts as the end.
+// run lists, removes and lists again until the listing is empty, or nothing more can be done, or the context ends. AWS
+// refuses to delete what is still in use and forgets deletions for a moment, so only an empty listing counts as the
+// end.
 func (s *sweep) run(ctx context.Context) error {
 	for round := 0; ; round++ {
 		now, err := s.account.survey(ctx)
@@ -52,8 +53,8 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 }
 
-// round tries to remove everything once, in order. The Reason of an item says why it could not be removed. It returns how many
-// deletions AWS accepted, and how many it refused for good.
+// round tries to remove everything once, in order. The Reason of an item says why it could not be removed. It returns
+// how many deletions AWS accepted, and how many it refused for good.
 func (s *sweep) round(ctx context.Context, now *survey) (deleted, refused int) {
 	failed := map[string]bool{}
 	for i := range now.leftovers {
@@ -110,7 +111,8 @@ func (s *sweep) leftError(why string) error {
 	for i, item := range s.receipt.Left {
 		lines[i] = "\n  " + item.String()
 	}
-	return fmt.Errorf("%s%d left in the account, run again when the cause is gone:%s", why, len(lines), strings.Join(lines, ""))
+	return fmt.Errorf("%s%d left in the account, run again when the cause is gone:%s", why, len(lines),
+		strings.Join(lines, ""))
 }
 
 func aliveError(alive []Item) error {
@@ -124,7 +126,8 @@ func aliveError(alive []Item) error {
 		len(alive), strings.Join(names, ""), strings.Join(ids, " "))
 }
 
-// pause grows to 15 s: most resources go in the first round, and what AWS releases by itself takes from seconds to some minutes.
+// pause grows to 15 s: most resources go in the first round, and what AWS releases by itself takes from seconds to some
+// minutes.
 func pause(ctx context.Context, round int) error {
 	var wait time.Duration
 	if round > 0 {

@@ -1,5 +1,5 @@
-// Package account is what an AWS account needs once, and what outlives every cluster in it: the bucket and the key of the
-// state, the roles of the pipelines, and the image registry.
+// Package account is what an AWS account needs once, and what outlives every cluster in it: the bucket and the key of
+// the state, the roles of the pipelines, and the image registry.
 package account
 
 import (
@@ -96,7 +96,8 @@ func PreviewBackend(bucket, region string) string {
 	return fmt.Sprintf("s3://%s/%s?region=%s", bucket, redactedFolder, region)
 }
 
-// SecretsProvider is the URL of the key for the secrets of a stack. KMS decrypts them only with the same name of the stack.
+// SecretsProvider is the URL of the key for the secrets of a stack. KMS decrypts them only with the same name of the
+// stack.
 func SecretsProvider(stack, region string) string {
 	return fmt.Sprintf("awskms://%s?region=%s&context_stack=%s", KeyAlias, region, stack)
 }

@@ -18,9 +18,10 @@ type calls struct {
 // tagging is how the provider tags something of EC2 after it was made.
 var tagging = []string{"ec2:CreateTags", "ec2:DeleteTags"}
 
-// clusterCalls are the calls that the AWS provider makes for each resource type and function of the stacks of clusters: to create,
-// read, update, delete and refresh it. The role of an environment may make these and no others. TestTheTableHasEveryType compares
-// the types with those that the program uses. Nothing has compared the calls with AWS itself yet.
+// clusterCalls are the calls that the AWS provider makes for each resource type and function of the stacks of clusters:
+// to create, read, update, delete and refresh it. The role of an environment may make these and no others.
+// TestTheTableHasEveryType compares the types with those that the program uses. Nothing has compared the calls with AWS
+// itself yet.
 var clusterCalls = map[string]calls{
 	"aws:ec2/vpc:Vpc": {
 		reads: []string{
@@ -179,7 +180,8 @@ var clusterCalls = map[string]calls{
 	},
 }
 
-// sweepCalls are those of the program in sweep/, which runs while a stack is destroyed and looks for what an interrupted run left.
+// sweepCalls are those of the program in sweep/, which runs while a stack is destroyed and looks for what an
+// interrupted run left.
 var sweepCalls = calls{
 	reads: []string{
 		"acm:ListCertificates", "acm:ListTagsForCertificate", "ec2:DescribeAddresses", "ec2:DescribeInstances", "ec2:DescribeInternetGateways",

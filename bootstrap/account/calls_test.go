@@ -9,7 +9,8 @@ import (
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
-// The role of an environment has the calls of every resource type and function that the program of the clusters uses, and of no other.
+// The role of an environment has the calls of every resource type and function that the program of the clusters uses,
+// and of no other.
 func TestTheTableHasEveryType(t *testing.T) {
 	ours := []string{
 		"aws:iam/openIdConnectProvider:OpenIdConnectProvider", "aws:kms/key:Key", "aws:kms/alias:Alias",

@@ -46,8 +46,8 @@ func (d *deployer) repository(name string, opts []pulumi.ResourceOption) (*ecr.R
 	// Images are never deleted with their repository, not even when this stack is destroyed: a cluster may run them.
 	keep := with(opts, d.protect(), pulumi.RetainOnDelete(true))
 	if slices.Contains(d.settings.ImportImages, name) {
-		// Pulumi refuses to import what differs from the program, and a cluster's stack gave it other settings. The next update
-		// without importImages makes them equal.
+		// Pulumi refuses to import what differs from the program, and a cluster's stack gave it other settings. The next
+		// update without importImages makes them equal.
 		keep = append(keep, pulumi.Import(pulumi.ID(name)), pulumi.IgnoreChanges([]string{
 			"encryptionConfigurations", "forceDelete", "imageScanningConfiguration", "imageTagMutability", "tags", "tagsAll",
 		}))
@@ -90,8 +90,8 @@ func (d *deployer) pullFromOutside() policy.Document {
 	})
 }
 
-// expireUntagged is the ECR lifecycle document that removes images without a tag after some days. Signatures and the parts of
-// an index have no tag either, so the time is long.
+// expireUntagged is the ECR lifecycle document that removes images without a tag after some days. Signatures and the
+// parts of an index have no tag either, so the time is long.
 func expireUntagged(days int) string {
 	text, err := json.Marshal(map[string]any{"rules": []any{map[string]any{
 		"rulePriority": 1,

@@ -16,19 +16,20 @@ func ofService(service string, actions []string) []string {
 	return slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return !strings.HasPrefix(a, service+":") })
 }
 
-// readAccount lets a role see what the stacks of clusters have in the account. Objects in buckets and values of parameters are
-// not among it, but for the parameters of AWS itself and the folder that buckets are listed by.
+// readAccount lets a role see what the stacks of clusters have in the account. Objects in buckets and values of
+// parameters are not among it, but for the parameters of AWS itself and the folder that buckets are listed by.
 func (d *deployer) readAccount() policy.Document {
 	reads := collect(func(c calls) []string { return c.reads })
 	return policy.New(
-		policy.Allow("Read", slices.DeleteFunc(reads, func(a string) bool { return a == "ssm:GetParameter" }), everything, nil),
+		policy.Allow("Read", slices.DeleteFunc(reads, func(a string) bool { return a == "ssm:GetParameter" }),
+			everything, nil),
 		policy.Allow("PublicParameters", []string{"ssm:GetParameter"},
 			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", d.aws.Partition())}, nil),
 	)
 }
 
-// changeCluster lets a role make, change and remove what a cluster has. What exists already has to carry the tag of the cluster,
-// where the service tells IAM of tags; names are bound to the name of the cluster where it does not.
+// changeCluster lets a role make, change and remove what a cluster has. What exists already has to carry the tag of the
+// cluster, where the service tells IAM of tags; names are bound to the name of the cluster where it does not.
 func (d *deployer) changeCluster(environment string) map[string]policy.Document {
 	creates := collect(func(c calls) []string { return c.creates })
 	changes := collect(func(c calls) []string { return c.changes })
@@ -44,7 +45,8 @@ func (d *deployer) changeCluster(environment string) map[string]policy.Document 
 func (d *deployer) network(environment string, creates, changes []string) []policy.Statement {
 	cluster := d.settings.Cluster(environment)
 	owned := policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)
-	// Controllers make volumes, groups and load balancers. They carry the tag of Kubernetes, and those of old clusters only that.
+	// Controllers make volumes, groups and load balancers. They carry the tag of Kubernetes, and those of old clusters
+	// only that.
 	ofControllers := policy.Equals("aws:ResourceTag/kubernetes.io/cluster/"+cluster, "owned")
 	ofBalancers := policy.Equals("aws:ResourceTag/elbv2.k8s.aws/cluster", cluster)
 	tags := []string{"ec2:CreateTags"}
@@ -54,16 +56,18 @@ func (d *deployer) network(environment string, creates, changes []string) []poli
 		policy.Allow("Change", ofService("ec2", changes), everything, owned),
 		policy.Allow("SweepVolumes", []string{"ec2:DeleteVolume", "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"},
 			everything, ofControllers),
-		policy.Allow("SweepBalancers", append(ofService("elasticloadbalancing", changes), "ec2:DeleteSecurityGroup"), everything, ofBalancers),
-		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of a new
-		// endpoint or instance has to be one that exists.
+		policy.Allow("SweepBalancers", append(ofService("elasticloadbalancing", changes), "ec2:DeleteSecurityGroup"),
+			everything, ofBalancers),
+		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of
+		// a new endpoint or instance has to be one that exists.
 		policy.Allow("UseRules", []string{"ec2:ModifySecurityGroupRules", "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"},
 			[]string{d.arn("ec2", "*", "security-group-rule/*")}, nil),
 	}
 }
 
-// openAccess lets a role that only reads let its own machine in to the nodes: `access open` and `access close`. Without it no
-// comparison from a machine of GitHub could see what is in the cluster. IAM cannot say for which address; the driver does.
+// openAccess lets a role that only reads let its own machine in to the nodes: `access open` and `access close`. Without
+// it no comparison from a machine of GitHub could see what is in the cluster. IAM cannot say for which address; the
+// driver does.
 func (d *deployer) openAccess(environment string) policy.Document {
 	cluster := d.settings.Cluster(environment)
 	group, rule := []string{d.arn("ec2", "*", "security-group/*")}, []string{d.arn("ec2", "*", "security-group-rule/*")}
@@ -88,7 +92,8 @@ func (d *deployer) identities(environment string, changes []string) policy.State
 
 // passRoles lets a role give a machine a role of the cluster.
 func (d *deployer) passRoles(environment string) policy.Statement {
-	return policy.Allow("PassRoles", []string{"iam:PassRole"}, []string{d.arn("iam", "", "role/"+d.settings.Cluster(environment)+"-*")},
+	return policy.Allow("PassRoles", []string{"iam:PassRole"},
+		[]string{d.arn("iam", "", "role/"+d.settings.Cluster(environment)+"-*")},
 		policy.Equals("iam:PassedToService", "ec2."+d.aws.PrincipalSuffix()))
 }
 
@@ -107,8 +112,8 @@ func (d *deployer) buckets(environment string, changes []string) policy.Statemen
 	return policy.Allow("Buckets", ofService("s3", changes), []string{bucket, bucket + "/*"}, nil)
 }
 
-// names is the part for DNS, certificates and the repositories of the cluster's own registry. A hosted zone gives conditions no tags, so records of every zone of the account may
-// be changed.
+// names is the part for DNS, certificates and the repositories of the cluster's own registry. A hosted zone gives
+// conditions no tags, so records of every zone of the account may be changed.
 func (d *deployer) names(environment string, creates, changes []string) []policy.Statement {
 	cluster := d.settings.Cluster(environment)
 	zones := []string{
@@ -118,12 +123,14 @@ func (d *deployer) names(environment string, creates, changes []string) []policy
 		policy.Allow("CreateNames", append(ofService("route53", creates), ofService("acm", creates)...), everything, nil),
 		policy.Allow("Zones", ofService("route53", changes), zones, nil),
 		policy.Allow("TagNewCertificates", []string{"acm:AddTagsToCertificate"}, everything, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
-		policy.Allow("Certificates", ofService("acm", changes), everything, policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)),
+		policy.Allow("Certificates", ofService("acm", changes), everything,
+			policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)),
 		policy.Allow("Repositories", ofService("ecr", changes), []string{d.arn("ecr", "*", "repository/"+cluster+"/*")}, nil),
 	}
 }
 
-// stateObjects are the objects in which Pulumi keeps the state of one stack: the state itself, its tags, locks, history and backups.
+// stateObjects are the objects in which Pulumi keeps the state of one stack: the state itself, its tags, locks, history
+// and backups.
 func stateObjects(bucket, folder, stack string) []string {
 	const project = "kubeadm-aws"
 	at := bucket + "/" + folder + ".pulumi/"

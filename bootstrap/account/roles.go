@@ -12,7 +12,8 @@ import (
 // issuer is GitHub's identity provider for workflows, without https://.
 const issuer = "token.actions.githubusercontent.com"
 
-// SessionSeconds is the longest session of a role. A job that brings a stack up may take as long; the workflows ask for it.
+// SessionSeconds is the longest session of a role. A job that brings a stack up may take as long; the workflows ask for
+// it.
 const SessionSeconds = 7200
 
 // Roles are the roles of the pipelines. They trust one repository of GitHub, and each one kind of job.
@@ -33,7 +34,8 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 		provider, err := iam.NewOpenIdConnectProvider(d.ctx, "github", &iam.OpenIdConnectProviderArgs{
 			Url:           pulumi.String("https://" + issuer),
 			ClientIdLists: pulumi.StringArray{pulumi.String(audience)},
-			// AWS trusts the certificate of this issuer by its authorities and ignores the thumbprint, but the provider asks for one.
+			// AWS trusts the certificate of this issuer by its authorities and ignores the thumbprint, but the provider asks for
+			// one.
 			ThumbprintLists: pulumi.StringArray{pulumi.String("ffffffffffffffffffffffffffffffffffffffff")},
 		}, opts...)
 		if err != nil {
@@ -44,7 +46,8 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 	for _, environment := range d.settings.Environments {
 		for _, github := range GitHubEnvironments {
 			role, subject := environment+"/"+github.Role, "environment:"+environment+github.Suffix
-			r.ARNs[role], err = d.role("kubeadm-aws-"+environment+"-"+github.Role, subject, d.policiesOf(github.Role, environment, state), opts)
+			r.ARNs[role], err = d.role("kubeadm-aws-"+environment+"-"+github.Role, subject,
+				d.policiesOf(github.Role, environment, state), opts)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", role, err)
 			}
@@ -71,7 +74,9 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 		"apply": d.writeState, "drift": d.readState, "preview": d.readRedacted,
 	}[kind]
 	policies := []rolePolicy{
-		{"state", state.Key.Arn.ApplyT(func(key string) string { return access(bucket, key, environment).JSON() }).(pulumi.StringOutput)},
+		{"state", state.Key.Arn.ApplyT(func(key string) string {
+			return access(bucket, key, environment).JSON()
+		}).(pulumi.StringOutput)},
 		{"read", pulumi.String(d.readAccount().JSON())},
 	}
 	if kind == "drift" {
@@ -85,10 +90,12 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 	return policies
 }
 
-func (d *deployer) role(name, subject string, policies []rolePolicy, opts []pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func (d *deployer) role(name, subject string, policies []rolePolicy,
+	opts []pulumi.ResourceOption) (pulumi.StringOutput, error) {
+	repository := d.settings.Repository.Owner + "/" + d.settings.Repository.Name
 	role, err := iam.NewRole(d.ctx, name, &iam.RoleArgs{
 		Name:               pulumi.String(name),
-		Description:        pulumi.String("GitHub Actions of " + d.settings.Repository.Owner + "/" + d.settings.Repository.Name + ", " + subject),
+		Description:        pulumi.String("GitHub Actions of " + repository + ", " + subject),
 		AssumeRolePolicy:   pulumi.String(d.trust(subject).JSON()),
 		MaxSessionDuration: pulumi.Int(SessionSeconds),
 	}, opts...)
@@ -109,9 +116,10 @@ func (d *deployer) role(name, subject string, policies []rolePolicy, opts []pulu
 // audience is what aws-actions/configure-aws-credentials asks the token for.
 const audience = "sts.amazonaws.com"
 
-// trust lets jobs of the repository take a role. subject is the part of the token's subject after the repository, such as
-// "environment:dev". GitHub writes the repository in two forms, so both are trusted, each as an exact value: a pattern would let
-// another repository in. Where the ids are known, the token has to show the repository's own, because names can be taken over.
+// trust lets jobs of the repository take a role. subject is the part of the token's subject after the repository, such
+// as "environment:dev". GitHub writes the repository in two forms, so both are trusted, each as an exact value: a
+// pattern would let another repository in. Where the ids are known, the token has to show the repository's own, because
+// names can be taken over.
 func (d *deployer) trust(subject string) policy.Document {
 	r := d.settings.Repository
 	values := policy.Operands{
@@ -119,7 +127,8 @@ func (d *deployer) trust(subject string) policy.Document {
 		issuer + ":sub": {fmt.Sprintf("repo:%s/%s:%s", r.Owner, r.Name, subject)},
 	}
 	if r.RepositoryID != 0 {
-		values[issuer+":sub"] = append(values[issuer+":sub"], fmt.Sprintf("repo:%s@%d/%s@%d:%s", r.Owner, r.OwnerID, r.Name, r.RepositoryID, subject))
+		values[issuer+":sub"] = append(values[issuer+":sub"],
+			fmt.Sprintf("repo:%s@%d/%s@%d:%s", r.Owner, r.OwnerID, r.Name, r.RepositoryID, subject))
 		values[issuer+":repository_id"] = []string{fmt.Sprint(r.RepositoryID)}
 	}
 	return policy.New(policy.Statement{

@@ -170,8 +170,8 @@ func (l *loader) check(s *Settings) {
 	l.checkClusters(s)
 }
 
-// checkClusters refuses names of clusters of which one begins the other. The role of an environment may change what begins with
-// the name of its cluster and a dash.
+// checkClusters refuses names of clusters of which one begins the other. The role of an environment may change what
+// begins with the name of its cluster and a dash.
 func (l *loader) checkClusters(s *Settings) {
 	taken := map[string]string{"kubeadm-aws": "the state bucket and the roles of this stack"}
 	for _, environment := range s.Environments {

@@ -96,7 +96,8 @@ func TestPoliciesFitARole(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}
-	bucket, key := "arn:aws-us-gov:s3:::"+StateBucket("123456789012", s.Region), d.arn("kms", s.Region, "key/"+strings.Repeat("0", 36))
+	bucket := "arn:aws-us-gov:s3:::" + StateBucket("123456789012", s.Region)
+	key := d.arn("kms", s.Region, "key/"+strings.Repeat("0", 36))
 	documents := []policy.Document{d.writeState(bucket, key, long), d.readAccount()}
 	for _, document := range d.changeCluster(long) {
 		documents = append(documents, document)
@@ -133,7 +134,8 @@ func TestTheDriftRoleOnlyLetsItselfIn(t *testing.T) {
 		for _, action := range statement.Action {
 			_, kind, _ := strings.Cut(strings.TrimSuffix(statement.Resource[0], "/*"), "123456789012:")
 			tag, expected := want[action+" "+kind]
-			if !expected || len(statement.Resource) != 1 || tag != "" && !slices.Equal(statement.Condition["StringEquals"][tag], []string{"dev"}) {
+			if !expected || len(statement.Resource) != 1 || tag != "" &&
+				!slices.Equal(statement.Condition["StringEquals"][tag], []string{"dev"}) {
 				t.Errorf("%s of %v if %v", action, statement.Resource, statement.Condition)
 			}
 			delete(want, action+" "+kind)

@@ -32,13 +32,15 @@ func (d *deployer) newState() (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = kms.NewAlias(d.ctx, "state", &kms.AliasArgs{Name: pulumi.String(KeyAlias), TargetKeyId: st.Key.KeyId}, with(opts, d.protect())...)
+	_, err = kms.NewAlias(d.ctx, "state", &kms.AliasArgs{Name: pulumi.String(KeyAlias), TargetKeyId: st.Key.KeyId},
+		with(opts, d.protect())...)
 	if err != nil {
 		return nil, err
 	}
 	st.Bucket, err = s3.NewBucketV2(d.ctx, "state", &s3.BucketV2Args{
 		Bucket: pulumi.String(st.Name),
-		// With protect: false the bucket goes with all versions of what was in it; the driver first makes sure that no stack is left.
+		// With protect: false the bucket goes with all versions of what was in it; the driver first makes sure that no stack
+		// is left.
 		ForceDestroy: pulumi.Bool(!d.settings.Protect),
 	}, with(opts, d.protect())...)
 	if err != nil {
@@ -77,14 +79,15 @@ func (d *deployer) lockDown(bucket *s3.BucketV2, opts []pulumi.ResourceOption) e
 	if err != nil {
 		return err
 	}
-	_, err = s3.NewBucketServerSideEncryptionConfigurationV2(d.ctx, "state", &s3.BucketServerSideEncryptionConfigurationV2Args{
-		Bucket: bucket.ID(),
-		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-				SseAlgorithm: pulumi.String("AES256"),
+	type rule = s3.BucketServerSideEncryptionConfigurationV2RuleArgs
+	type byDefault = s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs
+	_, err = s3.NewBucketServerSideEncryptionConfigurationV2(d.ctx, "state",
+		&s3.BucketServerSideEncryptionConfigurationV2Args{
+			Bucket: bucket.ID(),
+			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
+				rule{ApplyServerSideEncryptionByDefault: byDefault{SseAlgorithm: pulumi.String("AES256")}},
 			},
-		}},
-	}, opts...)
+		}, opts...)
 	if err != nil {
 		return err
 	}
@@ -101,8 +104,8 @@ func (d *deployer) lockDown(bucket *s3.BucketV2, opts []pulumi.ResourceOption) e
 // keptVersionsDays is how long a state that was overwritten or deleted can be had back.
 const keptVersionsDays = 90
 
-// lifecycle removes old versions and unfinished uploads. The current version of a state never expires. The fields are in the
-// order in which AWS returns them, so that a refresh finds no difference.
+// lifecycle removes old versions and unfinished uploads. The current version of a state never expires. The fields are
+// in the order in which AWS returns them, so that a refresh finds no difference.
 func (d *deployer) lifecycle(bucket *s3.BucketV2, versioning pulumi.Resource, opts []pulumi.ResourceOption) error {
 	_, err := s3.NewBucketLifecycleConfigurationV2(d.ctx, "state", &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: bucket.ID(),
@@ -118,6 +121,7 @@ func (d *deployer) lifecycle(bucket *s3.BucketV2, versioning pulumi.Resource, op
 				DaysAfterInitiation: pulumi.Int(1),
 			},
 		}},
-	}, with(opts, pulumi.DependsOn([]pulumi.Resource{versioning}), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "10m", Update: "10m"}))...)
+	}, with(opts, pulumi.DependsOn([]pulumi.Resource{versioning}), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "10m",
+		Update: "10m"}))...)
 	return err
 }

@@ -58,8 +58,8 @@ func (f *Firewall) Close() {
 	}
 }
 
-// Learn takes the groups from a resource, and reports whether it is the one that names them. The name of a group would not do:
-// people choose the name of the cluster, which is a part of it.
+// Learn takes the groups from a resource, and reports whether it is the one that names them. The name of a group would
+// not do: people choose the name of the cluster, which is a part of it.
 func (f *Firewall) Learn(typ string, outputs map[string]any) bool {
 	if typ != firewallType {
 		return false
@@ -75,8 +75,8 @@ func (f *Firewall) Learn(typ string, outputs map[string]any) bool {
 // Exists reports whether any group is known.
 func (f *Firewall) Exists() bool { return len(f.ports) > 0 }
 
-// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the door are those of the stack.
-// Change may run while the CLI of the workspace does.
+// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the door are those of
+// the stack. Change may run while the CLI of the workspace does.
 func (f *Firewall) Change(ctx context.Context, d question.Door) (question.Doors, error) {
 	var change question.Doors
 	if f.w.Cloud == report.CloudHosts || !f.Exists() {

@@ -1,5 +1,5 @@
-// Package bootstrap is the driver's command of the same name: it brings the account's once-only stack up and prints what to set on
-// GitHub, or takes the stack down when no other is left.
+// Package bootstrap is the driver's command of the same name: it brings the account's once-only stack up and prints
+// what to set on GitHub, or takes the stack down when no other is left.
 package bootstrap
 
 import (
@@ -62,7 +62,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = r.execute(ctx)
 	}
 	code := report.CodeOf(err)
-	e := report.Event{Kind: report.KindResult, Command: "bootstrap", Stack: stackName, Cloud: r.cloud, Code: &code, Status: "done",
+	e := report.Event{Kind: report.KindResult, Command: "bootstrap", Stack: stackName, Cloud: r.cloud, Code: &code,
+		Status:  "done",
 		Seconds: time.Since(begun).Seconds()}
 	if err != nil {
 		e.Status, e.Message = "failed", err.Error()
@@ -126,7 +127,8 @@ func (r *run) execute(ctx context.Context) error {
 		return err
 	}
 	defer place.close()
-	r.log.Emit(report.Event{Kind: report.KindStart, Command: "bootstrap", Stack: stackName, Cloud: r.cloud, State: place.location})
+	r.log.Emit(report.Event{Kind: report.KindStart, Command: "bootstrap", Stack: stackName, Cloud: r.cloud,
+		State: place.location})
 	if r.destroy {
 		return r.takeDown(ctx, place)
 	}
@@ -174,7 +176,8 @@ func (r *run) takeDown(ctx context.Context, at *place) error {
 	if err := at.refuseOthers(ctx); err != nil {
 		return err
 	}
-	if err := r.confirm("Remove the bucket of the state with all old versions, its key and the roles? Images stay."); err != nil {
+	err := r.confirm("Remove the bucket of the state with all old versions, its key and the roles? Images stay.")
+	if err != nil {
 		return err
 	}
 	if err := at.leaveBucket(ctx); err != nil {
@@ -188,8 +191,9 @@ func (r *run) takeDown(ctx context.Context, at *place) error {
 		return r.failure(err, nil)
 	}
 	watcher := report.NewWatcher(r.log, nil, false)
-	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := at.stack.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false))
+	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
+		_, err := at.stack.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.SuppressProgress(),
+			optdestroy.ShowSecrets(false))
 		return err
 	})
 	if err != nil {

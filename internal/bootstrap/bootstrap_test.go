@@ -69,8 +69,8 @@ func ask(t *testing.T, method, url, target, body string) {
 	}
 }
 
-// mirrored starts moto and a sandbox for the engine. The bucket and the key that the program makes in the sandbox come to exist in moto,
-// where the real CLI keeps the state.
+// mirrored starts moto and a sandbox for the engine. The bucket and the key that the program makes in the sandbox come
+// to exist in moto, where the real CLI keeps the state.
 func mirrored(t *testing.T) (url string) {
 	t.Helper()
 	if testing.Short() {
@@ -146,8 +146,8 @@ func commandsIn(output string) string {
 	return strings.Join(lines, "")
 }
 
-// The real CLI, its S3 backend and its KMS secrets against moto: the first run moves the state into the bucket that it made, the next
-// runs find it there, what is printed works, and a bucket with stacks in it stays.
+// The real CLI, its S3 backend and its KMS secrets against moto: the first run moves the state into the bucket that it
+// made, the next runs find it there, what is printed works, and a bucket with stacks in it stays.
 func TestTheStateMovesIntoTheBucket(t *testing.T) {
 	mirrored(t)
 	dir := project(t)
@@ -156,7 +156,8 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
 	settings, err := os.ReadFile(filepath.Join(dir, "bootstrap", "Pulumi.account.yaml"))
-	if err != nil || !strings.Contains(string(settings), "secretsprovider: awskms://") || strings.Contains(string(settings), "encryptionsalt") {
+	if err != nil || !strings.Contains(string(settings), "secretsprovider: awskms://") ||
+		strings.Contains(string(settings), "encryptionsalt") {
 		t.Errorf("the settings name another secrets provider: %v\n%s", err, settings)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "bootstrap", ".state")); !os.IsNotExist(err) {

@@ -22,8 +22,8 @@ import (
 	"kubeadm-aws/internal/state"
 )
 
-// place is where the account's stack has its state. On AWS that is the bucket which the stack itself makes, so the first up keeps
-// it in a local folder until the bucket exists, and the last destroy takes it back there.
+// place is where the account's stack has its state. On AWS that is the bucket which the stack itself makes, so the
+// first up keeps it in a local folder until the bucket exists, and the last destroy takes it back there.
 type place struct {
 	run   *run
 	stack auto.Stack
@@ -47,12 +47,14 @@ func (r *run) open(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
 	}
-	copies := sandbox.Workspace{Project: r.project, Dir: dir, Stack: stackName, Program: account.Deploy, Settings: r.settingsOf(), CLI: r.cli}
+	copies := sandbox.Workspace{Project: r.project, Dir: dir, Stack: stackName, Program: account.Deploy,
+		Settings: r.settingsOf(), CLI: r.cli}
 	stack, err := copies.Open(ctx, box)
 	if err != nil {
 		return nil, report.Fail(report.ExitCannotStart, "", "%w", errors.Join(err, box.Close()))
 	}
-	return &place{run: r, stack: stack, location: filepath.Join(dir, "state"), local: dir, close: func() { _ = box.Close() }}, nil
+	return &place{run: r, stack: stack, location: filepath.Join(dir, "state"), local: dir,
+		close: func() { _ = box.Close() }}, nil
 }
 
 // openAWS selects the state in the bucket, or the local one where there is no bucket yet.
@@ -104,7 +106,8 @@ func (p *place) selectIn(ctx context.Context, backend string) error {
 	return err
 }
 
-// env are the variables of a backend. The state of the account holds no secrets, so the local one has an empty passphrase.
+// env are the variables of a backend. The state of the account holds no secrets, so the local one has an empty
+// passphrase.
 func (p *place) env(backend string) map[string]string {
 	env := map[string]string{"PULUMI_BACKEND_URL": backend}
 	if backend != p.bucket {
@@ -207,7 +210,8 @@ func (p *place) leaveBucket(ctx context.Context) error {
 		return report.Fail(report.ExitFailed, "", "take the state out of the bucket: %w", err)
 	}
 	// From now on the state in the bucket is old. Without it, the next run takes the local one.
-	if _, err := p.pulumi(ctx, p.bucket, nil, "stack", "rm", stackName, "--yes", "--force", "--preserve-config"); err != nil {
+	if _, err := p.pulumi(ctx, p.bucket, nil, "stack", "rm", stackName, "--yes", "--force",
+		"--preserve-config"); err != nil {
 		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	p.inBucket = false

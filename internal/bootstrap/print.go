@@ -12,7 +12,8 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// printNext prints the commands that make the pipelines of the repository work, and the stacks of clusters use the bucket and the key.
+// printNext prints the commands that make the pipelines of the repository work, and the stacks of clusters use the
+// bucket and the key.
 func printNext(to io.Writer, outputs auto.OutputMap) error {
 	repository, _ := outputs["repository"].Value.(string)
 	branch, _ := outputs["mainBranch"].Value.(string)
@@ -33,7 +34,8 @@ func printNext(to io.Writer, outputs auto.OutputMap) error {
 	for _, environment := range slices.Sorted(maps.Keys(environments)) {
 		variables, _ := environments[environment].(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(variables)) {
-			fmt.Fprintf(&b, "gh variable set %s --env %s --body %s --repo %s\n", name, environment, quoted(variables[name]), repository)
+			fmt.Fprintf(&b, "gh variable set %s --env %s --body %s --repo %s\n", name, environment, quoted(variables[name]),
+				repository)
 		}
 	}
 	b.WriteString("\nHere, once for each stack of a cluster:\n\n")
@@ -45,8 +47,8 @@ func printNext(to io.Writer, outputs auto.OutputMap) error {
 	return err
 }
 
-// writeEnvironment makes a GitHub environment. Jobs of pull requests may use the one for previews; every other takes jobs of the main
-// branch only.
+// writeEnvironment makes a GitHub environment. Jobs of pull requests may use the one for previews; every other takes
+// jobs of the main branch only.
 func writeEnvironment(b *strings.Builder, repository, name, branch string) {
 	path := "repos/" + repository + "/environments/" + name
 	if strings.HasSuffix(name, "-preview") {

@@ -171,7 +171,8 @@ func listNodes(ctx context.Context, kube *client) ([]node, error) {
 
 // initialize removes the taint that the cloud controller manager removes when it has found the instance of a node.
 func initialize(ctx context.Context, kube *client, n node) error {
-	left := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t map[string]any) bool { return t["key"] == uninitialized })
+	left := slices.DeleteFunc(slices.Clone(n.Spec.Taints),
+		func(t map[string]any) bool { return t["key"] == uninitialized })
 	if len(left) == len(n.Spec.Taints) || n.Spec.ProviderID == "" {
 		return nil
 	}

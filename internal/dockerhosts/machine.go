@@ -78,8 +78,10 @@ func (b *Backend) boot(ctx context.Context, m backend.Machine) (string, error) {
 		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
 		"--volume " + volumes + ":" + volumesOnHosts,
 	}
-	c := exec.CommandContext(ctx, filepath.Join(b.options.Mirror, "host", "run"), b.containerName(m), b.network.name, ip.String())
-	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey, "HOST_RUN_ARGS="+strings.Join(args, " "),
+	c := exec.CommandContext(ctx, filepath.Join(b.options.Mirror, "host", "run"), b.containerName(m), b.network.name,
+		ip.String())
+	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey,
+		"HOST_RUN_ARGS="+strings.Join(args, " "),
 		"USER_DATA="+base64.StdEncoding.EncodeToString([]byte(m.UserData)))
 	if _, err := run(c); err != nil {
 		return "", err

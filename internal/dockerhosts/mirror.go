@@ -47,7 +47,8 @@ func readPins(dir string) (p pins, err error) {
 		first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 		return first
 	}
-	p = pins{read("gpg/kubernetes/fingerprint"), read("gpg/docker/fingerprint"), read("etcd/v" + config.EtcdToolsVersion + "/SHA256SUMS")}
+	p = pins{read("gpg/kubernetes/fingerprint"), read("gpg/docker/fingerprint"),
+		read("etcd/v" + config.EtcdToolsVersion + "/SHA256SUMS")}
 	return p, errors.Join(errs...)
 }
 
@@ -196,7 +197,8 @@ func (m *mirror) stop() error {
 	if m.process == nil || m.process.Process == nil {
 		return nil
 	}
-	if err := m.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) && !strings.Contains(err.Error(), "already finished") {
+	if err := m.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) &&
+		!strings.Contains(err.Error(), "already finished") {
 		return err
 	}
 	<-m.done

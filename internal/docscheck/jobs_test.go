@@ -56,7 +56,8 @@ func TestJobsLetTheirMachineInAndOut(t *testing.T) {
 			for _, s := range j.Steps {
 				switch {
 				case strings.Contains(s.Run, "access open") && s.If == outside,
-					strings.Contains(s.Run, " up ") && strings.Contains(s.Run, `--admit "$ADMIT"`) && strings.Contains(s.Env["ADMIT"], outside):
+					strings.Contains(s.Run, " up ") && strings.Contains(s.Run, `--admit "$ADMIT"`) &&
+						strings.Contains(s.Env["ADMIT"], outside):
 					state = "open"
 				case strings.Contains(s.Run, "access close"):
 					if s.If != "always() && "+outside {

@@ -117,7 +117,8 @@ func TestJobsFitTheirRoles(t *testing.T) {
 	}
 }
 
-// script runs one of .github/scripts with a stand-in for gh, which answers questions with the text and records what it is asked to change.
+// script runs one of .github/scripts with a stand-in for gh, which answers questions with the text and records what it
+// is asked to change.
 func script(t *testing.T, answer, name string, args ...string) (asked string, err error) {
 	t.Helper()
 	bin := t.TempDir()
@@ -167,7 +168,8 @@ func TestAPreviewIsEditedInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for existing, want := range map[string]string{"": "pr comment 3 --body-file", "42": "--method PATCH repos/octocat/my-repo/issues/comments/42"} {
-		if asked, err := script(t, existing, "preview-comment.sh", "dev", "3", file); err != nil || !strings.Contains(asked, want) {
+		if asked, err := script(t, existing, "preview-comment.sh", "dev", "3", file); err != nil ||
+			!strings.Contains(asked, want) {
 			t.Errorf("with the comment %q: asked gh for %q, %v", existing, asked, err)
 		}
 	}

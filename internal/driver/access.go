@@ -151,7 +151,8 @@ func checkAccess(op operation) error {
 	case err != nil:
 		return fmt.Errorf("--address %s: not an IP address", op.address)
 	case !ip.Is4():
-		return fmt.Errorf("--address %s: the nodes have IPv4 addresses only; the IPv4 address that this machine comes from", op.address)
+		return fmt.Errorf("--address %s: the nodes have IPv4 addresses only; the IPv4 address that this machine comes from",
+			op.address)
 	case ip.IsUnspecified() || ip.IsLoopback() || ip.IsMulticast():
 		return fmt.Errorf("--address %s: no machine comes from it", op.address)
 	}

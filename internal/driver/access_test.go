@@ -17,7 +17,8 @@ import (
 
 const ingressRule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 
-// A new stack lets the machine in as soon as its firewall exists. Nothing that plans, refreshes or destroys minds the rules.
+// A new stack lets the machine in as soon as its firewall exists. Nothing that plans, refreshes or destroys minds the
+// rules.
 func TestAccessIsNoDrift(t *testing.T) {
 	needCLI(t)
 	t.Setenv("GITHUB_RUN_ID", "")

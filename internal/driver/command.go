@@ -65,7 +65,8 @@ var commands = []command{
 	{name: "outputs", about: "print the outputs of the stack", run: outputs},
 	{name: "verify", about: "check a live cluster", run: verify},
 	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
-	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time", run: accessOpen},
+	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time",
+		run: accessOpen},
 	{name: "access close", about: "take that back, and remove what has expired", run: accessClose},
 	{name: "cancel", about: "remove the lock of a run that is dead", run: cancel},
 }

@@ -8,8 +8,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// A preview compares the settings with the state. Only with --refresh does it see what others changed in the account, and it changes
-// nothing then either.
+// A preview compares the settings with the state. Only with --refresh does it see what others changed in the account,
+// and it changes nothing then either.
 func TestAPreviewWithRefreshSeesDrift(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
@@ -17,7 +17,8 @@ func TestAPreviewWithRefreshSeesDrift(t *testing.T) {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	compare := func(flags ...string) (int, string) {
-		code, stdout, _ := drive(t, append([]string{"preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"}, flags...)...)
+		code, stdout, _ := drive(t, append([]string{"preview", "--stack", "dev", "--dir", dir, "--expect-no-changes"},
+			flags...)...)
 		return code, stdout
 	}
 	code, stdout := compare("--refresh")

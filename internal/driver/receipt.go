@@ -34,12 +34,14 @@ func (s *run) receipt(ctx context.Context, w *workspace.Workspace, before state.
 	if writeErr != nil {
 		return report.Fail(report.ExitFailed, "", "%w", writeErr)
 	}
-	s.log.Emit(report.Event{Kind: report.KindReceipt, Changes: map[string]int{"delete": r.Removed}, Swept: r.Swept, Kept: r.Kept, Left: r.Left, State: file})
+	s.log.Emit(report.Event{Kind: report.KindReceipt, Changes: map[string]int{"delete": r.Removed}, Swept: r.Swept,
+		Kept: r.Kept, Left: r.Left, State: file})
 	switch {
 	case err != nil:
 		return err
 	case len(r.Left) > 0:
-		return report.Fail(report.ExitLeftovers, whatNextWithLeftovers(w, before), "%d %s left", len(r.Left), report.Plural(len(r.Left), "resource is", "resources are"))
+		return report.Fail(report.ExitLeftovers, whatNextWithLeftovers(w, before), "%d %s left", len(r.Left),
+			report.Plural(len(r.Left), "resource is", "resources are"))
 	}
 	return nil
 }

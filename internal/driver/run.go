@@ -146,7 +146,8 @@ func stopping(n int) string {
 // finish reports how the run ended.
 func (s *run) finish(err error) {
 	code := report.CodeOf(err)
-	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code, Seconds: time.Since(s.begun).Seconds()}
+	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code,
+		Seconds: time.Since(s.begun).Seconds()}
 	e.Status = "done"
 	if err != nil {
 		e.Status, e.Message = "failed", err.Error()
@@ -164,13 +165,15 @@ func (s *run) finish(err error) {
 // open opens the stack of the run.
 func (s *run) open(ctx context.Context) (*workspace.Workspace, error) {
 	return workspace.Open(ctx, workspace.Options{
-		Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log, Parallel: s.op.parallel, Instrument: instrument,
+		Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log, Parallel: s.op.parallel,
+		Instrument: instrument,
 	})
 }
 
 // start tells which command runs, on which stack, and where its state is.
 func (s *run) start(w *workspace.Workspace) {
-	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, State: w.Location})
+	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud,
+		State: w.Location})
 	var names []string
 	for _, n := range s.cfg.Nodes {
 		names = append(names, n.Name)
@@ -204,5 +207,6 @@ func addonsText(cfg *config.Config, real []string) string {
 		return "add-ons: their charts are recorded and not installed (ADDONS=real installs what the mirror has)"
 	}
 	const comma = ", "
-	return fmt.Sprintf("add-ons: %s run for real; only recorded: %s", strings.Join(run, comma), strings.Join(recorded, comma))
+	return fmt.Sprintf("add-ons: %s run for real; only recorded: %s", strings.Join(run, comma),
+		strings.Join(recorded, comma))
 }

@@ -38,7 +38,8 @@ func sweepEvent(t *testing.T, stdout, status string) report.Event {
 func TestSweepListsBeforeItRemoves(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
-	if code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart || !strings.Contains(stdout, "go run ./sweep --cluster platform-dev") {
+	if code, stdout, _ := drive(t, "sweep", "--stack", "dev", "--dir", dir); code != report.ExitCannotStart ||
+		!strings.Contains(stdout, "go run ./sweep --cluster platform-dev") {
 		t.Errorf("sweep of nothing exits %d:\n%s", code, stdout)
 	}
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
@@ -59,11 +60,13 @@ func TestSweepListsBeforeItRemoves(t *testing.T) {
 		return nil
 	})
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--dry-run", "--json")
-	if again := sweepEvent(t, stdout, "found").Found; code != report.ExitOK || !slices.Equal(again, listed) || sweepEvent(t, stdout, "done").Kind != "" {
+	if again := sweepEvent(t, stdout, "found").Found; code != report.ExitOK || !slices.Equal(again, listed) ||
+		sweepEvent(t, stdout, "done").Kind != "" {
 		t.Errorf("dry run exits %d and lists %v, want %v", code, again, listed)
 	}
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir, "--json")
-	if done := sweepEvent(t, stdout, "done"); code != report.ExitOK || !slices.Equal(done.Swept, listed) || len(done.Left) != 0 {
+	if done := sweepEvent(t, stdout, "done"); code != report.ExitOK || !slices.Equal(done.Swept, listed) ||
+		len(done.Left) != 0 {
 		t.Errorf("sweep exits %d and removes %v, want %v", code, done.Swept, listed)
 	}
 	code, stdout, _ = drive(t, "sweep", "--stack", "dev", "--dir", dir)
@@ -109,21 +112,24 @@ func blue(t *testing.T) *run {
 		t.Fatal(err)
 	}
 	l := newTestLog(&recorder{})
-	return &run{op: operation{Subject: report.Subject{Stack: "dev", Cloud: report.CloudAWS}, dir: dir}, log: l, cli: &workspace.CLI{}, cfg: &config.Config{Region: "eu-west-1"}}
+	return &run{op: operation{Subject: report.Subject{Stack: "dev", Cloud: report.CloudAWS}, dir: dir}, log: l,
+		cli: &workspace.CLI{}, cfg: &config.Config{Region: "eu-west-1"}}
 }
 
 // blueWorkspace is the workspace of that run, which Pulumi runs in dir.
 func blueWorkspace(t *testing.T, dir string) *workspace.Workspace {
 	t.Helper()
 	s := blue(t)
-	return &workspace.Workspace{Options: workspace.Options{Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log}, Dir: dir}
+	return &workspace.Workspace{Options: workspace.Options{Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg,
+		CLI: s.cli, Log: s.log}, Dir: dir}
 }
 
 const sweepText = "go run ./sweep --cluster blue --region eu-west-1 --vpc vpc-1 --volumes keep --receipt receipt-dev.json --zone Z1"
 
 func blueState() state.State {
 	return state.State{DeploymentV3: apitype.DeploymentV3{Resources: []state.Resource{
-		{URN: prefix + "aws:s3/bucketV2:BucketV2::backups", Type: "aws:s3/bucketV2:BucketV2", ID: "blue-backups", Custom: true, RetainOnDelete: true},
+		{URN: prefix + "aws:s3/bucketV2:BucketV2::backups", Type: "aws:s3/bucketV2:BucketV2", ID: "blue-backups",
+			Custom: true, RetainOnDelete: true},
 		{URN: prefix + "command:local:Command::sweep", Type: "command:local:Command", Inputs: map[string]any{
 			"delete": sweepText, "environment": map[string]any{"AWS_REGION": "eu-west-1"},
 		}},
@@ -142,7 +148,8 @@ func TestTheAccountIsListedWithTheSweepOfTheState(t *testing.T) {
 	if !slices.Equal(r.Swept, []string{"load balancer lb-1 web"}) {
 		t.Errorf("swept is %q", r.Swept)
 	}
-	if len(r.Kept) != 2 || !strings.Contains(r.Kept[0], "blue-backups") || !strings.Contains(r.Kept[1], "vol-1") || len(r.Left) != 0 {
+	if len(r.Kept) != 2 || !strings.Contains(r.Kept[0], "blue-backups") || !strings.Contains(r.Kept[1], "vol-1") ||
+		len(r.Left) != 0 {
 		t.Errorf("kept is %q, left %q: want the bucket and the volume to be kept", r.Kept, r.Left)
 	}
 }
@@ -180,12 +187,14 @@ func TestTheDriverActsAsTheRole(t *testing.T) {
 		fakeAWS(w, r)
 	})
 	w := blueWorkspace(t, t.TempDir())
-	w.Config.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci", ExternalID: "abc", Duration: "2h"}
+	w.Config.AWS.AssumeRole = config.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/deploy", SessionName: "ci",
+		ExternalID: "abc", Duration: "2h"}
 	vpc := account.Lookup{URN: "a", Type: "aws:ec2/vpc:Vpc", Tags: map[string]string{"a": "b"}}
 	instance := state.State{DeploymentV3: apitype.DeploymentV3{Resources: []state.Resource{{URN: prefix + "aws:ec2/instance:Instance::i", Type: account.InstanceType, ID: "i-1"}}}}
 	for what, ask := range map[string]func() error{
 		"sweep": func() error {
-			_, err := account.Sweep(t.Context(), w, sweepline.Line{Cluster: "blue", Region: "eu-west-1", VPC: "vpc-1", Volumes: sweepline.Keep}, true)
+			_, err := account.Sweep(t.Context(), w, sweepline.Line{Cluster: "blue", Region: "eu-west-1", VPC: "vpc-1",
+				Volumes: sweepline.Keep}, true)
 			return err
 		},
 		"find":   func() error { _, err := account.Find(t.Context(), w, []account.Lookup{vpc}); return err },

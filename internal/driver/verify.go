@@ -38,7 +38,8 @@ func verify(ctx context.Context, s *run) error {
 		Real:   w.Real,
 		Wait:   s.op.wait,
 		Report: func(r check.Result) {
-			s.log.Emit(report.Event{Kind: report.KindCheck, Check: r.Check, Status: r.Status, Message: r.Message, Next: r.LookAt})
+			s.log.Emit(report.Event{Kind: report.KindCheck, Check: r.Check, Status: r.Status, Message: r.Message,
+				Next: r.LookAt})
 		},
 	})
 	if s.cli.Stopped() {

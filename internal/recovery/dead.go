@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,7 +73,9 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 		return true, nil
 	}
 	if err := account.RefuseStopped(w, living); err != nil {
-		err.(*report.Failure).Next += " " + by
+		if failure := (*report.Failure)(nil); errors.As(err, &failure) {
+			failure.Next += " " + by
+		}
 		return false, err
 	}
 	return false, report.Fail(report.ExitUnreachable, lookAt(contact, living, address)+"\n"+by,

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// TellGitHub tells a job of GitHub Actions how a command ended: the exit code as the step's output "code", and a line for the job's
-// summary. Outside of a job it does nothing.
+// TellGitHub tells a job of GitHub Actions how a command ended: the exit code as the step's output "code", and a line
+// for the job's summary. Outside of a job it does nothing.
 func TellGitHub(result Event) error {
 	if err := appendTo("GITHUB_OUTPUT", fmt.Sprintf("code=%d\n", *result.Code)); err != nil {
 		return err

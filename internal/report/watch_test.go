@@ -39,16 +39,19 @@ func metadata(op apitype.OpType, urn string, inputs map[string]any) apitype.Step
 	return m
 }
 
+func engineEvent(e apitype.EngineEvent) events.EngineEvent { return events.EngineEvent{EngineEvent: e} }
+
 func began(op apitype.OpType, urn string) events.EngineEvent {
-	return events.EngineEvent{EngineEvent: apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: metadata(op, urn, nil)}}}
+	return engineEvent(apitype.EngineEvent{ResourcePreEvent: &apitype.ResourcePreEvent{Metadata: metadata(op, urn, nil)}})
 }
 
 func ended(op apitype.OpType, urn string, inputs map[string]any) events.EngineEvent {
-	return events.EngineEvent{EngineEvent: apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: metadata(op, urn, inputs)}}}
+	return engineEvent(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: metadata(op, urn, inputs)}})
 }
 
 func said(severity, urn, message string) events.EngineEvent {
-	return events.EngineEvent{EngineEvent: apitype.EngineEvent{DiagnosticEvent: &apitype.DiagnosticEvent{Severity: severity, URN: urn, Message: message}}}
+	return engineEvent(apitype.EngineEvent{
+		DiagnosticEvent: &apitype.DiagnosticEvent{Severity: severity, URN: urn, Message: message}})
 }
 
 const (

@@ -47,8 +47,9 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 	if err := w.writeSettings(); err != nil {
 		return auto.Stack{}, err
 	}
+	backend := url.URL{Scheme: "file", Path: filepath.Join(w.Dir, "state")}
 	env := map[string]string{
-		"PULUMI_BACKEND_URL":                            (&url.URL{Scheme: "file", Path: filepath.Join(w.Dir, "state")}).String(),
+		"PULUMI_BACKEND_URL":                            backend.String(),
 		"PULUMI_HOME":                                   filepath.Join(w.Dir, "home"),
 		"PULUMI_CONFIG_PASSPHRASE":                      passphrase,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",

@@ -26,7 +26,9 @@ func Predict(exported []byte) (Timeline, error) {
 		return Timeline{}, fmt.Errorf("predict: %w", err)
 	}
 	var t Timeline
-	t.Up = schedule(g.resources, g.needs, func(r *state.Resource) time.Duration { return latencyOf(string(r.Type), r.Inputs).create })
+	t.Up = schedule(g.resources, g.needs, func(r *state.Resource) time.Duration {
+		return latencyOf(string(r.Type), r.Inputs).create
+	})
 	with := map[state.URN]time.Duration{} // the slowest resource that is deleted with a resource
 	for _, r := range g.resources {
 		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(string(r.Type), r.Inputs).delete)

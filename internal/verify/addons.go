@@ -247,7 +247,8 @@ func applications(ctx context.Context, r *run) finding {
 	var faults []string
 	for _, a := range all.Items {
 		if a.Status.Sync.Status != "Synced" || a.Status.Health.Status != "Healthy" {
-			faults = append(faults, fmt.Sprintf("%s is %s and %s", a.Metadata.Name, a.Status.Sync.Status, a.Status.Health.Status))
+			faults = append(faults, fmt.Sprintf("%s is %s and %s", a.Metadata.Name, a.Status.Sync.Status,
+				a.Status.Health.Status))
 		}
 	}
 	if len(faults) > 0 {

@@ -168,8 +168,9 @@ func (f *fakeAPI) ingress(t *testing.T, status int) map[string]any {
 	balancer.StartTLS()
 	t.Cleanup(balancer.Close)
 	return obj("grafana", "", map[string]any{
-		"spec":   map[string]any{"rules": []any{map[string]any{"host": "grafana.example.com"}}},
-		"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": strings.TrimPrefix(balancer.URL, "https://")}}}},
+		"spec": map[string]any{"rules": []any{map[string]any{"host": "grafana.example.com"}}},
+		"status": map[string]any{"loadBalancer": map[string]any{"ingress": []any{
+			map[string]any{"hostname": strings.TrimPrefix(balancer.URL, "https://")}}}},
 	})
 }
 

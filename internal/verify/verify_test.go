@@ -167,11 +167,12 @@ func TestInterruptEndsTheChecks(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	results, err := Run(ctx, api, Options{Config: settings(), Now: func() time.Time { return now }, Report: func(r Result) {
-		if r.Check == "nodes" {
-			cancel()
-		}
-	}})
+	results, err := Run(ctx, api, Options{Config: settings(), Now: func() time.Time { return now },
+		Report: func(r Result) {
+			if r.Check == "nodes" {
+				cancel()
+			}
+		}})
 	if err == nil || len(results) > 3 {
 		t.Errorf("got %d results and %v, want the checks to end after nodes", len(results), err)
 	}

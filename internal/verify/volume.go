@@ -64,7 +64,8 @@ func (r *run) defaultStorageClass(ctx context.Context) (string, error) {
 	// Of several defaults Kubernetes takes the newest.
 	var newest meta
 	for _, c := range classes.Items {
-		if c.Metadata.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" && !c.Metadata.CreationTimestamp.Before(newest.CreationTimestamp) {
+		if c.Metadata.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" &&
+			!c.Metadata.CreationTimestamp.Before(newest.CreationTimestamp) {
 			newest = c.Metadata
 		}
 	}

@@ -40,7 +40,8 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 	}
 	o.CLI.connections = &connKeeper{}
 	options := sandbox.Options{
-		Connected: o.CLI.connections.keep, Stack: o.Stack, Dir: filepath.Join(dir, "account"), Checkpoints: len(o.Config.Nodes) <= checkpointNodes,
+		Connected: o.CLI.connections.keep, Stack: o.Stack, Dir: filepath.Join(dir, "account"),
+		Checkpoints: len(o.Config.Nodes) <= checkpointNodes,
 	}
 	settings := map[string]any{}
 	if o.Cloud == report.CloudHosts {

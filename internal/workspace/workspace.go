@@ -77,7 +77,8 @@ func Open(ctx context.Context, o Options) (*Workspace, error) {
 func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 	w := &Workspace{Options: o, Dir: o.Project, Location: "your Pulumi backend: pulumi stack --stack " + o.Stack}
 	env := compressedState()
-	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" && filepath.IsAbs(backend.Path) {
+	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" &&
+		filepath.IsAbs(backend.Path) {
 		c := stateCopyIn(backend.Path, backend.Path, o.Stack)
 		c.real = true
 		if err := w.keepState(c); err != nil {
@@ -85,7 +86,8 @@ func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 		}
 		env = nil // The copy is made of a plain file, and a disk needs no compression.
 	}
-	s, err := auto.SelectStackLocalSource(ctx, o.Stack, o.Project, auto.Program(program), auto.Pulumi(o.CLI), auto.EnvVars(env))
+	s, err := auto.SelectStackLocalSource(ctx, o.Stack, o.Project, auto.Program(program), auto.Pulumi(o.CLI),
+		auto.EnvVars(env))
 	if auto.IsSelectStack404Error(err) {
 		return nil, report.Fail(report.ExitCannotStart, fmt.Sprintf("pulumi stack init %s", o.Stack), "there is no stack %s yet", o.Stack)
 	}
@@ -184,7 +186,8 @@ func (w *Workspace) Outputs(ctx context.Context) (auto.OutputMap, error) {
 func (w *Workspace) Refresh(ctx context.Context, options ...optrefresh.Option) error {
 	watcher := report.NewWatcher(w.Log, nil, false)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		_, err := w.Engine.Refresh(ctx, append(options, optrefresh.Parallel(w.Parallel), optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false),
+		_, err := w.Engine.Refresh(ctx, append(options, optrefresh.Parallel(w.Parallel), optrefresh.SuppressProgress(),
+			optrefresh.ShowSecrets(false),
 			optrefresh.EventStreams(stream))...)
 		return err
 	})
@@ -224,8 +227,8 @@ func (w *Workspace) Import(ctx context.Context, changed state.State) error {
 	return nil
 }
 
-// Kubeconfig returns the kubeconfig of the stack's cluster: from its outputs or, if no up has finished, from the provider
-// in the state. It returns "" if neither has one.
+// Kubeconfig returns the kubeconfig of the stack's cluster: from its outputs or, if no up has finished, from the
+// provider in the state. It returns "" if neither has one.
 func (w *Workspace) Kubeconfig(ctx context.Context) (string, error) {
 	outputs, err := w.Outputs(ctx)
 	if err != nil {

@@ -14,8 +14,9 @@ const (
 	Access = "access"
 )
 
-// HolderTag begins the key of a tag of a temporary rule; the holder follows, and the value is the end of its time (RFC 3339). A rule
-// may have several holders: EC2 takes a port and an address once in a group, and two runs may come from one address.
+// HolderTag begins the key of a tag of a temporary rule; the holder follows, and the value is the end of its time (RFC
+// 3339). A rule may have several holders: EC2 takes a port and an address once in a group, and two runs may come from
+// one address.
 const HolderTag = "kubeadm-aws/access-until/"
 
 // Door says who is let in to which ports. Without Holder only what has expired is removed.
@@ -36,7 +37,8 @@ type Door struct {
 type Doors struct {
 	// Address is the address that was let in; empty if none was asked for.
 	Address string `json:"address,omitempty"`
-	// Opened are the groups that now have a temporary rule for the address. Admitted are those whose permanent rules admit it.
+	// Opened are the groups that now have a temporary rule for the address. Admitted are those whose permanent rules admit
+	// it.
 	Opened   []string `json:"opened,omitempty"`
 	Admitted []string `json:"admitted,omitempty"`
 	// Closed are the rules that were removed, each as "22 from 192.0.2.1/32".

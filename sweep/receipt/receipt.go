@@ -1,4 +1,5 @@
-// Package receipt has the record of one run of the sweep. The sweep writes it, as text and as JSON. The driver reads the JSON.
+// Package receipt has the record of one run of the sweep. The sweep writes it, as text and as JSON. The driver reads
+// the JSON.
 package receipt
 
 import (
@@ -12,7 +13,8 @@ import (
 	"kubeadm-aws/sweep/sweepline"
 )
 
-// Receipt is what a run found, what it removed and what it left. Lists are in the order in which the resources were found.
+// Receipt is what a run found, what it removed and what it left. Lists are in the order in which the resources were
+// found.
 type Receipt struct {
 	Cluster string `json:"cluster"`
 	Region  string `json:"region"`

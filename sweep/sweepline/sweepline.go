@@ -1,5 +1,5 @@
-// Package sweepline has the command line of the sweep. The infra package writes it into the stack. The sweep parses its own
-// arguments with it. The driver and the sandbox parse what a stack has registered.
+// Package sweepline has the command line of the sweep. The infra package writes it into the stack. The sweep parses its
+// own arguments with it. The driver and the sandbox parse what a stack has registered.
 package sweepline
 
 import (

@@ -8,13 +8,15 @@ import (
 
 func TestParseReadsWhatFormatWrites(t *testing.T) {
 	short := Line{Cluster: "dev", Region: "eu-west-1", VPC: "vpc-1", Volumes: Delete, Timeout: DefaultTimeout}
-	whole := Line{Cluster: "dev", Region: "eu-west-1", VPC: "vpc-1", Volumes: Keep, Zone: "Z1", Receipt: "r.json", DryRun: true, Timeout: time.Minute}
+	whole := Line{Cluster: "dev", Region: "eu-west-1", VPC: "vpc-1", Volumes: Keep, Zone: "Z1", Receipt: "r.json",
+		DryRun: true, Timeout: time.Minute}
 	for _, want := range []Line{short, whole} {
 		if got, err := Parse(want.Format()); err != nil || got != want {
 			t.Errorf("%s is parsed as %+v (%v)", want.Format(), got, err)
 		}
 	}
-	if got, want := short.Format(), "go run ./sweep --cluster dev --region eu-west-1 --vpc vpc-1 --volumes delete"; got != want {
+	if got, want := short.Format(),
+		"go run ./sweep --cluster dev --region eu-west-1 --vpc vpc-1 --volumes delete"; got != want {
 		t.Errorf("formatted %s, want %s", got, want)
 	}
 }

@@ -16,7 +16,8 @@ var iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
 func checkIAMName(c *call, limit int) error {
 	name := c.Inputs.Str("name")
 	if !iamName.MatchString(name) || len(name) > limit {
-		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-", name, limit)
+		return fmt.Errorf("ValidationError: the name %q must have 1 to %d characters of letters, digits and +=,.@_-",
+			name, limit)
 	}
 	return nil
 }

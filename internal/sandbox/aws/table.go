@@ -137,7 +137,8 @@ var resourceTypes = map[string]resourceType{
 			{field: "allocationId", to: EIPType}, {field: "instanceId", to: InstanceType, hold: follows},
 		},
 		unique: []string{"allocationId"}, replace: []string{"*"},
-		outputs: map[string]any{"publicIp": addressOfAssociation, "networkInterfaceId": constant(""), "privateIpAddress": constant("")},
+		outputs: map[string]any{"publicIp": addressOfAssociation, "networkInterfaceId": constant(""),
+			"privateIpAddress": constant("")},
 	},
 	VolumeType: {
 		id: "vol-", required: []string{"availabilityZone"}, replace: []string{"availabilityZone", "encrypted", "kmsKeyId", "snapshotId"},
@@ -180,8 +181,9 @@ var resourceTypes = map[string]resourceType{
 		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:key/{id}", "keyId": "{id}"},
 	},
 	"aws:kms/alias:Alias": {
-		id: "{name}", autoname: "name", required: []string{"targetKeyId"}, untagged: true, unique: []string{"name"}, replace: []string{"name"},
-		refs: []ref{{field: "targetKeyId", to: keyType, hold: loose}}, check: checkAlias,
+		id: "{name}", autoname: "name", required: []string{"targetKeyId"}, untagged: true, unique: []string{"name"},
+		replace: []string{"name"},
+		refs:    []ref{{field: "targetKeyId", to: keyType, hold: loose}}, check: checkAlias,
 		outputs: map[string]any{"arn": "arn:aws:kms:{region}:{account}:{name}", "targetKeyArn": "arn:aws:kms:{region}:{account}:key/{targetKeyId}"},
 	},
 
@@ -197,7 +199,8 @@ var resourceTypes = map[string]resourceType{
 		id: "Z", required: []string{"name"}, replace: []string{"name", "delegationSetId"}, check: checkZone,
 		deletable: zoneEmpty, deleted: zoneRecordsGone,
 		outputs: map[string]any{
-			"arn": "arn:aws:route53:::hostedzone/{id}", "zoneId": "{id}", "nameServers": nameServers, "primaryNameServer": constant("ns-1.awsdns-01.com"),
+			"arn": "arn:aws:route53:::hostedzone/{id}", "zoneId": "{id}", "nameServers": nameServers,
+			"primaryNameServer": constant("ns-1.awsdns-01.com"),
 		},
 	},
 	recordType: {
@@ -211,7 +214,8 @@ var resourceTypes = map[string]resourceType{
 		id: "arn:aws:acm:{region}:{account}:certificate/{hex}", replace: []string{"domainName", "subjectAlternativeNames", "validationMethod", "keyAlgorithm"},
 		check: checkCertificate, deletable: certificateUnused,
 		outputs: map[string]any{
-			"arn": "{id}", "domainValidationOptions": validationOptions, "status": constant("PENDING_VALIDATION"), "type": constant("AMAZON_ISSUED"),
+			"arn": "{id}", "domainValidationOptions": validationOptions, "status": constant("PENDING_VALIDATION"),
+			"type":     constant("AMAZON_ISSUED"),
 			"notAfter": constant(""), "notBefore": constant(""),
 		},
 	},
@@ -242,11 +246,13 @@ var resourceTypes = map[string]resourceType{
 
 	LoadBalancerType: {
 		id: "lb-", refs: []ref{
-			{field: "subnets", to: SubnetType}, {field: "securityGroups", to: GroupType}, {field: "certificateArns", to: certificateType},
+			{field: "subnets", to: SubnetType}, {field: "securityGroups", to: GroupType},
+			{field: "certificateArns", to: certificateType},
 		},
 	},
 	TargetGroupType: {
-		id: "tg-", refs: []ref{{field: "vpcId", to: VPCType, hold: loose}, {field: "loadBalancer", to: LoadBalancerType, hold: loose}},
+		id: "tg-", refs: []ref{{field: "vpcId", to: VPCType, hold: loose},
+			{field: "loadBalancer", to: LoadBalancerType, hold: loose}},
 	},
 }
 

@@ -175,7 +175,8 @@ func connectionOf(in props.Map) backend.RemoteCommand {
 	c := backend.RemoteCommand{
 		Host: in.Str("host"), Port: int(in.Number("port")), User: in.Str("user"),
 		PrivateKey: in.Str("privateKey"), HostKey: in.Str("hostKey"),
-		DialErrorLimit: int(in.Number("dialErrorLimit")), PerDialTimeout: time.Duration(in.Number("perDialTimeout")) * time.Second,
+		DialErrorLimit: int(in.Number("dialErrorLimit")),
+		PerDialTimeout: time.Duration(in.Number("perDialTimeout")) * time.Second,
 	}
 	if c.Port == 0 {
 		c.Port = 22

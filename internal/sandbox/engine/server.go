@@ -99,8 +99,8 @@ func (s *server) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empt
 	return &emptypb.Empty{}, nil
 }
 
-// newest is a version above that of every SDK. The engine warns of a provider that is older than the SDK of its package,
-// and uses the version for nothing else.
+// newest is a version above that of every SDK. The engine warns of a provider that is older than the SDK of its
+// package, and uses the version for nothing else.
 const newest = "9999.0.0"
 
 func (s *server) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {

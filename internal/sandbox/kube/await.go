@@ -29,7 +29,8 @@ func (p *Provider) awaited(kindName, id string, r *engine.Request) (engine.Answe
 			break
 		}
 		if hostname := o.State.Str("hostname"); hostname != "" {
-			got.Outputs["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": hostname}}}}
+			got.Outputs["status"] = map[string]any{"loadBalancer": map[string]any{
+				"ingress": []any{map[string]any{"hostname": hostname}}}}
 			break
 		}
 		why = fmt.Errorf("its load balancer: %w", orGone(c.alive(loadBalancerChart)))

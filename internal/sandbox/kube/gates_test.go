@@ -55,7 +55,8 @@ func TestWhatAGateLeaves(t *testing.T) {
 				if dead {
 					u.kill(c.controller)
 				}
-				if _, err := u.gate(map[string]string{"RELEASE": c.subject, "RESOURCES": c.resources, "VOLUMES": "delete"}).release(); err != nil {
+				if _, err := u.gate(map[string]string{"RELEASE": c.subject, "RESOURCES": c.resources,
+					"VOLUMES": "delete"}).release(); err != nil {
 					t.Fatal(err)
 				}
 				u.wantLeft(nil, c.removes...)

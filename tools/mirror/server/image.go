@@ -41,7 +41,8 @@ func addImage(dir, name, config string, files []string) error {
 	if err := errors.Join(pack(packed, files), packed.Close()); err != nil {
 		return fmt.Errorf("pack the layer of %s: %w", name, err)
 	}
-	layer, err := tarball.LayerFromFile(packed.Name(), tarball.WithCompressionLevel(1), tarball.WithMediaType(types.OCILayer))
+	layer, err := tarball.LayerFromFile(packed.Name(), tarball.WithCompressionLevel(1),
+		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,8 @@ func add(archive *tar.Writer, made map[string]bool, source, target string) error
 	for i, c := range target {
 		if dir := target[:i]; c == '/' && !made[dir] {
 			made[dir] = true
-			if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: created}); err != nil {
+			if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755,
+				ModTime: created}); err != nil {
 				return err
 			}
 		}
@@ -132,7 +134,8 @@ func add(archive *tar.Writer, made map[string]bool, source, target string) error
 	if err != nil {
 		return err
 	}
-	*header = tar.Header{Typeflag: header.Typeflag, Name: target, Linkname: link, Size: header.Size, Mode: header.Mode, ModTime: created}
+	*header = tar.Header{Typeflag: header.Typeflag, Name: target, Linkname: link, Size: header.Size, Mode: header.Mode,
+		ModTime: created}
 	if info.IsDir() {
 		made[target] = true
 		header.Name += "/"
@@ -152,7 +155,8 @@ func add(archive *tar.Writer, made map[string]bool, source, target string) error
 // blob is a manifest by its digest in one of the layouts.
 type blob struct{ digest, layout string }
 
-// names returns the image of each full name in the layouts of a mirror: what kubeadm pulls, and the images of the platform.
+// names returns the image of each full name in the layouts of a mirror: what kubeadm pulls, and the images of the
+// platform.
 func names(mirror string) (map[string]blob, error) {
 	layouts, err := filepath.Glob(filepath.Join(mirror, "platform", "*", "index.json"))
 	if err != nil {
