@@ -94,7 +94,7 @@ func (d *DNS) public(s *deployer, instances *Instances, opts []pulumi.ResourceOp
 			addresses = append(addresses, n.PublicIP)
 		}
 	}
-	record, err := route53.NewRecord(s.ctx, "api-public", &route53.RecordArgs{
+	record, err := route53.NewRecord(s.ctx, apiRecord, &route53.RecordArgs{
 		ZoneId:  zoneID,
 		Name:    pulumi.String("api." + domain),
 		Type:    pulumi.String("A"),

@@ -25,6 +25,8 @@ type Exists struct {
 	Addresses int
 	// Subnets are the availability zones that have a subnet.
 	Subnets map[string]bool
+	// Records are the logical names of the DNS records.
+	Records map[string]bool
 	// Validations are the TTLs, in seconds, of the validation records by host.
 	Validations map[string]int
 	// DataZones are the availability zones whose nodes host pods with volumes.
@@ -62,7 +64,7 @@ func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
 	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs,
-		p.askRedis, p.askReserves} {
+		p.askRedis, p.askReserves, p.askRecords, p.askImage} {
 		asked.Go(ask)
 	}
 	asked.Wait()

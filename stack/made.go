@@ -179,6 +179,10 @@ func (s state) exists() infra.Exists {
 		e.Subnets[text(subnet, "availabilityZone")] = true
 	}
 	e.Validations = s.validations()
+	e.Records = map[string]bool{}
+	for name := range s[typeRecord] {
+		e.Records[name] = true
+	}
 	old := config.Config{}
 	for name, machine := range s[typeInstance] {
 		zone := text(machine, "availabilityZone")

@@ -60,6 +60,17 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"kubeadm-aws:kubernetes.kubelet.kubeReserved.cpu = \"1900m\"", "2 of the 2 CPUs"}},
 		{"CPUs that a node does not have", sandbox.Limits{}, kubelet("reservedSystemCPUs", "0-3"),
 			[]string{"kubeadm-aws:kubernetes.kubelet.reservedSystemCPUs = \"0-3\"", "names CPU 3"}},
+		{"an image of another region", sandbox.Limits{Images: map[string]sandbox.Image{}},
+			map[string]any{"kubeadm-aws:image.ami": "ami-0123456789abcdef0"},
+			[]string{"kubeadm-aws:image.ami = \"ami-0123456789abcdef0\"", "is not an image of eu-central-1"}},
+		{"an image for ARM",
+			sandbox.Limits{Images: map[string]sandbox.Image{"ami-0123456789abcdef0": {Architecture: "arm64"}}},
+			map[string]any{"kubeadm-aws:image.ami": "ami-0123456789abcdef0"},
+			[]string{"kubeadm-aws:image.ami", "is for arm64"}},
+		{"an image larger than a disk",
+			sandbox.Limits{Images: map[string]sandbox.Image{"ami-0123456789abcdef0": {RootGiB: 50}}},
+			map[string]any{"kubeadm-aws:image.ami": "ami-0123456789abcdef0"},
+			[]string{"kubeadm-aws:nodes[0].volumeSize = 40", "which has 50 GiB"}},
 		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
 			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
 			[]string{"aws:allowedAccountIds = [\"123456789012\"]", "do not hold the account 210987654321", "AWS_PROFILE"}},
@@ -123,6 +134,22 @@ func TestANamesake(t *testing.T) {
 	running.box.AWS.CreateNamesake("platform-dev", "vpc-other", "i-other")
 	running.mustSay(t, running.up(), "is the name of a cluster in vpc-other (i-other)", "this stack is in vpc-",
 		"nothing was changed")
+}
+
+// TestADomainOfAnotherStack expects a refusal before the first resource, and none for the records of the stack itself.
+func TestADomainOfAnotherStack(t *testing.T) {
+	settings := map[string]any{"kubeadm-aws:dns.domain": "shop.org", "kubeadm-aws:addons.acme.email": "a@shop.org",
+		"kubeadm-aws:dns.ingressHosts": []any{"*.shop.org"}}
+	for name, kind := range map[string]string{"api.shop.org": "A", "argocd.shop.org": "CNAME", "*.shop.org": "A"} {
+		r := simulate(t, "dev", settings)
+		r.box.AWS.CreateRecord("shop.org", name, kind)
+		r.mustSay(t, r.preview(), "kubeadm-aws:dns.domain = \"shop.org\"", name+" ("+kind+")", "nothing was created")
+	}
+	r := simulate(t, "dev", settings)
+	r.box.AWS.CreateRecord("shop.org", "www.shop.org", "A")
+	r.box.AWS.CreateRecord("shop.org", "argocd.shop.org", "TXT")
+	r.up().must(t)
+	r.preview().must(t)
 }
 
 // TestARunningStackIsAskedAboutNewMachinesOnly checks that existing machines need neither an offer nor a quota.

@@ -163,6 +163,8 @@ var clusterCalls = map[string]calls{
 	"aws:ec2/getEips:getEips":                                   {reads: []string{"ec2:DescribeAddresses"}},
 	"aws:ebs/getEbsVolumes:getEbsVolumes":                       {reads: []string{"ec2:DescribeVolumes"}},
 	"aws:servicequotas/getServiceQuota:getServiceQuota":         {reads: []string{"servicequotas:GetServiceQuota"}},
+	"aws:ec2/getAmi:getAmi":                                     {reads: []string{"ec2:DescribeImages"}},
+	"aws:route53/getRecords:getRecords":                         {reads: []string{"route53:ListResourceRecordSets"}},
 	"aws:ssm/getParameter:getParameter":                         {reads: []string{"ssm:GetParameter"}},
 	"aws:route53/getZone:getZone": {
 		reads: []string{"route53:GetHostedZone", "route53:ListHostedZones", "route53:ListTagsForResource"},

@@ -60,6 +60,9 @@ type Program = engine.Program
 // Limits are what the account allows.
 type Limits = aws.Limits
 
+// Image is a machine image of Limits.
+type Image = aws.Image
+
 // Operation is one call of the engine that has an effect.
 type Operation = engine.Operation
 

@@ -112,5 +112,16 @@ func (u Console) CreateNamesake(cluster, vpc, instance string) {
 		Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
 }
 
+// CreateRecord makes a record of something else in the public zone of a domain.
+func (u Console) CreateRecord(domain, name, kind string) {
+	u.account.Lock()
+	defer u.account.Unlock()
+	before := props.Map{"before": true}
+	zone := zoneBefore(domain)
+	u.account.Put(zone)
+	u.account.Put(&store.Object{Type: recordType, ID: zone.ID + "_" + name,
+		Inputs: props.Map{"zoneId": zone.ID, "name": name, "type": kind, "ttl": 60, "records": []any{"192.0.2.1"}}, State: before})
+}
+
 // ErrNotFound is wrapped by the error of an action whose target does not exist.
 var ErrNotFound = errors.New("not there")

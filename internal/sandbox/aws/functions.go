@@ -22,6 +22,8 @@ var functions = map[string]func(p *Provider, r *engine.Request, args props.Map) 
 	"aws:index/getAvailabilityZones:getAvailabilityZones":       getAvailabilityZones,
 	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
 	"aws:ec2/getInstanceType:getInstanceType":                   getInstanceType,
+	"aws:ec2/getAmi:getAmi":                                     getAmi,
+	"aws:route53/getRecords:getRecords":                         getRecords,
 	"aws:ec2/getInstances:getInstances":                         getInstances,
 	"aws:ec2/getInstance:getInstance":                           getInstance,
 	"aws:ec2/getSubnet:getSubnet":                               getSubnet,
@@ -92,10 +94,7 @@ func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) 
 		if name == "" || strings.HasSuffix(name, ".invalid") || args.Flag("privateZone") {
 			return nil, fmt.Errorf("no matching Route 53 Hosted Zone found for %q", name)
 		}
-		zone = &store.Object{
-			Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: props.Map{"name": name},
-			State: props.Map{"before": true},
-		}
+		zone = zoneBefore(name)
 		a.Put(zone)
 	}
 	return props.Map{
@@ -105,6 +104,14 @@ func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) 
 		"linkedServiceDescription": "",
 		"tags":                     map[string]any{}, "vpcId": "",
 	}, nil
+}
+
+// zoneBefore is a public zone that was there before the stack.
+func zoneBefore(name string) *store.Object {
+	return &store.Object{
+		Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: props.Map{"name": name},
+		State: props.Map{"before": true},
+	}
 }
 
 // Configure refuses an account that the provider's settings exclude, in the words of the provider.

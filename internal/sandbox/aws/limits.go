@@ -23,6 +23,8 @@ type Limits struct {
 	NotOffered map[string][]string
 	// Quotas are values by quota code, instead of the defaults.
 	Quotas map[string]float64
+	// Images are the machine images of the region by id; nil has every image.
+	Images map[string]Image
 	// Denied are tokens of functions that the caller has no permission for.
 	Denied []string
 }
