@@ -220,39 +220,3 @@ func issuers(ctx context.Context, r *run) finding {
 	}
 	return r.conditions(ctx, "/apis/cert-manager.io/v1/clusterissuers", "kubectl describe clusterissuer", "Ready")
 }
-
-// applications checks that the Applications of Argo CD are synced and healthy.
-func applications(ctx context.Context, r *run) finding {
-	if r.Config.Addons.ArgoCD.RepoURL == "" {
-		return ok("it syncs no repository")
-	}
-	const look = "argocd app list; kubectl -n argocd describe applications"
-	var all list[struct {
-		Metadata meta `json:"metadata"`
-		Status   struct {
-			Sync struct {
-				Status string `json:"status"`
-			} `json:"sync"`
-			Health struct {
-				Status string `json:"status"`
-			} `json:"health"`
-		} `json:"status"`
-	}]
-	if err := r.api.get(ctx, "/apis/argoproj.io/v1alpha1/applications", &all); err != nil {
-		return broken(look, err)
-	}
-	if len(all.Items) == 0 {
-		return failed(look, "there is no Application for %s", r.Config.Addons.ArgoCD.RepoURL)
-	}
-	var faults []string
-	for _, a := range all.Items {
-		if a.Status.Sync.Status != "Synced" || a.Status.Health.Status != "Healthy" {
-			faults = append(faults, fmt.Sprintf("%s is %s and %s", a.Metadata.Name, a.Status.Sync.Status,
-				a.Status.Health.Status))
-		}
-	}
-	if len(faults) > 0 {
-		return failed(look, "%s", join(faults))
-	}
-	return ok("%d applications synced and healthy", len(all.Items))
-}

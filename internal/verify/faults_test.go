@@ -8,11 +8,16 @@ import (
 	"time"
 )
 
+// first is the first object of a list.
+func first(f *fakeAPI, path string) map[string]any {
+	return f.objects[path].([]any)[0].(map[string]any)
+}
+
+func metadata(o map[string]any) map[string]any { return o["metadata"].(map[string]any) }
+
 // Every fault of a cluster that a check has to find.
 func TestFaultsAreFoundAndExplained(t *testing.T) {
-	first := func(f *fakeAPI, path string) map[string]any { return f.objects[path].([]any)[0].(map[string]any) }
 	second := func(f *fakeAPI, path string) map[string]any { return f.objects[path].([]any)[1].(map[string]any) }
-	metadata := func(o map[string]any) map[string]any { return o["metadata"].(map[string]any) }
 	spec := func(o map[string]any) map[string]any { return o["spec"].(map[string]any) }
 	status := func(o map[string]any) map[string]any { return o["status"].(map[string]any) }
 	label := func(o map[string]any, key, value string) {
@@ -167,6 +172,17 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 			first(f,
 				"/apis/argoproj.io/v1alpha1/applications")["status"] = map[string]any{"sync": map[string]any{"status": "OutOfSync"},
 				"health": map[string]any{"status": "Degraded"}}
+		}},
+		{"argo cd", "a first version does not get ready", "root is Synced and Progressing", func(f *fakeAPI) {
+			f.release("Progressing", "Progressing", "", "new")
+		}},
+		{"argo cd", "a release was aborted", "root is Synced and Degraded", func(f *fakeAPI) {
+			f.release("Degraded", "Degraded", "old", "new")
+		}},
+		{"argo cd", "another application releases", "root is Synced and Progressing", func(f *fakeAPI) {
+			f.release("Progressing", "Progressing", "old", "new")
+			metadata(first(f, "/apis/argoproj.io/v1alpha1/rollouts"))["annotations"] = map[string]any{
+				"argocd.argoproj.io/tracking-id": "other:argoproj.io/Rollout:apps/api"}
 		}},
 		{"argo rollouts", "it is down", "0 of 1 ready", unavailable("argo-rollouts")},
 		{"etcd backup", "one was missed", "the last snapshot is 7h30m0s old", func(f *fakeAPI) {

@@ -151,6 +151,7 @@ func healthy(t *testing.T) *fakeAPI {
 	f.objects["/apis/argoproj.io/v1alpha1/applications"] = []any{obj("root", "", map[string]any{
 		"status": map[string]any{"sync": map[string]any{"status": "Synced"}, "health": map[string]any{"status": "Healthy"}},
 	})}
+	f.objects["/apis/argoproj.io/v1alpha1/rollouts"] = []any{}
 	f.objects["/apis/networking.k8s.io/v1/ingresses"] = []any{f.ingress(t, http.StatusFound)}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,9 +26,14 @@ type ingress struct {
 	} `json:"status"`
 }
 
-// ingressAnswers sends a request to every host of every Ingress through its load balancer. A load balancer without a
-// healthy target answers 503. One that does not reach its target answers 502 or 504. Any other answer comes from the
-// application.
+// healthPath is the annotation of an Ingress with the path by which the load balancer tells whether its application
+// is well.
+const healthPath = "alb.ingress.kubernetes.io/healthcheck-path"
+
+// ingressAnswers sends a request to every host of every Ingress through its load balancer, for the path of the
+// application's own health if the Ingress names one. A load balancer without a healthy target answers 503. One that
+// does not reach its target answers 502 or 504. Any other answer comes from the application, or from the rule for
+// unknown hosts, which answers 404.
 func ingressAnswers(ctx context.Context, r *run) finding {
 	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs " +
 		"deploy/aws-load-balancer-controller"
@@ -57,7 +63,8 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 				continue
 			}
 			hosts++
-			if err := r.askIngress(ctx, i.Status.LoadBalancer.Ingress[0].Hostname, rule.Host); err != nil {
+			balancer, health := i.Status.LoadBalancer.Ingress[0].Hostname, i.Metadata.Annotations[healthPath]
+			if err := r.askIngress(ctx, balancer, rule.Host, health); err != nil {
 				faults = append(faults, fmt.Sprintf("%s, %s: %v", name, rule.Host, err))
 			}
 		}
@@ -69,11 +76,14 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 	return ok("%d %s through the load balancer", hosts, plural(hosts, "host answers", "hosts answer"))
 }
 
-// askIngress sends one request to a host through its load balancer, whatever DNS returns for the host.
-func (r *run) askIngress(ctx context.Context, balancer, host string) error {
+// askIngress sends one request to a host through its load balancer, whatever DNS returns for the host. health is
+// the path of the application's own health, which has to answer with success; empty asks for /, where 404 is an
+// answer too.
+func (r *run) askIngress(ctx context.Context, balancer, host, health string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+balancer+"/", nil)
+	url := "https://" + balancer + "/" + strings.TrimPrefix(health, "/")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
@@ -91,11 +101,15 @@ func (r *run) askIngress(ctx context.Context, balancer, host string) error {
 		return err
 	}
 	defer answer.Body.Close()
-	switch answer.StatusCode {
-	case http.StatusServiceUnavailable:
+	switch code := answer.StatusCode; {
+	case code == http.StatusServiceUnavailable:
 		return fmt.Errorf("503: no healthy target")
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return fmt.Errorf("%d: the target does not answer", answer.StatusCode)
+	case code == http.StatusBadGateway || code == http.StatusGatewayTimeout:
+		return fmt.Errorf("%d: the target does not answer", code)
+	case code >= 500:
+		return fmt.Errorf("%d: the application fails", code)
+	case health != "" && code >= 400:
+		return fmt.Errorf("%d for %s, its own health", code, health)
 	}
 	return nil
 }
