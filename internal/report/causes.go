@@ -41,7 +41,7 @@ var causes = []Cause{
 		`ExpiredToken|RequestExpired|token (included in the request )?(has|is) expired|InvalidGrantException|SSO session has expired`), ExitCannotStart,
 		"The AWS credentials have ended. Renew them (aws sso login, or the next session of the role), then run this again."},
 	{regexp.MustCompile(
-		`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure`),
+		`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure|RequestTimeTooSkewed`),
 		ExitCannotStart,
 		"AWS does not accept these credentials. Check them: aws sts get-caller-identity. Is the clock of this machine right?"},
 	{regexp.MustCompile(
@@ -57,6 +57,12 @@ var causes = []Cause{
 		"The credentials may not do what is named. Add that action to their policy (docs/aws.md); a service control " +
 			"policy of the organization also counts."},
 
+	// Limits in time. They come before those of the account, whose texts are parts of theirs.
+	{regexp.MustCompile(`RequestLimitExceeded|Throttling|Rate exceeded|SlowDown|TooManyRequests`), ExitFailed,
+		"AWS limits how often it may be asked. Run this again in a few minutes, with fewer operations at once: --parallel 10"},
+	{regexp.MustCompile(`VolumeModificationRateExceeded|maximum modification rate per volume`), ExitBlocked,
+		"AWS changes a volume once in six hours. Put its size back, or run this again when they are over."},
+
 	// Limits of the account. The codes are those of Service Quotas.
 	{regexp.MustCompile(`AddressLimitExceeded`), ExitBlocked, moreQuota("ec2", "L-0263D0A3", "Elastic IPs")},
 	{regexp.MustCompile(`VcpuLimitExceeded`), ExitBlocked, moreQuota("ec2", "L-1216C47A", "vCPUs of standard instances")},
@@ -71,6 +77,8 @@ var causes = []Cause{
 	{regexp.MustCompile(`TooManyBuckets`), ExitBlocked, moreQuota("s3", "L-DC2B2D3D", "buckets")},
 	{regexp.MustCompile(`LimitExceeded|QuotaExceeded|TooManyHostedZones|ServiceQuotaExceeded`), ExitBlocked,
 		"A quota of the account is used up. Remove what nothing uses, or ask for more: AWS console, Service Quotas."},
+	{regexp.MustCompile(`not eligible for Free Tier`), ExitBlocked,
+		"The account is on AWS's free plan, which has small machines only: upgrade it to the paid plan (docs/aws.md)."},
 	{regexp.MustCompile(`InsufficientInstanceCapacity|InsufficientHostCapacity|Unsupported: .*instance type`), ExitFailed,
 		"AWS has no such machine in that zone at present. Run this again later, or choose another zone or instanceType " +
 			"for the node."},
@@ -98,6 +106,21 @@ var causes = []Cause{
 		ExitBlocked,
 		"A resource of that name exists in the account and belongs to another stack. Give this one another cluster.name, " +
 			"or remove the leftover."},
+	{regexp.MustCompile(`Tried to create resource record set`), ExitBlocked,
+		"The zone of dns.domain has a record of that name, of another stack or of something of yours. Give this stack a " +
+			"domain of its own, or delete the record."},
+	{regexp.MustCompile(`InvalidAMIID\.`), ExitBlocked,
+		"The region {region} has no such image: the id of an image is another one in every region. Correct or remove image.ami."},
+	{regexp.MustCompile(`disableApiTermination`), ExitBlocked,
+		"Somebody protected the instance from termination. If it may go: aws ec2 modify-instance-attribute --region {region} " +
+			"--no-disable-api-termination --instance-id ID"},
+	{regexp.MustCompile(`DependencyViolation`), ExitBlocked,
+		"Something that the stack did not make is still in it. What it is: go run ./cmd/kubeadm-aws sweep --stack {stack} " +
+			"--cloud {cloud} --dry-run. Remove it, then run this again."},
+	{regexp.MustCompile(`InvalidKMSKey|KMSInvalidStateException|KMSKeyNotAccessible|KMS key .* (disabled|incorrect state)`),
+		ExitBlocked,
+		"The key that encrypts the disks by default in {region} cannot be used: aws ec2 get-ebs-default-kms-key-id --region " +
+			"{region}, then enable it, or allow these credentials to use it."},
 	{regexp.MustCompile(`permission denied|read-only file system|operation not permitted`), ExitCannotStart,
 		"This user may not write there. Give the checkout to the user that runs this (chown -R), or use a copy of it: " +
 			"--dir DIRECTORY"},
