@@ -170,7 +170,8 @@ func TestDefinitionsThatDoNotReachTheBucket(t *testing.T) {
 	if out, err := h.run("now"); err != nil || !strings.Contains(out, "cannot be written") {
 		t.Errorf("without metrics: %v, %s", err, out)
 	}
-	for _, message := range regexp.MustCompile(`die "([^$"]*)`).FindAllStringSubmatch(readScript(t, "rabbitmq-backup"), -1) {
+	for _, message := range regexp.MustCompile(`die "([^$"]*)`).FindAllStringSubmatch(readScript(t,
+		"rabbitmq-backup"), -1) {
 		if !strings.Contains(said, message[1]) {
 			t.Errorf("no test reaches %q", message[1])
 		}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// auditPolicy says what the API server writes to its audit log.
+// auditPolicy selects what the API server writes to its audit log.
 //
 //go:embed audit-policy.yaml
 var auditPolicy string

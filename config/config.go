@@ -138,7 +138,7 @@ type Backup struct {
 	RestoreFrom string `json:"restoreFrom"`
 }
 
-// Protection says what a destroy may take.
+// Protection limits what a destroy may remove.
 type Protection struct {
 	// Protect sets Pulumi's protect flag on what holds data or identity.
 	Protect *bool `json:"protect"`
@@ -260,8 +260,8 @@ type RabbitMQ struct {
 // Redis is Valkey with one server.
 type Redis struct {
 	Storage
-	// MaxMemoryMiB is what its data may take. The pod's limit is twice that, because a rewrite of the log on disk copies
-	// what changes meanwhile.
+	// MaxMemoryMiB bounds the memory of its data. The pod's limit is twice that, because a rewrite of the log on disk
+	// copies what changes meanwhile.
 	MaxMemoryMiB int `json:"maxMemoryMiB"`
 }
 
@@ -281,7 +281,7 @@ type PostgreSQLBackup struct {
 	RetentionDays int `json:"retentionDays"`
 }
 
-// PostgreSQLRestore is what a database of a new generation starts from.
+// PostgreSQLRestore is the backup that a database of a new generation starts from.
 type PostgreSQLRestore struct {
 	// From is the archive of an earlier generation, such as "postgresql" for the first.
 	From string `json:"from"`

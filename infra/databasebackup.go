@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/infra/policy"
 )
 
 // databaseBackups creates the role for PostgreSQL's backups. The control plane assumes it for an hour at a time and
@@ -35,7 +36,7 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 			return databaseFolder(arn, s.cfg.Cluster.Name).JSON()
 		}).(pulumi.StringOutput)},
 		{config.ControlPlane + "-" + name, name, controlPlane, role.Arn.ApplyT(func(arn string) string {
-			return document(allow("TakeRole", []string{"sts:AssumeRole"}, []string{arn}, nil)).JSON()
+			return policy.New(policy.Allow("TakeRole", []string{"sts:AssumeRole"}, []string{arn}, nil)).JSON()
 		}).(pulumi.StringOutput)},
 	} {
 		made, err := iam.NewRolePolicy(s.ctx, p.name,
@@ -50,10 +51,10 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 
 // databaseFolder allows the calls of barman-cloud. It removes base backups and segments whose retention has ended.
 // The bucket keeps a removed version as long as its lifecycle rules say.
-func databaseFolder(bucket, cluster string) policy {
-	return document(
-		allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
-		allow("Backups", []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+func databaseFolder(bucket, cluster string) policy.Document {
+	return policy.New(
+		policy.Allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
+		policy.Allow("Backups", []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
 			[]string{bucket + "/" + cluster + "/postgresql/*"}, nil),
 	)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/infra/policy"
 )
 
 // reference is the part of AWS's Service Authorization Reference that testdata/iam-actions.sh extracts.
@@ -120,7 +122,7 @@ func (r reference) keys(q request) map[string][]string {
 
 // allows evaluates policies as IAM does: an action that no statement allows is denied. An operator that it does not
 // implement fails the test.
-func (r reference) allows(t *testing.T, policies map[string]policy, q request) bool {
+func (r reference) allows(t *testing.T, policies map[string]policy.Document, q request) bool {
 	t.Helper()
 	resource := q.arn
 	if resource == "" {
@@ -145,7 +147,7 @@ func (r reference) allows(t *testing.T, policies map[string]policy, q request) b
 }
 
 // holds evaluates a condition block: every key of every operator must match.
-func holds(t *testing.T, condition map[string]operands, keys map[string][]string) bool {
+func holds(t *testing.T, condition map[string]policy.Operands, keys map[string][]string) bool {
 	t.Helper()
 	for operator, all := range condition {
 		for key, values := range all {

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/infra/policy"
 )
 
 // policies returns the parsed inline policies of a node's role in a stack, by name.
-func (w *external) policies(role string) map[string]policy {
+func (w *external) policies(role string) map[string]policy.Document {
 	w.t.Helper()
-	found := map[string]policy{}
+	found := map[string]policy.Document{}
 	for name, r := range w.all("RolePolicy") {
 		name, ok := strings.CutPrefix(name, role+"-")
 		if !ok {
@@ -25,9 +26,9 @@ func (w *external) policies(role string) map[string]policy {
 	return found
 }
 
-func parse(t *testing.T, text string) policy {
+func parse(t *testing.T, text string) policy.Document {
 	t.Helper()
-	var p policy
+	var p policy.Document
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {

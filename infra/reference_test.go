@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/infra/policy"
 )
 
 // fullStack is a stack with every add-on that has a policy.
@@ -29,7 +31,7 @@ func TestPoliciesFitTheServiceAuthorizationReference(t *testing.T) {
 }
 
 // faults returns the parts of a statement that the service does not define.
-func (r reference) faults(s statement) []string {
+func (r reference) faults(s policy.Statement) []string {
 	var faults []string
 	useful := map[string]bool{}
 	for _, action := range s.Action {
@@ -84,7 +86,7 @@ func TestControllersMayDoWhatTheyDo(t *testing.T) {
 			t.Errorf("no policy %s", name)
 		}
 		for _, q := range requests {
-			if !ref.allows(t, map[string]policy{name: p}, q) {
+			if !ref.allows(t, map[string]policy.Document{name: p}, q) {
 				t.Errorf("%s denies %s on %s, tags %v, adds %v, %v", name, q.action, q.on, q.tags, q.adds, q.context)
 			}
 		}
@@ -115,8 +117,8 @@ func TestEveryStatementIsNeeded(t *testing.T) {
 	ref, w := loadReference(t), fullStack(t)
 	for name, p := range w.policies("control-plane") {
 		for i, s := range p.Statement {
-			rest := policy{Statement: slices.Delete(slices.Clone(p.Statement), i, i+1)}
-			denied := func(q request) bool { return !ref.allows(t, map[string]policy{name: rest}, q) }
+			rest := policy.Document{Statement: slices.Delete(slices.Clone(p.Statement), i, i+1)}
+			denied := func(q request) bool { return !ref.allows(t, map[string]policy.Document{name: rest}, q) }
 			if !slices.ContainsFunc(calls()[name], denied) {
 				t.Errorf("%s/%s: no call needs it", name, s.Sid)
 			}
@@ -133,13 +135,13 @@ func TestEveryStatementIsNeeded(t *testing.T) {
 func TestReferenceSeesFaults(t *testing.T) {
 	ref := loadReference(t)
 	rule := "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/*"
-	for _, s := range []statement{
-		allow("an action", []string{"ec2:DescribeEverything"}, all, nil),
-		allow("a condition key", elbActions("SetRulePriorities"), []string{rule},
-			equals("aws:ResourceTag/elbv2.k8s.aws/cluster", "dev")),
-		allow("a resource", []string{"ec2:DeleteSnapshot"}, []string{"arn:aws:ec2:eu-central-1:123456789012:snapshot/*"},
+	for _, s := range []policy.Statement{
+		policy.Allow("an action", []string{"ec2:DescribeEverything"}, all, nil),
+		policy.Allow("a condition key", elbActions("SetRulePriorities"), []string{rule},
+			policy.Equals("aws:ResourceTag/elbv2.k8s.aws/cluster", "dev")),
+		policy.Allow("a resource", []string{"ec2:DeleteSnapshot"}, []string{"arn:aws:ec2:eu-central-1:123456789012:snapshot/*"},
 			nil),
-		allow("a type", []string{"ec2:DeleteVolume"}, []string{"arn:aws:ec2:eu-central-1:123456789012:instance/*"}, nil),
+		policy.Allow("a type", []string{"ec2:DeleteVolume"}, []string{"arn:aws:ec2:eu-central-1:123456789012:instance/*"}, nil),
 	} {
 		if len(ref.faults(s)) == 0 {
 			t.Errorf("the statement %s with an error that AWS would ignore is not found", s.Sid)

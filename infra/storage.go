@@ -5,6 +5,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/infra/policy"
 )
 
 // Storage holds the buckets: etcd snapshots and, with logging on, Loki's chunks.
@@ -81,7 +83,7 @@ func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulu
 	// S3 refuses two concurrent changes of a bucket's access settings.
 	_, err = s3.NewBucketPolicy(s.ctx, purpose, &s3.BucketPolicyArgs{
 		Bucket: b.ID(),
-		Policy: b.Arn.ApplyT(func(arn string) string { return tlsOnly(arn).JSON() }).(pulumi.StringOutput),
+		Policy: b.Arn.ApplyT(func(arn string) string { return policy.TLSOnly(arn).JSON() }).(pulumi.StringOutput),
 	}, with(opts, pulumi.DependsOn([]pulumi.Resource{private}))...)
 	if err != nil {
 		return nil, fmt.Errorf("policy of bucket %s: %w", name, err)

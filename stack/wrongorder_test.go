@@ -104,7 +104,7 @@ func (r *simulation) mustLeak() {
 	o := r.destroy(optdestroy.ContinueOnError())
 	left := r.box.Leftovers()
 	if o.err == nil && len(left) == 0 {
-		r.t.Error("nobody noticed")
+		r.t.Error("the destroy succeeded and left nothing: the mistake was not found")
 	}
 	if len(left) == 0 {
 		r.t.Error("destroy failed, but nothing is left")

@@ -125,7 +125,7 @@ func (a *account) revoke(r types.SecurityGroupRule) func(context.Context) error 
 }
 
 // removeGroups removes the controllers' groups, after the endpoints that may use them, and reports the groups of
-// others. A group cannot be deleted while a rule of somebody else's group refers to it, and the sweep may not revoke
+// others. A group cannot be deleted while a rule of a foreign group refers to it, and the sweep may not revoke
 // that rule. It reports this immediately, not at the deadline.
 func (a *account) removeGroups(s *survey, groups []securityGroup, interfaces []networkInterface, endpoints []string) {
 	for _, g := range groups {

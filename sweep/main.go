@@ -53,7 +53,7 @@ type options struct {
 	access bool
 }
 
-// ask is what answers the driver's question; nil for a sweep.
+// ask returns the function that answers the driver's question; nil for a sweep.
 func (o options) ask() func(context.Context, string, io.Reader, io.Writer) error {
 	switch {
 	case o.find:

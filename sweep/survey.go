@@ -19,8 +19,8 @@ type leftover struct {
 	after []string
 }
 
-// survey is everything of the cluster at one moment. Only a survey says what exists: what an API call answered does not
-// count.
+// survey is everything of the cluster at one moment. Only a survey counts as proof of what exists; the
+// answer of a deletion does not.
 type survey struct {
 	// leftovers are in the order in which they are removed.
 	leftovers []leftover

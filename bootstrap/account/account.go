@@ -1,4 +1,4 @@
-// Package account is what an AWS account needs once, and what outlives every cluster in it: the bucket and the key of
+// Package account makes what an AWS account needs once and what outlives every cluster in it: the bucket and the key of
 // the state, the roles of the pipelines, and the image registry.
 package account
 

@@ -19,8 +19,8 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// rehearsal is the stack in a simulated account of its own.
-type rehearsal struct {
+// simulation is the stack in a simulated account of its own.
+type simulation struct {
 	t        *testing.T
 	box      *sandbox.Sandbox
 	stack    auto.Stack
@@ -28,7 +28,7 @@ type rehearsal struct {
 	space    sandbox.Workspace
 }
 
-func rehearse(t *testing.T, settings map[string]any) *rehearsal {
+func simulate(t *testing.T, settings map[string]any) *simulation {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs the Pulumi engine")
@@ -39,7 +39,7 @@ func rehearse(t *testing.T, settings map[string]any) *rehearsal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { box.Close() })
-	r := &rehearsal{t: t, box: box, settings: map[string]any{}}
+	r := &simulation{t: t, box: box, settings: map[string]any{}}
 	r.space = sandbox.Workspace{Project: "..", Dir: dir, Stack: "account", Program: account.Deploy}
 	r.set("repository", "octocat@123456/my-repo@456789")
 	for key, value := range settings {
@@ -49,7 +49,7 @@ func rehearse(t *testing.T, settings map[string]any) *rehearsal {
 }
 
 // set changes a setting for the next run; nil removes it.
-func (r *rehearsal) set(key string, value any) {
+func (r *simulation) set(key string, value any) {
 	r.settings[account.Namespace+":"+key] = value
 	r.space.Settings = r.settings
 	var err error
@@ -58,7 +58,7 @@ func (r *rehearsal) set(key string, value any) {
 	}
 }
 
-func (r *rehearsal) up(options ...optup.Option) auto.OutputMap {
+func (r *simulation) up(options ...optup.Option) auto.OutputMap {
 	r.t.Helper()
 	result, err := r.stack.Up(context.Background(), options...)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *rehearsal) up(options ...optup.Option) auto.OutputMap {
 }
 
 // made are the names of the resources of a type in the account.
-func (r *rehearsal) made(typ string) []string {
+func (r *simulation) made(typ string) []string {
 	var names []string
 	for _, line := range r.box.Account(typ) {
 		names = append(names, strings.Fields(line)[1])
@@ -78,7 +78,7 @@ func (r *rehearsal) made(typ string) []string {
 }
 
 func TestTheAccountComesAndGoes(t *testing.T) {
-	r := rehearse(t, nil)
+	r := simulate(t, nil)
 	outputs := r.up()
 	r.up(optup.ExpectNoChanges())
 
@@ -122,7 +122,7 @@ func TestTheAccountComesAndGoes(t *testing.T) {
 
 // An imported repository keeps its images and settings; without importImages it gets those of the program.
 func TestRepositoriesAreImported(t *testing.T) {
-	r := rehearse(t, nil)
+	r := simulate(t, nil)
 	r.up()
 	r.set("protect", false)
 	r.up()

@@ -40,7 +40,7 @@ type run struct {
 	cli *workspace.CLI
 	in  io.Reader
 	out io.Writer
-	// program is what the engine runs on AWS; tests have another.
+	// program is the program that the engine runs on AWS; tests set another.
 	program func() auto.LocalWorkspaceOption
 }
 

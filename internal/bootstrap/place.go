@@ -29,7 +29,7 @@ type place struct {
 	stack auto.Stack
 	// location tells a person where the state is.
 	location string
-	// bucket is the URL of the backend in the bucket; inBucket says that the state is there.
+	// bucket is the URL of the backend in the bucket; inBucket reports whether the state is there.
 	bucket   string
 	inBucket bool
 	secrets  string

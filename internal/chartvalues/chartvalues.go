@@ -1,5 +1,5 @@
-// Package chartvalues knows which value keys the charts have at their pinned versions. Helm ignores a misspelt key
-// without a word: the driver warns of those in a stack's settings, and tests of package addons look for those in the
+// Package chartvalues has the value keys of the charts at their pinned versions. Helm ignores a misspelt key
+// silently: the driver warns of those in a stack's settings, and tests of package addons look for those in the
 // program.
 package chartvalues
 
@@ -35,7 +35,7 @@ func Of(c catalog.Chart) (Keys, error) {
 	return keys, nil
 }
 
-// Unknown are the paths in values that the chart does not have, sorted. Helm ignores those without a word.
+// Unknown are the paths in values that the chart does not have, sorted. Helm ignores those silently.
 func (k Keys) Unknown(values map[string]any) []string {
 	found := k.unknownBelow("", values)
 	slices.Sort(found)
@@ -69,7 +69,7 @@ func (k Keys) hasBelow(path string) bool {
 	return false
 }
 
-// Misspelt says which of the user's Helm values their charts do not have, one sentence each. Such a value is not
+// Misspelt lists which of the user's Helm values their charts do not have, one sentence each. Such a value is not
 // refused: the lists are made by reading templates, which can hide a key.
 func Misspelt(cfg *config.Config) ([]string, error) {
 	settings := cfg.Addons.ByKey()

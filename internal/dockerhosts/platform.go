@@ -16,7 +16,7 @@ import (
 	"kubeadm-aws/internal/sandbox/engine"
 )
 
-// platform is what the add-ons of a stack run on. By default the model of Kubernetes' provider records charts and
+// platform runs the add-ons of a stack. By default the model of Kubernetes' provider records charts and
 // starts no pods. With real add-ons Pulumi's own provider and its Helm install the charts whose images the mirror
 // has; the model records the rest.
 type platform struct {

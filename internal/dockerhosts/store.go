@@ -18,7 +18,7 @@ type state struct {
 	Records map[string][]string `json:"records,omitempty"`
 	// Charts that the controller replaces, by chart name.
 	Charts map[string]backend.ChartRelease `json:"charts,omitempty"`
-	// Platform is what the add-ons run on.
+	// Platform runs the add-ons.
 	Platform platform `json:"platform,omitzero"`
 	// MirrorPort is where the hosts find packages and images.
 	MirrorPort int `json:"mirrorPort,omitempty"`

@@ -131,7 +131,7 @@ func (c *controller) makeVolume(ctx context.Context, kube *client, wanted claim,
 	return err
 }
 
-// growVolume says that a volume has the size that its claim wants.
+// growVolume sets the capacity of a volume to the size that its claim asks for.
 func growVolume(ctx context.Context, kube *client, wanted claim) error {
 	size := map[string]any{"capacity": map[string]string{"storage": wanted.Spec.Resources.Requests.Storage}}
 	path := "/api/v1/persistentvolumes/" + wanted.Spec.VolumeName

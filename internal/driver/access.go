@@ -194,7 +194,7 @@ func (a *admission) close() {
 	}
 }
 
-// made hears of each resource that the up has made.
+// made is called with each resource that the up has made.
 func (a *admission) made(m apitype.StepEventMetadata) {
 	if m.New == nil || !a.firewall.Learn(m.Type, m.New.Outputs) {
 		return

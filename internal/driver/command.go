@@ -15,7 +15,7 @@ import (
 	"kubeadm-aws/internal/report"
 )
 
-// operation is what the command line asks for.
+// operation is a parsed command line.
 type operation struct {
 	report.Subject
 	// dir is the project's directory, absolute.
@@ -51,7 +51,7 @@ type operation struct {
 type command struct {
 	name, about string
 	run         func(context.Context, *run) error
-	// makes says that the command carries out the settings, so that they have to be valid for the cloud of the stack.
+	// makes reports whether the command carries out the settings. They then have to be valid for the cloud of the stack.
 	makes bool
 }
 

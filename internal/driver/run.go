@@ -134,7 +134,7 @@ func (s *run) handleSignals() (stop func()) {
 	return func() { signal.Stop(signals); close(done) }
 }
 
-// stopping is what the nth interrupt does.
+// stopping describes the effect of the nth interrupt.
 func stopping(n int) string {
 	if n == 1 {
 		return "Stopping: what is in flight is finished and saved, nothing new is begun. Ctrl-C once more ends the run at once: " +
@@ -157,7 +157,7 @@ func (s *run) finish(err error) {
 		e.Next = f.Next
 	}
 	s.log.Emit(e)
-	if err := report.TellGitHub(e); err != nil {
+	if err := report.WriteGitHubResult(e); err != nil {
 		s.log.Warn(err.Error())
 	}
 }

@@ -192,10 +192,10 @@ func (s *run) confirm(question string) error {
 	return nil
 }
 
-// asks says whether changes have to be confirmed.
+// asks reports whether changes have to be confirmed.
 func (s *run) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
 
-// tellFolded says in one line what the engine says for each resource, and names renewed certificates as such.
+// tellFolded reports in one line what the engine reports for each resource, and names renewed certificates as such.
 func tellFolded(log *report.Log, watcher *report.Watcher) {
 	renewed := 0
 	for _, c := range watcher.Plan {

@@ -22,8 +22,8 @@ import (
 
 // RecoverPending resolves the pending operations in the state and returns the state after that. Every command that
 // changes something calls it first. A resource that exists is imported into the state. A pending create without a
-// resource is dropped, so that it is created again. dead says that the cluster is known to be gone, and everything in
-// it.
+// resource is dropped, so that it is created again. dead means that the cluster is known to be gone, with
+// everything in it.
 func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (state.State, error) {
 	st, err := w.State(ctx)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// TellGitHub tells a job of GitHub Actions how a command ended: the exit code as the step's output "code", and a line
-// for the job's summary. Outside of a job it does nothing.
-func TellGitHub(result Event) error {
+// WriteGitHubResult writes for a job of GitHub Actions how a command ended: the exit code as the step's output "code",
+// and a line for the job's summary. Outside of a job it does nothing.
+func WriteGitHubResult(result Event) error {
 	if err := appendTo("GITHUB_OUTPUT", fmt.Sprintf("code=%d\n", *result.Code)); err != nil {
 		return err
 	}

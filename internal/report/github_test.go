@@ -13,7 +13,7 @@ func TestAJobLearnsTheExitCode(t *testing.T) {
 	t.Setenv("GITHUB_STEP_SUMMARY", summary)
 	code := ExitChanges
 	// A line break in a message may not end the line, or it could set another output.
-	err := TellGitHub(Event{Command: "preview", Stack: "dev", Status: "failed", Code: &code, Message: "it\ncode=0 differs", Next: "Look."})
+	err := WriteGitHubResult(Event{Command: "preview", Stack: "dev", Status: "failed", Code: &code, Message: "it\ncode=0 differs", Next: "Look."})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestAJobLearnsTheExitCode(t *testing.T) {
 		}
 	}
 	t.Setenv("GITHUB_OUTPUT", filepath.Join(dir, "no", "folder"))
-	if err := TellGitHub(Event{Code: &code}); err == nil {
+	if err := WriteGitHubResult(Event{Code: &code}); err == nil {
 		t.Error("a file that cannot be written is no error")
 	}
 }

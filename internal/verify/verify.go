@@ -30,7 +30,7 @@ const (
 type Result struct {
 	Check  string
 	Status string
-	// Message is what was found; for a skipped check why it was not made.
+	// Message describes the finding; for a skipped check the reason why it was not made.
 	Message string
 	// LookAt says where to look when the check failed: a command, or a place.
 	LookAt string

@@ -30,7 +30,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, report.Fail(report.ExitCannotStart, noWriting(dir), "make the rehearsal's directory: %w", err)
+		return nil, report.Fail(report.ExitCannotStart, noWriting(dir), "make the simulation's directory: %w", err)
 	}
 	if err := w.hold(filepath.Join(dir, "lock")); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func openHosts(ctx context.Context, o Options, dir string) (*dockerhosts.Backend
 func (w *Workspace) hold(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return report.Fail(report.ExitCannotStart, noWriting(filepath.Dir(path)), "open the rehearsal's lock: %w", err)
+		return report.Fail(report.ExitCannotStart, noWriting(filepath.Dir(path)), "open the simulation's lock: %w", err)
 	}
 	w.closers = append(w.closers, f.Close)
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {

@@ -27,7 +27,7 @@ import (
 	"kubeadm-aws/stack"
 )
 
-// Options say which stack is opened, and with what.
+// Options name the stack to open and the settings and programs to open it with.
 type Options struct {
 	report.Subject
 	// Project is the directory of the project, absolute.
@@ -54,7 +54,7 @@ type Workspace struct {
 	Location string
 	// Real are the releases that run for real on hosts; the charts of the others are only recorded.
 	Real []string
-	// Empty says that a simulation holds nothing any more. Close then removes its directory.
+	// Empty means that a simulation has no resources left. Close then removes its directory.
 	Empty bool
 
 	closers []func() error

@@ -13,7 +13,7 @@ import (
 	"kubeadm-aws/sweep/sweepline"
 )
 
-// Receipt is what a run found, what it removed and what it left. Lists are in the order in which the resources were
+// Receipt lists what a run found, removed and left. Lists are in the order in which the resources were
 // found.
 type Receipt struct {
 	Cluster string `json:"cluster"`
@@ -30,7 +30,7 @@ type Receipt struct {
 	Removed []Item `json:"removed"`
 	// Left was in the last listing. In a dry run that is everything found.
 	Left []Item `json:"left"`
-	// Kept is what stays by choice: volumes with keep, snapshots always.
+	// Kept stays by choice: volumes with keep, snapshots always.
 	Kept []Item `json:"kept"`
 	// NotTouched is in the VPC without the cluster's tags, and the VPC cannot be deleted before it; or it is a volume
 	// of another cluster of this name. The reason says which.
@@ -44,9 +44,9 @@ type Receipt struct {
 // Item is one resource in the account.
 type Item struct {
 	Kind string `json:"kind"`
-	// ID is what AWS calls it: an id, an ARN, or name and type of a record.
+	// ID identifies the resource in AWS: an id, an ARN, or name and type of a record.
 	ID string `json:"id"`
-	// Name is what a person would recognise it by; may be empty.
+	// Name is for people; may be empty.
 	Name string `json:"name,omitempty"`
 	// Detail is size, zone, PVC and the like; may be empty.
 	Detail string `json:"detail,omitempty"`

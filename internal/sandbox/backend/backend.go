@@ -1,4 +1,4 @@
-// Package backend is what the sandbox asks of hosts that are real. internal/dockerhosts implements it.
+// Package backend has the interface of real hosts for the sandbox. internal/dockerhosts implements it.
 package backend
 
 import (

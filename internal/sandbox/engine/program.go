@@ -109,8 +109,8 @@ func urnOf(req any) string {
 	return ""
 }
 
-// operationOf is what a call does, and whether it counts: calls of a preview have no effect. Inputs are left out,
-// because the secrets among them are not told apart here.
+// operationOf returns the operation of a call, and whether it counts: calls of a preview have no effect. Inputs are
+// left out, because the secrets among them are not told apart here.
 func operationOf(method string, req any) (Operation, bool) {
 	if r, ok := req.(interface{ GetPreview() bool }); ok && r.GetPreview() {
 		return Operation{}, false

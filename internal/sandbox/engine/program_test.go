@@ -42,7 +42,7 @@ func TestAProgramAnswersInPlaceOfTheModel(t *testing.T) {
 	defer engine.Close()
 	go func() { _ = grpc.NewServer().Serve(engine) }()
 	var started []*exec.Cmd
-	// alive is written by nobody, and at its end when the first process is.
+	// Nothing writes to the pipe. A read of alive returns the end of the file when the first process has exited.
 	alive, held, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -112,7 +111,7 @@ func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 }
 
 // Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
-// never names it in later calls, so the connection is what tells two provider resources apart.
+// never names it in later calls, so the connection tells two provider resources apart.
 func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	args, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
 	if err != nil {
@@ -366,36 +365,4 @@ func initFailed(err error, id string, outputs, inputs *structpb.Struct) error {
 	return rpcerror.WithDetails(rpcerror.New(codes.Unknown, err.Error()), &pulumirpc.ErrorResourceInitFailed{
 		Id: id, Properties: outputs, Reasons: []string{p.Reason}, Inputs: inputs,
 	})
-}
-
-// UnknownType is the error for a type that no table has.
-func UnknownType(typ string) error {
-	pkg, _, _ := strings.Cut(typ, ":")
-	return fmt.Errorf("the sandbox does not know the resource type %s: add it to the table of the %s provider in "+
-		"internal/sandbox", typ, pkg)
-}
-
-func UnknownFunction(tok string) error {
-	return fmt.Errorf(
-		"the sandbox does not know the function %s: add it to functions in internal/sandbox/aws/functions.go", tok)
-}
-
-// Missing reports the required inputs that have no value.
-func Missing(in props.Map, required []string) []failure {
-	var out []failure
-	for _, key := range required {
-		if !in.Has(key) {
-			out = append(out, failure{key, fmt.Sprintf("missing required property '%s'", key)})
-		}
-	}
-	return out
-}
-
-// Unknowns are outputs that a preview cannot know.
-func Unknowns(keys []string) props.Map {
-	out := props.Map{}
-	for _, k := range keys {
-		out[k] = props.Unknown{}
-	}
-	return out
 }

@@ -41,7 +41,7 @@ type Resource struct {
 }
 
 // Out is a text output, unwrapped when it is secret.
-func (th *Resource) Out(key string) string { return props.FromSDK(th.Outputs, false).Str(key) }
+func (r *Resource) Out(key string) string { return props.FromSDK(r.Outputs, false).Str(key) }
 
 // Server is the provider of a type or function.
 func (c *Client) Server(token string) pulumirpc.ResourceProviderServer {

@@ -131,8 +131,8 @@ func TestAReaderThatGoesAwayEndsNothing(t *testing.T) {
 	}
 }
 
-// A rehearsal from nothing to nothing, cut off twice on the way.
-func TestRehearsalSurvivesInterruptAndKill(t *testing.T) {
+// A simulated stack comes up from nothing and goes away again. The run is interrupted twice on the way.
+func TestASimulationSurvivesInterruptAndKill(t *testing.T) {
 	testenv.NeedPulumi(t)
 	dir := project(t)
 	before := snapshot(t, dir)
@@ -205,7 +205,7 @@ func checkOutputs(t *testing.T, dir string) {
 	}
 	if strings.Contains(stdout, "pulumi stack output") ||
 		!strings.Contains(stdout, "go run ./cmd/kubeadm-aws destroy --stack dev ") {
-		t.Errorf("next is not about a rehearsal:\n%s", stdout)
+		t.Errorf("next is not about a simulation:\n%s", stdout)
 	}
 	code, stdout, _ = drive(t, "outputs", "--stack", "dev", "--dir", dir, "--output", "sshPrivateKey")
 	if code != report.ExitUsage || strings.Contains(stdout, "PRIVATE KEY") {
