@@ -20,8 +20,8 @@ type steps struct {
 	scripts scripts
 }
 
-// ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they do
-// not support.
+// ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they
+// do not support.
 func (s steps) ready(h Host) Step {
 	return Step{
 		Name: "ready", Node: h.Name, Minutes: 10,

@@ -210,7 +210,8 @@ func (s *deployer) loadBalancers(vpc string) policy.Document {
 		// An account that never had a load balancer lacks the service-linked role that AWS uses for them.
 		policy.Allow("ServiceRole", []string{"iam:CreateServiceLinkedRole"},
 			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
-			policy.Equals("iam:AWSServiceName", "elasticloadbalancing.amazonaws.com")), // the name is the same in every partition
+			// The name is the same in every partition.
+			policy.Equals("iam:AWSServiceName", "elasticloadbalancing.amazonaws.com")),
 		policy.Allow("CreateGroup", []string{"ec2:CreateSecurityGroup"}, group, making),
 		policy.Allow("CreateGroupInVpc", []string{"ec2:CreateSecurityGroup"}, []string{ec2("vpc")}, ofNodes),
 		policy.Allow("TagNewGroup", []string{"ec2:CreateTags"}, group, creating("CreateSecurityGroup")),
@@ -221,12 +222,14 @@ func (s *deployer) loadBalancers(vpc string) policy.Document {
 			"ec2:DeleteTags",
 			"ec2:RevokeSecurityGroupIngress",
 		}, group, made),
-		policy.Allow("OpenNodes", []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"}, group, ofNodes),
+		policy.Allow("OpenNodes", []string{"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"},
+			group, ofNodes),
 		policy.Allow("Create", elbActions("CreateLoadBalancer", "CreateTargetGroup"),
 			[]string{elb("loadbalancer/*"), elb("targetgroup/*")}, making),
 		// Only in a load balancer of the cluster: the tags are those of the load balancer or listener that gets the
 		// new part.
-		policy.Allow("Add", elbActions("CreateListener", "CreateRule"), []string{elb("loadbalancer/*"), elb("listener/*")}, made),
+		policy.Allow("Add", elbActions("CreateListener", "CreateRule"),
+			[]string{elb("loadbalancer/*"), elb("listener/*")}, made),
 		policy.Allow("TagNew", elbActions("AddTags"), []string{elb("*")}, map[string]policy.Operands{"StringEquals": {
 			"elasticloadbalancing:CreateAction": {"CreateListener", "CreateLoadBalancer", "CreateRule", "CreateTargetGroup"},
 			"aws:RequestTag/" + tag:             {name},

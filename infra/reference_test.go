@@ -141,7 +141,8 @@ func TestReferenceSeesFaults(t *testing.T) {
 			policy.Equals("aws:ResourceTag/elbv2.k8s.aws/cluster", "dev")),
 		policy.Allow("a resource", []string{"ec2:DeleteSnapshot"}, []string{"arn:aws:ec2:eu-central-1:123456789012:snapshot/*"},
 			nil),
-		policy.Allow("a type", []string{"ec2:DeleteVolume"}, []string{"arn:aws:ec2:eu-central-1:123456789012:instance/*"}, nil),
+		policy.Allow("a type", []string{"ec2:DeleteVolume"}, []string{"arn:aws:ec2:eu-central-1:123456789012:instance/*"},
+			nil),
 	} {
 		if len(ref.faults(s)) == 0 {
 			t.Errorf("the statement %s with an error that AWS would ignore is not found", s.Sid)

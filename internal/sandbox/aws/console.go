@@ -120,7 +120,8 @@ func (u Console) CreateRecord(domain, name, kind string) {
 	zone := zoneBefore(domain)
 	u.account.Put(zone)
 	u.account.Put(&store.Object{Type: recordType, ID: zone.ID + "_" + name,
-		Inputs: props.Map{"zoneId": zone.ID, "name": name, "type": kind, "ttl": 60, "records": []any{"192.0.2.1"}}, State: before})
+		Inputs: props.Map{"zoneId": zone.ID, "name": name, "type": kind, "ttl": 60, "records": []any{"192.0.2.1"}},
+		State:  before})
 }
 
 // ErrNotFound is wrapped by the error of an action whose target does not exist.
