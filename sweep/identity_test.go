@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/sweep/question"
 )
 
 // The caller is in moto's first account and the role in another one.
@@ -97,5 +99,17 @@ func TestAnotherAccountIsNotTouched(t *testing.T) {
 				t.Errorf("%d volumes are left, want 1", len(left))
 			}
 		})
+	}
+}
+
+// TestStatesNameTheAccount checks that the answer says whose account was asked, also if it was asked about no instance.
+func TestStatesNameTheAccount(t *testing.T) {
+	newExternal(t)
+	for _, asked := range []string{`[]`, `["i-00000000000000001"]`} {
+		o := runWith(t, asked, "--states")
+		var answer question.Instances
+		if err := json.Unmarshal([]byte(o.stdout), &answer); err != nil || answer.Account != callerAccount {
+			t.Errorf("%s: account %q, error %v %s", asked, answer.Account, err, o.stderr)
+		}
 	}
 }

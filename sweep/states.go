@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"kubeadm-aws/sweep/question"
 )
@@ -33,7 +34,11 @@ func states(ctx context.Context, region string, asked io.Reader, answer io.Write
 		return err
 	}
 	client := ec2.NewFromConfig(cfg)
-	out := question.Instances{Instances: map[string]question.Instance{}}
+	caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("ask AWS which account the credentials belong to: %w", err)
+	}
+	out := question.Instances{Account: deref(caller.Account), Instances: map[string]question.Instance{}}
 	groups := map[string][]string{}
 	// A filter is used because EC2 refuses the whole request if one of InstanceIds is unknown.
 	pages := ec2.NewDescribeInstancesPaginator(client, &ec2.DescribeInstancesInput{
@@ -61,7 +66,9 @@ func states(ctx context.Context, region string, asked io.Reader, answer io.Write
 		}
 		out.Instances[id] = state
 	}
-	out.Address = ownAddress(ctx)
+	if len(ids) > 0 {
+		out.Address = ownAddress(ctx)
+	}
 	return json.NewEncoder(answer).Encode(out)
 }
 

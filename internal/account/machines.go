@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -55,23 +56,68 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 		}
 		return all, "", err
 	}
-	asked, err := json.Marshal(ids)
+	answer, err := askInstances(ctx, w, ids)
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := askSweep(ctx, w, question.States, asked)
-	if err != nil {
+	if err := refuseOther(d, answer.Account); err != nil {
 		return nil, "", err
-	}
-	var answer question.Instances
-	if err := json.Unmarshal(text, &answer); err != nil {
-		return nil, "", fmt.Errorf("the answer of the sweep: %w", err)
 	}
 	for i := range all {
 		found := answer.Instances[all[i].ID]
 		all[i].State, all[i].Admits = orGone(found.State), found.Admits
 	}
 	return all, answer.Address, nil
+}
+
+// askInstances asks the account about instances. Without ids the answer has the number of the account only.
+func askInstances(ctx context.Context, w *workspace.Workspace, ids []string) (answer question.Instances, err error) {
+	asked, err := json.Marshal(ids)
+	if err != nil {
+		return answer, err
+	}
+	text, err := askSweep(ctx, w, question.States, asked)
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return answer, fmt.Errorf("the answer of the sweep: %w", err)
+	}
+	return answer, nil
+}
+
+// ErrOtherAccount is wrapped by an error about credentials that belong to another account than the stack. In that
+// account nothing of the stack exists, which must not be taken for the end of the stack.
+var ErrOtherAccount = errors.New("the credentials belong to another account than the stack")
+
+// refuseOther compares the account of the credentials with the one that the VPC in the state is in.
+func refuseOther(d state.State, credentials string) error {
+	for _, r := range d.Resources {
+		owner, _ := r.Outputs["ownerId"].(string)
+		if r.Type == "aws:ec2/vpc:Vpc" && owner != "" && credentials != "" && owner != credentials {
+			return fmt.Errorf("%w: they belong to %s, and it runs in %s (%s)", ErrOtherAccount, credentials, owner, r.ID)
+		}
+	}
+	return nil
+}
+
+// RefuseOther refuses to go on with credentials of another account. There AWS answers that nothing of the stack exists:
+// a refresh or a destroy would empty the state, and the stack would go on running. An account that cannot be asked is
+// not refused.
+func RefuseOther(ctx context.Context, w *workspace.Workspace, d state.State) error {
+	if w.Cloud != report.CloudAWS || len(d.Resources) == 0 {
+		return nil
+	}
+	answer, err := askInstances(ctx, w, []string{})
+	if err != nil {
+		return nil
+	}
+	if err := refuseOther(d, answer.Account); err != nil {
+		return report.Fail(report.ExitCannotStart,
+			"Set AWS_PROFILE or aws:profile to credentials of that account. Look with: aws sts get-caller-identity",
+			"%w; nothing was touched", err)
+	}
+	return nil
 }
 
 func orGone(state string) string {

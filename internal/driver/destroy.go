@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/recovery"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
@@ -36,6 +37,9 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 		return err
 	}
 	if err := refuseProtected(s.op, st); err != nil {
+		return err
+	}
+	if err := account.RefuseOther(ctx, w, st); err != nil {
 		return err
 	}
 	dead, err := recovery.FindDead(ctx, w, recovery.DeadArgs{State: st, Without: s.op.without, AskAfter: askAfter})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/recovery"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/workspace"
@@ -147,6 +148,13 @@ func refresh(ctx context.Context, s *run) error {
 	}
 	defer w.Close()
 	s.start(w)
+	st, err := w.State(ctx)
+	if err != nil {
+		return err
+	}
+	if err := account.RefuseOther(ctx, w, st); err != nil {
+		return err
+	}
 	if err := s.confirm("Take over into the state what differs?"); err != nil {
 		return err
 	}

@@ -58,6 +58,8 @@ type Lookup struct {
 type Instances struct {
 	// Address is the source address of requests from this machine. It is empty if it cannot be determined.
 	Address string `json:"address,omitempty"`
+	// Account is the number of the account that the credentials belong to. In another one every instance is unknown.
+	Account string `json:"account,omitempty"`
 	// Instances are by id. An id that EC2 does not know is absent.
 	Instances map[string]Instance `json:"instances"`
 }
