@@ -54,7 +54,7 @@ func rollback(ctx context.Context, s *run) error {
 	if err := workspace.GoBuild(ctx, to.dir, "./"+to.driver(), driver); err != nil {
 		return report.Fail(report.ExitCannotStart, "", "commit %s: %w", s.op.to, err)
 	}
-	if s.asks() {
+	if s.op.asks() {
 		if err := s.earlier(to, driver, "preview"); err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func (s *run) execute(ctx context.Context, cmd *command) error {
 	}
 	s.cfg = cfg
 	if cmd.makes {
-		if err := s.warnOfValues(); err != nil {
+		if err := warnOfValues(s.cfg, s.log); err != nil {
 			return err
 		}
 	}
@@ -94,10 +94,10 @@ func (s *run) execute(ctx context.Context, cmd *command) error {
 }
 
 // warnOfValues reports Helm values of the settings that their charts do not have.
-func (s *run) warnOfValues() error {
-	warnings, err := chartvalues.Misspelt(s.cfg)
+func warnOfValues(cfg *config.Config, log *report.Log) error {
+	warnings, err := chartvalues.Misspelt(cfg)
 	for _, w := range warnings {
-		s.log.Warn(w)
+		log.Warn(w)
 	}
 	return err
 }

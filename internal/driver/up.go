@@ -186,7 +186,7 @@ func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview
 
 // confirm asks before a change to a real account.
 func (s *run) confirm(question string) error {
-	if !s.asks() {
+	if !s.op.asks() {
 		return nil
 	}
 	if s.op.json {
@@ -201,7 +201,7 @@ func (s *run) confirm(question string) error {
 }
 
 // asks reports whether changes have to be confirmed.
-func (s *run) asks() bool { return s.op.Cloud == report.CloudAWS && !s.op.yes }
+func (o operation) asks() bool { return o.Cloud == report.CloudAWS && !o.yes }
 
 // tellFolded reports in one line what the engine reports for each resource, and names renewed certificates as such.
 func tellFolded(log *report.Log, watcher *report.Watcher) {

@@ -17,8 +17,7 @@ func TestAMisspeltHelmValueIsWarnedOf(t *testing.T) {
 	}
 	cfg.Addons.Redis.Values = map[string]any{"replica": map[string]any{"enabeld": true}}
 	var out bytes.Buffer
-	s := &run{cfg: cfg, log: &report.Log{Now: time.Now, To: report.JSON{Out: &out}}}
-	if err := s.warnOfValues(); err != nil {
+	if err := warnOfValues(cfg, &report.Log{Now: time.Now, To: report.JSON{Out: &out}}); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "addons.redis.values") ||

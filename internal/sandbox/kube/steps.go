@@ -42,10 +42,10 @@ var steps = map[string]func(s *step) (string, error){
 	"nodes-ready":            (*step).nodesReady,
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
-	"rabbitmq-backup":        (*step).rabbitmqBackup,
+	"rabbitmq-backup":        rabbitmqBackup,
 	"release-gate":           func(s *step) (string, error) { return gate{s}.hold() },
 	"release-gate-delete":    func(s *step) (string, error) { return gate{s}.release() },
-	"rabbitmq-backup-delete": (*step).rabbitmqBackup,
+	"rabbitmq-backup-delete": rabbitmqBackup,
 }
 
 // Shell runs the steps of the program on the machines of the model, as SSH does on real ones.
