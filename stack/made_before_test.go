@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,15 +33,19 @@ var irreplaceable = []string{
 	"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster", "kubernetes:postgresql.cnpg.io/v1:Cluster",
 }
 
-// TestAStackMadeBefore brings up stacks that the program of commit 3fdc37a created, with the settings of that time.
+// madeBy are the folders of testdata with stacks of older programs. In their states, commands contain the scripts,
+// also those that run on delete.
+var madeBy = []string{"made-by-3fdc37a", "made-by-9365dac"}
+
+// TestAStackMadeBefore brings up stacks that the programs of older commits created, with the settings of that time.
 // The folder of each holds the settings, the exported state with its secrets in plain text, and the journal of the
 // simulated account. If the format of that journal changes, the sandbox must continue to read the old one.
 // To create such a folder from another commit: build the driver there, `make up STACK=dev`, then copy `pulumi stack
 // export --show-secrets` and .sandbox/dev/account/account.jsonl.
 func TestAStackMadeBefore(t *testing.T) {
-	for _, name := range []string{"dev", "staging", "prod"} {
-		t.Run(name, func(t *testing.T) {
-			r := madeBefore(t, "made-by-3fdc37a", name)
+	for _, stack := range stacksMadeBefore() {
+		t.Run(stack, func(t *testing.T) {
+			r := madeBefore(t, path.Dir(stack), path.Base(stack))
 			had := r.irreplaceableObjects()
 			if len(had) < 30 {
 				t.Fatalf("the account has only %d objects that count; the test looks in the wrong place", len(had))
@@ -60,6 +65,17 @@ func TestAStackMadeBefore(t *testing.T) {
 			r.up(optup.ExpectNoChanges()).mustNotChange(t)
 		})
 	}
+}
+
+// stacksMadeBefore returns the folders of the stacks below testdata.
+func stacksMadeBefore() []string {
+	var stacks []string
+	for _, folder := range madeBy {
+		for _, name := range []string{"dev", "staging", "prod"} {
+			stacks = append(stacks, path.Join(folder, name))
+		}
+	}
+	return stacks
 }
 
 // lostBy returns the changes that replace or delete an irreplaceable resource.
