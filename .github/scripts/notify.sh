@@ -1,8 +1,23 @@
 #!/usr/bin/env bash
 # Sends one line to the webhook NOTIFY_URL, if it is set: which workflow, which STACK, how the job ended (OUTCOME) and its RUN.
+# ROLLBACK is how an automatic rollback ended; empty or "skipped" without one. One that failed goes to PAGE_URL as well, because the
+# stack then is in a state that nobody asked for.
 set -euo pipefail
-[ -n "${NOTIFY_URL:-}" ] || exit 0
-export TEXT="$GITHUB_WORKFLOW of $STACK: $OUTCOME, $RUN"
+said=$OUTCOME
+case ${ROLLBACK:-} in
+  success) said="$OUTCOME. The stack is back at the last verified commit and verified again. The commit that failed is still in main: revert it" ;;
+  failure | cancelled) said="$OUTCOME, AND THE ROLLBACK DID NOT SUCCEED. Nothing is tried again: a person has to look now" ;;
+esac
+export TEXT="$GITHUB_WORKFLOW of $STACK: $said, $RUN"
+
 # Slack and most webhooks read text, Discord reads content. The address is a secret, so it is in no list of processes.
-python3 -c 'import json, os; print(json.dumps({"text": os.environ["TEXT"], "content": os.environ["TEXT"]}))' |
-  curl -fsS --max-time 30 --config <(printf 'url = "%s"\n' "$NOTIFY_URL") -H 'Content-Type: application/json' --data @-
+send() {
+  python3 -c 'import json, os; print(json.dumps({"text": os.environ["TEXT"], "content": os.environ["TEXT"]}))' |
+    curl -fsS --max-time 30 --config <(printf 'url = "%s"\n' "$1") -H 'Content-Type: application/json' --data @-
+}
+failed=0
+if [ -n "${NOTIFY_URL:-}" ]; then send "$NOTIFY_URL" || failed=1; fi
+case ${ROLLBACK:-} in
+  failure | cancelled) if [ -n "${PAGE_URL:-}" ]; then send "$PAGE_URL" || failed=1; fi ;;
+esac
+exit "$failed"

@@ -34,7 +34,7 @@ type operation struct {
 	to string
 	// output names the one output to print; empty prints all.
 	output string
-	// wait is how long verify lets faults go away.
+	// wait is how long verify lets faults go away. A rollback verifies at its end unless it is zero.
 	wait time.Duration
 	// receipt is the file that destroy writes its receipt to; empty takes the default.
 	receipt string
@@ -101,11 +101,11 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
 	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
 	flags.BoolVar(&op.refresh, "refresh", false, "preview: compare with what exists, not with what the state says")
-	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch; without it those that are known to be good are listed")
+	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch, or last-verified; without it those that are known to be good are listed")
 	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
 	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")
 	flags.StringVar(&op.output, "output", "", "outputs: print only the value of this `name`")
-	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away")
+	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away; rollback: verify at the end, with that time")
 	flags.StringVar(&op.receipt, "receipt", "", "destroy: the `file` for the receipt")
 	flags.StringVar(&op.without, "without-cluster", "",
 		"destroy, rebuild: the `name` of a cluster that does not answer; what is in it is given up")

@@ -214,14 +214,6 @@ func TestJSONNeedsYesOnAWS(t *testing.T) {
 	}
 }
 
-func TestVerifyOfAModelIsRefused(t *testing.T) {
-	fakeCLI(t, "")
-	code, stdout, _ := drive(t, "verify", "--stack", "dev", "--dir", project(t))
-	if code != report.ExitUsage || !strings.Contains(stdout, "--cloud hosts") {
-		t.Errorf("exit %d: %s", code, stdout)
-	}
-}
-
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -27,8 +27,12 @@ func rollback(ctx context.Context, s *run) error {
 	s.start(w)
 	exported, err := w.Outputs(ctx)
 	var states string
-	if err == nil && s.op.to == "" {
+	switch {
+	case err != nil:
+	case s.op.to == "":
 		states, err = earlierStates(ctx, w)
+	case s.op.to == lastVerified && len(exported) > 0:
+		s.op.to, err = s.verifiedCommit(ctx, w)
 	}
 	w.Close() // the earlier driver opens the same stack
 	switch {
@@ -64,6 +68,12 @@ func rollback(ctx context.Context, s *run) error {
 	}
 	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
 		return err
+	}
+	if s.op.wait > 0 {
+		// By the checks and the settings of that commit.
+		if err := s.earlier(to, driver, "verify", "--wait", s.op.wait.String()); err != nil {
+			return err
+		}
 	}
 	s.log.Warn("Stack " + s.op.Stack + " matches commit " + to.title + ". " +
 		"Revert the later commits as well (git revert), or the next up brings back what they say.")

@@ -52,9 +52,9 @@ func up(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	watcher, exported, err := carryOut(ctx, w, plan, admission)
+	watcher, result, err := carryOut(ctx, w, plan, admission)
 	if err != nil && !asked && releasesKnown(ctx, w) {
-		watcher, exported, err = carryOut(ctx, w, plan, admission)
+		watcher, result, err = carryOut(ctx, w, plan, admission)
 	}
 	if err != nil {
 		tellTroubles(ctx, w, watcher.Unready)
@@ -63,26 +63,26 @@ func up(ctx context.Context, s *run) error {
 	if err := upTimeline(ctx, w, watcher); err != nil {
 		return err
 	}
-	s.report(exported, false)
+	s.recordApplied(ctx, w, result.Summary.StartTime)
+	s.report(result.Outputs, false)
 	tellNotReady(ctx, w)
 	return nil
 }
 
 // carryOut executes the plan. admission may be nil.
 func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher, admission *admission) (*report.Watcher,
-	auto.OutputMap, error) {
+	auto.UpResult, error) {
 	watcher := report.NewWatcher(w.Log, plan.Done, false)
 	if admission != nil {
 		watcher.Made = admission.made
 	}
-	var exported auto.OutputMap
-	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
-		result, err := w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(),
+	var result auto.UpResult
+	err := watcher.Follow(func(stream chan<- events.EngineEvent) (err error) {
+		result, err = w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(),
 			optup.ShowSecrets(false))
-		exported = result.Outputs
 		return err
 	})
-	return watcher, exported, err
+	return watcher, result, err
 }
 
 // releasesKnown takes over the releases of a cluster that was silent when an up began, and reports whether that was

@@ -5,13 +5,11 @@ import (
 
 	"kubeadm-aws/internal/report"
 	check "kubeadm-aws/internal/verify"
+	"kubeadm-aws/internal/workspace"
 )
 
 // verify checks the live cluster of a stack through the kubeconfig among its outputs.
 func verify(ctx context.Context, s *run) error {
-	if s.op.Cloud == report.CloudSandbox {
-		return report.Fail(report.ExitUsage, "Use --cloud hosts or --cloud aws.", "the cluster of the simulated sandbox is a model and has no API to ask")
-	}
 	w, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -25,6 +23,9 @@ func verify(ctx context.Context, s *run) error {
 	kubeconfig, _ := exported["kubeconfig"].Value.(string)
 	if kubeconfig == "" {
 		return report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+s.op.Stack+" --cloud "+s.op.Cloud, "stack %s has no cluster yet", s.op.Stack)
+	}
+	if s.op.Cloud == report.CloudSandbox {
+		return s.verifyModel(ctx, w)
 	}
 	api, err := check.Open([]byte(kubeconfig))
 	if err != nil {
@@ -57,5 +58,25 @@ func verify(ctx context.Context, s *run) error {
 	if faults > 0 {
 		return report.Fail(report.ExitUnverified, "", "%d of %d checks failed", faults, len(results))
 	}
+	s.noteVerified(ctx, w)
+	return nil
+}
+
+// verifyModel checks the little that a simulation has of a cluster, so that a pipeline can be rehearsed as a whole.
+func (s *run) verifyModel(ctx context.Context, w *workspace.Workspace) error {
+	s.log.Info("The cluster is a model: only its API and its nodes are looked at.")
+	var faults []string
+	if !w.Sandbox.Cluster.APIAnswers() {
+		faults = append(faults, "the API does not answer")
+	} else {
+		faults = w.Sandbox.Cluster.NotReady()
+	}
+	for _, fault := range faults {
+		s.log.Emit(report.Event{Kind: report.KindCheck, Check: "model", Status: check.Failed, Message: fault})
+	}
+	if len(faults) > 0 {
+		return report.Fail(report.ExitUnverified, "", "%d of the model's checks failed", len(faults))
+	}
+	s.noteVerified(ctx, w)
 	return nil
 }

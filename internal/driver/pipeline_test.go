@@ -1,0 +1,277 @@
+package driver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"kubeadm-aws/internal/report"
+)
+
+// pipeline runs the `run:` parts of a job of a workflow in order, as a runner does. Actions (`uses:`) are left out;
+// the driver goes to the sandbox where the workflow says aws.
+type pipeline struct {
+	*testing.T
+	dir string
+	// env is the environment of every step.
+	env []string
+	// told is the file with what the webhooks were told.
+	told string
+}
+
+type pipelineStep struct {
+	Name, ID, Run, If string
+	Env               map[string]string
+}
+
+// steps are those of a job of a workflow.
+func (p *pipeline) steps(workflow, job string) []pipelineStep {
+	p.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", ".github", "workflows", workflow))
+	if err != nil {
+		p.Fatal(err)
+	}
+	var parsed struct {
+		Jobs map[string]struct{ Steps []pipelineStep }
+	}
+	if err := yaml.Unmarshal(text, &parsed); err != nil {
+		p.Fatal(err)
+	}
+	if len(parsed.Jobs[job].Steps) == 0 {
+		p.Fatalf("%s has no job %s", workflow, job)
+	}
+	return parsed.Jobs[job].Steps
+}
+
+// run runs a job and returns its result and the outcome of each step, by name.
+func (p *pipeline) run(workflow, job string) (result string, outcomes map[string]string) {
+	p.Helper()
+	values := map[string]string{
+		"vars.RUNNER": "", "job.status": "success",
+		"secrets.NOTIFY_URL": "http://notify", "secrets.PAGE_URL": "http://page",
+	}
+	outcomes = map[string]string{}
+	for _, s := range p.steps(workflow, job) {
+		if s.Run == "" {
+			continue
+		}
+		outcome := "skipped"
+		if p.isTrue(s.If, values) {
+			outcome = "success"
+			code, output := p.step(s, values)
+			for line := range strings.Lines(output) {
+				if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && s.ID != "" {
+					values["steps."+s.ID+".outputs."+key] = value
+				}
+			}
+			if code != 0 {
+				outcome, values["job.status"] = "failure", "failure"
+			}
+		}
+		outcomes[s.Name] = outcome
+		if s.ID != "" {
+			values["steps."+s.ID+".outcome"] = outcome
+		}
+	}
+	return values["job.status"], outcomes
+}
+
+// step runs one step and returns its exit code and its outputs.
+func (p *pipeline) step(s pipelineStep, values map[string]string) (int, string) {
+	p.Helper()
+	output := filepath.Join(p.TempDir(), "output")
+	cmd := exec.Command("bash", "-e", "-c", s.Run)
+	cmd.Dir = p.dir
+	cmd.Env = append(append(os.Environ(), p.env...), "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+output+".md",
+		"GITHUB_WORKFLOW=deploy")
+	for name, text := range s.Env {
+		cmd.Env = append(cmd.Env, name+"="+p.filled(text, values))
+	}
+	said, _ := cmd.CombinedOutput()
+	p.Logf("%s: %s\n%s", s.Name, cmd.ProcessState, said)
+	text, _ := os.ReadFile(output)
+	return cmd.ProcessState.ExitCode(), string(text)
+}
+
+var expression = regexp.MustCompile(`\$\{\{ (.*?) \}\}`)
+
+// filled replaces the expressions in the environment of a step.
+func (p *pipeline) filled(text string, values map[string]string) string {
+	return expression.ReplaceAllStringFunc(text, func(e string) string {
+		inner := expression.FindStringSubmatch(e)[1]
+		if m := regexp.MustCompile(`^(.*) && '(.*)' \|\| '(.*)'$`).FindStringSubmatch(inner); m != nil {
+			if p.isTrue(m[1], values) {
+				return m[2]
+			}
+			return m[3]
+		}
+		return values[inner]
+	})
+}
+
+// isTrue evaluates a condition of the forms that the workflows use. Without a status function it is false after a
+// failure.
+func (p *pipeline) isTrue(condition string, values map[string]string) bool {
+	p.Helper()
+	failed := values["job.status"] != "success"
+	if !regexp.MustCompile(`(always|failure|cancelled|success)\(\)`).MatchString(condition) {
+		if failed {
+			return false
+		}
+		if condition == "" {
+			return true
+		}
+	}
+	text := strings.NewReplacer("always()", "true", "failure()", fmt.Sprint(failed), "cancelled()", "false",
+		"success()", fmt.Sprint(!failed)).Replace(condition)
+	text = regexp.MustCompile(`([a-zA-Z_.]+) (==|!=) '([^']*)'`).ReplaceAllStringFunc(text, func(c string) string {
+		m := regexp.MustCompile(`([a-zA-Z_.]+) (==|!=) '([^']*)'`).FindStringSubmatch(c)
+		return fmt.Sprint((values[m[1]] == m[3]) == (m[2] == "=="))
+	})
+	shell := strings.NewReplacer("(", "{ ", ")", "; }").Replace(text)
+	cmd := exec.Command("bash", "-c", shell)
+	if out, err := cmd.CombinedOutput(); len(out) > 0 || err != nil && cmd.ProcessState.ExitCode() != 1 {
+		p.Fatalf("the condition %q is none that the test knows: %s", condition, out)
+	}
+	return cmd.ProcessState.Success()
+}
+
+// tool puts a shell script into a folder.
+func (p *pipeline) tool(bin, name, script string) {
+	p.Helper()
+	if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/bash\n"+script+"\n"), 0o700); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// webhook makes curl write what a webhook is told into a file.
+func (p *pipeline) webhook(bin string) {
+	p.Helper()
+	p.tool(bin, "curl", `{ cat "$5"; cat; echo; } >> "`+p.told+`"`)
+}
+
+// newPipeline makes a checkout, and a driver from it.
+func newPipeline(t *testing.T) *pipeline {
+	t.Helper()
+	dir, bin := repository(t), t.TempDir()
+	p := &pipeline{T: t, dir: dir, told: filepath.Join(bin, "told")}
+	copyTree(t, filepath.Join("..", "..", ".github"), filepath.Join(dir, ".github"))
+	if err := os.Chmod(filepath.Join(dir, ".github", "scripts", "notify.sh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "real"), "./cmd/kubeadm-aws")
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the driver: %v\n%s", err, out)
+	}
+	p.tool(bin, "driver", `args=()
+for a in "$@"; do [ "$a" = aws ] && a=sandbox; args+=("$a"); done
+if [ "$1" = verify ] && [ -n "${CLUSTER_IS_SICK:-}" ]; then echo code=7 >> "$GITHUB_OUTPUT"; exit 7; fi
+exec "`+bin+`/real" "${args[@]}"`)
+	p.webhook(bin)
+	p.env = []string{
+		"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
+		"GITHUB_RUN_ID=1", "GITHUB_JOB=up",
+	}
+	return p
+}
+
+// expect runs the job that deploys and compares its result, and the outcomes of steps, given as names and outcomes.
+func (p *pipeline) expect(result string, pairs ...string) {
+	p.Helper()
+	got, outcomes := p.run("deploy.yml", "up")
+	for i := 0; i < len(pairs); i += 2 {
+		if outcomes[pairs[i]] != pairs[i+1] {
+			p.Errorf("the step %s: %s, want %s", pairs[i], outcomes[pairs[i]], pairs[i+1])
+		}
+	}
+	if got != result || outcomes["let no runner in"] != "success" {
+		p.Errorf("the job: %s, want %s; the firewall was closed: %s", got, result, outcomes["let no runner in"])
+	}
+}
+
+// notice returns what the webhooks were told since the last call, and compares it.
+func (p *pipeline) notice(wanted ...string) {
+	p.Helper()
+	text, _ := os.ReadFile(p.told)
+	_ = os.Remove(p.told)
+	for _, w := range wanted {
+		if !strings.Contains(string(text), w) {
+			p.Errorf("the notice does not say %q: %s", w, text)
+		}
+	}
+	if paged := strings.Contains(string(text), "http://page"); paged != slices.Contains(wanted, "http://page") {
+		p.Errorf("somebody was paged: %t: %s", paged, text)
+	}
+}
+
+const (
+	backAgain = "back at the last verified commit"
+	noWayBack = "a person has to look now"
+)
+
+// Every way that the job can end, by the exit codes of a stand-in for the driver.
+func TestEveryEndOfADeploy(t *testing.T) {
+	bin := t.TempDir()
+	p := &pipeline{T: t, dir: filepath.Join("..", ".."), told: filepath.Join(bin, "told")}
+	p.tool(bin, "driver", `case $1 in up) code=$UP ;; verify) code=$VERIFY ;; rollback) code=$ROLLBACK_CODE ;; *) code=0 ;; esac
+echo "code=$code" >> "$GITHUB_OUTPUT"
+exit "$code"`)
+	p.webhook(bin)
+	for _, c := range []struct {
+		up, verify, rollback string
+		result, outcome      string
+		says                 []string
+	}{
+		{"0", "0", "0", "success", "skipped", nil},
+		{"5", "0", "0", "failure", "success", []string{"http://notify", backAgain}},
+		{"10", "0", "0", "failure", "success", []string{backAgain}},
+		{"0", "7", "0", "failure", "success", []string{backAgain}},
+		{"0", "5", "0", "failure", "success", []string{backAgain}},
+		{"5", "0", "5", "failure", "failure", []string{"http://notify", "http://page", noWayBack}},
+		{"0", "7", "7", "failure", "failure", []string{"http://page", noWayBack}},
+		// Refused across what cannot go back.
+		{"0", "7", "3", "failure", "failure", []string{"http://page", noWayBack}},
+		// Nothing was changed, or a person ended it.
+		{"1", "0", "0", "failure", "skipped", []string{"http://notify"}},
+		{"3", "0", "0", "failure", "skipped", nil},
+		{"4", "0", "0", "failure", "skipped", nil},
+		{"9", "0", "0", "failure", "skipped", nil},
+		{"130", "0", "0", "failure", "skipped", nil},
+	} {
+		p.env = []string{
+			"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
+			"UP=" + c.up, "VERIFY=" + c.verify, "ROLLBACK_CODE=" + c.rollback,
+		}
+		p.expect(c.result, "rollback", c.outcome)
+		p.notice(c.says...)
+	}
+}
+
+// The job with the real driver, whose cloud is the sandbox. It goes back to the last verified commit by itself, and
+// only once.
+func TestADeployThatFailsIsRolledBack(t *testing.T) {
+	needCLI(t)
+	p := newPipeline(t)
+
+	// Nothing was ever verified, so there is no way back.
+	p.env = append(p.env, "CLUSTER_IS_SICK=1")
+	p.expect("failure", "up", "success", "verify", "failure", "rollback", "failure")
+	p.notice("http://notify", "http://page", noWayBack)
+	p.env = p.env[:len(p.env)-1]
+
+	p.expect("success", "up", "success", "verify", "success", "rollback", "skipped")
+	p.notice()
+	// The tag is there now. The commit in it is the one that is checked out, so it is not gone back to.
+	code, stdout, _ := drive(t, "rollback", "--stack", "dev", "--dir", p.dir, "--to", lastVerified)
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "is the last verified one") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+}

@@ -1,0 +1,114 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/workspace"
+)
+
+// Tags of a stack. They lie beside its state, so they change without an update of it.
+const (
+	// appliedTag is the commit of the last up that succeeded, and the start of that update.
+	appliedTag = "kubeadm-aws:applied"
+	// verifiedTag is the commit that was last brought up and verified.
+	verifiedTag = "kubeadm-aws:verified"
+)
+
+// lastVerified is the value of --to for the commit in the tag.
+const lastVerified = "last-verified"
+
+// recordApplied notes which commit the stack now matches. started is the start of the update, as the history writes
+// it. A project outside of git, or with changes that are not committed, has no such commit.
+func (s *run) recordApplied(ctx context.Context, w *workspace.Workspace, started string) {
+	commit, err := s.git(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return
+	}
+	changed, err := s.git(ctx, "status", "--porcelain", "--untracked-files=no", "--", ".")
+	if err != nil || changed != "" {
+		return
+	}
+	if _, err := w.Pulumi(ctx, "stack", "tag", "set", appliedTag, commit+" "+started); err != nil {
+		s.log.Warn("The commit could not be noted, so a rollback cannot go back to it as the last verified one: " +
+			err.Error())
+	}
+}
+
+// noteVerified is recordVerified for a verify, which has succeeded whether that can be written or not.
+func (s *run) noteVerified(ctx context.Context, w *workspace.Workspace) {
+	if err := s.recordVerified(ctx, w); err != nil {
+		s.log.Warn("The commit could not be noted as verified: " + err.Error())
+	}
+}
+
+// recordVerified notes that the commit of the last up is verified. Nothing is noted if something else than this
+// driver updated the stack since then, or if that up failed: then nobody knows which commit the cluster matches.
+func (s *run) recordVerified(ctx context.Context, w *workspace.Workspace) error {
+	tags, err := stackTags(ctx, w)
+	if err != nil {
+		return err
+	}
+	commit, started, _ := strings.Cut(tags[appliedTag], " ")
+	if commit == "" {
+		s.log.Info("No commit is noted as verified: the last up was not one of a commit.")
+		return nil
+	}
+	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "20", "--page", "1")
+	if err != nil {
+		return err
+	}
+	var updates []struct{ Kind, StartTime string }
+	if err := json.Unmarshal([]byte(text), &updates); err != nil {
+		return fmt.Errorf("read the history of the stack: %w", err)
+	}
+	for _, u := range updates {
+		if u.Kind != "update" && u.Kind != "destroy" {
+			continue
+		}
+		if u.StartTime != started {
+			break
+		}
+		if _, err := w.Pulumi(ctx, "stack", "tag", "set", verifiedTag, commit); err != nil {
+			return err
+		}
+		s.log.Info(fmt.Sprintf("Commit %.10s is noted as verified: rollback --to %s goes back to it.", commit, lastVerified))
+		return nil
+	}
+	s.log.Warn("No commit is noted as verified: the stack was updated since the last up of this command that succeeded.")
+	return nil
+}
+
+// verifiedCommit returns the commit that a rollback goes back to by itself. It refuses the one that is checked out,
+// because that is the one that has just failed.
+func (s *run) verifiedCommit(ctx context.Context, w *workspace.Workspace) (string, error) {
+	tags, err := stackTags(ctx, w)
+	if err != nil {
+		return "", err
+	}
+	commit := tags[verifiedTag]
+	if commit == "" {
+		return "", report.Fail(report.ExitCannotStart, "Correct what failed, or name a commit: --to COMMIT",
+			"no commit of stack %s was verified yet, so there is none to go back to", s.op.Stack)
+	}
+	if head, err := s.git(ctx, "rev-parse", "HEAD"); err != nil || head == commit {
+		return "", report.Fail(report.ExitCannotStart, "Correct what failed, or name an earlier commit: --to COMMIT",
+			"commit %.10s is the last verified one, and is also the one that is checked out", commit)
+	}
+	return commit, nil
+}
+
+func stackTags(ctx context.Context, w *workspace.Workspace) (map[string]string, error) {
+	text, err := w.Pulumi(ctx, "stack", "tag", "ls", "--json")
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	if err := json.Unmarshal([]byte(text), &tags); err != nil {
+		return nil, fmt.Errorf("read the tags of the stack: %w", err)
+	}
+	return tags, nil
+}
