@@ -26,7 +26,7 @@ const temporaryRule = "temporary, by kubeadm-aws access open"
 // access opens and closes ports for one address, and removes temporary rules whose time is over. It changes no rule
 // that it did not make.
 func access(ctx context.Context, region string, asked io.Reader, answer io.Writer) error {
-	var q question.Door
+	var q question.AccessRequest
 	if err := json.NewDecoder(asked).Decode(&q); err != nil {
 		return fmt.Errorf("read the question from standard input: %w", err)
 	}
@@ -46,7 +46,7 @@ func access(ctx context.Context, region string, asked io.Reader, answer io.Write
 	if err != nil {
 		return err
 	}
-	d := doors{Door: q, ec2: ec2.NewFromConfig(cfg), now: time.Now()}
+	d := rules{AccessRequest: q, ec2: ec2.NewFromConfig(cfg), now: time.Now()}
 	if address.IsValid() {
 		d.said.Address = address.String()
 		for _, group := range slices.Sorted(maps.Keys(q.Ports)) {
@@ -61,21 +61,21 @@ func access(ctx context.Context, region string, asked io.Reader, answer io.Write
 	return json.NewEncoder(answer).Encode(d.said)
 }
 
-// doors are the security groups of one question.
-type doors struct {
-	question.Door
+// rules are the temporary rules in the security groups of one question.
+type rules struct {
+	question.AccessRequest
 	ec2  *ec2.Client
 	now  time.Time
-	said question.Doors
+	said question.AccessChange
 }
 
 // open lets an address reach the port of a group.
-func (d *doors) open(ctx context.Context, group string, from netip.Prefix) error {
+func (d *rules) open(ctx context.Context, group string, from netip.Prefix) error {
 	// Another run with this address can make or remove the rule between the look and the change.
 	var err error
 	for range 3 {
 		var rules []types.SecurityGroupRule
-		if rules, err = d.rules(ctx, group); err != nil {
+		if rules, err = d.list(ctx, group); err != nil {
 			return err
 		}
 		port := d.Ports[group]
@@ -106,7 +106,7 @@ func (d *doors) open(ctx context.Context, group string, from netip.Prefix) error
 	return err
 }
 
-func (d *doors) authorize(ctx context.Context, group string, from netip.Prefix) error {
+func (d *rules) authorize(ctx context.Context, group string, from netip.Prefix) error {
 	port := d.Ports[group]
 	_, err := d.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
 		GroupId: &group,
@@ -121,7 +121,7 @@ func (d *doors) authorize(ctx context.Context, group string, from netip.Prefix) 
 
 // tags are those of a rule that the holder opens. The cluster's tag is always among them, because a role may need it to
 // tag at all.
-func (d *doors) tags() []types.Tag {
+func (d *rules) tags() []types.Tag {
 	return []types.Tag{
 		{Key: aws.String(tagProject), Value: aws.String(d.Cluster)},
 		{Key: aws.String(question.HolderTag + d.Holder), Value: aws.String(d.Until.UTC().Format(time.RFC3339))},
@@ -129,9 +129,9 @@ func (d *doors) tags() []types.Tag {
 }
 
 // close removes temporary rules whose holders have all closed them or are over their time.
-func (d *doors) close(ctx context.Context) error {
+func (d *rules) close(ctx context.Context) error {
 	for _, group := range slices.Sorted(maps.Keys(d.Ports)) {
-		rules, err := d.rules(ctx, group)
+		rules, err := d.list(ctx, group)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (d *doors) close(ctx context.Context) error {
 
 // holders are the tags of the holders of a rule that no longer hold it, and whether another holder stays. A time that
 // cannot be read counts as over.
-func (d *doors) holders(r types.SecurityGroupRule) (gone []types.Tag, stay bool) {
+func (d *rules) holders(r types.SecurityGroupRule) (gone []types.Tag, stay bool) {
 	for _, t := range r.Tags {
 		holder, is := strings.CutPrefix(deref(t.Key), question.HolderTag)
 		if !is {
@@ -177,8 +177,8 @@ func (d *doors) holders(r types.SecurityGroupRule) (gone []types.Tag, stay bool)
 	return gone, stay
 }
 
-// rules are the ingress rules of a group.
-func (d *doors) rules(ctx context.Context, group string) ([]types.SecurityGroupRule, error) {
+// list returns the ingress rules of a group.
+func (d *rules) list(ctx context.Context, group string) ([]types.SecurityGroupRule, error) {
 	var all []types.SecurityGroupRule
 	pages := ec2.NewDescribeSecurityGroupRulesPaginator(d.ec2, &ec2.DescribeSecurityGroupRulesInput{
 		Filters: []types.Filter{filter("group-id", group)},

@@ -23,22 +23,22 @@ type gate struct {
 func (w *external) gate(cluster string) gate { return gate{w, w.newVPC(cluster).nodes} }
 
 // ask runs sweep --access for the group.
-func (g gate) ask(q question.Door) question.Doors {
+func (g gate) ask(q question.AccessRequest) question.AccessChange {
 	g.Helper()
 	q.Cluster, q.Ports = "dev", map[string]int32{g.group: 22}
 	out := runWith(g.T, string(must(json.Marshal(q))), "--access")
 	if out.code != exitClean {
 		g.Fatalf("exit code %d: %s", out.code, out.stderr)
 	}
-	var a question.Doors
+	var a question.AccessChange
 	if err := json.Unmarshal([]byte(out.stdout), &a); err != nil {
 		g.Fatal(err)
 	}
 	return a
 }
 
-func (g gate) open(holder, address string, minutes int) question.Doors {
-	return g.ask(question.Door{Holder: holder, Address: address,
+func (g gate) open(holder, address string, minutes int) question.AccessChange {
+	return g.ask(question.AccessRequest{Holder: holder, Address: address,
 		Until: time.Now().Add(time.Duration(minutes) * time.Minute)})
 }
 
@@ -73,11 +73,11 @@ func TestAccessIsOpenedAndClosed(t *testing.T) {
 	g.wants("opened again", "192.0.2.1/32")
 	g.open("run-2", "192.0.2.2", 90)
 	g.wants("opened by another", "192.0.2.1/32", "192.0.2.2/32")
-	if a := g.ask(question.Door{Holder: "run-1"}); !slices.Equal(a.Closed, []string{"22 from 192.0.2.1/32"}) {
+	if a := g.ask(question.AccessRequest{Holder: "run-1"}); !slices.Equal(a.Closed, []string{"22 from 192.0.2.1/32"}) {
 		t.Errorf("%+v", a)
 	}
 	g.wants("closed by the first", "192.0.2.2/32")
-	if a := g.ask(question.Door{Holder: "run-1"}); len(a.Closed) > 0 {
+	if a := g.ask(question.AccessRequest{Holder: "run-1"}); len(a.Closed) > 0 {
 		t.Errorf("closed again: %+v", a)
 	}
 	g.wants("closed again by the first", "192.0.2.2/32")
@@ -89,9 +89,9 @@ func TestAccessOfTwoRunsWithOneAddress(t *testing.T) {
 	g.open("run-1", "192.0.2.1", 90)
 	g.open("run-2", "192.0.2.1", 90)
 	g.wants("opened twice", "192.0.2.1/32")
-	g.ask(question.Door{Holder: "run-1"})
+	g.ask(question.AccessRequest{Holder: "run-1"})
 	g.wants("closed by one", "192.0.2.1/32")
-	g.ask(question.Door{Holder: "run-2"})
+	g.ask(question.AccessRequest{Holder: "run-2"})
 	g.wants("closed by both")
 }
 
@@ -99,8 +99,8 @@ func TestAccessOfTwoRunsWithOneAddress(t *testing.T) {
 func TestAccessOfAKilledRunEnds(t *testing.T) {
 	for name, next := range map[string]func(g gate){
 		"open":  func(g gate) { g.open("run-2", "192.0.2.2", 90) },
-		"close": func(g gate) { g.open("run-2", "192.0.2.2", 90); g.ask(question.Door{Holder: "run-3"}) },
-		"sweep": func(g gate) { g.open("run-2", "192.0.2.2", 90); g.ask(question.Door{}) },
+		"close": func(g gate) { g.open("run-2", "192.0.2.2", 90); g.ask(question.AccessRequest{Holder: "run-3"}) },
+		"sweep": func(g gate) { g.open("run-2", "192.0.2.2", 90); g.ask(question.AccessRequest{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newExternal(t).gate("dev")
@@ -130,7 +130,7 @@ func TestAccessTouchesOnlyItsOwnRules(t *testing.T) {
 	}
 	g.wants("of an address that is admitted already", "198.51.100.0/24")
 	g.open("run-1", "192.0.2.1", 90)
-	g.ask(question.Door{Holder: "run-1"})
+	g.ask(question.AccessRequest{Holder: "run-1"})
 	g.wants("closed", "198.51.100.0/24")
 	other.wants("of the other cluster", "192.0.2.8/32")
 }
@@ -151,7 +151,7 @@ func TestAccessAsksForTheAddress(t *testing.T) {
 	}
 	g.wants("with the address of the service", "192.0.2.77/32")
 	for _, said = range []string{"", "0.0.0.0/0", "2001:db8::1", "<html>"} {
-		asked := must(json.Marshal(question.Door{Holder: "run-2", Ports: map[string]int32{g.group: 22},
+		asked := must(json.Marshal(question.AccessRequest{Holder: "run-2", Ports: map[string]int32{g.group: 22},
 			Until: time.Now().Add(time.Hour)}))
 		if out := runWith(t, string(asked), "--access"); out.code != exitLeft {
 			t.Errorf("%q: exit code %d", said, out.code)

@@ -19,8 +19,8 @@ import (
 // firewallType is the component with the ids of the stack's security groups among its outputs.
 const firewallType = "kubeadm-aws:infra:Firewall"
 
-// doors are the ports that the program and its user need, by the output of the component.
-var doors = map[string]int32{"nodes": 22, "controlPlane": 6443}
+// accessPorts are the ports that the program and its user need, by the output of the component.
+var accessPorts = map[string]int32{"nodes": 22, "controlPlane": 6443}
 
 // Firewall collects the ids of the security groups that access is opened in, as they become known.
 type Firewall struct {
@@ -64,7 +64,7 @@ func (f *Firewall) Learn(typ string, outputs map[string]any) bool {
 	if typ != firewallType {
 		return false
 	}
-	for output, port := range doors {
+	for output, port := range accessPorts {
 		if id, _ := outputs[output].(string); id != "" {
 			f.ports[id] = port
 		}
@@ -75,10 +75,10 @@ func (f *Firewall) Learn(typ string, outputs map[string]any) bool {
 // Exists reports whether any group is known.
 func (f *Firewall) Exists() bool { return len(f.ports) > 0 }
 
-// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the door are those of
+// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the request are those of
 // the stack. Change may run while the CLI of the workspace does.
-func (f *Firewall) Change(ctx context.Context, d question.Door) (question.Doors, error) {
-	var change question.Doors
+func (f *Firewall) Change(ctx context.Context, d question.AccessRequest) (question.AccessChange, error) {
+	var change question.AccessChange
 	if f.w.Cloud == report.CloudHosts || !f.Exists() {
 		return change, nil // containers of this machine, or no firewall yet
 	}

@@ -73,8 +73,8 @@ func (s *run) changeAccess(ctx context.Context, length time.Duration) error {
 }
 
 // accessFor returns what this run lets in, for a time from now. Zero closes it.
-func (s *run) accessFor(length time.Duration) question.Door {
-	a := question.Door{Holder: holder(), Address: s.op.address}
+func (s *run) accessFor(length time.Duration) question.AccessRequest {
+	a := question.AccessRequest{Holder: holder(), Address: s.op.address}
 	if length > 0 {
 		a.Until = time.Now().Add(length)
 	}
@@ -84,7 +84,7 @@ func (s *run) accessFor(length time.Duration) question.Door {
 	return a
 }
 
-func (s *run) tellAccess(change question.Doors, length time.Duration) {
+func (s *run) tellAccess(change question.AccessChange, length time.Duration) {
 	if len(change.Opened) > 0 {
 		s.log.Info(fmt.Sprintf("%s reaches the nodes for %s, in the rules of %s.", change.Address, length,
 			strings.Join(change.Opened, ", ")))
@@ -106,7 +106,7 @@ func (s *run) closeExpired(ctx context.Context, w *workspace.Workspace, st state
 		return report.Fail(report.ExitCannotStart, "", "%w", err)
 	}
 	defer firewall.Close()
-	change, err := firewall.Change(ctx, question.Door{})
+	change, err := firewall.Change(ctx, question.AccessRequest{})
 	if err != nil {
 		return report.Fail(report.ExitFailed, "", "rules of the firewall that have expired could not be removed: %w", err)
 	}

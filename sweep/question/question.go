@@ -10,7 +10,7 @@ const (
 	Find = "find"
 	// States reads a list of instance ids and answers with Instances.
 	States = "states"
-	// Access reads a Door and answers with Doors.
+	// Access reads an AccessRequest and answers with an AccessChange.
 	Access = "access"
 )
 
@@ -19,8 +19,8 @@ const (
 // one address.
 const HolderTag = "kubeadm-aws/access-until/"
 
-// Door says who is let in to which ports. Without Holder only what has expired is removed.
-type Door struct {
+// AccessRequest says who is let in to which ports. Without Holder only what has expired is removed.
+type AccessRequest struct {
 	// Cluster is the value of the tag that every rule gets, so that roles bound to the cluster may remove it.
 	Cluster string `json:"cluster"`
 	// Ports are the ports, by the id of the security group.
@@ -33,8 +33,8 @@ type Door struct {
 	Address string `json:"address,omitempty"`
 }
 
-// Doors is the answer to Access.
-type Doors struct {
+// AccessChange is the answer to Access.
+type AccessChange struct {
 	// Address is the address that was let in; empty if none was asked for.
 	Address string `json:"address,omitempty"`
 	// Opened are the groups that now have a temporary rule for the address. Admitted are those whose permanent rules admit

@@ -13,11 +13,11 @@ import (
 )
 
 // ChangeAccess does what `sweep --access` does to the account, with a rule for each holder.
-func (u Console) ChangeAccess(d question.Door) question.Doors {
+func (u Console) ChangeAccess(d question.AccessRequest) question.AccessChange {
 	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	var change question.Doors
+	var change question.AccessChange
 	for _, group := range slices.Sorted(maps.Keys(d.Ports)) {
 		if !d.Until.IsZero() {
 			a.letIn(group, d)
@@ -33,7 +33,7 @@ func (u Console) ChangeAccess(d question.Door) question.Doors {
 	return change
 }
 
-func (a *Account) letIn(group string, d question.Door) {
+func (a *Account) letIn(group string, d question.AccessRequest) {
 	port := float64(d.Ports[group])
 	a.Put(&store.Object{
 		Type: IngressRuleType, ID: fmt.Sprintf("sgr-%s-%s", group, d.Holder), State: props.Map{},
@@ -45,7 +45,7 @@ func (a *Account) letIn(group string, d question.Door) {
 }
 
 // isOver reports whether a rule is a temporary one whose time is over, or which its holder closes.
-func isOver(rule *store.Object, d question.Door) bool {
+func isOver(rule *store.Object, d question.AccessRequest) bool {
 	for key, value := range rule.Tags() {
 		holder, is := strings.CutPrefix(key, question.HolderTag)
 		if !is {
