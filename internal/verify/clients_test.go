@@ -112,11 +112,19 @@ func TestRedisClient(t *testing.T) {
 }
 
 func TestPostgreSQLClient(t *testing.T) {
-	for cli, ok := range map[string]bool{"exit 0": true,
-		"echo 'FATAL: password authentication failed' >&2; exit 2": false} {
-		said, err := runClient(t, "sh", postgreSQLClient, map[string]string{"psql": cli})
-		if (err == nil) != ok || !ok && !strings.Contains(said, "FATAL") {
-			t.Errorf("with psql %q it says %q (%v)", cli, said, err)
-		}
+	for _, tt := range []struct {
+		name, cli, says string
+		ok              bool
+	}{
+		{"a server that works", "echo 1", "a row was written and read", true},
+		{"another password", "echo 'FATAL: password authentication failed' >&2; exit 2", "FATAL", false},
+		{"no row", "exit 0", "is read as", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			said, err := runClient(t, "sh", postgreSQLClient, map[string]string{"psql": tt.cli})
+			if (err == nil) != tt.ok || !strings.Contains(said, tt.says) || tt.ok && strings.TrimSpace(said) != tt.says {
+				t.Errorf("it says %q (%v), want %q", said, err, tt.says)
+			}
+		})
 	}
 }
