@@ -21,6 +21,10 @@ func TestPlatform(t *testing.T) {
 		t.Skip("make e2e-platform runs this")
 	}
 	s := newStack(t, "e2e-platform")
+	// The database's backups need AWS: temporary keys of its role.
+	s.set(t, "addons", map[string]any{"postgresql": map[string]any{
+		"enabled": true, "storageGiB": 2, "backup": map[string]any{"enabled": false},
+	}})
 	up := s.must(t, "up")
 	reportUp(t, up)
 	for _, e := range up.events {
@@ -35,10 +39,14 @@ func TestPlatform(t *testing.T) {
 	}{
 		{"verify finds what runs", platformVerified},
 		{"up again and a refresh change nothing", platformUnchanged},
+		{"a client of Redis writes and reads", redisClient},
+		{"a client of PostgreSQL writes and reads", postgreSQLClient},
 		{"a client of RabbitMQ publishes and receives", rabbitMQClient},
 		{"a message survives its server", rabbitMQPodKilled},
 		{"a message survives the drain of its node", rabbitMQNodeDrained},
-		{"the password of the settings is the one that works", rabbitMQPassword},
+		{"the passwords of the settings are those that work", passwords},
+		{"Prometheus reads every target", everyMonitorHasTargets},
+		{"no alert fires on a healthy stack", onlyTheWatchdogFires},
 		{"destroy leaves nothing", destroyed},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, s, c) }) && os.Getenv("E2E_GO_ON") == "" {
@@ -57,7 +65,9 @@ func platformVerified(t *testing.T, s *stack, _ *cluster) {
 			t.Logf("verify: %-26s %-8s %s", e.Check, e.Status, e.Message)
 		}
 	}
-	for _, name := range []string{"rabbitmq", "metrics-server", "volume"} {
+	for _, name := range []string{
+		"rabbitmq", "redis", "postgresql", "argo rollouts", "monitoring", "metrics-server", "volume",
+	} {
 		if checked[name] != "ok" {
 			t.Errorf("%s is %q", name, checked[name])
 		}
@@ -94,15 +104,23 @@ func rabbitMQ(t *testing.T, c *cluster) *amqp.Channel {
 
 func rabbitMQAddress(t *testing.T, c *cluster, password string) string {
 	t.Helper()
-	c.on(t, "master", `kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'
-{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "from-outside", "namespace": "data"}, "spec": {
- "type": "NodePort", "selector": {"app.kubernetes.io/name": "rabbitmq"}, "ports": [{"port": 5672}]}}
-Y`)
+	address := c.outside(t, "app.kubernetes.io/name", "rabbitmq", 5672)
+	return fmt.Sprintf("amqp://%s:%s@%s/", c.secret(t, "rabbitmq-credentials", "username"), password, address)
+}
+
+// outside opens a port of the nodes to the data services' pods with a label, and returns its address. Services are made
+// once for each port.
+func (c *cluster) outside(t *testing.T, label, value string, port int) string {
+	t.Helper()
+	name := fmt.Sprintf("outside-%d", port)
+	c.on(t, "master", fmt.Sprintf(`kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'
+{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "%s", "namespace": "data"}, "spec": {
+ "type": "NodePort", "selector": {"%s": "%s"}, "ports": [{"port": %d}]}}
+Y`, name, label, value, port))
 	node := c.must(t, "get", "node", "worker-1", "--output",
 		`jsonpath={.status.addresses[?(@.type=="InternalIP")].address}`)
-	port := c.must(t, "--namespace", "data", "get", "service", "from-outside", "--output",
-		"jsonpath={.spec.ports[0].nodePort}")
-	return fmt.Sprintf("amqp://%s:%s@%s:%s/", c.secret(t, "rabbitmq-credentials", "username"), password, node, port)
+	open := c.must(t, "--namespace", "data", "get", "service", name, "--output", "jsonpath={.spec.ports[0].nodePort}")
+	return node + ":" + open
 }
 
 // secret reads a value of a Secret in the namespace of the data services.
@@ -153,21 +171,20 @@ func rabbitMQClient(t *testing.T, _ *stack, c *cluster) {
 	if got := received(t, channel); got != "hello" {
 		t.Errorf("received %q", got)
 	}
-	refusedLogin(t, rabbitMQAddress(t, c, "wrong"))
+	mustRefuse(t, c, "rabbitmq", "wrong")
 }
 
-// refusedLogin expects RabbitMQ to answer and to refuse the password of an address.
-func refusedLogin(t *testing.T, address string) {
-	t.Helper()
-	connection, err := amqp.Dial(address)
-	if err == nil {
-		_ = connection.Close()
-		t.Error("RabbitMQ accepts another password than that of the settings")
-		return
+func rabbitMQLogin(t *testing.T, c *cluster, password string) error {
+	connection, err := amqp.Dial(rabbitMQAddress(t, c, password))
+	if err != nil {
+		return err
 	}
-	if refused := (*amqp.Error)(nil); !errors.As(err, &refused) || refused.Code != amqp.AccessRefused {
-		t.Errorf("login with another password: %v, want access refused", err)
-	}
+	return connection.Close()
+}
+
+func rabbitMQRefused(err error) bool {
+	refused := (*amqp.Error)(nil)
+	return errors.As(err, &refused) && refused.Code == amqp.AccessRefused
 }
 
 const rabbitMQPod = "rabbitmq-server-0"
@@ -217,19 +234,56 @@ func rabbitMQNodeDrained(t *testing.T, _ *stack, c *cluster) {
 	}
 }
 
-// rabbitMQPassword sets the password in the settings. A run on hosts replaces the encrypted value by its own text.
-func rabbitMQPassword(t *testing.T, s *stack, c *cluster) {
-	before := c.secret(t, "rabbitmq-credentials", "password")
-	s.set(t, "rabbitmqPassword", map[string]any{"secure": "v1:encrypted"})
-	s.must(t, "up")
-	after := c.secret(t, "rabbitmq-credentials", "password")
-	if after == before || after != s.output(t, "rabbitmqPassword") {
-		t.Error("the password of the settings is not the one in the cluster")
+// service is a data service with a password.
+type service struct {
+	name, secret, key string
+	// login returns an error that refused describes when the password is wrong.
+	login   func(*testing.T, *cluster, string) error
+	refused func(error) bool
+}
+
+func services() []service {
+	return []service{
+		{"rabbitmq", "rabbitmq-credentials", "password", rabbitMQLogin, rabbitMQRefused},
+		{"redis", "valkey-users", "default", redisLogin, redisRefused},
+		{"postgresql", "postgresql-app", "password", postgreSQLLogin, postgreSQLRefused},
 	}
-	rabbitMQ(t, c)
-	refusedLogin(t, rabbitMQAddress(t, c, before))
+}
+
+// passwords sets all passwords in the settings at once. A run on hosts replaces the encrypted values by texts of its
+// own.
+func passwords(t *testing.T, s *stack, c *cluster) {
+	before := map[string]string{}
+	for _, x := range services() {
+		before[x.name] = c.secret(t, x.secret, x.key)
+		s.set(t, x.name+"Password", map[string]any{"secure": "v1:encrypted"})
+	}
+	s.must(t, "up")
+	for _, x := range services() {
+		after := c.secret(t, x.secret, x.key)
+		if after == before[x.name] || after != s.output(t, x.name+"Password") {
+			t.Errorf("the password of %s in the settings is not the one in the cluster", x.name)
+		}
+		eventually(t, time.Minute, "a login at "+x.name, func() error { return x.login(t, c, after) })
+		mustRefuse(t, c, x.name, before[x.name])
+	}
 	s.must(t, "verify")
 	if ops := s.must(t, "up").done(); len(ops) > 0 {
 		t.Errorf("up after the change did %v", ops)
+	}
+}
+
+// mustRefuse expects a service to answer and to refuse a password.
+func mustRefuse(t *testing.T, c *cluster, name, password string) {
+	t.Helper()
+	for _, x := range services() {
+		if x.name != name {
+			continue
+		}
+		if err := x.login(t, c, password); err == nil {
+			t.Errorf("%s accepts another password than that of the settings", name)
+		} else if !x.refused(err) {
+			t.Errorf("%s: login with another password: %v, want that it is refused", name, err)
+		}
 	}
 }

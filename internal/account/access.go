@@ -75,8 +75,8 @@ func (f *Firewall) Learn(typ string, outputs map[string]any) bool {
 // Exists reports whether any group is known.
 func (f *Firewall) Exists() bool { return len(f.ports) > 0 }
 
-// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the request are those of
-// the stack. Change may run while the CLI of the workspace does.
+// Change opens or closes the firewall, and removes what has expired. The cluster and the ports of the request are
+// those of the stack.
 func (f *Firewall) Change(ctx context.Context, d question.AccessRequest) (question.AccessChange, error) {
 	var change question.AccessChange
 	if f.w.Cloud == report.CloudHosts || !f.Exists() {

@@ -23,6 +23,8 @@ type platform struct {
 	// Releases run for real; none in a stack that only records. The list is that of the first run until the stack is
 	// gone, so that neither another ADDONS nor a later build of the mirror replaces anything.
 	Releases []string `json:"releases,omitempty"`
+	// Registries are the hosts of their images, which the mirror serves too.
+	Registries []string `json:"registries,omitempty"`
 }
 
 func (p platform) real() bool { return len(p.Releases) > 0 }
@@ -40,12 +42,16 @@ func (b *Backend) choosePlatform() error {
 	if b.options.Public {
 		return errors.New("ADDONS=real needs the mirror, and MIRROR is off")
 	}
-	text, err := os.ReadFile(filepath.Join(builtDir(), "platform", "releases"))
-	if err != nil {
-		return fmt.Errorf("the mirror has no images of add-ons: %w", err)
+	var p platform
+	for name, words := range map[string]*[]string{"releases": &p.Releases, "registries": &p.Registries} {
+		text, err := os.ReadFile(filepath.Join(builtDir(), "platform", name))
+		if err != nil {
+			return fmt.Errorf("the mirror has no images of add-ons: %w", err)
+		}
+		*words = strings.Fields(string(text))
 	}
 	return b.store.change(func(s *state) error {
-		s.Platform = platform{strings.Fields(string(text))}
+		s.Platform = p
 		return nil
 	})
 }
@@ -103,11 +109,12 @@ func (b *Backend) Provider() (*engine.Program, error) {
 // platformOverrides are where charts and images of real add-ons come from. Images that charts name by digest are
 // built here, so they are named by tag.
 func (b *Backend) platformOverrides(mirror string) map[string]any {
-	charts, registries := map[string]any{}, map[string]any{}
+	// The first is that of the cluster's own images.
+	charts, registries := map[string]any{}, map[string]any{"registry.k8s.io": mirror}
 	for _, from := range catalog.Repositories() {
 		charts[from] = mirror + "/charts"
 	}
-	for _, host := range []string{"registry.k8s.io", "docker.io", "ghcr.io", "quay.io", "public.ecr.aws"} {
+	for _, host := range b.store.read().Platform.Registries {
 		registries[host] = mirror
 	}
 	return map[string]any{

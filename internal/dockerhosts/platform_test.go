@@ -7,7 +7,7 @@ import (
 )
 
 func TestTheModelAnswersForWhatIsRecorded(t *testing.T) {
-	p := platform{[]string{"prometheus-operator-crds", "rabbitmq-cluster-operator"}}
+	p := platform{Releases: []string{"prometheus-operator-crds", "rabbitmq-cluster-operator"}}
 	for of, modelled := range map[string]bool{
 		"helm.sh/v3:Release::rabbitmq-cluster-operator":          false,
 		"helm.sh/v3:Release::argo-cd":                            true,

@@ -1,0 +1,3 @@
+module mirror/standins
+
+go 1.26
