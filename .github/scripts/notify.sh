@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Sends one line to the webhook NOTIFY_URL, if it is set: which workflow, which STACK, how the job ended (OUTCOME) and its RUN.
-# ROLLBACK is how an automatic rollback ended; empty or "skipped" without one. One that failed goes to PAGE_URL as well, because the
+# VERIFY is the exit code of a verify; may be empty. ROLLBACK is how an automatic rollback ended; empty or "skipped" without one. One that failed goes to PAGE_URL as well, because the
 # stack then is in a state that nobody asked for.
 set -euo pipefail
 said=$OUTCOME
+if [ "${VERIFY:-}" = 11 ]; then
+  said="$OUTCOME. The platform is verified and stays, but applications are not well: correct or revert them in Git"
+fi
 case ${ROLLBACK:-} in
   success) said="$OUTCOME. The stack is back at the last verified commit and verified again. The commit that failed is still in main: revert it" ;;
   failure | cancelled) said="$OUTCOME, AND THE ROLLBACK DID NOT SUCCEED. Nothing is tried again: a person has to look now" ;;

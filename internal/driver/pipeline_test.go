@@ -235,6 +235,8 @@ exit "$code"`)
 		{"10", "0", "0", "failure", "success", []string{backAgain}},
 		{"0", "7", "0", "failure", "success", []string{backAgain}},
 		{"0", "5", "0", "failure", "success", []string{backAgain}},
+		// Applications are not well. A rollback of the platform would not change that.
+		{"0", "11", "0", "failure", "skipped", []string{"http://notify", "The platform is verified and stays"}},
 		{"5", "0", "5", "failure", "failure", []string{"http://notify", "http://page", noWayBack}},
 		{"0", "7", "7", "failure", "failure", []string{"http://page", noWayBack}},
 		// Refused across what cannot go back.

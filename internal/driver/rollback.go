@@ -71,7 +71,11 @@ func rollback(ctx context.Context, s *run) error {
 	}
 	if s.op.wait > 0 {
 		// By the checks and the settings of that commit.
-		if err := s.earlier(to, driver, "verify", "--wait", s.op.wait.String()); err != nil {
+		err := s.earlier(to, driver, "verify", "--wait", s.op.wait.String())
+		switch {
+		case report.CodeOf(err) == report.ExitApplications:
+			s.log.Warn("Applications are not well. A rollback of the platform does not change them; correct or revert them in Git.")
+		case err != nil:
 			return err
 		}
 	}

@@ -49,16 +49,33 @@ func verify(ctx context.Context, s *run) error {
 	if err != nil {
 		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
-	faults := 0
+	err = judge(results)
+	if code := report.CodeOf(err); code == report.ExitOK || code == report.ExitApplications {
+		s.noteVerified(ctx, w)
+	}
+	return err
+}
+
+// judge returns the failure of a verify with these results, if it is one.
+func judge(results []check.Result) error {
+	faults, ofPlatform := 0, 0
 	for _, r := range results {
-		if r.Status == check.Failed {
-			faults++
+		if r.Status != check.Failed {
+			continue
+		}
+		faults++
+		if !r.Applications {
+			ofPlatform++
 		}
 	}
-	if faults > 0 {
+	switch {
+	case ofPlatform > 0:
 		return report.Fail(report.ExitUnverified, "", "%d of %d checks failed", faults, len(results))
+	case faults > 0:
+		return report.Fail(report.ExitApplications, "Correct or revert them in Git (docs/gitops.md, Back). A rollback of "+
+			"the platform does not change them.",
+			"the platform is verified, and applications are not well: %d of %d checks failed", faults, len(results))
 	}
-	s.noteVerified(ctx, w)
 	return nil
 }
 

@@ -17,12 +17,14 @@ const (
 	ExitLocked      = 4 // another run holds the stack
 	ExitFailed      = 5 // the run failed; its changes are in the state, and the same command continues from there
 	ExitLeftovers   = 6 // destroy or sweep ended, and a resource of the cluster still exists
-	ExitUnverified  = 7 // verify found a fault in the live cluster
+	ExitUnverified  = 7 // verify found a fault of the platform in the live cluster
 	ExitChanges     = 8 // preview --expect-no-changes found changes
 	// The cluster cannot be reached, or its machines are stopped; nothing was changed, a person has to decide.
 	ExitUnreachable = 9
-	ExitBlocked     = 10  // the run failed, and the same command fails again until the cause that is named is removed
-	ExitInterrupted = 130 // ended by Ctrl-C or SIGTERM, with the state saved
+	ExitBlocked     = 10 // the run failed, and the same command fails again until the cause that is named is removed
+	// verify found faults, and all of them are in applications of the user: the platform is verified.
+	ExitApplications = 11
+	ExitInterrupted  = 130 // ended by Ctrl-C or SIGTERM, with the state saved
 )
 
 // Failure is an error with the exit code of the command and what the user does next.

@@ -57,7 +57,9 @@ func applications(ctx context.Context, r *run) finding {
 		}
 	}
 	if len(faults) > 0 {
-		return failed(look, "%s", join(faults))
+		f := failed(look, "%s", join(faults))
+		f.applications = true
+		return f
 	}
 	if len(underway) > 0 {
 		return ok("%d applications synced; a release is under way in %s", len(all.Items), join(underway))

@@ -54,3 +54,50 @@ func TestTheHealthOfAnApplicationIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// A fault counts as one of applications only if nothing of the platform is among the faults of its check.
+func TestFaultsOfApplicationsAreToldApart(t *testing.T) {
+	sick := func(f *fakeAPI, namespaces ...string) {
+		for _, ns := range namespaces {
+			p := obj("sick", "", map[string]any{"status": map[string]any{"phase": "Failed"}})
+			metadata(p)["namespace"] = ns
+			f.objects["/api/v1/pods"] = append(f.objects["/api/v1/pods"].([]any), p)
+		}
+	}
+	published := func(f *fakeAPI, ns string) {
+		i := f.ingress(t, http.StatusServiceUnavailable)
+		metadata(i)["namespace"] = ns
+		f.objects["/apis/networking.k8s.io/v1/ingresses"] = []any{i}
+	}
+	for _, tt := range []struct {
+		check, what  string
+		applications bool
+		do           func(*fakeAPI)
+	}{
+		{"argo cd", "a release was aborted", true, func(f *fakeAPI) { f.release("Degraded", "Degraded", "old", "new") }},
+		{"argo cd", "the root Application is missing", false, func(f *fakeAPI) {
+			f.objects["/apis/argoproj.io/v1alpha1/applications"] = []any{}
+		}},
+		{"argo cd", "the API does not answer", false, func(f *fakeAPI) {
+			delete(f.objects, "/apis/argoproj.io/v1alpha1/applications")
+		}},
+		{"other pods", "of an application", true, func(f *fakeAPI) { sick(f, "apps") }},
+		{"other pods", "of an add-on", false, func(f *fakeAPI) { sick(f, "monitoring") }},
+		{"other pods", "of the network", false, func(f *fakeAPI) { sick(f, "calico-system") }},
+		{"other pods", "of both", false, func(f *fakeAPI) { sick(f, "apps", "data", "shop") }},
+		{"ingress", "of an application", true, func(f *fakeAPI) { published(f, "apps") }},
+		{"ingress", "of the platform", false, func(f *fakeAPI) { published(f, "argocd") }},
+		{"nodes", "one is missing", false, func(f *fakeAPI) {
+			f.objects["/api/v1/nodes"] = f.objects["/api/v1/nodes"].([]any)[:1]
+		}},
+	} {
+		t.Run(tt.check+": "+tt.what, func(t *testing.T) {
+			f := healthy(t)
+			tt.do(f)
+			r := f.check(t, Options{})[tt.check]
+			if r.Status != Failed || r.Applications != tt.applications {
+				t.Errorf("%s: %q, only of applications: %t, want %t", r.Status, r.Message, r.Applications, tt.applications)
+			}
+		})
+	}
+}

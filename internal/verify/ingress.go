@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -50,12 +49,13 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 		}
 		return skipped("there is no Ingress")
 	}
-	var faults []string
+	faults := map[string][]string{}
 	hosts := 0
 	for _, i := range all.Items {
-		name := i.Metadata.Namespace + "/" + i.Metadata.Name
+		ns := i.Metadata.Namespace
+		name := ns + "/" + i.Metadata.Name
 		if len(i.Status.LoadBalancer.Ingress) == 0 {
-			faults = append(faults, name+" has no load balancer yet")
+			faults[ns] = append(faults[ns], name+" has no load balancer yet")
 			continue
 		}
 		for _, rule := range i.Spec.Rules {
@@ -65,13 +65,12 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 			hosts++
 			balancer, health := i.Status.LoadBalancer.Ingress[0].Hostname, i.Metadata.Annotations[healthPath]
 			if err := r.askIngress(ctx, balancer, rule.Host, health); err != nil {
-				faults = append(faults, fmt.Sprintf("%s, %s: %v", name, rule.Host, err))
+				faults[ns] = append(faults[ns], fmt.Sprintf("%s, %s: %v", name, rule.Host, err))
 			}
 		}
 	}
-	slices.Sort(faults)
 	if len(faults) > 0 {
-		return failed(look, "%s", join(faults))
+		return failedIn(look, faults)
 	}
 	return ok("%d %s through the load balancer", hosts, plural(hosts, "host answers", "hosts answer"))
 }

@@ -23,25 +23,24 @@ func (r *run) pods(ctx context.Context, path string, belongs func(pod) bool) fin
 	if err := r.api.get(ctx, path, &all); err != nil {
 		return broken("kubectl get pods -A", err)
 	}
-	var faults []string
+	faults := map[string][]string{}
 	look, running := "", 0
 	for _, p := range all.Items {
 		if !belongs(p) || p.Metadata.DeletionTimestamp != nil || p.Metadata.Labels[scratchLabel] != "" || replaced(p) {
 			continue
 		}
 		if fault := podFault(p); fault != "" {
-			faults = append(faults, p.Metadata.Namespace+"/"+p.Metadata.Name+": "+fault)
+			ns, name := p.Metadata.Namespace, p.Metadata.Name
+			faults[ns] = append(faults[ns], ns+"/"+name+": "+fault)
 			if look == "" {
-				ns, name := p.Metadata.Namespace, p.Metadata.Name
 				look = fmt.Sprintf(lookAtPods, ns, name, ns, name)
 			}
 			continue
 		}
 		running++
 	}
-	slices.Sort(faults)
 	if len(faults) > 0 {
-		return failed(look, "%s", join(faults))
+		return failedIn(look, faults)
 	}
 	return ok("%d %s", running, plural(running, "pod runs", "pods run"))
 }

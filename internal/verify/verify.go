@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/cluster/kubeapi"
 	"kubeadm-aws/config"
 )
@@ -34,6 +36,9 @@ type Result struct {
 	Message string
 	// LookAt says where to look when the check failed: a command, or a place.
 	LookAt string
+	// Applications reports whether the check failed only because of applications of the user. Git says what they are,
+	// so another version of the platform does not correct them.
+	Applications bool
 }
 
 // Options say what to check and how patiently.
@@ -127,7 +132,7 @@ func Run(ctx context.Context, api *API, o Options) ([]Result, error) {
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
-		result := Result{Check: c.name, Status: f.status, Message: f.message, LookAt: f.lookAt}
+		result := Result{Check: c.name, Status: f.status, Message: f.message, LookAt: f.lookAt, Applications: f.applications}
 		o.Report(result)
 		results = append(results, result)
 		if c.name == "api" && f.status == Failed {
@@ -152,7 +157,11 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // finding is the outcome of one try of a check.
-type finding struct{ status, message, lookAt string }
+type finding struct {
+	status, message, lookAt string
+	// applications is as in Result.
+	applications bool
+}
 
 func ok(format string, args ...any) finding {
 	return finding{status: OK, message: fmt.Sprintf(format, args...)}
@@ -164,6 +173,30 @@ func skipped(format string, args ...any) finding {
 
 func failed(lookAt, format string, args ...any) finding {
 	return finding{status: Failed, message: fmt.Sprintf(format, args...), lookAt: lookAt}
+}
+
+// failedIn is failed for faults by the namespace in which they are. Each one has its own text.
+func failedIn(lookAt string, faults map[string][]string) finding {
+	var texts []string
+	applications := true
+	for namespace, list := range faults {
+		texts = append(texts, list...)
+		applications = applications && !ofPlatform(namespace)
+	}
+	slices.Sort(texts)
+	f := failed(lookAt, "%s", join(texts))
+	f.applications = applications
+	return f
+}
+
+// ofPlatform reports whether the platform makes what is in a namespace.
+func ofPlatform(namespace string) bool {
+	if strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "calico-") {
+		return true
+	}
+	return slices.ContainsFunc(catalog.Addons, func(a catalog.Addon) bool {
+		return slices.ContainsFunc(a.Charts, func(c catalog.Chart) bool { return c.Namespace == namespace })
+	})
 }
 
 // broken is the finding for an error of the API.
