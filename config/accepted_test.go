@@ -32,6 +32,10 @@ func TestAccepted(t *testing.T) {
 		"dns: {domain: example.com}\naddons: {certManager: {enabled: false}, rabbitmq: {enabled: false}}",
 		"registry: {repositories: [team/fast-api_1.x, a0], keepImages: 1}",
 		"registry: {repositories: []}",
+		"mirrors: {registries: {quay.io: 'http://127.0.0.1:30020'}, charts: {'https://charts.jetstack.io': " +
+			"'http://localhost:8080'}}",
+		"kubernetes: {kubelet: {podPidsLimit: 0}, apiServer: {audit-log-truncate-max-event-size: '10485760'}}",
+		"cluster: {cni: none}\nkubernetes: {kubelet: {maxPods: 17}}",
 		"backup: {restoreFrom: latest}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: " +
@@ -65,7 +69,7 @@ func TestAccepted(t *testing.T) {
 		"nodes: [" + master + ", " + worker +
 			", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,
 		"kubernetes: {kubelet: {evictionHard: {memory.available: 100%, nodefs.available: 0%, imagefs.available: 15%}, " +
-			"podPidsLimit: -1, maxPods: 253, reservedSystemCPUs: '0,2-3', systemReserved: {ephemeral-storage: 5Gi}}}",
+			"podPidsLimit: -1, maxPods: 500, reservedSystemCPUs: '0,2-3', systemReserved: {ephemeral-storage: 5Gi}}}",
 		"addons: {rabbitmq: {storageGiB: 3}, postgresql: {storageGiB: 2}, redis: {storageGiB: 1}}",
 		"backup: {everyHours: 1}", "backup: {everyHours: 12}", "backup: {everyHours: 24}",
 		"redisPassword: correct-horse-battery",

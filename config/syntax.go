@@ -115,8 +115,6 @@ func urlFault(text string, schemes ...string) string {
 		return "must not hold a user or password: settings are not secret"
 	case u.Hostname() == "" || !subdomain(strings.ToLower(u.Hostname())):
 		return "has no valid host name"
-	case isLoopback(u.Hostname()):
-		return "is the machine itself for every node and pod that asks it"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
 		return "must end with its path: no ? and no #"
 	case strings.HasSuffix(u.Path, "/"):
@@ -127,6 +125,15 @@ func urlFault(text string, schemes ...string) string {
 		return "must be made of letters, digits and any of ._~:/%+,=@- only; write others as % and two hexadecimal digits"
 	}
 	return ""
+}
+
+// serverURLFault returns what is wrong with the URL of a server that nodes or pods ask, or "". A proxy on the node itself
+// is not there when they do. Registries are different: containerd asks the registry itself until the proxy answers.
+func serverURLFault(text string, schemes ...string) string {
+	if u, err := url.Parse(text); err == nil && isLoopback(u.Hostname()) {
+		return "is the machine itself for every node and pod that asks it"
+	}
+	return urlFault(text, schemes...)
 }
 
 // isLoopback reports whether a host is the machine that asks for it.
@@ -142,7 +149,7 @@ func gitURLFault(text string) string {
 		if gitSSH.MatchString(text) {
 			return ""
 		}
-		if fault := urlFault(text, "https", "ssh"); fault != "" {
+		if fault := serverURLFault(text, "https", "ssh"); fault != "" {
 			return fault
 		}
 		if u, err := url.Parse(text); err == nil && u.Path == "" {
@@ -160,7 +167,7 @@ func gitURLFault(text string) string {
 	case !strings.Contains(host, "/"):
 		return "has no path"
 	}
-	return urlFault("ssh://"+host, "ssh")
+	return serverURLFault("ssh://"+host, "ssh")
 }
 
 // validPort reports whether text is the number of a TCP port.

@@ -172,7 +172,7 @@ func (v *validator) acme(a Addons) {
 	case acme.Email != "" && !mailAddress.MatchString(acme.Email) || strings.Contains(acme.Email, ".."):
 		v.fault("addons.acme.email", acme.Email, "is not a mail address", "admin@example.com")
 	}
-	fault := urlFault(acme.Server, "https")
+	fault := serverURLFault(acme.Server, "https")
 	if u, err := url.Parse(acme.Server); fault == "" && err == nil && u.Path == "" {
 		fault = "has no path: it must be the address of the server's directory"
 	}

@@ -93,8 +93,8 @@ func (v *validator) truncation(flags map[string]string) {
 			sizes[name], written = n, name
 		}
 	}
-	if written != "" && sizes[batch] <= sizes[event] {
-		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("must leave %s, %d, above %s, %d", batch,
+	if written != "" && sizes[batch] < sizes[event] {
+		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("must leave %s, %d, not below %s, %d", batch,
 			sizes[batch], event, sizes[event]), `"10485760" and "102400"`)
 	}
 }

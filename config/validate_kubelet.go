@@ -118,8 +118,6 @@ func (v *validator) kubelet(fields map[string]any) {
 }
 
 const (
-	// maxNodePods is the number of addresses in the /24 of network.podCidr that a node has.
-	maxNodePods = 253
 	// minNodePods is more than the platform runs on a node: the control plane has about twenty pods.
 	minNodePods = 25
 	// minPodPIDs is what the processes of an agent of the platform need.
@@ -128,12 +126,11 @@ const (
 
 // pods checks the number of pods on a node, and of processes in a pod.
 func (v *validator) pods(k kubeletFields) {
-	if n, ok := k["maxPods"].(int); ok && (n < minNodePods || n > maxNodePods) {
-		v.fault("kubernetes.kubelet.maxPods", n, fmt.Sprintf("must be from %d to %d: the pods of the platform need a place on "+
-			"every node, and each node has the addresses of a /%d of network.podCidr", minNodePods, maxNodePods, podBlockBits),
-			"110")
+	if n, ok := k["maxPods"].(int); ok && n < minNodePods && v.c.Cluster.CNI == "calico" {
+		v.fault("kubernetes.kubelet.maxPods", n,
+			fmt.Sprintf("must be %d or more: the pods of the platform need a place on every node", minNodePods), "110")
 	}
-	if n, ok := k["podPidsLimit"].(int); ok && n >= 0 && n < minPodPIDs {
+	if n, ok := k["podPidsLimit"].(int); ok && n > 0 && n < minPodPIDs {
 		v.fault("kubernetes.kubelet.podPidsLimit", n,
 			fmt.Sprintf("must be %d or more, or -1 for no limit: a pod with fewer processes does not start", minPodPIDs), "4096")
 	}

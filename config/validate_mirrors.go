@@ -31,7 +31,7 @@ func (v *validator) mirrors() {
 		if mirror.value == "" {
 			continue
 		}
-		if fault := urlFault(mirror.value, "https", "http"); fault != "" {
+		if fault := serverURLFault(mirror.value, "https", "http"); fault != "" {
 			v.fault(mirror.path, mirror.value, fault, mirror.example)
 		}
 	}

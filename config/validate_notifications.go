@@ -13,10 +13,6 @@ func (v *validator) notifications() {
 	if n.Receiver != "" {
 		v.oneOf("notifications.receiver", n.Receiver, Slack, Discord, Webhook, Email)
 	}
-	if n.Receiver != "" && !v.c.Addons.Monitoring.On() {
-		v.fault("notifications.receiver", n.Receiver, "is not used: addons.monitoring, which sends alerts, is off",
-			"addons.monitoring.enabled: true, or no notifications")
-	}
 	v.mail("notifications.email.to", n.Email.To, "ops@example.com")
 	v.mail("notifications.email.from", n.Email.From, "platform@example.com")
 	server, user := n.Email.Server, n.Email.Username

@@ -76,6 +76,9 @@ func (c *Config) Warnings() []string {
 	if c.Environment == Prod && c.Addons.Monitoring.On() && c.Notifications.Receiver == "" {
 		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")
 	}
+	if c.Notifications.Receiver != "" && !c.Addons.Monitoring.On() {
+		warn("notifications.receiver = %s is not used: addons.monitoring, which sends alerts, is off", c.Notifications.Receiver)
+	}
 	for _, sentence := range c.wrongValues() {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}

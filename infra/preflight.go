@@ -34,7 +34,7 @@ type Exists struct {
 }
 
 // Machine is an instance's type and availability zone.
-type Machine struct{ Type, Zone string }
+type Machine struct{ Type, Zone, Image string }
 
 // OSOfUser returns the value of image.os whose image installs the key pair for this account, or "".
 func OSOfUser(user string) string {
@@ -68,7 +68,8 @@ func (s *deployer) preflight(exists Exists) error {
 		asked.Go(ask)
 	}
 	asked.Wait()
-	if p.err != nil {
+	// A question about something that is refused, such as a type that does not exist, also ends with an error.
+	if p.err != nil && len(p.faults) == 0 {
 		return p.err
 	}
 	slices.Sort(p.warnings)

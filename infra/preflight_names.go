@@ -9,6 +9,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/route53"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
 )
 
 // apiRecord is the logical name of the public record of the API.
@@ -77,7 +79,7 @@ func (p *preflight) publicHosts() []string {
 // another one in every region.
 func (p *preflight) askImage() {
 	id := p.cfg.Image.AMI
-	if id == "" {
+	if id == "" || !p.boots(id) {
 		return
 	}
 	refuse := func(reason, instead string) { p.refuse("image.ami", fmt.Sprintf("%q", id), reason, instead) }
@@ -103,6 +105,13 @@ func (p *preflight) askImage() {
 	default:
 		p.checkDisks(image)
 	}
+}
+
+// boots reports whether a machine will be made from an image. Its owner may withdraw one that all nodes run already.
+func (p *preflight) boots(image string) bool {
+	return len(p.newNodes()) > 0 || slices.ContainsFunc(p.cfg.Nodes, func(n config.Node) bool {
+		return n.Role == config.Worker && p.exists.Machines[n.Name].Image != image
+	})
 }
 
 // checkDisks refuses disks that are smaller than the snapshot of the image.

@@ -32,7 +32,8 @@ const (
 func (p *preflight) newNodes() []int {
 	var positions []int
 	for i, n := range p.cfg.Nodes {
-		if p.exists.Machines[n.Name] != (Machine{n.InstanceType, p.cfg.AvailabilityZone(n.Zone)}) {
+		m := p.exists.Machines[n.Name]
+		if m.Type != n.InstanceType || m.Zone != p.cfg.AvailabilityZone(n.Zone) {
 			positions = append(positions, i)
 		}
 	}

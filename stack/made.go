@@ -186,7 +186,8 @@ func (s state) exists() infra.Exists {
 	old := config.Config{}
 	for name, machine := range s[typeInstance] {
 		zone := text(machine, "availabilityZone")
-		e.Machines[name] = infra.Machine{Type: text(machine, "instanceType"), Zone: zone}
+		e.Machines[name] = infra.Machine{Type: text(machine, "instanceType"), Zone: zone,
+			Image: text(machine, "ami")}
 		node := cluster.ReadNode(text(s[typeCommand][name+"-node"], "create"))
 		node.Zone = len(old.Network.Zones)
 		old.Network.Zones = append(old.Network.Zones, zone)

@@ -58,6 +58,12 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"kubeadm-aws:kubernetes.kubelet.evictionHard[\"memory.available\"] = \"85%\"", "8192 MiB of memory"}},
 		{"more CPUs for Kubernetes than a node has", sandbox.Limits{}, kubelet("kubeReserved", map[string]any{"cpu": "1900m"}),
 			[]string{"kubeadm-aws:kubernetes.kubelet.kubeReserved.cpu = \"1900m\"", "2 of the 2 CPUs"}},
+		{"a reserve on a type that does not exist", sandbox.Limits{}, map[string]any{
+			"kubeadm-aws:kubernetes.kubelet": map[string]any{"kubeReserved": map[string]any{"cpu": "200m"}},
+			"kubeadm-aws:nodes": []any{
+				map[string]any{"name": "master", "role": "control-plane"},
+				map[string]any{"name": "w", "instanceType": "m6i.77xlarge"}}},
+			[]string{"kubeadm-aws:nodes[1].instanceType = \"m6i.77xlarge\"", "is not offered in eu-central-1"}},
 		{"CPUs that a node does not have", sandbox.Limits{}, kubelet("reservedSystemCPUs", "0-3"),
 			[]string{"kubeadm-aws:kubernetes.kubelet.reservedSystemCPUs = \"0-3\"", "names CPU 3"}},
 		{"an image of another region", sandbox.Limits{Images: map[string]sandbox.Image{}},
@@ -161,6 +167,16 @@ func TestARunningStackIsAskedAboutNewMachinesOnly(t *testing.T) {
 	r.preview().must(t)
 	r.allowing(sandbox.Limits{AccountID: "210987654321"})
 	r.mustSay(t, r.preview(), "the stack runs in the account 123456789012 (vpc-", "the credentials belong to 210987654321")
+}
+
+// TestAWithdrawnImageOfRunningNodes expects no refusal of an image that all nodes run already.
+func TestAWithdrawnImageOfRunningNodes(t *testing.T) {
+	settings := small()
+	settings["kubeadm-aws:image.ami"] = "ami-0123456789abcdef0"
+	r := simulate(t, "dev", settings)
+	r.up().must(t)
+	r.allowing(sandbox.Limits{Images: map[string]sandbox.Image{}})
+	r.preview().must(t)
 }
 
 // TestVolumesKeepTheirZone refuses a change that leaves volumes in a zone without a node for them.
