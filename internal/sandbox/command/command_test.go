@@ -85,14 +85,14 @@ func TestCommandNeedsItsScriptOnTheMachine(t *testing.T) {
 			stepline.ScriptDir+"/"+name+".0a.sh")}
 		return props.Map{"connection": connection, "create": line.Format()}
 	}
-	archive := exec.Command("sh", "-c", "touch ready.0a.sh prepare.0b.sh && tar -cz ready.0a.sh prepare.0b.sh | base64 -w0")
+	archive := exec.Command("sh", "-c", "touch limit.sh ready.0a.sh prepare.0b.sh && tar -cz *.sh | base64 -w0")
 	archive.Dir = t.TempDir()
 	packed, err := archive.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.Try(remoteType, "early", step("prepare"))
-	sandboxtest.WantError(t, err, "prepare.0a.sh is not on this machine")
+	sandboxtest.WantError(t, err, "limit.sh is not on this machine")
 	_, err = c.Try(remoteType, "broken", step("ready", "-c", "install", "bash", "AAAA"))
 	sandboxtest.WantError(t, err, "compressed tar archive")
 	c.Make(remoteType, "ready", step("ready", "-c", "install", "bash", string(packed)))

@@ -141,14 +141,14 @@ func (s *step) remember(facts props.Map) {
 	})
 }
 
-// script checks that the machine has the file that the command runs, as limit.sh does: in that version or, on a machine
-// that is newer than the state, in any. A command with an archive, the first step, brings the files before.
+// script checks that the machine has the files that the command and its settings name: in that version or, on a machine
+// that is newer than the state, in any, as limit.sh does. A command with an archive, the first step, brings the files
+// before.
 func (s *step) script(line stepline.Line) error {
 	if len(line.Args) == 0 {
 		return nil
 	}
-	directory, file := path.Split(line.Args[len(line.Args)-1])
-	if path.Clean(directory) != stepline.ScriptDir {
+	if path.Dir(line.Args[len(line.Args)-1]) != stepline.ScriptDir {
 		return nil // The command contains the text of its script: it is from an older state.
 	}
 	if line.Args[0] == "-c" {
@@ -160,13 +160,16 @@ func (s *step) script(line stepline.Line) error {
 		slices.Sort(has)
 		s.remember(props.Map{"scripts": strings.Join(slices.Compact(has), " ")})
 	}
-	name, _, _ := strings.Cut(file, ".")
-	for _, has := range strings.Fields(s.host().Str("scripts")) {
-		if strings.HasPrefix(has, name+".") {
-			return nil
+	has := strings.Fields(s.host().Str("scripts"))
+	for _, text := range append(slices.Collect(maps.Values(line.Env)), line.Args...) {
+		directory, file := path.Split(text)
+		name, _, _ := strings.Cut(file, ".")
+		if path.Clean(directory) == stepline.ScriptDir &&
+			!slices.ContainsFunc(has, func(file string) bool { return strings.HasPrefix(file, name+".") }) {
+			return fmt.Errorf("%s is not on this machine: the step ready has to bring it", text)
 		}
 	}
-	return fmt.Errorf("%s is not on this machine: the step ready has to bring it", line.Args[len(line.Args)-1])
+	return nil
 }
 
 func (s *step) ready() (string, error) {
