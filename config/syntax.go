@@ -127,8 +127,9 @@ func urlFault(text string, schemes ...string) string {
 	return ""
 }
 
-// serverURLFault returns what is wrong with the URL of a server that nodes or pods ask, or "". A proxy on the node itself
-// is not there when they do. Registries are different: containerd asks the registry itself until the proxy answers.
+// serverURLFault returns what is wrong with the URL of a server that nodes or pods ask, or "". A proxy on the node
+// itself is not there when they do. Registries are different: containerd asks the registry itself until the proxy
+// answers.
 func serverURLFault(text string, schemes ...string) string {
 	if u, err := url.Parse(text); err == nil && isLoopback(u.Hostname()) {
 		return "is the machine itself for every node and pod that asks it"

@@ -77,7 +77,8 @@ func (c *Config) Warnings() []string {
 		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")
 	}
 	if c.Notifications.Receiver != "" && !c.Addons.Monitoring.On() {
-		warn("notifications.receiver = %s is not used: addons.monitoring, which sends alerts, is off", c.Notifications.Receiver)
+		warn("notifications.receiver = %s is not used: addons.monitoring, which sends alerts, is off",
+			c.Notifications.Receiver)
 	}
 	for _, sentence := range c.wrongValues() {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)

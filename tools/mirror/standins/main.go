@@ -1,5 +1,6 @@
-// The stand-in for Grafana and its sidecars, whose programs cannot be built from Go modules. It answers what the chart's
-// probes, Prometheus and the steps of the platform ask. It shows nothing: it does not prove dashboards and data sources.
+// The stand-in for Grafana and its sidecars, whose programs cannot be built from Go modules. It answers what the
+// chart's probes, Prometheus and the steps of the platform ask. It shows nothing: it does not prove dashboards and data
+// sources.
 //
 //	standin server    serves port 3000; the login is that of GF_SECURITY_ADMIN_USER and GF_SECURITY_ADMIN_PASSWORD
 //	standin cli ...   sets the password from the first line of standard input, as "grafana cli admin
