@@ -29,28 +29,61 @@ func TestAReleaseUnderWayIsNoFault(t *testing.T) {
 	}
 }
 
-// An Ingress that names the path of its application's health has to answer there; another one only must not fail.
+// An Ingress that names the path of its application's health has to answer there, if the load balancer passes that
+// path on and asks for the usual codes itself. Without that, every answer of an application will do.
 func TestTheHealthOfAnApplicationIsAsked(t *testing.T) {
+	route := func(path, pathType string) func(map[string]any) {
+		return func(i map[string]any) {
+			rule := i["spec"].(map[string]any)["rules"].([]any)[0].(map[string]any)
+			rule["http"] = map[string]any{"paths": []any{map[string]any{"path": path, "pathType": pathType}}}
+		}
+	}
+	all := route("/", "Prefix")
+	annotated := func(key, value string) func(map[string]any) {
+		return func(i map[string]any) {
+			all(i)
+			metadata(i)["annotations"].(map[string]any)[albAnnotation+key] = value
+		}
+	}
+	const ownHealth = "for /healthz, its own health"
 	for _, tt := range []struct {
+		what   string
 		health string
+		routes func(map[string]any)
 		code   int
 		says   string
 	}{
-		{"/healthz", http.StatusOK, ""}, {"/healthz", http.StatusFound, ""},
-		{"/healthz", http.StatusNotFound, "404 for /healthz, its own health"},
-		{"/healthz", http.StatusInternalServerError, "500: the application fails"},
-		{"", http.StatusNotFound, ""}, {"", http.StatusInternalServerError, "500: the application fails"},
-		{"", http.StatusServiceUnavailable, "no healthy target"},
+		{"well", "/healthz", all, http.StatusOK, ""},
+		{"well elsewhere", "/healthz", all, http.StatusFound, ""},
+		{"no such path", "/healthz", all, http.StatusNotFound, "404 " + ownHealth},
+		{"it fails", "/healthz", all, http.StatusInternalServerError, "500 " + ownHealth},
+		{"the path itself", "/healthz", route("/healthz", "Exact"), http.StatusNotFound, ownHealth},
+		{"the path as a prefix", "/healthz", route("/healthz/", "Prefix"), http.StatusNotFound, ownHealth},
+		{"a pattern", "/healthz", route("/*", "ImplementationSpecific"), http.StatusNotFound, ownHealth},
+		{"only /api is routed", "/healthz", route("/api", "Prefix"), http.StatusNotFound, ""},
+		{"only a part of the name", "/healthz", route("/health", "Prefix"), http.StatusNotFound, ""},
+		{"only / itself", "/healthz", route("/", "Exact"), http.StatusNotFound, ""},
+		{"only what is below", "/healthz", route("/api/*", "ImplementationSpecific"), http.StatusNotFound, ""},
+		{"nothing is routed", "/healthz", func(map[string]any) {}, http.StatusNotFound, ""},
+		{"other codes", "/healthz", annotated("success-codes", "200-404"), http.StatusNotFound, ""},
+		{"another port", "/healthz", annotated("healthcheck-port", "8081"), http.StatusNotFound, ""},
+		{"gRPC", "/healthz", annotated("backend-protocol-version", "GRPC"), http.StatusNotFound, ""},
+		{"no health path", "", all, http.StatusNotFound, ""},
+		{"no health path, / fails", "", all, http.StatusInternalServerError, ""},
+		{"no health path, / is not there yet", "", all, http.StatusNotImplemented, ""},
+		{"no target", "", all, http.StatusServiceUnavailable, "no healthy target"},
+		{"no target for /api", "/healthz", route("/api", "Prefix"), http.StatusServiceUnavailable, "no healthy target"},
 	} {
 		f := healthy(t)
 		i := f.ingress(t, tt.code)
 		if tt.health != "" {
 			metadata(i)["annotations"] = map[string]any{healthPath: tt.health}
 		}
+		tt.routes(i)
 		f.objects["/apis/networking.k8s.io/v1/ingresses"] = []any{i}
 		r := f.check(t, Options{})["ingress"]
 		if (r.Status == Failed) != (tt.says != "") || !strings.Contains(r.Message, tt.says) {
-			t.Errorf("%q answers %d: %q, %q", tt.health, tt.code, r.Status, r.Message)
+			t.Errorf("%s, answers %d: %q, %q", tt.what, tt.code, r.Status, r.Message)
 		}
 	}
 }

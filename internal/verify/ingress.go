@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,9 @@ type ingress struct {
 	Spec     struct {
 		Rules []struct {
 			Host string `json:"host"`
+			HTTP struct {
+				Paths []ingressPath `json:"paths"`
+			} `json:"http"`
 		} `json:"rules"`
 	} `json:"spec"`
 	Status struct {
@@ -25,14 +29,50 @@ type ingress struct {
 	} `json:"status"`
 }
 
+type ingressPath struct {
+	Path     string `json:"path"`
+	PathType string `json:"pathType"`
+}
+
+// covers reports whether requests for a path go to the backend of p.
+func (p ingressPath) covers(path string) bool {
+	prefix, pattern := strings.CutSuffix(p.Path, "*")
+	switch {
+	case p.PathType == "Prefix":
+		whole := strings.TrimSuffix(p.Path, "/")
+		return path == whole || strings.HasPrefix(path, whole+"/")
+	case p.PathType == "ImplementationSpecific" && pattern:
+		return strings.HasPrefix(path, prefix)
+	}
+	return path == p.Path
+}
+
+const albAnnotation = "alb.ingress.kubernetes.io/"
+
 // healthPath is the annotation of an Ingress with the path by which the load balancer tells whether its application
 // is well.
-const healthPath = "alb.ingress.kubernetes.io/healthcheck-path"
+const healthPath = albAnnotation + "healthcheck-path"
+
+// health returns the path of the application's own health, if a request through the load balancer can tell it: the
+// paths of the rule cover it, and the load balancer itself asks the same port in the same way for the usual codes.
+// Otherwise it is empty.
+func (i ingress) health(paths []ingressPath) string {
+	for _, other := range []string{"success-codes", "healthcheck-port", "backend-protocol-version"} {
+		if i.Metadata.Annotations[albAnnotation+other] != "" {
+			return ""
+		}
+	}
+	path := i.Metadata.Annotations[healthPath]
+	if path == "" || !slices.ContainsFunc(paths, func(p ingressPath) bool { return p.covers(path) }) {
+		return ""
+	}
+	return path
+}
 
 // ingressAnswers sends a request to every host of every Ingress through its load balancer, for the path of the
-// application's own health if the Ingress names one. A load balancer without a healthy target answers 503. One that
-// does not reach its target answers 502 or 504. Any other answer comes from the application, or from the rule for
-// unknown hosts, which answers 404.
+// application's own health if the load balancer passes it on. A load balancer without a healthy target answers 503.
+// One that does not reach its target answers 502 or 504. Any other answer comes from the application, or from the rule
+// for unknown hosts, which answers 404.
 func ingressAnswers(ctx context.Context, r *run) finding {
 	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs " +
 		"deploy/aws-load-balancer-controller"
@@ -63,7 +103,7 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 				continue
 			}
 			hosts++
-			balancer, health := i.Status.LoadBalancer.Ingress[0].Hostname, i.Metadata.Annotations[healthPath]
+			balancer, health := i.Status.LoadBalancer.Ingress[0].Hostname, i.health(rule.HTTP.Paths)
 			if err := r.askIngress(ctx, balancer, rule.Host, health); err != nil {
 				faults[ns] = append(faults[ns], fmt.Sprintf("%s, %s: %v", name, rule.Host, err))
 			}
@@ -76,8 +116,8 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 }
 
 // askIngress sends one request to a host through its load balancer, whatever DNS returns for the host. health is
-// the path of the application's own health, which has to answer with success; empty asks for /, where 404 is an
-// answer too.
+// the path of the application's own health, which has to answer with success; empty asks for /, where every answer of
+// the application is one.
 func (r *run) askIngress(ctx context.Context, balancer, host, health string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -105,8 +145,6 @@ func (r *run) askIngress(ctx context.Context, balancer, host, health string) err
 		return fmt.Errorf("503: no healthy target")
 	case code == http.StatusBadGateway || code == http.StatusGatewayTimeout:
 		return fmt.Errorf("%d: the target does not answer", code)
-	case code >= 500:
-		return fmt.Errorf("%d: the application fails", code)
 	case health != "" && code >= 400:
 		return fmt.Errorf("%d for %s, its own health", code, health)
 	}
