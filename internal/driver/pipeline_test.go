@@ -222,35 +222,40 @@ func TestEveryEndOfADeploy(t *testing.T) {
 	bin := t.TempDir()
 	p := &pipeline{T: t, dir: filepath.Join("..", ".."), told: filepath.Join(bin, "told")}
 	p.tool(bin, "driver", `case $1 in up) code=$UP ;; verify) code=$VERIFY ;; rollback) code=$ROLLBACK_CODE ;; *) code=0 ;; esac
-echo "code=$code" >> "$GITHUB_OUTPUT"
+printf 'code=%s\nbegun=%s\n' "$code" "${BEGUN}" >> "$GITHUB_OUTPUT"
 exit "$code"`)
 	p.webhook(bin)
 	for _, c := range []struct {
-		up, verify, rollback string
-		result, outcome      string
-		says                 []string
+		up, begun, verify, rollback string
+		result, outcome             string
+		says                        []string
 	}{
-		{"0", "0", "0", "success", "skipped", nil},
-		{"5", "0", "0", "failure", "success", []string{"http://notify", backAgain}},
-		{"10", "0", "0", "failure", "success", []string{backAgain}},
-		{"0", "7", "0", "failure", "success", []string{backAgain}},
-		{"0", "5", "0", "failure", "success", []string{backAgain}},
+		{"0", "true", "0", "0", "success", "skipped", nil},
+		{"0", "false", "0", "0", "success", "skipped", nil},
+		{"5", "true", "0", "0", "failure", "success", []string{"http://notify", backAgain}},
+		{"10", "true", "0", "0", "failure", "success", []string{backAgain}},
+		{"0", "true", "7", "0", "failure", "success", []string{backAgain}},
+		{"0", "false", "7", "0", "failure", "success", []string{backAgain}},
 		// Applications are not well. A rollback of the platform would not change that.
-		{"0", "11", "0", "failure", "skipped", []string{"http://notify", "The platform is verified and stays"}},
-		{"5", "0", "5", "failure", "failure", []string{"http://notify", "http://page", noWayBack}},
-		{"0", "7", "7", "failure", "failure", []string{"http://page", noWayBack}},
+		{"0", "true", "11", "0", "failure", "skipped", []string{"http://notify", "The platform is verified and stays"}},
+		// The state could not be read, so nothing is known of the cluster.
+		{"0", "true", "5", "0", "failure", "skipped", []string{"http://notify"}},
+		{"5", "true", "0", "5", "failure", "failure", []string{"http://notify", "http://page", noWayBack}},
+		{"0", "true", "7", "7", "failure", "failure", []string{"http://page", noWayBack}},
 		// Refused across what cannot go back.
-		{"0", "7", "3", "failure", "failure", []string{"http://page", noWayBack}},
+		{"0", "true", "7", "3", "failure", "failure", []string{"http://page", noWayBack}},
 		// Nothing was changed, or a person ended it.
-		{"1", "0", "0", "failure", "skipped", []string{"http://notify"}},
-		{"3", "0", "0", "failure", "skipped", nil},
-		{"4", "0", "0", "failure", "skipped", nil},
-		{"9", "0", "0", "failure", "skipped", nil},
-		{"130", "0", "0", "failure", "skipped", nil},
+		{"5", "false", "0", "0", "failure", "skipped", []string{"http://notify"}},
+		{"10", "false", "0", "0", "failure", "skipped", []string{"http://notify"}},
+		{"1", "false", "0", "0", "failure", "skipped", []string{"http://notify"}},
+		{"3", "false", "0", "0", "failure", "skipped", nil},
+		{"4", "false", "0", "0", "failure", "skipped", nil},
+		{"9", "false", "0", "0", "failure", "skipped", nil},
+		{"130", "true", "0", "0", "failure", "skipped", nil},
 	} {
 		p.env = []string{
 			"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
-			"UP=" + c.up, "VERIFY=" + c.verify, "ROLLBACK_CODE=" + c.rollback,
+			"UP=" + c.up, "BEGUN=" + c.begun, "VERIFY=" + c.verify, "ROLLBACK_CODE=" + c.rollback,
 		}
 		p.expect(c.result, "rollback", c.outcome)
 		p.notice(c.says...)

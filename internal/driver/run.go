@@ -34,8 +34,10 @@ type run struct {
 	cfg *config.Config
 	// begun is when the command started, so that the figures include the time before the engine.
 	begun time.Time
-	in    *bufio.Reader
-	out   io.Writer
+	// changed reports whether the engine began to change something.
+	changed bool
+	in      *bufio.Reader
+	out     io.Writer
 }
 
 // Run carries out one command of the driver, prints to stdout and stderr, and returns the exit code.
@@ -147,7 +149,7 @@ func stopping(n int) string {
 func (s *run) finish(err error) {
 	code := report.CodeOf(err)
 	e := report.Event{Kind: report.KindResult, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud, Code: &code,
-		Seconds: time.Since(s.begun).Seconds()}
+		Begun: s.changed, Seconds: time.Since(s.begun).Seconds()}
 	e.Status = "done"
 	if err != nil {
 		e.Status, e.Message = "failed", err.Error()

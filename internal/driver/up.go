@@ -52,9 +52,9 @@ func up(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	watcher, result, err := carryOut(ctx, w, plan, admission)
+	watcher, result, err := s.carryOut(ctx, w, plan, admission)
 	if err != nil && !asked && releasesKnown(ctx, w) {
-		watcher, result, err = carryOut(ctx, w, plan, admission)
+		watcher, result, err = s.carryOut(ctx, w, plan, admission)
 	}
 	if err != nil {
 		tellTroubles(ctx, w, watcher.Unready)
@@ -70,8 +70,8 @@ func up(ctx context.Context, s *run) error {
 }
 
 // carryOut executes the plan. admission may be nil.
-func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher, admission *admission) (*report.Watcher,
-	auto.UpResult, error) {
+func (s *run) carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher,
+	admission *admission) (*report.Watcher, auto.UpResult, error) {
 	watcher := report.NewWatcher(w.Log, plan.Done, false)
 	if admission != nil {
 		watcher.Made = admission.made
@@ -82,6 +82,7 @@ func carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher,
 			optup.ShowSecrets(false))
 		return err
 	})
+	s.changed = s.changed || watcher.Changed()
 	return watcher, result, err
 }
 

@@ -26,7 +26,7 @@ const (
 	KindReceipt  = "receipt"  // changes, swept, kept, leftovers, state: the file
 	KindSweep    = "sweep"    // status found|done, found, swept, kept, leftovers
 	KindCheck    = "check"    // check, status, message, next
-	KindResult   = "result"   // status, code, message, next, changes, seconds
+	KindResult   = "result"   // status, code, begun, message, next, changes, seconds
 )
 
 // Subject names the command of a run, its stack, and the cloud that the stack is in.
@@ -62,6 +62,7 @@ type Event struct {
 	Done     int               `json:"done,omitempty"`
 	Total    int               `json:"total,omitempty"`
 	Code     *int              `json:"code,omitempty"`
+	Begun    bool              `json:"begun,omitempty"`
 	Changes  map[string]int    `json:"changes,omitempty"`
 	Phases   []PhaseChanges    `json:"phases,omitempty"`
 	Plan     []PlannedChange   `json:"plan,omitempty"`

@@ -7,9 +7,10 @@ import (
 )
 
 // WriteGitHubResult writes for a job of GitHub Actions how a command ended: the exit code as the step's output "code",
-// and a line for the job's summary. Outside of a job it does nothing.
+// whether an up began to change something as "begun" (true or false), and a line for the job's summary. Outside of a
+// job it does nothing.
 func WriteGitHubResult(result Event) error {
-	if err := appendTo("GITHUB_OUTPUT", fmt.Sprintf("code=%d\n", *result.Code)); err != nil {
+	if err := appendTo("GITHUB_OUTPUT", fmt.Sprintf("code=%d\nbegun=%t\n", *result.Code, result.Begun)); err != nil {
 		return err
 	}
 	line := fmt.Sprintf("**%s of %s**: %s", result.Command, result.Stack, result.Status)

@@ -13,12 +13,12 @@ func TestAJobLearnsTheExitCode(t *testing.T) {
 	t.Setenv("GITHUB_STEP_SUMMARY", summary)
 	code := ExitChanges
 	// A line break in a message may not end the line, or it could set another output.
-	err := WriteGitHubResult(Event{Command: "preview", Stack: "dev", Status: "failed", Code: &code, Message: "it\ncode=0 differs", Next: "Look."})
+	err := WriteGitHubResult(Event{Command: "preview", Stack: "dev", Status: "failed", Code: &code, Begun: true, Message: "it\ncode=0 differs", Next: "Look."})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		output: "code=8\n", summary: "**preview of dev**: failed. it code=0 differs. Look.\n\n",
+		output: "code=8\nbegun=true\n", summary: "**preview of dev**: failed. it code=0 differs. Look.\n\n",
 	} {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", filepath.Base(path), got, err)

@@ -45,6 +45,8 @@ type Watcher struct {
 	NotKnown int
 	// Said are the errors that were reported.
 	Said []string
+	// failed has the resources with an operation that failed, refused those with an error whose cause is a refusal.
+	failed, refused map[string]bool
 	// Made hears of each resource that is done; may be nil.
 	Made func(apitype.StepEventMetadata)
 }
@@ -61,7 +63,7 @@ func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	return &Watcher{
 		log: l, planned: planned, Preview: preview, Begun: now, last: now,
 		running: map[string]running{}, Spans: map[string]Span{}, started: map[string]time.Time{}, Done: map[string]int{},
-		Changes: map[string]int{}, perPhase: map[string]map[string]int{},
+		Changes: map[string]int{}, perPhase: map[string]map[string]int{}, failed: map[string]bool{}, refused: map[string]bool{},
 	}
 }
 
@@ -146,6 +148,9 @@ func (w *Watcher) end(m apitype.StepEventMetadata, status string) {
 		w.Spans[m.URN] = Span{run.since, now}
 	}
 	phase := state.PhaseOf(state.URN(m.URN))
+	if isCounted(m) && status == "failed" {
+		w.failed[m.URN] = true
+	}
 	if isCounted(m) && status == "done" && m.Op != apitype.OpReplace {
 		w.count(phase, m)
 	}
@@ -217,6 +222,20 @@ func shortOp(op apitype.OpType) string {
 	return string(op)
 }
 
+// Changed reports whether the operation has changed something, or may have: a step that fails on a host has done a part
+// of its work. What is refused, by a missing permission or a full quota, changes nothing.
+func (w *Watcher) Changed() bool {
+	if w.total(w.Done) > 0 {
+		return true
+	}
+	for urn := range w.failed {
+		if !w.refused[urn] {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	if d.Ephemeral {
 		return
@@ -240,6 +259,9 @@ func (w *Watcher) diagnose(d apitype.DiagnosticEvent) {
 	}
 	if severity == "error" {
 		w.Said = append(w.Said, message)
+		if c := CauseOf(message); c != nil && c.code != ExitFailed {
+			w.refused[d.URN] = true
+		}
 		if types, _ := state.SplitURN(state.URN(d.URN)); types[len(types)-1] == state.ReleaseType {
 			w.Unready = append(w.Unready, state.URN(d.URN))
 		}

@@ -248,3 +248,44 @@ Run it again.
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
+
+// A job goes back to an earlier commit only if something may have changed.
+func TestAWatcherKnowsWhetherSomethingChanged(t *testing.T) {
+	failed := func(op apitype.OpType, urn string) events.EngineEvent {
+		return engineEvent(apitype.EngineEvent{ResOpFailedEvent: &apitype.ResOpFailedEvent{Metadata: metadata(op, urn, nil)}})
+	}
+	const denied, halfway = "creating EC2 VPC: UnauthorizedOperation: no", "exit status 1: the step failed"
+	for _, tt := range []struct {
+		what    string
+		changed bool
+		events  []events.EngineEvent
+	}{
+		{"nothing to do", false, []events.EngineEvent{began(apitype.OpSame, vpc), ended(apitype.OpSame, vpc, nil)}},
+		{"the program fails", false, []events.EngineEvent{said("error", "", halfway)}},
+		{"a component", false, []events.EngineEvent{began(apitype.OpCreate, network), ended(apitype.OpCreate, network, nil)}},
+		{"one is refused", false, []events.EngineEvent{
+			began(apitype.OpCreate, vpc), said("error", vpc, denied), failed(apitype.OpCreate, vpc),
+			said("error", "", "the program failed"),
+		}},
+		{"one is made, one is refused", true, []events.EngineEvent{
+			began(apitype.OpCreate, instance), ended(apitype.OpCreate, instance, nil),
+			began(apitype.OpCreate, vpc), said("error", vpc, denied), failed(apitype.OpCreate, vpc),
+		}},
+		{"a step fails", true, []events.EngineEvent{
+			began(apitype.OpUpdate, join), said("error", join, halfway), failed(apitype.OpUpdate, join),
+		}},
+		{"a step fails, one is refused", true, []events.EngineEvent{
+			began(apitype.OpUpdate, join), began(apitype.OpCreate, vpc), said("error", vpc, denied),
+			failed(apitype.OpCreate, vpc), said("error", join, halfway), failed(apitype.OpUpdate, join),
+		}},
+	} {
+		l, _ := newTestLog(&recorder{})
+		w := NewWatcher(l, nil, false)
+		for _, e := range tt.events {
+			w.Take(e)
+		}
+		if w.Changed() != tt.changed {
+			t.Errorf("%s: changed %t, want %t", tt.what, w.Changed(), tt.changed)
+		}
+	}
+}
