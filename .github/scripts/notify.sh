@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Sends one line to the webhook NOTIFY_URL, if it is set: which workflow, which STACK, how the job ended (OUTCOME) and its RUN.
-# VERIFY is the exit code of a verify; may be empty. ROLLBACK is how an automatic rollback ended; empty or "skipped" without one. One that failed goes to PAGE_URL as well, because the
-# stack then is in a state that nobody asked for.
+# VERIFY is the exit code of a verify; may be empty. ROLLBACK is how an automatic rollback ended, and ROLLBACK_CODE its exit code; empty or
+# "skipped" without one. One that failed goes to PAGE_URL as well, because the stack then is in a state that nobody asked for. With 12
+# there was no verified commit to go back to: that is a failure like any other.
 set -euo pipefail
 said=$OUTCOME
 if [ "${VERIFY:-}" = 11 ]; then
   said="$OUTCOME. The platform is verified and stays, but applications are not well: correct or revert them in Git"
 fi
-case ${ROLLBACK:-} in
+rollback=${ROLLBACK:-}
+if [ "${ROLLBACK_CODE:-}" = 12 ]; then rollback=impossible; fi
+case $rollback in
+  impossible) said="$OUTCOME. There was no earlier verified commit to go back to, so the stack stays as it is: correct what failed" ;;
   success) said="$OUTCOME. The stack is back at the last verified commit and verified again. The commit that failed is still in main: revert it" ;;
   failure | cancelled) said="$OUTCOME, AND THE ROLLBACK DID NOT SUCCEED. Nothing is tried again: a person has to look now" ;;
 esac
@@ -20,7 +24,7 @@ send() {
 }
 failed=0
 if [ -n "${NOTIFY_URL:-}" ]; then send "$NOTIFY_URL" || failed=1; fi
-case ${ROLLBACK:-} in
+case $rollback in
   failure | cancelled) if [ -n "${PAGE_URL:-}" ]; then send "$PAGE_URL" || failed=1; fi ;;
 esac
 exit "$failed"

@@ -53,3 +53,11 @@ func TestAnUpTellsWhetherItBegan(t *testing.T) {
 		}
 	}
 }
+
+func TestAStackThatWasNeverUpHasNoVerifiedCommit(t *testing.T) {
+	needCLI(t)
+	code, stdout, _ := drive(t, "rollback", "--stack", "dev", "--dir", project(t), "--to", lastVerified)
+	if code != report.ExitNoneVerified || !strings.Contains(stdout, "was never up") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+}

@@ -215,6 +215,8 @@ func (p *pipeline) notice(wanted ...string) {
 const (
 	backAgain = "back at the last verified commit"
 	noWayBack = "a person has to look now"
+	// neverVerified is a normal notice.
+	neverVerified = "no earlier verified commit to go back to"
 )
 
 // Every way that the job can end, by the exit codes of a stand-in for the driver.
@@ -242,6 +244,9 @@ exit "$code"`)
 		{"0", "true", "5", "0", "failure", "skipped", []string{"http://notify"}},
 		{"5", "true", "0", "5", "failure", "failure", []string{"http://notify", "http://page", noWayBack}},
 		{"0", "true", "7", "7", "failure", "failure", []string{"http://page", noWayBack}},
+		// The first deploy, or the verified commit itself once more: no way back was ever there.
+		{"0", "true", "7", "12", "failure", "failure", []string{"http://notify", neverVerified}},
+		{"5", "true", "0", "12", "failure", "failure", []string{"http://notify", neverVerified}},
 		// Refused across what cannot go back.
 		{"0", "true", "7", "3", "failure", "failure", []string{"http://page", noWayBack}},
 		// Nothing was changed, or a person ended it.
@@ -271,14 +276,14 @@ func TestADeployThatFailsIsRolledBack(t *testing.T) {
 	// Nothing was ever verified, so there is no way back.
 	p.env = append(p.env, "CLUSTER_IS_SICK=1")
 	p.expect("failure", "up", "success", "verify", "failure", "rollback", "failure")
-	p.notice("http://notify", "http://page", noWayBack)
+	p.notice("http://notify", neverVerified)
 	p.env = p.env[:len(p.env)-1]
 
 	p.expect("success", "up", "success", "verify", "success", "rollback", "skipped")
 	p.notice()
 	// The tag is there now. The commit in it is the one that is checked out, so it is not gone back to.
 	code, stdout, _ := drive(t, "rollback", "--stack", "dev", "--dir", p.dir, "--to", lastVerified)
-	if code != report.ExitCannotStart || !strings.Contains(stdout, "is the last verified one") {
+	if code != report.ExitNoneVerified || !strings.Contains(stdout, "is the last verified one") {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 }

@@ -40,6 +40,8 @@ func rollback(ctx context.Context, s *run) error {
 		return err
 	case s.op.to == "":
 		return report.Fail(report.ExitUsage, states, "--to is missing: a commit, a tag or a branch")
+	case len(exported) == 0 && s.op.to == lastVerified:
+		return report.Fail(report.ExitNoneVerified, "", "stack %s was never up, so no commit of it is verified", s.op.Stack)
 	case len(exported) == 0:
 		return report.Fail(report.ExitCannotStart, "", "stack %s was never up, so there is nothing to roll back", s.op.Stack)
 	}

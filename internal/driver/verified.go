@@ -91,11 +91,15 @@ func (s *run) verifiedCommit(ctx context.Context, w *workspace.Workspace) (strin
 	}
 	commit := tags[verifiedTag]
 	if commit == "" {
-		return "", report.Fail(report.ExitCannotStart, "Correct what failed, or name a commit: --to COMMIT",
+		return "", report.Fail(report.ExitNoneVerified, "Correct what failed, or name a commit: --to COMMIT",
 			"no commit of stack %s was verified yet, so there is none to go back to", s.op.Stack)
 	}
-	if head, err := s.git(ctx, "rev-parse", "HEAD"); err != nil || head == commit {
-		return "", report.Fail(report.ExitCannotStart, "Correct what failed, or name an earlier commit: --to COMMIT",
+	head, err := s.git(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	if head == commit {
+		return "", report.Fail(report.ExitNoneVerified, "Correct what failed, or name an earlier commit: --to COMMIT",
 			"commit %.10s is the last verified one, and is also the one that is checked out", commit)
 	}
 	return commit, nil

@@ -24,6 +24,8 @@ const (
 	ExitBlocked     = 10 // the run failed, and the same command fails again until the cause that is named is removed
 	// verify found faults, and all of them are in applications of the user: the platform is verified.
 	ExitApplications = 11
+	// rollback --to last-verified has no earlier verified commit to go back to; nothing was attempted.
+	ExitNoneVerified = 12
 	ExitInterrupted  = 130 // ended by Ctrl-C or SIGTERM, with the state saved
 )
 
