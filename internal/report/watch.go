@@ -63,7 +63,8 @@ func NewWatcher(l *Log, planned map[string]int, preview bool) *Watcher {
 	return &Watcher{
 		log: l, planned: planned, Preview: preview, Begun: now, last: now,
 		running: map[string]running{}, Spans: map[string]Span{}, started: map[string]time.Time{}, Done: map[string]int{},
-		Changes: map[string]int{}, perPhase: map[string]map[string]int{}, failed: map[string]bool{}, refused: map[string]bool{},
+		Changes: map[string]int{}, perPhase: map[string]map[string]int{}, failed: map[string]bool{},
+		refused: map[string]bool{},
 	}
 }
 
