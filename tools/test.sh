@@ -16,7 +16,7 @@ failed=0
 check() { go test "$@" || failed=1; }
 echo 'Compiling and running all tests: about 45 minutes on 2 cores. Packages are printed in order, and the first takes minutes.'
 # A package has ten minutes by default, which is too short for the simulations in stack/ on a busy machine.
-check -timeout 60m "$@" ./...
+check -timeout 75m "$@" ./...
 # The types of Kubernetes itself are in modules of their own, one for each release, which the program does not depend on.
 # Go's test cache does not see the files that they read outside of their module, hence -count=1.
 for release in tools/mirror/modules/k8s-*; do
