@@ -46,6 +46,8 @@ func ec2With(state string) http.HandlerFunc {
 		case action == "DescribeInstances" && state != "":
 			content = `<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><name>` + state +
 				`</name></instanceState><groupSet><item><groupId>sg-1</groupId></item></groupSet></item></instancesSet></item></reservationSet>`
+		case action == "GetCallerIdentity":
+			content = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
 		case action == "DescribeSecurityGroupRules":
 			content = `<securityGroupRuleSet><item><isEgress>false</isEgress><ipProtocol>tcp</ipProtocol><fromPort>6443</fromPort>` +
 				`<toPort>6443</toPort><cidrIpv4>198.51.100.0/24</cidrIpv4></item></securityGroupRuleSet>`
