@@ -84,6 +84,9 @@ func fakeAWS(w http.ResponseWriter, r *http.Request) {
 		content = `<volumeSet><item><volumeId>vol-1</volumeId><size>8</size><status>available</status><tagSet>` +
 			`<item><key>kubernetes.io/cluster/blue</key><value>owned</value></item></tagSet></item></volumeSet>`
 	}
+	if action == "GetCallerIdentity" {
+		content = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
+	}
 	if strings.Contains(r.Header.Get("Authorization"), "/elasticloadbalancing/") {
 		content = "<" + action + "Result></" + action + "Result>"
 	}
