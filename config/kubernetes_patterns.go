@@ -42,11 +42,9 @@ var apiVersion = regexp.MustCompile(`^[a-z0-9.-]+/[a-z0-9]+(/[a-z]+)?$`)
 
 // hiddenMetricsFault refuses any release but the one before the cluster's: only its metrics can be shown again.
 func (v *validator) hiddenMetricsFault(text string) (reason, example string) {
-	major, minor, _ := strings.Cut(v.c.Cluster.KubernetesVersion, ".")
-	minor, _, _ = strings.Cut(minor, ".")
-	n, err := strconv.Atoi(minor)
-	before := fmt.Sprintf("%s.%d", major, n-1)
-	return reasonIf(err == nil && text != "" && text != before, "must be the release before the cluster's, "+before),
+	major, minor := v.release()
+	before := fmt.Sprintf("%d.%d", major, minor-1)
+	return reasonIf(minor > 0 && text != "" && text != before, "must be the release before the cluster's, "+before),
 		strconv.Quote(before)
 }
 
@@ -94,6 +92,42 @@ func (v *validator) gated(c component) {
 				fmt.Sprintf(`feature-gates: "%s=true" with it`, alphaLogs))
 		}
 	}
+}
+
+// gatedFields are fields of the kubelet that need a feature gate. The gate is on by default from the minor release.
+var gatedFields = []struct {
+	field string
+	free  any // the value that needs no gate
+	gate  string
+	since int
+}{
+	{"cpuCFSQuotaPeriod", "100ms", "CustomCPUCFSQuotaPeriod", 36},
+	{"enableSystemLogQuery", false, "NodeLogQuery", 36},
+}
+
+// gatedKubelet refuses fields whose feature gate is off in the cluster's release.
+func (v *validator) gatedKubelet(k kubeletFields) {
+	_, minor := v.release()
+	for _, f := range gatedFields {
+		on, set := k.mapping("featureGates")[f.gate].(bool)
+		if !set {
+			on = minor >= f.since
+		}
+		if value := k[f.field]; value != nil && value != f.free && !on {
+			v.fault("kubernetes.kubelet."+f.field, value, "needs the feature gate "+f.gate,
+				fmt.Sprintf("featureGates: {%s: true} with it", f.gate))
+		}
+	}
+}
+
+// release returns the major and the minor number of the cluster's release; zero for a text that is not a version.
+func (v *validator) release() (major, minor int) {
+	parts := strings.SplitN(v.c.Cluster.KubernetesVersion, ".", 3)
+	if len(parts) == 3 {
+		major, _ = strconv.Atoi(parts[0])
+		minor, _ = strconv.Atoi(parts[1])
+	}
+	return major, minor
 }
 
 // idsUnit is the smallest range of user ids of a pod, and every range is a multiple of it.

@@ -34,21 +34,39 @@ var probed = []struct {
 var probedText = []string{"0", "-1", "1", "65536", "true", "0s", "1s", "5m", "", "a", "a b", "a,b", "a=b", "a=true",
 	"/x/y", "x:1", "pods#100", "1.2.3.4", "https://a.example.com", "100Mi", "é"}
 
-// TestProbesAreAccepted lists the settings of every field and flag of the default release that this program accepts.
-// Module schematest plays each of them against Kubernetes itself, which must not refuse one.
+// TestProbesAreAccepted lists the settings of every field and flag of each release that this program accepts. Module
+// schematest plays each of them against Kubernetes itself, which must not refuse one.
 func TestProbesAreAccepted(t *testing.T) {
-	version := DefaultRelease().Version
-	table := tableOf(version)
-	var lines []string
+	for _, r := range Releases {
+		path := "testdata/kubernetes-accepted-" + r.Version[:strings.LastIndex(r.Version, ".")] + ".txt"
+		got := acceptedProbes(t, r.Version)
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil || string(want) != got {
+			t.Errorf("the accepted settings differ from %s (%v): run with -update, and then module schematest", path, err)
+		}
+	}
+}
+
+// acceptedProbes returns one line for each accepted setting of a release: the component and the setting as JSON.
+func acceptedProbes(t *testing.T, version string) string {
+	t.Helper()
+	var lines strings.Builder
 	probe := func(kind string, setting map[string]any) {
 		text, err := json.Marshal(setting)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadText(t, "dev", fmt.Sprintf("cluster: {cni: none}\nkubernetes: {%s: %s}", kind, text)); err == nil {
-			lines = append(lines, kind+" "+string(text)+"\n")
+		stack := fmt.Sprintf("cluster: {cni: none, kubernetesVersion: %s}\nkubernetes: {%s: %s}", version, kind, text)
+		if _, err := loadText(t, "dev", stack); err == nil {
+			fmt.Fprintf(&lines, "%s %s\n", kind, text)
 		}
 	}
+	table := tableOf(version)
 	for _, kind := range []string{"kubelet", "kubeProxy", "apiServer", "controllerManager", "scheduler"} {
 		for _, name := range sortedKeys(table[kind]) {
 			if !strings.HasPrefix(kind, "kube") {
@@ -66,17 +84,7 @@ func TestProbesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	path := "testdata/kubernetes-accepted-" + version[:strings.LastIndex(version, ".")] + ".txt"
-	got := strings.Join(lines, "")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || string(want) != got {
-		t.Errorf("the accepted settings differ from %s (%v): run with -update, and then module schematest", path, err)
-	}
+	return lines.String()
 }
 
 // nested returns the mapping that sets a field such as logging.vmodule[].verbosity.

@@ -537,6 +537,10 @@ var refused = []struct {
 		"kubernetes.kubelet.containerLogMaxSize", "fill the disk"},
 	{"fewer pods than the platform has on a node", "kubernetes: {kubelet: {maxPods: 1}}", "kubernetes.kubelet.maxPods",
 		"25 or more"},
+	{"quota period without its gate", "cluster: {kubernetesVersion: 1.35.4}\nkubernetes: {kubelet: {cpuCFSQuotaPeriod: 10ms}}",
+		"kubernetes.kubelet.cpuCFSQuotaPeriod", "CustomCPUCFSQuotaPeriod"},
+	{"log query without its gate", "cluster: {kubernetesVersion: 1.35.4}\nkubernetes: {kubelet: {enableSystemLogHandler: true, " +
+		"enableSystemLogQuery: true}}", "kubernetes.kubelet.enableSystemLogQuery", "NodeLogQuery"},
 	{"no processes in a pod", "kubernetes: {kubelet: {podPidsLimit: 1}}", "kubernetes.kubelet.podPidsLimit",
 		"256 or more"},
 	{"reserved CPUs backwards", "kubernetes: {kubelet: {reservedSystemCPUs: 5-2}}", "kubernetes.kubelet.reservedSystemCPUs",

@@ -106,6 +106,7 @@ func (v *validator) kubelet(fields map[string]any) {
 	v.keptDisk()
 	v.pods(k)
 	v.rareFields(k)
+	v.gatedKubelet(k)
 	if k.text("systemCgroups") != "" {
 		refuse("systemCgroups", "needs cgroupRoot, which systemd makes", "remove it")
 	}
