@@ -87,7 +87,7 @@ func TestAHostKeepsOldVersionsOfScripts(t *testing.T) {
 	h.fails(h.command(older, stepline.Line{Name: "node"}, "node", ""), 1, "is not on this machine", "pulumi up --replace")
 }
 
-// Root runs the scripts, so nobody else may write them, and an interrupted run may not leave half of one.
+// Root runs the scripts. Therefore only root may write them, and an interrupted run must not leave half of one.
 func TestScriptsOnAHostAreWholeAndBelongToRoot(t *testing.T) {
 	h, on := installHost(t, map[string]string{"ready": "true"})
 	h.write(stepline.ScriptDir+"/.new/half.0a.sh", "hal", 0o666) // a run that was killed

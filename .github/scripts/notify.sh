@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sends one line to the webhook NOTIFY_URL, if it is set: which workflow, which STACK, how the job ended (OUTCOME) and its RUN.
-# VERIFY is the exit code of a verify; may be empty. ROLLBACK is how an automatic rollback ended, and ROLLBACK_CODE its exit code; empty or
-# "skipped" without one. One that failed goes to PAGE_URL as well, because the stack then is in a state that nobody asked for. With 12
-# there was no verified commit to go back to: that is a failure like any other.
+#
+# VERIFY is the exit code of a verify, or empty. ROLLBACK is how an automatic rollback ended; it is empty or "skipped" without one.
+# ROLLBACK_CODE is the rollback's exit code. A rollback that failed is also sent to PAGE_URL, because a person has to repair the
+# stack. Code 12 is not sent there: there was no verified commit, so no rollback was tried.
 set -euo pipefail
 said=$OUTCOME
 if [ "${VERIFY:-}" = 11 ]; then

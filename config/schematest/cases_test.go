@@ -77,8 +77,8 @@ func play(kind string, setting map[string]any, key string) error {
 	return fmt.Errorf("no component %s", kind)
 }
 
-// TestAcceptedSettings checks that Kubernetes refuses none of the settings that package config accepts for this release.
-// The file has a value of each kind for every field and flag.
+// TestAcceptedSettings checks that Kubernetes refuses none of the settings that package config accepts for this
+// release. The file has a value of each kind for every field and flag.
 func TestAcceptedSettings(t *testing.T) {
 	text, err := os.ReadFile("../testdata/kubernetes-accepted-" + version.DefaultKubeBinaryVersion + ".txt")
 	if err != nil {

@@ -34,16 +34,11 @@ func accessClose(ctx context.Context, s *run) error {
 
 // changeAccess opens the nodes for a time, or closes them if the time is zero.
 func (s *run) changeAccess(ctx context.Context, length time.Duration) error {
-	w, err := s.open(ctx)
+	w, st, err := openState(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	s.start(w)
-	st, err := w.State(ctx)
-	if err != nil {
-		return err
-	}
 	firewall, err := account.OpenFirewall(ctx, w, st)
 	if err != nil {
 		return report.Fail(report.ExitCannotStart, "", "%w", err)

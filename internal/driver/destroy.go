@@ -26,16 +26,11 @@ func destroy(ctx context.Context, s *run) error {
 // takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and
 // it goes on without a dead cluster. question is a format with the stack's name and the number of its resources.
 func (s *run) takeDown(ctx context.Context, question string) error {
-	w, err := s.open(ctx)
+	w, st, err := openState(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	s.start(w)
-	st, err := w.State(ctx)
-	if err != nil {
-		return err
-	}
 	if err := refuseProtected(s.op, st); err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (p *pipeline) isTrue(condition string, values map[string]string) bool {
 	shell := strings.NewReplacer("(", "{ ", ")", "; }").Replace(text)
 	cmd := exec.Command("bash", "-c", shell)
 	if out, err := cmd.CombinedOutput(); len(out) > 0 || err != nil && cmd.ProcessState.ExitCode() != 1 {
-		p.Fatalf("the condition %q is none that the test knows: %s", condition, out)
+		p.Fatalf("the test cannot evaluate the condition %q: %s", condition, out)
 	}
 	return cmd.ProcessState.Success()
 }
@@ -208,7 +208,7 @@ func (p *pipeline) notice(wanted ...string) {
 		}
 	}
 	if paged := strings.Contains(string(text), "http://page"); paged != slices.Contains(wanted, "http://page") {
-		p.Errorf("somebody was paged: %t: %s", paged, text)
+		p.Errorf("PAGE_URL got a message: %t: %s", paged, text)
 	}
 }
 

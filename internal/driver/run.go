@@ -20,6 +20,7 @@ import (
 	"kubeadm-aws/internal/chartvalues"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 )
 
@@ -170,6 +171,21 @@ func (s *run) open(ctx context.Context) (*workspace.Workspace, error) {
 		Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log, Parallel: s.op.parallel,
 		Instrument: instrument,
 	})
+}
+
+// openState opens the stack of a run, says so, and reads its state. The caller closes the workspace.
+func openState(ctx context.Context, s *run) (*workspace.Workspace, state.State, error) {
+	w, err := s.open(ctx)
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	s.start(w)
+	st, err := w.State(ctx)
+	if err != nil {
+		w.Close()
+		return nil, state.State{}, err
+	}
+	return w, st, nil
 }
 
 // start tells which command runs, on which stack, and where its state is.

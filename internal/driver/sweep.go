@@ -13,16 +13,11 @@ import (
 // sweep removes by tag what controllers of the cluster left in the account. Destroy has the same step between the
 // instances and the network. sweep lists first and asks before it removes.
 func sweep(ctx context.Context, s *run) error {
-	w, err := s.open(ctx)
+	w, st, err := openState(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	s.start(w)
-	st, err := w.State(ctx)
-	if err != nil {
-		return err
-	}
 	if !s.op.dryRun {
 		if err := s.closeExpired(ctx, w, st); err != nil {
 			return err

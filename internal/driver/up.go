@@ -143,16 +143,11 @@ func preview(ctx context.Context, s *run) error {
 
 // refresh takes over into the state what differs from it in the account.
 func refresh(ctx context.Context, s *run) error {
-	w, err := s.open(ctx)
+	w, st, err := openState(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	s.start(w)
-	st, err := w.State(ctx)
-	if err != nil {
-		return err
-	}
 	if err := account.RefuseOther(ctx, w, st); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// Tags of a stack. They lie beside its state, so they change without an update of it.
+// Tags of a stack. The backend stores them separately from the state, so setting one is not an update of the stack.
 const (
 	// appliedTag is the commit of the last up that succeeded, and the start of that update.
 	appliedTag = "kubeadm-aws:applied"
@@ -45,8 +45,8 @@ func (s *run) noteVerified(ctx context.Context, w *workspace.Workspace) {
 	}
 }
 
-// recordVerified notes that the commit of the last up is verified. Nothing is noted if something else than this
-// driver updated the stack since then, or if that up failed: then nobody knows which commit the cluster matches.
+// recordVerified notes that the commit of the last up is verified. It notes nothing if that up failed, or if something
+// else than this driver has updated the stack since then: the commit of the cluster is then unknown.
 func (s *run) recordVerified(ctx context.Context, w *workspace.Workspace) error {
 	tags, err := stackTags(ctx, w)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *run) verifiedCommit(ctx context.Context, w *workspace.Workspace) (strin
 	commit := tags[verifiedTag]
 	if commit == "" {
 		return "", report.Fail(report.ExitNoneVerified, "Correct what failed, or name a commit: --to COMMIT",
-			"no commit of stack %s was verified yet, so there is none to go back to", s.op.Stack)
+			"no commit of stack %s was verified yet", s.op.Stack)
 	}
 	head, err := s.git(ctx, "rev-parse", "HEAD")
 	if err != nil {

@@ -112,7 +112,7 @@ var causes = []Cause{
 	{regexp.MustCompile(`InvalidAMIID\.`), ExitBlocked,
 		"The region {region} has no such image: the id of an image is another one in every region. Correct or remove image.ami."},
 	{regexp.MustCompile(`disableApiTermination`), ExitBlocked,
-		"Somebody protected the instance from termination. If it may go: aws ec2 modify-instance-attribute --region {region} " +
+		"The instance is protected from termination. If it may go: aws ec2 modify-instance-attribute --region {region} " +
 			"--no-disable-api-termination --instance-id ID"},
 	{regexp.MustCompile(`DependencyViolation`), ExitBlocked,
 		"Something that the stack did not make is still in it. What it is: go run ./cmd/kubeadm-aws sweep --stack {stack} " +
