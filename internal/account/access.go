@@ -1,14 +1,10 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
@@ -26,8 +22,8 @@ var accessPorts = map[string]int32{"nodes": 22, "controlPlane": 6443}
 type Firewall struct {
 	w     *workspace.Workspace
 	ports map[string]int32 // by the id of the group
-	// binary is the compiled sweep, and dir its folder; empty in a simulation.
-	binary, dir string
+	// sweep is zero in a simulation.
+	sweep program
 }
 
 // OpenFirewall returns the firewall of the stack that a state contains, which may be empty. The caller closes it.
@@ -40,23 +36,14 @@ func OpenFirewall(ctx context.Context, w *workspace.Workspace, d state.State) (*
 		return f, nil
 	}
 	var err error
-	if f.dir, err = os.MkdirTemp("", "kubeadm-aws-access"); err != nil {
-		return nil, err
-	}
-	f.binary = filepath.Join(f.dir, "sweep")
-	if err := workspace.GoBuild(ctx, w.Project, "./sweep", f.binary); err != nil {
-		f.Close()
+	if f.sweep, err = buildSweep(ctx, w); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
 // Close removes the temporary files.
-func (f *Firewall) Close() {
-	if f.dir != "" {
-		_ = os.RemoveAll(f.dir)
-	}
-}
+func (f *Firewall) Close() { f.sweep.remove() }
 
 // Learn takes the groups from a resource, and reports whether it is the one that names them. The name of a group would
 // not do: people choose the name of the cluster, which is a part of it.
@@ -90,17 +77,24 @@ func (f *Firewall) Change(ctx context.Context, d question.AccessRequest) (questi
 	if err != nil {
 		return change, err
 	}
-	cmd := exec.CommandContext(ctx, f.binary, "--"+question.Access, "--region", f.w.Config.Region)
-	cmd.Env = sweepEnvironment(f.w)
-	cmd.Stdin = bytes.NewReader(asked)
-	var said strings.Builder
-	cmd.Stderr = &said
-	answer, err := cmd.Output()
-	if err == nil {
-		err = json.Unmarshal(answer, &change)
-	}
+	// The engine may be running, so the CLI of the workspace does not run this process.
+	answer, err := f.sweep.run(f.w, func(cmd *exec.Cmd) error { return runUntil(ctx, cmd) }, asked,
+		"--"+question.Access, "--region", f.w.Config.Region)
 	if err != nil {
-		return change, fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
+		return change, err
+	}
+	if err := json.Unmarshal(answer, &change); err != nil {
+		return change, fmt.Errorf("the answer of the sweep: %w", err)
 	}
 	return change, nil
+}
+
+// runUntil runs a process, and kills it at the end of the context.
+func runUntil(ctx context.Context, cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+	return cmd.Wait()
 }

@@ -3,14 +3,8 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
@@ -66,21 +60,10 @@ func Find(ctx context.Context, w *workspace.Workspace, lookups []Lookup) (map[st
 // askSweep builds the sweep and asks it a question on its standard input. flag is question.Find or
 // question.States.
 func askSweep(ctx context.Context, w *workspace.Workspace, flag string, asked []byte) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "kubeadm-aws-find")
+	p, err := buildSweep(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "sweep")
-	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(binary, "--"+flag, "--region", w.Config.Region)
-	cmd.Env = sweepEnvironment(w)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(asked), &stdout, &stderr
-	if err := w.CLI.RunProcess(cmd); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
-	}
-	return stdout.Bytes(), nil
+	defer p.remove()
+	return p.run(w, w.CLI.RunProcess, asked, "--"+flag, "--region", w.Config.Region)
 }

@@ -2,9 +2,7 @@ package account
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -63,25 +61,14 @@ func Sweep(ctx context.Context, w *workspace.Workspace, line sweepline.Line, dry
 		}
 		return Swept{Removed: model.Found, Kept: model.Kept}, nil
 	}
-	dir, err := os.MkdirTemp("", "kubeadm-aws-sweep")
+	p, err := buildSweep(ctx, w)
 	if err != nil {
 		return Swept{}, err
 	}
-	defer os.RemoveAll(dir)
-	binary, file := filepath.Join(dir, "sweep"), filepath.Join(dir, "receipt.json")
-	if err := workspace.GoBuild(ctx, w.Project, "./sweep", binary); err != nil {
-		return Swept{}, err
-	}
+	defer p.remove()
+	file := filepath.Join(p.dir, "receipt.json")
 	line.Receipt, line.DryRun = file, dryRun
-	cmd := exec.Command(binary, line.Args()...)
-	cmd.Dir = w.Project
-	cmd.Env = sweepEnvironment(w)
-	var said strings.Builder
-	cmd.Stderr = &said
-	failed := w.CLI.RunProcess(cmd)
-	if failed != nil {
-		failed = fmt.Errorf("%w: %s", failed, strings.TrimSpace(said.String()))
-	}
+	_, failed := p.run(w, w.CLI.RunProcess, nil, line.Args()...)
 	record, err := receipt.Read(file)
 	if err != nil {
 		if failed == nil {
