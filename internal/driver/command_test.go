@@ -207,7 +207,8 @@ func TestEngineFailureIsShownOnce(t *testing.T) {
 }
 
 func TestJSONNeedsYesOnAWS(t *testing.T) {
-	fakeCLI(t, `*"stack select"*) ;;`)
+	fakeCLI(t, `*"stack select"*) ;;
+*"stack export"*) echo "{}";;`)
 	code, stdout, _ := drive(t, "refresh", "--stack", "dev", "--cloud", "aws", "--json", "--dir", project(t))
 	if code != report.ExitUsage || !strings.Contains(stdout, "--yes") {
 		t.Errorf("exit %d: %s", code, stdout)
