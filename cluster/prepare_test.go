@@ -90,6 +90,33 @@ func onPartition(h *scriptHost, filesystem string, partition, disk int) {
 	h.stub("xfs_growfs", `echo "xfs_growfs $*" >>"$ROOT/disk.calls"`)
 }
 
+// withoutProgram removes a program of this machine from PATH for the rest of the test.
+func withoutProgram(h *scriptHost, name string) {
+	h.t.Helper()
+	var path []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			path = append(path, dir)
+			continue
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		others := h.t.TempDir()
+		for _, e := range entries {
+			if e.Name() == name {
+				continue
+			}
+			if err := os.Symlink(filepath.Join(dir, e.Name()), filepath.Join(others, e.Name())); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+		path = append(path, others)
+	}
+	h.t.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
+}
+
 func etcdTools(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -200,6 +227,7 @@ func TestPrepareGrowsTheDisk(t *testing.T) {
 		if err := os.Remove(h.at("/bin/growpart")); err != nil {
 			t.Fatal(err)
 		}
+		withoutProgram(h, "growpart")
 		h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
 		if !strings.Contains(h.read("/apt-get.calls"), "cloud-guest-utils") {
 			t.Error("growpart is not installed")

@@ -21,6 +21,8 @@ type scriptHost struct {
 	env       map[string]string
 	// waits keeps the limits of the waiting loops. Otherwise each loop tries once.
 	waits bool
+	// real are those of hostPaths that stay where they are.
+	real []string
 }
 
 // hostPaths are the directories that the scripts use.
@@ -53,6 +55,9 @@ func (h *scriptHost) text(script string) string {
 	}
 	text := string(raw)
 	for _, path := range hostPaths {
+		if slices.Contains(h.real, path) {
+			continue
+		}
 		text = strings.ReplaceAll(text, path, h.root+path)
 	}
 	if !h.waits {

@@ -53,6 +53,16 @@ func NeedCharts(t testing.TB) string {
 	return dir
 }
 
+// NeedProgram returns the path of a program of the operating system. debian is the package that contains it.
+func NeedProgram(t testing.TB, program, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, program+" is not on PATH; on Debian and Ubuntu it is in the package "+debian)
+	}
+	return path
+}
+
 // mirror is the directory that tools/mirror/build fills.
 func mirror() string { return cmp.Or(os.Getenv("MIRROR_DIR"), "/var/cache/kubeadm-aws-mirror") }
 
