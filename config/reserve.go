@@ -176,3 +176,9 @@ func (c *Config) LastReservedCPU() (last int, text string, ok bool) {
 	last, _ = cpusOf(text)
 	return last, text, text != ""
 }
+
+// PodsPerCore returns kubernetes.kubelet.podsPerCore, or 0 for no limit.
+func (c *Config) PodsPerCore() int {
+	n, _ := c.Kubernetes.Kubelet["podsPerCore"].(int)
+	return n
+}

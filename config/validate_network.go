@@ -219,11 +219,26 @@ func (v *validator) access() {
 	parsed := make([]netip.Prefix, len(cidrs))
 	for i, text := range cidrs {
 		parsed[i] = v.adminRange(fmt.Sprintf("access.adminCidrs[%d]", i), i, text)
+		v.outsideOfCluster(i, text, parsed[i])
 		for j, other := range parsed[:i] {
 			if other.IsValid() && parsed[i].IsValid() && other != parsed[i] && other.Overlaps(parsed[i]) {
 				v.fault(fmt.Sprintf("access.adminCidrs[%d]", i), text,
 					fmt.Sprintf("overlaps access.adminCidrs[%d] = %s", j, cidrs[j]), "keep the larger of the two")
 			}
+		}
+	}
+}
+
+// outsideOfCluster refuses an administrator's range within those of pods and Services. A node sends its answers to
+// such an address into the cluster's own network, so they never arrive.
+func (v *validator) outsideOfCluster(i int, text string, admin netip.Prefix) {
+	for path, value := range map[string]string{"network.podCidr": v.c.Network.PodCIDR,
+		"network.serviceCidr": v.c.Network.ServiceCIDR} {
+		own, err := netip.ParsePrefix(value)
+		if err == nil && admin.IsValid() && own.Bits() <= admin.Bits() && own.Overlaps(admin) {
+			v.fault(fmt.Sprintf("access.adminCidrs[%d]", i), text, fmt.Sprintf(
+				"lies within %s = %s: the nodes look for that address in the cluster, so their answers never arrive", path, value),
+				"the address by which AWS sees the machine, or another "+path)
 		}
 	}
 }

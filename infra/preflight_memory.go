@@ -50,12 +50,15 @@ var needsOf = map[string]needs{
 	config.Worker:       {0.5 * (1 << 30), 0.25},
 }
 
+// podsOf are the fewest pods of the platform that a node of a role runs with all add-ons.
+var podsOf = map[string]int{config.ControlPlane: 20, config.Worker: 8}
+
 // askReserves refuses kubelet settings that leave the platform's pods no room on a node. If more is reserved than the
 // node has, its kubelet does not even start. Without such settings there is nothing to ask.
 func (p *preflight) askReserves() {
 	_, _, memory := config.LargestKept(p.cfg.KeptFromPods(config.Memory, 1))
 	_, _, cpu := config.LargestKept(p.cfg.KeptFromPods(config.CPU, 1))
-	if !memory && !cpu {
+	if !memory && !cpu && p.cfg.PodsPerCore() == 0 {
 		return
 	}
 	asked := map[string]bool{}
@@ -81,6 +84,13 @@ func (p *preflight) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bo
 		p.refuse("kubernetes.kubelet.reservedSystemCPUs", fmt.Sprintf("%q", text),
 			fmt.Sprintf("names CPU %d, and %s (%s) has %d, counted from 0: its kubelet does not start", last, n.Name,
 				n.InstanceType, t.DefaultVcpus), "numbers that every node has, or a larger instanceType")
+		return true
+	}
+	if perCore := p.cfg.PodsPerCore(); perCore > 0 && perCore*t.DefaultVcpus < podsOf[n.Role] {
+		p.refuse("kubernetes.kubelet.podsPerCore", fmt.Sprint(perCore),
+			fmt.Sprintf("lets %s (%s) run %d pods on its %d CPUs, and the platform alone has %d there", n.Name,
+				n.InstanceType, perCore*t.DefaultVcpus, t.DefaultVcpus, podsOf[n.Role]),
+			fmt.Sprintf("%d or more, or 0 for no such limit", (podsOf[n.Role]+t.DefaultVcpus-1)/t.DefaultVcpus))
 		return true
 	}
 	const mebi = 1 << 20

@@ -223,7 +223,7 @@ grow_disk() {
 	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message//$'\n'/; }" ;;
 	esac
 	# A file system is smaller than its disk: inodes and the journal need space.
-	room=$(df --block-size=1G --output=size / | tail -n 1)
+	room=$(df --block-size=1G --output=size / | tail -n 1 | tr -d ' ')
 	[ $((room * 10)) -ge $((VOLUME_SIZE * 9)) ] ||
 		die "the root file system has $room GiB of a disk with $VOLUME_SIZE: growing it had no effect"
 }
