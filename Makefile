@@ -60,7 +60,7 @@ e2e: ## prove it on real hosts: docker and root are needed; MIRROR=off installs 
 e2e-platform: ## prove the add-ons with their own programs on real hosts; builds their images first
 	@ADDONS=real tools/e2e.sh -run TestPlatform -timeout 60m
 
-lint: ## gofmt, go vet, staticcheck, actionlint, zizmor, shellcheck, yamllint
+lint: ## gofmt, go vet, staticcheck, actionlint, zizmor, shfmt, shellcheck, yamllint
 	@tools/lint.sh
 
 bench: ## measure builds and runs and print a table

@@ -18,7 +18,10 @@ image=${REGISTRY:?is not set: the variable IMAGE_REGISTRY of the repository, whi
 digest() {
   local found
   found=$(cat .bin/image.digest 2>/dev/null) || true
-  [[ $found =~ ^sha256:[0-9a-f]{64}$ ]] || { echo "there is no digest: did the build end well?" >&2; exit 1; }
+  [[ $found =~ ^sha256:[0-9a-f]{64}$ ]] || {
+    echo "there is no digest: did the build end well?" >&2
+    exit 1
+  }
   printf '%s\n' "$found"
 }
 
@@ -30,7 +33,10 @@ build() {
     return
   fi
   # Anything but a missing tag is an error.
-  grep -qiE ': not found|manifest unknown' .bin/inspect.log || { cat .bin/inspect.log >&2; exit 1; }
+  grep -qiE ': not found|manifest unknown' .bin/inspect.log || {
+    cat .bin/inspect.log >&2
+    exit 1
+  }
   docker buildx build apps/src --build-arg "VERSION=$COMMIT" --provenance mode=max \
     --output "type=image,name=$image,push-by-digest=true,name-canonical=true,push=true" --metadata-file .bin/image.json
   python3 -c 'import json; print(json.load(open(".bin/image.json"))["containerimage.digest"])' >.bin/image.digest
@@ -70,7 +76,10 @@ sign() {
 tag() {
   local found
   if found=$(docker buildx imagetools inspect "$image:$COMMIT" --format '{{.Manifest.Digest}}' 2>/dev/null); then
-    [ "$found" = "$(digest)" ] || { echo "$image:$COMMIT is another image: $found" >&2; exit 1; }
+    [ "$found" = "$(digest)" ] || {
+      echo "$image:$COMMIT is another image: $found" >&2
+      exit 1
+    }
     return
   fi
   docker buildx imagetools create --tag "$image:$COMMIT" "$image@$(digest)"
@@ -78,5 +87,8 @@ tag() {
 
 case ${1:-} in
   build | scan | sign | tag | digest) "$1" ;;
-  *) echo 'build, scan, sign, tag or digest' >&2; exit 2 ;;
+  *)
+    echo 'build, scan, sign, tag or digest' >&2
+    exit 2
+    ;;
 esac

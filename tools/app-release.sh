@@ -11,9 +11,17 @@
 set -euo pipefail
 cd "$(git rev-parse --show-toplevel)"
 
-fail() { printf '%s: %s\n' "$(basename "$0")" "$1" >&2; exit 1; }
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$1" >&2
+  exit 1
+}
 
-environment() { case $1 in dev | staging | prod) ;; *) fail "there is no environment '$1': dev, staging or prod" ;; esac; }
+environment() {
+  case $1 in
+    dev | staging | prod) ;;
+    *) fail "there is no environment '$1': dev, staging or prod" ;;
+  esac
+}
 
 files() { printf 'envs/%s/api/kustomization.yaml\nenvs/%s/worker/kustomization.yaml\n' "$1" "$1"; }
 
@@ -29,7 +37,10 @@ digest_at() {
 set_digest() {
   local environment=$1 digest=$2 subject=$3 base branch file
   [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "'$digest' is no digest: sha256: and 64 hexadecimal digits"
-  [ "$(digest_at HEAD "$environment")" != "$digest" ] || { echo "envs/$environment has $digest already"; return 0; }
+  [ "$(digest_at HEAD "$environment")" != "$digest" ] || {
+    echo "envs/$environment has $digest already"
+    return 0
+  }
   git diff --quiet HEAD -- envs || fail "there are uncommitted changes in envs/"
   base=$(git symbolic-ref --short HEAD)
   while IFS= read -r file; do sed -i "s/^\( *digest: \).*/\1$digest/" "$file"; done < <(files "$environment")
@@ -66,15 +77,38 @@ rollback() {
   now=$(digest_at HEAD "$1")
   for commit in $(git log --format=%H -- "envs/$1/api/kustomization.yaml"); do
     before=$(digest_at "$commit" "$1" 2>/dev/null) || continue
-    [ "$before" = "$now" ] || [[ $before =~ ^sha256:0+$ ]] || { set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"; return; }
+    [ "$before" = "$now" ] || [[ $before =~ ^sha256:0+$ ]] || {
+      set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"
+      return
+    }
   done
   fail "envs/$1 has had no other digest, as far as this clone's history goes"
 }
 
 case ${1:-} in
-  set) [ $# = 3 ] || fail 'set ENVIRONMENT DIGEST'; environment "$2"; set_digest "$2" "$3" "envs: release ${3:7:12} to $2" ;;
-  promote) [ $# = 3 ] || fail 'promote FROM TO'; environment "$2"; environment "$3"; promote "$2" "$3" ;;
-  rollback) [ $# = 2 ] || fail 'rollback ENVIRONMENT'; environment "$2"; rollback "$2" ;;
-  digest) [ $# = 2 ] || fail 'digest ENVIRONMENT'; environment "$2"; digest_at HEAD "$2" ;;
-  *) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
+  set)
+    [ $# = 3 ] || fail 'set ENVIRONMENT DIGEST'
+    environment "$2"
+    set_digest "$2" "$3" "envs: release ${3:7:12} to $2"
+    ;;
+  promote)
+    [ $# = 3 ] || fail 'promote FROM TO'
+    environment "$2"
+    environment "$3"
+    promote "$2" "$3"
+    ;;
+  rollback)
+    [ $# = 2 ] || fail 'rollback ENVIRONMENT'
+    environment "$2"
+    rollback "$2"
+    ;;
+  digest)
+    [ $# = 2 ] || fail 'digest ENVIRONMENT'
+    environment "$2"
+    digest_at HEAD "$2"
+    ;;
+  *)
+    sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0" >&2
+    exit 2
+    ;;
 esac

@@ -7,7 +7,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf '%s\n' "$*" >&2; }
 
 wanted=$(sed -n 's|.*github.com/pulumi/pulumi/pkg/v3 \(v[0-9.]*\).*|\1|p' "$root/tools/go.mod" | head -n 1)
-[ -n "$wanted" ] || { say "tools/go.mod names no version of github.com/pulumi/pulumi/pkg/v3"; exit 1; }
+[ -n "$wanted" ] || {
+  say "tools/go.mod names no version of github.com/pulumi/pulumi/pkg/v3"
+  exit 1
+}
 built=$root/.bin/$wanted/pulumi
 
 # A CLI is usable when it is of the same major version and not older than the pin.
@@ -19,7 +22,10 @@ usable() {
 }
 
 if [ -n "${PULUMI:-}" ]; then
-  usable "$PULUMI" || { say "PULUMI=$PULUMI is not a Pulumi CLI of $wanted or newer; unset it to have one found or built."; exit 1; }
+  usable "$PULUMI" || {
+    say "PULUMI=$PULUMI is not a Pulumi CLI of $wanted or newer; unset it to have one found or built."
+    exit 1
+  }
   printf '%s\n' "$PULUMI"
   exit
 fi
@@ -32,7 +38,10 @@ if onpath=$(command -v pulumi) && usable "$onpath"; then
   exit
 fi
 
-command -v go >/dev/null || { say "Neither a Pulumi CLI of $wanted or newer nor Go is on PATH. Install Go (https://go.dev/dl/) or Pulumi (https://www.pulumi.com/docs/install/)."; exit 1; }
+command -v go >/dev/null || {
+  say "Neither a Pulumi CLI of $wanted or newer nor Go is on PATH. Install Go (https://go.dev/dl/) or Pulumi (https://www.pulumi.com/docs/install/)."
+  exit 1
+}
 say "No Pulumi CLI of $wanted or newer on PATH: building it into ${built#"$root"/}."
 say "This happens once and takes about 5 minutes on 2 cores, and 2 GB of disk for Go's caches."
 started=$SECONDS

@@ -13,7 +13,10 @@ case $code in
     ;;
   8) ;;
   1)
-    grep -q 'there is no stack' "$file" || { echo 'The comparison could not start.'; exit 1; }
+    grep -q 'there is no stack' "$file" || {
+      echo 'The comparison could not start.'
+      exit 1
+    }
     echo "There is no stack $stack yet."
     exit 0
     ;;
@@ -23,7 +26,13 @@ case $code in
     ;;
 esac
 body=$(mktemp)
-{ echo 'Compared with AWS and with the program of main:'; echo; echo '```'; tail -c 60000 "$file"; echo '```'; } >"$body"
+{
+  echo 'Compared with AWS and with the program of main:'
+  echo
+  echo '```'
+  tail -c 60000 "$file"
+  echo '```'
+} >"$body"
 if [ -n "$issue" ]; then
   gh issue edit "$issue" --body-file "$body"
 else

@@ -17,7 +17,10 @@ Writes the Secret data/postgresql-backup and tells the Cluster data/postgresql o
 TEXT
 }
 case ${1:-} in
--h | --help) usage; exit 0 ;;
+  -h | --help)
+    usage
+    exit 0
+    ;;
 esac
 settings=/etc/kubernetes/postgresql-backup.env
 if [ -z "${ROLE_ARN:-}" ] && [ -r "$settings" ]; then
@@ -25,10 +28,17 @@ if [ -z "${ROLE_ARN:-}" ] && [ -r "$settings" ]; then
   . "$settings"
 fi
 for v in ROLE_ARN AWS_REGION STS_ENDPOINT; do
-  [ -n "${!v:-}" ] || { echo "backup-credentials: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "backup-credentials: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 say() { printf 'backup-credentials: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 kube() { kubectl --request-timeout=30s "$@"; }
 

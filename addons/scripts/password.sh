@@ -14,16 +14,28 @@ Standard input: base64 of a compressed tar archive with the file "password".
 Prints "unchanged" or "changed".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in SERVICE USERNAME; do
-  [ -n "${!v:-}" ] || { echo "password: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "password: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 limit=${LIMIT:-300}
 interval=${INTERVAL:-3}
 say() { printf 'password: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 # The password only passes through pipes, because every process on a machine can read a command line.
 password=$(base64 -d | tar -xzO password) || die "standard input is not base64 of a compressed tar archive with the file password"
@@ -38,28 +50,28 @@ inside() {
 
 # ask prints an answer that contains $accepted or $refused. apply sets the password in the service.
 case $SERVICE in
-rabbitmq)
-  ask() { inside data pod/rabbitmq-server-0 rabbitmq rabbitmqctl authenticate_user "$USERNAME"; }
-  accepted='Success' refused='failed to authenticate'
-  apply() { inside data pod/rabbitmq-server-0 rabbitmq rabbitmqctl change_password "$USERNAME"; }
-  ;;
-redis)
-  # shellcheck disable=SC2016 # expanded in the container
-  ask() { inside data deployment/valkey valkey sh -c 'IFS= read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec valkey-cli --user "$0" ping' "$USERNAME"; }
-  accepted='PONG' refused='WRONGPASS'
-  # A restart is needed, because the metrics exporter has the password in its environment.
-  apply() {
-    kube -n data rollout restart deployment/valkey 2>&1 &&
-      kubectl -n data rollout status deployment/valkey --timeout="${limit}s" 2>&1
-  }
-  ;;
-grafana)
-  # A question to Grafana would need the password on a command line. Setting it again is harmless.
-  ask() { echo unknown; }
-  accepted='-' refused='unknown'
-  apply() { inside monitoring deployment/grafana grafana grafana cli admin reset-admin-password --password-from-stdin; }
-  ;;
-*) die "unknown service: $SERVICE" ;;
+  rabbitmq)
+    ask() { inside data pod/rabbitmq-server-0 rabbitmq rabbitmqctl authenticate_user "$USERNAME"; }
+    accepted='Success' refused='failed to authenticate'
+    apply() { inside data pod/rabbitmq-server-0 rabbitmq rabbitmqctl change_password "$USERNAME"; }
+    ;;
+  redis)
+    # shellcheck disable=SC2016 # expanded in the container
+    ask() { inside data deployment/valkey valkey sh -c 'IFS= read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec valkey-cli --user "$0" ping' "$USERNAME"; }
+    accepted='PONG' refused='WRONGPASS'
+    # A restart is needed, because the metrics exporter has the password in its environment.
+    apply() {
+      kube -n data rollout restart deployment/valkey 2>&1 &&
+        kubectl -n data rollout status deployment/valkey --timeout="${limit}s" 2>&1
+    }
+    ;;
+  grafana)
+    # A question to Grafana would need the password on a command line. Setting it again is harmless.
+    ask() { echo unknown; }
+    accepted='-' refused='unknown'
+    apply() { inside monitoring deployment/grafana grafana grafana cli admin reset-admin-password --password-from-stdin; }
+    ;;
+  *) die "unknown service: $SERVICE" ;;
 esac
 
 # state prints accepted or refused. It fails if the service gives only other answers until the limit.
@@ -68,8 +80,14 @@ state() {
   while :; do
     answer=$(ask) || true
     case $answer in
-    *"$refused"*) echo refused; return ;;
-    *"$accepted"*) echo accepted; return ;;
+      *"$refused"*)
+        echo refused
+        return
+        ;;
+      *"$accepted"*)
+        echo accepted
+        return
+        ;;
     esac
     if ((SECONDS >= limit)); then
       say "$SERVICE cannot be asked: $(tail -n 1 <<<"$answer")"

@@ -18,14 +18,22 @@ Environment, for "now" by default from /etc/kubernetes/rabbitmq-backup.env:
   METRICS       file for node-exporter, default /var/lib/node-exporter/textfile/rabbitmq_backup.prom
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 command=${1:-${ACTION:-install}}
 settings=/etc/kubernetes/rabbitmq-backup.env
 units=/etc/systemd/system/rabbitmq-backup
 metrics=${METRICS:-/var/lib/node-exporter/textfile/rabbitmq_backup.prom}
 work=''
 say() { printf 'rabbitmq-backup: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 report() { # FAILED: the metrics of this run
   local success=0
@@ -122,17 +130,27 @@ remove() {
 }
 
 case $command in
-failed) exit 1 ;;
-remove) remove; exit 0 ;;
-now) needed='BUCKET KEY AWS_REGION S3_ENDPOINT' ;;
-install) needed='BUCKET KEY AWS_REGION S3_ENDPOINT SCHEDULE' ;;
-*) usage >&2; exit 2 ;;
+  failed) exit 1 ;;
+  remove)
+    remove
+    exit 0
+    ;;
+  now) needed='BUCKET KEY AWS_REGION S3_ENDPOINT' ;;
+  install) needed='BUCKET KEY AWS_REGION S3_ENDPOINT SCHEDULE' ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
 esac
 if [ -z "${BUCKET:-}" ] && [ -r "$settings" ]; then
   # shellcheck source=/dev/null
   . "$settings"
 fi
 for v in $needed; do
-  [ -n "${!v:-}" ] || { echo "rabbitmq-backup: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "rabbitmq-backup: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 case $command in now) now ;; *) setup ;; esac

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env BACKUP_SCHEDULE="*-*-* 00/6:00:00" ... backup.sh
 Environment:
   BACKUP_SCHEDULE   systemd calendar expression
@@ -13,24 +13,36 @@ Environment:
 Prints "snapshots at <schedule>". Take one at once: sudo etcd-snapshot now
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in BACKUP_SCHEDULE ETCD_SNAPSHOT NODE BUCKET PREFIX AWS_REGION S3_ENDPOINT; do
-	[ -n "${!v:-}" ] || { echo "backup: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "backup: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 say() { printf 'backup: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 exec 9>/run/kubeadm-aws-backup.lock
 flock -w 60 9 || die "another run has been changing this for a minute"
 
 systemd-analyze calendar "$BACKUP_SCHEDULE" >/dev/null 2>&1 ||
-	die "\"$BACKUP_SCHEDULE\" is not a systemd calendar expression; right is for example \"*-*-* 00/6:00:00\""
+  die "\"$BACKUP_SCHEDULE\" is not a systemd calendar expression; right is for example \"*-*-* 00/6:00:00\""
 
 put() { # MODE FILE < content
-	install -D -m "$1" /dev/stdin "$2.new"
-	mv "$2.new" "$2"
+  install -D -m "$1" /dev/stdin "$2.new"
+  mv "$2.new" "$2"
 }
 put 755 /usr/local/sbin/etcd-snapshot <"$ETCD_SNAPSHOT"
 # The script sources this file, so %q writes each value as one word of bash.

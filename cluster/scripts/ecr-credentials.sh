@@ -4,7 +4,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: ecr-credentials.sh < request.json > response.json
 The request names an image, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/dev/fastapi:1.0.
 Environment:
@@ -12,8 +12,16 @@ Environment:
   ECR_ENDPOINT   API of ECR, default that of the region in the image's name
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
-die() { printf 'ecr-credentials: %s\n' "$*" >&2; exit 1; }
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+die() {
+  printf 'ecr-credentials: %s\n' "$*" >&2
+  exit 1
+}
 
 request=$(cat)
 image=$(sed -n 's/.*"image" *: *"\([^"]*\)".*/\1/p' <<<"$request")
@@ -27,18 +35,19 @@ field() { tr -d '\n' | sed -n "s/.*\"$1\" *: *\"\\([^\"]*\\)\".*/\\1/p"; }
 metadata=${METADATA:-http://169.254.169.254}/latest
 get() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }
 credentials() {
-	local token role
-	token=$(get -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$metadata/api/token") || return 1
-	role=$(get -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/") || return 1
-	get -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/$role"
+  local token role
+  token=$(get -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$metadata/api/token") || return 1
+  role=$(get -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/") || return 1
+  get -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/iam/security-credentials/$role"
 }
 keys=$(credentials) || die "the metadata service gives no credentials: has this machine an instance profile?"
 
 # curl reads secrets from its standard input, because every process can read its command line.
-answer=$(curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$region:ecr" -K - \
-	-H 'Content-Type: application/x-amz-json-1.1' \
-	-H 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken' \
-	-d '{}' "$endpoint/" <<TEXT
+answer=$(
+  curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$region:ecr" -K - \
+    -H 'Content-Type: application/x-amz-json-1.1' \
+    -H 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken' \
+    -d '{}' "$endpoint/" <<TEXT
 user = "$(field AccessKeyId <<<"$keys"):$(field SecretAccessKey <<<"$keys")"
 header = "x-amz-security-token: $(field Token <<<"$keys")"
 TEXT
@@ -48,4 +57,4 @@ login=$(field authorizationToken <<<"$answer" | base64 -d) || die "ECR in $regio
 
 # A login is valid for 12 hours.
 printf '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1","cacheKeyType":"Registry","cacheDuration":"6h0m0s","auth":{"%s":{"username":"AWS","password":"%s"}}}\n' \
-	"$registry" "${BASH_REMATCH[1]}"
+  "$registry" "${BASH_REMATCH[1]}"

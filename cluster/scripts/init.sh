@@ -6,7 +6,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env KUBERNETES_VERSION=1.36.3 ... init.sh < bundle
 Environment:
   NODE                 name of this node
@@ -23,9 +23,18 @@ Standard input: base64 of a compressed tar archive with pki/ and apiserver/encry
 Prints "initialised <version>".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT; do
-	[ -n "${!v:-}" ] || { echo "init: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "init: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 STATE=/var/lib/kubeadm-aws
@@ -33,7 +42,10 @@ CONFIG=$STATE/kubeadm.yaml
 export KUBECONFIG=/etc/kubernetes/admin.conf
 umask 022
 say() { printf 'init: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 mkdir -p "$STATE"
@@ -44,50 +56,50 @@ install -d -m 700 /run/kubeadm-aws
 secrets=$(mktemp -d /run/kubeadm-aws/init.XXXXXX)
 changing=''
 finish() {
-	local rc=$?
-	if [ "$rc" != 0 ] && [ -n "$changing" ]; then "put_back_$changing" || true; fi
-	rm -rf "$secrets"
+  local rc=$?
+  if [ "$rc" != 0 ] && [ -n "$changing" ]; then "put_back_$changing" || true; fi
+  rm -rf "$secrets"
 }
 trap finish EXIT
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 (umask 077 && base64 -d | tar -xz --no-same-owner -C "$secrets") || die "standard input is not base64 of a compressed tar archive"
 for f in pki/ca.crt pki/ca.key pki/front-proxy-ca.crt pki/front-proxy-ca.key pki/etcd/ca.crt pki/etcd/ca.key pki/sa.key pki/sa.pub apiserver/encryption.yaml; do
-	[ -s "$secrets/$f" ] || die "standard input lacks $f"
+  [ -s "$secrets/$f" ] || die "standard input lacks $f"
 done
 
 # kubeadm's output goes to a file. In the part that is printed, bootstrap tokens are removed.
 kubeadm() {
-	if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
-		tail -n 30 "$STATE/kubeadm.log" | sed -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/<token>/g' >&2
-		die "kubeadm $1 $2 fails; the whole output is in $STATE/kubeadm.log on this machine"
-	fi
+  if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
+    tail -n 30 "$STATE/kubeadm.log" | sed -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/<token>/g' >&2
+    die "kubeadm $1 $2 fails; the whole output is in $STATE/kubeadm.log on this machine"
+  fi
 }
 (umask 077 && : >"$STATE/kubeadm.log")
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 api_answers() { # SECONDS
-	local until=$((SECONDS + $1))
-	until [ "$(kube get --raw=/readyz 2>/dev/null)" = ok ]; do
-		[ "$SECONDS" -lt "$until" ] || return 1
-		sleep 0.5
-	done
+  local until=$((SECONDS + $1))
+  until [ "$(kube get --raw=/readyz 2>/dev/null)" = ok ]; do
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 0.5
+  done
 }
 
 # ---- files ------------------------------------------------------------------
 
 put_files() {
-	local f
-	install -d -m 700 /etc/kubernetes/apiserver
-	install -d /etc/kubernetes/pki/etcd
-	install -d -m 700 /var/log/kubernetes/audit
-	(cd "$secrets" && find pki apiserver -type f) | while read -r f; do
-		case $f in
-		*.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
-		# Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
-		*) install -m 600 "$secrets/$f" "/etc/kubernetes/$f.new" && mv "/etc/kubernetes/$f.new" "/etc/kubernetes/$f" ;;
-		esac
-	done
-	printf '%s\n' "$AUDIT_POLICY" >"$AUDIT_POLICY_FILE"
-	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$CONFIG")
+  local f
+  install -d -m 700 /etc/kubernetes/apiserver
+  install -d /etc/kubernetes/pki/etcd
+  install -d -m 700 /var/log/kubernetes/audit
+  (cd "$secrets" && find pki apiserver -type f) | while read -r f; do
+    case $f in
+      *.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
+      # Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
+      *) install -m 600 "$secrets/$f" "/etc/kubernetes/$f.new" && mv "/etc/kubernetes/$f.new" "/etc/kubernetes/$f" ;;
+    esac
+  done
+  printf '%s\n' "$AUDIT_POLICY" >"$AUDIT_POLICY_FILE"
+  (umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$CONFIG")
 }
 wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && find pki apiserver -type f -exec sha256sum {} + | sort); } | sha256sum)
 
@@ -95,240 +107,240 @@ wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && 
 
 snapshots() { CA_FILE=$secrets/pki/ca.crt bash "$ETCD_SNAPSHOT" "$@" </dev/null; }
 fetch_snapshot() {
-	local lost
-	if [ -n "${RESTORE_FROM:-}" ]; then
-		snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
-			die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
-	elif ! lost=$(snapshots ours); then
-		die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
-	elif [ "$lost" = "${PREFIX:-}/initialised" ]; then
-		# The same authority and a machine without etcd: the control plane was lost. An empty cluster in its place
-		# would delete everything that runs on the workers.
-		die "this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
-	elif [ -n "$lost" ]; then
-		die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
-	fi
+  local lost
+  if [ -n "${RESTORE_FROM:-}" ]; then
+    snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
+      die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
+  elif ! lost=$(snapshots ours); then
+    die "the bucket ${BUCKET:-} cannot be asked whether this cluster has run before, so no cluster has been made. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
+  elif [ "$lost" = "${PREFIX:-}/initialised" ]; then
+    # The same authority and a machine without etcd: the control plane was lost. An empty cluster in its place
+    # would delete everything that runs on the workers.
+    die "this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
+  elif [ -n "$lost" ]; then
+    die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
+  fi
 }
 restore() {
-	say "restoring etcd from $RESTORE_FROM"
-	systemctl stop kubeadm-aws-restore 2>/dev/null || true
-	rm -rf "$STATE/restore"
-	# Revisions continue far above those of the lost etcd, so that no watcher mistakes new objects for old ones.
-	etcdutl snapshot restore "$STATE/restore.db" --data-dir "$STATE/restore" --name "$NODE" \
-		--initial-cluster "$NODE=https://$(advertise):2380" --initial-advertise-peer-urls "https://$(advertise):2380" \
-		--bump-revision 1000000000 --mark-compacted >>"$STATE/kubeadm.log" 2>&1 ||
-		die "etcdutl cannot restore the snapshot; its output is in $STATE/kubeadm.log"
-	forget_machine
-	# /var/lib/etcd may be a mount point.
-	install -d -m 700 /var/lib/etcd
-	mv "$STATE/restore/member" /var/lib/etcd/
-	rm -rf "$STATE/restore" "$STATE/restore.db"
+  say "restoring etcd from $RESTORE_FROM"
+  systemctl stop kubeadm-aws-restore 2>/dev/null || true
+  rm -rf "$STATE/restore"
+  # Revisions continue far above those of the lost etcd, so that no watcher mistakes new objects for old ones.
+  etcdutl snapshot restore "$STATE/restore.db" --data-dir "$STATE/restore" --name "$NODE" \
+    --initial-cluster "$NODE=https://$(advertise):2380" --initial-advertise-peer-urls "https://$(advertise):2380" \
+    --bump-revision 1000000000 --mark-compacted >>"$STATE/kubeadm.log" 2>&1 ||
+    die "etcdutl cannot restore the snapshot; its output is in $STATE/kubeadm.log"
+  forget_machine
+  # /var/lib/etcd may be a mount point.
+  install -d -m 700 /var/lib/etcd
+  mv "$STATE/restore/member" /var/lib/etcd/
+  rm -rf "$STATE/restore" "$STATE/restore.db"
 }
 advertise() { sed -n 's/^ *advertiseAddress: *//p' <<<"$KUBEADM_CONFIG" | tr -d "'\"" | head -n 1; }
 
 # The snapshot contains the old machine under this node's name: its provider id, which no kubelet can change, its
 # address as the API's endpoint, and its leases. They are removed before the API reads them.
 forget_machine() {
-	local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key
-	# A unit, so that the next run can stop it if this run is interrupted.
-	systemd-run -q --collect --unit $unit /usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
-		--listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800
-	for _ in $(seq 120); do
-		etcdctl --endpoints $client endpoint health >/dev/null 2>&1 && break
-		systemctl is-active -q $unit || break
-		sleep 0.5
-	done
-	for key in "/registry/minions/$NODE" "/registry/csinodes/$NODE" "/registry/leases/kube-node-lease/$NODE"; do
-		etcdctl --endpoints $client del "$key" >/dev/null || rc=1
-	done
-	for key in /registry/masterleases/ /registry/leases/kube-system/; do
-		etcdctl --endpoints $client del --prefix "$key" >/dev/null || rc=1
-	done
-	systemctl stop $unit || true
-	[ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
+  local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key
+  # A unit, so that the next run can stop it if this run is interrupted.
+  systemd-run -q --collect --unit $unit /usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
+    --listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800
+  for _ in $(seq 120); do
+    etcdctl --endpoints $client endpoint health >/dev/null 2>&1 && break
+    systemctl is-active -q $unit || break
+    sleep 0.5
+  done
+  for key in "/registry/minions/$NODE" "/registry/csinodes/$NODE" "/registry/leases/kube-node-lease/$NODE"; do
+    etcdctl --endpoints $client del "$key" >/dev/null || rc=1
+  done
+  for key in /registry/masterleases/ /registry/leases/kube-system/; do
+    etcdctl --endpoints $client del --prefix "$key" >/dev/null || rc=1
+  done
+  systemctl stop $unit || true
+  [ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
 }
 
 first_init() {
-	local ignore=()
-	if [ -e "$STATE/init.started" ]; then
-		say "starting over after an interrupted init"
-		systemctl stop kubelet
-		# Without it kubeadm does not try to reach a cluster that may never have answered.
-		rm -f "$KUBECONFIG"
-		kubeadm reset --force --cleanup-tmp-dir
-		rm -rf /var/lib/etcd/member
-	elif [ -d /var/lib/etcd/member ] || compgen -G '/etc/kubernetes/manifests/*.yaml' >/dev/null; then
-		die "this machine already holds a control plane that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
-	fi
-	fetch_snapshot
-	touch "$STATE/init.started"
-	if [ -n "${RESTORE_FROM:-}" ]; then
-		restore
-		ignore=(--ignore-preflight-errors=DirAvailable--var-lib-etcd)
-	fi
-	put_files
-	say "kubeadm init"
-	kubeadm init --config "$CONFIG" --skip-token-print "${ignore[@]}"
-	# Nodes join with a certificate. kubeadm creates a token all the same, which would let any reader of it join.
-	kube -n kube-system delete secrets --field-selector type=bootstrap.kubernetes.io/token >/dev/null
-	printf '%s\n' "$IDENTITY" >"$STATE/init.done"
+  local ignore=()
+  if [ -e "$STATE/init.started" ]; then
+    say "starting over after an interrupted init"
+    systemctl stop kubelet
+    # Without it kubeadm does not try to reach a cluster that may never have answered.
+    rm -f "$KUBECONFIG"
+    kubeadm reset --force --cleanup-tmp-dir
+    rm -rf /var/lib/etcd/member
+  elif [ -d /var/lib/etcd/member ] || compgen -G '/etc/kubernetes/manifests/*.yaml' >/dev/null; then
+    die "this machine already holds a control plane that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
+  fi
+  fetch_snapshot
+  touch "$STATE/init.started"
+  if [ -n "${RESTORE_FROM:-}" ]; then
+    restore
+    ignore=(--ignore-preflight-errors=DirAvailable--var-lib-etcd)
+  fi
+  put_files
+  say "kubeadm init"
+  kubeadm init --config "$CONFIG" --skip-token-print "${ignore[@]}"
+  # Nodes join with a certificate. kubeadm creates a token all the same, which would let any reader of it join.
+  kube -n kube-system delete secrets --field-selector type=bootstrap.kubernetes.io/token >/dev/null
+  printf '%s\n' "$IDENTITY" >"$STATE/init.done"
 }
 
 # ---- a running control plane ------------------------------------------------
 
 same_cluster() {
-	local running f
-	running=$(sed -n 's#^ *image: .*/kube-apiserver:v##p' /etc/kubernetes/manifests/kube-apiserver.yaml)
-	[ "$running" = "$KUBERNETES_VERSION" ] ||
-		die "the control plane runs Kubernetes $running, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to $running"
-	[ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
-		die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
-	(cd "$secrets/pki" && find . -type f) | while read -r f; do
-		cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || refuse_identity "${f#./}"
-	done
+  local running f
+  running=$(sed -n 's#^ *image: .*/kube-apiserver:v##p' /etc/kubernetes/manifests/kube-apiserver.yaml)
+  [ "$running" = "$KUBERNETES_VERSION" ] ||
+    die "the control plane runs Kubernetes $running, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to $running"
+  [ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
+    die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
+  (cd "$secrets/pki" && find . -type f) | while read -r f; do
+    cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || refuse_identity "${f#./}"
+  done
 }
 
 # An authority expires after ten years, and the stack creates a new certificate for the same key. Nodes, kubeconfigs and
 # service accounts trust the old one, so no running cluster can change it.
 refuse_identity() { # FILE below pki
-	local old=/etc/kubernetes/pki/$1 ended
-	if [[ $1 = *.crt ]] && [ "$(openssl x509 -noout -pubkey -in "$old" 2>/dev/null)" = "$(openssl x509 -noout -pubkey -in "$secrets/pki/$1" 2>/dev/null)" ]; then
-		ended=$(openssl x509 -noout -enddate -in "$old")
-		die "the authority $old of this cluster ends at ${ended#notAfter=}, and the stack has a new certificate for it. A running cluster cannot change its authority, and nothing has been changed; see \"The authorities end after ten years\" in docs/recovery.md"
-	fi
-	die "$old on this machine is not the one of this stack: it is another cluster's control plane"
+  local old=/etc/kubernetes/pki/$1 ended
+  if [[ $1 = *.crt ]] && [ "$(openssl x509 -noout -pubkey -in "$old" 2>/dev/null)" = "$(openssl x509 -noout -pubkey -in "$secrets/pki/$1" 2>/dev/null)" ]; then
+    ended=$(openssl x509 -noout -enddate -in "$old")
+    die "the authority $old of this cluster ends at ${ended#notAfter=}, and the stack has a new certificate for it. A running cluster cannot change its authority, and nothing has been changed; see \"The authorities end after ten years\" in docs/recovery.md"
+  fi
+  die "$old on this machine is not the one of this stack: it is another cluster's control plane"
 }
 
 # The program in the running container checks the flags of its component before a manifest changes. Values that only
 # fail at run time appear later; put_back_manifests handles those.
 check_flags() {
-	local component id said args
-	for component in kube-apiserver kube-controller-manager kube-scheduler; do
-		mapfile -t args < <(sed -n "s/^$component //p" <<<"${FLAGS:-}")
-		[ ${#args[@]} -gt 0 ] || continue
-		id=$(crictl --runtime-endpoint unix:///run/containerd/containerd.sock ps -q --state running --name "^$component\$" 2>/dev/null </dev/null | head -n 1)
-		[ -n "$id" ] || continue
-		said=$(timeout 60 crictl --runtime-endpoint unix:///run/containerd/containerd.sock exec "$id" "$component" "${args[@]}" --help 2>&1 </dev/null) ||
-			! said=$(grep -m 1 -o 'unknown flag.*\|invalid argument.*\|flag needs.*' <<<"$said") ||
-			die "$component refuses a flag: $said. Nothing has been changed; correct $(setting_of "$component") in the settings"
-	done
+  local component id said args
+  for component in kube-apiserver kube-controller-manager kube-scheduler; do
+    mapfile -t args < <(sed -n "s/^$component //p" <<<"${FLAGS:-}")
+    [ ${#args[@]} -gt 0 ] || continue
+    id=$(crictl --runtime-endpoint unix:///run/containerd/containerd.sock ps -q --state running --name "^$component\$" 2>/dev/null </dev/null | head -n 1)
+    [ -n "$id" ] || continue
+    said=$(timeout 60 crictl --runtime-endpoint unix:///run/containerd/containerd.sock exec "$id" "$component" "${args[@]}" --help 2>&1 </dev/null) ||
+      ! said=$(grep -m 1 -o 'unknown flag.*\|invalid argument.*\|flag needs.*' <<<"$said") ||
+      die "$component refuses a flag: $said. Nothing has been changed; correct $(setting_of "$component") in the settings"
+  done
 }
 setting_of() { # COMPONENT
-	case $1 in
-	kube-apiserver) echo kubernetes.apiServer ;;
-	kube-controller-manager) echo kubernetes.controllerManager ;;
-	kube-scheduler) echo kubernetes.scheduler ;;
-	*) echo "kubernetes.*" ;;
-	esac
+  case $1 in
+    kube-apiserver) echo kubernetes.apiServer ;;
+    kube-controller-manager) echo kubernetes.controllerManager ;;
+    kube-scheduler) echo kubernetes.scheduler ;;
+    *) echo "kubernetes.*" ;;
+  esac
 }
 
 # put_back_manifests restores the manifests from before a failed change, so that the cluster continues to run. They are
 # kept until a change has succeeded, in case a run is killed in between.
 put_back_manifests() {
-	local file
-	for file in "$STATE"/manifests.before/*.yaml; do
-		cmp -s "$file" "/etc/kubernetes/manifests/${file##*/}" ||
-			{ install -m 600 "$file" "/etc/kubernetes/${file##*/}.back" && mv "/etc/kubernetes/${file##*/}.back" "/etc/kubernetes/manifests/${file##*/}"; }
-	done
-	if api_answers 240; then
-		say "the manifests of before are back, and the API answers: the cluster runs with its former settings"
-	else
-		say "the manifests of before are back, and the API does not answer yet; see: crictl ps -a, and /var/log/pods/kube-system_* on this machine"
-	fi
+  local file
+  for file in "$STATE"/manifests.before/*.yaml; do
+    cmp -s "$file" "/etc/kubernetes/manifests/${file##*/}" ||
+      { install -m 600 "$file" "/etc/kubernetes/${file##*/}.back" && mv "/etc/kubernetes/${file##*/}.back" "/etc/kubernetes/manifests/${file##*/}"; }
+  done
+  if api_answers 240; then
+    say "the manifests of before are back, and the API answers: the cluster runs with its former settings"
+  else
+    say "the manifests of before are back, and the API does not answer yet; see: crictl ps -a, and /var/log/pods/kube-system_* on this machine"
+  fi
 }
 
 # The flags of a component in its manifest, and in its process.
 wanted_flags() { sed -n "s/^    - '\\{0,1\\}\\(--.*[^']\\)'\\{0,1\\}\$/\\1/p" "/etc/kubernetes/manifests/$1.yaml" | sort; }
 process_flags() {
-	local pid
-	pid=$(pgrep -n -f "^$1 --") && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep '^--' | sort
+  local pid
+  pid=$(pgrep -n -f "^$1 --") && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep '^--' | sort
 }
 await_component() {
-	local until=$((SECONDS + 240))
-	until [ "$(process_flags "$1" || true)" = "$(wanted_flags "$1")" ]; do
-		if [ "$SECONDS" -ge "$until" ]; then
-			find "/var/log/pods/kube-system_$1-${NODE}_"*/ -name '*.log' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2- | xargs -r tail -n 5 >&2 || true
-			die "$1 does not run with its new flags; see /var/log/pods/kube-system_$1-* on this machine, and $(setting_of "$1") in the settings"
-		fi
-		sleep 1
-	done
+  local until=$((SECONDS + 240))
+  until [ "$(process_flags "$1" || true)" = "$(wanted_flags "$1")" ]; do
+    if [ "$SECONDS" -ge "$until" ]; then
+      find "/var/log/pods/kube-system_$1-${NODE}_"*/ -name '*.log' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2- | xargs -r tail -n 5 >&2 || true
+      die "$1 does not run with its new flags; see /var/log/pods/kube-system_$1-* on this machine, and $(setting_of "$1") in the settings"
+    fi
+    sleep 1
+  done
 }
 
 put_back_kubelet() {
-	cp "$secrets/old/config.yaml" "$secrets/old/kubeadm-flags.env" /var/lib/kubelet/
-	systemctl restart kubelet
-	say "the kubelet has its former settings again; no worker got the new ones"
+  cp "$secrets/old/config.yaml" "$secrets/old/kubeadm-flags.env" /var/lib/kubelet/
+  systemctl restart kubelet
+  say "the kubelet has its former settings again; no worker got the new ones"
 }
 kubelet_healthy() {
-	local until=$((SECONDS + 60))
-	until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
-		if [ "$SECONDS" -ge "$until" ]; then
-			journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
-			die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-		fi
-		sleep 0.5
-	done
+  local until=$((SECONDS + 60))
+  until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
+    if [ "$SECONDS" -ge "$until" ]; then
+      journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
+      die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
+    fi
+    sleep 0.5
+  done
 }
 
 reconfigure() {
-	local component before
-	same_cluster
-	check_flags
-	say "bringing the control plane to changed settings"
-	if [ ! -d "$STATE/manifests.before" ]; then
-		rm -rf "$STATE/manifests.copy"
-		cp -r /etc/kubernetes/manifests "$STATE/manifests.copy"
-		mv "$STATE/manifests.copy" "$STATE/manifests.before"
-	fi
-	changing=manifests
-	put_files
-	# kubeadm refuses a certificate that lacks a name, and does not add one.
-	install -d -m 700 "$secrets/old"
-	mv -f /etc/kubernetes/pki/apiserver.{crt,key} "$secrets/old/" 2>/dev/null || true
-	kubeadm init phase certs apiserver --config "$CONFIG"
-	kubeadm init phase etcd local --config "$CONFIG"
-	kubeadm init phase control-plane all --config "$CONFIG"
-	for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do await_component $component; done
-	api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
-	changing=''
-	rm -rf "$STATE/manifests.before"
-	# Not before the static pods have their new flags: a kubelet that has just started and finds a changed manifest may
-	# wait two minutes for the volumes of the old pod. Not after the upload, from which workers read the settings.
-	cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
-	changing=kubelet
-	kubeadm init phase kubelet-start --config "$CONFIG"
-	kubelet_healthy
-	changing=''
-	kubeadm init phase upload-config all --config "$CONFIG"
-	before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
-	kubeadm init phase addon kube-proxy --config "$CONFIG"
-	if [ "$before" != "$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)" ]; then
-		kube -n kube-system rollout restart daemonset/kube-proxy >/dev/null
-	fi
+  local component before
+  same_cluster
+  check_flags
+  say "bringing the control plane to changed settings"
+  if [ ! -d "$STATE/manifests.before" ]; then
+    rm -rf "$STATE/manifests.copy"
+    cp -r /etc/kubernetes/manifests "$STATE/manifests.copy"
+    mv "$STATE/manifests.copy" "$STATE/manifests.before"
+  fi
+  changing=manifests
+  put_files
+  # kubeadm refuses a certificate that lacks a name, and does not add one.
+  install -d -m 700 "$secrets/old"
+  mv -f /etc/kubernetes/pki/apiserver.{crt,key} "$secrets/old/" 2>/dev/null || true
+  kubeadm init phase certs apiserver --config "$CONFIG"
+  kubeadm init phase etcd local --config "$CONFIG"
+  kubeadm init phase control-plane all --config "$CONFIG"
+  for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do await_component $component; done
+  api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
+  changing=''
+  rm -rf "$STATE/manifests.before"
+  # Not before the static pods have their new flags: a kubelet that has just started and finds a changed manifest may
+  # wait two minutes for the volumes of the old pod. Not after the upload, from which workers read the settings.
+  cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
+  changing=kubelet
+  kubeadm init phase kubelet-start --config "$CONFIG"
+  kubelet_healthy
+  changing=''
+  kubeadm init phase upload-config all --config "$CONFIG"
+  before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
+  kubeadm init phase addon kube-proxy --config "$CONFIG"
+  if [ "$before" != "$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)" ]; then
+    kube -n kube-system rollout restart daemonset/kube-proxy >/dev/null
+  fi
 }
 
 # Closes what kubeadm leaves open, in new clusters and in existing ones.
 harden() {
-	local namespace level
-	# This kubeconfig bypasses authorization and cannot be revoked. kubeadm needs it only during init.
-	rm -f /etc/kubernetes/super-admin.conf
-	for namespace in kube-system:privileged kube-public:restricted kube-node-lease:restricted; do
-		level=${namespace#*:}
-		kube label namespace "${namespace%:*}" --overwrite "pod-security.kubernetes.io/enforce=$level" >/dev/null ||
-			die "the pod security level of namespace ${namespace%:*} cannot be set"
-	done
+  local namespace level
+  # This kubeconfig bypasses authorization and cannot be revoked. kubeadm needs it only during init.
+  rm -f /etc/kubernetes/super-admin.conf
+  for namespace in kube-system:privileged kube-public:restricted kube-node-lease:restricted; do
+    level=${namespace#*:}
+    kube label namespace "${namespace%:*}" --overwrite "pod-security.kubernetes.io/enforce=$level" >/dev/null ||
+      die "the pod security level of namespace ${namespace%:*} cannot be set"
+  done
 }
 
 # A cluster without it uses a different DNS server.
 place_coredns() {
-	[ -n "$(kube -n kube-system get deployment coredns --ignore-not-found -o name)" ] || return 0
-	kube -n kube-system patch deployment coredns --type=merge -p "$COREDNS" >/dev/null || die "the Deployment of CoreDNS cannot be changed"
+  [ -n "$(kube -n kube-system get deployment coredns --ignore-not-found -o name)" ] || return 0
+  kube -n kube-system patch deployment coredns --type=merge -p "$COREDNS" >/dev/null || die "the Deployment of CoreDNS cannot be changed"
 }
 
 if [ ! -e "$STATE/init.done" ]; then
-	first_init
+  first_init
 elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ]; then
-	reconfigure
+  reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
@@ -337,8 +349,8 @@ harden
 place_coredns
 # Before a worker joins: from here on, an empty control plane in place of this one would delete what runs on workers.
 if [ ! -e "$STATE/init.marked" ]; then
-	snapshots mark || die "the bucket cannot be told that this cluster runs. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
-	touch "$STATE/init.marked"
+  snapshots mark || die "the bucket cannot be told that this cluster runs. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"
+  touch "$STATE/init.marked"
 fi
 printf '%s\n' "$wanted" >"$STATE/init.applied"
 echo "initialised $KUBERNETES_VERSION"

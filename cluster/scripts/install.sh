@@ -12,10 +12,21 @@ ARCHIVE is base64 of a compressed tar archive of scripts. LIMIT, SECONDS and SCR
 arguments. Prints what SCRIPT prints.
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
-[ $# = 4 ] || { usage >&2; exit 2; }
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+[ $# = 4 ] || {
+  usage >&2
+  exit 2
+}
 say() { printf 'install: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 dir=${2%/*}

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env NODE=worker-1 ... join.sh < bundle
 Environment:
   NODE                 name of this node
@@ -16,16 +16,28 @@ Standard input: base64 of a compressed tar archive with discovery.conf, the kube
 Prints "joined <version>".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG ENDPOINT KUBELET_SETTINGS; do
-	[ -n "${!v:-}" ] || { echo "join: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "join: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 STATE=/var/lib/kubeadm-aws
 RUN=/run/kubeadm-aws
 export KUBECONFIG=/etc/kubernetes/kubelet.conf
 say() { printf 'join: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 mkdir -p "$STATE"
@@ -35,9 +47,9 @@ flock -w 600 9 || die "another run has been changing this machine for 10 minutes
 install -d -m 700 $RUN
 changing=''
 finish() {
-	local rc=$?
-	rm -f $RUN/discovery.conf $RUN/ca.crt
-	if [ "$rc" != 0 ] && [ -n "$changing" ]; then put_back_kubelet || true; fi
+  local rc=$?
+  rm -f $RUN/discovery.conf $RUN/ca.crt
+  if [ "$rc" != 0 ] && [ -n "$changing" ]; then put_back_kubelet || true; fi
 }
 trap finish EXIT
 trap 'say "stopped by a signal"; exit 143' TERM INT HUP
@@ -45,119 +57,119 @@ trap 'say "stopped by a signal"; exit 143' TERM INT HUP
 [ -s $RUN/discovery.conf ] || die "standard input lacks discovery.conf"
 
 kubeadm() {
-	if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
-		tail -n 30 "$STATE/kubeadm.log" >&2
-		die "kubeadm $1 fails; the whole output is in $STATE/kubeadm.log on this machine"
-	fi
+  if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
+    tail -n 30 "$STATE/kubeadm.log" >&2
+    die "kubeadm $1 fails; the whole output is in $STATE/kubeadm.log on this machine"
+  fi
 }
 (umask 077 && : >"$STATE/kubeadm.log")
 kube() { kubectl --request-timeout=10s "$@" </dev/null; }
 kubelet_healthy() {
-	local until=$((SECONDS + 60))
-	until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
-		if [ "$SECONDS" -ge "$until" ]; then
-			journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
-			die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-		fi
-		sleep 0.5
-	done
+  local until=$((SECONDS + 60))
+  until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
+    if [ "$SECONDS" -ge "$until" ]; then
+      journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
+      die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
+    fi
+    sleep 0.5
+  done
 }
 
 version=$(kubelet --version)
 [ "$version" = "Kubernetes v$KUBERNETES_VERSION" ] ||
-	die "this node runs $version, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back"
+  die "this node runs $version, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back"
 
 # The API's certificate is checked against the authority in the kubeconfig.
 sed -n 's/^ *certificate-authority-data: *//p' $RUN/discovery.conf | base64 -d >$RUN/ca.crt
 until=$((SECONDS + 120))
 until [ "$(curl -sS --max-time 5 --cacert $RUN/ca.crt "https://$ENDPOINT/readyz" 2>"$STATE/api-error")" = ok ]; do
-	[ "$SECONDS" -lt "$until" ] ||
-		die "the API at $ENDPOINT does not answer from this machine: $(cat "$STATE/api-error"). Look at the private DNS zone, and at the security group of the control plane"
-	sleep 0.5
+  [ "$SECONDS" -lt "$until" ] ||
+    die "the API at $ENDPOINT does not answer from this machine: $(cat "$STATE/api-error"). Look at the private DNS zone, and at the security group of the control plane"
+  sleep 0.5
 done
 
 # ---- a first join -----------------------------------------------------------
 
 first_join() {
-	local found
-	if [ -e "$STATE/join.started" ]; then
-		say "starting over after a join that was cut off"
-		systemctl stop kubelet
-		kubeadm reset --force --cleanup-tmp-dir
-	elif [ -e $KUBECONFIG ]; then
-		die "this machine is already a node of a cluster that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
-	fi
-	touch "$STATE/join.started"
-	# kubeadm refuses the name of a Ready node. The node of a machine that has just stopped stays Ready for a while.
-	until=$((SECONDS + 120))
-	while found=$(kubectl --kubeconfig $RUN/discovery.conf --request-timeout=10s get node "$NODE" --ignore-not-found \
-		-o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' </dev/null) && [ "$found" = True ]; do
-		[ "$SECONDS" -lt "$until" ] || die "another machine is Ready as node $NODE; remove it first: kubectl delete node $NODE"
-		[ -n "${waiting:-}" ] || say "waiting for the former machine of node $NODE to go"
-		waiting=1
-		sleep 1
-	done
-	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
-	say "kubeadm join"
-	kubeadm join --config "$STATE/kubeadm.yaml"
+  local found
+  if [ -e "$STATE/join.started" ]; then
+    say "starting over after a join that was cut off"
+    systemctl stop kubelet
+    kubeadm reset --force --cleanup-tmp-dir
+  elif [ -e $KUBECONFIG ]; then
+    die "this machine is already a node of a cluster that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
+  fi
+  touch "$STATE/join.started"
+  # kubeadm refuses the name of a Ready node. The node of a machine that has just stopped stays Ready for a while.
+  until=$((SECONDS + 120))
+  while found=$(kubectl --kubeconfig $RUN/discovery.conf --request-timeout=10s get node "$NODE" --ignore-not-found \
+    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' </dev/null) && [ "$found" = True ]; do
+    [ "$SECONDS" -lt "$until" ] || die "another machine is Ready as node $NODE; remove it first: kubectl delete node $NODE"
+    [ -n "${waiting:-}" ] || say "waiting for the former machine of node $NODE to go"
+    waiting=1
+    sleep 1
+  done
+  (umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
+  say "kubeadm join"
+  kubeadm join --config "$STATE/kubeadm.yaml"
 }
 
 # ---- a node that has joined -------------------------------------------------
 
 reconfigure() {
-	local flag
-	say "bringing the kubelet to changed settings"
-	rm -rf $RUN/kubelet.before
-	install -d -m 700 $RUN/kubelet.before
-	cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env $RUN/kubelet.before/
-	changing=1
-	(umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
-	kubeadm upgrade node phase kubelet-config
-	# kubeadm writes the flags only during the join. They change with the size of the machine and with this program.
-	awk '$1 == "-" && $2 == "name:" {n = $3} $1 == "value:" {print "--" n "=" $2}' "$STATE/kubeadm.yaml" |
-		while read -r flag; do
-			if grep -q -e "${flag%%=*}=" /var/lib/kubelet/kubeadm-flags.env; then
-				sed -i -E "s|${flag%%=*}=[^ \"]*|$flag|" /var/lib/kubelet/kubeadm-flags.env
-			else
-				sed -i -E "s|\"\$| $flag\"|" /var/lib/kubelet/kubeadm-flags.env
-			fi
-		done
-	systemctl restart kubelet
-	kubelet_healthy
-	changing=''
+  local flag
+  say "bringing the kubelet to changed settings"
+  rm -rf $RUN/kubelet.before
+  install -d -m 700 $RUN/kubelet.before
+  cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env $RUN/kubelet.before/
+  changing=1
+  (umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$STATE/kubeadm.yaml")
+  kubeadm upgrade node phase kubelet-config
+  # kubeadm writes the flags only during the join. They change with the size of the machine and with this program.
+  awk '$1 == "-" && $2 == "name:" {n = $3} $1 == "value:" {print "--" n "=" $2}' "$STATE/kubeadm.yaml" |
+    while read -r flag; do
+      if grep -q -e "${flag%%=*}=" /var/lib/kubelet/kubeadm-flags.env; then
+        sed -i -E "s|${flag%%=*}=[^ \"]*|$flag|" /var/lib/kubelet/kubeadm-flags.env
+      else
+        sed -i -E "s|\"\$| $flag\"|" /var/lib/kubelet/kubeadm-flags.env
+      fi
+    done
+  systemctl restart kubelet
+  kubelet_healthy
+  changing=''
 }
 
 # If a kubelet does not start with its new settings, the pods of its node are lost.
 put_back_kubelet() {
-	cp $RUN/kubelet.before/* /var/lib/kubelet/
-	systemctl restart kubelet
-	say "the kubelet has its former settings again"
+  cp $RUN/kubelet.before/* /var/lib/kubelet/
+  systemctl restart kubelet
+  say "the kubelet has its former settings again"
 }
 
 # A kubelet registers its node only when it starts. The node can disappear later: somebody deletes it, or etcd is
 # restored from a snapshot older than the node.
 registered() {
-	local until=$((SECONDS + 120)) restarted='' found
-	until found=$(kube get node "$NODE" -o name 2>/dev/null) && [ -n "$found" ]; do
-		[ "$SECONDS" -lt "$until" ] || die "node $NODE does not register with the cluster; see: journalctl -u kubelet"
-		if [ -z "$restarted" ] && grep -q NotFound <<<"$(kube get node "$NODE" 2>&1)"; then
-			say "registering the node again"
-			systemctl restart kubelet
-			restarted=1
-		fi
-		sleep 0.5
-	done
+  local until=$((SECONDS + 120)) restarted='' found
+  until found=$(kube get node "$NODE" -o name 2>/dev/null) && [ -n "$found" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "node $NODE does not register with the cluster; see: journalctl -u kubelet"
+    if [ -z "$restarted" ] && grep -q NotFound <<<"$(kube get node "$NODE" 2>&1)"; then
+      say "registering the node again"
+      systemctl restart kubelet
+      restarted=1
+    fi
+    sleep 0.5
+  done
 }
 
 wanted=$(printf '%s\n' "$KUBEADM_CONFIG" "$KUBELET_SETTINGS" | sha256sum)
 if [ ! -e "$STATE/join.done" ]; then
-	first_join
-	touch "$STATE/join.done"
+  first_join
+  touch "$STATE/join.done"
 else
-	systemctl is-active -q kubelet || systemctl restart kubelet
-	# First, because kubeadm reads the node.
-	registered
-	[ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
+  systemctl is-active -q kubelet || systemctl restart kubelet
+  # First, because kubeadm reads the node.
+  registered
+  [ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
 kubelet_healthy

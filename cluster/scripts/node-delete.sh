@@ -4,7 +4,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env NODE=worker-1 node-delete.sh
 Environment:
   NODE      name of the node
@@ -15,8 +15,17 @@ Environment:
 Prints "node <name> deleted".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
-[ -n "${NODE:-}" ] || { echo "node-delete: NODE is not set" >&2; usage >&2; exit 2; }
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+[ -n "${NODE:-}" ] || {
+  echo "node-delete: NODE is not set" >&2
+  usage >&2
+  exit 2
+}
 
 TIMEOUT=${TIMEOUT:-1200}
 TURN=${TURN:-3000}
@@ -25,7 +34,10 @@ run=${RUN_DIR:-/run}
 left=$run/kubeadm-aws-left
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 say() { printf 'node-delete: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 mkdir -p "$left"
@@ -36,68 +48,68 @@ kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
 # nodes prints for each node: its name, whether it accepts pods, and the taints that pods must tolerate.
 nodes() {
-	# shellcheck disable=SC2016 # a template, not a variable
-	kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
+  # shellcheck disable=SC2016 # a template, not a variable
+  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
 }
 
 # missing prints a node that left within RETURN seconds and has not returned.
 missing() {
-	local file name
-	for file in "$left"/*; do
-		[ -e "$file" ] || continue
-		name=${file##*/}
-		if [ $(($(date +%s) - $(stat -c %Y "$file"))) -ge "$RETURN" ] || grep -q "^$name true " <<<"$1"; then
-			rm -f "$file"
-		elif [ "$name" != "$NODE" ]; then
-			echo "$name"
-			return
-		fi
-	done
+  local file name
+  for file in "$left"/*; do
+    [ -e "$file" ] || continue
+    name=${file##*/}
+    if [ $(($(date +%s) - $(stat -c %Y "$file"))) -ge "$RETURN" ] || grep -q "^$name true " <<<"$1"; then
+      rm -f "$file"
+    elif [ "$name" != "$NODE" ]; then
+      echo "$name"
+      return
+    fi
+  done
 }
 
 # others succeeds if another node accepts the pods of this one.
 others() {
-	awk -v node="$NODE" '$1 == node { own = $3 } { open[$1] = $2; taints[$1] = $3 }
+  awk -v node="$NODE" '$1 == node { own = $3 } { open[$1] = $2; taints[$1] = $3 }
 		END { for (n in open) if (n != node && open[n] == "true" && taints[n] == own) found = 1; exit !found }' <<<"$1"
 }
 
 # wait_for_room returns when evicted pods have a node to run on, or when no earlier node is expected to return.
 wait_for_room() {
-	local all waiting said=
-	while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
-		waiting=$(missing "$all")
-		if [ -z "$waiting" ] || others "$all"; then return; fi
-		if [ -z "$said" ]; then
-			say "waiting up to $RETURN s for $waiting: without it the pods of $NODE have no node to go to"
-			said=1
-		fi
-		sleep "${INTERVAL:-5}"
-	done
+  local all waiting said=
+  while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
+    waiting=$(missing "$all")
+    if [ -z "$waiting" ] || others "$all"; then return; fi
+    if [ -z "$said" ]; then
+      say "waiting up to $RETURN s for $waiting: without it the pods of $NODE have no node to go to"
+      said=1
+    fi
+    sleep "${INTERVAL:-5}"
+  done
 }
 
 ready=$(kube get node "$NODE" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status}') ||
-	die "the API does not answer, so node $NODE cannot be drained"
+  die "the API does not answer, so node $NODE cannot be drained"
 if [ -z "$ready" ]; then
-	say "node $NODE is not there any more"
-	echo "node $NODE deleted"
-	exit
+  say "node $NODE is not there any more"
+  echo "node $NODE deleted"
+  exit
 fi
 if [ "$ready" = "$NODE True" ]; then
-	exec 8>"$run/kubeadm-aws-drain.lock"
-	flock -w "$TURN" 8 || die "other nodes have been draining for $TURN s. Nothing is wrong with $NODE: run the same command again"
-	wait_for_room
-	kube cordon "$NODE" >/dev/null
-	say "draining $NODE"
-	if ! kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null 2>&1 |
-		sed '/^Warning: ignoring DaemonSet/d' >&2; then
-		say "pods that are still on $NODE:"
-		kube get pods -A --field-selector "spec.nodeName=$NODE,status.phase=Running" -o wide >&2 || true
-		say "disruption budgets:"
-		kube get poddisruptionbudgets -A >&2 || true
-		die "$NODE could not be drained within $TIMEOUT s; it is cordoned and still there. Make room for its pods or relax the budget that holds them, then run again"
-	fi
+  exec 8>"$run/kubeadm-aws-drain.lock"
+  flock -w "$TURN" 8 || die "other nodes have been draining for $TURN s. Nothing is wrong with $NODE: run the same command again"
+  wait_for_room
+  kube cordon "$NODE" >/dev/null
+  say "draining $NODE"
+  if ! kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null 2>&1 |
+    sed '/^Warning: ignoring DaemonSet/d' >&2; then
+    say "pods that are still on $NODE:"
+    kube get pods -A --field-selector "spec.nodeName=$NODE,status.phase=Running" -o wide >&2 || true
+    say "disruption budgets:"
+    kube get poddisruptionbudgets -A >&2 || true
+    die "$NODE could not be drained within $TIMEOUT s; it is cordoned and still there. Make room for its pods or relax the budget that holds them, then run again"
+  fi
 else
-	say "$NODE is not Ready; its pods cannot leave in order"
+  say "$NODE is not Ready; its pods cannot leave in order"
 fi
 kube delete node "$NODE" --ignore-not-found >/dev/null
 touch "$left/$NODE"

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env NODE=worker-1 ROLE=worker ... node.sh
 Environment:
   NODE            name of the node
@@ -17,14 +17,26 @@ Environment:
 Prints "node <name> configured".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in NODE ROLE STARTUP_TAINT; do
-	[ -n "${!v:-}" ] || { echo "node: $v is not set" >&2; usage >&2; exit 2; }
+  [ -n "${!v:-}" ] || {
+    echo "node: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
 say() { printf 'node: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 exec 9>"/run/kubeadm-aws-node-$NODE.lock"
@@ -34,8 +46,8 @@ kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
 # One line each: labels that were set, taints that were set, taints that the node has.
 read_node() {
-	# shellcheck disable=SC2016 # a Go template
-	kube get node "$NODE" -o go-template='{{with .metadata.annotations}}{{with index . "kubeadm-aws/labels"}}{{.}}{{end}}{{end}}
+  # shellcheck disable=SC2016 # a Go template
+  kube get node "$NODE" -o go-template='{{with .metadata.annotations}}{{with index . "kubeadm-aws/labels"}}{{.}}{{end}}{{end}}
 {{with .metadata.annotations}}{{with index . "kubeadm-aws/taints"}}{{.}}{{end}}{{end}}
 {{with .spec.taints}}{{range .}}{{.key}}:{{.effect}} {{end}}{{end}}
 '
@@ -43,56 +55,60 @@ read_node() {
 until=$((SECONDS + 180))
 error=/run/kubeadm-aws-node-$NODE.error
 until facts=$(read_node 2>"$error"); do
-	[ "$SECONDS" -lt "$until" ] || die "node $NODE is not found: $(tail -n 1 "$error")"
-	sleep 0.5
+  [ "$SECONDS" -lt "$until" ] || die "node $NODE is not found: $(tail -n 1 "$error")"
+  sleep 0.5
 done
-{ read -r had_labels; read -r had_taints; read -r has_taints; } <<<"$facts"$'\n\n\n' || true
+{
+  read -r had_labels
+  read -r had_taints
+  read -r has_taints
+} <<<"$facts"$'\n\n\n' || true
 
 # ---- labels: one patch sets, removes and records ----------------------------
 
 quoted() { printf '"%s"' "$1"; } # label syntax needs no escaping in JSON
 labels='' label_keys=''
 if [ "$ROLE" = worker ]; then
-	labels='"node-role.kubernetes.io/worker": ""'
-	label_keys=" node-role.kubernetes.io/worker"
+  labels='"node-role.kubernetes.io/worker": ""'
+  label_keys=" node-role.kubernetes.io/worker"
 fi
 while IFS='=' read -r key value; do
-	[ -n "$key" ] || continue
-	labels+="${labels:+, }$(quoted "$key"): $(quoted "$value")"
-	label_keys+=" $key"
+  [ -n "$key" ] || continue
+  labels+="${labels:+, }$(quoted "$key"): $(quoted "$value")"
+  label_keys+=" $key"
 done <<<"${LABELS:-}"
 for key in $had_labels; do
-	case "$label_keys " in *" $key "*) ;; *) labels+="${labels:+, }$(quoted "$key"): null" ;; esac
+  case "$label_keys " in *" $key "*) ;; *) labels+="${labels:+, }$(quoted "$key"): null" ;; esac
 done
 
 taints=() taint_keys=''
 while read -r taint; do
-	[ -n "$taint" ] || continue
-	key=${taint%%=*} effect=${taint##*:}
-	taints+=("$taint")
-	taint_keys+=" $key:$effect"
+  [ -n "$taint" ] || continue
+  key=${taint%%=*} effect=${taint##*:}
+  taints+=("$taint")
+  taint_keys+=" $key:$effect"
 done <<<"${TAINTS:-}"
 
 # Both the old and the new taints are recorded until the old ones are removed, so an interrupted run loses none.
 # shellcheck disable=SC2086 # words
 note=$(printf '%s\n' $had_taints $taint_keys | sort -u | xargs)
 patch() { # TAINTS
-	kube patch node "$NODE" --type=merge -p "{\"metadata\": {\"labels\": {$labels}, \"annotations\": {\"kubeadm-aws/labels\": \"${label_keys# }\", \"kubeadm-aws/taints\": \"$1\"}}}" >/dev/null ||
-		die "the labels of node $NODE cannot be set (nodes[].labels)"
+  kube patch node "$NODE" --type=merge -p "{\"metadata\": {\"labels\": {$labels}, \"annotations\": {\"kubeadm-aws/labels\": \"${label_keys# }\", \"kubeadm-aws/taints\": \"$1\"}}}" >/dev/null ||
+    die "the labels of node $NODE cannot be set (nodes[].labels)"
 }
 patch "$note"
 
 # ---- taints -----------------------------------------------------------------
 
 for key in $had_taints "$STARTUP_TAINT:NoSchedule"; do
-	case "$taint_keys " in *" $key "*) continue ;; esac
-	# Removing a taint that the node does not have is an error.
-	case " $has_taints " in *" $key "*) taints+=("$key-") ;; esac
+  case "$taint_keys " in *" $key "*) continue ;; esac
+  # Removing a taint that the node does not have is an error.
+  case " $has_taints " in *" $key "*) taints+=("$key-") ;; esac
 done
 if [ ${#taints[@]} -gt 0 ]; then
-	kube taint node "$NODE" --overwrite "${taints[@]}" >/dev/null || die "the taints of node $NODE cannot be set (nodes[].taints)"
+  kube taint node "$NODE" --overwrite "${taints[@]}" >/dev/null || die "the taints of node $NODE cannot be set (nodes[].taints)"
 fi
 if [ "$note" != "${taint_keys# }" ]; then
-	patch "${taint_keys# }"
+  patch "${taint_keys# }"
 fi
 echo "node $NODE configured"

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 usage() {
-	cat <<'TEXT'
+  cat <<'TEXT'
 usage: sudo env KUBERNETES_VERSION=1.36.3 ... prepare.sh
 Environment:
   TIME_LIMIT           seconds after which the script gives up, whatever it waits for
@@ -29,25 +29,37 @@ hold passwords.
 Prints "prepared <version>".
 TEXT
 }
-case ${1:-} in -h | --help) usage; exit 0 ;; esac
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
 for v in TIME_LIMIT VOLUME_SIZE SHUTDOWN_SECONDS KUBERNETES_VERSION KUBERNETES_APT KUBERNETES_APT_KEY CONTAINERD_VERSION CONTAINERD_APT \
-	CONTAINERD_APT_KEY CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
-	[ -n "${!v:-}" ] || { echo "prepare: $v is not set" >&2; usage >&2; exit 2; }
+  CONTAINERD_APT_KEY CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
+  [ -n "${!v:-}" ] || {
+    echo "prepare: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
 done
 
 STATE=/var/lib/kubeadm-aws
 RUN=/run/kubeadm-aws
 umask 022
 say() { printf 'prepare: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 # atmost SECONDS: prints the seconds, or the rest of the script's time if that is less. All its waits share that time.
 atmost() {
-	local left=$((TIME_LIMIT - SECONDS))
-	echo $((left < 1 ? 1 : left < $1 ? left : $1))
+  local left=$((TIME_LIMIT - SECONDS))
+  echo $((left < 1 ? 1 : left < $1 ? left : $1))
 }
 within() { # SECONDS COMMAND...
-	timeout -k 5 "$(atmost "$1")" "${@:2}"
+  timeout -k 5 "$(atmost "$1")" "${@:2}"
 }
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
@@ -59,15 +71,15 @@ flock -w "$(atmost 600)" 9 || die "another run is still changing this machine; f
 
 # put FILE [MODE] < content: replaces the file atomically. Succeeds if the content changed.
 put() {
-	local mode=${2:-644}
-	if ! { mkdir -p "${1%/*}" && (umask 077 && cat >"$1.new") && chmod "$mode" "$1.new"; }; then
-		die "$1 cannot be written: is the disk full or read-only?"
-	fi
-	if cmp -s "$1.new" "$1" && [ "$(stat -c %a "$1")" = "$mode" ]; then
-		rm "$1.new"
-		return 1
-	fi
-	mv "$1.new" "$1" || die "$1 cannot be replaced"
+  local mode=${2:-644}
+  if ! { mkdir -p "${1%/*}" && (umask 077 && cat >"$1.new") && chmod "$mode" "$1.new"; }; then
+    die "$1 cannot be written: is the disk full or read-only?"
+  fi
+  if cmp -s "$1.new" "$1" && [ "$(stat -c %a "$1")" = "$mode" ]; then
+    rm "$1.new"
+    return 1
+  fi
+  mv "$1.new" "$1" || die "$1 cannot be replaced"
 }
 
 # The files of the registries' mirrors are first kept in memory.
@@ -76,7 +88,7 @@ install -d -m 700 "$RUN"
 mirrors=$(mktemp -d "$RUN/prepare.XXXXXX")
 trap 'rm -rf "$mirrors"' EXIT
 if [ -n "${REGISTRY_MIRRORS:-}" ]; then
-	(umask 077 && base64 -d | tar -xz --no-same-owner -C "$mirrors") || die "standard input is not base64 of a compressed tar archive"
+  (umask 077 && base64 -d | tar -xz --no-same-owner -C "$mirrors") || die "standard input is not base64 of a compressed tar archive"
 fi
 
 # ---- what is installed ------------------------------------------------------
@@ -84,18 +96,18 @@ fi
 installed() { { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } | sed -n 's/^installed //p'; }
 there=$(installed kubelet)
 case ${there:-none} in
-none | "$KUBERNETES_VERSION"-*) ;;
-*) die "this node runs Kubernetes ${there%-*}, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to ${there%-*}, or replace the cluster" ;;
+  none | "$KUBERNETES_VERSION"-*) ;;
+  *) die "this node runs Kubernetes ${there%-*}, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to ${there%-*}, or replace the cluster" ;;
 esac
 
 # ---- kernel -----------------------------------------------------------------
 
 if [ "$(wc -l </proc/swaps)" -gt 1 ]; then
-	say "switching swap off"
-	swapoff -a
+  say "switching swap off"
+  swapoff -a
 fi
 if grep -qE '^[^#]+[[:space:]]swap[[:space:]]' /etc/fstab 2>/dev/null; then
-	sed -i -E 's/^([^#]+[[:space:]]swap[[:space:]].*)$/# \1/' /etc/fstab
+  sed -i -E 's/^([^#]+[[:space:]]swap[[:space:]].*)$/# \1/' /etc/fstab
 fi
 
 put /etc/modules-load.d/kubernetes.conf <<-'TEXT' || true
@@ -123,7 +135,7 @@ put /etc/sysctl.d/99-kubernetes.conf <<-'TEXT' || true
 TEXT
 sysctl -q -e -p /etc/sysctl.d/99-kubernetes.conf >&2 || true
 for key in net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables; do
-	[ "$(sysctl -n "$key")" = 1 ] || die "sysctl $key cannot be set to 1 on this machine"
+  [ "$(sysctl -n "$key")" = 1 ] || die "sysctl $key cannot be set to 1 on this machine"
 done
 
 # ---- packages ---------------------------------------------------------------
@@ -136,61 +148,63 @@ containerd_repo=$CONTAINERD_APT/$ID
 kubernetes_repo=$KUBERNETES_APT/core:/stable:/v$minor/deb
 
 apt() {
-	within 600 apt-get -q -y -o "DPkg::Lock::Timeout=$(atmost 300)" -o Acquire::Retries=3 -o Acquire::Languages=none \
-		-o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/apt.log" 2>&1
+  within 600 apt-get -q -y -o "DPkg::Lock::Timeout=$(atmost 300)" -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/apt.log" 2>&1
 }
 failed() {
-	tail -n 20 "$STATE/apt.log" >&2
-	[ "$SECONDS" -lt "$TIME_LIMIT" ] || say "there was no time left: this step has $((TIME_LIMIT / 60)) minutes"
-	die "$1; the whole output is in $STATE/apt.log"
+  tail -n 20 "$STATE/apt.log" >&2
+  [ "$SECONDS" -lt "$TIME_LIMIT" ] || say "there was no time left: this step has $((TIME_LIMIT / 60)) minutes"
+  die "$1; the whole output is in $STATE/apt.log"
 }
 # update [OPTION...]: retries, because the lists have their own lock, for which DPkg::Lock::Timeout does not wait.
 update() {
-	local until
-	until=$((SECONDS + $(atmost 300)))
-	until apt update "$@"; do
-		if tail -n 20 "$STATE/apt.log" | grep -q 'is not signed\|NO_PUBKEY'; then
-			failed "a package repository is not signed by the key that was meant: $KUBERNETES_APT by $KUBERNETES_APT_KEY (mirrors.kubernetesAptKey), $CONTAINERD_APT by $CONTAINERD_APT_KEY (mirrors.containerdAptKey)"
-		fi
-		[ "$SECONDS" -lt "$until" ] || failed "apt-get update fails"
-		grep -q 'Could not get lock' <(tail -n 5 "$STATE/apt.log") || failed "apt-get update fails"
-		sleep 1
-	done
+  local until
+  until=$((SECONDS + $(atmost 300)))
+  until apt update "$@"; do
+    if tail -n 20 "$STATE/apt.log" | grep -q 'is not signed\|NO_PUBKEY'; then
+      failed "a package repository is not signed by the key that was meant: $KUBERNETES_APT by $KUBERNETES_APT_KEY (mirrors.kubernetesAptKey), $CONTAINERD_APT by $CONTAINERD_APT_KEY (mirrors.containerdAptKey)"
+    fi
+    [ "$SECONDS" -lt "$until" ] || failed "apt-get update fails"
+    grep -q 'Could not get lock' <(tail -n 5 "$STATE/apt.log") || failed "apt-get update fails"
+    sleep 1
+  done
 }
 fetch_key() { # URL FILE: apt reads keys in ASCII armour
-	fetch "$1" "$2.new" || die "the package key $1 cannot be fetched (mirrors.kubernetesApt, mirrors.containerdApt)"
-	mv "$2.new" "$2"
+  fetch "$1" "$2.new" || die "the package key $1 cannot be fetched (mirrors.kubernetesApt, mirrors.containerdApt)"
+  mv "$2.new" "$2"
 }
 
 # ---- etcd tools, in addition to the packages --------------------------------
 
 fetch() { # URL FILE
-	within 300 curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 300 -o "$2" "$1" 2>"$2.error" ||
-		{ say "$1: $(grep . "$2.error" | tail -n 1 || echo "no answer in time")"; return 1; }
-	rm "$2.error"
+  if ! within 300 curl -fsSL --retry 5 --retry-connrefused --connect-timeout 10 --max-time 300 -o "$2" "$1" 2>"$2.error"; then
+    say "$1: $(grep . "$2.error" | tail -n 1 || echo "no answer in time")"
+    return 1
+  fi
+  rm "$2.error"
 }
 
 etcd_tools() {
-	local name="etcd-v$ETCD_VERSION-linux-amd64" url="$ETCD_RELEASES/v$ETCD_VERSION" dir sum
-	if [ "$(cat "$STATE/etcd-tools" 2>/dev/null)" = "$ETCD_VERSION $ETCD_SHA256" ] && command -v etcdutl >/dev/null; then
-		return
-	fi
-	say "fetching the etcd $ETCD_VERSION tools"
-	dir=$(mktemp -d "$STATE/etcd.XXXXXX") || die "$STATE cannot be written: is the disk full or read-only?"
-	cd "$dir"
-	fetch "$url/$name.tar.gz" "$name.tar.gz" || die "the etcd tools cannot be fetched (mirrors.etcd)"
-	sum=$(sha256sum <"$name.tar.gz" | cut -d' ' -f1)
-	[ "$sum" = "$ETCD_SHA256" ] ||
-		die "$url/$name.tar.gz is not the expected archive: its SHA-256 is $sum, not $ETCD_SHA256. If the mirror has an archive of its own, set mirrors.etcdSha256"
-	if ! { tar --no-same-owner -xzf "$name.tar.gz" "$name/etcd" "$name/etcdctl" "$name/etcdutl" &&
-		install -d /usr/local/lib/etcd &&
-		install -m 755 "$name/etcd" /usr/local/lib/etcd/etcd &&
-		install -m 755 "$name/etcdctl" "$name/etcdutl" /usr/local/bin/; }; then
-		die "the etcd tools cannot be unpacked: is the disk full or read-only?"
-	fi
-	cd /
-	rm -rf "$dir"
-	echo "$ETCD_VERSION $ETCD_SHA256" >"$STATE/etcd-tools"
+  local name="etcd-v$ETCD_VERSION-linux-amd64" url="$ETCD_RELEASES/v$ETCD_VERSION" dir sum
+  if [ "$(cat "$STATE/etcd-tools" 2>/dev/null)" = "$ETCD_VERSION $ETCD_SHA256" ] && command -v etcdutl >/dev/null; then
+    return
+  fi
+  say "fetching the etcd $ETCD_VERSION tools"
+  dir=$(mktemp -d "$STATE/etcd.XXXXXX") || die "$STATE cannot be written: is the disk full or read-only?"
+  cd "$dir"
+  fetch "$url/$name.tar.gz" "$name.tar.gz" || die "the etcd tools cannot be fetched (mirrors.etcd)"
+  sum=$(sha256sum <"$name.tar.gz" | cut -d' ' -f1)
+  [ "$sum" = "$ETCD_SHA256" ] ||
+    die "$url/$name.tar.gz is not the expected archive: its SHA-256 is $sum, not $ETCD_SHA256. If the mirror has an archive of its own, set mirrors.etcdSha256"
+  if ! { tar --no-same-owner -xzf "$name.tar.gz" "$name/etcd" "$name/etcdctl" "$name/etcdutl" &&
+    install -d /usr/local/lib/etcd &&
+    install -m 755 "$name/etcd" /usr/local/lib/etcd/etcd &&
+    install -m 755 "$name/etcdctl" "$name/etcdutl" /usr/local/bin/; }; then
+    die "the etcd tools cannot be unpacked: is the disk full or read-only?"
+  fi
+  cd /
+  rm -rf "$dir"
+  echo "$ETCD_VERSION $ETCD_SHA256" >"$STATE/etcd-tools"
 }
 
 # ---- disk -------------------------------------------------------------------
@@ -199,104 +213,107 @@ gib() { echo $(($(cat "$1/size") / 2097152)); } # of a block device; the kernel 
 
 # grow_disk grows the partition and the file system to the size of the disk. cloud-init does so only at boot.
 grow_disk() {
-	local partition disk until message start room
-	partition=$(readlink -f "/sys/dev/block/$(findmnt -n -r -o MAJ:MIN /)" || true) disk=${partition%/*}
-	[ -r "$partition/partition" ] || return 0 # the root of a container
-	until=$((SECONDS + $(atmost 60)))
-	until [ "$(gib "$disk")" -ge "$VOLUME_SIZE" ]; do
-		[ "$SECONDS" -lt "$until" ] || die "the root disk is smaller than the $VOLUME_SIZE GiB of nodes[].volumeSize: look at the state of the volume in AWS"
-		sleep 1
-	done
-	start=$(cat "$partition/start")
-	if [ $(($(gib "$disk") - start / 2097152 - $(gib "$partition"))) -gt 1 ]; then
-		say "growing the root partition to the disk's $(gib "$disk") GiB"
-		if ! command -v growpart >/dev/null; then
-			update
-			apt install --no-install-recommends cloud-guest-utils || failed "growpart (cloud-guest-utils) cannot be installed"
-		fi
-		# The root disk may be full, and growpart writes a copy of the partition table.
-		message=$(TMPDIR=/run within 120 growpart "/dev/${disk##*/}" "$(cat "$partition/partition")" 2>&1) || [[ $message = NOCHANGE* ]] ||
-			die "growpart fails: ${message//$'\n'/; }"
-	fi
-	case $(findmnt -n -r -o FSTYPE /) in
-	ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message//$'\n'/; }" ;;
-	xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message//$'\n'/; }" ;;
-	esac
-	# A file system is smaller than its disk: inodes and the journal need space.
-	room=$(df --block-size=1G --output=size / | tail -n 1 | tr -d ' ')
-	[ $((room * 10)) -ge $((VOLUME_SIZE * 9)) ] ||
-		die "the root file system has $room GiB of a disk with $VOLUME_SIZE: growing it had no effect"
+  local partition disk until message start room
+  partition=$(readlink -f "/sys/dev/block/$(findmnt -n -r -o MAJ:MIN /)" || true) disk=${partition%/*}
+  [ -r "$partition/partition" ] || return 0 # the root of a container
+  until=$((SECONDS + $(atmost 60)))
+  until [ "$(gib "$disk")" -ge "$VOLUME_SIZE" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "the root disk is smaller than the $VOLUME_SIZE GiB of nodes[].volumeSize: look at the state of the volume in AWS"
+    sleep 1
+  done
+  start=$(cat "$partition/start")
+  if [ $(($(gib "$disk") - start / 2097152 - $(gib "$partition"))) -gt 1 ]; then
+    say "growing the root partition to the disk's $(gib "$disk") GiB"
+    if ! command -v growpart >/dev/null; then
+      update
+      apt install --no-install-recommends cloud-guest-utils || failed "growpart (cloud-guest-utils) cannot be installed"
+    fi
+    # The root disk may be full, and growpart writes a copy of the partition table.
+    message=$(TMPDIR=/run within 120 growpart "/dev/${disk##*/}" "$(cat "$partition/partition")" 2>&1) || [[ $message = NOCHANGE* ]] ||
+      die "growpart fails: ${message//$'\n'/; }"
+  fi
+  case $(findmnt -n -r -o FSTYPE /) in
+    ext4) message=$(within 300 resize2fs "/dev/${partition##*/}" 2>&1) || die "resize2fs fails: ${message//$'\n'/; }" ;;
+    xfs) message=$(within 300 xfs_growfs / 2>&1) || die "xfs_growfs fails: ${message//$'\n'/; }" ;;
+  esac
+  # A file system is smaller than its disk: inodes and the journal need space.
+  room=$(df --block-size=1G --output=size / | tail -n 1 | tr -d ' ')
+  [ $((room * 10)) -ge $((VOLUME_SIZE * 9)) ] ||
+    die "the root file system has $room GiB of a disk with $VOLUME_SIZE: growing it had no effect"
 }
 
 # ---- shutdown ---------------------------------------------------------------
 
 delayed() { # succeeds if logind lets the kubelet delay a shutdown for long enough
-	local us
-	us=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager InhibitDelayMaxUSec 2>/dev/null) &&
-		[ "${us#t }" -ge $((SHUTDOWN_SECONDS * 1000000)) ]
+  local us
+  us=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager InhibitDelayMaxUSec 2>/dev/null) &&
+    [ "${us#t }" -ge $((SHUTDOWN_SECONDS * 1000000)) ]
 }
 inhibited() { systemd-inhibit --list --no-legend 2>/dev/null | grep -q '^kubelet '; }
 
 # During a shutdown, the kubelet ends the pods of its node within the time that logind allows. unattended-upgrades sets
 # 30 s in a file that is read after the kubelet's own. A file of the same name in /etc replaces it.
 delay_shutdown() {
-	local file=/etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf until
-	put $file <<-TEXT || true
+  local file=/etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf until
+  put $file <<-TEXT || true
 		[Login]
 		InhibitDelayMaxSec=$SHUTDOWN_SECONDS
 	TEXT
-	until=$((SECONDS + $(atmost 20)))
-	delayed || systemctl kill -s HUP systemd-logind.service || true
-	until delayed; do
-		[ "$SECONDS" -lt "$until" ] || die "logind does not let the kubelet delay a shutdown by $SHUTDOWN_SECONDS s, which $file asks for; see: systemd-analyze cat-config systemd/logind.conf"
-		sleep 0.2
-	done
-	# A kubelet requests the delay only when it starts.
-	if systemctl -q is-active kubelet && ! inhibited; then
-		say "restarting the kubelet, so that it ends pods before a shutdown"
-		systemctl restart kubelet
-		until=$((SECONDS + $(atmost 30)))
-		until inhibited; do
-			[ "$SECONDS" -lt "$until" ] || { say "the kubelet does not delay shutdowns; see: journalctl -u kubelet | grep -i shutdown"; break; }
-			sleep 0.5
-		done
-	fi
+  until=$((SECONDS + $(atmost 20)))
+  delayed || systemctl kill -s HUP systemd-logind.service || true
+  until delayed; do
+    [ "$SECONDS" -lt "$until" ] || die "logind does not let the kubelet delay a shutdown by $SHUTDOWN_SECONDS s, which $file asks for; see: systemd-analyze cat-config systemd/logind.conf"
+    sleep 0.2
+  done
+  # A kubelet requests the delay only when it starts.
+  if systemctl -q is-active kubelet && ! inhibited; then
+    say "restarting the kubelet, so that it ends pods before a shutdown"
+    systemctl restart kubelet
+    until=$((SECONDS + $(atmost 30)))
+    until inhibited; do
+      [ "$SECONDS" -lt "$until" ] || {
+        say "the kubelet does not delay shutdowns; see: journalctl -u kubelet | grep -i shutdown"
+        break
+      }
+      sleep 0.5
+    done
+  fi
 }
 
 # ---- Kubernetes and containerd ----------------------------------------------
 
 packages() {
-	local own=/etc/apt/sources.list.d/kubeadm-aws.list
-	if [ -n "$(dpkg --audit)" ]; then
-		say "finishing an interrupted installation"
-		within 600 dpkg --configure -a --force-confold </dev/null >>"$STATE/apt.log" 2>&1 || failed "dpkg --configure -a fails"
-	fi
-	if ! command -v curl >/dev/null; then
-		update
-		apt install --no-install-recommends curl ca-certificates || failed "curl cannot be installed"
-	fi
-	mkdir -p /etc/apt/keyrings
-	fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
-	fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
-	wait $!
-	# The keys come from the same servers as the packages. apt accepts only signatures of the key with the fingerprint.
-	put $own <<-TEXT || true
+  local own=/etc/apt/sources.list.d/kubeadm-aws.list
+  if [ -n "$(dpkg --audit)" ]; then
+    say "finishing an interrupted installation"
+    within 600 dpkg --configure -a --force-confold </dev/null >>"$STATE/apt.log" 2>&1 || failed "dpkg --configure -a fails"
+  fi
+  if ! command -v curl >/dev/null; then
+    update
+    apt install --no-install-recommends curl ca-certificates || failed "curl cannot be installed"
+  fi
+  mkdir -p /etc/apt/keyrings
+  fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
+  fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
+  wait $!
+  # The keys come from the same servers as the packages. apt accepts only signatures of the key with the fingerprint.
+  put $own <<-TEXT || true
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
 	TEXT
-	local wanted=("containerd.io=$CONTAINERD_VERSION")
-	for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
-	say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
-	# Only the lists of these two repositories, if all other dependencies of the packages are installed.
-	update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
-	local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
-		-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "${wanted[@]}")
-	if ! apt "${install[@]}"; then
-		say "once more, with all package lists"
-		update
-		apt "${install[@]}" || failed "the packages cannot be installed"
-	fi
-	apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
+  local wanted=("containerd.io=$CONTAINERD_VERSION")
+  for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
+  say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
+  # Only the lists of these two repositories, if all other dependencies of the packages are installed.
+  update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
+  local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
+    -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "${wanted[@]}")
+  if ! apt "${install[@]}"; then
+    say "once more, with all package lists"
+    update
+    apt "${install[@]}" || failed "the packages cannot be installed"
+  fi
+  apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
 }
 
 : >"$STATE/apt.log" || die "$STATE cannot be written: is the disk full or read-only?"
@@ -321,37 +338,37 @@ TEXT
 # Registries that are no longer mirrored lose their file.
 mirrored=$(while read -r registry _; do echo "$registry"; done <<<"${REGISTRY_MIRRORS:-}")
 while read -r registry; do
-	[ -n "$registry" ] || continue
-	certs=/etc/containerd/certs.d/$registry
-	[ -s "$mirrors/$registry/hosts.toml" ] || die "standard input lacks $registry/hosts.toml"
-	if [ -s "$mirrors/$registry/ca.crt" ]; then
-		put "$certs/ca.crt" <"$mirrors/$registry/ca.crt" || true
-	fi
-	put "$certs/hosts.toml" 600 <"$mirrors/$registry/hosts.toml" || true
+  [ -n "$registry" ] || continue
+  certs=/etc/containerd/certs.d/$registry
+  [ -s "$mirrors/$registry/hosts.toml" ] || die "standard input lacks $registry/hosts.toml"
+  if [ -s "$mirrors/$registry/ca.crt" ]; then
+    put "$certs/ca.crt" <"$mirrors/$registry/ca.crt" || true
+  fi
+  put "$certs/hosts.toml" 600 <"$mirrors/$registry/hosts.toml" || true
 done <<<"$mirrored"
 touch "$STATE/registry-mirrors"
 while read -r registry; do
-	[ -z "$registry" ] || grep -qxF "$registry" <<<"$mirrored" || rm -rf "/etc/containerd/certs.d/${registry:?}"
+  [ -z "$registry" ] || grep -qxF "$registry" <<<"$mirrored" || rm -rf "/etc/containerd/certs.d/${registry:?}"
 done <"$STATE/registry-mirrors"
 printf '%s\n' "$mirrored" >"$STATE/registry-mirrors"
 
 right() { # succeeds if the packages are installed, in the right version and held
-	local p
-	# shellcheck disable=SC2053 # the version is a pattern
-	for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
-	# shellcheck disable=SC2053
-	[[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]
+  local p
+  # shellcheck disable=SC2053 # the version is a pattern
+  for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
+  # shellcheck disable=SC2053
+  [[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]
 }
 tools=''
 if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
-	etcd_tools &
-	tools=$!
+  etcd_tools &
+  tools=$!
 fi
 right || packages
 if [ -n "$tools" ]; then
-	wait "$tools" || exit 1 # it has printed the reason
+  wait "$tools" || exit 1 # it has printed the reason
 elif [ -n "${ETCD_VERSION:-}" ]; then
-	etcd_tools
+  etcd_tools
 fi
 
 # ---- services ---------------------------------------------------------------
@@ -360,33 +377,33 @@ systemctl -q enable kubelet
 systemctl -q enable --now containerd
 config=$(sha256sum /etc/containerd/config.toml)
 if [ "$(cat "$STATE/containerd-config" 2>/dev/null)" != "$config" ]; then
-	say "starting containerd with its configuration"
-	systemctl restart containerd
-	echo "$config" >"$STATE/containerd-config"
+  say "starting containerd with its configuration"
+  systemctl restart containerd
+  echo "$config" >"$STATE/containerd-config"
 fi
 until=$((SECONDS + $(atmost 60)))
 until within 10 ctr --connect-timeout 2s plugins list 2>/dev/null | grep -qE 'io.containerd.grpc.v1 +cri +.* ok'; do
-	[ "$SECONDS" -lt "$until" ] || die "containerd does not offer the CRI; see: journalctl -u containerd"
-	sleep 0.5
+  [ "$SECONDS" -lt "$until" ] || die "containerd does not offer the CRI; see: journalctl -u containerd"
+  sleep 0.5
 done
 
 # ---- images -----------------------------------------------------------------
 
 pull() {
-	local image=$1 try
-	[ -z "$(ctr -n k8s.io images list -q "name==$image" 2>/dev/null)" ] || return 0
-	for try in 1 2 3; do
-		within 300 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$image" >"$STATE/pull.${image##*/}.log" 2>&1 </dev/null && return
-		sleep "$try"
-	done
-	tail -n 3 "$STATE/pull.${image##*/}.log" >&2
-	# kubeadm and the kubelet pull missing images themselves, with better messages.
-	say "$image could not be pulled ahead"
+  local image=$1 try
+  [ -z "$(ctr -n k8s.io images list -q "name==$image" 2>/dev/null)" ] || return 0
+  for try in 1 2 3; do
+    within 300 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$image" >"$STATE/pull.${image##*/}.log" 2>&1 </dev/null && return
+    sleep "$try"
+  done
+  tail -n 3 "$STATE/pull.${image##*/}.log" >&2
+  # kubeadm and the kubelet pull missing images themselves, with better messages.
+  say "$image could not be pulled ahead"
 }
 if [ -n "${IMAGES:-}" ]; then
-	say "pulling images"
-	for image in $IMAGES; do pull "$image" & done
-	wait
+  say "pulling images"
+  for image in $IMAGES; do pull "$image" & done
+  wait
 fi
 
 systemctl start apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true

@@ -7,7 +7,10 @@ answers() {
   wanted=$1
   shift
   said=$(valkey-cli -h "$HOST" "$@" 2>&1) || true
-  [ "$said" = "$wanted" ] || { echo "$1: $said" >&2; exit 1; }
+  [ "$said" = "$wanted" ] || {
+    echo "$1: $said" >&2
+    exit 1
+  }
 }
 answers OK set kubeadm-aws-verify "$written" EX 60
 answers "$written" get kubeadm-aws-verify

@@ -98,8 +98,8 @@ build_binaries() {
     # Tests need the newest release only.
     if [ "$1" = binaries ] && [ "$v" != "$(releases | tail -n 1)" ]; then continue; fi
     stage "k8s-$v" "$(module_content "k8s-$v")" build_kubernetes "$v"
-    bin[k8s-$v]=$result
-    stage "test-programs-$v" "${bin[k8s-$v]} ${bin[etcd]}" test_programs "${bin[k8s-$v]}" "${bin[etcd]}" "${bin[provider]}"
+    bin[k8s - $v]=$result
+    stage "test-programs-$v" "${bin[k8s - $v]} ${bin[etcd]}" test_programs "${bin[k8s - $v]}" "${bin[etcd]}" "${bin[provider]}"
     publish "test-programs/$v"
   done
   if [ "$1" = binaries ]; then return; fi

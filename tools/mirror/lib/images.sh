@@ -30,7 +30,7 @@ make_registry() {
   while read -r v name; do
     repository=${name#registry.k8s.io/}
     repository=${repository%:*}
-    programs=${bin[k8s-$v]}/bin
+    programs=${bin[k8s - $v]}/bin
     case $repository in
       etcd)
         programs=${bin[etcd]}/bin
@@ -39,20 +39,20 @@ make_registry() {
         ;;
       coredns/coredns) add_image "$name" '{"Entrypoint":["/coredns"]}' "${bin[coredns]}/bin/coredns=/coredns" ;;
       pause) add_image "$name" '{"Entrypoint":["/pause"],"User":"65535:65535"}' "${bin[pause]}/bin/pause=/pause" ;;
-      kube-proxy) add_image "$name" '{}' "${bin[proxy-root]}/root=/" "$programs/kube-proxy=/usr/local/bin/kube-proxy" ;;
+      kube-proxy) add_image "$name" '{}' "${bin[proxy - root]}/root=/" "$programs/kube-proxy=/usr/local/bin/kube-proxy" ;;
       *)
         add_image "$name" "{\"Entrypoint\":[\"/usr/local/bin/$repository\"]}" "$programs/$repository=/usr/local/bin/$repository"
         ;;
     esac
   done < <(for v in $(releases); do
-    "${bin[k8s-$v]}/bin/kubeadm" config images list --kubernetes-version "v$v" | sed "s/^/$v /"
+    "${bin[k8s - $v]}/bin/kubeadm" config images list --kubernetes-version "v$v" | sed "s/^/$v /"
   done | sort -u)
 }
 
 build_registry() {
   server=$(server_program)
   stage proxy-root "$proxy_packages" proxy_root
-  bin[proxy-root]=$result
+  bin[proxy - root]=$result
   stage registry "${bin[*]} $server $(declare -f add_image)" make_registry
   publish registry
   ln -sfn "$server" "$MIRROR_DIR/server"

@@ -79,8 +79,8 @@ build_packages() {
   install_missing dpkg-dev apt-utils gnupg
   files=$(content "$mirror"/files/*)
   for v in $(releases); do
-    stage "packages-k8s-$v" "$files" package_kubernetes "$v" "${bin[k8s-$v]}"
-    debs[k8s-$v]=$result
+    stage "packages-k8s-$v" "$files" package_kubernetes "$v" "${bin[k8s - $v]}"
+    debs[k8s - $v]=$result
   done
   stage "packages-cni-$cni_version" "$files" package_cni "$cni_version" "${bin[cni]}"
   debs[cni]=$result

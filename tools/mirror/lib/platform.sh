@@ -14,13 +14,15 @@ compile_module() {
   chmod -R u+w "$out/source"
   # Alertmanager embeds a page that only its releases build.
   case $1 in */alertmanager@*) install -D /dev/null "$out/source/ui/app/dist/index.html" ;; esac
-  (cd "$out/source" || exit
+  (
+    cd "$out/source" || exit
     # A module has no nested ones, which its go.mod takes from its own folders. They are published at the same version.
     while read -r nested folder; do
       [ -e "$folder" ] || go mod edit -replace "$nested=$nested@${1#*@}"
     done < <(sed -n 's/^\(replace \)\?\t*\([^ ]*\).* => \(\.[^ ]*\)$/\2 \3/p' go.mod)
     CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off \
-      go build -trimpath -ldflags "-s -w ${*:4}" -o "$out/program" "./$2")
+      go build -trimpath -ldflags "-s -w ${*:4}" -o "$out/program" "./$2"
+  )
   rm -rf "$out/source"
 }
 

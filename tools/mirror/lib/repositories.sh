@@ -45,7 +45,7 @@ repository_kubernetes() {
   dir=$out/kubernetes/core:/stable:/$minor/deb
   mkdir -p "$dir/amd64"
   # Two patch releases of one minor share the package of the CNI plugins.
-  ln -f "${debs[cni]}"/*.deb "${debs[k8s-$1]}"/*.deb "$dir/amd64/"
+  ln -f "${debs[cni]}"/*.deb "${debs[k8s - $1]}"/*.deb "$dir/amd64/"
   cd "$dir"
   rm -f Packages*
   index amd64 .
