@@ -1,15 +1,19 @@
 package addons
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
 // appsNamespace is the namespace into which Argo CD deploys apps/ and envs/.
 const appsNamespace = "apps"
 
-// apps creates the Secret "connections" with the URLs of the data services, before Argo CD deploys the user's apps.
-// So Git never contains a password.
-func (b *builder) apps() pulumi.Resource {
+// apps creates the namespaces of the user's apps, and in the first one the Secret "connections" with the URLs of the
+// data services, before Argo CD deploys there. So Git never contains a password, and needs no right to create a
+// namespace.
+func (b *builder) apps() []pulumi.Resource {
 	namespace := b.namespace(appsNamespace, restricted)
 	urls := map[string]pulumi.StringInput{}
 	if password, on := b.root.Passwords["rabbitmq"]; on {
@@ -21,5 +25,10 @@ func (b *builder) apps() pulumi.Resource {
 	if password, on := b.root.Passwords["postgresql"]; on {
 		urls["DATABASE_URL"] = pulumi.Sprintf("postgresql://app:%s@postgresql-rw.%s.svc:5432/app", password, dataNamespace)
 	}
-	return b.secret("connections", secretArgs{namespace: appsNamespace, data: urls}, needs(namespace))
+	created := needs(b.secret("connections", secretArgs{namespace: appsNamespace, data: urls}, needs(namespace)))
+	further := b.cfg.Addons.ArgoCD.Project.Namespaces
+	for _, name := range slices.Sorted(maps.Keys(further)) {
+		created = append(created, needs(b.namespace(name, further[name]))...)
+	}
+	return created
 }

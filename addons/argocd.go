@@ -3,6 +3,7 @@ package addons
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +33,9 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pul
 		return argocd
 	}
 	apps := b.apps()
-	gate := b.applicationsGate(append(outlast, apps))
-	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), needs(apps))
+	projects := b.projects(argocd)
+	gate := b.applicationsGate(slices.Concat(outlast, apps, projects))
+	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), append(apps, projects...))
 	return argocd
 }
 
@@ -126,58 +128,3 @@ func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 }
 
 func argocdHost(cfg *config.Config) string { return "argocd." + cfg.DNS.Domain }
-
-// rootApplication syncs envs/<environment> of the configured repository.
-func rootApplication(cfg *config.Config) kube.ObjectArgs {
-	settings := cfg.Addons.ArgoCD
-	return kube.ObjectArgs{
-		APIVersion: "argoproj.io/v1alpha1",
-		Kind:       "Application",
-		Name:       "root",
-		Namespace:  "argocd",
-		// Deleting the Application deletes everything that it deployed, and waits for it.
-		Finalizers: []string{"resources-finalizer.argocd.argoproj.io"},
-		Fields: kube.Values{"spec": kube.Values{
-			"project": "default",
-			"source": kube.Values{
-				"repoURL":        settings.RepoURL,
-				"targetRevision": settings.Revision,
-				"path":           "envs/" + cfg.Environment,
-				"kustomize":      kube.Values{"patches": []kube.Values{sourceOfTheStack(cfg)}},
-			},
-			"destination": kube.Values{"server": "https://kubernetes.default.svc", "namespace": "argocd"},
-			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},
-		}},
-	}
-}
-
-// sourceOfTheStack sets the repository, the revision and the facts of the stack in Applications with its label, because
-// only the settings contain them. Applications without the label keep their own source: a chart, another repository,
-// several sources.
-func sourceOfTheStack(cfg *config.Config) kube.Values {
-	settings := cfg.Addons.ArgoCD
-	patch := fmt.Sprintf("- {op: add, path: /spec/source/repoURL, value: %q}\n"+
-		"- {op: add, path: /spec/source/targetRevision, value: %q}\n", settings.RepoURL, settings.Revision)
-	if facts := factsOfTheStack(cfg); facts != "" {
-		// A patch of the object in envs/stack, from which each kustomization.yaml copies the facts.
-		patch += fmt.Sprintf("- op: add\n  path: /spec/source/kustomize\n"+
-			"  value: {patches: [{target: {kind: ConfigMap, name: stack}, patch: %q}]}\n", facts)
-	}
-	return kube.Values{
-		"target": kube.Values{"kind": "Application", "labelSelector": "kubeadm-aws/source=stack"},
-		"patch":  patch,
-	}
-}
-
-// factsOfTheStack returns the JSON patch that writes the registry and the public host name of the applications into the
-// object of envs/stack. A fact without a setting is left out.
-func factsOfTheStack(cfg *config.Config) string {
-	var facts string
-	if registry := cfg.Addons.ArgoCD.Registry; registry != "" {
-		facts += fmt.Sprintf("- {op: replace, path: /data/registry, value: %q}\n", registry)
-	}
-	if len(cfg.DNS.IngressHosts) > 0 {
-		facts += fmt.Sprintf("- {op: replace, path: /data/host, value: %q}\n", cfg.DNS.IngressHosts[0])
-	}
-	return facts
-}

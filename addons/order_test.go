@@ -59,6 +59,10 @@ var mustOutlive = []struct{ lasting, going, why string }{
 
 	{"argo-cd", "release-gate-applications", "Argo CD deletes what Applications deployed"},
 	{"release-gate-applications", "root-application", "Argo CD would deploy again what the gate removes"},
+	{"argo-cd", "project-dev", "it is one of these custom resources"},
+	{"project-dev", "release-gate-applications", "Argo CD deletes only what the project of an Application allows"},
+	{"project-root", "release-gate-applications", "Argo CD deletes no Application of a project that is gone"},
+	{"project-default", "root-application", "an Application of Git could use its rights before they are taken"},
 
 	{definitionOfRabbitMQ, "rabbitmq-cluster-operator", "the operator watches its custom resources"},
 	{"rabbitmq-cluster-operator", "release-gate-rabbitmq", "the operator removes the finalizer of clusters"},
@@ -227,14 +231,15 @@ func TestAddonsThatAreOffLeaveNothing(t *testing.T) {
 		"postgresql": {func(c *config.Config) { c.Addons.PostgreSQL.Enabled = &off },
 			[]string{"cloudnative-pg", "postgresql", "release-gate-postgresql"}},
 		"argocd": {func(c *config.Config) { c.Addons.ArgoCD.Enabled = &off },
-			[]string{"argo-cd", "root-application", "release-gate-applications", "ingress-argocd", "argocd.example.com"}},
+			[]string{"argo-cd", "root-application", "project-dev", "release-gate-applications", "ingress-argocd", "argocd.example.com"}},
 		"rollouts": {func(c *config.Config) { c.Addons.ArgoRollouts.Enabled = &off }, []string{"argo-rollouts"}},
 		"calico": {func(c *config.Config) { c.Cluster.CNI = "none" },
 			[]string{"calico", "calico-crds", "namespace-tigera-operator"}},
 		"domain": {func(c *config.Config) { c.DNS = config.DNS{} },
 			[]string{"ingress-shared", "ingress-argocd", "clusterissuer-letsencrypt", "argocd.example.com",
 				"namespace-ingress"}},
-		"a repo": {func(c *config.Config) { c.Addons.ArgoCD.RepoURL = "" }, []string{"root-application"}},
+		"a repo": {func(c *config.Config) { c.Addons.ArgoCD.RepoURL = "" },
+			[]string{"root-application", "project-root", "project-dev", "project-default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := install(t, nil, everything)

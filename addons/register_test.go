@@ -2,6 +2,7 @@ package addons
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,7 @@ func TestTypesOfObjects(t *testing.T) {
 		"rabbitmq":                    "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster",
 		"postgresql":                  "kubernetes:postgresql.cnpg.io/v1:Cluster",
 		"root-application":            "kubernetes:argoproj.io/v1alpha1:Application",
+		"project-dev":                 "kubernetes:argoproj.io/v1alpha1:AppProject",
 		"podmonitor-rabbitmq":         "kubernetes:monitoring.coreos.com/v1:PodMonitor",
 		"prometheusrule-certificates": "kubernetes:monitoring.coreos.com/v1:PrometheusRule",
 	} {
@@ -183,6 +185,41 @@ func TestSharedLoadBalancerHasTheProgramsGroupsAndCertificate(t *testing.T) {
 	record := r.find(t, "shop.example.com")
 	if got := plainMap(record.inputs)["records"].([]any)[0]; got != "shared.elb.amazonaws.com" {
 		t.Errorf("the record points to %v", got)
+	}
+}
+
+func TestApplicationsGetWhatTheSettingsAllow(t *testing.T) {
+	r := install(t, nil, func(c *config.Config) {
+		everything(c)
+		c.Addons.ArgoCD.Project = config.Project{
+			Repositories: []string{"https://charts.example.com"},
+			Namespaces:   map[string]string{"tools": baseline, "shop": restricted},
+			Kinds:        []string{"cert-manager.io/Certificate", "LimitRange"},
+		}
+	})
+	spec := plainMap(r.find(t, "project-dev").inputs)["spec"].(map[string]any)
+	if got := fmt.Sprint(spec["sourceRepos"]); got != "[https://git.example.com/platform.git https://charts.example.com]" {
+		t.Errorf("the sources are %s", got)
+	}
+	allowed := fmt.Sprint(spec["destinations"], spec["namespaceResourceWhitelist"])
+	for _, want := range []string{"namespace:shop", "namespace:tools", "group:cert-manager.io kind:Certificate",
+		"group: kind:LimitRange", "group:apps kind:Deployment"} {
+		if !strings.Contains(allowed, want) {
+			t.Errorf("%s is not in %s", want, allowed)
+		}
+	}
+	if got := fmt.Sprint(plainMap(r.find(t, "project-root").inputs)["spec"]); strings.Contains(got, "shop") ||
+		strings.Contains(got, "charts") {
+		t.Errorf("the root Application may do more: %s", got)
+	}
+	for name, level := range map[string]string{"tools": baseline, "shop": restricted} {
+		labels := plainMap(r.find(t, "namespace-"+name).inputs)["metadata"].(map[string]any)["labels"].(map[string]any)
+		if labels["pod-security.kubernetes.io/enforce"] != level {
+			t.Errorf("the namespace %s has the labels %v", name, labels)
+		}
+		if !r.outlives("namespace-"+name, "release-gate-applications") {
+			t.Errorf("the namespace %s can be deleted before its applications", name)
+		}
 	}
 }
 

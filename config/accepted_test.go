@@ -56,6 +56,9 @@ func TestAccepted(t *testing.T) {
 			"{disable-admission-plugins: DefaultTolerationSeconds}}",
 		"kubernetes: {containerd: \"[debug]\\nlevel = " +
 			"'debug'\\n[plugins.'io.containerd.cri.v1.runtime']\\nrestrict_oom_score_adj = true\"}",
+		withProject("repositories: ['https://charts.example.com', 'oci://registry.example.com/charts', " +
+			"registry.example.com/charts, 'git@github.com:example/other.git', 'ssh://git@github.com/example/more.git']"),
+		withProject("namespaces: {shop: restricted, tools: baseline}, kinds: [cert-manager.io/Certificate, LimitRange]"),
 		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: " +
 			"ops+k8s@mail.example.com}}",
 		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}",

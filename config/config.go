@@ -308,6 +308,18 @@ type ArgoCD struct {
 	Revision string `json:"revision"`
 	// Registry is the host and path before the applications' image names, without the final slash.
 	Registry string `json:"registry"`
+	// Project is what the applications may use in addition to the repository, the namespace apps and common kinds.
+	Project Project `json:"project"`
+}
+
+// Project widens Argo CD's project of the applications, which limits what Git may do in the cluster.
+type Project struct {
+	// Repositories are further sources: Git repositories and Helm charts.
+	Repositories []string `json:"repositories"`
+	// Namespaces are further namespaces, with the pod security level of each: restricted or baseline.
+	Namespaces map[string]string `json:"namespaces"`
+	// Kinds are further namespaced kinds, as group/Kind, or Kind of the core group.
+	Kinds []string `json:"kinds"`
 }
 
 // ACME is the account of cert-manager's ClusterIssuer, used when a domain is configured.

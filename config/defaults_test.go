@@ -42,7 +42,8 @@ func TestDefaults(t *testing.T) {
   "redis": {"enabled": true, "values": null, "storageGiB": 5, "maxMemoryMiB": 256},
   "postgresql": {"enabled": false, "values": null, "storageGiB": 10, "generation": "",
    "backup": {"enabled": true, "retentionDays": 14}, "restore": {"from": "", "targetTime": ""}},
-  "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD", "registry": ""},
+  "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD", "registry": "",
+    "project": {"repositories": null, "namespaces": null, "kinds": null}},
   "argoRollouts": {"enabled": true, "values": null},
   "acme": {"email": "", "server": "https://acme-staging-v02.api.letsencrypt.org/directory"}
  },

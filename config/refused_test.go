@@ -48,6 +48,11 @@ func settings(t testing.TB, text string) map[string]string {
 	return values
 }
 
+// withProject returns settings in which Git may do more.
+func withProject(text string) string {
+	return "addons: {argocd: {repoUrl: 'https://github.com/example/platform.git', project: {" + text + "}}}"
+}
+
 func loadText(t testing.TB, stack, text string) (*Config, error) {
 	t.Helper()
 	values := settings(t, text)
@@ -660,6 +665,30 @@ var refused = []struct {
 		"addons.argocd.repoUrl", "user or password"},
 	{"image registry with a scheme", "addons: {argocd: {registry: 'https://registry.example.com'}}", "addons.argocd.registry", "without https://"},
 	{"image registry with a slash at the end", "addons: {argocd: {registry: registry.example.com/team/}}", "addons.argocd.registry", "without a slash"},
+	{"what Git may do, without Git", "addons: {argocd: {project: {kinds: [cert-manager.io/Certificate]}}}",
+		"addons.argocd.project", "is not used"},
+	{"any repository", withProject("repositories: ['*']"), "addons.argocd.project.repositories[0]", "must begin with https://"},
+	{"chart repository without TLS", withProject("repositories: ['http://charts.example.com']"),
+		"addons.argocd.project.repositories[0]", "must begin with https://"},
+	{"chart repository with a token", withProject("repositories: ['https://token@charts.example.com']"),
+		"addons.argocd.project.repositories[0]", "user or password"},
+	{"namespace of Kubernetes for applications", withProject("namespaces: {kube-system: restricted}"),
+		"addons.argocd.project.namespaces.kube-system", "could change the platform"},
+	{"namespace of Argo CD for applications", withProject("namespaces: {argocd: restricted}"),
+		"addons.argocd.project.namespaces.argocd", "could change the platform"},
+	{"namespace of the data services for applications", withProject("namespaces: {data: restricted}"),
+		"addons.argocd.project.namespaces.data", "could change the platform"},
+	{"namespace that applications have", withProject("namespaces: {apps: baseline}"),
+		"addons.argocd.project.namespaces.apps", "is always one"},
+	{"all namespaces", withProject("namespaces: {'*': restricted}"), "addons.argocd.project.namespaces.*", "is not the name"},
+	{"applications that may take a node", withProject("namespaces: {shop: privileged}"),
+		"addons.argocd.project.namespaces.shop", "must be restricted or baseline"},
+	{"all kinds", withProject("kinds: ['*/*']"), "addons.argocd.project.kinds[0]", "must be group/Kind"},
+	{"kind with a version", withProject("kinds: [cert-manager.io/v1/Certificate]"), "addons.argocd.project.kinds[0]",
+		"must be group/Kind"},
+	{"cluster-wide kind", withProject("kinds: [rbac.authorization.k8s.io/ClusterRole]"), "addons.argocd.project.kinds[0]",
+		"cluster-wide"},
+	{"namespaces from Git", withProject("kinds: [Namespace]"), "addons.argocd.project.kinds[0]", "cluster-wide"},
 	{"Git revision", "addons: {argocd: {revision: 'a b'}}", "addons.argocd.revision", "a branch, a tag"},
 	{"no mail address for ACME", "dns: {domain: example.com}", "addons.acme.email", "is not set"},
 	{"mail address", "addons: {acme: {email: admin}}", "addons.acme.email", "is not a mail address"},

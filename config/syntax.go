@@ -32,6 +32,7 @@ var (
 	urlSafe       = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
 	gitSSH        = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[A-Za-z0-9_./~-]+$`)
 	registryPath  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
+	groupKind     = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Z][A-Za-z0-9]{0,62}$`)
 	gitRevision   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./+-]*$`)
 	mailAddress   = regexp.MustCompile(`^[A-Za-z0-9._%+-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
 )

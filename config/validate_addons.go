@@ -143,24 +143,6 @@ func (v *validator) storageTaints(on map[string]Addon) {
 	}
 }
 
-func (v *validator) argocd(a ArgoCD) {
-	if a.RepoURL != "" {
-		if fault := gitURLFault(a.RepoURL); fault != "" {
-			v.fault("addons.argocd.repoUrl", a.RepoURL, fault,
-				"https://github.com/example/platform.git or ssh://git@github.com/example/platform.git")
-		}
-	}
-	if a.Registry != "" && !registryPath.MatchString(a.Registry) {
-		v.fault("addons.argocd.registry", a.Registry,
-			"must be the host of an image registry, with its path if it has one, without https:// and without a slash at the end",
-			"111122223333.dkr.ecr.eu-central-1.amazonaws.com")
-	}
-	if !gitRevision.MatchString(a.Revision) || strings.Contains(a.Revision, "..") || strings.Contains(a.Revision, "//") ||
-		strings.HasSuffix(a.Revision, ".lock") || strings.HasSuffix(a.Revision, "/") || strings.HasSuffix(a.Revision, ".") {
-		v.fault("addons.argocd.revision", a.Revision, "must be a branch, a tag, a commit or HEAD", "main")
-	}
-}
-
 func (v *validator) acme(a Addons) {
 	acme := a.CertificateACME
 	needed := v.c.DNS.Domain != "" && a.CertManager.On()

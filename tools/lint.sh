@@ -52,7 +52,7 @@ layered() {
 # tidy compares go.mod and go.sum of each module that is ours with what its packages import.
 tidy() {
   local module
-  for module in . tools/mirror/server apps/releasetest; do
+  for module in . tools/mirror/server apps/projecttest apps/releasetest; do
     go mod -C "$module" tidy -diff >.bin/tidy.diff || {
       cat .bin/tidy.diff
       echo "run: go mod -C $module tidy"
