@@ -10,6 +10,7 @@ import (
 
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
@@ -24,6 +25,7 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pul
 	}
 	namespace := b.namespace("argocd", baseline)
 	login := b.argocdLogin(namespace)
+	repository := b.repository(namespace)
 	argocd := b.release("argo-cd", kube.ReleaseArgs{
 		Values: argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
 	}, needs(b.root.NodesReady, login, monitors))
@@ -32,10 +34,9 @@ func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pul
 		b.applicationsGate(outlast)
 		return argocd
 	}
-	apps := b.apps()
-	projects := b.projects(argocd)
-	gate := b.applicationsGate(slices.Concat(outlast, apps, projects))
-	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), append(apps, projects...))
+	lasting := slices.Concat(b.apps(), b.projects(argocd), needs(repository))
+	gate := b.applicationsGate(append(outlast, lasting...))
+	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), lasting)
 	return argocd
 }
 
@@ -67,17 +68,21 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		b.failed(fmt.Errorf("time of argocd's password: %w", err))
 		return nil
 	}
+	data := map[string]pulumi.StringInput{
+		"admin.password": hash,
+		// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
+		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
+	}
+	if secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+config.WebhookSecret); err == nil {
+		data["webhook.github.secret"] = secret
+	}
 	return b.secret("argocd-secret", secretArgs{
 		namespace: "argocd",
 		labels: map[string]string{
 			"app.kubernetes.io/name":    "argocd-secret",
 			"app.kubernetes.io/part-of": "argocd",
 		},
-		data: map[string]pulumi.StringInput{
-			"admin.password": hash,
-			// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
-			"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
-		},
+		data: data,
 	}, needs(namespace))
 }
 
@@ -120,6 +125,9 @@ func argocdValues(cfg *config.Config, monitored bool) kube.Values {
 		// Single sign-on and notifications are useless without further configuration.
 		"dex":           kube.Values{"enabled": false},
 		"notifications": kube.Values{"enabled": false},
+	}
+	if hosts := cfg.Addons.ArgoCD.KnownHosts; len(hosts) > 0 {
+		values["configs"].(kube.Values)["ssh"] = kube.Values{"extraHosts": strings.Join(hosts, "\n") + "\n"}
 	}
 	if cfg.DNS.Domain != "" {
 		values["global"] = kube.Values{"domain": argocdHost(cfg)}

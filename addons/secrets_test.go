@@ -8,6 +8,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"golang.org/x/crypto/bcrypt"
+
+	"kubeadm-aws/config"
 )
 
 var given = map[string]string{
@@ -138,6 +140,72 @@ func TestHashOfArgoCDsPasswordIsRightAndStable(t *testing.T) {
 	}
 	if again := secretData(t, install(t, given, nil), "secret-argocd-secret", "admin.password"); again != hash {
 		t.Errorf("the hash changes between runs: %s, then %s", hash, again)
+	}
+}
+
+// The fields are those of a repository's Secret, as Argo CD reads them (util/db/repository_secrets.go).
+func TestArgoCDGetsTheCredentialsOfTheRepository(t *testing.T) {
+	const url, key = "https://git.example.com/platform.git", "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+	for name, c := range map[string]struct{ given, want map[string]string }{
+		"deploy key": {map[string]string{config.RepositoryKey: key}, map[string]string{"sshPrivateKey": key + "\n"}},
+		"token": {map[string]string{config.RepositoryToken: "t0ken"},
+			map[string]string{"username": "robot", "password": "t0ken"}},
+		"App": {map[string]string{config.RepositoryAppKey: key}, map[string]string{
+			"githubAppPrivateKey": key + "\n", "githubAppID": "17", "githubAppInstallationID": "4",
+			"githubAppEnterpriseBaseUrl": "https://git.example.com/api/v3",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := install(t, c.given, func(cfg *config.Config) {
+				everything(cfg)
+				cfg.Addons.ArgoCD.RepoUsername = "robot"
+				cfg.Addons.ArgoCD.GitHubApp = config.GitHubApp{ID: 17, InstallationID: 4}
+			})
+			c.want["type"], c.want["url"] = "git", url
+			for field, want := range c.want {
+				if got := secretData(t, r, "secret-repository", field); got != want {
+					t.Errorf("%s is %q, want %q", field, got, want)
+				}
+			}
+			inputs := plainMap(r.find(t, "secret-repository").inputs)
+			if got := len(inputs["data"].(map[string]any)); got != len(c.want) {
+				t.Errorf("%d fields, want %d", got, len(c.want))
+			}
+			labels := inputs["metadata"].(map[string]any)["labels"].(map[string]any)
+			if labels["argocd.argoproj.io/secret-type"] != "repository" {
+				t.Errorf("Argo CD does not look at a Secret with the labels %v", labels)
+			}
+			if !r.outlives("secret-repository", "release-gate-applications") {
+				t.Error("the credentials can be deleted before the Applications")
+			}
+			for _, entry := range r.resources {
+				var texts []string
+				readable(resource.NewProperty(entry.inputs), &texts)
+				for _, text := range texts {
+					encoded := base64.StdEncoding.EncodeToString([]byte(key + "\n"))
+					if strings.Contains(text, "BEGIN KEY") || strings.Contains(text, encoded) || strings.Contains(text, "t0ken") {
+						t.Errorf("%s shows the credential", entry.name)
+					}
+				}
+			}
+		})
+	}
+	if install(t, nil, everything).has("secret-repository") {
+		t.Error("a public repository has a Secret")
+	}
+}
+
+func TestArgoCDKnowsTheWebhookAndTheHost(t *testing.T) {
+	r := install(t, map[string]string{config.WebhookSecret: "0123456789abcdef"}, func(cfg *config.Config) {
+		everything(cfg)
+		cfg.Addons.ArgoCD.KnownHosts = []string{"a.example.com ssh-ed25519 AAAA", "b.example.com ssh-rsa BBBB"}
+	})
+	if got := secretData(t, r, "secret-argocd-secret", "webhook.github.secret"); got != "0123456789abcdef" {
+		t.Errorf("the secret of the webhook is %q", got)
+	}
+	hosts := valuesOf(r.find(t, "argo-cd"))["configs"].(map[string]any)["ssh"].(map[string]any)["extraHosts"]
+	if hosts != "a.example.com ssh-ed25519 AAAA\nb.example.com ssh-rsa BBBB\n" {
+		t.Errorf("the known hosts are %q", hosts)
 	}
 }
 

@@ -60,8 +60,8 @@ func TestAccepted(t *testing.T) {
 			"registry.example.com/charts, 'git@github.com:example/other.git', 'ssh://git@github.com/example/more.git']"),
 		withProject("namespaces: {shop: restricted, tools: baseline}, kinds: [cert-manager.io/Certificate, LimitRange]"),
 		"addons: {argocd: {repoUrl: 'git@github.com:example/platform.git', revision: release/1.x}, acme: {email: " +
-			"ops+k8s@mail.example.com}}",
-		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}",
+			"ops+k8s@mail.example.com}}\nargocdRepositoryKey: " + deployKey(""),
+		"addons: {argocd: {repoUrl: 'ssh://git@github.com:22/example/platform.git'}}\nargocdRepositoryKey: " + deployKey(""),
 		"access: {adminCidrs: [" + manyRanges(50) + "]}",
 		"addons: {argocd: {repoUrl: 'https://github.com/example/platform.git'}, rabbitmq: {replicas: 3, values: {a: [1, " +
 			"2.5, ~]}}}",

@@ -127,6 +127,8 @@ var settingRules = []settingRule{
 	{key: "addons.postgresql.restore.from"}, {key: "addons.postgresql.restore.targetTime"},
 	{key: "addons.argocd.enabled"}, {key: "addons.argocd.values"}, {key: "addons.argocd.repoUrl"},
 	{key: "addons.argocd.revision"}, {key: "addons.argocd.registry"},
+	{key: "addons.argocd.repoUsername"}, {key: "addons.argocd.knownHosts"}, {key: "addons.argocd.githubApp.id"},
+	{key: "addons.argocd.githubApp.installationId"},
 	{key: "addons.argocd.project.repositories"}, {key: "addons.argocd.project.namespaces"},
 	{key: "addons.argocd.project.kinds"},
 	{key: "addons.argoRollouts.enabled"}, {key: "addons.argoRollouts.values"},

@@ -308,8 +308,20 @@ type ArgoCD struct {
 	Revision string `json:"revision"`
 	// Registry is the host and path before the applications' image names, without the final slash.
 	Registry string `json:"registry"`
+	// RepoUsername is who the token argocdRepositoryToken belongs to, where the service asks.
+	RepoUsername string `json:"repoUsername"`
+	// KnownHosts are lines of a known_hosts file, for a repository over SSH at a service that Argo CD does not know.
+	KnownHosts []string  `json:"knownHosts"`
+	GitHubApp  GitHubApp `json:"githubApp"`
 	// Project is what the applications may use in addition to the repository, the namespace apps and common kinds.
 	Project Project `json:"project"`
+}
+
+// GitHubApp is the App of GitHub that may read the repository, with the secret argocdRepositoryAppKey.
+type GitHubApp struct {
+	ID int `json:"id"`
+	// InstallationID is found by Argo CD if it is 0.
+	InstallationID int `json:"installationId"`
 }
 
 // Project widens Argo CD's project of the applications, which limits what Git may do in the cluster.
@@ -363,5 +375,16 @@ const (
 // passwords are those of add-ons. An add-on generates its password when the key is absent.
 var passwords = []string{"grafanaPassword", "argocdPassword", "rabbitmqPassword", "redisPassword", "postgresqlPassword"}
 
+// Names of the secrets of Argo CD. The first three are credentials of the repository: a deploy key, the key of a GitHub
+// App, a token or password.
+const (
+	RepositoryKey    = "argocdRepositoryKey"
+	RepositoryAppKey = "argocdRepositoryAppKey"
+	RepositoryToken  = "argocdRepositoryToken"
+	WebhookSecret    = "argocdWebhookSecret"
+)
+
 // Secrets are set with `pulumi config set --secret kubeadm-aws:<key>`.
-var Secrets = slices.Concat(passwords, []string{NotificationsURL, NotificationsPassword})
+var Secrets = slices.Concat(passwords, []string{
+	NotificationsURL, NotificationsPassword, RepositoryKey, RepositoryAppKey, RepositoryToken, WebhookSecret,
+})

@@ -114,6 +114,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 	setBool(&a.PostgreSQL.Backup.Enabled, true)
 	set(present, "addons.postgresql.backup.retentionDays", &a.PostgreSQL.Backup.RetentionDays, 14)
 	set(present, "addons.argocd.revision", &a.ArgoCD.Revision, "HEAD")
+	set(present, "addons.argocd.repoUsername", &a.ArgoCD.RepoUsername, "git")
 	// The staging server of Let's Encrypt has very high rate limits, but browsers do not trust its certificates.
 	set(present, "addons.acme.server", &a.CertificateACME.Server, byEnvironment(env,
 		"https://acme-staging-v02.api.letsencrypt.org/directory",

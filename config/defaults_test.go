@@ -43,6 +43,7 @@ func TestDefaults(t *testing.T) {
   "postgresql": {"enabled": false, "values": null, "storageGiB": 10, "generation": "",
    "backup": {"enabled": true, "retentionDays": 14}, "restore": {"from": "", "targetTime": ""}},
   "argocd": {"enabled": true, "values": null, "repoUrl": "", "revision": "HEAD", "registry": "",
+    "repoUsername": "git", "knownHosts": null, "githubApp": {"id": 0, "installationId": 0},
     "project": {"repositories": null, "namespaces": null, "kinds": null}},
   "argoRollouts": {"enabled": true, "values": null},
   "acme": {"email": "", "server": "https://acme-staging-v02.api.letsencrypt.org/directory"}

@@ -29,6 +29,7 @@ func load(stack string, get func(key string) (string, bool), known []string, bef
 	v := &validator{c: c, present: d.present, broken: d.faults}
 	v.secrets(get)
 	v.notificationSecrets(get)
+	v.argocdSecrets(get)
 	v.all()
 	if faults := append(d.faults, v.faults...); len(faults) > 0 {
 		sortFaults(faults)

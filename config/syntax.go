@@ -27,6 +27,7 @@ var (
 	objectKey     = regexp.MustCompile(`^[A-Za-z0-9_.-][A-Za-z0-9_./:+=@-]*$`)
 	urlCharacters = regexp.MustCompile(`^[A-Za-z0-9._~:/%+,=@-]+$`)
 	userName      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	repoUser      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+@-]*$`)
 	fingerprint   = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
 	sha256Sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	urlSafe       = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)

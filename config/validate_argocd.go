@@ -24,6 +24,7 @@ func (v *validator) argocd(a ArgoCD) {
 		strings.HasSuffix(a.Revision, ".lock") || strings.HasSuffix(a.Revision, "/") || strings.HasSuffix(a.Revision, ".") {
 		v.fault("addons.argocd.revision", a.Revision, "must be a branch, a tag, a commit or HEAD", "main")
 	}
+	v.repository(a)
 	v.project(a)
 }
 

@@ -1,0 +1,49 @@
+package addons
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+
+	"kubeadm-aws/config"
+)
+
+// repository creates the Secret in which Argo CD finds the credentials of the repository. It returns nil if the
+// settings hold none, as for a public repository.
+func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
+	settings := b.cfg.Addons.ArgoCD
+	given := func(name string) (pulumi.StringOutput, bool) {
+		secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name)
+		return secret, err == nil
+	}
+	data := map[string]pulumi.StringInput{"type": pulumi.String("git"), "url": pulumi.String(settings.RepoURL)}
+	if key, ok := given(config.RepositoryKey); ok {
+		data["sshPrivateKey"] = withNewline(key)
+	} else if key, ok := given(config.RepositoryAppKey); ok {
+		data["githubAppPrivateKey"] = withNewline(key)
+		data["githubAppID"] = pulumi.String(strconv.Itoa(settings.GitHubApp.ID))
+		if id := settings.GitHubApp.InstallationID; id != 0 {
+			data["githubAppInstallationID"] = pulumi.String(strconv.Itoa(id))
+		}
+		if server, err := url.Parse(settings.RepoURL); err == nil && server.Host != "github.com" {
+			data["githubAppEnterpriseBaseUrl"] = pulumi.String("https://" + server.Host + "/api/v3")
+		}
+	} else if token, ok := given(config.RepositoryToken); ok {
+		data["username"], data["password"] = pulumi.String(settings.RepoUsername), token
+	} else {
+		return nil
+	}
+	return b.secret("repository", secretArgs{
+		namespace: "argocd",
+		labels:    map[string]string{"argocd.argoproj.io/secret-type": "repository"},
+		data:      data,
+	}, needs(namespace))
+}
+
+// withNewline returns a key as it is in a file. The CLI drops the newline at the end of a value.
+func withNewline(key pulumi.StringOutput) pulumi.StringInput {
+	return key.ApplyT(func(text string) string { return strings.TrimSpace(text) + "\n" }).(pulumi.StringOutput)
+}
