@@ -49,6 +49,8 @@ type Args struct {
 	BackupBucket pulumi.StringInput
 	// APIRecords are the DNS records of Endpoint and PublicEndpoint. Preparing a host does not need them.
 	APIRecords []pulumi.Resource
+	// Issuer is nil if only the API server knows the key of service-account tokens.
+	Issuer *Issuer
 	// Scripts holds scripts/*.sh of later steps on the control plane. May be nil.
 	Scripts fs.FS
 }
@@ -116,8 +118,13 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if err != nil {
 		return err
 	}
+	// The first token can be checked as soon as it is there.
+	published, err := s.publish()
+	if err != nil {
+		return err
+	}
 	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first),
-		dependsOn(append([]pulumi.Resource{prepared}, args.APIRecords...)...))
+		dependsOn(append(append([]pulumi.Resource{prepared}, args.APIRecords...), published...)...))
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ type controlPlaneFacts struct {
 	node     nodeFacts
 	endpoint string
 	certSANs []string
+	// issuer signs service-account tokens; empty leaves kubeadm's.
+	issuer string
 }
 
 // initConfig is the input of `kubeadm init`.
@@ -115,7 +117,7 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 		},
 		"apiServer": object{
 			"certSANs": f.certSANs,
-			"extraArgs": flags(map[string]string{
+			"extraArgs": append(flags(map[string]string{
 				"audit-log-maxage":                            "30",
 				"audit-log-maxbackup":                         "10",
 				"audit-log-maxsize":                           "100",
@@ -127,7 +129,7 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 				// The token of a service account ends after the requested hour, not after a year.
 				"service-account-extend-token-expiration": "false",
 				"tls-min-version":                         "VersionTLS12",
-			}, k.APIServer),
+			}, k.APIServer), issuerFlags(f.issuer, cfg.ClusterIssuer())...),
 			"extraVolumes": []any{
 				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver",
 					"mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},

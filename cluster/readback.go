@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/config"
 )
@@ -21,7 +23,29 @@ func ReadIdentity(command string) (c config.Config, ok bool) {
 	_, err := fmt.Sscanf(env["IDENTITY"], identityFormat, &c.Network.PodCIDR, &c.Network.ServiceCIDR, &c.Cluster.DNSDomain,
 		&endpoint)
 	c.Cluster.KubernetesVersion = env["KUBERNETES_VERSION"]
+	c.Identity.Issuer = readIssuer(env["KUBEADM_CONFIG"])
+	c.Identity.Enabled = c.Identity.Issuer != ""
 	return c, err == nil && c.Cluster.KubernetesVersion != ""
+}
+
+// readIssuer returns the issuer that the API server signs as, or "" for kubeadm's own.
+func readIssuer(kubeadmConfig string) string {
+	documents := yaml.NewDecoder(strings.NewReader(kubeadmConfig))
+	for {
+		var d struct {
+			APIServer struct {
+				ExtraArgs []struct{ Name, Value string } `yaml:"extraArgs"`
+			} `yaml:"apiServer"`
+		}
+		if documents.Decode(&d) != nil {
+			return ""
+		}
+		for _, flag := range d.APIServer.ExtraArgs {
+			if flag.Name == issuerFlag {
+				return flag.Value
+			}
+		}
+	}
 }
 
 // ReadNode returns the role, labels and taints of a node. It parses the command text of the node step.

@@ -158,6 +158,7 @@ func TestRendered(t *testing.T) {
 	}
 	files := map[string]string{
 		"kubeadm/init-extended.yaml":  must(initConfig(extended(), newest, controlPlane())),
+		"kubeadm/init-identity.yaml":  must(initConfig(settings(), newest, withIssuer())),
 		"kubeadm/join.yaml":           must(joinConfig(settings(), worker())),
 		"kubeadm/join-extended.yaml":  must(joinConfig(extended(), worker())),
 		"apiserver/encryption.yaml":   must(encryptionConfig(key)),

@@ -166,13 +166,18 @@ func (s steps) backupEnv() map[string]pulumi.StringInput {
 }
 
 func (s steps) initConfig(h Host) pulumi.StringOutput {
-	inputs := []any{h.PrivateIP, h.ProviderID, s.args.PublicEndpoint}
+	var issuer pulumi.StringInput = pulumi.String("")
+	if s.args.Issuer != nil {
+		issuer = s.args.Issuer.URL
+	}
+	inputs := []any{h.PrivateIP, h.ProviderID, issuer, s.args.PublicEndpoint}
 	for _, san := range s.args.CertSANs {
 		inputs = append(inputs, san)
 	}
 	return pulumi.All(inputs...).ApplyT(func(v []any) (string, error) {
-		facts := controlPlaneFacts{node: s.facts(h, v[0].(string), v[1].(string)), endpoint: s.args.Endpoint}
-		for _, san := range append([]any{s.args.Endpoint, v[0]}, v[2:]...) {
+		facts := controlPlaneFacts{node: s.facts(h, v[0].(string), v[1].(string)), endpoint: s.args.Endpoint,
+			issuer: v[2].(string)}
+		for _, san := range append([]any{s.args.Endpoint, v[0]}, v[3:]...) {
 			if !slices.Contains(facts.certSANs, san.(string)) {
 				facts.certSANs = append(facts.certSANs, san.(string))
 			}

@@ -36,6 +36,9 @@ func TestAccepted(t *testing.T) {
 			"'http://localhost:8080'}}",
 		"kubernetes: {kubelet: {podPidsLimit: 0}, apiServer: {audit-log-truncate-max-event-size: '10485760'}}",
 		"cluster: {cni: none}\nkubernetes: {kubelet: {maxPods: 17}}",
+		"identity: {enabled: true}\ncluster: {kubernetesVersion: 1.35.1}",
+		"identity: {enabled: false}\ncluster: {kubernetesVersion: 1.35.0}",
+		identityWith("https://d111111abcdef8.cloudfront.net"), identityWith("https://oidc.example.com/platform/_dev~1.x"),
 		"backup: {restoreFrom: latest}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: " +

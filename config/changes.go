@@ -40,8 +40,10 @@ type settingRule struct {
 
 const (
 	anotherCluster = "for another value destroy the stack and bring it up again"
-	aNewMachine    = "give the node another name: a new machine of the new size takes its place"
-	aNewVolume     = "back up the data, bring the stack up with %s.enabled: false, which removes the volume, and then " +
+	issuerInTokens = "the issuer is in the token of every pod that runs and in the trust of every role, and the API server " +
+		"would refuse those tokens at once"
+	aNewMachine = "give the node another name: a new machine of the new size takes its place"
+	aNewVolume  = "back up the data, bring the stack up with %s.enabled: false, which removes the volume, and then " +
 		"up again with the smaller size"
 )
 
@@ -91,6 +93,9 @@ var settingRules = []settingRule{
 
 	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},
 	{key: "registry.repositories"}, {key: "registry.keepImages"},
+	{key: "identity.enabled", rule: fixed, reason: issuerInTokens,
+		remedy: "to be without it, destroy the stack and bring it up again"},
+	{key: "identity.issuer", rule: fixed, reason: issuerInTokens, remedy: anotherCluster},
 	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},

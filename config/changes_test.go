@@ -107,6 +107,41 @@ func TestRefuseChanges(t *testing.T) {
 }
 
 // TestSmallerVolumesOfChartsAreRefused takes sizes from the values of an add-on and from the program's defaults.
+// TestAnIssuerStays checks that the issuer of a running cluster neither changes nor goes, and that a cluster without one
+// may get one.
+func TestAnIssuerStays(t *testing.T) {
+	const url = "https://oidc.example.com"
+	issuer := Made{"identity.enabled": true, "identity.issuer": url}
+	for _, c := range []struct {
+		made Made
+		now  string
+		keys []string
+	}{
+		{issuer, "identity: {enabled: true}", []string{"identity.issuer"}},
+		{issuer, identityWith(url), nil},
+		{issuer, identityWith(url + "/a"), []string{"identity.issuer"}},
+		{issuer, "", []string{"identity.enabled", "identity.issuer"}},
+		{Made{}, "identity: {enabled: true}", nil},
+		{Made{}, identityWith(url), nil},
+	} {
+		cfg, err := loadText(t, "dev", c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused, _ := cfg.RefuseChanges(c.made).(Changes)
+		var keys []string
+		for _, f := range refused {
+			keys = append(keys, strings.TrimPrefix(f.Key, Namespace+":"))
+			if !strings.Contains(f.Error(), "in the token of every pod that runs") {
+				t.Errorf("no reason: %v", f)
+			}
+		}
+		if !slices.Equal(keys, c.keys) {
+			t.Errorf("%q: refused %v, want %v", c.now, keys, c.keys)
+		}
+	}
+}
+
 func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
 	for _, v := range ChartVolumes {
 		key := strings.TrimPrefix(v.Key(), "addons."+v.addon+".values.")

@@ -25,6 +25,7 @@ type Config struct {
 	Nodes      []Node     `json:"nodes"`
 	DNS        DNS        `json:"dns"`
 	Registry   Registry   `json:"registry"`
+	Identity   Identity   `json:"identity"`
 	Backup     Backup     `json:"backup"`
 	Protection Protection `json:"protection"`
 	Mirrors    Mirrors    `json:"mirrors"`
@@ -124,6 +125,14 @@ type Registry struct {
 	Repositories []string `json:"repositories"`
 	// KeepImages is how many untagged images of a repository are kept.
 	KeepImages int `json:"keepImages"`
+}
+
+// Identity is how pods get AWS credentials of their own: the cluster is an OpenID Connect issuer that IAM trusts.
+type Identity struct {
+	Enabled bool `json:"enabled"`
+	// Issuer is the user's own URL in front of the bucket with the discovery documents, which is then private. Empty
+	// makes the issuer the URL of the bucket, and the two documents public.
+	Issuer string `json:"issuer"`
 }
 
 // Backup is when etcd snapshots are taken and where they go.

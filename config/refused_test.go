@@ -84,6 +84,9 @@ func nodesWith(node string) string {
 	return fmt.Sprintf("nodes: [%s, %s, %s, %s]", master, worker, store, node)
 }
 
+// identityWith returns identity with an issuer.
+func identityWith(issuer string) string { return "identity: {enabled: true, issuer: '" + issuer + "'}" }
+
 var refused = []struct {
 	name   string
 	yaml   string
@@ -349,6 +352,23 @@ var refused = []struct {
 	{"repository too short", "registry: {repositories: [a]}", "registry.repositories[0]", "2 to 200"},
 	{"repository twice", "registry: {repositories: [api, api]}", "registry.repositories[1]", "is already at"},
 	{"no image kept", "registry: {keepImages: 0}", "registry.keepImages", "from 1 to 1000"},
+
+	// Identity.
+	{"issuer without TLS", identityWith("http://oidc.example.com"), "identity.issuer", "must be https"},
+	{"issuer with a port", identityWith("https://oidc.example.com:8443"), "identity.issuer", "without a port"},
+	{"issuer with a query", identityWith("https://oidc.example.com/a?b=c"), "identity.issuer", "a query"},
+	{"issuer with a fragment", identityWith("https://oidc.example.com/#a"), "identity.issuer", "a fragment"},
+	{"issuer with a final slash", identityWith("https://oidc.example.com/"), "identity.issuer", "a final slash"},
+	{"issuer without a domain", identityWith("https://oidc"), "identity.issuer", "is not an issuer that IAM accepts"},
+	{"issuer by address", identityWith("https://192.0.2.1"), "identity.issuer", "a host name"},
+	{"issuer that climbs", identityWith("https://oidc.example.com/../a"), "identity.issuer", "that IAM accepts"},
+	{"issuer inside the cluster", identityWith("https://kubernetes.default.svc.cluster.local"), "identity.issuer",
+		"a name inside the cluster"},
+	{"issuer too long", identityWith("https://oidc.example.com/" + strings.Repeat("a", 231)), "identity.issuer",
+		"at most 255 characters"},
+	{"issuer of no identity", "identity: {issuer: 'https://oidc.example.com'}", "identity.issuer", "needs identity.enabled"},
+	{"identity with a kubeadm that sorts", "identity: {enabled: true}\ncluster: {kubernetesVersion: 1.35.0}",
+		"identity.enabled", "1.35.0, whose kubeadm sorts"},
 
 	// Backup and protection.
 	{"backup at hours that differ from day to day", "backup: {everyHours: 5}", "backup.everyHours",

@@ -24,6 +24,7 @@ func (v *validator) all() {
 	v.nodes()
 	v.dns()
 	v.registry()
+	v.identity()
 	v.backup()
 	v.protection()
 	v.mirrors()

@@ -189,12 +189,13 @@ func anything(cfg *config.Config) map[string]map[string]any {
 		"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {"instanceTypes": types, "locations": locations},
 		"aws:ec2/getInstanceType:getInstanceType": {"defaultVcpus": 2, "memorySize": 1 << 20,
 			"supportedArchitectures": []any{"x86_64"}},
-		"aws:ec2/getInstances:getInstances":                 {"ids": []any{}},
-		"aws:route53/getRecords:getRecords":                 {"resourceRecordSets": []any{}},
-		"aws:ec2/getAmi:getAmi":                             {"architecture": "x86_64", "rootDeviceType": "ebs"},
-		"aws:ec2/getVpcs:getVpcs":                           {"ids": []any{}},
-		"aws:ec2/getEips:getEips":                           {"allocationIds": []any{}},
-		"aws:servicequotas/getServiceQuota:getServiceQuota": {"value": 1e6},
+		"aws:ec2/getInstances:getInstances":                              {"ids": []any{}},
+		"aws:route53/getRecords:getRecords":                              {"resourceRecordSets": []any{}},
+		"aws:ec2/getAmi:getAmi":                                          {"architecture": "x86_64", "rootDeviceType": "ebs"},
+		"aws:ec2/getVpcs:getVpcs":                                        {"ids": []any{}},
+		"aws:ec2/getEips:getEips":                                        {"allocationIds": []any{}},
+		"aws:servicequotas/getServiceQuota:getServiceQuota":              {"value": 1e6},
+		"aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": {"blockPublicAcls": true},
 	}
 }
 

@@ -44,6 +44,8 @@ type Infra struct {
 	// the group that its targets accept. Both belong to Pulumi, so that controllers need not create them.
 	LoadBalancerGroup pulumi.StringOutput
 	BackendGroup      pulumi.StringOutput
+	// Issuer lets AWS trust tokens of the cluster, or is nil without workload identity.
+	Issuer *Issuer
 	// Repositories maps a repository name to its URL.
 	Repositories pulumi.StringMap
 	// APIRecords are the DNS records of the API's names. Resources that call the API depend on them; connections to a
@@ -84,6 +86,7 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	firewall := phase(s, newFirewall, network)
 	storage := phase(s, newStorage, none{})
 	identity := phase(s, newIdentity, identityArgs{network, storage})
+	issuer := phase(s, newIssuer, none{})
 	keys := phase(s, newKeys, none{})
 	registry := phase(s, newRegistry, none{})
 	sweep := phase(s, newSweep, sweepArgs{network, firewall})
@@ -107,6 +110,9 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	in.BackendGroup = firewall.Backend.ID().ToStringOutput()
 	in.Repositories = registry.URLs
 	in.DependsOn = slices.Clone(dns.Records)
+	if in.Issuer = issuer; issuer != nil {
+		in.DependsOn = append(in.DependsOn, issuer.dependsOn...)
+	}
 	for _, n := range in.Nodes {
 		in.DependsOn = append(append(in.DependsOn, n.Instance), n.DependsOn...)
 	}

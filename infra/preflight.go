@@ -29,6 +29,8 @@ type Exists struct {
 	Records map[string]bool
 	// Validations are the TTLs, in seconds, of the validation records by host.
 	Validations map[string]int
+	// IssuerBucket reports whether the bucket with the discovery documents exists.
+	IssuerBucket bool
 	// DataZones are the availability zones whose nodes host pods with volumes.
 	DataZones []string
 }
@@ -64,7 +66,7 @@ func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
 	var asked sync.WaitGroup
 	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs,
-		p.askRedis, p.askReserves, p.askRecords, p.askImage} {
+		p.askRedis, p.askReserves, p.askRecords, p.askImage, p.askPublicBucket} {
 		asked.Go(ask)
 	}
 	asked.Wait()

@@ -31,14 +31,16 @@ func newStorage(s *deployer, _ none) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	days := s.cfg.Backup.RetentionDays
-	if st.Backups, err = s.bucket("backups", days, *s.cfg.Backup.KeepBucket, opts); err != nil {
+	st.Backups, _, err = s.bucket(bucketArgs{
+		purpose: "backups", expireDays: s.cfg.Backup.RetentionDays, keep: *s.cfg.Backup.KeepBucket,
+	}, opts)
+	if err != nil {
 		return nil, err
 	}
 	outputs := pulumi.Map{"backups": st.Backups.Bucket}
 	if s.cfg.Addons.Logging.On() {
 		// Loki deletes old data itself.
-		if st.Logs, err = s.bucket("logs", 0, false, opts); err != nil {
+		if st.Logs, _, err = s.bucket(bucketArgs{purpose: "logs"}, opts); err != nil {
 			return nil, err
 		}
 		outputs["logs"] = st.Logs.Bucket
@@ -46,50 +48,40 @@ func newStorage(s *deployer, _ none) (*Storage, error) {
 	return st, s.ctx.RegisterResourceOutputs(st, outputs)
 }
 
-// bucket creates a private, encrypted, versioned bucket that accepts only TLS. Superseded snapshots in it expire
-// after expireDays, or never if that is 0. A kept bucket remains with its objects when the stack is destroyed; any
-// other is emptied. The random suffix of the name lets a recreated stack start although the old bucket was kept.
-func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulumi.ResourceOption) (*s3.BucketV2,
-	error) {
-	name := s.named(purpose)
+// bucketArgs describe a bucket. It is private unless public is set.
+type bucketArgs struct {
+	purpose string
+	// expireDays is when superseded snapshots expire; 0 is never.
+	expireDays int
+	// keep leaves the bucket and its objects behind when the stack is destroyed. Otherwise it is emptied.
+	keep bool
+	// public lets the bucket have a policy that allows everybody to read.
+	public bool
+	// policy returns the bucket's policy for its ARN; nil is policy.TLSOnly.
+	policy func(arn string) policy.Document
+}
+
+// bucket creates an encrypted, versioned bucket that accepts only TLS, and its policy. The random suffix of the name
+// lets a recreated stack start although the old bucket was kept.
+func (s *deployer) bucket(args bucketArgs, opts []pulumi.ResourceOption) (*s3.BucketV2, *s3.BucketPolicy, error) {
+	name, purpose := s.named(args.purpose), args.purpose
 	settings := opts // deleted with the stack, even if the bucket is kept
-	if keep {
+	if args.keep {
 		opts = with(opts, pulumi.RetainOnDelete(true))
 	}
 	b, err := s3.NewBucketV2(s.ctx, name, &s3.BucketV2Args{
-		ForceDestroy: pulumi.Bool(!keep),
+		ForceDestroy: pulumi.Bool(!args.keep),
 		Tags:         s.tags(purpose),
 	}, with(opts, s.protect())...)
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", name, err)
+		return nil, nil, fmt.Errorf("bucket %s: %w", name, err)
 	}
-	_, err = s3.NewBucketOwnershipControls(s.ctx, purpose, &s3.BucketOwnershipControlsArgs{
-		Bucket: b.ID(),
-		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
-	}, opts...)
+	access, err := s.access(args, b, opts)
 	if err != nil {
-		return nil, fmt.Errorf("ownership of bucket %s: %w", name, err)
-	}
-	private, err := s3.NewBucketPublicAccessBlock(s.ctx, purpose, &s3.BucketPublicAccessBlockArgs{
-		Bucket:                b.ID(),
-		BlockPublicAcls:       pulumi.Bool(true),
-		BlockPublicPolicy:     pulumi.Bool(true),
-		IgnorePublicAcls:      pulumi.Bool(true),
-		RestrictPublicBuckets: pulumi.Bool(true),
-	}, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("public access of bucket %s: %w", name, err)
-	}
-	// S3 refuses two concurrent changes of a bucket's access settings.
-	_, err = s3.NewBucketPolicy(s.ctx, purpose, &s3.BucketPolicyArgs{
-		Bucket: b.ID(),
-		Policy: b.Arn.ApplyT(func(arn string) string { return policy.TLSOnly(arn).JSON() }).(pulumi.StringOutput),
-	}, with(opts, pulumi.DependsOn([]pulumi.Resource{private}))...)
-	if err != nil {
-		return nil, fmt.Errorf("policy of bucket %s: %w", name, err)
+		return nil, nil, fmt.Errorf("access to bucket %s: %w", name, err)
 	}
 	if err := s.encrypted(purpose, b, opts); err != nil {
-		return nil, fmt.Errorf("encryption of bucket %s: %w", name, err)
+		return nil, nil, fmt.Errorf("encryption of bucket %s: %w", name, err)
 	}
 	versioning, err := s3.NewBucketVersioningV2(s.ctx, purpose, &s3.BucketVersioningV2Args{
 		Bucket: b.ID(),
@@ -98,12 +90,43 @@ func (s *deployer) bucket(purpose string, expireDays int, keep bool, opts []pulu
 		},
 	}, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("versioning of bucket %s: %w", name, err)
+		return nil, nil, fmt.Errorf("versioning of bucket %s: %w", name, err)
 	}
-	if err := s.lifecycle(purpose, b, versioning, expireDays, settings); err != nil {
-		return nil, fmt.Errorf("lifecycle of bucket %s: %w", name, err)
+	if err := s.lifecycle(purpose, b, versioning, args.expireDays, settings); err != nil {
+		return nil, nil, fmt.Errorf("lifecycle of bucket %s: %w", name, err)
 	}
-	return b, nil
+	return b, access, nil
+}
+
+// access decides who may read and write a bucket, and returns its policy.
+func (s *deployer) access(args bucketArgs, b *s3.BucketV2, opts []pulumi.ResourceOption) (*s3.BucketPolicy,
+	error) {
+	_, err := s3.NewBucketOwnershipControls(s.ctx, args.purpose, &s3.BucketOwnershipControlsArgs{
+		Bucket: b.ID(),
+		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	block, err := s3.NewBucketPublicAccessBlock(s.ctx, args.purpose, &s3.BucketPublicAccessBlockArgs{
+		Bucket:                b.ID(),
+		BlockPublicAcls:       pulumi.Bool(true),
+		BlockPublicPolicy:     pulumi.Bool(!args.public),
+		IgnorePublicAcls:      pulumi.Bool(true),
+		RestrictPublicBuckets: pulumi.Bool(!args.public),
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
+	document := args.policy
+	if document == nil {
+		document = policy.TLSOnly
+	}
+	// S3 refuses two concurrent changes of a bucket's access settings.
+	return s3.NewBucketPolicy(s.ctx, args.purpose, &s3.BucketPolicyArgs{
+		Bucket: b.ID(),
+		Policy: b.Arn.ApplyT(func(arn string) string { return document(arn).JSON() }).(pulumi.StringOutput),
+	}, with(opts, pulumi.DependsOn([]pulumi.Resource{block}))...)
 }
 
 func (s *deployer) encrypted(purpose string, b *s3.BucketV2, opts []pulumi.ResourceOption) error {

@@ -34,6 +34,9 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 	ctx.Export("kubeconfig", pulumi.ToSecret(kube.Kubeconfig))
 	ctx.Export("backupBucket", aws.BackupBucket)
 	ctx.Export("vpcId", aws.VPCID)
+	if aws.Issuer != nil {
+		ctx.Export("identity", pulumi.Map{"issuer": aws.Issuer.URL, "bucket": aws.Issuer.Bucket.Bucket})
+	}
 	if len(aws.Repositories) > 0 {
 		ctx.Export("repositories", aws.Repositories)
 	}

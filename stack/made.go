@@ -55,6 +55,7 @@ const (
 	typeSubnet   = "aws:ec2/subnet:Subnet"
 	typeInstance = "aws:ec2/instance:Instance"
 	typeAddress  = "aws:ec2/eip:Eip"
+	typeBucket   = "aws:s3/bucketV2:BucketV2"
 	typeRecord   = "aws:route53/record:Record"
 	typeCommand  = "command:remote:Command"
 	typeRelease  = "kubernetes:helm.sh/v3:Release"
@@ -121,6 +122,12 @@ func (s state) madeCluster(m config.Made) {
 		if user := text(step, "connection", "user"); user != "" {
 			m["image.os"] = infra.OSOfUser(user)
 		}
+		if old.Identity.Enabled {
+			m["identity.enabled"], m["identity.issuer"] = true, old.Identity.Issuer
+			if bucket := s.issuerBucket(); bucket != "" && strings.HasPrefix(old.Identity.Issuer, "https://"+bucket+".") {
+				m["identity.issuer"] = "" // the bucket's own URL
+			}
+		}
 		switch {
 		case s[typeRelease]["calico"] != nil:
 			m["cluster.cni"] = "calico"
@@ -128,6 +135,16 @@ func (s state) madeCluster(m config.Made) {
 			m["cluster.cni"] = "none"
 		}
 	}
+}
+
+// issuerBucket returns the name of the bucket with the discovery documents, or "".
+func (s state) issuerBucket() string {
+	for name, bucket := range s[typeBucket] {
+		if strings.HasSuffix(name, "-"+infra.IssuerBucket) {
+			return text(bucket, "bucket")
+		}
+	}
+	return ""
 }
 
 func (s state) madeNodes(m config.Made) {
@@ -178,6 +195,7 @@ func (s state) exists() infra.Exists {
 	for _, subnet := range s[typeSubnet] {
 		e.Subnets[text(subnet, "availabilityZone")] = true
 	}
+	e.IssuerBucket = s.issuerBucket() != ""
 	e.Validations = s.validations()
 	e.Records = map[string]bool{}
 	for name := range s[typeRecord] {

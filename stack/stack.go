@@ -61,6 +61,9 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 		APIRecords:     aws.APIRecords,
 		Scripts:        addons.Scripts,
 	}
+	if aws.Issuer != nil {
+		args.Issuer = &cluster.Issuer{URL: aws.Issuer.URL, Publish: aws.Issuer.Publish}
+	}
 	for _, n := range aws.Nodes {
 		args.Hosts = append(args.Hosts, cluster.Host{
 			Node:       n.Node,

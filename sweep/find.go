@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 
 	"kubeadm-aws/sweep/question"
@@ -49,6 +50,7 @@ type finder struct {
 	route53 *route53.Client
 	acm     *acm.Client
 	ecr     *ecr.Client
+	iam     *iam.Client
 }
 
 // finders are by Pulumi's type. Each returns the ids, in Pulumi's form, of all resources that match.
@@ -69,6 +71,7 @@ var finders = map[string]func(*finder, context.Context, lookup) ([]string, error
 	"aws:route53/record:Record":                                 (*finder).records,
 	"aws:acm/certificate:Certificate":                           (*finder).certificates,
 	"aws:ecr/repository:Repository":                             (*finder).repositories,
+	"aws:iam/openIdConnectProvider:OpenIdConnectProvider":       (*finder).issuers,
 }
 
 // find reads a list of lookups as JSON and writes the ids that match, by URN.
@@ -82,7 +85,7 @@ func find(ctx context.Context, region string, asked io.Reader, answer io.Writer)
 		return err
 	}
 	f := &finder{ec2: ec2.NewFromConfig(cfg), route53: route53.NewFromConfig(cfg), acm: acm.NewFromConfig(cfg),
-		ecr: ecr.NewFromConfig(cfg)}
+		ecr: ecr.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg)}
 	ids := map[string][]string{}
 	for _, w := range lookups {
 		look, known := finders[w.Type]

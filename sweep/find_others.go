@@ -10,6 +10,8 @@ import (
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
 )
@@ -143,6 +145,30 @@ func (f *finder) repositories(ctx context.Context, w lookup) ([]string, error) {
 		tags := tagMap(listed.Tags, func(t ecrtypes.Tag) (key, value *string) { return t.Key, t.Value })
 		if carries(tags, w.Tags) {
 			found = append(found, deref(r.RepositoryName))
+		}
+	}
+	return found, nil
+}
+
+// issuers finds the identity provider with this URL and the tags. Its id is its ARN, which ends in the URL.
+func (f *finder) issuers(ctx context.Context, w lookup) ([]string, error) {
+	host := strings.TrimPrefix(w.text("url"), "https://")
+	all, err := f.iam.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, p := range all.OpenIDConnectProviderList {
+		if !strings.HasSuffix(deref(p.Arn), ":oidc-provider/"+host) {
+			continue
+		}
+		one, err := f.iam.GetOpenIDConnectProvider(ctx,
+			&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn})
+		if err != nil {
+			return nil, err
+		}
+		if carries(tagMap(one.Tags, func(t iamtypes.Tag) (key, value *string) { return t.Key, t.Value }), w.Tags) {
+			found = append(found, deref(p.Arn))
 		}
 	}
 	return found, nil

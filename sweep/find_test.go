@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	dnstypes "github.com/aws/aws-sdk-go-v2/service/route53/types"
 
@@ -35,7 +37,7 @@ func (w *external) newSite(stack string) *site {
 	cfg := must(configure(ctx, region))
 	return &site{external: w, stack: stack, ids: map[string]string{},
 		finder: &finder{ec2: ec2.NewFromConfig(cfg), route53: route53.NewFromConfig(cfg), acm: acm.NewFromConfig(cfg),
-			ecr: ecr.NewFromConfig(cfg)}}
+			ecr: ecr.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg)}}
 }
 
 func (s *site) tags(name string) map[string]string {
@@ -203,12 +205,27 @@ func (s *site) repository() {
 	s.made("aws:ecr/repository:Repository", "api", id, true, "name", "apps/api")
 }
 
+// issuer creates an identity provider, or returns another stack's provider of the same URL if it exists.
+func (s *site) issuer() {
+	const url = "https://oidc.example.org/cluster"
+	request := &iam.CreateOpenIDConnectProviderInput{Url: ptr(url), ThumbprintList: []string{strings.Repeat("f", 40)}}
+	for key, value := range s.tags("issuer") {
+		request.Tags = append(request.Tags, iamtypes.Tag{Key: &key, Value: &value})
+	}
+	id := ptr("")
+	if out, err := s.iam.CreateOpenIDConnectProvider(ctx, request); err == nil {
+		id = out.OpenIDConnectProviderArn
+	}
+	s.made("aws:iam/openIdConnectProvider:OpenIdConnectProvider", "issuer", id, true, "url", url)
+}
+
 func (s *site) build() *site {
 	vpc, subnet := s.network()
 	s.firewall(vpc)
 	s.machine(subnet)
 	s.names(vpc)
 	s.repository()
+	s.issuer()
 	return s
 }
 

@@ -106,6 +106,12 @@ var clusterCalls = map[string]calls{
 			"iam:TagInstanceProfile", "iam:UntagInstanceProfile",
 		},
 	},
+	// The provider of the cluster as an issuer. That of GitHub has no tag of a cluster.
+	"aws:iam/openIdConnectProvider:OpenIdConnectProvider": {
+		reads:   []string{"iam:GetOpenIDConnectProvider"},
+		creates: []string{"iam:CreateOpenIDConnectProvider"},
+		changes: []string{"iam:DeleteOpenIDConnectProvider", "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"},
+	},
 
 	"aws:s3/bucketV2:BucketV2": {
 		reads: []string{
@@ -132,6 +138,14 @@ var clusterCalls = map[string]calls{
 	"aws:s3/bucketOwnershipControls:BucketOwnershipControls": {
 		reads: []string{"s3:GetBucketOwnershipControls"}, changes: []string{"s3:PutBucketOwnershipControls"},
 	},
+	// The provider reads back what it stored.
+	"aws:s3/bucketObjectv2:BucketObjectv2": {
+		reads: []string{"s3:ListBucket"},
+		changes: []string{
+			"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectTagging", "s3:ListBucketVersions", "s3:PutObject",
+			"s3:PutObjectTagging",
+		},
+	},
 	"aws:s3/bucketPolicy:BucketPolicy": {reads: []string{"s3:GetBucketPolicy"}, changes: []string{"s3:DeleteBucketPolicy", "s3:PutBucketPolicy"}},
 
 	"aws:route53/zone:Zone": {
@@ -152,20 +166,21 @@ var clusterCalls = map[string]calls{
 	},
 	"aws:acm/certificateValidation:CertificateValidation": {reads: []string{"acm:DescribeCertificate"}},
 
-	"aws:index/getCallerIdentity:getCallerIdentity":             {}, // needs no right
-	"aws:index/getAvailabilityZones:getAvailabilityZones":       {reads: []string{"ec2:DescribeAvailabilityZones"}},
-	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {reads: []string{"ec2:DescribeInstanceTypeOfferings"}},
-	"aws:ec2/getInstanceType:getInstanceType":                   {reads: []string{"ec2:DescribeInstanceTypes"}},
-	"aws:ec2/getInstances:getInstances":                         {reads: []string{"ec2:DescribeInstances"}},
-	"aws:ec2/getInstance:getInstance":                           {reads: []string{"ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"}},
-	"aws:ec2/getSubnet:getSubnet":                               {reads: []string{"ec2:DescribeSubnets"}},
-	"aws:ec2/getVpcs:getVpcs":                                   {reads: []string{"ec2:DescribeVpcs"}},
-	"aws:ec2/getEips:getEips":                                   {reads: []string{"ec2:DescribeAddresses"}},
-	"aws:ebs/getEbsVolumes:getEbsVolumes":                       {reads: []string{"ec2:DescribeVolumes"}},
-	"aws:servicequotas/getServiceQuota:getServiceQuota":         {reads: []string{"servicequotas:GetServiceQuota"}},
-	"aws:ec2/getAmi:getAmi":                                     {reads: []string{"ec2:DescribeImages"}},
-	"aws:route53/getRecords:getRecords":                         {reads: []string{"route53:ListResourceRecordSets"}},
-	"aws:ssm/getParameter:getParameter":                         {reads: []string{"ssm:GetParameter"}},
+	"aws:index/getCallerIdentity:getCallerIdentity":                  {}, // needs no right
+	"aws:index/getAvailabilityZones:getAvailabilityZones":            {reads: []string{"ec2:DescribeAvailabilityZones"}},
+	"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":      {reads: []string{"ec2:DescribeInstanceTypeOfferings"}},
+	"aws:ec2/getInstanceType:getInstanceType":                        {reads: []string{"ec2:DescribeInstanceTypes"}},
+	"aws:ec2/getInstances:getInstances":                              {reads: []string{"ec2:DescribeInstances"}},
+	"aws:ec2/getInstance:getInstance":                                {reads: []string{"ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"}},
+	"aws:ec2/getSubnet:getSubnet":                                    {reads: []string{"ec2:DescribeSubnets"}},
+	"aws:ec2/getVpcs:getVpcs":                                        {reads: []string{"ec2:DescribeVpcs"}},
+	"aws:ec2/getEips:getEips":                                        {reads: []string{"ec2:DescribeAddresses"}},
+	"aws:ebs/getEbsVolumes:getEbsVolumes":                            {reads: []string{"ec2:DescribeVolumes"}},
+	"aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": {reads: []string{"s3:GetAccountPublicAccessBlock"}},
+	"aws:servicequotas/getServiceQuota:getServiceQuota":              {reads: []string{"servicequotas:GetServiceQuota"}},
+	"aws:ec2/getAmi:getAmi":                                          {reads: []string{"ec2:DescribeImages"}},
+	"aws:route53/getRecords:getRecords":                              {reads: []string{"route53:ListResourceRecordSets"}},
+	"aws:ssm/getParameter:getParameter":                              {reads: []string{"ssm:GetParameter"}},
 	"aws:route53/getZone:getZone": {
 		reads: []string{"route53:GetHostedZone", "route53:ListHostedZones", "route53:ListTagsForResource"},
 	},
@@ -191,7 +206,7 @@ var sweepCalls = calls{
 		"ec2:DescribeSecurityGroups", "ec2:DescribeSnapshots", "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcEndpoints",
 		"ec2:DescribeVpcPeeringConnections", "ec2:DescribeVpcs", "ecr:DescribeRepositories", "ecr:ListTagsForResource",
 		"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTags",
-		"elasticloadbalancing:DescribeTargetGroups", "route53:GetHostedZone", "route53:ListHostedZonesByName",
+		"elasticloadbalancing:DescribeTargetGroups", "iam:ListOpenIDConnectProviders", "route53:GetHostedZone", "route53:ListHostedZonesByName",
 		"route53:ListResourceRecordSets", "route53:ListTagsForResource",
 	},
 	changes: []string{

@@ -34,6 +34,7 @@ func (d *deployer) changeCluster(environment string) map[string]policy.Document 
 	creates := collect(func(c calls) []string { return c.creates })
 	changes := collect(func(c calls) []string { return c.changes })
 	return map[string]policy.Document{
+		"tagged":     policy.New(d.tagged(environment, creates, changes)...),
 		"network":    policy.New(d.network(environment, creates, changes)...),
 		"identities": policy.New(d.identities(environment, changes), d.passRoles(environment), d.attachments(environment)),
 		"buckets":    policy.New(d.buckets(environment, changes)),
@@ -41,19 +42,37 @@ func (d *deployer) changeCluster(environment string) map[string]policy.Document 
 	}
 }
 
-// network is the part for EC2 and load balancers.
+// isOfIssuer reports whether an action is on an identity provider. The cluster's may have any name.
+func isOfIssuer(action string) bool { return strings.Contains(action, "OpenIDConnectProvider") }
+
+// tagged is the part for what carries the tag of the cluster: machines, networks, certificates and the cluster as an
+// issuer of tokens.
+func (d *deployer) tagged(environment string, creates, changes []string) []policy.Statement {
+	cluster := d.settings.Cluster(environment)
+	makes := []string{"acm:AddTagsToCertificate", "ec2:CreateTags", "iam:TagOpenIDConnectProvider"}
+	for _, action := range creates {
+		if isOfIssuer(action) {
+			makes = append(makes, action)
+		}
+	}
+	changes = slices.DeleteFunc(slices.Clone(changes), func(a string) bool {
+		return !strings.HasPrefix(a, "ec2:") && !strings.HasPrefix(a, "acm:") && !isOfIssuer(a)
+	})
+	return []policy.Statement{
+		policy.Allow("TagNew", makes, everything, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
+		policy.Allow("Change", changes, everything, policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)),
+	}
+}
+
+// network is the part of EC2 that has no tag yet, and of what controllers made.
 func (d *deployer) network(environment string, creates, changes []string) []policy.Statement {
 	cluster := d.settings.Cluster(environment)
-	owned := policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)
 	// Controllers make volumes, groups and load balancers. They carry the tag of Kubernetes, and those of old clusters
 	// only that.
 	ofControllers := policy.Equals("aws:ResourceTag/kubernetes.io/cluster/"+cluster, "owned")
 	ofBalancers := policy.Equals("aws:ResourceTag/elbv2.k8s.aws/cluster", cluster)
-	tags := []string{"ec2:CreateTags"}
 	return []policy.Statement{
 		policy.Allow("Create", ofService("ec2", creates), everything, nil),
-		policy.Allow("TagNew", tags, everything, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
-		policy.Allow("Change", ofService("ec2", changes), everything, owned),
 		policy.Allow("SweepVolumes", []string{"ec2:DeleteVolume", "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"},
 			everything, ofControllers),
 		policy.Allow("SweepBalancers", append(ofService("elasticloadbalancing", changes), "ec2:DeleteSecurityGroup"),
@@ -84,7 +103,7 @@ func (d *deployer) openAccess(environment string) policy.Document {
 func (d *deployer) identities(environment string, changes []string) policy.Statement {
 	cluster := d.settings.Cluster(environment)
 	actions := slices.DeleteFunc(ofService("iam", changes), func(a string) bool {
-		return a == "iam:PassRole" || a == "iam:AttachRolePolicy" || a == "iam:DetachRolePolicy"
+		return isOfIssuer(a) || a == "iam:PassRole" || a == "iam:AttachRolePolicy" || a == "iam:DetachRolePolicy"
 	})
 	return policy.Allow("Identities", actions,
 		[]string{d.arn("iam", "", "role/"+cluster+"-*"), d.arn("iam", "", "instance-profile/"+cluster+"-*")}, nil)
@@ -112,7 +131,7 @@ func (d *deployer) buckets(environment string, changes []string) policy.Statemen
 	return policy.Allow("Buckets", ofService("s3", changes), []string{bucket, bucket + "/*"}, nil)
 }
 
-// names is the part for DNS, certificates and the repositories of the cluster's own registry. A hosted zone gives
+// names is the part for DNS, new certificates and the repositories of the cluster's own registry. A hosted zone gives
 // conditions no tags, so records of every zone of the account may be changed.
 func (d *deployer) names(environment string, creates, changes []string) []policy.Statement {
 	cluster := d.settings.Cluster(environment)
@@ -122,9 +141,6 @@ func (d *deployer) names(environment string, creates, changes []string) []policy
 	return []policy.Statement{
 		policy.Allow("CreateNames", append(ofService("route53", creates), ofService("acm", creates)...), everything, nil),
 		policy.Allow("Zones", ofService("route53", changes), zones, nil),
-		policy.Allow("TagNewCertificates", []string{"acm:AddTagsToCertificate"}, everything, policy.Equals("aws:RequestTag/"+config.TagCluster, cluster)),
-		policy.Allow("Certificates", ofService("acm", changes), everything,
-			policy.Equals("aws:ResourceTag/"+config.TagCluster, cluster)),
 		policy.Allow("Repositories", ofService("ecr", changes), []string{d.arn("ecr", "*", "repository/"+cluster+"/*")}, nil),
 	}
 }

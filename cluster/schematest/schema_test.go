@@ -24,6 +24,7 @@ import (
 	kubeadmv1beta4 "k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm/v1beta4"
 	"k8s.io/kubernetes/cmd/kubeadm/app/componentconfigs"
 	"k8s.io/kubernetes/cmd/kubeadm/app/constants"
+	kubeadmutil "k8s.io/kubernetes/cmd/kubeadm/app/util"
 	kubeadmconfig "k8s.io/kubernetes/cmd/kubeadm/app/util/config"
 	"k8s.io/kubernetes/cmd/kubeadm/app/util/config/strict"
 
@@ -120,6 +121,27 @@ func TestInitIsValidForKubeadm(t *testing.T) {
 				t.Error("no component configuration was read")
 			}
 		})
+	}
+}
+
+// The first issuer signs. kubeadm writes its own flags too, and has sorted repeated ones in some releases.
+func TestTheStacksIssuerComesFirst(t *testing.T) {
+	cfg, err := kubeadmconfig.BytesToInitConfiguration(read(t, "kubeadm/init-identity.yaml"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const kubeadms = "https://kubernetes.default.svc.cluster.local"
+	base := []kubeadm.Arg{{Name: "service-account-issuer", Value: kubeadms}}
+	var issuers []string
+	for _, flag := range kubeadmutil.ArgumentsToCommand(base, cfg.APIServer.ExtraArgs) {
+		if issuer, ok := strings.CutPrefix(flag, "--service-account-issuer="); ok {
+			issuers = append(issuers, issuer)
+		}
+	}
+	// Its name sorts after kubeadm's, so that sorting is seen.
+	want := []string{"https://oidc.example.com", kubeadms}
+	if !slices.Equal(issuers, want) {
+		t.Errorf("issuers %v, want %v", issuers, want)
 	}
 }
 

@@ -59,6 +59,10 @@ var lookupKeys = map[string]lookupKey{
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {id: "{bucket}"},
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {id: "{bucket}"},
 
+	"aws:s3/bucketObjectv2:BucketObjectv2": {id: "{key}"},
+
+	"aws:iam/openIdConnectProvider:OpenIdConnectProvider": {by: []string{"url"}, tagged: true},
+
 	// A repository of this name may belong to another stack. A record may belong to any owner unless it has the same
 	// values.
 	"aws:ecr/repository:Repository":           {by: []string{"name"}, tagged: true},

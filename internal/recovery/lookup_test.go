@@ -27,7 +27,8 @@ func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	settings := map[string]any{
-		"kubeadm-aws:dns": map[string]any{"domain": "example.org", "createZone": true},
+		"kubeadm-aws:dns":      map[string]any{"domain": "example.org", "createZone": true},
+		"kubeadm-aws:identity": map[string]any{"enabled": true},
 		"kubeadm-aws:addons": map[string]any{
 			"acme": map[string]any{"email": "a@example.org"}, "logging": map[string]any{"enabled": true},
 			"postgresql": map[string]any{"enabled": true},

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -22,9 +24,12 @@ type API struct {
 	URL string
 	// Kubeconfig is the path of a kubeconfig file.
 	Kubeconfig string
+	// Etcd is the URL of its etcd.
+	Etcd string
 }
 
-// StartAPI starts an API server and returns when it answers. It ends with the test. flags are added to its own.
+// StartAPI starts an API server and returns when it answers. It ends with the test. flags are added to its
+// own. --etcd-servers=URL and flags of service accounts, in this form, replace its own.
 func StartAPI(t testing.TB, flags ...string) API {
 	t.Helper()
 	etcd, server := NeedKubernetes(t, "etcd"), NeedKubernetes(t, "kube-apiserver")
@@ -42,23 +47,37 @@ func StartAPI(t testing.TB, flags ...string) API {
 	}
 	keyPath := write("sa.key", string(pem.EncodeToMemory(
 		&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
-	client := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
-	peer := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
 	port := FreePort(t)
-	Start(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", client, "--advertise-client-urls",
-		client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
-		"--unsafe-no-fsync")
-	Start(t, server, append([]string{
-		"--etcd-servers", client, "--secure-port", fmt.Sprint(port), "--bind-address", "127.0.0.1", "--cert-dir", dir,
-		"--service-account-issuer", "https://test", "--service-account-key-file", keyPath,
-		"--service-account-signing-key-file", keyPath, "--service-account-extend-token-expiration=false",
+	replaceable := func(name, value string) (string, []string) {
+		for _, flag := range flags {
+			if given, ok := strings.CutPrefix(flag, name+"="); ok {
+				return given, nil
+			}
+		}
+		return value, []string{name + "=" + value}
+	}
+	client, own := replaceable("--etcd-servers", fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)))
+	if own != nil {
+		peer := fmt.Sprintf("http://127.0.0.1:%d", FreePort(t))
+		Start(t, etcd, "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", client, "--advertise-client-urls",
+			client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
+			"--unsafe-no-fsync")
+	}
+	for name, value := range map[string]string{
+		"--service-account-issuer": "https://test", "--service-account-key-file": keyPath,
+		"--service-account-signing-key-file": keyPath, "--service-account-extend-token-expiration": "false",
+	} {
+		_, flag := replaceable(name, value)
+		own = append(own, flag...)
+	}
+	Start(t, server, slices.Concat([]string{
+		"--secure-port", fmt.Sprint(port), "--bind-address", "127.0.0.1", "--cert-dir", dir,
 		"--token-auth-file", write("tokens.csv", "test,test,test,system:masters\n"), "--authorization-mode", "RBAC",
 		"--service-cluster-ip-range", "10.96.0.0/16",
 		// No controller creates service accounts here.
 		"--disable-admission-plugins", "ServiceAccount",
-	}, flags...)...)
-	a := API{URL: fmt.Sprintf("https://127.0.0.1:%d", port)}
+	}, own, flags)...)
+	a := API{URL: fmt.Sprintf("https://127.0.0.1:%d", port), Etcd: client}
 	a.Kubeconfig = write("kubeconfig", fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: test, cluster: {server: %q, insecure-skip-tls-verify: true}}]

@@ -27,7 +27,7 @@ func TestTableIsConsistent(t *testing.T) {
 		}
 		for part := range strings.SplitSeq(row.id, "{") {
 			key, _, found := strings.Cut(part, "}")
-			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key", "destination"}, key) &&
+			if found && !slices.Contains([]string{"id", "region", "account", "hex", "key", "destination", "issuer"}, key) &&
 				key != row.autoname && !slices.Contains(row.required, key) {
 				t.Errorf("%s: the id is made of %s, which is neither required nor generated", typ, key)
 			}
@@ -74,6 +74,9 @@ func TestWhatAWSRefuses(t *testing.T) {
 	}
 	zone := c.Make(zoneType, "zone", props.Map{"name": "example.com"})
 	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust, "name": "role"})
+	issuer := func(url string) props.Map { return props.Map{"url": url, "clientIdLists": []any{"sts.amazonaws.com"}} }
+	c.Make(issuerType, "taken", issuer("https://taken.example.com"))
+	bucket := c.Make(BucketType, "documents", props.Map{})
 	for _, test := range []struct {
 		name, typ string
 		in        props.Map
@@ -136,6 +139,12 @@ func TestWhatAWSRefuses(t *testing.T) {
 			props.Map{"role": role.ID, "policy": fmt.Sprintf(policy, "s3:"+strings.Repeat("x", 11000))}, "10240"},
 		{"policy that AWS does not have", "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
 			props.Map{"role": role.ID, "policyArn": "arn:aws:iam::aws:policy/Everything"}, "NoSuchEntity"},
+		{"issuer without TLS", issuerType, issuer("http://oidc.example.com"), "ValidationError"},
+		{"issuer with a port", issuerType, issuer("https://oidc.example.com:8443"), "without port"},
+		{"issuer with a query", issuerType, issuer("https://oidc.example.com?a=b"), "query"},
+		{"second provider of a URL", issuerType, issuer("https://taken.example.com"), "EntityAlreadyExists"},
+		{"public policy of a new bucket", "aws:s3/bucketPolicy:BucketPolicy",
+			props.Map{"bucket": bucket.ID, "policy": everybody}, "AccessDenied"},
 		{"bucket name", BucketType, props.Map{"bucket": "My_Bucket"}, "InvalidBucketName"},
 		{"zone name", zoneType, props.Map{"name": "no domain"}, "InvalidDomainName"},
 		{"private zone of no VPC", zoneType, props.Map{"name": "x.internal", "vpcs": []any{map[string]any{"vpcId": "vpc-1"}}},
@@ -153,6 +162,30 @@ func TestWhatAWSRefuses(t *testing.T) {
 			_, err := c.Try(test.typ, strings.ReplaceAll(test.name, " ", "-"), test.in)
 			sandboxtest.WantError(t, err, test.want)
 		})
+	}
+}
+
+// everybody is a bucket policy that S3 counts as public.
+const everybody = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Principal":"*",` +
+	`"Resource":"arn:aws:s3:::documents/a"}]}`
+
+// A public policy needs a bucket that does not block it, in an account that does not either.
+func TestPublicBucketPolicies(t *testing.T) {
+	for _, block := range []struct {
+		bucket, account bool
+		want            string
+	}{{false, false, ""}, {true, false, "AccessDenied"}, {false, true, "AccessDenied"}} {
+		c := newClient(t)
+		c.provider.Limits.BlocksPublicPolicies = block.account
+		bucket := c.Make(BucketType, "documents", props.Map{})
+		c.Make(publicBlockType, "documents", props.Map{"bucket": bucket.ID, "blockPublicPolicy": block.bucket})
+		in := props.Map{"bucket": bucket.ID, "policy": everybody}
+		_, err := c.Try("aws:s3/bucketPolicy:BucketPolicy", "documents", in)
+		if block.want == "" && err != nil {
+			t.Errorf("%+v: %v", block, err)
+		} else if block.want != "" {
+			sandboxtest.WantError(t, err, block.want)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type call struct {
 	*engine.Request
 	object  *store.Object
 	backend backend.Backend
+	limits  Limits
 }
 
 // finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the
@@ -77,7 +78,7 @@ func (c *call) makeID(shape string) string {
 	return shape + c.NewID(c.Type, c.URN, digits)
 }
 
-// expand fills a template: {id}, {region}, {account}, {hex}, {destination} or the name of an input.
+// expand fills a template: {id}, {region}, {account}, {hex}, {destination}, {issuer} or the name of an input.
 func (c *call) expand(template string) string {
 	out := template
 	for {
@@ -94,6 +95,8 @@ func (c *call) expand(template string) string {
 			value = c.region()
 		case "account":
 			value = c.number
+		case "issuer":
+			value = strings.TrimPrefix(c.Inputs.Str("url"), "https://")
 		case "hex":
 			value = c.NewID(c.Type+template, c.URN, 17)
 		case "destination": // as the provider does: a route has no id of its own

@@ -14,7 +14,8 @@ import (
 // client is the engine's side of the protocol to a model of AWS.
 type client struct {
 	*sandboxtest.Client
-	console Console
+	console  Console
+	provider *Provider
 }
 
 func newClient(t *testing.T) client { return startClient(t, "", nil) }
@@ -28,9 +29,9 @@ func startClient(t *testing.T, dir string, b backend.Backend) client {
 	}
 	t.Cleanup(func() { _ = objects.Close() })
 	account := NewAccount(objects, "")
-	providers := map[string]engine.Provider{"aws": &Provider{Account: account, Backend: b},
-		"tls": &tls.Provider{Now: time.Now}}
-	return client{sandboxtest.New(t, providers), NewConsole(account, b)}
+	provider := &Provider{Account: account, Backend: b}
+	providers := map[string]engine.Provider{"aws": provider, "tls": &tls.Provider{Now: time.Now}}
+	return client{sandboxtest.New(t, providers), NewConsole(account, b), provider}
 }
 
 func (c client) leftovers() []string {

@@ -22,7 +22,7 @@ func (p *Provider) Delete(r *engine.Request) error {
 		return nil
 	}
 	r.Inputs = found.Inputs
-	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend, limits: p.Limits}
 	if err := c.canDelete(t); err != nil {
 		return fmt.Errorf("deleting %s (%s): %w", shortType(r.Type), r.ID, err)
 	}

@@ -25,6 +25,8 @@ type Limits struct {
 	Quotas map[string]float64
 	// Images are the machine images of the region by id; nil has every image.
 	Images map[string]Image
+	// BlocksPublicPolicies is the account's own Block Public Access for S3.
+	BlocksPublicPolicies bool
 	// Denied are tokens of functions that the caller has no permission for.
 	Denied []string
 }
@@ -220,4 +222,14 @@ func filterValues(args props.Map, name string) []string {
 		}
 	}
 	return nil
+}
+
+// getAccountPublicAccessBlock fails in the words of the provider for an account that has never set it.
+func getAccountPublicAccessBlock(p *Provider, _ *engine.Request, _ props.Map) (props.Map, error) {
+	id := p.Account.number
+	if !p.Limits.BlocksPublicPolicies {
+		return nil, fmt.Errorf("reading S3 Account Public Access Block (%s): couldn't find resource", id)
+	}
+	return props.Map{"id": id, "accountId": id, "blockPublicAcls": true, "ignorePublicAcls": true,
+		"blockPublicPolicy": true, "restrictPublicBuckets": true}, nil
 }

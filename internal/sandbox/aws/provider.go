@@ -114,7 +114,7 @@ func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
 	a := p.Account
 	a.Lock()
 	defer a.Unlock()
-	c := &call{Account: a, Request: r, backend: p.Backend}
+	c := &call{Account: a, Request: r, backend: p.Backend, limits: p.Limits}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return engine.Answer{}, fmt.Errorf("creating %s (%s): %w", shortType(r.Type), r.Name, err)
 	}
@@ -181,7 +181,7 @@ func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
 	if found == nil {
 		return engine.Answer{}, fmt.Errorf("updating %s (%s): NotFound: it no longer exists", shortType(r.Type), r.ID)
 	}
-	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend, limits: p.Limits}
 	if err := p.checkAgainstAccount(t, c); err != nil {
 		return engine.Answer{}, fmt.Errorf("updating %s (%s): %w", shortType(r.Type), r.ID, err)
 	}
@@ -211,7 +211,7 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	if found == nil {
 		return engine.Answer{}, nil
 	}
-	c := &call{Account: a, Request: r, object: found, backend: p.Backend}
+	c := &call{Account: a, Request: r, object: found, backend: p.Backend, limits: p.Limits}
 	if found.State.Flag("unfinished") {
 		if err := c.finish(); err != nil {
 			return engine.Answer{}, fmt.Errorf("reading %s (%s): %w", shortType(r.Type), r.ID, err)

@@ -3,6 +3,7 @@ package aws
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -104,8 +105,11 @@ func checkPolicyDocument(field string) func(*call) error {
 
 // checkIssuer refuses a URL that IAM refuses for an identity provider.
 func checkIssuer(c *call) error {
-	if url := c.Inputs.Str("url"); !strings.HasPrefix(url, "https://") || strings.ContainsAny(url, "?#") {
-		return fmt.Errorf("ValidationError: %q is not the https URL of an issuer", url)
+	text := c.Inputs.Str("url")
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Port() != "" || u.RawQuery != "" || u.Fragment != "" ||
+		len(text) > 255 {
+		return fmt.Errorf("ValidationError: %q is not the https URL of an issuer, without port, query and fragment", text)
 	}
 	return nil
 }

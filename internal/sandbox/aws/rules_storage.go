@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -32,6 +34,39 @@ func checkBucket(c *call) error {
 		}
 	}
 	return nil
+}
+
+// checkBucketPolicy refuses a policy that allows everybody something, as S3 does while the account or the bucket blocks
+// public policies. A new bucket blocks them until its own setting says otherwise.
+func checkBucketPolicy(c *call) error {
+	if err := checkPolicyDocument("policy")(c); err != nil || !isPublic(c.Inputs.Str("policy")) {
+		return err
+	}
+	blocked := true
+	for _, o := range c.All(publicBlockType) {
+		if o.Inputs.Str("bucket") == c.Inputs.Str("bucket") {
+			blocked = o.Inputs.Flag("blockPublicPolicy")
+		}
+	}
+	if blocked || c.limits.BlocksPublicPolicies {
+		return fmt.Errorf("AccessDenied: PutBucketPolicy on %s: public policies are blocked by the BlockPublicPolicy "+
+			"setting in S3 Block Public Access", c.Inputs.Str("bucket"))
+	}
+	return nil
+}
+
+// isPublic reports whether a policy allows something to everybody. A condition counts as a limit.
+func isPublic(document string) bool {
+	var doc struct{ Statement []map[string]any }
+	_ = json.Unmarshal([]byte(document), &doc) // checkPolicyDocument has parsed it
+	for _, s := range doc.Statement {
+		principal, _ := s["Principal"].(map[string]any)
+		everybody := s["Principal"] == "*" || slices.Contains(props.Map(principal).Strings("AWS"), "*")
+		if s["Effect"] == "Allow" && everybody && s["Condition"] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func bucketEmpty(c *call) error {

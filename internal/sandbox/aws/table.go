@@ -28,8 +28,10 @@ const (
 	VolumeType       = "aws:ebs/volume:Volume"
 	LoadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
 	TargetGroupType  = "aws:lb/targetGroup:TargetGroup"
-	// Stored by users and by the backup timer, never by Pulumi; it has no row in the table.
+	// Stored by Pulumi, by users and by the backup timer. Only objects of Pulumi have the key alone as their id.
 	BucketObjectType = "aws:s3/bucketObjectv2:BucketObjectv2"
+	publicBlockType  = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+	issuerType       = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 )
 
 // resourceTypes is the table. Adding a type is adding a row.
@@ -171,8 +173,8 @@ var resourceTypes = map[string]resourceType{
 		},
 	},
 
-	"aws:iam/openIdConnectProvider:OpenIdConnectProvider": {
-		id: "arn:aws:iam::{account}:oidc-provider/{url}", required: []string{"clientIdLists", "url"}, unique: []string{"url"}, replace: []string{"url"},
+	issuerType: {
+		id: "arn:aws:iam::{account}:oidc-provider/{issuer}", required: []string{"clientIdLists", "url"}, unique: []string{"url"}, replace: []string{"url"},
 		check: checkIssuer, outputs: map[string]any{"arn": "{id}"},
 	},
 
@@ -188,12 +190,18 @@ var resourceTypes = map[string]resourceType{
 	},
 
 	BucketType: bucket,
-	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               bucketPart("versioningConfiguration"),
-	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     bucketPart(),
+	"aws:s3/bucketVersioningV2:BucketVersioningV2": bucketPart("versioningConfiguration"),
+	publicBlockType: bucketPart(),
 	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": bucketPart("rules"),
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       bucketPart("rules"),
 	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     bucketPart("rule"),
 	"aws:s3/bucketPolicy:BucketPolicy":                                                           bucketPolicy,
+	BucketObjectType: {
+		id: "{key}", required: []string{"bucket", "key"}, replace: []string{"bucket", "key"}, untagged: true,
+		// forceDestroy of the bucket deletes it too.
+		refs:    []ref{{field: "bucket", to: BucketType, hold: follows}},
+		outputs: map[string]any{"arn": "arn:aws:s3:::{bucket}/{key}", "versionId": "{hex}", "etag": "{hex}"},
+	},
 
 	zoneType: {
 		id: "Z", required: []string{"name"}, replace: []string{"name", "delegationSetId"}, check: checkZone,
@@ -282,7 +290,7 @@ var bucket = resourceType{
 
 var bucketPolicy = resourceType{
 	id: "{bucket}", required: []string{"bucket", "policy"}, refs: []ref{{field: "bucket", to: BucketType, hold: follows}},
-	replace: []string{"bucket"}, untagged: true, check: checkPolicyDocument("policy"),
+	replace: []string{"bucket"}, untagged: true, check: checkBucketPolicy,
 }
 
 // bucketPart is a setting of a bucket that is a resource of its own; it goes with the bucket.

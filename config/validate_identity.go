@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// issuerURL is a URL that both IAM and the API server accept as an issuer: https, without a port, a query, a fragment
+// or a final slash.
+var issuerURL = regexp.MustCompile(`^https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(/[A-Za-z0-9._~-]+)*$`)
+
+// maxIssuer is IAM's limit for the URL of an identity provider.
+const maxIssuer = 255
+
+// sortingRelease is the only supported release whose kubeadm sorts the values of a repeated flag. The first issuer
+// signs, so the order has to stay as it is written.
+const sortingRelease = "1.35.0"
+
+// ClusterIssuer returns the issuer that kubeadm writes into the tokens of service accounts.
+func (c *Config) ClusterIssuer() string {
+	return "https://kubernetes.default.svc." + c.Cluster.DNSDomain
+}
+
+func (v *validator) identity() {
+	id := v.c.Identity
+	if id.Enabled && v.c.Cluster.KubernetesVersion == sortingRelease {
+		v.fault("identity.enabled", true, fmt.Sprintf("needs another cluster.kubernetesVersion than %s, whose kubeadm sorts "+
+			"the issuers, so that the wrong one may sign", sortingRelease), "false, or a later patch release")
+	}
+	v.issuer(id)
+}
+
+func (v *validator) issuer(id Identity) {
+	const path, example = "identity.issuer", "https://oidc.example.com"
+	switch url := id.Issuer; {
+	case url == "":
+	case !issuerURL.MatchString(url) || strings.Contains(url, "/.."):
+		v.fault(path, url, "is not an issuer that IAM accepts: it must be https with a host name in lowercase letters, "+
+			"without a port, a query, a fragment or a final slash", example)
+	case len(url) > maxIssuer:
+		v.fault(path, url, fmt.Sprintf("must have at most %d characters", maxIssuer), example)
+	case strings.HasPrefix(url, "https://kubernetes.default.svc."):
+		v.fault(path, url, "is a name inside the cluster, and AWS reads the keys from outside", example)
+	case !id.Enabled:
+		v.fault(path, url, "needs identity.enabled: true", "identity.enabled: true, or no identity.issuer")
+	}
+}

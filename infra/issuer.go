@@ -1,0 +1,114 @@
+package infra
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/infra/policy"
+)
+
+// TokenAudience is the audience of tokens that pods exchange for AWS credentials.
+const TokenAudience = "sts.amazonaws.com"
+
+// IssuerBucket is the purpose of the bucket with the discovery documents, and the end of its resource's name.
+const IssuerBucket = "identity"
+
+// issuerPaths are the paths below the issuer's URL that AWS reads.
+var issuerPaths = []string{".well-known/openid-configuration", "openid/v1/jwks"}
+
+// Issuer lets AWS trust the tokens of the cluster's service accounts: a bucket for the two discovery documents and the
+// IAM identity provider that reads them. Package cluster has the key and publishes the documents.
+type Issuer struct {
+	pulumi.ResourceState
+
+	// URL is the issuer in the tokens, such as https://dev-identity-0a1b2c3.s3.eu-central-1.amazonaws.com.
+	URL      pulumi.StringOutput
+	Bucket   *s3.BucketV2
+	Provider *iam.OpenIdConnectProvider
+
+	// dependsOn are the resources without which no pod gets AWS credentials.
+	dependsOn []pulumi.Resource
+	deployer  *deployer
+	opts      []pulumi.ResourceOption
+}
+
+// newIssuer returns nil if the stack has no workload identity.
+func newIssuer(s *deployer, _ none) (*Issuer, error) {
+	if !s.cfg.Identity.Enabled {
+		return nil, nil
+	}
+	is := &Issuer{deployer: s}
+	var err error
+	if is.opts, err = s.component("Issuer", "issuer", is); err != nil {
+		return nil, err
+	}
+	args := bucketArgs{purpose: IssuerBucket, public: true, policy: discoveryForAll}
+	if s.cfg.Identity.Issuer != "" {
+		args.public, args.policy = false, s.discoveryForCloudFront
+	}
+	var readable *s3.BucketPolicy
+	if is.Bucket, readable, err = s.bucket(args, is.opts); err != nil {
+		return nil, err
+	}
+	is.URL = is.Bucket.Bucket.ApplyT(func(bucket string) string {
+		if s.cfg.Identity.Issuer != "" {
+			return s.cfg.Identity.Issuer
+		}
+		return fmt.Sprintf("https://%s.s3.%s.%s", bucket, s.cfg.Region, s.cfg.DNSSuffix())
+	}).(pulumi.StringOutput)
+	is.Provider, err = iam.NewOpenIdConnectProvider(s.ctx, s.named("issuer"), &iam.OpenIdConnectProviderArgs{
+		Url:           is.URL,
+		ClientIdLists: pulumi.StringArray{pulumi.String(TokenAudience)},
+		Tags:          s.tags("issuer"),
+	}, is.opts...)
+	if err != nil {
+		return nil, fmt.Errorf("identity provider: %w", err)
+	}
+	is.dependsOn = []pulumi.Resource{readable, is.Provider}
+	return is, s.ctx.RegisterResourceOutputs(is, pulumi.Map{"url": is.URL})
+}
+
+// Publish stores a document at a path below the URL. STS reads it again after a minute at the latest where a cache
+// stands before the bucket.
+func (is *Issuer) Publish(path string, document pulumi.StringInput) (pulumi.Resource, error) {
+	name := path[strings.LastIndex(path, "/")+1:]
+	object, err := s3.NewBucketObjectv2(is.deployer.ctx, name, &s3.BucketObjectv2Args{
+		Bucket:       is.Bucket.ID(),
+		Key:          pulumi.String(path),
+		Content:      document,
+		ContentType:  pulumi.String("application/json"),
+		CacheControl: pulumi.String("max-age=60"),
+	}, with(is.opts, pulumi.DependsOn(is.dependsOn))...)
+	if err != nil {
+		return nil, fmt.Errorf("publish %s: %w", path, err)
+	}
+	return object, nil
+}
+
+// discoveryForAll lets everybody read the two documents and nothing else.
+func discoveryForAll(bucket string) policy.Document {
+	return discovery(bucket, policy.Statement{Sid: "Discovery", Principal: "*"})
+}
+
+// discoveryForCloudFront lets the account's CloudFront distributions read the two documents. Such a policy is not
+// public.
+func (s *deployer) discoveryForCloudFront(bucket string) policy.Document {
+	return discovery(bucket, policy.Statement{Sid: "Discovery",
+		Principal: map[string]string{"Service": "cloudfront." + s.cfg.PrincipalSuffix()},
+		Condition: map[string]policy.Operands{"ArnLike": {
+			"aws:SourceArn": {s.arn("cloudfront", "", s.accountID, "distribution/*")}}}})
+}
+
+func discovery(bucket string, readers policy.Statement) policy.Document {
+	readers.Effect, readers.Action = "Allow", []string{"s3:GetObject"}
+	for _, path := range issuerPaths {
+		readers.Resource = append(readers.Resource, bucket+"/"+path)
+	}
+	document := policy.TLSOnly(bucket)
+	document.Statement = append(document.Statement, readers)
+	return document
+}

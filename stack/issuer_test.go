@@ -1,0 +1,95 @@
+package stack_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"kubeadm-aws/internal/sandbox"
+)
+
+// identity returns the settings of a small stack with workload identity.
+func identity(more map[string]any) map[string]any {
+	settings := small()
+	values := map[string]any{"enabled": true}
+	for key, value := range more {
+		values[key] = value
+	}
+	settings["kubeadm-aws:identity"] = values
+	return settings
+}
+
+const (
+	issuerProvider = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+	bucketObject   = "aws:s3/bucketObjectv2:BucketObjectv2"
+)
+
+// TestAStackWithAnIssuer brings one up and destroys it.
+func TestAStackWithAnIssuer(t *testing.T) {
+	r := simulate(t, "dev", identity(nil))
+	r.up().must(t)
+	for typ, want := range map[string]int{issuerProvider: 1, bucketObject: 2} {
+		made := 0
+		for _, res := range r.resources() {
+			if string(res.Type) == typ {
+				made++
+			}
+		}
+		if made != want {
+			t.Errorf("%d of %s, want %d", made, typ, want)
+		}
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+	r.refresh().mustNotChange(t)
+	off := map[string]any{"kubeadm-aws:identity": map[string]any{"enabled": false}}
+	r.mustRefuse(t, off, "kubeadm-aws:identity.enabled")
+	r.mustRefuse(t, identity(map[string]any{"issuer": "https://oidc.example.com"}), "kubeadm-aws:identity.issuer")
+	r.destroy().must(t)
+	r.mustBeEmpty()
+}
+
+// TestTheDocumentsAreThereBeforeTheFirstToken checks the order of a first up.
+func TestTheDocumentsAreThereBeforeTheFirstToken(t *testing.T) {
+	r := simulate(t, "dev", identity(nil))
+	created := map[string]int{}
+	for i, line := range r.up().must(t).order {
+		created[strings.TrimPrefix(line, "create ")] = i
+	}
+	for _, name := range []string{"openid-configuration", "jwks", "dev-issuer"} {
+		at, ok := created[name]
+		if !ok {
+			at, ok = created["platform-"+name]
+		}
+		if !ok || at > created["master-init"] {
+			t.Errorf("%s begins at %d (there: %v), and master-init at %d", name, at, ok, created["master-init"])
+		}
+	}
+}
+
+// TestAnIssuerForARunningStack turns identity on. The init step is updated, and no machine is replaced.
+func TestAnIssuerForARunningStack(t *testing.T) {
+	r := simulate(t, "dev", small())
+	r.up().must(t)
+	r.set(identity(nil))
+	changes := r.up().must(t).changes
+	updated := false
+	for _, line := range changes {
+		updated = updated || strings.HasPrefix(line, "update") && strings.Contains(line, "master-init")
+	}
+	if lost := lostBy(changes); len(lost) > 0 || !updated {
+		t.Errorf("lost %q; init is updated: %v\n%s", lost, updated, strings.Join(changes, "\n"))
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+}
+
+// TestAnAccountThatBlocksPublicBuckets expects a refusal before the first resource, and a way that works.
+func TestAnAccountThatBlocksPublicBuckets(t *testing.T) {
+	r := simulate(t, "dev", identity(nil))
+	r.allowing(sandbox.Limits{BlocksPublicPolicies: true})
+	r.mustSay(t, r.preview(), "kubeadm-aws:identity.enabled = true", "the account 123456789012 or its organization blocks",
+		"identity.issuer", "nothing was created")
+	r.set(identity(map[string]any{"issuer": "https://oidc.example.com"}))
+	r.up().must(t)
+	r.mustRefuse(t, identity(nil), "kubeadm-aws:identity.issuer")
+}
