@@ -176,8 +176,8 @@ func TestTokensOfTheIssuer(t *testing.T) {
 				t.Fatal(err)
 			}
 			var mine, theirs map[string]any
-			if json.Unmarshal([]byte(text), &mine) != nil || json.Unmarshal([]byte(c.run("", "get", "--raw", path)),
-				&theirs) != nil {
+			shown := c.run("", "get", "--raw", path)
+			if json.Unmarshal([]byte(text), &mine) != nil || json.Unmarshal([]byte(shown), &theirs) != nil {
 				t.Fatal("a document is not JSON")
 			}
 			delete(mine, "claims_supported") // IAM wants it
@@ -188,8 +188,8 @@ func TestTokensOfTheIssuer(t *testing.T) {
 	})
 }
 
-// TestTokensFromBeforeTheIssuer starts an API server with kubeadm's issuer, and a second on its etcd with ours. Tokens of running pods
-// stay accepted, and new ones have the same audience.
+// TestTokensFromBeforeTheIssuer starts an API server with kubeadm's issuer, and a second on its etcd with ours. Tokens
+// of running pods stay accepted, and new ones have the same audience.
 func TestTokensFromBeforeTheIssuer(t *testing.T) {
 	private, public := serviceAccountKey(t)
 	kubeadms := settings().ClusterIssuer()

@@ -39,6 +39,12 @@ func TestAccepted(t *testing.T) {
 		"identity: {enabled: true}\ncluster: {kubernetesVersion: 1.35.1}",
 		"identity: {enabled: false}\ncluster: {kubernetesVersion: 1.35.0}",
 		identityWith("https://d111111abcdef8.cloudfront.net"), identityWith("https://oidc.example.com/platform/_dev~1.x"),
+		accountsWith("{namespace: apps, name: api, policy: 'arn:aws:iam::123456789012:policy/team/api'}, " +
+			"{namespace: apps, name: api.v2, policy: 'arn:aws:iam::aws:policy/ReadOnlyAccess'}, {namespace: a, name: api, " +
+			"policy: {Version: '2012-10-17', Id: x, Statement: [{Sid: One, Effect: Allow, Action: [s3:Get*, '*'], Resource: '*'}, " +
+			"{Sid: Two, Effect: Deny, NotAction: s3:GetObject, NotResource: ['arn:aws:s3:::b/*'], Condition: {Bool: " +
+			"{aws:SecureTransport: false}}}]}}"),
+		accountsWith("{namespace: apps, name: api, policy: {Statement: {Effect: Allow, Action: s3:GetObject, Resource: '*'}}}"),
 		"backup: {restoreFrom: latest}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: " +

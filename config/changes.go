@@ -96,6 +96,8 @@ var settingRules = []settingRule{
 	{key: "identity.enabled", rule: fixed, reason: issuerInTokens,
 		remedy: "to be without it, destroy the stack and bring it up again"},
 	{key: "identity.issuer", rule: fixed, reason: issuerInTokens, remedy: anotherCluster},
+	{key: "identity.serviceAccounts[].namespace"}, {key: "identity.serviceAccounts[].name"},
+	{key: "identity.serviceAccounts[].policy"},
 	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},

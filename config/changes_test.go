@@ -107,8 +107,8 @@ func TestRefuseChanges(t *testing.T) {
 }
 
 // TestSmallerVolumesOfChartsAreRefused takes sizes from the values of an add-on and from the program's defaults.
-// TestAnIssuerStays checks that the issuer of a running cluster neither changes nor goes, and that a cluster without one
-// may get one.
+// TestAnIssuerStays checks that the issuer of a running cluster neither changes nor goes, and that a cluster without
+// one may get one.
 func TestAnIssuerStays(t *testing.T) {
 	const url = "https://oidc.example.com"
 	issuer := Made{"identity.enabled": true, "identity.issuer": url}

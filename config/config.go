@@ -133,6 +133,16 @@ type Identity struct {
 	// Issuer is the user's own URL in front of the bucket with the discovery documents, which is then private. Empty
 	// makes the issuer the URL of the bucket, and the two documents public.
 	Issuer string `json:"issuer"`
+	// ServiceAccounts get an IAM role each.
+	ServiceAccounts []ServiceAccount `json:"serviceAccounts"`
+}
+
+// ServiceAccount is one whose pods get the credentials of an IAM role.
+type ServiceAccount struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// Policy is what the role may do: the document of a policy as a mapping, or the ARN of one.
+	Policy any `json:"policy"`
 }
 
 // Backup is when etcd snapshots are taken and where they go.

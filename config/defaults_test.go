@@ -29,7 +29,7 @@ func TestDefaults(t *testing.T) {
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
- "identity": {"enabled": false, "issuer": ""},
+ "identity": {"enabled": false, "issuer": "", "serviceAccounts": null},
  "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "protection": {"protect": false, "volumes": "delete"},
  "mirrors": {"kubernetesApt": "", "kubernetesAptKey": "", "containerdApt": "", "containerdAptKey": "", "etcd": "", "etcdSha256": "", "registries": null, "charts": null, "s3Endpoint": ""},

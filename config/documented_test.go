@@ -84,6 +84,8 @@ func documentedType(t reflect.Type) string {
 			return "mapping"
 		}
 		return "mapping of " + documentedType(t.Elem())
+	case reflect.Interface:
+		return "text or mapping"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:

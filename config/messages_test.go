@@ -172,6 +172,15 @@ func oneSetting(key, value string) string {
 		}
 		return nodesWith(string(text))
 	}
+	if field, ok := strings.CutPrefix(key, "identity.serviceAccounts[]."); ok {
+		account := map[string]any{"namespace": "apps", "name": "api", "policy": "arn:aws:iam::123456789012:policy/api"}
+		account[field] = value
+		text, err := json.Marshal(map[string]any{"enabled": true, "serviceAccounts": []any{account}})
+		if err != nil {
+			panic(err)
+		}
+		return "identity: " + string(text)
+	}
 	parts := strings.Split(key, ".")
 	text := fmt.Sprintf("%q", value)
 	for _, name := range slices.Backward(parts) {

@@ -87,6 +87,21 @@ func nodesWith(node string) string {
 // identityWith returns identity with an issuer.
 func identityWith(issuer string) string { return "identity: {enabled: true, issuer: '" + issuer + "'}" }
 
+// accountsWith returns identity with roles for service accounts, and withPolicy with one role.
+func accountsWith(list string) string {
+	return "identity: {enabled: true, serviceAccounts: [" + list + "]}"
+}
+
+func withPolicy(policy string) string {
+	return accountsWith("{namespace: apps, name: api, policy: " + policy + "}")
+}
+
+const (
+	statementOK = "{Effect: Allow, Action: 's3:GetObject', Resource: '*'}"
+	policyOK    = "{Statement: [" + statementOK + "]}"
+	accountAt   = "identity.serviceAccounts[0]."
+)
+
 var refused = []struct {
 	name   string
 	yaml   string
@@ -369,6 +384,51 @@ var refused = []struct {
 	{"issuer of no identity", "identity: {issuer: 'https://oidc.example.com'}", "identity.issuer", "needs identity.enabled"},
 	{"identity with a kubeadm that sorts", "identity: {enabled: true}\ncluster: {kubernetesVersion: 1.35.0}",
 		"identity.enabled", "1.35.0, whose kubeadm sorts"},
+	{"role for an account without a namespace", accountsWith("{name: api, policy: " + policyOK + "}"), accountAt + "namespace",
+		"must be the name of a namespace"},
+	{"role for a namespace with capitals", accountsWith("{namespace: Apps, name: api, policy: " + policyOK + "}"),
+		accountAt + "namespace", "lowercase letters"},
+	{"role for an account with a colon", accountsWith("{namespace: apps, name: 'a:b', policy: " + policyOK + "}"),
+		accountAt + "name", "the name of a service account"},
+	{"role for any account", accountsWith("{namespace: apps, name: '*', policy: " + policyOK + "}"), accountAt + "name",
+		"the name of a service account"},
+	{"two roles for an account", accountsWith("{namespace: a, name: b, policy: " + policyOK + "}, {namespace: a, name: b, policy: " +
+		policyOK + "}"), "identity.serviceAccounts[1]", "already at identity.serviceAccounts[0]"},
+	{"roles without an issuer", "identity: {serviceAccounts: [{namespace: a, name: b, policy: " + policyOK + "}]}",
+		"identity.serviceAccounts", "need identity.enabled"},
+	{"role without a policy", accountsWith("{namespace: a, name: b}"), accountAt + "policy", "is missing"},
+	{"policy by name", withPolicy("ReadOnlyAccess"), accountAt + "policy", "is not the ARN"},
+	{"policy of another partition", withPolicy("'arn:aws-cn:iam::aws:policy/ReadOnlyAccess'"), accountAt + "policy",
+		"in the partition aws-cn"},
+	{"policy as a number", withPolicy("7"), accountAt + "policy", "must be a mapping"},
+	{"policy with a date", withPolicy("{Version: '2012-10-17T00:00:00Z', Statement: [" + statementOK + "]}"),
+		accountAt + "policy.Version", "must be the text 2012-10-17"},
+	{"policy without statements", withPolicy("{Version: '2012-10-17'}"), accountAt + "policy.Statement", "must be a list"},
+	{"policy with another part", withPolicy("{Statements: [], Statement: [" + statementOK + "]}"), accountAt + "policy.Statements",
+		"is not a part of an IAM policy"},
+	{"statement as text", withPolicy("{Statement: [Allow]}"), accountAt + "policy.Statement[0]", "must be a mapping"},
+	{"statement without effect", withPolicy("{Statement: [{Action: '*', Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Effect", "must be Allow or Deny"},
+	{"statement with a principal", withPolicy("{Statement: [{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Principal", "trust policy"},
+	{"statement with a misspelt key", withPolicy("{Statement: [{Effect: Allow, Actions: a, Action: '*', Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Actions", "is not a part of a statement"},
+	{"statement without resource", withPolicy("{Statement: [{Effect: Allow, Action: '*'}]}"),
+		accountAt + "policy.Statement[0].Resource", "is needed"},
+	{"statement with both", withPolicy("{Statement: [{Effect: Allow, Action: '*', NotAction: '*', Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Action", "not both"},
+	{"action of no service", withPolicy("{Statement: [{Effect: Allow, Action: [s3:GetObject, Get], Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Action", "IAM knows"},
+	{"no action", withPolicy("{Statement: [{Effect: Allow, Action: [], Resource: '*'}]}"),
+		accountAt + "policy.Statement[0].Action", "is empty"},
+	{"resource by name", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: my-bucket}]}"),
+		accountAt + "policy.Statement[0].Resource", "IAM knows"},
+	{"two statements of one id", withPolicy("{Statement: [{Sid: A, Effect: Allow, Action: '*', Resource: '*'}, {Sid: A, Effect: " +
+		"Allow, Action: '*', Resource: '*'}]}"), accountAt + "policy.Statement[1].Sid", "once in the policy"},
+	{"condition as text", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: '*', Condition: never}]}"),
+		accountAt + "policy.Statement[0].Condition", "mapping of operators"},
+	{"policy too long", withPolicy("{Statement: [{Effect: Allow, Action: 's3:" + strings.Repeat("a", 10240) + "', Resource: '*'}]}"),
+		accountAt + "policy", "IAM takes 10240"},
 
 	// Backup and protection.
 	{"backup at hours that differ from day to day", "backup: {everyHours: 5}", "backup.everyHours",

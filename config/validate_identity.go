@@ -29,6 +29,7 @@ func (v *validator) identity() {
 			"the issuers, so that the wrong one may sign", sortingRelease), "false, or a later patch release")
 	}
 	v.issuer(id)
+	v.serviceAccounts(id)
 }
 
 func (v *validator) issuer(id Identity) {

@@ -100,6 +100,8 @@ func (w *external) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	case "aws:iam/instanceProfile:InstanceProfile", "aws:iam/role:Role":
 		set("name", args.Name)
 		set("arn", "arn:"+w.cfg.Partition()+":iam::123456789012:role/"+args.Name)
+	case "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+		set("arn", "arn:"+w.cfg.Partition()+":iam::123456789012:oidc-provider/issuer")
 	case "aws:ec2/keyPair:KeyPair":
 		set("keyName", args.Name)
 	case "tls:index/privateKey:PrivateKey":

@@ -29,6 +29,8 @@ type Issuer struct {
 	URL      pulumi.StringOutput
 	Bucket   *s3.BucketV2
 	Provider *iam.OpenIdConnectProvider
+	// Roles are the ARNs of the roles of service accounts, by namespace/name.
+	Roles pulumi.StringMap
 
 	// dependsOn are the resources without which no pod gets AWS credentials.
 	dependsOn []pulumi.Resource
@@ -41,7 +43,7 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	if !s.cfg.Identity.Enabled {
 		return nil, nil
 	}
-	is := &Issuer{deployer: s}
+	is := &Issuer{deployer: s, Roles: pulumi.StringMap{}}
 	var err error
 	if is.opts, err = s.component("Issuer", "issuer", is); err != nil {
 		return nil, err
@@ -50,8 +52,8 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	if s.cfg.Identity.Issuer != "" {
 		args.public, args.policy = false, s.discoveryForCloudFront
 	}
-	var readable *s3.BucketPolicy
-	if is.Bucket, readable, err = s.bucket(args, is.opts); err != nil {
+	var documents *s3.BucketPolicy
+	if is.Bucket, documents, err = s.bucket(args, is.opts); err != nil {
 		return nil, err
 	}
 	is.URL = is.Bucket.Bucket.ApplyT(func(bucket string) string {
@@ -68,7 +70,10 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity provider: %w", err)
 	}
-	is.dependsOn = []pulumi.Resource{readable, is.Provider}
+	is.dependsOn = []pulumi.Resource{documents, is.Provider}
+	if err := is.serviceAccounts(); err != nil {
+		return nil, err
+	}
 	return is, s.ctx.RegisterResourceOutputs(is, pulumi.Map{"url": is.URL})
 }
 

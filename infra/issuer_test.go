@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/config"
 )
 
 const identityOn = `{"enabled":true}`
@@ -108,5 +110,62 @@ func TestNoIssuerByDefault(t *testing.T) {
 	}
 	if w.infra.Issuer != nil || w.calls["aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock"] != nil {
 		t.Error("a stack without identity asks about public buckets or has an issuer")
+	}
+}
+
+const twoAccounts = `{"enabled":true,"serviceAccounts":[
+	{"namespace":"apps","name":"api","policy":{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}},
+	{"namespace":"apps","name":"web","policy":"arn:aws:iam::123456789012:policy/web"}]}`
+
+// Each role trusts one subject with one audience, by equality.
+func TestARoleTrustsOneServiceAccount(t *testing.T) {
+	w := deploy(t, "dev", settings{"identity": twoAccounts})
+	host := "dev-identity-0a1b2c3.s3.eu-central-1.amazonaws.com"
+	trusted := map[string]string{}
+	for name, r := range w.all("Role") {
+		if !strings.HasPrefix(name, "dev-sa-") {
+			continue
+		}
+		s := parse(t, r.at("assumeRolePolicy").StringValue()).Statement
+		if len(s) != 1 || !slices.Equal(s[0].Action, []string{"sts:AssumeRoleWithWebIdentity"}) || len(s[0].Condition) != 1 {
+			t.Fatalf("%s: %+v", name, s)
+		}
+		if principal, _ := s[0].Principal.(map[string]any); len(principal) != 1 ||
+			principal["Federated"] != "arn:aws:iam::123456789012:oidc-provider/issuer" {
+			t.Errorf("%s trusts %v", name, s[0].Principal)
+		}
+		equals := s[0].Condition["StringEquals"]
+		if len(equals) != 2 || !slices.Equal(equals[host+":aud"], []string{"sts.amazonaws.com"}) ||
+			len(equals[host+":sub"]) != 1 {
+			t.Errorf("%s is bound by %v", name, equals)
+		}
+		trusted[equals[host+":sub"][0]] = name
+	}
+	api, web := trusted["system:serviceaccount:apps:api"], trusted["system:serviceaccount:apps:web"]
+	if len(trusted) != 2 || api == "" || web == "" {
+		t.Fatalf("roles of %v", trusted)
+	}
+	inline := w.one("RolePolicy", strings.TrimPrefix(api, "dev-"))
+	document := `{"Statement":[{"Action":"s3:GetObject","Effect":"Allow","Resource":"*"}],"Version":"2012-10-17"}`
+	if got := inline.at("policy").StringValue(); got != document {
+		t.Errorf("the role may %s", got)
+	}
+	attached := w.one("RolePolicyAttachment", strings.TrimPrefix(web, "dev-"))
+	if got := attached.at("policyArn").StringValue(); got != "arn:aws:iam::123456789012:policy/web" {
+		t.Errorf("the role has %s", got)
+	}
+	if len(w.infra.Issuer.Roles) != 2 || w.infra.Issuer.Roles["apps/api"] == nil {
+		t.Errorf("the output has %v", w.infra.Issuer.Roles)
+	}
+}
+
+func TestRolesOfSimilarNamesDiffer(t *testing.T) {
+	names := map[string]bool{}
+	for _, a := range []config.ServiceAccount{{Namespace: "a-b", Name: "c"}, {Namespace: "a", Name: "b-c"},
+		{Namespace: "a", Name: strings.Repeat("x", 200)}, {Namespace: "a", Name: strings.Repeat("x", 201)}} {
+		names[roleName(a)] = true
+	}
+	if len(names) != 4 {
+		t.Errorf("names %v", names)
 	}
 }

@@ -67,6 +67,8 @@ func TestNamesOfExtremeSettings(t *testing.T) {
 		"registry": `{"repositories":["` + strings.Repeat("r", 200) + `","a/b_c.d-e"]}`,
 		"dns":      `{"domain":"` + domain + `","createZone":true,"ingressHosts":[` + strings.Join(hosts, ",") + `]}`,
 		"addons":   acme,
+		"identity": `{"enabled":true,"serviceAccounts":[{"namespace":"` + strings.Repeat("a", 63) + `","name":"` +
+			strings.Repeat("b", 63) + `","policy":"arn:aws:iam::aws:policy/ReadOnlyAccess"}]}`,
 	})
 	rules := map[string]int{}
 	for _, r := range w.resources {

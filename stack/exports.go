@@ -35,7 +35,8 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 	ctx.Export("backupBucket", aws.BackupBucket)
 	ctx.Export("vpcId", aws.VPCID)
 	if aws.Issuer != nil {
-		ctx.Export("identity", pulumi.Map{"issuer": aws.Issuer.URL, "bucket": aws.Issuer.Bucket.Bucket})
+		ctx.Export("identity", pulumi.Map{"issuer": aws.Issuer.URL, "bucket": aws.Issuer.Bucket.Bucket,
+			"roles": aws.Issuer.Roles})
 	}
 	if len(aws.Repositories) > 0 {
 		ctx.Export("repositories", aws.Repositories)

@@ -27,7 +27,11 @@ const (
 
 // TestAStackWithAnIssuer brings one up and destroys it.
 func TestAStackWithAnIssuer(t *testing.T) {
-	r := simulate(t, "dev", identity(nil))
+	r := simulate(t, "dev", identity(map[string]any{"serviceAccounts": []any{
+		map[string]any{"namespace": "apps", "name": "api", "policy": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"},
+		map[string]any{"namespace": "apps", "name": "web", "policy": map[string]any{"Statement": []any{
+			map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::uploads/*"}}}},
+	}}))
 	r.up().must(t)
 	for typ, want := range map[string]int{issuerProvider: 1, bucketObject: 2} {
 		made := 0

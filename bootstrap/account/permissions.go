@@ -34,11 +34,12 @@ func (d *deployer) changeCluster(environment string) map[string]policy.Document 
 	creates := collect(func(c calls) []string { return c.creates })
 	changes := collect(func(c calls) []string { return c.changes })
 	return map[string]policy.Document{
-		"tagged":     policy.New(d.tagged(environment, creates, changes)...),
-		"network":    policy.New(d.network(environment, creates, changes)...),
-		"identities": policy.New(d.identities(environment, changes), d.passRoles(environment), d.attachments(environment)),
-		"buckets":    policy.New(d.buckets(environment, changes)),
-		"names":      policy.New(d.names(environment, creates, changes)...),
+		"tagged":  policy.New(d.tagged(environment, creates, changes)...),
+		"network": policy.New(d.network(environment, creates, changes)...),
+		"identities": policy.New(d.identities(environment, changes), d.passRoles(environment),
+			d.attachments(environment), d.serviceAccounts(environment)),
+		"buckets": policy.New(d.buckets(environment, changes)),
+		"names":   policy.New(d.names(environment, creates, changes)...),
 	}
 }
 
@@ -123,6 +124,13 @@ func (d *deployer) attachments(environment string) policy.Statement {
 		map[string]policy.Operands{"ArnEquals": {"iam:PolicyARN": {
 			fmt.Sprintf("arn:%s:iam::aws:policy/AmazonSSMManagedInstanceCore", d.aws.Partition()),
 		}}})
+}
+
+// serviceAccounts is the part for policies that the settings of a cluster name. It allows no more than Identities,
+// which lets the same roles have any inline policy.
+func (d *deployer) serviceAccounts(environment string) policy.Statement {
+	return policy.Allow("ServiceAccounts", []string{"iam:AttachRolePolicy", "iam:DetachRolePolicy"},
+		[]string{d.arn("iam", "", "role/"+d.settings.Cluster(environment)+"-sa-*")}, nil)
 }
 
 // buckets is the part for S3: buckets have the name of the cluster and a random end.

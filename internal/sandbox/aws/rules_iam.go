@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/props"
@@ -42,12 +43,17 @@ func checkInlinePolicy(c *call) error {
 	return checkPolicyDocument("policy")(c)
 }
 
-// checkAttachment refuses every policy but the one of AWS's own that the program attaches.
+// awsPolicies are policies of AWS that the model knows.
+var awsPolicies = []string{"AmazonSSMManagedInstanceCore", "AmazonS3ReadOnlyAccess"}
+
+// checkAttachment refuses policies that do not exist. Every policy of the account itself does.
 func checkAttachment(c *call) error {
-	if arn := c.Inputs.Str("policyArn"); arn != "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" {
-		return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
+	arn := c.Inputs.Str("policyArn")
+	name, ofAWS := strings.CutPrefix(arn, "arn:aws:iam::aws:policy/")
+	if ofAWS && slices.Contains(awsPolicies, name) || strings.HasPrefix(arn, "arn:aws:iam::"+c.number+":policy/") {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 }
 
 // roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
