@@ -47,7 +47,7 @@ type Answer struct {
 	Found props.Map
 }
 
-// failure refuses one input.
+// failure is the reason why an input is refused.
 type failure struct{ property, reason string }
 
 // Checked is the outcome of a check: refusals, and inputs that the provider adds by itself.
@@ -81,7 +81,9 @@ type NotReady struct{ Reason string }
 
 func (p *NotReady) Error() string { return p.Reason }
 
-// server speaks the engine's protocol for one provider.
+// server speaks the engine's protocol for one provider. plugin.NewProviderServer of the SDK is not used: each Configure
+// writes its fields without a lock, and here one server has a connection per provider resource. It would not replace
+// the settings per connection or the answer for a resource that is not ready either.
 type server struct {
 	pulumirpc.UnimplementedResourceProviderServer
 	// calls gets every operation.
@@ -111,7 +113,7 @@ func (s *server) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 }
 
 // Configure remembers the settings of one provider resource. The engine opens a connection per provider resource and
-// never names it in later calls, so the connection tells two provider resources apart.
+// never names it in later calls, so the connection distinguishes two provider resources.
 func (s *server) Configure(ctx context.Context, req *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	args, err := plugin.UnmarshalProperties(req.GetArgs(), keep)
 	if err != nil {
@@ -338,7 +340,8 @@ func (s *server) end(verb string, r *Request) {
 	}
 }
 
-// outputs are the inputs, overwritten by those of the answer. A property that was a secret input stays secret.
+// outputs returns the inputs, overwritten by the outputs of the answer. A property that was a secret input stays
+// secret.
 func (s *server) outputs(inputs resource.PropertyMap, got Answer) (*structpb.Struct, error) {
 	all := inputs.Copy()
 	for k, v := range got.Outputs {
