@@ -41,7 +41,7 @@ func (b *Backend) allocate(allocationID string) (string, error) {
 	return address, err
 }
 
-// ReleaseAddress gives the address back. A machine that is gone holds none.
+// ReleaseAddress returns the address to the pool. A terminated machine has no address.
 func (b *Backend) ReleaseAddress(ctx context.Context, allocationID string) error {
 	if e := b.store.read().Addresses[allocationID]; e.Machine != "" {
 		_, found, err := b.machine(ctx, e.Machine)
@@ -92,7 +92,7 @@ func putAddress(ctx context.Context, container, address string) error {
 	return err
 }
 
-// boots gives a machine that started again its elastic address and the records of the private zone.
+// boots gives a machine that has booted again its elastic address and the records of the private zone.
 func (b *Backend) boots(ctx context.Context, id string) error {
 	m, found, err := b.machine(ctx, id)
 	if err != nil || !found || !m.running {

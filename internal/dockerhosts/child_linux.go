@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// endWithUs has the kernel end the process when the thread that starts it ends.
-func endWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
+// endWithParent makes the kernel end the process when the thread that starts it ends.
+func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }

@@ -4,5 +4,5 @@ package dockerhosts
 
 import "os/exec"
 
-// endWithUs does nothing: docker hosts need Linux. The file exists so that the driver compiles everywhere.
-func endWithUs(*exec.Cmd) {}
+// endWithParent does nothing: docker hosts need Linux. The file exists so that the driver compiles everywhere.
+func endWithParent(*exec.Cmd) {}

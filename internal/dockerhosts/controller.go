@@ -55,7 +55,7 @@ func (c *controller) stop() {
 	c.tasks.Wait()
 }
 
-// watchBoots waits for machines that boot again: docker gives them back neither records nor elastic addresses.
+// watchBoots restores the records and the elastic address of each machine that boots again, because docker does not.
 func (c *controller) watchBoots(ctx context.Context) {
 	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.backend.options.Stack,
 		"--filter", "event=start", "--format", `{{index .Actor.Attributes "`+labelID+`"}}`)

@@ -25,7 +25,7 @@ func docker(ctx context.Context, args ...string) (string, error) {
 	return run(exec.CommandContext(ctx, "docker", args...))
 }
 
-// dockerIn is docker with an input.
+// dockerIn runs the docker client with a standard input.
 func dockerIn(ctx context.Context, stdin string, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, "docker", args...)
 	c.Stdin = strings.NewReader(stdin)
@@ -49,7 +49,7 @@ func isGone(err error) bool {
 		strings.Contains(strings.ToLower(err.Error()), "not found"))
 }
 
-// buildImage makes the image of the hosts; it takes no time when docker has it.
+// buildImage builds the image of the hosts, unless docker has it.
 func buildImage(ctx context.Context, o Options) error {
 	if _, err := docker(ctx, "image", "inspect", image); err != nil {
 		o.Log("building the host image: once, about a minute")

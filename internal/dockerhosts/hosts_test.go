@@ -4,9 +4,6 @@ package dockerhosts
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
@@ -15,27 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // keyPair is an SSH key: private in OpenSSH's format, public as authorized_keys has it.
 func keyPair(t *testing.T) (private, public string) {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	private, public, _ = sshKey(t)
+	return private, strings.TrimSpace(public)
 }
 
 func cloudConfig(privateHostKey string) string {
@@ -55,7 +39,7 @@ func open(t *testing.T, dir string) *Backend {
 	return b
 }
 
-// hosts is two machines of a backend, and how to get into them.
+// hosts is two machines of a backend, with the key to log in.
 type hosts struct {
 	backend                   *Backend
 	userKey, hostKey, address string
@@ -337,7 +321,7 @@ curl -sS "$STORE/e2e-bucket/etcd/one.db"`
 		if _, found, err := b.Find(ctx, "i-e2e1"); found || err != nil {
 			t.Errorf("found %v, %v", found, err)
 		}
-		// Its machine is gone, so the address is free.
+		// Its machine is terminated, so the address is free.
 		if err := b.ReleaseAddress(ctx, "eipalloc-2"); err != nil {
 			t.Error(err)
 		}

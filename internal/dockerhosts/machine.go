@@ -36,7 +36,7 @@ func (b *Backend) Launch(ctx context.Context, m backend.Machine) (backend.Machin
 		return backend.MachineStatus{}, err
 	}
 	if found {
-		// Half made by a process that was killed: nothing on it is worth keeping, and its boot may never end.
+		// A killed process left this container incomplete. It has no data to keep, and its boot may never end.
 		if !there.running {
 			if _, err := docker(ctx, "rm", "--force", "--volumes", there.container); err != nil && !isGone(err) {
 				return backend.MachineStatus{}, err
@@ -95,8 +95,8 @@ var (
 	notInName  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// containerName makes a readable name: the stack, the instance's name and, because names are not unique, a part of
-// its id.
+// containerName returns a readable name: the stack, the name of the instance and, because names are not unique, a part
+// of its id.
 func (b *Backend) containerName(m backend.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {
@@ -105,7 +105,7 @@ func (b *Backend) containerName(m backend.Machine) string {
 	return fmt.Sprintf("%s-%s-%s", b.network.name, name, strings.TrimPrefix(m.ID, "i-"))
 }
 
-// reserve picks the lowest address that neither a container nor a launch under way has.
+// reserve returns the lowest address that no container and no launch in progress has.
 func (b *Backend) reserve(ctx context.Context, id string) (netip.Addr, error) {
 	b.launching.Lock()
 	defer b.launching.Unlock()
@@ -146,7 +146,7 @@ func (b *Backend) Terminate(ctx context.Context, id string) error {
 	return nil
 }
 
-// Find looks the machine up.
+// Find returns the status of a machine and whether it exists.
 func (b *Backend) Find(ctx context.Context, id string) (backend.MachineStatus, bool, error) {
 	m, found, err := b.machine(ctx, id)
 	if err != nil || !found {
@@ -188,7 +188,7 @@ func machines(ctx context.Context, stack string) ([]machine, error) {
 		`{{range .NetworkSettings.Networks}}{{if .IPAMConfig}}{{.IPAMConfig.IPv4Address}}{{end}}{{end}}|` +
 		`{{index .Config.Labels "` + labelRole + `"}}|{{.State.Running}}`
 	out, err := docker(ctx, append([]string{"inspect", "--format", format}, strings.Fields(ids)...)...)
-	// A container that went away between the two commands is not in the output.
+	// A container that was removed between the two commands is not in the output.
 	if err != nil && !isGone(err) {
 		return nil, err
 	}

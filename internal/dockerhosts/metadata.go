@@ -23,8 +23,8 @@ import (
 // metadataAddress is where EC2 instances find their metadata service.
 const metadataAddress = "169.254.169.254"
 
-// metadata is the instance metadata service, version 2: what a host asks for to know itself and to get the
-// credentials of its role. Packets to its well-known address are led to this process.
+// metadata is the instance metadata service, version 2. A host reads from it which instance it is, and the credentials
+// of its role. iptables redirects packets for its well-known address to this process.
 type metadata struct {
 	backend *Backend
 	secret  []byte
@@ -42,8 +42,8 @@ func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
 	}
 	m.server = &http.Server{Handler: m.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go m.server.Serve(l) //nolint:errcheck // ends with Close
-	// A process that was killed left its rule, which leads nowhere.
-	if err := m.unlead(ctx); err != nil {
+	// A killed process leaves its rules, which redirect to a closed port.
+	if err := m.removeRules(ctx); err != nil {
 		return nil, errors.Join(err, m.server.Close())
 	}
 	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s",
@@ -59,11 +59,11 @@ func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
 func (m *metadata) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return errors.Join(m.unlead(ctx), m.server.Close())
+	return errors.Join(m.removeRules(ctx), m.server.Close())
 }
 
-// unlead removes the rules of this stack.
-func (m *metadata) unlead(ctx context.Context) error {
+// removeRules removes the rules of this stack.
+func (m *metadata) removeRules(ctx context.Context) error {
 	rules, err := run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-S", "PREROUTING"))
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (m *metadata) host(ctx context.Context, address string) (machine, error) {
 	return machine{}, fmt.Errorf("no instance has the address %s", address)
 }
 
-// profiles are those of the machines that exist.
+// profiles lists the profiles of the machines that exist.
 func (m *metadata) profiles(ctx context.Context) ([]string, error) {
 	all, err := machines(ctx, m.backend.options.Stack)
 	if err != nil {
@@ -184,7 +184,7 @@ func clientAddress(r *http.Request) string {
 // token is bound to the host that asked for it.
 func (m *metadata) token(address string) string { return m.derive("token " + address) }
 
-// credentials of a role are made up, and different in each process, as temporary ones are.
+// credentials returns invented credentials of a role. They differ in each process, as temporary ones do.
 func (m *metadata) credentials(profile string) aws.Credentials {
 	return aws.Credentials{
 		AccessKeyID:     "ASIA" + strings.ToUpper(m.derive("id " + profile)[:16]),

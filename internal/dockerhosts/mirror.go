@@ -19,8 +19,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// mirrorPort is the first that is tried. The address is that of this machine on the stack's own network, so another one
-// is needed only where something listens on all addresses.
+// mirrorPort is the first port that is tried. The server listens on the address of this machine in the stack's own
+// network, so another port is needed only if some program listens on all addresses.
 const mirrorPort = 8097
 
 // mirror is the server of packages and images. The backend starts its own, because one of another process may end at
@@ -32,11 +32,11 @@ type mirror struct {
 	done    chan struct{}
 }
 
-// pins are what hosts check the mirror's content by: it signs with keys of its own, and its archive is built from
-// source.
+// pins are the keys and the checksum by which hosts check the mirror's content. They differ from the public ones,
+// because the mirror signs with keys of its own and its archive is built from source.
 type pins struct{ kubernetesKey, containerdKey, etcdSHA256 string }
 
-// readPins reads them where the mirror was built, not from its server.
+// readPins reads the pins from where the mirror was built, not from its server.
 func readPins(dir string) (p pins, err error) {
 	var errs []error
 	read := func(name string) string {
@@ -52,7 +52,7 @@ func readPins(dir string) (p pins, err error) {
 	return p, errors.Join(errs...)
 }
 
-// builtDir is where tools/mirror puts what it builds.
+// builtDir is the directory where tools/mirror stores what it builds.
 func builtDir() string {
 	if dir := os.Getenv("MIRROR_DIR"); dir != "" {
 		return dir
@@ -64,8 +64,8 @@ func builtDir() string {
 	return filepath.Join(cache, "kubeadm-aws-mirror")
 }
 
-// mirrorPorts are those to try: the one that settings on the hosts name already, or for a new stack any but the object
-// store's.
+// mirrorPorts lists the ports to try: the one that settings on the hosts already name, or for a new stack every port
+// but the object store's.
 func mirrorPorts(had int) []int {
 	if had != 0 {
 		return []int{had}
@@ -115,8 +115,8 @@ func free(address string, patient bool) bool {
 	}
 }
 
-// buildMirror takes a second when nothing is missing, and about 13 minutes on 2 cores the first time. The images of
-// add-ons take longer.
+// buildMirror builds what the mirror lacks. It takes a second when nothing is missing, and about 13 minutes on 2 cores
+// the first time. The images of add-ons take longer.
 func buildMirror(ctx context.Context, o Options) error {
 	build := exec.CommandContext(ctx, filepath.Join(o.Mirror, "build"))
 	if o.Real {
@@ -152,7 +152,7 @@ func (l *lines) Write(p []byte) (int, error) {
 func serveMirror(o Options, address string, port int) (*mirror, error) {
 	m := &mirror{port: port, done: make(chan struct{})}
 	m.process = exec.Command(filepath.Join(o.Mirror, "serve"), address)
-	endWithUs(m.process)
+	endWithParent(m.process)
 	out, err := m.process.StdoutPipe()
 	if err != nil {
 		return nil, err

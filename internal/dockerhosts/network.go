@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// pool is where the networks of the stacks are cut from: one /24 each.
+// pool has the networks of the stacks, one /24 each.
 var pool = netip.MustParsePrefix("10.64.0.0/12")
 
 // Hosts get the addresses from .10 on, elastic addresses those from .200 on; .1 is this machine.
@@ -25,7 +25,7 @@ type network struct {
 	subnet netip.Prefix
 }
 
-// openNetwork finds the network of the stack or makes it.
+// openNetwork finds or creates the network of the stack.
 func openNetwork(ctx context.Context, o Options) (network, error) {
 	name := networkName(o.Stack)
 	if n, err := findNetwork(ctx, name); err == nil || !isGone(err) {
@@ -37,7 +37,7 @@ func openNetwork(ctx context.Context, o Options) (network, error) {
 	}
 	h := fnv.New32a()
 	h.Write([]byte(o.Stack))
-	// The search starts at a place that depends on the name, so that a stack that is made again mostly gets the same
+	// The search starts at an index that depends on the name, so that a stack that is created again mostly gets the same
 	// range.
 	for i := range 1 << (24 - pool.Bits()) {
 		subnet := subnetOf(int(h.Sum32()>>8) + i)
@@ -72,7 +72,7 @@ func findNetwork(ctx context.Context, name string) (network, error) {
 	return network{name: name, subnet: subnet}, nil
 }
 
-// subnetOf is the i-th /24 of the pool, counted in a circle.
+// subnetOf returns the i-th /24 of the pool, and starts over after the last one.
 func subnetOf(i int) netip.Prefix {
 	i %= 1 << (24 - pool.Bits())
 	a := pool.Addr().As4()
@@ -88,7 +88,7 @@ func overlapsAny(p netip.Prefix, taken []netip.Prefix) bool {
 	return false
 }
 
-// takenRanges are the ranges of docker's networks, of this machine, and those to avoid.
+// takenRanges returns the ranges of docker's networks, those of this machine, and those to avoid.
 func takenRanges(ctx context.Context, avoid []string) ([]netip.Prefix, error) {
 	ids, err := docker(ctx, "network", "ls", "--quiet", "--filter", "driver=bridge")
 	if err != nil {

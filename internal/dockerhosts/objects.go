@@ -21,7 +21,7 @@ type cluster struct {
 // Cluster is the API of a kubeconfig.
 func (b *Backend) Cluster(kubeconfig string) backend.Cluster { return cluster{b, kubeconfig} }
 
-// Apply makes or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of
+// Apply creates or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of
 // add-ons.
 func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]any, error) {
 	c, path, err := k.at(ctx, object)
@@ -47,7 +47,7 @@ func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]a
 	return live, nil
 }
 
-// withoutPods is a copy of a Deployment with no replicas.
+// withoutPods returns a copy of a Deployment with no replicas.
 func withoutPods(deployment map[string]any) map[string]any {
 	spec, ok := deployment["spec"].(map[string]any)
 	if !ok {
@@ -59,7 +59,8 @@ func withoutPods(deployment map[string]any) map[string]any {
 	return deployment
 }
 
-// Get reads an object. One whose kind the API does not serve is only recorded, so it is as the engine has it.
+// Get reads an object. An object whose kind the API does not serve is only recorded, so Get returns it as the engine
+// has it.
 func (k cluster) Get(ctx context.Context, object map[string]any) (map[string]any, bool, error) {
 	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
@@ -79,7 +80,7 @@ func (k cluster) Get(ctx context.Context, object map[string]any) (map[string]any
 	return live, true, nil
 }
 
-// Delete removes an object and waits until the API has it no more.
+// Delete removes an object and waits until the API no longer has it.
 func (k cluster) Delete(ctx context.Context, object map[string]any) error {
 	c, path, err := k.at(ctx, object)
 	if errors.Is(err, errUnknownKind) {
@@ -104,7 +105,7 @@ func (k cluster) Delete(ctx context.Context, object map[string]any) error {
 	return fmt.Errorf("delete %s: %w", title(object), err)
 }
 
-// propagation is the provider's deletion policy: foreground, unless the annotation has another one.
+// propagation returns the provider's deletion policy: foreground, unless the annotation has another one.
 func propagation(object map[string]any) string {
 	metadata, _ := object["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)

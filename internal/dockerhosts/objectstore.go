@@ -60,7 +60,7 @@ func startObjectStore(b *Backend) (*objectStore, error) {
 
 func (s *objectStore) stop() error { return s.server.Close() }
 
-// storeCredentials are those of the control planes' role: no other may reach the bucket.
+// storeCredentials returns those of the control planes' role, because no other role may use the bucket.
 func (b *Backend) storeCredentials(ctx context.Context) ([]aws.Credentials, error) {
 	profiles, err := b.meta.profiles(ctx)
 	var all []aws.Credentials
@@ -72,7 +72,7 @@ func (b *Backend) storeCredentials(ctx context.Context) ([]aws.Credentials, erro
 	return all, err
 }
 
-// s3Error is an answer of S3.
+// s3Error is an error response of S3.
 type s3Error struct {
 	XMLName xml.Name `xml:"Error"`
 	Code    string
@@ -152,7 +152,7 @@ func put(w http.ResponseWriter, r *http.Request, path string, body []byte) error
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	// An object appears as a whole.
+	// The upload is renamed when it is complete, so a reader never gets a part of an object.
 	if err := os.WriteFile(path+".upload", body, 0o600); err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (s *objectStore) list(w http.ResponseWriter, r *http.Request, bucket string
 var authorization = regexp.MustCompile(
 	`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/(\d{8})/([a-z0-9-]+)/s3/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$`)
 
-// authenticate signs the request again, with AWS's own signer, and compares.
+// authenticate signs the request again, with AWS's own signer, and compares the signatures.
 func (s *objectStore) authenticate(r *http.Request, body []byte) error {
 	denied := func(code, why string) error { return refuse(http.StatusForbidden, code, why) }
 	m := authorization.FindStringSubmatch(r.Header.Get("Authorization"))

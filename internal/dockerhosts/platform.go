@@ -29,7 +29,7 @@ type platform struct {
 
 func (p platform) real() bool { return len(p.Releases) > 0 }
 
-// choosePlatform takes what the stack was begun with, or what a new stack is to begin with.
+// choosePlatform uses the platform that the stack was begun with, or chooses one for a new stack.
 func (b *Backend) choosePlatform() error {
 	before := b.store.read()
 	begun := before.MirrorPort != 0
@@ -56,10 +56,10 @@ func (b *Backend) choosePlatform() error {
 	})
 }
 
-// Real are the releases that run for real.
+// Real returns the releases that run for real.
 func (b *Backend) Real() []string { return b.store.read().Platform.Releases }
 
-// Runs reports whether a release runs for real; the empty name, which is no release, does.
+// Runs reports whether a release runs for real. It returns true for "", which names no release.
 func (b *Backend) Runs(release string) bool {
 	return release == "" || slices.Contains(b.Real(), release)
 }
@@ -84,7 +84,7 @@ func (p platform) Models(urn resource.URN) bool {
 	return recorded
 }
 
-// Provider is Pulumi's own provider of Kubernetes; nil for a stack whose add-ons are only recorded.
+// Provider returns Pulumi's own provider of Kubernetes, or nil for a stack whose add-ons are only recorded.
 func (b *Backend) Provider() (*engine.Program, error) {
 	p := b.store.read().Platform
 	if !p.real() {
@@ -100,7 +100,7 @@ func (b *Backend) Provider() (*engine.Program, error) {
 			c := exec.Command(path, address)
 			// Helm keeps indexes and charts below the home directory.
 			c.Dir, c.Env = b.options.Dir, []string{"HOME=" + b.options.Dir, "PATH=" + os.Getenv("PATH")}
-			endWithUs(c)
+			endWithParent(c)
 			return c
 		},
 	}, nil

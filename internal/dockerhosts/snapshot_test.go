@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// snapshots installs the script of the control plane on the host, and in place of etcd and kubectl programs that only
-// play them: a snapshot is some bytes, and the cluster does not answer. It returns the command for some arguments.
+// snapshots installs the script of the control plane on the host, with stubs in place of etcd and kubectl: a snapshot
+// is some bytes, and the cluster does not answer. It returns the command for some arguments.
 func (h hosts) snapshots(t *testing.T) func(args string) string {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join("..", "..", "cluster", "scripts", "etcd-snapshot.sh"))
@@ -88,10 +88,10 @@ func snapshotsReachTheStore(t *testing.T, h hosts, objects string) {
 	}
 }
 
-// Another role gets nothing into the bucket, and the failure shows.
+// Another role cannot write to the bucket, and the failure is reported.
 func snapshotsOfAWorkerFail(t *testing.T, h hosts) {
 	snapshot := h.snapshots(t)
-	// Whoever may not look must not take the bucket for empty.
+	// A role that may not read the bucket must not report it as empty.
 	for _, command := range []string{"now", "ours"} {
 		if _, _, err := h.backend.Exec(t.Context(), h.command(snapshot(command), "")); err == nil ||
 			!strings.Contains(err.Error(), "InvalidAccessKeyId") {

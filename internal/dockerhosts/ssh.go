@@ -30,7 +30,7 @@ func (b *Backend) Exec(ctx context.Context, c backend.RemoteCommand) (stdout, st
 		return "", "", err
 	}
 	defer client.Close()
-	// Run takes no context; it returns when the connection is gone.
+	// Run takes no context; it returns when the connection is closed.
 	stop := context.AfterFunc(ctx, func() { client.Close() })
 	defer stop()
 
@@ -62,8 +62,9 @@ func logLines(log func(stream, line string), stream string) *lineWriter {
 	return &lineWriter{line: func(line string) { log(stream, line) }}
 }
 
-// dial tries as the command provider (v1.2.1) does, with the same function of the SDK: one time more than the limit,
-// with every failure counted, a refused key included. When the context ends first, the reason is lost.
+// dial retries as the command provider (v1.2.1) does, with the same function of the SDK. It tries once more than the
+// limit and counts every failure, also a refused key. When the context ends first, the error does not contain the
+// reason.
 func dial(ctx context.Context, c backend.RemoteCommand) (*ssh.Client, error) {
 	config, err := clientConfig(c)
 	if err != nil {
@@ -94,8 +95,8 @@ func dial(ctx context.Context, c backend.RemoteCommand) (*ssh.Client, error) {
 	return client.(*ssh.Client), nil
 }
 
-// dialOnce bounds the connection, but the handshake only by the context: a host that accepts connections and says
-// nothing holds the command provider for ever.
+// dialOnce limits the time of the connection. Only the context limits that of the handshake: a host that accepts
+// connections and sends nothing blocks the command provider forever.
 func dialOnce(ctx context.Context, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
 	dialer := net.Dialer{Timeout: config.Timeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)

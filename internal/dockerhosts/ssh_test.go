@@ -35,7 +35,7 @@ func sshKey(t *testing.T) (private, public string, signer ssh.Signer) {
 
 // The advice of the driver looks for these texts, which are those of the command provider v1.2.1 and of Go's SSH
 // client.
-func TestAHostThatLetsNobodyInIsDescribedAsByTheCommandProvider(t *testing.T) {
+func TestAFailedLoginHasTheErrorOfTheCommandProvider(t *testing.T) {
 	userKey, _, _ := sshKey(t)
 	_, hostKey, host := sshKey(t)
 	_, otherHostKey, _ := sshKey(t)

@@ -10,9 +10,9 @@ import (
 	"kubeadm-aws/cluster/kubeapi"
 )
 
-// The driver of EBS volumes is replaced by directories of this machine that all hosts have. Like an EBS volume, one
-// is made when a pod of its claim has a node, belongs to the zone of that node, outlives the node, and goes with its
-// claim where the class says so. Unlike one, it has no size.
+// The driver of EBS volumes is replaced by directories of this machine that all hosts have. Like an EBS volume, such a
+// volume is created when a pod of its claim has a node, belongs to the zone of that node, outlives the node, and is
+// deleted with its claim if the class asks for it. Unlike an EBS volume, it does not enforce its size.
 
 const (
 	chartVolumes = "aws-ebs-csi-driver"
@@ -69,7 +69,7 @@ type volume struct {
 	} `json:"status"`
 }
 
-// volumes makes, grows and removes volumes as their claims want it.
+// volumes creates, grows and removes the volumes of claims.
 func (c *controller) volumes(ctx context.Context, kube *client, nodes []node) error {
 	var claims struct{ Items []claim }
 	if err := kube.Call(ctx, kubeapi.Get, "/api/v1/persistentvolumeclaims", nil, &claims); err != nil {
@@ -143,7 +143,7 @@ func growVolume(ctx context.Context, kube *client, wanted claim) error {
 	return kube.Call(ctx, kubeapi.Patch, path, map[string]any{"status": size}, nil)
 }
 
-// removeVolumes removes the volumes whose claims are gone.
+// removeVolumes removes the volumes whose claims no longer exist.
 func (c *controller) removeVolumes(ctx context.Context, kube *client) error {
 	var all struct{ Items []volume }
 	if err := kube.Call(ctx, kubeapi.Get, "/api/v1/persistentvolumes", nil, &all); err != nil {

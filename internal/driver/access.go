@@ -19,7 +19,7 @@ import (
 	"kubeadm-aws/sweep/question"
 )
 
-// longestAccess bounds the time that a temporary rule is made for.
+// longestAccess is the longest time for which a temporary rule can be opened.
 const longestAccess = 12 * time.Hour
 
 // accessOpen lets the address of this machine reach SSH and the API of the nodes, for a limited time.
@@ -27,7 +27,7 @@ func accessOpen(ctx context.Context, s *run) error {
 	return s.changeAccess(ctx, s.op.access)
 }
 
-// accessClose takes back what this run or person opened.
+// accessClose closes what this run or person opened.
 func accessClose(ctx context.Context, s *run) error {
 	return s.changeAccess(ctx, 0)
 }
@@ -74,7 +74,7 @@ func (s *run) accessFor(length time.Duration) question.AccessRequest {
 		a.Until = time.Now().Add(length)
 	}
 	if a.Address == "" && s.op.Cloud == report.CloudSandbox {
-		a.Address = "192.0.2.1" // for documentation: nothing in the model has an address of this machine
+		a.Address = "192.0.2.1" // for documentation: the model has no address of this machine
 	}
 	return a
 }
@@ -94,7 +94,7 @@ func (s *run) tellAccess(change question.AccessChange, length time.Duration) {
 	}
 }
 
-// closeExpired removes what runs that were killed have opened, after its time.
+// closeExpired closes what killed runs have opened, after its time.
 func (s *run) closeExpired(ctx context.Context, w *workspace.Workspace, st state.State) error {
 	firewall, err := account.OpenFirewall(ctx, w, st)
 	if err != nil {
@@ -128,7 +128,7 @@ func holder() string {
 	return name[max(0, len(name)-90):] // a key has at most 128 characters
 }
 
-// checkAccess refuses an address that is more than one, and a time that is too long.
+// checkAccess refuses a range of addresses, and a time that is too long.
 func checkAccess(op operation) error {
 	for flag, length := range map[string]time.Duration{"for": op.access, "admit": op.admit} {
 		if length < 0 || length > longestAccess || flag == "for" && length == 0 {
@@ -154,7 +154,7 @@ func checkAccess(op operation) error {
 	return nil
 }
 
-// admission opens the firewall during an up, because that of a new stack exists only when the up has made it.
+// admission opens the firewall during an up, because the up creates the firewall of a new stack.
 type admission struct {
 	run      *run
 	ctx      context.Context
@@ -182,14 +182,15 @@ func (s *run) admit(ctx context.Context, w *workspace.Workspace) (*admission, er
 	return a, nil
 }
 
-// close removes the temporary files. The rules stay, for verify and for what else the run does, until access close.
+// close removes the temporary files. The rules stay until access close, because verify and other parts of the run need
+// them.
 func (a *admission) close() {
 	if a != nil {
 		a.firewall.Close()
 	}
 }
 
-// made is called with each resource that the up has made.
+// made is called with each resource that the up has created.
 func (a *admission) made(m apitype.StepEventMetadata) {
 	if m.New == nil || !a.firewall.Learn(m.Type, m.New.Outputs) {
 		return

@@ -34,11 +34,11 @@ type operation struct {
 	to string
 	// output names the one output to print; empty prints all.
 	output string
-	// wait is how long verify lets faults go away. A rollback verifies at its end unless it is zero.
+	// wait is how long verify repeats checks that fail. A rollback verifies at its end unless it is zero.
 	wait time.Duration
 	// receipt is the file that destroy writes its receipt to; empty takes the default.
 	receipt string
-	// without is the name of a cluster that the user gives up; destroy then goes on without it.
+	// without is the name of a cluster that the user gives up; destroy then continues without it.
 	without string
 	// access is how long access open lets this machine in, and admit how long up does. Zero is not at all.
 	access, admit time.Duration
@@ -114,7 +114,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.DurationVar(&op.admit, "admit", 0,
 		"up, rebuild: let this machine reach the nodes for so `long`, as access open does, also those of a new stack")
 	flags.StringVar(&op.address, "address", "",
-		"access open, up --admit: the IPv4 `address` to let in; without it checkip.amazonaws.com tells it")
+		"access open, up --admit: the IPv4 `address` to let in; without it checkip.amazonaws.com is asked")
 	flags.IntVar(&op.parallel, "parallel", 128, "how `many` operations may be in flight")
 	if len(args) == 0 {
 		return op, nil, flags, errors.New("which command?")

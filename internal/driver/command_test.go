@@ -145,7 +145,7 @@ func TestPlaceholdersAreRefusedOnAWS(t *testing.T) {
 	}
 }
 
-// reachable are edits that put an address into the settings that somebody has.
+// reachable are edits that put an address into the settings of a user.
 var reachable = []string{"adminCidrs: [203.0.113.0/24]", "adminCidrs: [9.9.9.9/32]"}
 
 func TestStackWithoutSettingsIsRefused(t *testing.T) {

@@ -23,8 +23,8 @@ func destroy(ctx context.Context, s *run) error {
 	return s.takeDown(ctx, "Destroy stack %s, all %d resources?")
 }
 
-// takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and
-// it goes on without a dead cluster. question is a format with the stack's name and the number of its resources.
+// takeDown destroys the stack and ends with a receipt. It refuses a protected stack before anything is deleted, and it
+// continues without a dead cluster. question is a format with the stack's name and the number of its resources.
 func (s *run) takeDown(ctx context.Context, question string) error {
 	w, st, err := openState(ctx, s)
 	if err != nil {

@@ -51,7 +51,7 @@ func outputs(ctx context.Context, s *run) error {
 	return nil
 }
 
-// report tells the outputs of the stack. Secrets stay hidden unless secrets is set.
+// report emits the outputs of the stack. Secrets stay hidden unless secrets is set.
 func (s *run) report(all auto.OutputMap, secrets bool) {
 	shown := map[string]report.Output{}
 	for name, o := range all {

@@ -22,8 +22,8 @@ type pipeline struct {
 	dir string
 	// env is the environment of every step.
 	env []string
-	// told is the file with what the webhooks were told.
-	told string
+	// sent is the file with the requests to the webhooks.
+	sent string
 }
 
 type pipelineStep struct {
@@ -151,17 +151,17 @@ func (p *pipeline) tool(bin, name, script string) {
 	}
 }
 
-// webhook makes curl write what a webhook is told into a file.
+// webhook makes curl write each request to a webhook into a file.
 func (p *pipeline) webhook(bin string) {
 	p.Helper()
-	p.tool(bin, "curl", `{ cat "$5"; cat; echo; } >> "`+p.told+`"`)
+	p.tool(bin, "curl", `{ cat "$5"; cat; echo; } >> "`+p.sent+`"`)
 }
 
 // newPipeline makes a checkout, and a driver from it.
 func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
 	dir, bin := repository(t), t.TempDir()
-	p := &pipeline{T: t, dir: dir, told: filepath.Join(bin, "told")}
+	p := &pipeline{T: t, dir: dir, sent: filepath.Join(bin, "sent")}
 	copyTree(t, filepath.Join("..", "..", ".github"), filepath.Join(dir, ".github"))
 	if err := os.Chmod(filepath.Join(dir, ".github", "scripts", "notify.sh"), 0o700); err != nil {
 		t.Fatal(err)
@@ -197,11 +197,11 @@ func (p *pipeline) expect(result string, pairs ...string) {
 	}
 }
 
-// notice returns what the webhooks were told since the last call, and compares it.
+// notice returns the requests to the webhooks since the last call, and compares them.
 func (p *pipeline) notice(wanted ...string) {
 	p.Helper()
-	text, _ := os.ReadFile(p.told)
-	_ = os.Remove(p.told)
+	text, _ := os.ReadFile(p.sent)
+	_ = os.Remove(p.sent)
 	for _, w := range wanted {
 		if !strings.Contains(string(text), w) {
 			p.Errorf("the notice does not say %q: %s", w, text)
@@ -222,7 +222,7 @@ const (
 // Every way that the job can end, by the exit codes of a stand-in for the driver.
 func TestEveryEndOfADeploy(t *testing.T) {
 	bin := t.TempDir()
-	p := &pipeline{T: t, dir: filepath.Join("..", ".."), told: filepath.Join(bin, "told")}
+	p := &pipeline{T: t, dir: filepath.Join("..", ".."), sent: filepath.Join(bin, "sent")}
 	p.tool(bin, "driver", `case $1 in up) code=$UP ;; verify) code=$VERIFY ;; rollback) code=$ROLLBACK_CODE ;; *) code=0 ;; esac
 printf 'code=%s\nbegun=%s\n' "$code" "${BEGUN}" >> "$GITHUB_OUTPUT"
 exit "$code"`)

@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// tellNotReady names the nodes that are not Ready at the end of an up, because the plan does not contain their state.
-// It reports no error of its own, because the up itself has succeeded.
+// tellNotReady reports the nodes that are not Ready at the end of an up, because the plan does not contain their state.
+// It returns no error, because the up itself has succeeded.
 func tellNotReady(ctx context.Context, w *workspace.Workspace) {
 	nodes, err := notReady(ctx, w)
 	if err != nil || len(nodes) == 0 {
@@ -66,7 +66,7 @@ func machinesOf(ctx context.Context, w *workspace.Workspace) ([]account.Machine,
 	return machines, err
 }
 
-// tellTroubles names what the pods of releases wait for that did not become ready. The error of Helm does not contain
+// tellTroubles reports what the pods wait for whose releases did not become ready. The error of Helm does not contain
 // it.
 func tellTroubles(ctx context.Context, w *workspace.Workspace, urns []state.URN) {
 	st, err := w.State(ctx)

@@ -15,7 +15,8 @@ func nodesOf(t *testing.T, dir string, lines ...string) {
 		"  kubeadm-aws:owner: platform\n  kubeadm-aws:nodes:\n    - "+strings.Join(lines, "\n    - ")+"\n")
 }
 
-// A control plane goes alone and with a snapshot to begin from, or not at all. A worker goes whenever it is told to.
+// A control plane is replaced only alone and with a snapshot to begin from. A worker is replaced whenever a setting
+// asks for it.
 func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	needCLI(t)
 	dir := project(t)

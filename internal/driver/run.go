@@ -118,7 +118,7 @@ func (s *run) refused(err error) error {
 	return report.Fail(report.ExitInvalid, "", "%w", err)
 }
 
-// handleSignals hands Ctrl-C and SIGTERM on to the engine as one interrupt each, and tells the effect.
+// handleSignals passes each Ctrl-C and SIGTERM on to the engine as one interrupt, and reports the effect.
 func (s *run) handleSignals() (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -188,7 +188,7 @@ func openState(ctx context.Context, s *run) (*workspace.Workspace, state.State, 
 	return w, st, nil
 }
 
-// start tells which command runs, on which stack, and where its state is.
+// start reports which command runs, on which stack, and where its state is.
 func (s *run) start(w *workspace.Workspace) {
 	s.log.Emit(report.Event{Kind: report.KindStart, Command: s.op.Command, Stack: s.op.Stack, Cloud: s.op.Cloud,
 		State: w.Location})
@@ -206,7 +206,7 @@ func (s *run) start(w *workspace.Workspace) {
 	}
 }
 
-// addonsText says which add-ons run on hosts of this machine, and which charts are only recorded.
+// addonsText describes which add-ons run on hosts of this machine, and which charts are only recorded.
 func addonsText(cfg *config.Config, real []string) string {
 	var run, recorded []string
 	for _, a := range catalog.Addons {

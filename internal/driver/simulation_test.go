@@ -31,7 +31,7 @@ func needCLI(t *testing.T) {
 	testenv.NeedPulumi(t)
 }
 
-// process is a driver that runs as a process of its own and tells events.
+// process is a driver that runs as a process of its own and emits events.
 type process struct {
 	*exec.Cmd
 	events chan report.Event

@@ -9,8 +9,8 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// tellTimeline reports how long the parts of a run took. In the simulated sandbox, where nothing takes the time that
-// it takes on AWS, it reports what AWS would take. deployment is the state after an up, or before a destroy (down).
+// tellTimeline reports how long the parts of a run took. A simulation does not take the time that AWS takes, so for one
+// it reports the time that AWS would take. deployment is the state after an up, or before a destroy (down).
 func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Watcher, down bool) error {
 	if w.Cloud == report.CloudSandbox {
 		predicted, err := timeline.Predict(deployment)

@@ -141,7 +141,7 @@ func preview(ctx context.Context, s *run) error {
 	return nil
 }
 
-// refresh takes over into the state what differs from it in the account.
+// refresh updates the state from the account.
 func refresh(ctx context.Context, s *run) error {
 	w, st, err := openState(ctx, s)
 	if err != nil {
@@ -164,7 +164,7 @@ func refresh(ctx context.Context, s *run) error {
 	return recovery.RefreshAll(ctx, w, silent)
 }
 
-// makePlan previews, reports the plan and refuses one that cannot end well.
+// makePlan previews, reports the plan and refuses one that cannot succeed.
 func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview.Option) (*report.Watcher, error) {
 	watcher := report.NewWatcher(w.Log, nil, true)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {

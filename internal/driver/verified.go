@@ -21,7 +21,7 @@ const (
 // lastVerified is the value of --to for the commit in the tag.
 const lastVerified = "last-verified"
 
-// recordApplied notes which commit the stack now matches. started is the start of the update, as the history writes
+// recordApplied records which commit the stack now matches. started is the start of the update, as the history writes
 // it. A project outside of git, or with changes that are not committed, has no such commit.
 func (s *run) recordApplied(ctx context.Context, w *workspace.Workspace, started string) {
 	commit, err := s.git(ctx, "rev-parse", "HEAD")
@@ -38,15 +38,15 @@ func (s *run) recordApplied(ctx context.Context, w *workspace.Workspace, started
 	}
 }
 
-// noteVerified is recordVerified for a verify, which has succeeded whether that can be written or not.
+// noteVerified calls recordVerified for a verify. It only warns of an error, because the verify has succeeded.
 func (s *run) noteVerified(ctx context.Context, w *workspace.Workspace) {
 	if err := s.recordVerified(ctx, w); err != nil {
 		s.log.Warn("The commit could not be noted as verified: " + err.Error())
 	}
 }
 
-// recordVerified notes that the commit of the last up is verified. It notes nothing if that up failed, or if something
-// else than this driver has updated the stack since then: the commit of the cluster is then unknown.
+// recordVerified records that the commit of the last up is verified. It records nothing if that up failed, or if
+// another program than this driver has updated the stack since then: the commit of the cluster is then unknown.
 func (s *run) recordVerified(ctx context.Context, w *workspace.Workspace) error {
 	tags, err := stackTags(ctx, w)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// askTimes is how often the Kubernetes API is asked before it counts as silent.
+// askTimes is the number of requests to the Kubernetes API before it counts as silent.
 const askTimes = 5
 
 // contact is the result of the attempts to reach the Kubernetes API.

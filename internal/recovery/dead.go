@@ -48,7 +48,7 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 		return false, err
 	}
 	if args.Without != "" {
-		tellWithout(w, fmt.Sprintf("The Kubernetes API does not answer (%s), and --without-cluster says to go on without it.",
+		reportWithout(w, fmt.Sprintf("The Kubernetes API does not answer (%s), and --without-cluster says to go on without it.",
 			why))
 		return true, nil
 	}
@@ -67,7 +67,7 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 	machines = slices.DeleteFunc(machines, func(m account.Machine) bool { return !m.ControlPlane })
 	living := slices.DeleteFunc(slices.Clone(machines), account.Machine.Ended)
 	if len(living) == 0 {
-		tellWithout(w,
+		reportWithout(w,
 			fmt.Sprintf("The Kubernetes API does not answer, because the machine of the control plane is gone: %s.",
 				listedMachines(machines)))
 		return true, nil
@@ -102,7 +102,7 @@ func lookAt(c contact, living []account.Machine, address string) string {
 	return "Look at: " + own + "; does the name or address of the API still point to the machine."
 }
 
-func tellWithout(w *workspace.Workspace, why string) {
+func reportWithout(w *workspace.Workspace, why string) {
 	w.Log.Warn(why + " What is inside the cluster is taken out of the state; " +
 		"it ends with the nodes. Load balancers, volumes and records that controllers made are left to the sweep.")
 }

@@ -15,8 +15,8 @@ import (
 // TakeOverReleases prepares the install of releases that exist in the cluster and are missing from the state. An
 // interrupted destroy dropped them from the state and left them to end with their nodes. Helm refuses to install over
 // its own record of a release, and pulumi-kubernetes has no option for it. Without the record the install adopts the
-// objects, which carry the release's name. asked is false when the API is silent and cannot say which releases it
-// has.
+// objects, which carry the release's name. asked is false when the API does not answer, so that the releases of the
+// cluster are unknown.
 func TakeOverReleases(ctx context.Context, w *workspace.Workspace, installs []state.Release) (asked bool, err error) {
 	if len(installs) == 0 {
 		return true, nil

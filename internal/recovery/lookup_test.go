@@ -62,7 +62,7 @@ func simulated(t *testing.T) (*config.Config, state.State, *sandbox.Sandbox) {
 }
 
 // Everything that the program creates can be found by its inputs, and only that.
-func TestEverythingLeavesATrace(t *testing.T) {
+func TestEveryResourceCanBeLookedUp(t *testing.T) {
 	cfg, st, s := simulated(t)
 	used := map[string]bool{}
 	for _, r := range st.Resources {

@@ -15,10 +15,10 @@ import (
 	"kubeadm-aws/internal/workspace"
 )
 
-// An interrupted run leaves pending operations in the state: the engine records each one before it calls the
-// provider. For each one the resource may or may not exist, and its id is unknown. Creating it again would duplicate
-// it or fail on the name; destroy would miss it. `pulumi refresh --import-pending-creates` is meant for this, and in
-// v3.259.0 it drops what it is told to import.
+// An interrupted run leaves pending operations in the state: the engine records each one before it calls the provider.
+// For each one the resource may or may not exist, and its id is unknown. Creating it again would duplicate it or fail
+// on the name; destroy would miss it. `pulumi refresh --import-pending-creates` is meant for this, but in v3.259.0 it
+// drops the resources that it is given to import.
 
 // RecoverPending resolves the pending operations in the state and returns the state after that. Every command that
 // changes something calls it first. A resource that exists is imported into the state. A pending create without a
@@ -53,7 +53,7 @@ func RecoverPending(ctx context.Context, w *workspace.Workspace, dead bool) (sta
 			return state.State{}, err
 		}
 		if len(adopted) > 0 {
-			tellAdopted(w, st, adopted)
+			reportAdopted(w, st, adopted)
 		}
 	}
 	return st, nil
@@ -146,8 +146,8 @@ func readAgain(ctx context.Context, w *workspace.Workspace, urns []state.URN, de
 	return nil
 }
 
-// tellAdopted says which resources were imported into the state.
-func tellAdopted(w *workspace.Workspace, st state.State, urns []state.URN) {
+// reportAdopted reports which resources were imported into the state.
+func reportAdopted(w *workspace.Workspace, st state.State, urns []state.URN) {
 	var exist []state.Resource
 	for _, r := range st.Resources {
 		if slices.Contains(urns, r.URN) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Every known text has an exit code and advice. Another try is offered only if it can help.
-func TestAFailureIsToldByItsCause(t *testing.T) {
+func TestAFailureIsExplainedByItsCause(t *testing.T) {
 	const again = "Run the same command again"
 	for _, tt := range []struct {
 		text string

@@ -30,7 +30,7 @@ func appendTo(variable, text string) error {
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("tell the job (%s): %w", variable, err)
+		return fmt.Errorf("write the result for the job (%s): %w", variable, err)
 	}
 	_, err = file.WriteString(text)
 	if closing := file.Close(); err == nil {

@@ -26,6 +26,6 @@ func TestAJobLearnsTheExitCode(t *testing.T) {
 	}
 	t.Setenv("GITHUB_OUTPUT", filepath.Join(dir, "no", "folder"))
 	if err := WriteGitHubResult(Event{Code: &code}); err == nil {
-		t.Error("a file that cannot be written is no error")
+		t.Error("a file that cannot be written is not an error")
 	}
 }

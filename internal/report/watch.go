@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 )
 
-// quiet is how long no operation may end before the watcher reports what is in flight.
+// quiet is the time without a finished operation after which the watcher reports what is in flight.
 const quiet = 30 * time.Second
 
 // Span is when an operation on a resource began and ended, by the clock of the driver.
@@ -47,7 +47,7 @@ type Watcher struct {
 	Said []string
 	// failed has the resources with an operation that failed, refused those with an error whose cause is a refusal.
 	failed, refused map[string]bool
-	// Made hears of each resource that is done; may be nil.
+	// Made is called with each resource that is done; may be nil.
 	Made func(apitype.StepEventMetadata)
 }
 
@@ -224,7 +224,7 @@ func shortOp(op apitype.OpType) string {
 }
 
 // Changed reports whether the operation has changed something, or may have: a step that fails on a host has done a part
-// of its work. What is refused, by a missing permission or a full quota, changes nothing.
+// of its work. An operation that is refused, by a missing permission or a full quota, changes nothing.
 func (w *Watcher) Changed() bool {
 	if w.total(w.Done) > 0 {
 		return true

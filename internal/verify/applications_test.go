@@ -29,8 +29,8 @@ func TestAReleaseUnderWayIsNoFault(t *testing.T) {
 	}
 }
 
-// An Ingress that names the path of its application's health has to answer there, if the load balancer passes that
-// path on and asks for the usual codes itself. Without that, every answer of an application will do.
+// If an Ingress names the path of its application's health check, that path has to answer there. This holds if the load
+// balancer forwards the path and asks for the usual codes itself. Otherwise every answer of the application passes.
 func TestTheHealthOfAnApplicationIsAsked(t *testing.T) {
 	route := func(path, pathType string) func(map[string]any) {
 		return func(i map[string]any) {
@@ -89,7 +89,7 @@ func TestTheHealthOfAnApplicationIsAsked(t *testing.T) {
 }
 
 // A fault counts as one of applications only if nothing of the platform is among the faults of its check.
-func TestFaultsOfApplicationsAreToldApart(t *testing.T) {
+func TestFaultsOfApplicationsAreDistinguished(t *testing.T) {
 	sick := func(f *fakeAPI, namespaces ...string) {
 		for _, ns := range namespaces {
 			p := obj("sick", "", map[string]any{"status": map[string]any{"phase": "Failed"}})

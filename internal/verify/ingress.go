@@ -49,13 +49,12 @@ func (p ingressPath) covers(path string) bool {
 
 const albAnnotation = "alb.ingress.kubernetes.io/"
 
-// healthPath is the annotation of an Ingress with the path by which the load balancer tells whether its application
-// is well.
+// healthPath is the annotation of an Ingress with the path of the load balancer's health check.
 const healthPath = albAnnotation + "healthcheck-path"
 
-// health returns the path of the application's own health, if a request through the load balancer can tell it: the
-// paths of the rule cover it, and the load balancer itself asks the same port in the same way for the usual codes.
-// Otherwise it is empty.
+// health returns the path of the application's own health check, or "" if a request through the load balancer cannot
+// reach it. Two conditions must hold: the paths of the rule cover it, and the load balancer itself checks the same port
+// in the same way for the usual codes.
 func (i ingress) health(paths []ingressPath) string {
 	for _, other := range []string{"success-codes", "healthcheck-port", "backend-protocol-version"} {
 		if i.Metadata.Annotations[albAnnotation+other] != "" {
@@ -69,10 +68,10 @@ func (i ingress) health(paths []ingressPath) string {
 	return path
 }
 
-// ingressAnswers sends a request to every host of every Ingress through its load balancer, for the path of the
-// application's own health if the load balancer passes it on. A load balancer without a healthy target answers 503.
-// One that does not reach its target answers 502 or 504. Any other answer comes from the application, or from the rule
-// for unknown hosts, which answers 404.
+// ingressAnswers sends a request to every host of every Ingress through its load balancer. The request is for the path
+// of the application's own health check if the load balancer forwards it. A load balancer without a healthy target
+// answers 503. One that does not reach its target answers 502 or 504. Any other answer comes from the application, or
+// from the rule for unknown hosts, which answers 404.
 func ingressAnswers(ctx context.Context, r *run) finding {
 	const look = "kubectl describe ingress -A; kubectl describe targetgroupbindings -A; kubectl -n kube-system logs " +
 		"deploy/aws-load-balancer-controller"
@@ -115,9 +114,9 @@ func ingressAnswers(ctx context.Context, r *run) finding {
 	return ok("%d %s through the load balancer", hosts, plural(hosts, "host answers", "hosts answer"))
 }
 
-// askIngress sends one request to a host through its load balancer, whatever DNS returns for the host. health is
-// the path of the application's own health, which has to answer with success; empty asks for /, where every answer of
-// the application is one.
+// askIngress sends one request to a host through its load balancer, whatever DNS returns for the host. health is the
+// path of the application's own health check, which has to answer with success. If it is empty, the request is for /,
+// and every answer of the application passes.
 func (r *run) askIngress(ctx context.Context, balancer, host, health string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -37,7 +37,7 @@ func TestTroublesNameThePodsAndTheWarnings(t *testing.T) {
 }
 
 // The fault of a check is reported before the check is tried again.
-func TestAFailingCheckIsToldBeforeItIsTriedAgain(t *testing.T) {
+func TestAFailingCheckIsReportedBeforeItIsTriedAgain(t *testing.T) {
 	f := healthy(t)
 	f.objects["/api/v1/nodes/worker-1"] = nil
 	nodes := f.objects["/api/v1/nodes"].([]any)

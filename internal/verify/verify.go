@@ -34,14 +34,14 @@ type Result struct {
 	Status string
 	// Message describes the finding; for a skipped check the reason why it was not made.
 	Message string
-	// LookAt says where to look when the check failed: a command, or a place.
+	// LookAt is where to look when the check failed: a command, or a place.
 	LookAt string
-	// Applications reports whether the check failed only because of applications of the user. Git says what they are,
-	// so another version of the platform does not correct them.
+	// Applications reports whether only applications of the user made the check fail. They come from Git, so another
+	// version of the platform does not correct them.
 	Applications bool
 }
 
-// Options say what to check and how patiently.
+// Options are the settings of Run.
 type Options struct {
 	// Config has the settings that the cluster is compared with.
 	Config *config.Config
@@ -74,13 +74,13 @@ type check struct {
 type run struct {
 	api *API
 	Options
-	// id makes the names of what checks create unlike those of another run at the same time.
+	// id makes the names of what checks create different from those of another run at the same time.
 	id string
 	// tries counts the namespaces made, which makes their names differ.
 	tries int
 }
 
-// checks in the order in which a person would look: what stands on what.
+// checks are in the order in which a person would look: each check comes after those of what it depends on.
 var checks = slices.Concat([]check{
 	{"api", apiAnswers},
 	{"nodes", nodesReady},

@@ -10,8 +10,8 @@ import (
 	"kubeadm-aws/cluster/kubeapi"
 )
 
-// volumeWrites claims a volume of the default StorageClass and runs etcd on it, which answers only once its log is on
-// the disk; a value is written and read through the API. At the end the volume has to go away with its claim.
+// volumeWrites claims a volume of the default StorageClass and runs etcd on it. etcd answers only when its log is on
+// the disk. The check writes and reads a value through the API. At the end the volume has to be deleted with its claim.
 func volumeWrites(ctx context.Context, r *run) finding {
 	const look = "kubectl -n kube-system logs deploy/ebs-csi-controller -c csi-provisioner; kubectl get events -A --field-selector reason=ProvisioningFailed"
 	class, err := r.defaultStorageClass(ctx)
@@ -94,7 +94,7 @@ func (r *run) startWriter(ctx context.Context, namespace, image string) error {
 	}, more))
 }
 
-// noVolume tells a volume that was not made from one that was made but not attached to the pod.
+// noVolume distinguishes a volume that was not created from one that was created but not attached to the pod.
 func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string) finding {
 	var c claim
 	if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims/data", &c); err != nil {
@@ -131,7 +131,7 @@ func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// volumeGoes deletes pod and claim and waits until the volume is gone too. It returns the volume's name.
+// volumeGoes deletes the pod and the claim, and waits until the volume is deleted too. It returns the volume's name.
 func (r *run) volumeGoes(ctx context.Context, namespace string) (name, fault string, err error) {
 	base := "/api/v1/namespaces/" + namespace
 	var c claim

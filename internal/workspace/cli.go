@@ -81,7 +81,7 @@ func FindCLI(ctx context.Context, dir string) (*CLI, error) {
 // Version implements auto.PulumiCommand.
 func (c *CLI) Version() semver.Version { return c.version }
 
-// Run implements auto.PulumiCommand. The context is not tied to the process: interrupting it is Interrupt's business.
+// Run implements auto.PulumiCommand. The end of the context does not end the process; only Interrupt does.
 func (c *CLI) Run(_ context.Context, workdir string, stdin io.Reader, moreOut, moreErr []io.Writer,
 	env []string, args ...string,
 ) (string, string, int, error) {

@@ -54,7 +54,7 @@ func TestConnectionsOutliveTheDriver(t *testing.T) {
 	}
 }
 
-// hungUp looks whether the other end of a connection has closed it, without waiting.
+// hungUp reports whether the other end of a connection has closed it, without waiting.
 func hungUp(t *testing.T, c *net.TCPConn) bool {
 	t.Helper()
 	raw, err := c.SyscallConn()

@@ -46,7 +46,7 @@ func (w *Workspace) keepState(c stateCopy) error {
 }
 
 // save copies the state if it can be read. It writes a new file and renames it, so that the old copy stays until the
-// new one is whole.
+// new one is complete.
 func (c stateCopy) save() error {
 	text, err := os.ReadFile(c.file)
 	switch {
@@ -96,7 +96,7 @@ func (c stateCopy) restore(l *report.Log) error {
 	return nil
 }
 
-// refuseFullDisk refuses to begin where the state could not be written to its end.
+// refuseFullDisk returns an error if the disk lacks the space to write a whole state.
 func refuseFullDisk(dir string) error {
 	free, err := freeSpace(dir)
 	if err != nil || free >= leastSpace {

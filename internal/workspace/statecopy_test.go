@@ -47,7 +47,7 @@ func TestATruncatedStateIsRestored(t *testing.T) {
 }
 
 // On a real file system that fills up: a small one is refused before anything starts, and a copy that does not fit
-// leaves the good one as it is.
+// leaves the good one unchanged.
 func TestAFullDiskIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {

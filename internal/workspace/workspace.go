@@ -50,7 +50,7 @@ type Workspace struct {
 	Dir string
 	// Sandbox is nil on AWS.
 	Sandbox *sandbox.Sandbox
-	// Location tells a person where the state is.
+	// Location is where the state is, for a person.
 	Location string
 	// Real are the releases that run for real on hosts; the charts of the others are only recorded.
 	Real []string
@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Workspace, error) {
 	return w, err
 }
 
-// openAWS selects a stack that the user has made; how its state and secrets are kept is the user's choice.
+// openAWS selects a stack that the user has created. The user chooses where its state and its secrets are stored.
 func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 	w := &Workspace{Options: o, Dir: o.Project, Location: "your Pulumi backend: pulumi stack --stack " + o.Stack}
 	env := compressedState()
@@ -182,7 +182,7 @@ func (w *Workspace) Outputs(ctx context.Context) (auto.OutputMap, error) {
 	return all, nil
 }
 
-// Refresh takes over into the state what differs in the resources that the options choose.
+// Refresh updates the state of the resources that the options choose from what exists.
 func (w *Workspace) Refresh(ctx context.Context, options ...optrefresh.Option) error {
 	watcher := report.NewWatcher(w.Log, nil, false)
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {

@@ -276,7 +276,7 @@ func ClusterTags(tags map[string]string) []string {
 	return out
 }
 
-// endInstance tells the cluster that a machine has ended.
+// endInstance informs the cluster that a machine has ended.
 func endInstance(c *call) {
 	if c.Terminated != nil {
 		c.Terminated(c.object)

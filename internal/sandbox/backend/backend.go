@@ -8,8 +8,8 @@ import (
 
 // Backend runs the instances, remote commands and Kubernetes objects that the sandbox otherwise only simulates: with
 // Options.Backend nil they exist in the account alone. Every method may be called concurrently and is idempotent: a
-// driver that was killed calls it again with the same id, and the method finds what the earlier process made. Who
-// opened a backend closes it, after the sandbox.
+// driver that was killed calls it again with the same id, and the method finds what the earlier process made. The
+// caller that opened a backend closes it, after the sandbox.
 type Backend interface {
 	// Launch boots a machine and returns when logins work.
 	Launch(ctx context.Context, m Machine) (MachineStatus, error)

@@ -101,7 +101,7 @@ func TestCommandNeedsItsScriptOnTheMachine(t *testing.T) {
 	sandboxtest.WantError(t, err, "join.0a.sh is not on this machine")
 }
 
-// A failing text tells which one ran: create, update or delete, the new or the stored one.
+// The error of a failing text shows which one ran: create, update or delete, the new or the stored one.
 func TestCommandRunsTheTextsOfItsProvider(t *testing.T) {
 	c := newClient(t)
 	connection := c.host()

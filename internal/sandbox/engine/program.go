@@ -110,7 +110,7 @@ func urnOf(req any) string {
 }
 
 // operationOf returns the operation of a call, and whether it counts: calls of a preview have no effect. Inputs are
-// left out, because the secrets among them are not told apart here.
+// left out, because the secrets among them cannot be distinguished here.
 func operationOf(method string, req any) (Operation, bool) {
 	if r, ok := req.(interface{ GetPreview() bool }); ok && r.GetPreview() {
 		return Operation{}, false

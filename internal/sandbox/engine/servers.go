@@ -36,7 +36,7 @@ type Hooks struct {
 	Connected func(*net.TCPConn)
 }
 
-// Servers are providers that listen for the engine, and the operations that they were asked for.
+// Servers are providers that listen for the engine. They record the operations that the engine asks for.
 type Servers struct {
 	options Hooks
 
@@ -47,10 +47,10 @@ type Servers struct {
 	ports   map[string]int
 }
 
-// New has no provider yet; serve adds one.
+// New returns servers without a provider; Serve adds one.
 func New(o Hooks) *Servers { return &Servers{options: o, ports: map[string]int{}} }
 
-// Handler speaks the protocol for a provider without a port. For tests.
+// Handler returns the server of a provider, without a port. For tests.
 func Handler(p Provider) pulumirpc.ResourceProviderServer {
 	return &server{calls: New(Hooks{}), provider: p}
 }

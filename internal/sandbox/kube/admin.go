@@ -31,8 +31,8 @@ func (u Admin) CreatePVC(namespace, name string) error {
 	return u.kubectl(claimKind, namespace, name, props.Map{}, "")
 }
 
-// ApplyIngressByArgo is an Application of Argo CD, with the finalizer that cascades, and an Ingress that it manages and
-// restores.
+// ApplyIngressByArgo creates an Application of Argo CD, with the finalizer that cascades, and an Ingress that it
+// manages and restores.
 func (u Admin) ApplyIngressByArgo(namespace, name string) error {
 	app := props.Map{
 		"metadata": map[string]any{

@@ -43,7 +43,7 @@ var kinds = map[string]kind{
 	"DaemonSet":   {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true},
 	"PodDisruptionBudget":     {true},
 	"HorizontalPodAutoscaler": {true}, "Role": {true}, "RoleBinding": {true},
-	// Custom resources; a chart or an object has to bring the definition first.
+	// Custom resources. A chart or an object has to create the definition first.
 	"ClusterIssuer": {}, "Installation": {}, "APIServer": {}, "IPPool": {}, "FelixConfiguration": {},
 	"IngressClassParams":      {},
 	"ClusterAnalysisTemplate": {}, "VolumeSnapshotClass": {},
@@ -61,7 +61,7 @@ func objectToken(typ string) (apiVersion, name string, ok bool) {
 	return strings.TrimPrefix(parts[1], "core/"), parts[2], true
 }
 
-// definedBy is the chart that brings a custom resource, or "".
+// definedBy returns the chart with the definition of a custom resource, or "".
 func definedBy(name string) string {
 	for _, c := range slices.Sorted(maps.Keys(charts)) {
 		if slices.Contains(charts[c].Kinds, name) && (name != "PrometheusRule" || c == "prometheus-operator-crds") {

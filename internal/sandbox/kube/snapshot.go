@@ -27,9 +27,9 @@ func (s *step) mark(timer bool) {
 	})
 }
 
-// recover decides what a new control plane begins with, as fetch_snapshot in cluster/scripts/init.sh does: with the
-// objects of the snapshot that it is told to restore, or with nothing when the bucket knows no cluster of the same
-// authorities.
+// recover decides what a new control plane starts with, as fetch_snapshot in cluster/scripts/init.sh does. It restores
+// the objects of the snapshot that the settings name. Without one it starts empty, if the bucket has no cluster of the
+// same authorities.
 func (s *step) recover(authorities string) error {
 	marker := s.marker()
 	known := marker != nil && marker.State.Str("authorities") == authorities
@@ -45,7 +45,7 @@ func (s *step) recover(authorities string) error {
 	case from != "":
 		for _, o := range saved {
 			s.Remove(o)
-			if !o.State.Flag("controlPlane") { // the snapshot knows the old machine by this node
+			if !o.State.Flag("controlPlane") { // this is the node of the old machine
 				restored := *o
 				restored.Type = strings.TrimPrefix(o.Type, aws.SnapshotPrefix)
 				s.Put(&restored)
@@ -71,7 +71,8 @@ func (s *step) backup() (string, error) {
 	return "scheduled", nil
 }
 
-// backupStop records that the cluster is destroyed on purpose. Its text does not name the bucket: the host knows it.
+// backupStop records that the cluster is destroyed on purpose. Its text does not contain the bucket, so the bucket of
+// the host is used.
 func (s *step) backupStop() (string, error) {
 	for _, o := range s.All(aws.BucketObjectType) {
 		if o.State.Str("machine") == s.machine.ID {

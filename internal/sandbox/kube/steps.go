@@ -104,7 +104,7 @@ func (s Shell) login(machine *store.Object, to backend.RemoteCommand) error {
 	}
 	pair := s.cluster.Find(aws.KeyPairType, machine.Inputs.Str("keyName"))
 	if pair == nil {
-		return nil // sold with a password, or the pair was deleted: the key on the disk is not known here
+		return nil // without a pair, or with a deleted one, the model does not know the key on the disk
 	}
 	key, err := ssh.ParsePrivateKey([]byte(to.PrivateKey))
 	if err != nil {

@@ -100,21 +100,21 @@ func (c *Client) Try(typ, name string, in props.Map) (*Resource, error) {
 		Outputs: c.unmarshal(created.Properties)}, nil
 }
 
-// Make is try where nothing may go wrong.
+// Make is Try for a create that must succeed.
 func (c *Client) Make(typ, name string, in props.Map) *Resource {
 	c.T.Helper()
-	th, err := c.Try(typ, name, in)
+	res, err := c.Try(typ, name, in)
 	if err != nil {
 		c.T.Fatalf("create %s %s: %v", typ, name, err)
 	}
-	return th
+	return res
 }
 
-func (c *Client) Diff(th *Resource, in props.Map) *pulumirpc.DiffResponse {
+func (c *Client) Diff(res *Resource, in props.Map) *pulumirpc.DiffResponse {
 	c.T.Helper()
-	d, err := c.Server(th.Type).Diff(context.Background(), &pulumirpc.DiffRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(props.ToSDK(in).ObjectValue()),
-		OldInputs: c.Marshal(th.Inputs), Olds: c.Marshal(th.Outputs),
+	d, err := c.Server(res.Type).Diff(context.Background(), &pulumirpc.DiffRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, News: c.Marshal(props.ToSDK(in).ObjectValue()),
+		OldInputs: c.Marshal(res.Inputs), Olds: c.Marshal(res.Outputs),
 	})
 	if err != nil {
 		c.T.Fatal(err)
@@ -122,36 +122,36 @@ func (c *Client) Diff(th *Resource, in props.Map) *pulumirpc.DiffResponse {
 	return d
 }
 
-func (c *Client) Update(th *Resource, in props.Map, preview bool) (resource.PropertyMap, error) {
+func (c *Client) Update(res *Resource, in props.Map, preview bool) (resource.PropertyMap, error) {
 	c.T.Helper()
 	news := props.ToSDK(in).ObjectValue()
-	got, err := c.Server(th.Type).Update(context.Background(), &pulumirpc.UpdateRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, News: c.Marshal(news), OldInputs: c.Marshal(th.Inputs),
-		Olds: c.Marshal(th.Outputs), Preview: preview,
+	got, err := c.Server(res.Type).Update(context.Background(), &pulumirpc.UpdateRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, News: c.Marshal(news), OldInputs: c.Marshal(res.Inputs),
+		Olds: c.Marshal(res.Outputs), Preview: preview,
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := c.unmarshal(got.Properties)
 	if !preview {
-		th.Inputs, th.Outputs = news, out
+		res.Inputs, res.Outputs = news, out
 	}
 	return out, nil
 }
 
-func (c *Client) Delete(th *Resource) error {
+func (c *Client) Delete(res *Resource) error {
 	c.T.Helper()
-	_, err := c.Server(th.Type).Delete(context.Background(), &pulumirpc.DeleteRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), OldInputs: c.Marshal(th.Inputs),
+	_, err := c.Server(res.Type).Delete(context.Background(), &pulumirpc.DeleteRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, Properties: c.Marshal(res.Outputs), OldInputs: c.Marshal(res.Inputs),
 	})
 	return err
 }
 
 // Gone reports whether a refresh would find that the resource no longer exists.
-func (c *Client) Gone(th *Resource) bool {
+func (c *Client) Gone(res *Resource) bool {
 	c.T.Helper()
-	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), Inputs: c.Marshal(th.Inputs),
+	got, err := c.Server(res.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, Properties: c.Marshal(res.Outputs), Inputs: c.Marshal(res.Inputs),
 	})
 	if err != nil {
 		c.T.Fatal(err)
@@ -160,10 +160,10 @@ func (c *Client) Gone(th *Resource) bool {
 }
 
 // ReadFresh reads a resource of which the state has only the inputs.
-func (c *Client) ReadFresh(th *Resource) resource.PropertyMap {
+func (c *Client) ReadFresh(res *Resource) resource.PropertyMap {
 	c.T.Helper()
-	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Inputs), Inputs: c.Marshal(th.Inputs),
+	got, err := c.Server(res.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, Properties: c.Marshal(res.Inputs), Inputs: c.Marshal(res.Inputs),
 	})
 	if err != nil {
 		c.T.Fatal(err)
@@ -182,15 +182,15 @@ func (c *Client) Invoke(tok string, args props.Map) (props.Map, error) {
 }
 
 // Refreshed is a resource in the state after a refresh.
-func (c *Client) Refreshed(th *Resource) *Resource {
+func (c *Client) Refreshed(res *Resource) *Resource {
 	c.T.Helper()
-	got, err := c.Server(th.Type).Read(context.Background(), &pulumirpc.ReadRequest{
-		Urn: URN(th.Type, th.Name), Id: th.ID, Properties: c.Marshal(th.Outputs), Inputs: c.Marshal(th.Inputs),
+	got, err := c.Server(res.Type).Read(context.Background(), &pulumirpc.ReadRequest{
+		Urn: URN(res.Type, res.Name), Id: res.ID, Properties: c.Marshal(res.Outputs), Inputs: c.Marshal(res.Inputs),
 	})
 	if err != nil {
 		c.T.Fatal(err)
 	}
-	next := *th
+	next := *res
 	next.Inputs, next.Outputs = c.unmarshal(got.Inputs), c.unmarshal(got.Properties)
 	return &next
 }

@@ -64,9 +64,9 @@ func (o *Object) Title() string {
 	return fmt.Sprintf("%s %s (%s)", o.Type, o.ID, name)
 }
 
-// Store holds all objects. Each change is appended to the journal before the call that made it returns, so the
-// journal of a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads
-// and changes belong together.
+// Store has all objects. Each change is appended to the journal before the call that made it returns, so the journal of
+// a killed process is complete. The methods do not lock: a caller holds the lock for as long as its reads and changes
+// belong together.
 type Store struct {
 	sync.Mutex
 	objects map[string]*Object

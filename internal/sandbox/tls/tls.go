@@ -103,7 +103,7 @@ func (p *Provider) Create(r *engine.Request) (engine.Answer, error) {
 	return engine.Answer{ID: hex.EncodeToString(id[:]), Outputs: out, Secret: res.secret}, nil
 }
 
-// Update only ever changes earlyRenewalHours: the material stays.
+// Update changes earlyRenewalHours only. The keys and certificates stay.
 func (p *Provider) Update(r *engine.Request) (engine.Answer, error) {
 	res, out := kinds[r.Type], props.Map{}
 	for _, k := range res.computed {
@@ -199,7 +199,7 @@ func (p *Provider) newLocallySigned(in props.Map) (props.Map, error) {
 	return out, nil
 }
 
-// template holds what both kinds of certificate have in common.
+// template returns what both kinds of certificate have in common.
 func (p *Provider) template(in props.Map) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
 	if err != nil {

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Sends a message through the server and receives it, by the management API, which is what can be spoken without a
-# client library. HOST, USERNAME and PASSWORD are set by the check.
+# Sends a message through the server and receives it. It uses the management API, which needs no client library. The
+# check sets HOST, USERNAME and PASSWORD.
 set -euo pipefail
 
 queue=kubeadm-aws-verify-$RANDOM$RANDOM
@@ -21,7 +21,7 @@ call() {
   fi
 }
 
-# Whatever the default type of queues is; it goes by itself when this is cut off.
+# The type is set, so the server's default does not matter. If this script is interrupted, the queue expires.
 call PUT "/queues/%2F/$queue" '{"durable":true,"auto_delete":false,"arguments":{"x-queue-type":"classic","x-expires":60000}}'
 call POST /exchanges/%2F/amq.default/publish \
   "{\"properties\":{},\"routing_key\":\"$queue\",\"payload\":\"hello\",\"payload_encoding\":\"string\"}" '"routed":true'

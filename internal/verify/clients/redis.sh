@@ -1,8 +1,8 @@
 #!/bin/sh
-# Writes a value to the server and reads it back. HOST and REDISCLI_AUTH are set by the check.
+# Writes a value to the server and reads it back. The check sets HOST and REDISCLI_AUTH.
 set -eu
 written=$(date +%s)
-# answers WANTED ARGUMENT... The client says what is wrong on its output, and ends well all the same.
+# answers WANTED ARGUMENT... The client prints an error on its standard output and exits 0 all the same.
 answers() {
   wanted=$1
   shift
