@@ -48,6 +48,8 @@ type fakeAPI struct {
 	released []string
 	// log is the output of a client pod.
 	log string
+	// published are the discovery documents in the bucket, by path.
+	published map[string]string
 	// peer is the common name of the client certificate last shown.
 	peer string
 	cert tls.Certificate

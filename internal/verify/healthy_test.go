@@ -60,6 +60,8 @@ func settings() *config.Config {
 		Network: config.Network{Zones: []string{"a", "b"}},
 		DNS:     config.DNS{Domain: "example.com"},
 		Backup:  config.Backup{EveryHours: 6},
+
+		Identity: config.Identity{Enabled: true},
 		Nodes: []config.Node{
 			{Name: "master", Role: config.ControlPlane,
 				Taints: []config.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}}},
@@ -93,6 +95,7 @@ func healthy(t *testing.T) *fakeAPI {
 	f.objects["/api/v1/namespaces"] = []any{}
 	f.objects["/version"] = map[string]any{"gitVersion": "v1.36.3"}
 	f.objects["/readyz"] = map[string]any{}
+	f.publish(t)
 	f.objects["/api/v1/nodes"] = []any{master, node("worker-1", "eu-west-1b", "workload=api")}
 	f.objects["/api/v1/nodes/master"] = master
 	withImage := func(name, labels, containerName, image string) map[string]any {

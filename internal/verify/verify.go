@@ -96,6 +96,7 @@ var checks = slices.Concat([]check{
 }, addonChecks(), []check{
 	{"etcd backup", backupAge},
 	{"certificates", certificates},
+	{"issuer", issuerPublished},
 })
 
 // Run makes all checks, tries those that fail again until they pass or Options.Wait is over, and returns the results in

@@ -101,6 +101,8 @@ func TestWhatIsNotThereIsSkippedWithAReason(t *testing.T) {
 			o.Hosts, o.Real = true, []string{"rabbitmq-cluster-operator"}
 		}},
 		{"cloud controller", "removes its taint", func(o *Options) { o.Hosts = true }},
+		{"issuer", "off in the settings", func(o *Options) { o.Config.Identity.Enabled = false }},
+		{"issuer", "no bucket exists", func(o *Options) { o.Hosts = true }},
 		{"calico", "cni: none", func(o *Options) { o.Config.Cluster.CNI = "none" }},
 	} {
 		t.Run(tt.check+": "+tt.reason, func(t *testing.T) {
