@@ -301,6 +301,7 @@ var prepareFailures = []struct {
 	{"no growpart", func(h *scriptHost) {
 		onPartition(h, "ext4", 20, 40)
 		_ = os.Remove(h.at("/bin/growpart"))
+		withoutProgram(h, "growpart")
 		failFor(h, "apt-get", "*cloud-guest-utils*")
 	}, "growpart (cloud-guest-utils) cannot be installed"},
 	{"a growpart that fails", func(h *scriptHost) {
