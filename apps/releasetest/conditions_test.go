@@ -1,5 +1,5 @@
-// Package releasetest holds the judgement of a release against the code of Argo Rollouts. It is a module of its own, so that the
-// program does not depend on that code.
+// Package releasetest tests the conditions of a release with the code of Argo Rollouts. It is a module of its own, so
+// that the program does not depend on that code.
 package releasetest
 
 import (
@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A version is promoted only by its own good requests. Prometheus' answer without a series is an error, and five errors in a row
-// end a release. The share of no requests is NaN.
+// A version is promoted only by its own good requests. Prometheus' answer without a series is an error, and five errors
+// in a row end a release. The share of no requests is NaN.
 func TestWhatAnAnswerOfPrometheusMeans(t *testing.T) {
 	text, err := os.ReadFile("../api/components/analysis/requests.yaml")
 	if err != nil {

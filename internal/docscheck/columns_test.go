@@ -18,7 +18,7 @@ const columns = 120
 // reaches the limit: a query or a URL in it cannot be broken.
 func TestLinesHave120Columns(t *testing.T) {
 	folders := []string{"bootstrap", "config", "stack", "infra", "cluster", "addons", "sweep", "cmd", "internal", "e2e",
-		"tools"}
+		"tools", "apps"}
 	for _, folder := range folders {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" {
