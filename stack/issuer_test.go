@@ -1,10 +1,12 @@
 package stack_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"kubeadm-aws/internal/sandbox"
 )
@@ -44,6 +46,9 @@ func TestAStackWithAnIssuer(t *testing.T) {
 			t.Errorf("%d of %s, want %d", made, typ, want)
 		}
 	}
+	// The first token can be checked, and the last one that a controller needs to clean up.
+	r.mustDepend(t, "master-init", "openid-configuration", "jwks")
+	r.mustDepend(t, "jwks", "platform-dev-issuer", "identity")
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 	r.refresh().mustNotChange(t)
 	off := map[string]any{"kubeadm-aws:identity": map[string]any{"enabled": false}}
@@ -53,22 +58,21 @@ func TestAStackWithAnIssuer(t *testing.T) {
 	r.mustBeEmpty()
 }
 
-// TestTheDocumentsAreThereBeforeTheFirstToken checks the order of a first up.
-func TestTheDocumentsAreThereBeforeTheFirstToken(t *testing.T) {
-	r := simulate(t, "dev", identity(nil))
-	created := map[string]int{}
-	for i, line := range r.up().must(t).order {
-		created[strings.TrimPrefix(line, "create ")] = i
-	}
-	for _, name := range []string{"openid-configuration", "jwks", "dev-issuer"} {
-		at, ok := created[name]
-		if !ok {
-			at, ok = created["platform-"+name]
+// mustDepend checks the dependencies of a resource in the state.
+func (r *simulation) mustDepend(t *testing.T, name string, on ...string) {
+	t.Helper()
+	for _, res := range r.resources() {
+		if res.URN.Name() != name {
+			continue
 		}
-		if !ok || at > created["master-init"] {
-			t.Errorf("%s begins at %d (there: %v), and master-init at %d", name, at, ok, created["master-init"])
+		for _, other := range on {
+			if !slices.ContainsFunc(res.Dependencies, func(u resource.URN) bool { return u.Name() == other }) {
+				t.Errorf("%s does not depend on %s", name, other)
+			}
 		}
+		return
 	}
+	t.Errorf("there is no %s", name)
 }
 
 // TestAnIssuerForARunningStack turns identity on. The init step is updated, and no machine is replaced.
