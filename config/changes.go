@@ -83,7 +83,7 @@ var settingRules = []settingRule{
 		reason: "another system means another machine for every node, the control plane included", remedy: anotherCluster},
 	{key: "image.ami"}, {key: "image.generation"},
 
-	{key: "nodes[].name"},
+	{key: "nodes[].name"}, {key: "nodes[].count"}, {key: "nodes[].zones"},
 	{key: "nodes[].role", rule: fixed, reason: "a node cannot change its role",
 		remedy: "for another role give the node another name"},
 	{key: "nodes[].instanceType"}, {key: "nodes[].zone"},
@@ -245,7 +245,7 @@ func (c *Config) settingAt(path string) (value any, key string, ok bool) {
 		}
 		at = reflect.ValueOf(c.Nodes[i])
 		path = strings.TrimPrefix(path, parts[0]+".")
-		key = fmt.Sprintf("%s:nodes[%d].%s", Namespace, i, path)
+		key = Namespace + ":" + c.Nodes[i].Key(path)
 	}
 	for _, name := range strings.Split(path, ".") {
 		at = at.FieldByIndex(fieldsOf(at.Type())[name])

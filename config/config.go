@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 )
@@ -39,6 +40,9 @@ type Config struct {
 	Region string `json:"-"`
 	// Stack is the name of the Pulumi stack.
 	Stack string `json:"-"`
+
+	// entries are the nodes as they are in the settings. Nodes has those of an entry with a count one by one.
+	entries []Node
 }
 
 // Cluster names the cluster and fixes its versions.
@@ -98,7 +102,18 @@ type Node struct {
 	Generation string            `json:"generation"`
 	Labels     map[string]string `json:"labels"`
 	Taints     []Taint           `json:"taints"`
+	// Count and Zones are of an entry in the settings that stands for several nodes. Config.Nodes has the nodes
+	// themselves, without them.
+	Count int `json:"count"`
+	// Zones are positions in Network.Zones. The nodes of the entry take them in turn.
+	Zones []int `json:"zones"`
+
+	// entry is the position in the settings, counted from 0.
+	entry int
 }
+
+// Key returns the key of a field in the settings, such as nodes[2].zone. The nodes of one entry have the same keys.
+func (n Node) Key(field string) string { return fmt.Sprintf("nodes[%d].%s", n.entry, field) }
 
 // Taint keeps pods without a matching toleration away from a node.
 type Taint struct {

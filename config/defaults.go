@@ -51,6 +51,7 @@ func (c *Config) fill(present map[string]bool) {
 	} else {
 		c.Nodes = defaultNodes()
 	}
+	c.expandNodes(present)
 
 	set(present, "registry.keepImages", &c.Registry.KeepImages, 10)
 	set(present, "registry.repositories", &c.Registry.Repositories, []string{"fastapi", "celery"})
@@ -78,6 +79,39 @@ func (c *Config) fillNodes(present map[string]bool) {
 		set(present, at("instanceType"), &n.InstanceType, instance)
 		set(present, at("volumeSize"), &n.VolumeSize, 40)
 	}
+}
+
+// maxCount is the largest number of nodes in one entry.
+const maxCount = 500
+
+// expandNodes replaces each entry with a count by its nodes: worker with the count 2 is worker-1 and worker-2.
+func (c *Config) expandNodes(present map[string]bool) {
+	c.entries, c.Nodes = c.Nodes, nil
+	for i := range c.entries {
+		n := &c.entries[i]
+		n.entry = i
+		if !present[Namespace+":"+n.Key("count")] {
+			c.Nodes = append(c.Nodes, *n)
+			continue
+		}
+		count := n.Count
+		if count > maxCount {
+			count = 1 // it is refused, and one node keeps other rules quiet
+		}
+		for k := range count {
+			c.Nodes = append(c.Nodes, n.member(k))
+		}
+	}
+}
+
+// member returns the node at a position in an entry with a count, counted from 0.
+func (n Node) member(position int) Node {
+	n.Name = fmt.Sprintf("%s-%d", n.Name, position+1)
+	if len(n.Zones) > 0 {
+		n.Zone = n.Zones[position%len(n.Zones)]
+	}
+	n.Count, n.Zones = 0, nil
+	return n
 }
 
 // defaultNodes returns the nodes of the cluster that this project replaces: a control plane, one worker each for the

@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -21,11 +23,11 @@ func TestDefaults(t *testing.T) {
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
  "nodes": [
-  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null},
-  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null},
-  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null},
+  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null, "count": 0, "zones": null},
+  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null, "count": 0, "zones": null},
+  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null, "count": 0, "zones": null},
   {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "labels": {"workload": "storage"},
-   "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}]}
+   "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
@@ -106,8 +108,8 @@ func TestListedNodesGetDefaults(t *testing.T) {
 		c.Nodes[0], want) {
 		t.Errorf("control plane = %+v", c.Nodes[0])
 	}
-	if want := (Node{Name: "x", Role: Worker, InstanceType: "t3.medium", VolumeSize: 40}); !reflect.DeepEqual(c.Nodes[3],
-		want) {
+	worker := Node{Name: "x", Role: Worker, InstanceType: "t3.medium", VolumeSize: 40, entry: 3}
+	if !reflect.DeepEqual(c.Nodes[3], worker) {
 		t.Errorf("worker = %+v", c.Nodes[3])
 	}
 }
@@ -153,4 +155,37 @@ func TestFreeFormNumbers(t *testing.T) {
 	if !reflect.DeepEqual(c.Addons.Redis.Values, want) {
 		t.Errorf("values = %#v", c.Addons.Redis.Values)
 	}
+}
+
+// TestAGroupIsItsNodes compares an entry with a count with the list that it stands for.
+func TestAGroupIsItsNodes(t *testing.T) {
+	const master = "nodes: [{name: master, role: control-plane}, "
+	for group, list := range map[string]string{
+		"{name: worker, count: 2, labels: {workload: api}}": "{name: worker-1, labels: {workload: api}}, " +
+			"{name: worker-2, labels: {workload: api}}",
+		"{name: w, count: 4, zones: [2, 0], volumeSize: 50}": "{name: w-1, zone: 2, volumeSize: 50}, " +
+			"{name: w-2, volumeSize: 50}, {name: w-3, zone: 2, volumeSize: 50}, {name: w-4, volumeSize: 50}",
+		"{name: w, count: 1, zone: 1}, {name: spare, count: 0}": "{name: w-1, zone: 1}",
+	} {
+		grouped, err := loadText(t, "dev", master+group+"]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, err := loadText(t, "dev", master+list+"]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := fmt.Sprint(withoutEntry(grouped.Nodes)), fmt.Sprint(withoutEntry(listed.Nodes))
+		if got != want {
+			t.Errorf("%s is %s, want %s", group, got, want)
+		}
+	}
+}
+
+func withoutEntry(nodes []Node) []Node {
+	nodes = slices.Clone(nodes)
+	for i := range nodes {
+		nodes[i].entry = 0
+	}
+	return nodes
 }

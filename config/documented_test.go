@@ -78,7 +78,7 @@ func documentedType(t reflect.Type) string {
 	case reflect.Pointer:
 		return documentedType(t.Elem())
 	case reflect.Slice:
-		return "list of " + documentedType(t.Elem())
+		return "list of " + strings.Replace(documentedType(t.Elem()), "number", "numbers", 1)
 	case reflect.Map:
 		if t.Elem().Kind() == reflect.Interface {
 			return "mapping"

@@ -75,10 +75,10 @@ func (v *validator) places(on map[string]Addon) {
 		return
 	}
 	v.storageTaints(on)
-	open, storage, labelled := 0, 0, -1
-	for i, n := range v.c.Nodes {
+	open, storage, labelled := 0, 0, ""
+	for _, n := range v.c.Nodes {
 		if n.Labels["workload"] == "storage" {
-			labelled = i
+			labelled = n.Key("labels.workload")
 		}
 		if n.Role != Worker {
 			continue
@@ -99,8 +99,8 @@ func (v *validator) places(on map[string]Addon) {
 		}
 	}
 	for _, name := range dataServices {
-		if on[name].On() && storage == 0 && labelled >= 0 {
-			v.fault(fmt.Sprintf("nodes[%d].labels.workload", labelled), "storage",
+		if on[name].On() && storage == 0 && labelled != "" {
+			v.fault(labelled, "storage",
 				fmt.Sprintf("binds addons.%s to nodes that do not take its pods: it needs a worker with this label and no taint "+
 					"but workload=storage:NoSchedule", name),
 				"remove the label or the other taints")
@@ -131,10 +131,10 @@ func (v *validator) storageTaints(on map[string]Addon) {
 	if first < 0 {
 		return
 	}
-	for i, n := range v.c.Nodes {
+	for _, n := range v.c.entries {
 		for j, t := range n.Taints {
 			if t == storageTaint && n.Role == Worker && n.Labels["workload"] != "storage" {
-				v.fault(fmt.Sprintf("nodes[%d].taints[%d]", i, j), t,
+				v.fault(fmt.Sprintf("%s[%d]", n.Key("taints"), j), t,
 					fmt.Sprintf("keeps pods away, and without the label workload: storage addons.%s does not tolerate it: its pod "+
 						"waits forever for a volume in this node's zone", dataServices[first]),
 					"labels: {workload: storage} with it, or no taint")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,31 +15,70 @@ const (
 
 func (v *validator) nodes() {
 	v.controlPlanes()
-	names := make([]string, len(v.c.Nodes))
-	for i, n := range v.c.Nodes {
-		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
-		names[i] = n.Name
-		v.nodeName(at("name"), n.Name)
+	for _, n := range v.c.entries {
+		at := n.Key
+		v.group(n)
 		v.oneOf(at("role"), n.Role, ControlPlane, Worker)
 		v.instanceType(at("instanceType"), n)
-		if n.Zone < 0 || n.Zone >= len(v.c.Network.Zones) {
-			v.fault(at("zone"), n.Zone,
-				fmt.Sprintf("is not a position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)),
-				"0")
-		}
+		v.zone(at("zone"), n.Zone)
 		v.between(at("volumeSize"), n.VolumeSize, bounds{minVolume, maxVolume, "GiB for the system, the images and logs", 40})
 		v.generation(at("generation"), n.Generation)
 		v.labels(at("labels"), n.Labels)
 		v.taints(at("taints"), n)
 	}
 	first := map[string]int{}
-	for i, name := range names {
-		if j, ok := first[name]; ok && name != "" {
-			v.fault(fmt.Sprintf("nodes[%d].name", i), name,
-				fmt.Sprintf("is the name of nodes[%d] too, and a node's name is its identity", j), name+"-2")
+	for _, n := range v.c.Nodes {
+		if j, ok := first[n.Name]; ok && n.Name != "" {
+			v.fault(n.Key("name"), n.Name,
+				fmt.Sprintf("is the name of nodes[%d] too, and a node's name is its identity", j), n.Name+"-2")
 			continue
 		}
-		first[name] = i
+		first[n.Name] = n.entry
+	}
+}
+
+// group checks the name of an entry, and its count and zones if it stands for several nodes.
+func (v *validator) group(n Node) {
+	written := func(field string) bool { return v.present[Namespace+":"+n.Key(field)] }
+	if !written("count") {
+		v.nodeName(n.Key("name"), n.Name)
+		if written("zones") {
+			v.fault(n.Key("zones"), n.Zones, "is for an entry with a count: one node has one zone", "zone: 0")
+		}
+		return
+	}
+	switch {
+	case n.Name == "":
+		v.nodeName(n.Key("name"), "")
+	case n.Count > 0:
+		v.nodeName(n.Key("name"), n.member(n.Count-1).Name)
+	}
+	v.between(n.Key("count"), n.Count, bounds{0, maxCount, "nodes", 3})
+	if n.Role == ControlPlane {
+		v.fault(n.Key("count"), n.Count, "is for workers: there is one control plane", "an entry without count")
+	}
+	if !written("zones") {
+		return
+	}
+	if written("zone") {
+		v.fault(n.Key("zone"), n.Zone, "goes against zones of the same entry", "zones only")
+	}
+	if len(n.Zones) == 0 {
+		v.fault(n.Key("zones"), n.Zones, "is empty", "[0, 1, 2]")
+	}
+	for i, zone := range n.Zones {
+		v.zone(fmt.Sprintf("%s[%d]", n.Key("zones"), i), zone)
+		if slices.Contains(n.Zones[:i], zone) {
+			v.fault(fmt.Sprintf("%s[%d]", n.Key("zones"), i), zone, "is there twice", "each zone once")
+		}
+	}
+}
+
+// zone checks a position in network.zones.
+func (v *validator) zone(path string, zone int) {
+	if zone < 0 || zone >= len(v.c.Network.Zones) {
+		v.fault(path, zone,
+			fmt.Sprintf("is not a position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)), "0")
 	}
 }
 

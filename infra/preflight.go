@@ -98,8 +98,11 @@ func refusals(exists Exists, faults []config.FieldError) error {
 func (p *preflight) refuse(key, value, reason, instead string) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.faults = append(p.faults, config.FieldError{Key: config.Namespace + ":" + key, Value: value, Reason: reason,
-		Example: instead})
+	fault := config.FieldError{Key: config.Namespace + ":" + key, Value: value, Reason: reason, Example: instead}
+	// The nodes of one entry in the settings have the same faults.
+	if !slices.Contains(p.faults, fault) {
+		p.faults = append(p.faults, fault)
+	}
 }
 
 // answered reports whether AWS answered. A missing permission is a warning, because the check is optional.

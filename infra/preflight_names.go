@@ -121,9 +121,9 @@ func (p *preflight) checkDisks(image *ec2.LookupAmiResult) {
 		if device.DeviceName != image.RootDeviceName || err != nil {
 			continue
 		}
-		for i, n := range p.cfg.Nodes {
+		for _, n := range p.cfg.Nodes {
 			if n.VolumeSize < size {
-				p.refuse(fmt.Sprintf("nodes[%d].volumeSize", i), fmt.Sprint(n.VolumeSize),
+				p.refuse(n.Key("volumeSize"), fmt.Sprint(n.VolumeSize),
 					fmt.Sprintf("is smaller than the root disk of image.ami = %s, which has %d GiB", image.ImageId, size),
 					fmt.Sprint(size))
 			}

@@ -78,7 +78,7 @@ func (p *preflight) isOffered(i int, zones []string) bool {
 	if slices.Contains(zones, zone) {
 		return true
 	}
-	key, value := fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType)
+	key, value := n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType)
 	if len(zones) == 0 {
 		p.refuse(key, value, "is not offered in "+p.cfg.Region,
 			"a type that is: aws ec2 describe-instance-type-offerings --region "+p.cfg.Region)
@@ -133,7 +133,7 @@ func (p *preflight) checkType(i int, t *ec2.GetInstanceTypeResult) {
 	default:
 		return
 	}
-	p.refuse(fmt.Sprintf("nodes[%d].instanceType", i), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
+	p.refuse(n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
 }
 
 // isStandard reports whether a type counts towards the quota of standard instances.

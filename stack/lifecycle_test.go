@@ -97,6 +97,16 @@ func TestChanges(t *testing.T) {
 			return append(n, map[string]any{"name": "worker-0", "role": "worker", "instanceType": "t3.medium", "zone": 2})
 		})},
 		{"a worker less", edit(func(n []any) []any { return n[:1] })},
+		{"a group with the worker in it", edit(func(n []any) []any {
+			worker := n[1].(map[string]any)
+			worker["name"], worker["count"] = "worker", 3
+			return n
+		})},
+		{"a group without nodes", edit(func(n []any) []any {
+			worker := n[1].(map[string]any)
+			worker["name"], worker["count"] = "worker", 0
+			return append(n, map[string]any{"name": "other"})
+		})},
 		{"order of the nodes", edit(func(n []any) []any { slices.Reverse(n); return n })},
 		{"instance type of a worker", edit(func(
 			n []any) []any {
