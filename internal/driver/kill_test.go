@@ -283,3 +283,37 @@ func bringUp(t *testing.T, dir string) {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
 	}
 }
+
+// The engine writes the state of a large simulation only at the end. A run that is killed before is undone as a whole,
+// so the next one begins where it began: the account has nothing that the state does not know.
+func TestALargeSimulationIsUndoneAsAWhole(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	large := []string{"{name: master, role: control-plane}"}
+	for i := range 100 {
+		large = append(large, fmt.Sprintf("{name: worker-%d}", i+1))
+	}
+	nodesOf(t, dir, large...)
+	at := killed(t, dir, "up", "create after instance:Instance::worker-77", "create after Release::cert-manager")
+	if len(at) != 2 {
+		t.Errorf("killed at %d of 2 points:\n%s", len(at), strings.Join(at, "\n"))
+	}
+	mustMatch(t, dir)
+	for _, e := range []struct{ command, by, at string }{
+		{"destroy", "KILL", "delete after Release::cert-manager"},
+		{"up", "KILL", "create after Release::cert-manager"}, // nothing to do: the destroy was undone
+		{"destroy", "CLI", "delete after instance:Instance::worker-77"},
+		{"destroy", "INT TERM", "delete after instance:Instance::worker-42"},
+		{"destroy", "INT", "delete after instance:Instance::worker-42"}, // what is in flight ends, and the state is written
+	} {
+		if ended := endAt(t, dir, e.command, e.by, e.at); ended != (e.command == "destroy") {
+			t.Errorf("%s, %s at %s: ended there is %v", e.command, e.by, e.at, ended)
+		}
+		t.Setenv(killBy, "")
+	}
+	bringUp(t, dir)
+	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
+		!strings.Contains(stdout, "left      0") {
+		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}

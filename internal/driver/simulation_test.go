@@ -54,7 +54,9 @@ func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	}
 	go func() {
 		defer close(p.events)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 16<<20) // the plan of a large stack is one line
+		for lines.Scan() {
 			var e report.Event
 			if json.Unmarshal(lines.Bytes(), &e) == nil {
 				p.events <- e

@@ -130,7 +130,7 @@ func (s *Sandbox) Env() map[string]string {
 	if s.options.Backend == nil && !s.options.Checkpoints {
 		// The engine writes the whole state twice per resource, which is nine tenths of a simulated up of 20 nodes
 		// and grows with the square of the stack. With this it writes it once, at the end: also after an error or an
-		// interrupt, but not when it is killed. Set Checkpoints for a run that may be killed.
+		// interrupt, but not when it is killed. The account then has changes that the state does not know.
 		env["PULUMI_SKIP_CHECKPOINTS"] = "true"
 	}
 	return env

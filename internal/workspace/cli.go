@@ -36,6 +36,8 @@ type CLI struct {
 	connections *connKeeper
 	// inherited is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
 	inherited *os.File
+	// wrote is called after each process that wrote the state and ended by itself; may be nil.
+	wrote func() error
 
 	mu      sync.Mutex
 	running *os.Process
@@ -43,6 +45,8 @@ type CLI struct {
 	locks   bool
 	stopped bool
 	killed  bool
+	// dead reports whether a process was killed, by whomever.
+	dead bool
 	// locked reports whether the killed process held the lock of the stack.
 	locked bool
 	// cancel ends work of the driver itself, which is not a CLI process; may be nil.
@@ -119,10 +123,33 @@ func (c *CLI) RunProcess(cmd *exec.Cmd) error {
 		return err
 	}
 	err := cmd.Wait()
+	return errors.Join(err, c.ended(cmd))
+}
+
+// ended records how a process ended.
+func (c *CLI) ended(cmd *exec.Cmd) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.running = nil
-	c.mu.Unlock()
-	return err
+	c.dead = c.dead || cmd.ProcessState.ExitCode() < 0
+	if c.wrote == nil || c.dead || !writes(cmd) {
+		return nil
+	}
+	return c.wrote()
+}
+
+// writes reports whether a process may write the state.
+func writes(cmd *exec.Cmd) bool {
+	return slices.ContainsFunc(cmd.Args, func(arg string) bool {
+		return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg)
+	})
+}
+
+// died reports whether a process was killed.
+func (c *CLI) died() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
 }
 
 func (c *CLI) start(cmd *exec.Cmd) error {
@@ -135,10 +162,7 @@ func (c *CLI) start(cmd *exec.Cmd) error {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	c.running = cmd.Process
-	c.locks = slices.ContainsFunc(cmd.Args, func(
-		arg string) bool {
-		return slices.Contains([]string{"up", "destroy", "refresh", "import"}, arg)
-	})
+	c.locks = writes(cmd)
 	return nil
 }
 
