@@ -30,8 +30,6 @@ func TestAccepted(t *testing.T) {
 		nodesWith("{name: 7th, zone: 2, volumeSize: 20}, {name: x" + strings.Repeat("y", 39) + "}"),
 		withDomain("ingressHosts: ['*.example.com', a.b.example.com]"),
 		"dns: {domain: example.com}\naddons: {certManager: {enabled: false}, rabbitmq: {enabled: false}}",
-		"registry: {repositories: [team/fast-api_1.x, a0], keepImages: 1}",
-		"registry: {repositories: []}",
 		"mirrors: {registries: {quay.io: 'http://127.0.0.1:30020'}, charts: {'https://charts.jetstack.io': " +
 			"'http://localhost:8080'}}",
 		"kubernetes: {kubelet: {podPidsLimit: 0}, apiServer: {audit-log-truncate-max-event-size: '10485760'}}",
@@ -76,7 +74,7 @@ func TestAccepted(t *testing.T) {
 			"2.5, ~]}}}",
 		"addons: " + allOff,
 		"addons: ~\nnodes: ~",
-		"cluster: {name: a--b}\nregistry: {repositories: []}",
+		"cluster: {name: a--b}",
 		"nodes: [{name: m, role: control-plane, instanceType: t3a.medium}, {name: w, instanceType: c7a.medium}]",
 		"nodes: [" + master + ", " + worker +
 			", {name: s, taints: [{key: workload, value: storage, effect: NoSchedule}]}]\naddons: " + allOff,

@@ -92,7 +92,6 @@ var settingRules = []settingRule{
 	{key: "nodes[].taints[].key"}, {key: "nodes[].taints[].value"}, {key: "nodes[].taints[].effect"},
 
 	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},
-	{key: "registry.repositories"}, {key: "registry.keepImages"},
 	{key: "identity.enabled", rule: fixed, reason: issuerInTokens,
 		remedy: "to be without it, destroy the stack and bring it up again"},
 	{key: "identity.issuer", rule: fixed, reason: issuerInTokens, remedy: anotherCluster},

@@ -25,7 +25,6 @@ type Config struct {
 	Image      Image      `json:"image"`
 	Nodes      []Node     `json:"nodes"`
 	DNS        DNS        `json:"dns"`
-	Registry   Registry   `json:"registry"`
 	Identity   Identity   `json:"identity"`
 	Backup     Backup     `json:"backup"`
 	Protection Protection `json:"protection"`
@@ -133,13 +132,6 @@ type DNS struct {
 	ZoneID string `json:"zoneId"`
 	// IngressHosts are the names below Domain that the certificate covers in addition to the add-ons' own.
 	IngressHosts []string `json:"ingressHosts"`
-}
-
-// Registry is the list of ECR repositories.
-type Registry struct {
-	Repositories []string `json:"repositories"`
-	// KeepImages is how many untagged images of a repository are kept.
-	KeepImages int `json:"keepImages"`
 }
 
 // Identity is how pods get AWS credentials of their own: the cluster is an OpenID Connect issuer that IAM trusts.

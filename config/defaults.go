@@ -53,9 +53,6 @@ func (c *Config) fill(present map[string]bool) {
 	}
 	c.expandNodes(present)
 
-	set(present, "registry.keepImages", &c.Registry.KeepImages, 10)
-	set(present, "registry.repositories", &c.Registry.Repositories, []string{"fastapi", "celery"})
-
 	set(present, "backup.everyHours", &c.Backup.EveryHours, byEnvironment(env, 24, 6, 1))
 	set(present, "backup.retentionDays", &c.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
 	setBool(&c.Backup.KeepBucket, env != Dev)

@@ -30,7 +30,6 @@ func TestDefaults(t *testing.T) {
    "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
- "registry": {"repositories": ["fastapi", "celery"], "keepImages": 10},
  "identity": {"enabled": false, "issuer": "", "serviceAccounts": null},
  "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "protection": {"protect": false, "volumes": "delete"},

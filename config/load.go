@@ -91,7 +91,9 @@ func (d *decoder) unknownKeys(known []string) {
 		namespace, name, _ := strings.Cut(key, ":")
 		switch namespace {
 		case Namespace:
-			if !slices.Contains(names, name) {
+			if old, ok := replaced[key]; ok {
+				d.fault(key, nil, old.reason, old.instead(nil))
+			} else if !slices.Contains(names, name) {
 				d.unknown(key, name, nil, names)
 			}
 		case awsNamespace:

@@ -12,6 +12,11 @@ var replaced = map[string]struct {
 	reason  string
 	instead func(value any) string
 }{
+	Namespace + ":registry": {
+		"was replaced by the image registry of the account, which outlives clusters (docs/bootstrap.md): repositories that " +
+			"the stack has stay, with their images",
+		func(any) string { return fmt.Sprintf("pulumi config rm %s:registry", Namespace) },
+	},
 	Namespace + ":backup.schedule": {
 		"was replaced by backup.everyHours, a number of hours: 1, 2, 3, 4, 6, 8, 12 or 24",
 		func(value any) string {

@@ -20,7 +20,6 @@ var (
 		`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
 	imageID       = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	nameSegment   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	ecrName       = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
 	flagName      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	preflight     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
 	registryHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)

@@ -23,7 +23,6 @@ func (v *validator) all() {
 	v.image()
 	v.nodes()
 	v.dns()
-	v.registry()
 	v.identity()
 	v.backup()
 	v.protection()

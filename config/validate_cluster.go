@@ -35,10 +35,6 @@ func (v *validator) cluster() {
 		v.fault("cluster.name", c.Name,
 			fmt.Sprintf("must not begin with %s, which AWS keeps for itself", reservedPrefixOf(c.Name)),
 			"platform-dev")
-	case strings.Contains(c.Name, "--") && len(v.c.Registry.Repositories) > 0:
-		v.fault("cluster.name", c.Name,
-			"must not have two dashes in a row: ECR refuses it in the names of registry.repositories, which begin with it",
-			strings.Join(strings.FieldsFunc(c.Name, func(r rune) bool { return r == '-' }), "-"))
 	}
 	v.version(c.KubernetesVersion)
 	v.oneOf("cluster.cni", c.CNI, "calico", "none")

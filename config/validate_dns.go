@@ -98,26 +98,3 @@ func (v *validator) ingressHost(path, host string) {
 		v.fault(path, host, why, example)
 	}
 }
-
-const (
-	minRepository, maxRepository = 2, 200
-	maxKeepImages                = 1000
-)
-
-func (v *validator) registry() {
-	r := v.c.Registry
-	for i, name := range r.Repositories {
-		path := fmt.Sprintf("registry.repositories[%d]", i)
-		switch {
-		case len(name) < minRepository || len(name) > maxRepository:
-			v.fault(path, name, fmt.Sprintf("must have %d to %d characters", minRepository, maxRepository), "fastapi")
-		case !ecrName.MatchString(name):
-			v.fault(path, name,
-				"must be lowercase letters and digits, with single dots, dashes, underscores or slashes between them",
-				"team/fastapi")
-		}
-	}
-	v.unique("registry.repositories", r.Repositories)
-	v.between("registry.keepImages", r.KeepImages,
-		bounds{1, maxKeepImages, "untagged images that a rollback may need", 10})
-}

@@ -61,10 +61,16 @@ func deploy(t *testing.T, stack string, over settings) *external {
 // try is deploy for a stack that may be refused.
 func try(t *testing.T, stack string, over settings) (*external, error) {
 	t.Helper()
+	return tryOver(t, stack, over, Exists{})
+}
+
+// tryOver is try for a stack that exists.
+func tryOver(t *testing.T, stack string, over settings, exists Exists) (*external, error) {
+	t.Helper()
 	w := &external{t: t, cfg: load(t, stack, over), resources: map[string]registered{},
 		calls: map[string]resource.PropertyMap{}}
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-		in, err := New(ctx, w.cfg, Exists{})
+		in, err := New(ctx, w.cfg, exists)
 		if err != nil {
 			return err
 		}

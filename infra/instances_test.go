@@ -249,7 +249,6 @@ func TestProtection(t *testing.T) {
 		"staging": {nil, true, true},
 		"prod": {[]string{
 			"aws:ec2/eip:Eip master", "aws:ec2/instance:Instance master",
-			"aws:ecr/repository:Repository celery", "aws:ecr/repository:Repository fastapi",
 			"aws:route53/zone:Zone public", "aws:s3/bucketV2:BucketV2 prod-backups", "aws:s3/bucketV2:BucketV2 prod-logs",
 		}, true, false},
 	} {

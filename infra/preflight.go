@@ -31,6 +31,8 @@ type Exists struct {
 	Validations map[string]int
 	// IssuerBucket reports whether the bucket with the discovery documents exists.
 	IssuerBucket bool
+	// Repositories are the logical names of the ECR repositories that an earlier version created.
+	Repositories []string
 	// DataZones are the availability zones whose nodes host pods with volumes.
 	DataZones []string
 }

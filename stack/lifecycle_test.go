@@ -127,8 +127,6 @@ func TestChanges(t *testing.T) {
 			map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
 		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"everyHours": 6, "keepBucket": false}}},
 		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
-		{"a registry repository", map[string]any{"kubeadm-aws:registry": map[string]any{"repositories": []any{"api", "worker",
-			"web"}}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},
 	}
 	r := simulate(t, "dev", base)

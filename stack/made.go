@@ -2,7 +2,9 @@ package stack
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,16 +53,17 @@ func readState(ctx *pulumi.Context) (state, error) {
 
 // Types of the resources that show which settings the stack was created with.
 const (
-	typeVPC      = "aws:ec2/vpc:Vpc"
-	typeSubnet   = "aws:ec2/subnet:Subnet"
-	typeInstance = "aws:ec2/instance:Instance"
-	typeAddress  = "aws:ec2/eip:Eip"
-	typeBucket   = "aws:s3/bucketV2:BucketV2"
-	typeRecord   = "aws:route53/record:Record"
-	typeCommand  = "command:remote:Command"
-	typeRelease  = "kubernetes:helm.sh/v3:Release"
-	typeRabbitMQ = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
-	typePostgres = "kubernetes:postgresql.cnpg.io/v1:Cluster"
+	typeVPC        = "aws:ec2/vpc:Vpc"
+	typeSubnet     = "aws:ec2/subnet:Subnet"
+	typeInstance   = "aws:ec2/instance:Instance"
+	typeAddress    = "aws:ec2/eip:Eip"
+	typeBucket     = "aws:s3/bucketV2:BucketV2"
+	typeRecord     = "aws:route53/record:Record"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeCommand    = "command:remote:Command"
+	typeRelease    = "kubernetes:helm.sh/v3:Release"
+	typeRabbitMQ   = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
+	typePostgres   = "kubernetes:postgresql.cnpg.io/v1:Cluster"
 )
 
 // made returns the settings that the resources were created with.
@@ -197,6 +200,7 @@ func (s state) exists() infra.Exists {
 	}
 	e.IssuerBucket = s.issuerBucket() != ""
 	e.Validations = s.validations()
+	e.Repositories = slices.Sorted(maps.Keys(s[typeRepository]))
 	e.Records = map[string]bool{}
 	for name := range s[typeRecord] {
 		e.Records[name] = true

@@ -177,3 +177,47 @@ func unzipped(t *testing.T, path string) []byte {
 	}
 	return text
 }
+
+// Repositories of an older stack stay with their images, also when the stack is destroyed. A later version, which has
+// no repositories, depends on the same entries of the state.
+func TestRepositoriesOfAnOlderStackOutliveIt(t *testing.T) {
+	for _, name := range []string{"dev", "prod"} {
+		t.Run(name, func(t *testing.T) {
+			r := madeBefore(t, "made-by-3fdc37a", name)
+			const kind = "aws:ecr/repository:Repository"
+			had := r.box.Account(kind)
+			if len(had) == 0 {
+				t.Fatal("the stack has no repositories")
+			}
+			for _, res := range r.resources() {
+				if res.Type == kind {
+					if err := r.box.AWS.PushImage(res.Outputs["name"].(string)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			o := r.up().must(t)
+			if !strings.Contains(o.printed, "stay in AWS when it is destroyed") {
+				t.Error("nothing says that the repositories stay")
+			}
+			seen := 0
+			for _, res := range r.resources() {
+				if strings.HasPrefix(string(res.Type), "aws:ecr/") {
+					seen++
+					if !res.RetainOnDelete || res.Protect {
+						t.Errorf("%s: retained %v, protected %v", res.URN, res.RetainOnDelete, res.Protect)
+					}
+				}
+			}
+			if seen != 2*len(had) {
+				t.Errorf("%d resources of ECR for %d repositories", seen, len(had))
+			}
+			r.set(map[string]any{"kubeadm-aws:protection": map[string]any{"protect": false}})
+			r.up().must(t)
+			r.destroy().must(t)
+			if has := r.box.Account(kind); !slices.Equal(has, had) {
+				t.Errorf("the account has the repositories %v, had %v", has, had)
+			}
+		})
+	}
+}

@@ -88,8 +88,10 @@ func TestEveryResourceCanBeLookedUp(t *testing.T) {
 			}
 		}
 	}
+	// An interrupted run of an earlier version may have created these.
+	older := []string{"aws:ecr/repository:Repository", "aws:ecr/lifecyclePolicy:LifecyclePolicy"}
 	for typ := range lookupKeys {
-		if !used[typ] {
+		if !used[typ] && !slices.Contains(older, typ) {
 			t.Errorf("nothing in the stack is a %s; lookupKeys need not know it", typ)
 		}
 	}
