@@ -89,6 +89,19 @@ func TestTheAccountComesAndGoes(t *testing.T) {
 	if want := 3*3 + 1; len(roles) != want {
 		t.Errorf("%d roles, want %d: %v", len(roles), want, roles)
 	}
+	created := map[string]int{}
+	for i, o := range r.box.Operations() {
+		if o.Verb == "create" {
+			created[o.URN[strings.LastIndex(o.URN, "::")+2:]] = i
+		}
+	}
+	for name, at := range created {
+		// On an account made before, the policies that it took statements from become smaller first.
+		if role, ok := strings.CutSuffix(name, "-tagged"); ok && (created[role+"-network"] > at ||
+			created[role+"-names"] > at || created[role+"-network"] == 0) {
+			t.Errorf("%s is created before the policies that become smaller", name)
+		}
+	}
 	all := outputs["environmentVariables"].Value.(map[string]any)
 	if got := slices.Sorted(maps.Keys(all)); len(got) != 9 {
 		t.Errorf("GitHub environments %v", got)

@@ -17,7 +17,8 @@ func ofService(service string, actions []string) []string {
 }
 
 // readAccount lets a role see what the stacks of clusters have in the account. Objects in buckets and values of
-// parameters are not among it, but for the parameters of AWS itself and the folder that buckets are listed by.
+// parameters are not among it, but for the parameters of AWS itself, the public documents of clusters as issuers, and
+// the folder that buckets are listed by.
 func (d *deployer) readAccount() policy.Document {
 	reads := collect(func(c calls) []string { return c.reads })
 	return policy.New(
@@ -25,6 +26,10 @@ func (d *deployer) readAccount() policy.Document {
 			everything, nil),
 		policy.Allow("PublicParameters", []string{"ssm:GetParameter"},
 			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", d.aws.Partition())}, nil),
+		policy.Allow("PublicDocuments", []string{"s3:GetObject", "s3:GetObjectTagging"}, []string{
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/.well-known/openid-configuration", d.aws.Partition()),
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/openid/v1/jwks", d.aws.Partition()),
+		}, nil),
 	)
 }
 

@@ -2,6 +2,8 @@ package account
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -83,8 +85,9 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 		policies = append(policies, rolePolicy{"access", pulumi.String(d.openAccess(environment).JSON())})
 	}
 	if kind == "apply" {
-		for name, document := range d.changeCluster(environment) {
-			policies = append(policies, rolePolicy{name, pulumi.String(document.JSON())})
+		documents := d.changeCluster(environment)
+		for _, name := range slices.Sorted(maps.Keys(documents)) {
+			policies = append(policies, rolePolicy{name, pulumi.String(documents[name].JSON())})
 		}
 	}
 	return policies
@@ -102,13 +105,17 @@ func (d *deployer) role(name, subject string, policies []rolePolicy,
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
+	// IAM limits the size of all policies together. One after the other in this order, those that became smaller go
+	// before the policy "tagged", which took over a part of them.
+	var before []pulumi.Resource
 	for _, p := range policies {
-		_, err := iam.NewRolePolicy(d.ctx, name+"-"+p.name, &iam.RolePolicyArgs{
+		made, err := iam.NewRolePolicy(d.ctx, name+"-"+p.name, &iam.RolePolicyArgs{
 			Name: pulumi.String(p.name), Role: role.Name, Policy: p.document,
-		}, opts...)
+		}, append(slices.Clone(opts), pulumi.DependsOn(before))...)
 		if err != nil {
 			return pulumi.StringOutput{}, err
 		}
+		before = []pulumi.Resource{made}
 	}
 	return role.Arn, nil
 }
