@@ -65,7 +65,10 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	is.Provider, err = iam.NewOpenIdConnectProvider(s.ctx, s.named("issuer"), &iam.OpenIdConnectProviderArgs{
 		Url:           is.URL,
 		ClientIdLists: pulumi.StringArray{pulumi.String(TokenAudience)},
-		Tags:          s.tags("issuer"),
+		// Without a thumbprint IAM connects to the issuer to get one, and nothing answers there yet. AWS trusts the
+		// certificate by its authorities, and does not use the thumbprint.
+		ThumbprintLists: pulumi.StringArray{pulumi.String(strings.Repeat("f", 40))},
+		Tags:            s.tags("issuer"),
 	}, is.opts...)
 	if err != nil {
 		return nil, fmt.Errorf("identity provider: %w", err)
