@@ -50,8 +50,31 @@ var needsOf = map[string]needs{
 	config.Worker:       {0.5 * (1 << 30), 0.25},
 }
 
-// podsOf are the fewest pods of the platform that a node of a role runs with all add-ons.
-var podsOf = map[string]int{config.ControlPlane: 20, config.Worker: 8}
+// podsOf returns how many pods of the platform a node of a role runs at least: those of kubeadm, of the network, and of
+// the add-ons that are on.
+func podsOf(cfg *config.Config, role string) int {
+	a := cfg.Addons
+	onEveryNode := 1 // kube-proxy
+	for _, on := range []bool{cfg.Cluster.CNI == "calico", a.EBSCSI.On(), a.Monitoring.On(), a.Logging.On()} {
+		if on {
+			onEveryNode++
+		}
+	}
+	if role != config.ControlPlane {
+		return onEveryNode
+	}
+	own := 5 // etcd, the API server, the controller manager, the scheduler, the cloud controller manager
+	if a.EBSCSI.On() {
+		own += 2 // its controller, and that of snapshots
+	}
+	if a.LoadBalancer.On() {
+		own++
+	}
+	if a.Logging.On() {
+		own++ // Loki
+	}
+	return onEveryNode + own
+}
 
 // askReserves refuses kubelet settings that leave the platform's pods no room on a node. If more is reserved than the
 // node has, its kubelet does not even start. Without such settings there is nothing to ask.
@@ -86,11 +109,12 @@ func (p *preflight) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bo
 				n.InstanceType, t.DefaultVcpus), "numbers that every node has, or a larger instanceType")
 		return true
 	}
-	if perCore := p.cfg.PodsPerCore(); perCore > 0 && perCore*t.DefaultVcpus < podsOf[n.Role] {
+	perCore, pods := p.cfg.PodsPerCore(), podsOf(p.cfg, n.Role)
+	if perCore > 0 && perCore*t.DefaultVcpus < pods {
 		p.refuse("kubernetes.kubelet.podsPerCore", fmt.Sprint(perCore),
 			fmt.Sprintf("lets %s (%s) run %d pods on its %d CPUs, and the platform alone has %d there", n.Name,
-				n.InstanceType, perCore*t.DefaultVcpus, t.DefaultVcpus, podsOf[n.Role]),
-			fmt.Sprintf("%d or more, or 0 for no such limit", (podsOf[n.Role]+t.DefaultVcpus-1)/t.DefaultVcpus))
+				n.InstanceType, perCore*t.DefaultVcpus, t.DefaultVcpus, pods),
+			fmt.Sprintf("%d or more, or 0 for no such limit", (pods+t.DefaultVcpus-1)/t.DefaultVcpus))
 		return true
 	}
 	const mebi = 1 << 20

@@ -58,7 +58,7 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"kubeadm-aws:kubernetes.kubelet.evictionHard[\"memory.available\"] = \"85%\"", "8192 MiB of memory"}},
 		{"fewer pods for each CPU than the platform has", sandbox.Limits{}, map[string]any{
 			"kubeadm-aws:kubernetes.kubelet": map[string]any{"podsPerCore": 5}},
-			[]string{"kubeadm-aws:kubernetes.kubelet.podsPerCore = 5", "10 pods on its 2 CPUs", "10 or more"}},
+			[]string{"kubeadm-aws:kubernetes.kubelet.podsPerCore = 5", "10 pods on its 2 CPUs", "6 or more"}},
 		{"more CPUs for Kubernetes than a node has", sandbox.Limits{}, kubelet("kubeReserved", map[string]any{"cpu": "1900m"}),
 			[]string{"kubeadm-aws:kubernetes.kubelet.kubeReserved.cpu = \"1900m\"", "2 of the 2 CPUs"}},
 		{"a reserve on a type that does not exist", sandbox.Limits{}, map[string]any{
