@@ -53,6 +53,34 @@ func (a atOnce) begin() error {
 	return os.Rename(a.file+".new", a.file)
 }
 
+// wrote marks what the next operation starts from. A process that failed and left the state as it was may have changed
+// the account, so the mark stays and lost is true.
+func (a atOnce) wrote(failed bool) (lost bool, err error) {
+	if failed {
+		m, err := a.read()
+		if err != nil {
+			return false, err
+		}
+		digest, err := a.digest()
+		if err != nil || digest == m.State {
+			return true, err
+		}
+	}
+	return false, a.begin()
+}
+
+// read returns the mark, or an error of fs.ErrNotExist if there is none.
+func (a atOnce) read() (m mark, err error) {
+	text, err := os.ReadFile(a.file)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, fmt.Errorf("the mark %s of the simulated account cannot be read: %w", Relative(a.file), err)
+	}
+	return m, nil
+}
+
 // end removes the mark: the state belongs to the whole journal.
 func (a atOnce) end() error {
 	if err := os.Remove(a.file); !errors.Is(err, fs.ErrNotExist) {
@@ -64,13 +92,12 @@ func (a atOnce) end() error {
 // settle undoes an operation that was killed before its state was written. Such an operation has left its mark, and
 // the state is still the one in the mark.
 func (a atOnce) settle(l *report.Log) error {
-	text, err := os.ReadFile(a.file)
+	m, err := a.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var m mark
-	if err != nil || json.Unmarshal(text, &m) != nil {
-		return errors.Join(fmt.Errorf("the mark %s of the simulated account cannot be read", Relative(a.file)), err)
+	if err != nil {
+		return err
 	}
 	digest, err := a.digest()
 	if err != nil {
@@ -84,7 +111,7 @@ func (a atOnce) settle(l *report.Log) error {
 		if err := os.Truncate(a.journal, m.Journal); err != nil {
 			return fmt.Errorf("undo in the simulated account: %w", err)
 		}
-		l.Info("The last run was killed before its state was written; the simulated account is as it was before that run.")
+		l.Info("A run ended before its state was written; the simulated account is as it was before that run.")
 	}
 	return a.end()
 }

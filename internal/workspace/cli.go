@@ -36,8 +36,9 @@ type CLI struct {
 	connections *connKeeper
 	// inherited is inherited by every CLI process, so that a lock on it lasts as long as the last of them; may be nil.
 	inherited *os.File
-	// wrote is called after each process that wrote the state and ended by itself; may be nil.
-	wrote func() error
+	// wrote is called after each process that may have written the state and ended by itself, with whether it failed.
+	// It returns whether the process ended without writing what it had done. It may be nil.
+	wrote func(failed bool) (lost bool, err error)
 
 	mu      sync.Mutex
 	running *os.Process
@@ -45,7 +46,7 @@ type CLI struct {
 	locks   bool
 	stopped bool
 	killed  bool
-	// dead reports whether a process was killed, by whomever.
+	// dead reports whether a process was killed, by whomever, or ended without writing the state.
 	dead bool
 	// locked reports whether the killed process held the lock of the stack.
 	locked bool
@@ -135,7 +136,9 @@ func (c *CLI) ended(cmd *exec.Cmd) error {
 	if c.wrote == nil || c.dead || !writes(cmd) {
 		return nil
 	}
-	return c.wrote()
+	lost, err := c.wrote(!cmd.ProcessState.Success())
+	c.dead = lost
+	return err
 }
 
 // writes reports whether a process may write the state.
@@ -145,7 +148,7 @@ func writes(cmd *exec.Cmd) bool {
 	})
 }
 
-// died reports whether a process was killed.
+// died reports whether a process was killed, or ended without writing the state.
 func (c *CLI) died() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -89,7 +89,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		return nil, report.Fail(report.ExitCannotStart, next, "%w", err)
 	}
 	if !options.Checkpoints {
-		o.CLI.wrote = steps.begin
+		o.CLI.wrote = steps.wrote
 		return w, steps.begin()
 	}
 	return w, nil
