@@ -20,22 +20,21 @@ const rootProject = "root"
 // Argo CD creates with all rights, loses them.
 func (b *builder) projects(argocd pulumi.Resource) []pulumi.Resource {
 	return needs(
-		b.project(rootProject, projectOfRoot(b.cfg), argocd, nil),
-		b.project(b.cfg.Environment, projectOfApplications(b.cfg), argocd, nil),
-		// Argo CD owns the fields of this one.
-		b.project("default", projectWithoutRights(), argocd, map[string]string{"pulumi.com/patchForce": "true"}),
+		b.project(rootProject, projectOfRoot(b.cfg), argocd),
+		b.project(b.cfg.Environment, projectOfApplications(b.cfg), argocd),
+		b.project("default", projectWithoutRights(), argocd),
 	)
 }
 
-// project creates one project. The Applications in it must be deleted before it.
-func (b *builder) project(name string, spec kube.Values, argocd pulumi.Resource,
-	annotations map[string]string) pulumi.Resource {
+// project creates one project, or takes it over: Argo CD creates the project default, and a person may have created the
+// others. The Applications in it must be deleted before it.
+func (b *builder) project(name string, spec kube.Values, argocd pulumi.Resource) pulumi.Resource {
 	return b.object("project-"+name, kube.ObjectArgs{
 		APIVersion:  "argoproj.io/v1alpha1",
 		Kind:        "AppProject",
 		Name:        name,
 		Namespace:   "argocd",
-		Annotations: annotations,
+		Annotations: map[string]string{"pulumi.com/patchForce": "true"},
 		Fields:      kube.Values{"spec": spec},
 	}, needs(argocd))
 }

@@ -28,8 +28,8 @@ func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
 		if id := settings.GitHubApp.InstallationID; id != 0 {
 			data["githubAppInstallationID"] = pulumi.String(strconv.Itoa(id))
 		}
-		if server, err := url.Parse(settings.RepoURL); err == nil && server.Host != "github.com" {
-			data["githubAppEnterpriseBaseUrl"] = pulumi.String("https://" + server.Host + "/api/v3")
+		if api := githubAPI(settings.RepoURL); api != "" {
+			data["githubAppEnterpriseBaseUrl"] = pulumi.String(api)
 		}
 	} else if token, ok := given(config.RepositoryToken); ok {
 		data["username"], data["password"] = pulumi.String(settings.RepoUsername), token
@@ -41,6 +41,19 @@ func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
 		labels:    map[string]string{"argocd.argoproj.io/secret-type": "repository"},
 		data:      data,
 	}, needs(namespace))
+}
+
+// githubAPI returns the address of the API of the GitHub server that has a repository. It is empty for github.com,
+// which Argo CD knows. GitHub Enterprise Cloud with data residency (ghe.com) has it on a host of its own.
+func githubAPI(repository string) string {
+	server, err := url.Parse(repository)
+	switch {
+	case err != nil || server.Hostname() == "github.com":
+		return ""
+	case strings.HasSuffix(server.Hostname(), ".ghe.com"):
+		return "https://api." + server.Host
+	}
+	return "https://" + server.Host + "/api/v3"
 }
 
 // withNewline returns a key as it is in a file. The CLI drops the newline at the end of a value.

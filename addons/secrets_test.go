@@ -258,3 +258,16 @@ func TestTimeOfUUID(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAPIOfAGitHubServer(t *testing.T) {
+	for repository, want := range map[string]string{
+		"https://github.com/a/b.git":      "",
+		"https://github.com:443/a/b.git":  "",
+		"https://git.example.com/a/b.git": "https://git.example.com/api/v3",
+		"https://acme.ghe.com/a/b.git":    "https://api.acme.ghe.com",
+	} {
+		if got := githubAPI(repository); got != want {
+			t.Errorf("%s: %q, want %q", repository, got, want)
+		}
+	}
+}

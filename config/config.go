@@ -42,6 +42,8 @@ type Config struct {
 
 	// entries are the nodes as they are in the settings. Nodes has those of an entry with a count one by one.
 	entries []Node
+	// notes are warnings that validation found, because only it sees the secrets.
+	notes []string
 }
 
 // Cluster names the cluster and fixes its versions.

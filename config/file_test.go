@@ -117,11 +117,14 @@ func TestWarnings(t *testing.T) {
 	for text, want := range map[string][]string{
 		"":                                  {"addresses for documentation"},
 		"access: {adminCidrs: [0.0.0.0/0]}": {"the whole internet"},
-		"access: {adminCidrs: [9.9.9.9/32, 203.0.113.0/24]}":                                    nil,
-		"access: {adminCidrs: [9.9.9.9/32]}\ncluster: {cni: none}":                              {"installed a network"},
-		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                 {"Alerts are sent nowhere"},
-		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                      nil,
-		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}}\n" + mailed: {"is not used: addons.monitoring"},
+		"access: {adminCidrs: [9.9.9.9/32, 203.0.113.0/24]}":       nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\ncluster: {cni: none}": {"installed a network"},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {repoUrl: 'git@git.example.com:a/b.git'}}": {
+			"argocdRepositoryKey is not set", "has no key of git.example.com"},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {enabled: false, repoUrl: 'git@git.example.com:a/b.git'}}": nil,
+		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                                          {"Alerts are sent nowhere"},
+		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                                               nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}}\n" + mailed:                          {"is not used: addons.monitoring"},
 	} {
 		c, err := loadText(t, "dev", text)
 		if err != nil {

@@ -58,6 +58,7 @@ func TestCredentialsOfTheRepository(t *testing.T) {
 	app := ", githubApp: {id: 1}"
 	for name, c := range map[string]struct{ settings, key, reason string }{
 		"public":        {settings: withRepository(overHTTPS, "")},
+		"key elsewhere": {settings: withRepository(overSSH, "")},
 		"deploy key":    {settings: withRepository(overSSH, "", key)},
 		"token":         {settings: withRepository(overHTTPS, ", repoUsername: gitlab+deploy-token-1", token)},
 		"App":           {settings: withApp("{id: 1, installationId: 2}")},
@@ -68,7 +69,6 @@ func TestCredentialsOfTheRepository(t *testing.T) {
 		"GitHub on port 443": {settings: withRepository("ssh://git@ssh.github.com:443/a/b.git", "", key)},
 		"webhook":            {settings: withRepository(overHTTPS, "}, acme: {email: ops@example.org", hook, domain)},
 
-		"no key":              {withRepository(overSSH, ""), RepositoryKey, "needs a key"},
 		"key over HTTPS":      {withRepository(overHTTPS, "", key), RepositoryKey, "reached over HTTPS"},
 		"token over SSH":      {withRepository(overSSH, "", key, token), RepositoryToken, "reached over SSH"},
 		"App over SSH":        {withRepository(overSSH, app, key, appKey), RepositoryAppKey, "reached over SSH"},

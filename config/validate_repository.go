@@ -37,9 +37,9 @@ func (v *validator) argocdSecrets(get func(key string) (string, bool)) {
 		const reason = "addons.argocd.repoUrl is reached over SSH, with argocdRepositoryKey"
 		unused(RepositoryAppKey, hasApp, reason)
 		unused(RepositoryToken, hasToken, reason)
-		if !hasKey {
-			v.fault(RepositoryKey, nil, "is not set: addons.argocd.repoUrl is reached over SSH, which needs a key",
-				keyCommand(RepositoryKey, "deploy-key")+", or an address with https://")
+		if !hasKey && a.On() {
+			v.c.notes = append(v.c.notes, "argocdRepositoryKey is not set, and addons.argocd.repoUrl is reached over SSH: Argo "+
+				"CD needs a key from elsewhere. To let the stack keep it: "+keyCommand(RepositoryKey, "deploy-key"))
 		}
 	default:
 		unused(RepositoryKey, hasKey, "addons.argocd.repoUrl is reached over HTTPS, with a token or a GitHub App")
@@ -139,10 +139,9 @@ func (v *validator) repository(a ArgoCD) {
 	if len(a.KnownHosts) > 0 && host == "" {
 		v.fault("addons.argocd.knownHosts", nil, "is not used: addons.argocd.repoUrl is not reached over SSH",
 			"no knownHosts")
-	} else if host != "" && !slices.Contains(knownServices, host) && !slices.Contains(hosts, host) {
-		v.fault("addons.argocd.knownHosts", nil,
-			"has no key of "+host+", the host of addons.argocd.repoUrl: Argo CD would not connect",
-			"a line of: "+keyscan(host))
+	} else if host != "" && a.On() && !slices.Contains(knownServices, host) && !slices.Contains(hosts, host) {
+		v.c.notes = append(v.c.notes, "addons.argocd.knownHosts has no key of "+host+", the host of addons.argocd.repoUrl: "+
+			"Argo CD does not connect without one from elsewhere. Add a line of: "+keyscan(host))
 	}
 }
 

@@ -80,6 +80,7 @@ func (c *Config) Warnings() []string {
 		warn("notifications.receiver = %s is not used: addons.monitoring, which sends alerts, is off",
 			c.Notifications.Receiver)
 	}
+	warnings = append(warnings, c.notes...)
 	for _, sentence := range c.wrongValues() {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
