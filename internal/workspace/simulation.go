@@ -18,7 +18,7 @@ import (
 // checkpointNodes is up to how many nodes the engine of a simulation writes its state at every step, as it does on
 // AWS. The next run then recovers a killed one from where it was. Each write is the whole state, so an up takes CPU
 // time that grows with the square of its nodes: 75 s for 40 nodes, nine tenths of it for the writes. For more nodes
-// the state is written once, at the end of the operation, and a killed run is undone as a whole: see atOnce.
+// the state is written once, at the end of the operation, and a killed run is undone as a whole: see savepoint.
 const checkpointNodes = 20
 
 // openSimulation starts the sandbox and selects the stack in a copy of the project, made when it is new.
@@ -41,8 +41,8 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		return nil, err
 	}
 	account := filepath.Join(dir, "account")
-	steps := atOnceIn(account, kept.file)
-	if err := steps.settle(w.Log); err != nil {
+	before := savepointIn(account, kept.file)
+	if err := before.rollback(w.Log); err != nil {
 		return nil, report.Fail(report.ExitCannotStart, "To begin the simulation again from nothing: rm -r "+Relative(dir), "%w", err)
 	}
 	o.CLI.connections = &connKeeper{}
@@ -74,7 +74,7 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
 	}
 	if !options.Checkpoints {
-		w.closers = append(w.closers, func() error { return w.endAtOnce(steps) })
+		w.closers = append(w.closers, func() error { return w.endSavepoint(before) })
 	}
 	w.closers = append(w.closers, w.Sandbox.Close)
 	o.CLI.passes = hermetic
@@ -89,18 +89,18 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		return nil, report.Fail(report.ExitCannotStart, next, "%w", err)
 	}
 	if !options.Checkpoints {
-		o.CLI.wrote = steps.wrote
-		return w, steps.begin()
+		o.CLI.wrote = before.advance
+		return w, before.set()
 	}
 	return w, nil
 }
 
-// endAtOnce ends the mark of a run that ended by itself, and undoes an operation whose engine was killed.
-func (w *Workspace) endAtOnce(steps atOnce) error {
+// endSavepoint releases the savepoint of a run that ended by itself, and undoes an operation whose engine was killed.
+func (w *Workspace) endSavepoint(before savepoint) error {
 	if w.CLI.died() {
-		return steps.settle(w.Log)
+		return before.rollback(w.Log)
 	}
-	return steps.end()
+	return before.release()
 }
 
 func openHosts(ctx context.Context, o Options, dir string) (*dockerhosts.Backend, error) {
