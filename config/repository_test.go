@@ -89,8 +89,8 @@ func TestCredentialsOfTheRepository(t *testing.T) {
 		"token with a newline": {withRepository(overHTTPS, "", `argocdRepositoryToken: "a\nb"`), RepositoryToken,
 			"without spaces"},
 
-		"webhook of nobody":   {withRepository(overHTTPS, "", hook), WebhookSecret, "without dns.domain"},
-		"webhook without Git": {hook, WebhookSecret, "no addons.argocd.repoUrl"},
+		"webhook out of reach": {withRepository(overHTTPS, "", hook), WebhookSecret, "without dns.domain"},
+		"webhook without Git":  {hook, WebhookSecret, "no addons.argocd.repoUrl"},
 		"short webhook secret": {withRepository(overHTTPS, "", "argocdWebhookSecret: abc", domain), WebhookSecret,
 			"at least 16"},
 	} {

@@ -93,7 +93,7 @@ done
 first_join() {
   local found
   if [ -e "$STATE/join.started" ]; then
-    say "starting over after a join that was cut off"
+    say "starting over after an interrupted join"
     systemctl stop kubelet
     kubeadm reset --force --cleanup-tmp-dir
   elif [ -e $KUBECONFIG ]; then

@@ -85,7 +85,7 @@ Exit codes
   5 failed, run it again to go on    6 something is left    7 verify found a fault
   8 preview found changes (with --expect-no-changes)    9 the cluster cannot be reached, nothing was changed
   10 failed, and again until the named cause is removed    11 verify found faults of applications only
-  12 rollback to the last verified commit: there is none    130 interrupted
+  12 rollback: no earlier commit is verified    130 interrupted
 `)
 }
 
