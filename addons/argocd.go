@@ -10,7 +10,6 @@ import (
 
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
@@ -73,7 +72,7 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
 		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
 	}
-	if secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+config.WebhookSecret); err == nil {
+	if secret, ok := b.given(config.WebhookSecret); ok {
 		data["webhook.github.secret"] = secret
 	}
 	return b.secret("argocd-secret", secretArgs{

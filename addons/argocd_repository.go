@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/config"
 )
@@ -15,14 +14,10 @@ import (
 // settings hold none, as for a public repository.
 func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
 	settings := b.cfg.Addons.ArgoCD
-	given := func(name string) (pulumi.StringOutput, bool) {
-		secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name)
-		return secret, err == nil
-	}
 	data := map[string]pulumi.StringInput{"type": pulumi.String("git"), "url": pulumi.String(settings.RepoURL)}
-	if key, ok := given(config.RepositoryKey); ok {
+	if key, ok := b.given(config.RepositoryKey); ok {
 		data["sshPrivateKey"] = withNewline(key)
-	} else if key, ok := given(config.RepositoryAppKey); ok {
+	} else if key, ok := b.given(config.RepositoryAppKey); ok {
 		data["githubAppPrivateKey"] = withNewline(key)
 		data["githubAppID"] = pulumi.String(strconv.Itoa(settings.GitHubApp.ID))
 		if id := settings.GitHubApp.InstallationID; id != 0 {
@@ -31,7 +26,7 @@ func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
 		if api := githubAPI(settings.RepoURL); api != "" {
 			data["githubAppEnterpriseBaseUrl"] = pulumi.String(api)
 		}
-	} else if token, ok := given(config.RepositoryToken); ok {
+	} else if token, ok := b.given(config.RepositoryToken); ok {
 		data["username"], data["password"] = pulumi.String(settings.RepoUsername), token
 	} else {
 		return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
@@ -27,8 +26,8 @@ func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulu
 	if n.Receiver == config.Email {
 		name = config.NotificationsPassword
 	}
-	secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name)
-	if err != nil {
+	secret, ok := b.given(name)
+	if !ok {
 		// A mail server without login. Validation refuses every other case.
 		secret = pulumi.ToSecret(pulumi.String("")).(pulumi.StringOutput)
 	}

@@ -34,7 +34,7 @@ func (b *builder) password(name string) pulumi.StringOutput {
 	if b.err != nil {
 		return pulumi.String("").ToStringOutput()
 	}
-	if given, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name+"Password"); err == nil {
+	if given, ok := b.given(name + "Password"); ok {
 		b.root.Passwords[name] = given
 		return given
 	}
@@ -51,6 +51,12 @@ func (b *builder) password(name string) pulumi.StringOutput {
 	result := pulumi.ToSecret(generated.Result).(pulumi.StringOutput)
 	b.root.Passwords[name] = result
 	return result
+}
+
+// given returns a secret of the settings. ok is false if it is not set.
+func (b *builder) given(name string) (secret pulumi.StringOutput, ok bool) {
+	secret, err := pulumiconfig.TrySecret(b.ctx, config.Namespace+":"+name)
+	return secret, err == nil
 }
 
 // secretArgs describe a Kubernetes Secret.

@@ -124,7 +124,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 		return err
 	}
 	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first),
-		dependsOn(append(append([]pulumi.Resource{prepared}, args.APIRecords...), published...)...))
+		dependsOn(slices.Concat([]pulumi.Resource{prepared}, args.APIRecords, published)...))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"math/big"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/config"
 )
 
 // Issuer is where others, such as AWS, find the key of the cluster's service-account tokens.
@@ -22,14 +24,10 @@ type Issuer struct {
 	Publish func(path string, document pulumi.StringInput) (pulumi.Resource, error)
 }
 
-const (
-	discoveryPath = ".well-known/openid-configuration"
-	keySetPath    = "openid/v1/jwks"
-	issuerFlag    = "service-account-issuer"
-)
+const issuerFlag = "service-account-issuer"
 
 // keySetURL returns the URL of the key set of an issuer.
-func keySetURL(issuer string) string { return issuer + "/" + keySetPath }
+func keySetURL(issuer string) string { return issuer + "/" + config.KeySetPath }
 
 // publish publishes the discovery documents of the issuer. Nothing is published without one.
 func (s steps) publish() ([]pulumi.Resource, error) {
@@ -43,7 +41,7 @@ func (s steps) publish() ([]pulumi.Resource, error) {
 	for _, d := range []struct {
 		path     string
 		document pulumi.StringOutput
-	}{{discoveryPath, discovery}, {keySetPath, keys}} {
+	}{{config.DiscoveryPath, discovery}, {config.KeySetPath, keys}} {
 		made, err := issuer.Publish(d.path, d.document)
 		if err != nil {
 			return nil, err

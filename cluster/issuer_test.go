@@ -19,7 +19,6 @@ import (
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"go.yaml.in/yaml/v3"
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/testenv"
@@ -54,7 +53,7 @@ func publishedBy(t *testing.T, public string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, document := range map[string]string{discoveryPath: discovery, keySetPath: keys} {
+	for path, document := range map[string]string{config.DiscoveryPath: discovery, config.KeySetPath: keys} {
 		mux.HandleFunc("/"+path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write([]byte(document))
@@ -80,22 +79,12 @@ func apiServerFlags(t *testing.T, issuer string) []string {
 		t.Fatal(err)
 	}
 	var found []string
-	documents := yaml.NewDecoder(strings.NewReader(text))
-	for {
-		var d struct {
-			APIServer struct {
-				ExtraArgs []struct{ Name, Value string } `yaml:"extraArgs"`
-			} `yaml:"apiServer"`
-		}
-		if documents.Decode(&d) != nil {
-			return found
-		}
-		for _, flag := range d.APIServer.ExtraArgs {
-			if strings.HasPrefix(flag.Name, "service-account-") || flag.Name == "api-audiences" {
-				found = append(found, "--"+flag.Name+"="+flag.Value)
-			}
+	for _, flag := range readAPIServerFlags(text) {
+		if strings.HasPrefix(flag.Name, "service-account-") || flag.Name == "api-audiences" {
+			found = append(found, "--"+flag.Name+"="+flag.Value)
 		}
 	}
+	return found
 }
 
 // withKey adds the flags by which kubeadm hands the key to the API server.
@@ -168,8 +157,8 @@ func TestTokensOfTheIssuer(t *testing.T) {
 
 	t.Run("the API server shows the same documents", func(t *testing.T) {
 		for path, ours := range map[string]func(string) (string, error){
-			"/" + discoveryPath: func(string) (string, error) { return discoveryDocument(published.URL) },
-			"/" + keySetPath:    func(string) (string, error) { return keySet(public) },
+			"/" + config.DiscoveryPath: func(string) (string, error) { return discoveryDocument(published.URL) },
+			"/" + config.KeySetPath:    func(string) (string, error) { return keySet(public) },
 		} {
 			text, err := ours("")
 			if err != nil {

@@ -30,21 +30,31 @@ func ReadIdentity(command string) (c config.Config, ok bool) {
 
 // readIssuer returns the issuer that the API server signs as, or "" for kubeadm's own.
 func readIssuer(kubeadmConfig string) string {
+	for _, flag := range readAPIServerFlags(kubeadmConfig) {
+		if flag.Name == issuerFlag {
+			return flag.Value
+		}
+	}
+	return ""
+}
+
+// extraArg is a flag in a configuration for kubeadm.
+type extraArg struct{ Name, Value string }
+
+// readAPIServerFlags returns the flags of the API server in a configuration for kubeadm, in their order.
+func readAPIServerFlags(kubeadmConfig string) []extraArg {
 	documents := yaml.NewDecoder(strings.NewReader(kubeadmConfig))
+	var flags []extraArg
 	for {
 		var d struct {
 			APIServer struct {
-				ExtraArgs []struct{ Name, Value string } `yaml:"extraArgs"`
+				ExtraArgs []extraArg `yaml:"extraArgs"`
 			} `yaml:"apiServer"`
 		}
 		if documents.Decode(&d) != nil {
-			return ""
+			return flags
 		}
-		for _, flag := range d.APIServer.ExtraArgs {
-			if flag.Name == issuerFlag {
-				return flag.Value
-			}
-		}
+		flags = append(flags, d.APIServer.ExtraArgs...)
 	}
 }
 

@@ -10,6 +10,13 @@ import (
 // or a final slash.
 var issuerURL = regexp.MustCompile(`^https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(/[A-Za-z0-9._~-]+)*$`)
 
+// DiscoveryPath and KeySetPath are the paths below the issuer's URL of the two documents that AWS reads. The API server
+// has them at the same paths.
+const (
+	DiscoveryPath = ".well-known/openid-configuration"
+	KeySetPath    = "openid/v1/jwks"
+)
+
 // maxIssuer is IAM's limit for the URL of an identity provider.
 const maxIssuer = 255
 

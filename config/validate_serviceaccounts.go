@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,9 +41,7 @@ func (a ServiceAccount) PolicyDocument() string {
 		return ""
 	}
 	whole := map[string]any{"Version": policyVersion}
-	for key, value := range document {
-		whole[key] = value
-	}
+	maps.Copy(whole, document)
 	text, err := json.Marshal(whole)
 	if err != nil {
 		return "" // values come from JSON, so this cannot happen

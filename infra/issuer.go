@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/config"
 	"kubeadm-aws/infra/policy"
 )
 
@@ -16,9 +17,6 @@ const TokenAudience = "sts.amazonaws.com"
 
 // IssuerBucket is the purpose of the bucket with the discovery documents, and the end of its resource's name.
 const IssuerBucket = "identity"
-
-// issuerPaths are the paths below the issuer's URL that AWS reads.
-var issuerPaths = []string{".well-known/openid-configuration", "openid/v1/jwks"}
 
 // Issuer lets AWS trust the tokens of the cluster's service accounts: a bucket for the two discovery documents and the
 // IAM identity provider that reads them. Package cluster has the key and publishes the documents.
@@ -113,7 +111,7 @@ func (s *deployer) discoveryForCloudFront(bucket string) policy.Document {
 
 func discovery(bucket string, readers policy.Statement) policy.Document {
 	readers.Effect, readers.Action = "Allow", []string{"s3:GetObject"}
-	for _, path := range issuerPaths {
+	for _, path := range []string{config.DiscoveryPath, config.KeySetPath} {
 		readers.Resource = append(readers.Resource, bucket+"/"+path)
 	}
 	document := policy.TLSOnly(bucket)

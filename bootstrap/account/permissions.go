@@ -27,8 +27,8 @@ func (d *deployer) readAccount() policy.Document {
 		policy.Allow("PublicParameters", []string{"ssm:GetParameter"},
 			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", d.aws.Partition())}, nil),
 		policy.Allow("PublicDocuments", []string{"s3:GetObject", "s3:GetObjectTagging"}, []string{
-			fmt.Sprintf("arn:%s:s3:::*-identity-*/.well-known/openid-configuration", d.aws.Partition()),
-			fmt.Sprintf("arn:%s:s3:::*-identity-*/openid/v1/jwks", d.aws.Partition()),
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", d.aws.Partition(), config.DiscoveryPath),
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", d.aws.Partition(), config.KeySetPath),
 		}, nil),
 	)
 }

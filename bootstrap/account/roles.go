@@ -36,8 +36,8 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 		provider, err := iam.NewOpenIdConnectProvider(d.ctx, "github", &iam.OpenIdConnectProviderArgs{
 			Url:           pulumi.String("https://" + issuer),
 			ClientIdLists: pulumi.StringArray{pulumi.String(audience)},
-			// AWS trusts the certificate of this issuer by its authorities and ignores the thumbprint, but the provider asks for
-			// one.
+			// AWS trusts the certificate of this issuer by its authorities, and does not use the thumbprint. Without one IAM
+			// connects to the issuer to get it.
 			ThumbprintLists: pulumi.StringArray{pulumi.String("ffffffffffffffffffffffffffffffffffffffff")},
 		}, opts...)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"kubeadm-aws/config"
 )
 
 // discovery is the part of an OpenID Connect discovery document that AWS reads.
@@ -43,15 +45,16 @@ func issuerPublished(ctx context.Context, r *run) finding {
 	}
 	var own discovery
 	var ownKeys keySet
-	for path, into := range map[string]any{"/.well-known/openid-configuration": &own, "/openid/v1/jwks": &ownKeys} {
+	for path, into := range map[string]any{"/" + config.DiscoveryPath: &own, "/" + config.KeySetPath: &ownKeys} {
 		if err := r.api.get(ctx, path, into); err != nil {
 			return broken("kubectl get --raw "+path, err)
 		}
 	}
-	look := "curl " + own.Issuer + "/.well-known/openid-configuration; docs/aws.md, \"Workload identity\""
+	document := own.Issuer + "/" + config.DiscoveryPath
+	look := "curl " + document + "; docs/aws.md, \"Workload identity\""
 	var published discovery
 	var keys keySet
-	if err := r.readPublic(ctx, own.Issuer+"/.well-known/openid-configuration", &published); err != nil {
+	if err := r.readPublic(ctx, document, &published); err != nil {
 		return failed(look, "AWS refuses the tokens of pods: %v", err)
 	}
 	if published != own {
