@@ -66,7 +66,7 @@ func projectOfApplications(cfg *config.Config) kube.Values {
 	}
 }
 
-// projectWithoutRights has empty lists, because the fields that Argo CD wrote would stay if they were left out.
+// projectWithoutRights returns empty lists, because the fields that Argo CD wrote would stay if they were left out.
 func projectWithoutRights() kube.Values {
 	return kube.Values{
 		"description":              "Allows nothing: Applications belong to another project",

@@ -93,7 +93,7 @@ func (c *Config) expandNodes(present map[string]bool) {
 		}
 		count := n.Count
 		if count > maxCount {
-			count = 1 // it is refused, and one node keeps other rules quiet
+			count = 1 // The count is refused. No other rule refuses one node.
 		}
 		for k := range count {
 			c.Nodes = append(c.Nodes, n.member(k))
