@@ -39,8 +39,8 @@ func newIdentity(s *deployer, args identityArgs) (*Identity, error) {
 		name     string
 		policies []rolePolicy
 	}{
-		{config.ControlPlane, s.controlPlanePolicies(args.storage, args.network)},
-		{config.Worker, s.workerPolicies()},
+		{config.ControlPlane, nodePolicies{s}.controlPlane(args.storage, args.network)},
+		{config.Worker, nodePolicies{s}.worker()},
 	} {
 		if err := id.role(s, role.name, role.policies, opts); err != nil {
 			return nil, fmt.Errorf("role of a %s node: %w", role.name, err)

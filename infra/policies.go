@@ -23,20 +23,23 @@ func naming(name string, text pulumi.StringOutput, of func(text string) policy.D
 	return rolePolicy{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
 }
 
-// controlPlanePolicies returns the policies of the enabled controllers that run on the control plane.
-func (s *deployer) controlPlanePolicies(storage *Storage, network *Network) []rolePolicy {
+// nodePolicies are the policies of the nodes' roles. Each policy has a method.
+type nodePolicies struct{ *deployer }
+
+// controlPlane returns the policies of the enabled controllers that run on the control plane.
+func (p nodePolicies) controlPlane(storage *Storage, network *Network) []rolePolicy {
 	vpc := network.VPC.ID().ToStringOutput()
-	addons := s.cfg.Addons
+	addons := p.cfg.Addons
 	policies := []rolePolicy{
-		fixed("cloud-controller", s.cloudController()),
-		fixed("images", s.pullImages()),
-		naming("backups", storage.Backups.Arn, s.backups),
+		fixed("cloud-controller", p.cloudController()),
+		fixed("images", p.pullImages()),
+		naming("backups", storage.Backups.Arn, p.backups),
 	}
 	if addons.EBSCSI.On() {
-		policies = append(policies, naming("volumes", vpc, s.volumes))
+		policies = append(policies, naming("volumes", vpc, p.volumes))
 	}
 	if addons.LoadBalancer.On() {
-		policies = append(policies, naming("load-balancers", vpc, s.loadBalancers))
+		policies = append(policies, naming("load-balancers", vpc, p.loadBalancers))
 	}
 	if storage.Logs != nil {
 		policies = append(policies, naming("logs", storage.Logs.Arn, logs))
@@ -44,15 +47,15 @@ func (s *deployer) controlPlanePolicies(storage *Storage, network *Network) []ro
 	return policies
 }
 
-func (s *deployer) workerPolicies() []rolePolicy {
-	return []rolePolicy{fixed("images", s.pullImages())}
+func (p nodePolicies) worker() []rolePolicy {
+	return []rolePolicy{fixed("images", p.pullImages())}
 }
 
 var all = []string{"*"}
 
 // cloudController is for node and node-lifecycle control only. The Load Balancer Controller handles Services, and the
 // overlay needs no routes.
-func (s *deployer) cloudController() policy.Document {
+func (p nodePolicies) cloudController() policy.Document {
 	return policy.New(policy.Allow("Describe", []string{
 		"ec2:DescribeAvailabilityZones",
 		"ec2:DescribeInstances",
@@ -65,28 +68,28 @@ func (s *deployer) cloudController() policy.Document {
 	}, all, nil))
 }
 
-func (s *deployer) pullImages() policy.Document {
+func (p nodePolicies) pullImages() policy.Document {
 	return policy.New(
 		policy.Allow("Login", []string{"ecr:GetAuthorizationToken"}, all, nil),
 		policy.Allow("Pull", []string{
 			"ecr:BatchCheckLayerAvailability",
 			"ecr:BatchGetImage",
 			"ecr:GetDownloadUrlForLayer",
-		}, []string{s.arn("ecr", s.cfg.Region, s.accountID, "repository/*")}, nil),
+		}, []string{p.arn("ecr", p.cfg.Region, p.accountID, "repository/*")}, nil),
 	)
 }
 
 // backups does not allow deletes: an attacker on the control plane cannot delete the snapshots. A tag marks snapshots
 // that a newer one has replaced, and the bucket's lifecycle rules remove those.
-func (s *deployer) backups(bucket string) policy.Document {
+func (p nodePolicies) backups(bucket string) policy.Document {
 	statements := []policy.Statement{
 		policy.Allow("List", []string{"s3:ListBucket"}, []string{bucket}, nil),
 		policy.Allow("Snapshots", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"},
-			[]string{bucket + "/" + s.cfg.Cluster.Name + "/etcd/*"}, nil),
+			[]string{bucket + "/" + p.cfg.Cluster.Name + "/etcd/*"}, nil),
 	}
-	if s.cfg.Addons.RabbitMQ.On() {
+	if p.cfg.Addons.RabbitMQ.On() {
 		statements = append(statements, policy.Allow("RabbitMQ", []string{"s3:PutObject"},
-			[]string{bucket + "/" + s.cfg.Cluster.Name + "/rabbitmq/*"}, nil))
+			[]string{bucket + "/" + p.cfg.Cluster.Name + "/rabbitmq/*"}, nil))
 	}
 	return policy.New(statements...)
 }
@@ -108,13 +111,13 @@ func inVPC(condition map[string]policy.Operands, vpc string) map[string]policy.O
 
 // volumes is for the EBS CSI driver: volumes, their snapshots, restores and clones. The driver tags every volume and
 // snapshot that it creates with the cluster's tag, so the policy allows only those.
-func (s *deployer) volumes(vpc string) policy.Document {
-	ec2 := func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
+func (p nodePolicies) volumes(vpc string) policy.Document {
+	ec2 := func(kind string) string { return p.arn("ec2", p.cfg.Region, p.accountID, kind+"/*") }
 	var (
 		volume   = []string{ec2("volume")}
-		snapshot = []string{s.arn("ec2", s.cfg.Region, "", "snapshot/*")} // the ARN of a snapshot contains no account
-		making   = policy.Equals("aws:RequestTag/"+s.clusterTag(), "owned")
-		ours     = inVPC(policy.Equals("aws:ResourceTag/"+s.clusterTag(), "owned"), vpc)
+		snapshot = []string{p.arn("ec2", p.cfg.Region, "", "snapshot/*")} // the ARN of a snapshot contains no account
+		making   = policy.Equals("aws:RequestTag/"+p.clusterTag(), "owned")
+		ours     = inVPC(policy.Equals("aws:ResourceTag/"+p.clusterTag(), "owned"), vpc)
 	)
 	return policy.New(
 		policy.Allow("Describe", []string{
@@ -128,7 +131,7 @@ func (s *deployer) volumes(vpc string) policy.Document {
 			"ec2:DescribeVolumeStatus",
 		}, all, nil),
 		policy.Allow("Create", []string{"ec2:CopyVolumes", "ec2:CreateVolume"}, volume, making),
-		policy.Allow("Clone", []string{"ec2:CopyVolumes"}, volume, policy.Equals("ec2:ResourceTag/"+s.clusterTag(), "owned")),
+		policy.Allow("Clone", []string{"ec2:CopyVolumes"}, volume, policy.Equals("ec2:ResourceTag/"+p.clusterTag(), "owned")),
 		policy.Allow("Snapshot", []string{"ec2:CreateSnapshot"}, snapshot, making),
 		policy.Allow("Use", []string{"ec2:AttachVolume", "ec2:CreateSnapshot", "ec2:DeleteVolume", "ec2:DetachVolume",
 			"ec2:ModifyVolume"},
@@ -139,16 +142,16 @@ func (s *deployer) volumes(vpc string) policy.Document {
 		}),
 		// A VolumeAttributesClass may change tags, but not the tags that assign the volume to the cluster.
 		policy.Allow("TagLater", []string{"ec2:CreateTags", "ec2:DeleteTags"}, volume, map[string]policy.Operands{
-			"StringEquals":                 {"aws:ResourceTag/" + s.clusterTag(): {"owned"}},
+			"StringEquals":                 {"aws:ResourceTag/" + p.clusterTag(): {"owned"}},
 			"StringEqualsIfExists":         {"aws:ResourceTag/" + config.TagVPC: {vpc}},
 			"Null":                         {"aws:TagKeys": {"false"}},
-			"ForAllValues:StringNotEquals": {"aws:TagKeys": {config.TagVPC, s.clusterTag()}},
+			"ForAllValues:StringNotEquals": {"aws:TagKeys": {config.TagVPC, p.clusterTag()}},
 		}),
 		// If the account encrypts volumes with a customer-managed key, EC2 uses that key on behalf of the driver.
 		// Without this permission a new volume disappears right after its creation.
 		policy.Allow("Key", []string{"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext"},
-			[]string{s.arn("kms", s.cfg.Region, s.accountID, "key/*")},
-			map[string]policy.Operands{"StringEquals": {"kms:ViaService": s.ec2Names()}}),
+			[]string{p.arn("kms", p.cfg.Region, p.accountID, "key/*")},
+			map[string]policy.Operands{"StringEquals": {"kms:ViaService": p.ec2Names()}}),
 	)
 }
 
@@ -191,16 +194,16 @@ var loadBalancerReads = []string{
 // SetRulePriorities is the only action for which the service passes no tags to conditions, so it is allowed on every
 // rule of the account and region. The controller calls it whenever an Ingress of the shared group is added or
 // removed.
-func (s *deployer) loadBalancers(vpc string) policy.Document {
+func (p nodePolicies) loadBalancers(vpc string) policy.Document {
 	const tag = "elbv2.k8s.aws/cluster"
 	var (
-		name     = s.cfg.Cluster.Name
-		ec2      = func(kind string) string { return s.arn("ec2", s.cfg.Region, s.accountID, kind+"/*") }
-		elb      = func(kind string) string { return s.arn("elasticloadbalancing", s.cfg.Region, s.accountID, kind) }
+		name     = p.cfg.Cluster.Name
+		ec2      = func(kind string) string { return p.arn("ec2", p.cfg.Region, p.accountID, kind+"/*") }
+		elb      = func(kind string) string { return p.arn("elasticloadbalancing", p.cfg.Region, p.accountID, kind) }
 		group    = []string{ec2("security-group")}
 		made     = inVPC(policy.Equals("aws:ResourceTag/"+tag, name), vpc)
 		making   = policy.Equals("aws:RequestTag/"+tag, name)
-		ofNodes  = policy.Equals("aws:ResourceTag/"+s.clusterTag(), "owned")
+		ofNodes  = policy.Equals("aws:ResourceTag/"+p.clusterTag(), "owned")
 		creating = func(action string) map[string]policy.Operands {
 			return map[string]policy.Operands{"StringEquals": {"ec2:CreateAction": {action}, "aws:RequestTag/" + tag: {name}}}
 		}
@@ -209,7 +212,7 @@ func (s *deployer) loadBalancers(vpc string) policy.Document {
 		policy.Allow("Describe", loadBalancerReads, all, nil),
 		// An account that never had a load balancer lacks the service-linked role that AWS uses for them.
 		policy.Allow("ServiceRole", []string{"iam:CreateServiceLinkedRole"},
-			[]string{s.arn("iam", "", s.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
+			[]string{p.arn("iam", "", p.accountID, "role/aws-service-role/elasticloadbalancing.amazonaws.com/*")},
 			// The name is the same in every partition.
 			policy.Equals("iam:AWSServiceName", "elasticloadbalancing.amazonaws.com")),
 		policy.Allow("CreateGroup", []string{"ec2:CreateSecurityGroup"}, group, making),
@@ -254,10 +257,10 @@ func elbActions(names ...string) []string {
 
 // ec2Names are the names under which EC2 may use a key. In the European Sovereign Cloud, host names and service
 // principals have different endings, and the key's condition accepts both.
-func (s *deployer) ec2Names() []string {
-	names := []string{"ec2." + s.cfg.Region + "." + s.cfg.PrincipalSuffix()}
-	if s.cfg.DNSSuffix() != s.cfg.PrincipalSuffix() {
-		names = append(names, "ec2."+s.cfg.Region+"."+s.cfg.DNSSuffix())
+func (p nodePolicies) ec2Names() []string {
+	names := []string{"ec2." + p.cfg.Region + "." + p.cfg.PrincipalSuffix()}
+	if p.cfg.DNSSuffix() != p.cfg.PrincipalSuffix() {
+		names = append(names, "ec2."+p.cfg.Region+"."+p.cfg.DNSSuffix())
 	}
 	return names
 }

@@ -188,9 +188,9 @@ func TestPoliciesFitTheirLimit(t *testing.T) {
 }
 
 func TestPolicyTextIsStable(t *testing.T) {
-	s := &deployer{cfg: load(t, "dev", nil), accountID: "123456789012", partition: "aws"}
+	p := nodePolicies{&deployer{cfg: load(t, "dev", nil), accountID: "123456789012", partition: "aws"}}
 	for range 20 {
-		if a, b := s.loadBalancers("vpc-1").JSON(), s.loadBalancers("vpc-1").JSON(); a != b {
+		if a, b := p.loadBalancers("vpc-1").JSON(), p.loadBalancers("vpc-1").JSON(); a != b {
 			t.Fatalf("the same policy renders as\n%s\nand\n%s", a, b)
 		}
 	}

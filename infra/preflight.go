@@ -66,9 +66,10 @@ type preflight struct {
 // exist already, so an up without new machines only looks for clusters of the same name.
 func (s *deployer) preflight(exists Exists) error {
 	p := &preflight{deployer: s, exists: exists}
+	machines := machineCheck{p}
 	var asked sync.WaitGroup
-	for _, ask := range []func(){p.askZones, p.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses, p.askVPCs,
-		p.askRedis, p.askReserves, p.askRecords, p.askImage, p.askPublicBucket} {
+	for _, ask := range []func(){p.askZones, machines.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses,
+		p.askVPCs, p.askRedis, machines.askReserves, p.askRecords, machines.askImage, p.askPublicBucket} {
 		asked.Go(ask)
 	}
 	asked.Wait()

@@ -78,40 +78,40 @@ func podsOf(cfg *config.Config, role string) int {
 
 // askReserves refuses kubelet settings that leave the platform's pods no room on a node. If more is reserved than the
 // node has, its kubelet does not even start. Without such settings there is nothing to ask.
-func (p *preflight) askReserves() {
-	_, _, memory := config.LargestKept(p.cfg.KeptFromPods(config.Memory, 1))
-	_, _, cpu := config.LargestKept(p.cfg.KeptFromPods(config.CPU, 1))
-	if !memory && !cpu && p.cfg.PodsPerCore() == 0 {
+func (m machineCheck) askReserves() {
+	_, _, memory := config.LargestKept(m.cfg.KeptFromPods(config.Memory, 1))
+	_, _, cpu := config.LargestKept(m.cfg.KeptFromPods(config.CPU, 1))
+	if !memory && !cpu && m.cfg.PodsPerCore() == 0 {
 		return
 	}
 	asked := map[string]bool{}
-	for _, n := range p.cfg.Nodes {
+	for _, n := range m.cfg.Nodes {
 		if asked[n.Role+n.InstanceType] {
 			continue
 		}
 		asked[n.Role+n.InstanceType] = true
-		answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
-			pulumi.Provider(p.provider))
-		if !p.answered("the instance type "+n.InstanceType, err) {
+		answer, err := ec2.GetInstanceType(m.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
+			pulumi.Provider(m.provider))
+		if !m.answered("the instance type "+n.InstanceType, err) {
 			return
 		}
-		if p.keepsTooMuch(n, answer) {
+		if m.keepsTooMuch(n, answer) {
 			return
 		}
 	}
 }
 
 // keepsTooMuch refuses what the kubelet keeps from pods on one node.
-func (p *preflight) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bool {
-	if last, text, ok := p.cfg.LastReservedCPU(); ok && last >= t.DefaultVcpus {
-		p.refuse("kubernetes.kubelet.reservedSystemCPUs", fmt.Sprintf("%q", text),
+func (m machineCheck) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bool {
+	if last, text, ok := m.cfg.LastReservedCPU(); ok && last >= t.DefaultVcpus {
+		m.refuse("kubernetes.kubelet.reservedSystemCPUs", fmt.Sprintf("%q", text),
 			fmt.Sprintf("names CPU %d, and %s (%s) has %d, counted from 0: its kubelet does not start", last, n.Name,
 				n.InstanceType, t.DefaultVcpus), "numbers that every node has, or a larger instanceType")
 		return true
 	}
-	perCore, pods := p.cfg.PodsPerCore(), podsOf(p.cfg, n.Role)
+	perCore, pods := m.cfg.PodsPerCore(), podsOf(m.cfg, n.Role)
 	if perCore > 0 && perCore*t.DefaultVcpus < pods {
-		p.refuse("kubernetes.kubelet.podsPerCore", fmt.Sprint(perCore),
+		m.refuse("kubernetes.kubelet.podsPerCore", fmt.Sprint(perCore),
 			fmt.Sprintf("lets %s (%s) run %d pods on its %d CPUs, and the platform alone has %d there", n.Name,
 				n.InstanceType, perCore*t.DefaultVcpus, t.DefaultVcpus, pods),
 			fmt.Sprintf("%d or more, or 0 for no such limit", (pods+t.DefaultVcpus-1)/t.DefaultVcpus))
@@ -126,9 +126,9 @@ func (p *preflight) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bo
 		{config.Memory, float64(t.MemorySize) * mebi, needsOf[n.Role].memory, mebi, "MiB of memory"},
 		{config.CPU, float64(t.DefaultVcpus), needsOf[n.Role].cpu, 1, "CPUs"},
 	} {
-		largest, sum, ok := config.LargestKept(p.cfg.KeptFromPods(r.resource, r.capacity))
+		largest, sum, ok := config.LargestKept(m.cfg.KeptFromPods(r.resource, r.capacity))
 		if ok && r.capacity-sum < r.needs {
-			p.refuse(largest.Key, fmt.Sprintf("%q", fmt.Sprint(largest.Value)),
+			m.refuse(largest.Key, fmt.Sprintf("%q", fmt.Sprint(largest.Value)),
 				fmt.Sprintf("keeps, with what else is reserved, %.4g of the %.4g %s of %s (%s), and the platform's own pods take "+
 					"%.4g there", sum/r.unit, r.capacity/r.unit, r.of, n.Name, n.InstanceType, r.needs/r.unit),
 				"a smaller amount, or a larger instanceType")

@@ -77,53 +77,53 @@ func (p *preflight) publicHosts() []string {
 
 // askImage refuses a pinned image that the region does not have or that the nodes cannot boot. The id of an image is
 // another one in every region.
-func (p *preflight) askImage() {
-	id := p.cfg.Image.AMI
-	if id == "" || !p.boots(id) {
+func (m machineCheck) askImage() {
+	id := m.cfg.Image.AMI
+	if id == "" || !m.boots(id) {
 		return
 	}
-	refuse := func(reason, instead string) { p.refuse("image.ami", fmt.Sprintf("%q", id), reason, instead) }
-	image, err := ec2.LookupAmi(p.ctx, &ec2.LookupAmiArgs{
+	refuse := func(reason, instead string) { m.refuse("image.ami", fmt.Sprintf("%q", id), reason, instead) }
+	image, err := ec2.LookupAmi(m.ctx, &ec2.LookupAmiArgs{
 		Filters:           []ec2.GetAmiFilter{{Name: "image-id", Values: []string{id}}},
 		IncludeDeprecated: pulumi.BoolRef(true),
-	}, pulumi.Provider(p.provider))
+	}, pulumi.Provider(m.provider))
 	if err != nil && strings.Contains(err.Error(), "returned no results") {
-		refuse("is not an image of "+p.cfg.Region+" that this account may use: an image has another id in every region",
+		refuse("is not an image of "+m.cfg.Region+" that this account may use: an image has another id in every region",
 			"the id in this region, or no image.ami to take the newest image of image.os")
 		return
 	}
-	if !p.answered("the image "+id, err) {
+	if !m.answered("the image "+id, err) {
 		return
 	}
 	switch {
 	case image.Architecture != "x86_64":
 		refuse("is for "+image.Architecture+", and nodes are x86 only so far", "an image for x86_64")
 	case image.Platform == "windows":
-		refuse("is Windows, and image.os is "+p.cfg.Image.OS, "an image of "+p.cfg.Image.OS)
+		refuse("is Windows, and image.os is "+m.cfg.Image.OS, "an image of "+m.cfg.Image.OS)
 	case image.RootDeviceType != "ebs":
 		refuse("has its root disk on an instance store", "an image with an EBS root disk")
 	default:
-		p.checkDisks(image)
+		m.checkDisks(image)
 	}
 }
 
 // boots reports whether a machine will be made from an image. Its owner may withdraw one that all nodes run already.
-func (p *preflight) boots(image string) bool {
-	return len(p.newNodes()) > 0 || slices.ContainsFunc(p.cfg.Nodes, func(n config.Node) bool {
-		return n.Role == config.Worker && p.exists.Machines[n.Name].Image != image
+func (m machineCheck) boots(image string) bool {
+	return len(m.newNodes()) > 0 || slices.ContainsFunc(m.cfg.Nodes, func(n config.Node) bool {
+		return n.Role == config.Worker && m.exists.Machines[n.Name].Image != image
 	})
 }
 
 // checkDisks refuses disks that are smaller than the snapshot of the image.
-func (p *preflight) checkDisks(image *ec2.LookupAmiResult) {
+func (m machineCheck) checkDisks(image *ec2.LookupAmiResult) {
 	for _, device := range image.BlockDeviceMappings {
 		size, err := strconv.Atoi(device.Ebs["volume_size"])
 		if device.DeviceName != image.RootDeviceName || err != nil {
 			continue
 		}
-		for _, n := range p.cfg.Nodes {
+		for _, n := range m.cfg.Nodes {
 			if n.VolumeSize < size {
-				p.refuse(n.Key("volumeSize"), fmt.Sprint(n.VolumeSize),
+				m.refuse(n.Key("volumeSize"), fmt.Sprint(n.VolumeSize),
 					fmt.Sprintf("is smaller than the root disk of image.ami = %s, which has %d GiB", image.ImageId, size),
 					fmt.Sprint(size))
 			}

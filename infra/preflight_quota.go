@@ -28,12 +28,15 @@ const (
 	minControlPlaneVCPUs     = 2
 )
 
+// machineCheck asks about the machines of the nodes: their types, their memory and their image.
+type machineCheck struct{ *preflight }
+
 // newNodes returns the positions of nodes whose machine does not exist, or has another type or zone.
-func (p *preflight) newNodes() []int {
+func (m machineCheck) newNodes() []int {
 	var positions []int
-	for i, n := range p.cfg.Nodes {
-		m := p.exists.Machines[n.Name]
-		if m.Type != n.InstanceType || m.Zone != p.cfg.AvailabilityZone(n.Zone) {
+	for i, n := range m.cfg.Nodes {
+		machine := m.exists.Machines[n.Name]
+		if machine.Type != n.InstanceType || machine.Zone != m.cfg.AvailabilityZone(n.Zone) {
 			positions = append(positions, i)
 		}
 	}
@@ -42,21 +45,21 @@ func (p *preflight) newNodes() []int {
 
 // askMachines refuses instance types that a zone does not offer, that are too small or have another processor
 // architecture. It also refuses more vCPUs than the account may run.
-func (p *preflight) askMachines() {
-	positions := p.newNodes()
+func (m machineCheck) askMachines() {
+	positions := m.newNodes()
 	if len(positions) == 0 {
 		return
 	}
 	var types []string
 	for _, i := range positions {
-		types = append(types, p.cfg.Nodes[i].InstanceType)
+		types = append(types, m.cfg.Nodes[i].InstanceType)
 	}
 	slices.Sort(types)
-	answer, err := ec2.GetInstanceTypeOfferings(p.ctx, &ec2.GetInstanceTypeOfferingsArgs{
+	answer, err := ec2.GetInstanceTypeOfferings(m.ctx, &ec2.GetInstanceTypeOfferingsArgs{
 		LocationType: pulumi.StringRef("availability-zone"),
 		Filters:      []ec2.GetInstanceTypeOfferingsFilter{{Name: "instance-type", Values: slices.Compact(types)}},
-	}, pulumi.Provider(p.provider))
-	if !p.answered("the instance types", err) {
+	}, pulumi.Provider(m.provider))
+	if !m.answered("the instance types", err) {
 		return
 	}
 	offered := map[string][]string{}
@@ -65,59 +68,59 @@ func (p *preflight) askMachines() {
 	}
 	complete := true
 	for _, i := range positions {
-		complete = p.isOffered(i, offered[p.cfg.Nodes[i].InstanceType]) && complete
+		complete = m.isOffered(i, offered[m.cfg.Nodes[i].InstanceType]) && complete
 	}
 	if complete {
-		p.askTypes(positions)
+		m.askTypes(positions)
 	}
 }
 
-func (p *preflight) isOffered(i int, zones []string) bool {
-	n := p.cfg.Nodes[i]
-	zone := p.cfg.AvailabilityZone(n.Zone)
+func (m machineCheck) isOffered(i int, zones []string) bool {
+	n := m.cfg.Nodes[i]
+	zone := m.cfg.AvailabilityZone(n.Zone)
 	if slices.Contains(zones, zone) {
 		return true
 	}
 	key, value := n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType)
 	if len(zones) == 0 {
-		p.refuse(key, value, "is not offered in "+p.cfg.Region,
-			"a type that is: aws ec2 describe-instance-type-offerings --region "+p.cfg.Region)
+		m.refuse(key, value, "is not offered in "+m.cfg.Region,
+			"a type that is: aws ec2 describe-instance-type-offerings --region "+m.cfg.Region)
 		return false
 	}
 	slices.Sort(zones)
-	p.refuse(key, value, "is not offered in "+zone, "another type, or a zone of "+strings.Join(zones, ", "))
+	m.refuse(key, value, "is not offered in "+zone, "another type, or a zone of "+strings.Join(zones, ", "))
 	return false
 }
 
 // askTypes checks the properties of the types and adds up their vCPUs.
-func (p *preflight) askTypes(positions []int) {
+func (m machineCheck) askTypes(positions []int) {
 	types := map[string]*ec2.GetInstanceTypeResult{}
 	total := 0
-	for i, n := range p.cfg.Nodes {
+	for i, n := range m.cfg.Nodes {
 		if types[n.InstanceType] == nil {
-			answer, err := ec2.GetInstanceType(p.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
-				pulumi.Provider(p.provider))
-			if !p.answered("the instance type "+n.InstanceType, err) {
+			answer, err := ec2.GetInstanceType(m.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
+				pulumi.Provider(m.provider))
+			if !m.answered("the instance type "+n.InstanceType, err) {
 				return
 			}
 			types[n.InstanceType] = answer
 		}
 		if slices.Contains(positions, i) {
-			p.checkType(i, types[n.InstanceType])
+			m.checkType(i, types[n.InstanceType])
 		}
 		if isStandard(n.InstanceType) {
 			total += types[n.InstanceType].DefaultVcpus
 		}
 	}
-	limit, ok := p.limit(standardVCPUs)
+	limit, ok := m.limit(standardVCPUs)
 	if ok && float64(total) > limit {
-		p.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, p.cfg.Region),
+		m.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, m.cfg.Region),
 			standardVCPUs, total)
 	}
 }
 
-func (p *preflight) checkType(i int, t *ec2.GetInstanceTypeResult) {
-	n := p.cfg.Nodes[i]
+func (m machineCheck) checkType(i int, t *ec2.GetInstanceTypeResult) {
+	n := m.cfg.Nodes[i]
 	needs := minMemoryMiB
 	if n.Role == config.ControlPlane {
 		needs = minControlPlaneMemoryMiB
@@ -133,7 +136,7 @@ func (p *preflight) checkType(i int, t *ec2.GetInstanceTypeResult) {
 	default:
 		return
 	}
-	p.refuse(n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
+	m.refuse(n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
 }
 
 // isStandard reports whether a type counts towards the quota of standard instances.
