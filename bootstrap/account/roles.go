@@ -72,20 +72,21 @@ type rolePolicy struct {
 // policiesOf are the policies of a kind of role for an environment.
 func (d *deployer) policiesOf(kind, environment string, state *State) []rolePolicy {
 	bucket := fmt.Sprintf("arn:%s:s3:::%s", d.aws.Partition(), state.Name)
-	access := map[string]func(bucket, key, environment string) policy.Document{
-		"apply": d.writeState, "drift": d.readState, "preview": d.readRedacted,
+	p := permissions{d, environment}
+	access := map[string]func(bucket, key string) policy.Document{
+		"apply": p.writeState, "drift": p.readState, "preview": p.readRedacted,
 	}[kind]
 	policies := []rolePolicy{
 		{"state", state.Key.Arn.ApplyT(func(key string) string {
-			return access(bucket, key, environment).JSON()
+			return access(bucket, key).JSON()
 		}).(pulumi.StringOutput)},
-		{"read", pulumi.String(d.readAccount().JSON())},
+		{"read", pulumi.String(p.readAccount().JSON())},
 	}
 	if kind == "drift" {
-		policies = append(policies, rolePolicy{"access", pulumi.String(d.openAccess(environment).JSON())})
+		policies = append(policies, rolePolicy{"access", pulumi.String(p.openAccess().JSON())})
 	}
 	if kind == "apply" {
-		documents := d.changeCluster(environment)
+		documents := p.changeCluster()
 		for _, name := range slices.Sorted(maps.Keys(documents)) {
 			policies = append(policies, rolePolicy{name, pulumi.String(documents[name].JSON())})
 		}
@@ -120,7 +121,7 @@ func (d *deployer) role(name, subject string, policies []rolePolicy,
 	return role.Arn, nil
 }
 
-// audience is what aws-actions/configure-aws-credentials asks the token for.
+// audience is the audience of the token that aws-actions/configure-aws-credentials requests.
 const audience = "sts.amazonaws.com"
 
 // trust lets jobs of the repository take a role. subject is the part of the token's subject after the repository, such

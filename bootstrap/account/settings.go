@@ -120,7 +120,7 @@ func (l *loader) repository() Repository {
 	case text == "":
 		l.fault(key, nil, "is missing: the roles of the pipelines belong to one GitHub repository", example)
 	case parts == nil:
-		l.fault(key, text, "is no GitHub repository", example)
+		l.fault(key, text, "is not a GitHub repository", example)
 	case (parts[2] == "") != (parts[4] == ""):
 		l.fault(key, text, "has one id: either both the owner and the repository have an id, or neither", example)
 	default:

@@ -30,8 +30,8 @@ func TestSettingsAreRefused(t *testing.T) {
 		key, want string
 	}{
 		"no repository":             {map[string]string{"repository": ""}, "repository", "is missing"},
-		"a URL":                     {map[string]string{"repository": "https://github.com/a/b"}, "repository", "no GitHub repository"},
-		"a pattern":                 {map[string]string{"repository": "octocat/*"}, "repository", "no GitHub repository"},
+		"a URL":                     {map[string]string{"repository": "https://github.com/a/b"}, "repository", "not a GitHub repository"},
+		"a pattern":                 {map[string]string{"repository": "octocat/*"}, "repository", "not a GitHub repository"},
 		"one id":                    {map[string]string{"repository": "octocat@1/b"}, "repository", "both"},
 		"no region":                 {map[string]string{"aws:region": "mars-1"}, "aws:region", "not a region"},
 		"a text for a list":         {map[string]string{"environments": "dev"}, "environments", "a list of text"},
@@ -98,8 +98,9 @@ func TestPoliciesFitARole(t *testing.T) {
 	d := &deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}
 	bucket := "arn:aws-us-gov:s3:::" + StateBucket("123456789012", s.Region)
 	key := d.arn("kms", s.Region, "key/"+strings.Repeat("0", 36))
-	documents := []policy.Document{d.writeState(bucket, key, long), d.readAccount()}
-	for _, document := range d.changeCluster(long) {
+	p := permissions{d, long}
+	documents := []policy.Document{p.writeState(bucket, key), p.readAccount()}
+	for _, document := range p.changeCluster() {
 		documents = append(documents, document)
 	}
 	total := 0
@@ -130,7 +131,7 @@ func TestTheDriftRoleOnlyLetsItselfIn(t *testing.T) {
 		"ec2:CreateTags security-group-rule":                    "aws:RequestTag/" + config.TagCluster,
 		"ec2:DeleteTags security-group-rule":                    "aws:ResourceTag/" + config.TagCluster,
 	}
-	for _, statement := range d.openAccess("dev").Statement {
+	for _, statement := range (permissions{d, "dev"}).openAccess().Statement {
 		for _, action := range statement.Action {
 			_, kind, _ := strings.Cut(strings.TrimSuffix(statement.Resource[0], "/*"), "123456789012:")
 			tag, expected := want[action+" "+kind]
