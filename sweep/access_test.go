@@ -135,7 +135,7 @@ func TestAccessTouchesOnlyItsOwnRules(t *testing.T) {
 	other.wants("of the other cluster", "192.0.2.8/32")
 }
 
-// The address of the machine comes from a service; an answer that is no address opens nothing.
+// The address of the machine comes from a service; an answer that is not an address opens nothing.
 func TestAccessAsksForTheAddress(t *testing.T) {
 	g := newExternal(t).gate("dev")
 	said := "192.0.2.77\n"

@@ -28,14 +28,17 @@ type balancer struct {
 	first []string
 }
 
-// loadBalancers finds every load balancer of the VPC. The Load Balancer Controller creates those of the second
+// loadBalancing finds the load balancers, listeners and target groups of the VPC.
+type loadBalancing struct{ *account }
+
+// find returns every load balancer of the VPC. The Load Balancer Controller creates those of the second
 // generation. The cloud controller manager creates classic ones for Services without a class.
-func (a *account) loadBalancers(ctx context.Context, s *survey) ([]*balancer, error) {
-	second, err := a.secondGeneration(ctx)
+func (l loadBalancing) find(ctx context.Context, s *survey) ([]*balancer, error) {
+	second, err := l.secondGeneration(ctx)
 	if err != nil {
 		return nil, err
 	}
-	first, err := a.classicGeneration(ctx)
+	first, err := l.classicGeneration(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +51,17 @@ func (a *account) loadBalancers(ctx context.Context, s *survey) ([]*balancer, er
 	return all, nil
 }
 
-func (a *account) secondGeneration(ctx context.Context) ([]*balancer, error) {
+func (l loadBalancing) secondGeneration(ctx context.Context) ([]*balancer, error) {
 	byARN := map[string]*balancer{}
 	var arns []string
-	pages := elb.NewDescribeLoadBalancersPaginator(a.elb, &elb.DescribeLoadBalancersInput{})
+	pages := elb.NewDescribeLoadBalancersPaginator(l.elb, &elb.DescribeLoadBalancersInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, lb := range page.LoadBalancers {
-			if deref(lb.VpcId) != a.vpc {
+			if deref(lb.VpcId) != l.vpc {
 				continue
 			}
 			arn := deref(lb.LoadBalancerArn)
@@ -70,35 +73,35 @@ func (a *account) secondGeneration(ctx context.Context) ([]*balancer, error) {
 				dns:         deref(lb.DNSName),
 				description: "ELB " + path,
 				delete: func(ctx context.Context) error {
-					_, err := a.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &arn})
+					_, err := l.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &arn})
 					return err
 				},
 			}
 		}
 	}
-	tags, err := a.tagsOf(ctx, arns)
+	tags, err := l.tagsOf(ctx, arns)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]*balancer, len(arns))
 	for i, arn := range arns {
 		list[i] = byARN[arn]
-		list[i].owned = a.owns(tags[arn])
+		list[i].owned = l.owns(tags[arn])
 	}
 	return list, nil
 }
 
-func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
+func (l loadBalancing) classicGeneration(ctx context.Context) ([]*balancer, error) {
 	byName := map[string]*balancer{}
 	var names []string
-	pages := classic.NewDescribeLoadBalancersPaginator(a.classic, &classic.DescribeLoadBalancersInput{})
+	pages := classic.NewDescribeLoadBalancersPaginator(l.classic, &classic.DescribeLoadBalancersInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, lb := range page.LoadBalancerDescriptions {
-			if deref(lb.VPCId) != a.vpc {
+			if deref(lb.VPCId) != l.vpc {
 				continue
 			}
 			name := deref(lb.LoadBalancerName)
@@ -108,7 +111,7 @@ func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
 				dns:         deref(lb.DNSName),
 				description: "ELB " + name,
 				delete: func(ctx context.Context) error {
-					_, err := a.classic.DeleteLoadBalancer(ctx, &classic.DeleteLoadBalancerInput{LoadBalancerName: &name})
+					_, err := l.classic.DeleteLoadBalancer(ctx, &classic.DeleteLoadBalancerInput{LoadBalancerName: &name})
 					return err
 				},
 			}
@@ -119,13 +122,13 @@ func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
 		list[i] = byName[name]
 	}
 	for batch := range slices.Chunk(names, describeTagsLimit) {
-		out, err := a.classic.DescribeTags(ctx, &classic.DescribeTagsInput{LoadBalancerNames: batch})
+		out, err := l.classic.DescribeTags(ctx, &classic.DescribeTagsInput{LoadBalancerNames: batch})
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range out.TagDescriptions {
 			tags := tagMap(d.Tags, func(t classictypes.Tag) (key, value *string) { return t.Key, t.Value })
-			byName[deref(d.LoadBalancerName)].owned = a.owns(tags)
+			byName[deref(d.LoadBalancerName)].owned = l.owns(tags)
 		}
 	}
 	return list, nil
@@ -133,12 +136,12 @@ func (a *account) classicGeneration(ctx context.Context) ([]*balancer, error) {
 
 // listeners are deleted one by one and before their load balancer, which frees target groups and certificates
 // immediately.
-func (a *account) listeners(ctx context.Context, s *survey, balancers []*balancer) error {
+func (l loadBalancing) listeners(ctx context.Context, s *survey, balancers []*balancer) error {
 	for _, b := range balancers {
 		if !b.owned || !strings.HasPrefix(b.ID, "arn:") {
 			continue
 		}
-		pages := elb.NewDescribeListenersPaginator(a.elb, &elb.DescribeListenersInput{LoadBalancerArn: &b.ID})
+		pages := elb.NewDescribeListenersPaginator(l.elb, &elb.DescribeListenersInput{LoadBalancerArn: &b.ID})
 		records := slices.Clone(b.first)
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
@@ -148,12 +151,12 @@ func (a *account) listeners(ctx context.Context, s *survey, balancers []*balance
 				}
 				return err
 			}
-			for _, l := range page.Listeners {
-				b.first = append(b.first, deref(l.ListenerArn))
+			for _, listener := range page.Listeners {
+				b.first = append(b.first, deref(listener.ListenerArn))
 				s.add(leftover{
-					Item: Item{Kind: "listener", ID: deref(l.ListenerArn), Name: b.Name, Detail: string(l.Protocol)},
+					Item: Item{Kind: "listener", ID: deref(listener.ListenerArn), Name: b.Name, Detail: string(listener.Protocol)},
 					remove: func(ctx context.Context) error {
-						_, err := a.elb.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: l.ListenerArn})
+						_, err := l.elb.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: listener.ListenerArn})
 						return err
 					},
 					after: records,
@@ -166,7 +169,7 @@ func (a *account) listeners(ctx context.Context, s *survey, balancers []*balance
 
 // removeLoadBalancers keeps a load balancer until its records are deleted: it is the only proof that they belong to
 // the cluster.
-func (a *account) removeLoadBalancers(s *survey, balancers []*balancer) {
+func (s *survey) removeLoadBalancers(balancers []*balancer) {
 	for _, b := range balancers {
 		if b.owned {
 			s.add(leftover{Item: b.Item, remove: b.delete, after: b.first})
@@ -174,17 +177,17 @@ func (a *account) removeLoadBalancers(s *survey, balancers []*balancer) {
 	}
 }
 
-func (a *account) targetGroups(ctx context.Context, s *survey) error {
+func (l loadBalancing) targetGroups(ctx context.Context, s *survey) error {
 	var arns []string
 	items := map[string]Item{}
-	pages := elb.NewDescribeTargetGroupsPaginator(a.elb, &elb.DescribeTargetGroupsInput{})
+	pages := elb.NewDescribeTargetGroupsPaginator(l.elb, &elb.DescribeTargetGroupsInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, g := range page.TargetGroups {
-			if deref(g.VpcId) != a.vpc {
+			if deref(g.VpcId) != l.vpc {
 				continue
 			}
 			arn := deref(g.TargetGroupArn)
@@ -192,16 +195,16 @@ func (a *account) targetGroups(ctx context.Context, s *survey) error {
 			items[arn] = Item{Kind: "target group", ID: arn, Name: deref(g.TargetGroupName)}
 		}
 	}
-	tags, err := a.tagsOf(ctx, arns)
+	tags, err := l.tagsOf(ctx, arns)
 	if err != nil {
 		return err
 	}
 	for _, arn := range arns {
-		if !a.owns(tags[arn]) {
+		if !l.owns(tags[arn]) {
 			continue
 		}
 		s.add(leftover{Item: items[arn], remove: func(ctx context.Context) error {
-			_, err := a.elb.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &arn})
+			_, err := l.elb.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &arn})
 			return err
 		}})
 	}
@@ -210,10 +213,10 @@ func (a *account) targetGroups(ctx context.Context, s *survey) error {
 
 // tagsOf returns the tags of load balancers and target groups, by ARN. A resource that was deleted since the listing
 // has none.
-func (a *account) tagsOf(ctx context.Context, arns []string) (map[string]map[string]string, error) {
+func (l loadBalancing) tagsOf(ctx context.Context, arns []string) (map[string]map[string]string, error) {
 	all := make(map[string]map[string]string, len(arns))
 	for batch := range slices.Chunk(arns, describeTagsLimit) {
-		out, err := a.elb.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: batch})
+		out, err := l.elb.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: batch})
 		if err != nil {
 			return nil, err
 		}

@@ -8,17 +8,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// networksOfOthers reports further resources that block the deletion of the VPC: NAT gateways, peering connections,
+// otherNetworks finds resources of the VPC's network that Pulumi did not create.
+type otherNetworks struct{ *account }
+
+// report names further resources that block the deletion of the VPC: NAT gateways, peering connections,
 // subnets and route tables that Pulumi did not create. A VPC contains few of each, so one page is enough.
-func (a *account) networksOfOthers(ctx context.Context, s *survey) error {
+func (o otherNetworks) report(ctx context.Context, s *survey) error {
 	for _, list := range []struct {
 		what string
 		of   func(context.Context, *survey) error
 	}{
-		{"NAT gateways", a.natGateways},
-		{"peering connections", a.peerings},
-		{"subnets", a.subnets},
-		{"route tables", a.routeTables},
+		{"NAT gateways", o.natGateways},
+		{"peering connections", o.peerings},
+		{"subnets", o.subnets},
+		{"route tables", o.routeTables},
 	} {
 		if err := list.of(ctx, s); err != nil {
 			return fmt.Errorf("list %s: %w", list.what, err)
@@ -34,8 +37,8 @@ func (s *survey) other(kind string, id *string, list []types.Tag, detail string)
 	}
 }
 
-func (a *account) natGateways(ctx context.Context, s *survey) error {
-	out, err := a.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{a.inVPC()}})
+func (o otherNetworks) natGateways(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{o.inVPC()}})
 	if err != nil {
 		return err
 	}
@@ -47,10 +50,10 @@ func (a *account) natGateways(ctx context.Context, s *survey) error {
 	return nil
 }
 
-func (a *account) peerings(ctx context.Context, s *survey) error {
+func (o otherNetworks) peerings(ctx context.Context, s *survey) error {
 	for _, side := range []string{"requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"} {
-		out, err := a.ec2.DescribeVpcPeeringConnections(ctx, &ec2.DescribeVpcPeeringConnectionsInput{
-			Filters: []types.Filter{filter(side, a.vpc), filter("status-code", "active", "pending-acceptance", "provisioning")},
+		out, err := o.ec2.DescribeVpcPeeringConnections(ctx, &ec2.DescribeVpcPeeringConnectionsInput{
+			Filters: []types.Filter{filter(side, o.vpc), filter("status-code", "active", "pending-acceptance", "provisioning")},
 		})
 		if err != nil {
 			return err
@@ -62,8 +65,8 @@ func (a *account) peerings(ctx context.Context, s *survey) error {
 	return nil
 }
 
-func (a *account) subnets(ctx context.Context, s *survey) error {
-	out, err := a.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []types.Filter{a.inVPC()}})
+func (o otherNetworks) subnets(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []types.Filter{o.inVPC()}})
 	if err != nil {
 		return err
 	}
@@ -73,8 +76,8 @@ func (a *account) subnets(ctx context.Context, s *survey) error {
 	return nil
 }
 
-func (a *account) routeTables(ctx context.Context, s *survey) error {
-	out, err := a.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{a.inVPC()}})
+func (o otherNetworks) routeTables(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{o.inVPC()}})
 	if err != nil {
 		return err
 	}

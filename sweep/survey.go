@@ -50,18 +50,19 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	if err := a.instances(ctx, s); err != nil {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
-	balancers, err := a.loadBalancers(ctx, s)
+	balancing := loadBalancing{a}
+	balancers, err := balancing.find(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("list load balancers: %w", err)
 	}
 	if err := a.records(ctx, s, balancers); err != nil {
 		return nil, fmt.Errorf("list the records of zone %s: %w", a.zone, err)
 	}
-	if err := a.listeners(ctx, s, balancers); err != nil {
+	if err := balancing.listeners(ctx, s, balancers); err != nil {
 		return nil, fmt.Errorf("list listeners: %w", err)
 	}
-	a.removeLoadBalancers(s, balancers)
-	if err := a.targetGroups(ctx, s); err != nil {
+	s.removeLoadBalancers(balancers)
+	if err := balancing.targetGroups(ctx, s); err != nil {
 		return nil, fmt.Errorf("list target groups: %w", err)
 	}
 	if err := a.volumesAndSnapshots(ctx, s); err != nil {
@@ -79,7 +80,7 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list VPC endpoints: %w", err)
 	}
-	if err := a.networksOfOthers(ctx, s); err != nil {
+	if err := (otherNetworks{a}).report(ctx, s); err != nil {
 		return nil, err
 	}
 	a.removeInterfaces(s, interfaces, groups, balancers, endpoints)
