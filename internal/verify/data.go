@@ -34,37 +34,37 @@ type client struct {
 }
 
 func rabbitMQ(ctx context.Context, r *run) finding {
-	return r.client(ctx, client{
+	return client{
 		name: "rabbitmq", shell: "bash", script: rabbitMQClient,
 		server: "app.kubernetes.io/name=rabbitmq", container: "rabbitmq",
 		plain:  map[string]string{"HOST": "rabbitmq.data.svc"},
 		secret: map[string]string{"USERNAME": "rabbitmq-credentials/username", "PASSWORD": "rabbitmq-credentials/password"},
-	})
+	}.use(ctx, r)
 }
 
 func redis(ctx context.Context, r *run) finding {
-	return r.client(ctx, client{
+	return client{
 		name: "redis", shell: "sh", script: redisClient,
 		server: "app.kubernetes.io/instance=valkey", container: "valkey",
 		plain:  map[string]string{"HOST": "valkey.data.svc"},
 		secret: map[string]string{"REDISCLI_AUTH": "valkey-users/default"},
-	})
+	}.use(ctx, r)
 }
 
 func postgreSQL(ctx context.Context, r *run) finding {
-	return r.client(ctx, client{
+	return client{
 		name: "postgresql", shell: "sh", script: postgreSQLClient,
 		server: "cnpg.io/cluster=postgresql", container: "postgres",
 		plain:  map[string]string{"PGHOST": "postgresql-rw.data.svc", "PGDATABASE": "app"},
 		secret: map[string]string{"PGUSER": "postgresql-app/username", "PGPASSWORD": "postgresql-app/password"},
-	})
+	}.use(ctx, r)
 }
 
-// client runs a client in a pod on the server's node, which has the image, and returns its finding.
-func (r *run) client(ctx context.Context, c client) finding {
+// use runs the client in a pod on the server's node, which has the image, and returns its finding.
+func (c client) use(ctx context.Context, r *run) finding {
 	pods := "/api/v1/namespaces/" + dataNamespace + "/pods"
 	look := "kubectl -n data get pods -l " + c.server + "; kubectl -n data logs -l " + c.server + " --all-containers"
-	image, nodeName, err := r.server(ctx, c)
+	image, nodeName, err := c.onServer(ctx, r)
 	if err != nil {
 		return broken(look, err)
 	}
@@ -85,11 +85,11 @@ func (r *run) client(ctx context.Context, c client) finding {
 	if err != nil {
 		return broken(look, err)
 	}
-	return r.clientEnds(ctx, pods+"/"+name, look, r.Now().Add(patience))
+	return c.result(ctx, r, pods+"/"+name, look)
 }
 
-// server returns the image of a running pod of the server, and its node.
-func (r *run) server(ctx context.Context, c client) (image, nodeName string, err error) {
+// onServer returns the image of a running pod of the server, and its node.
+func (c client) onServer(ctx context.Context, r *run) (image, nodeName string, err error) {
 	var servers list[pod]
 	path := "/api/v1/namespaces/" + dataNamespace + "/pods?labelSelector=" + url.QueryEscape(c.server)
 	if err := r.api.get(ctx, path, &servers); err != nil {
@@ -105,8 +105,9 @@ func (r *run) server(ctx context.Context, c client) (image, nodeName string, err
 	return "", "", nil
 }
 
-// clientEnds waits for the end of a client's pod and converts it to a finding.
-func (r *run) clientEnds(ctx context.Context, path, look string, deadline time.Time) finding {
+// result waits for the end of the client's pod at path and converts it to a finding.
+func (c client) result(ctx context.Context, r *run, path, look string) finding {
+	deadline := r.Now().Add(patience)
 	for {
 		var p pod
 		if err := r.api.get(ctx, path, &p); err != nil {

@@ -54,19 +54,20 @@ func podsResolve(ctx context.Context, r *run) finding {
 		}
 		return !ready
 	})
-	namespace, remove, err := r.scratch(ctx, "dns")
+	space, err := r.scratch(ctx, "dns")
 	if err != nil {
 		return broken(look, err)
 	}
-	defer remove()
-	if err := r.startResolvers(ctx, namespace, image, dns.Spec.ClusterIP, nodes); err != nil {
+	defer space.remove()
+	resolvers := resolvers{space}
+	if err := resolvers.start(ctx, image, dns.Spec.ClusterIP, nodes); err != nil {
 		return broken(look, err)
 	}
 	name := "kubernetes.default.svc." + r.Config.Cluster.DNSDomain + "."
 	var faults []string
 	deadline := r.Now().Add(patience) // one for all, because they start at the same time
 	for _, n := range nodes {
-		if fault := r.resolve(ctx, namespace, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP, deadline); fault != "" {
+		if fault := resolvers.resolve(ctx, "on-"+n.Metadata.Name, name, api.Spec.ClusterIP, deadline); fault != "" {
 			faults = append(faults, n.Metadata.Name+": "+fault)
 		}
 	}
@@ -118,10 +119,13 @@ type service struct {
 	} `json:"spec"`
 }
 
-func (r *run) startResolvers(ctx context.Context, namespace, image, upstream string, nodes []node) error {
+// resolvers are the pods of the DNS check, one on each node.
+type resolvers struct{ scratch }
+
+func (r resolvers) start(ctx context.Context, image, upstream string, nodes []node) error {
 	// Without a tls block CoreDNS serves DNS over plain HTTP, which the API's proxy can use.
 	corefile := fmt.Sprintf("https://.:8053 {\n  forward . %s\n}\n", upstream)
-	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/configmaps", object{
+	err := r.api.create(ctx, "/api/v1/namespaces/"+r.namespace+"/configmaps", object{
 		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": resolverName},
 		"data": object{"Corefile": corefile},
 	})
@@ -131,7 +135,7 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 	for _, n := range nodes {
 		spec := onNode(n.Metadata.Name)
 		spec["volumes"] = []object{{"name": "config", "configMap": object{"name": resolverName}}}
-		err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", probe("on-"+n.Metadata.Name, object{
+		err := r.api.create(ctx, "/api/v1/namespaces/"+r.namespace+"/pods", probe("on-"+n.Metadata.Name, object{
 			"name": resolverName, "image": image, "args": []string{"-conf", "/etc/coredns/Corefile"},
 			"ports":          []object{{"containerPort": 8053}},
 			"readinessProbe": object{"tcpSocket": object{"port": 8053}, "periodSeconds": 1},
@@ -148,8 +152,8 @@ func (r *run) startResolvers(ctx context.Context, namespace, image, upstream str
 }
 
 // resolve asks one of the pods for the address of a name. It returns what is wrong with the answer, or "".
-func (r *run) resolve(ctx context.Context, namespace, podName, name, want string, deadline time.Time) string {
-	if fault, err := r.podReady(ctx, namespace, podName, deadline); err != nil {
+func (r resolvers) resolve(ctx context.Context, podName, name, want string, deadline time.Time) string {
+	if fault, err := r.podReady(ctx, podName, deadline); err != nil {
 		return err.Error()
 	} else if fault != "" {
 		return "the pod does not start: " + fault
@@ -158,7 +162,7 @@ func (r *run) resolve(ctx context.Context, namespace, podName, name, want string
 	if err != nil {
 		return err.Error()
 	}
-	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", namespace, podName,
+	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:8053/proxy/dns-query?dns=%s", r.namespace, podName,
 		base64.RawURLEncoding.EncodeToString(question))
 	answer, err := r.api.Raw(ctx, kubeapi.Get, path, nil)
 	if err != nil {

@@ -29,8 +29,16 @@ const (
 // object is a Kubernetes object to create.
 type object map[string]any
 
-// scratch creates a namespace for one try of a check. The returned function removes it with everything in it.
-func (r *run) scratch(ctx context.Context, purpose string) (string, func(), error) {
+// scratch is a namespace for one try of a check.
+type scratch struct {
+	*run
+	namespace string
+	// remove removes the namespace with everything in it.
+	remove func()
+}
+
+// scratch creates a namespace for one try of a check.
+func (r *run) scratch(ctx context.Context, purpose string) (scratch, error) {
 	r.tries++
 	name := fmt.Sprintf("%s%s-%s-%d", scratchPrefix, purpose, r.id, r.tries)
 	err := r.api.create(ctx, "/api/v1/namespaces", object{
@@ -40,9 +48,9 @@ func (r *run) scratch(ctx context.Context, purpose string) (string, func(), erro
 			"pod-security.kubernetes.io/enforce": "restricted"}},
 	})
 	if err != nil {
-		return "", nil, err
+		return scratch{}, err
 	}
-	return name, r.later(ctx, func(ctx context.Context) { r.removeNamespace(ctx, name) }), nil
+	return scratch{r, name, r.later(ctx, func(ctx context.Context) { r.removeNamespace(ctx, name) })}, nil
 }
 
 // later returns a function that cleans up, also after an interrupt: it does not end with ctx.
@@ -172,23 +180,23 @@ func (r *run) image(ctx context.Context, label, containerName string) (string, e
 }
 
 // podReady waits until a pod is Ready. It returns what is wrong if the pod is not Ready by the deadline.
-func (r *run) podReady(ctx context.Context, namespace, name string, deadline time.Time) (fault string, err error) {
+func (s scratch) podReady(ctx context.Context, name string, deadline time.Time) (fault string, err error) {
 	for {
 		var p pod
-		if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/pods/"+name, &p); err != nil {
+		if err := s.api.get(ctx, "/api/v1/namespaces/"+s.namespace+"/pods/"+name, &p); err != nil {
 			return "", err
 		}
 		fault := podFault(p)
 		switch {
 		case p.Status.Phase == "Running" && fault == "":
 			return "", nil
-		case p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded" || !r.Now().Before(deadline):
+		case p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded" || !s.Now().Before(deadline):
 			if fault == "" {
 				fault = "it is " + p.Status.Phase
 			}
 			return strings.TrimSpace(fault + " " + p.Status.Message), nil
 		}
-		if err := r.pause(ctx, time.Second); err != nil {
+		if err := s.pause(ctx, time.Second); err != nil {
 			return "", err
 		}
 	}

@@ -28,23 +28,24 @@ func volumeWrites(ctx context.Context, r *run) finding {
 	if err != nil {
 		return broken(look, err)
 	}
-	namespace, remove, err := r.scratch(ctx, "volume")
+	space, err := r.scratch(ctx, "volume")
 	if err != nil {
 		return broken(look, err)
 	}
-	defer remove()
-	if err := r.startWriter(ctx, namespace, image); err != nil {
+	defer space.remove()
+	w := volumeWriter{space}
+	if err := w.start(ctx, image); err != nil {
 		return broken(look, err)
 	}
-	if fault, err := r.podReady(ctx, namespace, "writer", r.Now().Add(patience)); err != nil {
+	if fault, err := w.podReady(ctx, "writer", r.Now().Add(patience)); err != nil {
 		return broken(look, err)
 	} else if fault != "" {
-		return r.noVolume(ctx, namespace, class, fault, look)
+		return w.noVolume(ctx, class, fault, look)
 	}
-	if err := r.writeAndRead(ctx, namespace); err != nil {
+	if err := w.writeAndRead(ctx); err != nil {
 		return broken(look, err)
 	}
-	name, fault, err := r.volumeGoes(ctx, namespace)
+	name, fault, err := w.end(ctx)
 	switch {
 	case err != nil:
 		return broken(look, err)
@@ -72,17 +73,20 @@ func (r *run) defaultStorageClass(ctx context.Context) (string, error) {
 	return newest.Name, nil
 }
 
-func (r *run) startWriter(ctx context.Context, namespace, image string) error {
-	err := r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims", object{
+// volumeWriter is the pod of the volume check, with etcd on a volume of its own.
+type volumeWriter struct{ scratch }
+
+func (w volumeWriter) start(ctx context.Context, image string) error {
+	err := w.api.create(ctx, "/api/v1/namespaces/"+w.namespace+"/persistentvolumeclaims", object{
 		"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": object{"name": "data"},
 		"spec": object{"accessModes": []string{"ReadWriteOnce"}, "resources": object{"requests": object{"storage": "1Gi"}}},
 	})
 	if err != nil {
 		return err
 	}
-	more := anywhere(r.Config.Nodes)
+	more := anywhere(w.Config.Nodes)
 	more["volumes"] = []object{{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}}}
-	return r.api.create(ctx, "/api/v1/namespaces/"+namespace+"/pods", probe("writer", object{
+	return w.api.create(ctx, "/api/v1/namespaces/"+w.namespace+"/pods", probe("writer", object{
 		"name": "writer", "image": image,
 		"command": []string{"etcd", "--data-dir=/data/etcd", "--listen-client-urls=http://0.0.0.0:2379",
 			"--advertise-client-urls=http://127.0.0.1:2379"},
@@ -95,9 +99,9 @@ func (r *run) startWriter(ctx context.Context, namespace, image string) error {
 }
 
 // noVolume distinguishes a volume that was not created from one that was created but not attached to the pod.
-func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string) finding {
+func (w volumeWriter) noVolume(ctx context.Context, class, fault, look string) finding {
 	var c claim
-	if err := r.api.get(ctx, "/api/v1/namespaces/"+namespace+"/persistentvolumeclaims/data", &c); err != nil {
+	if err := w.api.get(ctx, "/api/v1/namespaces/"+w.namespace+"/persistentvolumeclaims/data", &c); err != nil {
 		return broken(look, err)
 	}
 	if strings.Contains(fault, "ErrImagePull") || strings.Contains(fault, "ImagePullBackOff") {
@@ -111,10 +115,10 @@ func (r *run) noVolume(ctx context.Context, namespace, class, fault, look string
 }
 
 // writeAndRead puts a value into the etcd on the volume and gets it back.
-func (r *run) writeAndRead(ctx context.Context, namespace string) error {
-	base := "/api/v1/namespaces/" + namespace + "/pods/writer:2379/proxy/v3/kv/"
-	key, value := encode("verify"), encode(r.id)
-	if err := r.api.Call(ctx, kubeapi.Post, base+"put", object{"key": key, "value": value}, nil); err != nil {
+func (w volumeWriter) writeAndRead(ctx context.Context) error {
+	base := "/api/v1/namespaces/" + w.namespace + "/pods/writer:2379/proxy/v3/kv/"
+	key, value := encode("verify"), encode(w.id)
+	if err := w.api.Call(ctx, kubeapi.Post, base+"put", object{"key": key, "value": value}, nil); err != nil {
 		return fmt.Errorf("write to the volume: %w", err)
 	}
 	var got struct {
@@ -122,7 +126,7 @@ func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 			Value string `json:"value"`
 		} `json:"kvs"`
 	}
-	if err := r.api.Call(ctx, kubeapi.Post, base+"range", object{"key": key}, &got); err != nil {
+	if err := w.api.Call(ctx, kubeapi.Post, base+"range", object{"key": key}, &got); err != nil {
 		return fmt.Errorf("read from the volume: %w", err)
 	}
 	if len(got.KVs) != 1 || got.KVs[0].Value != value {
@@ -131,34 +135,34 @@ func (r *run) writeAndRead(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// volumeGoes deletes the pod and the claim, and waits until the volume is deleted too. It returns the volume's name.
-func (r *run) volumeGoes(ctx context.Context, namespace string) (name, fault string, err error) {
-	base := "/api/v1/namespaces/" + namespace
+// end deletes the pod and the claim, and waits until the volume is deleted too. It returns the volume's name.
+func (w volumeWriter) end(ctx context.Context) (name, fault string, err error) {
+	base := "/api/v1/namespaces/" + w.namespace
 	var c claim
-	if err := r.api.get(ctx, base+"/persistentvolumeclaims/data", &c); err != nil {
+	if err := w.api.get(ctx, base+"/persistentvolumeclaims/data", &c); err != nil {
 		return "", "", err
 	}
 	name = c.Spec.VolumeName
 	// A class that keeps volumes would keep this one too.
-	if err := r.letVolumeGo(ctx, name); err != nil {
+	if err := w.letVolumeGo(ctx, name); err != nil {
 		return name, "", err
 	}
-	if err := r.api.remove(ctx, base+"/pods/writer"); err != nil {
+	if err := w.api.remove(ctx, base+"/pods/writer"); err != nil {
 		return name, "", err
 	}
-	if err := r.api.remove(ctx, base+"/persistentvolumeclaims/data"); err != nil {
+	if err := w.api.remove(ctx, base+"/persistentvolumeclaims/data"); err != nil {
 		return name, "", err
 	}
-	deadline := r.Now().Add(patience)
-	for r.Now().Before(deadline) {
-		err := r.api.get(ctx, "/api/v1/persistentvolumes/"+name, &struct{}{})
+	deadline := w.Now().Add(patience)
+	for w.Now().Before(deadline) {
+		err := w.api.get(ctx, "/api/v1/persistentvolumes/"+name, &struct{}{})
 		if notFound(err) {
 			return name, "", nil
 		}
 		if err != nil {
 			return name, "", err
 		}
-		if err := r.pause(ctx, time.Second); err != nil {
+		if err := w.pause(ctx, time.Second); err != nil {
 			return name, "", err
 		}
 	}
