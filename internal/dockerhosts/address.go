@@ -6,21 +6,25 @@ import (
 	"os/exec"
 )
 
+// addresses are the elastic IP addresses of the stack. Each is an address of the stack's network that a container gets
+// in addition to its own.
+type addresses struct{ *stack }
+
 // SetAddress reserves an address of the network and associates it with a machine, or with none.
-func (b *Backend) SetAddress(ctx context.Context, allocationID, machineID string) (string, error) {
-	address, err := b.allocate(allocationID)
+func (a addresses) SetAddress(ctx context.Context, allocationID, machineID string) (string, error) {
+	address, err := a.allocate(allocationID)
 	if err != nil {
 		return "", err
 	}
 	if machineID == "" {
-		return address, b.disassociate(ctx, allocationID)
+		return address, a.disassociate(ctx, allocationID)
 	}
-	return address, b.associate(ctx, allocationID, machineID)
+	return address, a.associate(ctx, allocationID, machineID)
 }
 
-func (b *Backend) allocate(allocationID string) (string, error) {
+func (a addresses) allocate(allocationID string) (string, error) {
 	var address string
-	err := b.store.change(func(s *state) error {
+	err := a.store.change(func(s *state) error {
 		if e, ok := s.Addresses[allocationID]; ok {
 			address = e.Address
 			return nil
@@ -30,9 +34,9 @@ func (b *Backend) allocate(allocationID string) (string, error) {
 			used[e.Address] = true
 		}
 		for last := firstElastic; last <= lastElastic; last++ {
-			if a := b.network.at(last).String(); !used[a] {
-				address = a
-				s.Addresses[allocationID] = elastic{Address: a}
+			if free := a.network.at(last).String(); !used[free] {
+				address = free
+				s.Addresses[allocationID] = elastic{Address: free}
 				return nil
 			}
 		}
@@ -42,9 +46,9 @@ func (b *Backend) allocate(allocationID string) (string, error) {
 }
 
 // ReleaseAddress returns the address to the pool. A terminated machine has no address.
-func (b *Backend) ReleaseAddress(ctx context.Context, allocationID string) error {
-	if e := b.store.read().Addresses[allocationID]; e.Machine != "" {
-		_, found, err := b.machine(ctx, e.Machine)
+func (a addresses) ReleaseAddress(ctx context.Context, allocationID string) error {
+	if e := a.store.read().Addresses[allocationID]; e.Machine != "" {
+		_, found, err := a.machine(ctx, e.Machine)
 		if err != nil {
 			return err
 		}
@@ -52,16 +56,16 @@ func (b *Backend) ReleaseAddress(ctx context.Context, allocationID string) error
 			return fmt.Errorf("release %s: still associated with %s", allocationID, e.Machine)
 		}
 	}
-	return b.store.change(func(s *state) error {
+	return a.store.change(func(s *state) error {
 		delete(s.Addresses, allocationID)
 		return nil
 	})
 }
 
 // associate adds the address to the interface of the machine.
-func (b *Backend) associate(ctx context.Context, allocationID, machineID string) error {
-	e := b.store.read().Addresses[allocationID]
-	m, found, err := b.machine(ctx, machineID)
+func (a addresses) associate(ctx context.Context, allocationID, machineID string) error {
+	e := a.store.read().Addresses[allocationID]
+	m, found, err := a.machine(ctx, machineID)
 	if err != nil {
 		return err
 	}
@@ -69,14 +73,14 @@ func (b *Backend) associate(ctx context.Context, allocationID, machineID string)
 		return fmt.Errorf("associate %s: no instance %s", allocationID, machineID)
 	}
 	if e.Machine != "" && e.Machine != machineID {
-		if err := b.disassociate(ctx, allocationID); err != nil {
+		if err := a.disassociate(ctx, allocationID); err != nil {
 			return err
 		}
 	}
 	if err := putAddress(ctx, m.container, e.Address); err != nil {
 		return fmt.Errorf("associate %s with %s: %w", e.Address, machineID, err)
 	}
-	return b.store.change(func(s *state) error {
+	return a.store.change(func(s *state) error {
 		e.Machine = machineID
 		s.Addresses[allocationID] = e
 		return nil
@@ -92,30 +96,13 @@ func putAddress(ctx context.Context, container, address string) error {
 	return err
 }
 
-// boots gives a machine that has booted again its elastic address and the records of the private zone.
-func (b *Backend) boots(ctx context.Context, id string) error {
-	m, found, err := b.machine(ctx, id)
-	if err != nil || !found || !m.running {
-		return err
-	}
-	s := b.store.read()
-	for _, e := range s.Addresses {
-		if e.Machine == id {
-			if err := putAddress(ctx, m.container, e.Address); err != nil {
-				return err
-			}
-		}
-	}
-	return writeZone(ctx, m.container, zoneLines(s.Records))
-}
-
 // disassociate takes the address from its machine, if that still exists.
-func (b *Backend) disassociate(ctx context.Context, allocationID string) error {
-	e := b.store.read().Addresses[allocationID]
+func (a addresses) disassociate(ctx context.Context, allocationID string) error {
+	e := a.store.read().Addresses[allocationID]
 	if e.Machine == "" {
 		return nil
 	}
-	m, found, err := b.machine(ctx, e.Machine)
+	m, found, err := a.machine(ctx, e.Machine)
 	if err != nil {
 		return err
 	}
@@ -125,7 +112,7 @@ func (b *Backend) disassociate(ctx context.Context, allocationID string) error {
 			return fmt.Errorf("disassociate %s: %w", e.Address, err)
 		}
 	}
-	return b.store.change(func(s *state) error {
+	return a.store.change(func(s *state) error {
 		e.Machine = ""
 		s.Addresses[allocationID] = e
 		return nil

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"kubeadm-aws/cluster/kubeapi"
-	"kubeadm-aws/internal/sandbox/backend"
 )
 
 // The charts that are replaced by this package's controller, with that of volumes.
@@ -68,7 +67,7 @@ func (c *controller) watchBoots(ctx context.Context) {
 		return
 	}
 	again := func(id string) {
-		if err := c.backend.boots(ctx, id); err != nil && ctx.Err() == nil {
+		if err := c.restore(ctx, id); err != nil && ctx.Err() == nil {
 			c.backend.options.Log("a host that boots again: %v", err)
 		}
 		c.boots.Add(1)
@@ -256,26 +255,19 @@ func conflist(cidr string) string {
  {"type": "portmap", "capabilities": {"portMappings": true}}]}`
 }
 
-// keepChart stores a release whose chart the controller replaces.
-func (b *Backend) keepChart(kubeconfig string, r backend.ChartRelease) error {
-	chart := path.Base(r.Chart)
-	if chart != chartCNI && chart != chartCloud && chart != chartVolumes {
-		return nil
+// restore gives a machine that has booted again its elastic address and the records of the private zone.
+func (c *controller) restore(ctx context.Context, id string) error {
+	m, found, err := c.backend.machine(ctx, id)
+	if err != nil || !found || !m.running {
+		return err
 	}
-	return b.store.change(func(s *state) error {
-		r.Values = nil
-		s.Charts[chart] = r
-		s.Kubeconfig = kubeconfig
-		return nil
-	})
-}
-
-func (b *Backend) dropChart(r backend.ChartRelease) error {
-	chart := path.Base(r.Chart)
-	return b.store.change(func(s *state) error {
-		if s.Charts[chart].Name == r.Name {
-			delete(s.Charts, chart)
+	s := c.backend.store.read()
+	for _, e := range s.Addresses {
+		if e.Machine == id {
+			if err := putAddress(ctx, m.container, e.Address); err != nil {
+				return err
+			}
 		}
-		return nil
-	})
+	}
+	return writeZone(ctx, m.container, zoneLines(s.Records))
 }

@@ -43,22 +43,27 @@ type Options struct {
 	Log func(format string, args ...any)
 }
 
-// Backend implements backend.Backend with docker containers.
-type Backend struct {
+// stack holds the facts of the stack that all parts of a backend use.
+type stack struct {
 	options Options
 	network network
-	mirror  *mirror
 	store   *store
+}
+
+// Backend implements backend.Backend with docker containers. The embedded parts have the methods for machines, elastic
+// addresses, DNS records and releases.
+type Backend struct {
+	*stack
+	*instances
+	addresses
+	zone
+	installer
+
+	mirror  *mirror
 	meta    *metadata
 	objects *objectStore
 	control *controller
 	kube    clients
-
-	// image builds the image of the hosts, once, with the first host.
-	image func() error
-
-	launching sync.Mutex
-	reserved  map[netip.Addr]string
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -82,10 +87,17 @@ func New(ctx context.Context, o Options) (*Backend, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	b := &Backend{options: o, reserved: map[netip.Addr]string{}}
-	b.image = sync.OnceValue(func() error { return buildImage(context.WithoutCancel(ctx), o) })
-	if b.store, err = openStore(filepath.Join(o.Dir, "hosts.json")); err != nil {
+	s := &stack{options: o}
+	if s.store, err = openStore(filepath.Join(o.Dir, "hosts.json")); err != nil {
 		return nil, err
+	}
+	image := sync.OnceValue(func() error { return buildImage(context.WithoutCancel(ctx), o) })
+	b := &Backend{
+		stack:     s,
+		instances: &instances{stack: s, zone: zone{s}, image: image, reserved: map[netip.Addr]string{}},
+		addresses: addresses{s},
+		zone:      zone{s},
+		installer: installer{s},
 	}
 	if err := b.open(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -108,15 +120,15 @@ func (b *Backend) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := b.choosePlatform(); err != nil {
+	if err := b.installer.choose(); err != nil {
 		return err
 	}
 	if !b.options.Public {
-		if b.mirror, err = startMirror(b); err != nil {
+		if b.mirror, err = startMirror(b.stack); err != nil {
 			return err
 		}
 	}
-	if b.meta, err = startMetadata(ctx, b); err != nil {
+	if b.meta, err = startMetadata(ctx, b.stack); err != nil {
 		return err
 	}
 	if b.objects, err = startObjectStore(b); err != nil {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"kubeadm-aws/internal/sandbox/backend"
@@ -25,13 +26,24 @@ type machine struct {
 	running   bool
 }
 
+// instances runs the EC2 instances of the stack as containers.
+type instances struct {
+	*stack
+	zone zone
+	// image builds the image of the hosts, once, with the first host.
+	image func() error
+
+	launching sync.Mutex
+	reserved  map[netip.Addr]string // by launches in progress
+}
+
 // Launch boots a container for the instance, or starts the one that is there, and returns when logins work. It takes
 // about 2 seconds.
-func (b *Backend) Launch(ctx context.Context, m backend.Machine) (backend.MachineStatus, error) {
+func (i *instances) Launch(ctx context.Context, m backend.Machine) (backend.MachineStatus, error) {
 	if !instanceID.MatchString(m.ID) {
 		return backend.MachineStatus{}, fmt.Errorf("instance id %q: letters, digits and dashes only", m.ID)
 	}
-	there, found, err := b.machine(ctx, m.ID)
+	there, found, err := i.machine(ctx, m.ID)
 	if err != nil {
 		return backend.MachineStatus{}, err
 	}
@@ -46,39 +58,39 @@ func (b *Backend) Launch(ctx context.Context, m backend.Machine) (backend.Machin
 	}
 	address := there.address
 	if !found {
-		if address, err = b.boot(ctx, m); err != nil {
+		if address, err = i.boot(ctx, m); err != nil {
 			return backend.MachineStatus{}, fmt.Errorf("boot %s: %w", m.ID, err)
 		}
 	}
-	if err := b.writeRecords(ctx); err != nil {
+	if err := i.zone.writeRecords(ctx); err != nil {
 		return backend.MachineStatus{}, err
 	}
-	return b.status(m.ID, address), nil
+	return i.status(m.ID, address), nil
 }
 
-func (b *Backend) boot(ctx context.Context, m backend.Machine) (string, error) {
-	if err := b.image(); err != nil {
+func (i *instances) boot(ctx context.Context, m backend.Machine) (string, error) {
+	if err := i.image(); err != nil {
 		return "", err
 	}
 	began := time.Now()
-	ip, err := b.reserve(ctx, m.ID)
+	ip, err := i.reserve(ctx, m.ID)
 	if err != nil {
 		return "", err
 	}
-	defer b.unreserve(ip)
-	volumes, err := filepath.Abs(b.volumesDir())
+	defer i.unreserve(ip)
+	volumes, err := filepath.Abs(i.volumesDir())
 	if err != nil {
 		return "", err
 	}
 	args := []string{
-		"--label " + labelStack + "=" + b.options.Stack,
+		"--label " + labelStack + "=" + i.options.Stack,
 		"--label " + labelID + "=" + m.ID,
 		"--label " + labelRole + "=" + m.Profile,
 		// EC2 names a host after its address; cloud-init gives it the name of its user data.
 		"--hostname ip-" + strings.ReplaceAll(ip.String(), ".", "-"),
 		"--volume " + volumes + ":" + volumesOnHosts,
 	}
-	c := exec.CommandContext(ctx, filepath.Join(b.options.Mirror, "host", "run"), b.containerName(m), b.network.name,
+	c := exec.CommandContext(ctx, filepath.Join(i.options.Mirror, "host", "run"), i.containerName(m), i.network.name,
 		ip.String())
 	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey,
 		"HOST_RUN_ARGS="+strings.Join(args, " "),
@@ -86,7 +98,7 @@ func (b *Backend) boot(ctx context.Context, m backend.Machine) (string, error) {
 	if _, err := run(c); err != nil {
 		return "", err
 	}
-	b.options.Log("host %s (%s) boots at %s in %.1f s", m.Name, m.ID, ip, time.Since(began).Seconds())
+	i.options.Log("host %s (%s) boots at %s in %.1f s", m.Name, m.ID, ip, time.Since(began).Seconds())
 	return ip.String(), nil
 }
 
@@ -97,19 +109,19 @@ var (
 
 // containerName returns a readable name: the stack, the name of the instance and, because names are not unique, a part
 // of its id.
-func (b *Backend) containerName(m backend.Machine) string {
+func (i *instances) containerName(m backend.Machine) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(m.Name), "-"), "-")
 	if name == "" {
 		name = "host"
 	}
-	return fmt.Sprintf("%s-%s-%s", b.network.name, name, strings.TrimPrefix(m.ID, "i-"))
+	return fmt.Sprintf("%s-%s-%s", i.network.name, name, strings.TrimPrefix(m.ID, "i-"))
 }
 
 // reserve returns the lowest address that no container and no launch in progress has.
-func (b *Backend) reserve(ctx context.Context, id string) (netip.Addr, error) {
-	b.launching.Lock()
-	defer b.launching.Unlock()
-	there, err := machines(ctx, b.options.Stack)
+func (i *instances) reserve(ctx context.Context, id string) (netip.Addr, error) {
+	i.launching.Lock()
+	defer i.launching.Unlock()
+	there, err := machines(ctx, i.options.Stack)
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -118,25 +130,25 @@ func (b *Backend) reserve(ctx context.Context, id string) (netip.Addr, error) {
 		used[m.address] = true
 	}
 	for last := firstHost; last < firstElastic; last++ {
-		ip := b.network.at(last)
-		if _, pending := b.reserved[ip]; pending || used[ip.String()] {
+		ip := i.network.at(last)
+		if _, pending := i.reserved[ip]; pending || used[ip.String()] {
 			continue
 		}
-		b.reserved[ip] = id
+		i.reserved[ip] = id
 		return ip, nil
 	}
-	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, b.network.subnet)
+	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, i.network.subnet)
 }
 
-func (b *Backend) unreserve(ip netip.Addr) {
-	b.launching.Lock()
-	defer b.launching.Unlock()
-	delete(b.reserved, ip)
+func (i *instances) unreserve(ip netip.Addr) {
+	i.launching.Lock()
+	defer i.launching.Unlock()
+	delete(i.reserved, ip)
 }
 
 // Terminate removes the container with its volumes.
-func (b *Backend) Terminate(ctx context.Context, id string) error {
-	m, found, err := b.machine(ctx, id)
+func (i *instances) Terminate(ctx context.Context, id string) error {
+	m, found, err := i.machine(ctx, id)
 	if err != nil || !found {
 		return err
 	}
@@ -147,26 +159,26 @@ func (b *Backend) Terminate(ctx context.Context, id string) error {
 }
 
 // Find returns the status of a machine and whether it exists.
-func (b *Backend) Find(ctx context.Context, id string) (backend.MachineStatus, bool, error) {
-	m, found, err := b.machine(ctx, id)
+func (i *instances) Find(ctx context.Context, id string) (backend.MachineStatus, bool, error) {
+	m, found, err := i.machine(ctx, id)
 	if err != nil || !found {
 		return backend.MachineStatus{}, false, err
 	}
-	return b.status(id, m.address), true, nil
+	return i.status(id, m.address), true, nil
 }
 
-func (b *Backend) status(id, address string) backend.MachineStatus {
-	s := backend.MachineStatus{PrivateIP: address, PublicIP: address}
-	for _, e := range b.store.read().Addresses {
+func (s *stack) status(id, address string) backend.MachineStatus {
+	found := backend.MachineStatus{PrivateIP: address, PublicIP: address}
+	for _, e := range s.store.read().Addresses {
 		if e.Machine == id {
-			s.PublicIP = e.Address
+			found.PublicIP = e.Address
 		}
 	}
-	return s
+	return found
 }
 
-func (b *Backend) machine(ctx context.Context, id string) (machine, bool, error) {
-	all, err := machines(ctx, b.options.Stack)
+func (s *stack) machine(ctx context.Context, id string) (machine, bool, error) {
+	all, err := machines(ctx, s.options.Stack)
 	if err != nil {
 		return machine{}, false, err
 	}

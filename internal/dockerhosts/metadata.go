@@ -26,17 +26,17 @@ const metadataAddress = "169.254.169.254"
 // metadata is the instance metadata service, version 2. A host reads from it which instance it is, and the credentials
 // of its role. iptables redirects packets for its well-known address to this process.
 type metadata struct {
-	backend *Backend
-	secret  []byte
-	server  *http.Server
+	stack  *stack
+	secret []byte
+	server *http.Server
 }
 
-func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
-	m := &metadata{backend: b, secret: make([]byte, 32)}
+func startMetadata(ctx context.Context, s *stack) (*metadata, error) {
+	m := &metadata{stack: s, secret: make([]byte, 32)}
 	if _, err := rand.Read(m.secret); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp4", net.JoinHostPort(b.network.gateway().String(), "0"))
+	l, err := net.Listen("tcp4", net.JoinHostPort(s.network.gateway().String(), "0"))
 	if err != nil {
 		return nil, fmt.Errorf("metadata service: %w", err)
 	}
@@ -47,8 +47,8 @@ func startMetadata(ctx context.Context, b *Backend) (*metadata, error) {
 		return nil, errors.Join(err, m.server.Close())
 	}
 	_, err = run(exec.CommandContext(ctx, "iptables", "-w", "-t", "nat", "-I", "PREROUTING", "-s",
-		b.network.subnet.String(),
-		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", b.network.name,
+		s.network.subnet.String(),
+		"-d", metadataAddress+"/32", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", s.network.name,
 		"-j", "DNAT", "--to-destination", l.Addr().String()))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lead %s to this machine: %w", metadataAddress, err), m.server.Close())
@@ -70,7 +70,7 @@ func (m *metadata) removeRules(ctx context.Context) error {
 	}
 	for rule := range strings.Lines(rules) {
 		f := strings.Fields(rule)
-		if !hasSequence(f, "--comment", m.backend.network.name) || !hasSequence(f, "-d", metadataAddress+"/32") {
+		if !hasSequence(f, "--comment", m.stack.network.name) || !hasSequence(f, "-d", metadataAddress+"/32") {
 			continue
 		}
 		f[0] = "-D"
@@ -127,7 +127,7 @@ func (m *metadata) handler() http.Handler {
 	text("meta-data/instance-id", func(h machine, _ *http.Request) (string, bool) { return h.id, true })
 	text("meta-data/local-ipv4", func(h machine, _ *http.Request) (string, bool) { return h.address, true })
 	text("meta-data/public-ipv4", func(h machine, _ *http.Request) (string, bool) {
-		return m.backend.status(h.id, h.address).PublicIP, true
+		return m.stack.status(h.id, h.address).PublicIP, true
 	})
 	text("meta-data/iam/security-credentials/{$}", func(h machine, _ *http.Request) (string, bool) {
 		return h.profile, h.profile != ""
@@ -149,7 +149,7 @@ func (m *metadata) handler() http.Handler {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 func (m *metadata) host(ctx context.Context, address string) (machine, error) {
-	all, err := machines(ctx, m.backend.options.Stack)
+	all, err := machines(ctx, m.stack.options.Stack)
 	if err != nil {
 		return machine{}, err
 	}
@@ -163,7 +163,7 @@ func (m *metadata) host(ctx context.Context, address string) (machine, error) {
 
 // profiles lists the profiles of the machines that exist.
 func (m *metadata) profiles(ctx context.Context) ([]string, error) {
-	all, err := machines(ctx, m.backend.options.Stack)
+	all, err := machines(ctx, m.stack.options.Stack)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +191,18 @@ func (m *metadata) credentials(profile string) aws.Credentials {
 		SecretAccessKey: m.derive("secret " + profile)[:40],
 		SessionToken:    m.derive("session "+profile) + "==",
 	}
+}
+
+// storeCredentials returns the credentials of the control planes' role, because no other role may use the bucket.
+func (m *metadata) storeCredentials(ctx context.Context) ([]aws.Credentials, error) {
+	profiles, err := m.profiles(ctx)
+	var all []aws.Credentials
+	for _, profile := range profiles {
+		if !strings.Contains(profile, "worker") {
+			all = append(all, m.credentials(profile))
+		}
+	}
+	return all, err
 }
 
 func (m *metadata) derive(what string) string {

@@ -80,24 +80,24 @@ func mirrorPorts(had int) []int {
 }
 
 // startMirror starts the mirror's server, on the port it had before if the stack has one.
-func startMirror(b *Backend) (*mirror, error) {
-	ports := mirrorPorts(b.store.read().MirrorPort)
+func startMirror(s *stack) (*mirror, error) {
+	ports := mirrorPorts(s.store.read().MirrorPort)
 	for _, port := range ports {
-		address := net.JoinHostPort(b.network.gateway().String(), strconv.Itoa(port))
+		address := net.JoinHostPort(s.network.gateway().String(), strconv.Itoa(port))
 		if !free(address, len(ports) == 1) {
 			continue
 		}
-		m, err := serveMirror(b.options, address, port)
+		m, err := serveMirror(s.options, address, port)
 		if err != nil {
 			return nil, err
 		}
 		if m.pins, err = readPins(builtDir()); err != nil {
 			return nil, errors.Join(err, m.stop())
 		}
-		err = b.store.change(func(s *state) error { s.MirrorPort = port; return nil })
+		err = s.store.change(func(next *state) error { next.MirrorPort = port; return nil })
 		return m, err
 	}
-	return nil, fmt.Errorf("no free port for the mirror on %s among %v", b.network.gateway(), ports)
+	return nil, fmt.Errorf("no free port for the mirror on %s among %v", s.network.gateway(), ports)
 }
 
 // free reports whether the address can be listened on. With patient it tries again, because the server of a process

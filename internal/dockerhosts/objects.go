@@ -14,12 +14,15 @@ import (
 
 // cluster is the API of a kubeconfig.
 type cluster struct {
-	*Backend
+	stack      *stack
+	clients    *clients
 	kubeconfig string
 }
 
 // Cluster is the API of a kubeconfig.
-func (b *Backend) Cluster(kubeconfig string) backend.Cluster { return cluster{b, kubeconfig} }
+func (b *Backend) Cluster(kubeconfig string) backend.Cluster {
+	return cluster{b.stack, &b.kube, kubeconfig}
+}
 
 // Apply creates or changes an object by server-side apply. A Deployment gets no pods: the mirror has no images of
 // add-ons.
@@ -116,7 +119,7 @@ func propagation(object map[string]any) string {
 }
 
 func (k cluster) at(ctx context.Context, object map[string]any) (*client, string, error) {
-	c, err := k.kube.of(k.kubeconfig)
+	c, err := k.clients.of(k.kubeconfig)
 	if err != nil {
 		return nil, "", err
 	}
@@ -140,10 +143,10 @@ func (k cluster) InstallChart(ctx context.Context, r backend.ChartRelease) error
 			return fmt.Errorf("release %s: %w", r.Name, err)
 		}
 	}
-	return k.keepChart(k.kubeconfig, r)
+	return k.stack.store.keepChart(k.kubeconfig, r)
 }
 
 // UninstallChart stops the controller for the chart. Its changes on the hosts stay, as those of the real charts do.
 func (k cluster) UninstallChart(_ context.Context, r backend.ChartRelease) error {
-	return k.dropChart(r)
+	return k.stack.store.dropChart(r)
 }

@@ -52,25 +52,13 @@ func startObjectStore(b *Backend) (*objectStore, error) {
 		conn.Close()
 		return nil, nil
 	}
-	s := &objectStore{dir: filepath.Join(b.options.Dir, "objects"), credentials: b.storeCredentials}
+	s := &objectStore{dir: filepath.Join(b.options.Dir, "objects"), credentials: b.meta.storeCredentials}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go s.server.Serve(l) //nolint:errcheck // ends with Close
 	return s, nil
 }
 
 func (s *objectStore) stop() error { return s.server.Close() }
-
-// storeCredentials returns those of the control planes' role, because no other role may use the bucket.
-func (b *Backend) storeCredentials(ctx context.Context) ([]aws.Credentials, error) {
-	profiles, err := b.meta.profiles(ctx)
-	var all []aws.Credentials
-	for _, profile := range profiles {
-		if !strings.Contains(profile, "worker") {
-			all = append(all, b.meta.credentials(profile))
-		}
-	}
-	return all, err
-}
 
 // s3Error is an error response of S3.
 type s3Error struct {

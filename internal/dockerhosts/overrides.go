@@ -31,7 +31,7 @@ func (b *Backend) Overrides() map[string]any {
 		settings["mirrors.registries"] = map[string]any{"registry.k8s.io": mirror}
 	}
 	if b.store.read().Platform.real() {
-		maps.Copy(settings, b.platformOverrides(fmt.Sprintf("http://%s:%d", b.network.gateway(), b.mirror.port)))
+		maps.Copy(settings, b.installer.overrides(fmt.Sprintf("http://%s:%d", b.network.gateway(), b.mirror.port)))
 	}
 	if b.options.Domain != "" {
 		// As long as a zone that the stack has made is not delegated, administrators reach the API by its address.
@@ -40,8 +40,8 @@ func (b *Backend) Overrides() map[string]any {
 	return settings
 }
 
-func (b *Backend) s3Endpoint() string {
-	return fmt.Sprintf("http://%s:%d", b.network.gateway(), objectPort)
+func (s *stack) s3Endpoint() string {
+	return fmt.Sprintf("http://%s:%d", s.network.gateway(), objectPort)
 }
 
 // objectPort is where the hosts find the object store, on the address of this machine in their network.

@@ -29,17 +29,20 @@ type platform struct {
 
 func (p platform) real() bool { return len(p.Releases) > 0 }
 
-// choosePlatform uses the platform that the stack was begun with, or chooses one for a new stack.
-func (b *Backend) choosePlatform() error {
-	before := b.store.read()
+// installer decides which add-ons of a stack are installed for real, and by which program.
+type installer struct{ *stack }
+
+// choose uses the platform that the stack was begun with, or chooses one for a new stack.
+func (i installer) choose() error {
+	before := i.store.read()
 	begun := before.MirrorPort != 0
-	if begun && b.options.Real && !before.Platform.real() {
-		return fmt.Errorf("stack %s was begun with recorded add-ons: destroy it before ADDONS=real", b.options.Stack)
+	if begun && i.options.Real && !before.Platform.real() {
+		return fmt.Errorf("stack %s was begun with recorded add-ons: destroy it before ADDONS=real", i.options.Stack)
 	}
-	if begun || !b.options.Real {
+	if begun || !i.options.Real {
 		return nil
 	}
-	if b.options.Public {
+	if i.options.Public {
 		return errors.New("ADDONS=real needs the mirror, and MIRROR is off")
 	}
 	var p platform
@@ -50,18 +53,18 @@ func (b *Backend) choosePlatform() error {
 		}
 		*words = strings.Fields(string(text))
 	}
-	return b.store.change(func(s *state) error {
+	return i.store.change(func(s *state) error {
 		s.Platform = p
 		return nil
 	})
 }
 
 // Real returns the releases that run for real.
-func (b *Backend) Real() []string { return b.store.read().Platform.Releases }
+func (i installer) Real() []string { return i.store.read().Platform.Releases }
 
 // Runs reports whether a release runs for real. It returns true for "", which names no release.
-func (b *Backend) Runs(release string) bool {
-	return release == "" || slices.Contains(b.Real(), release)
+func (i installer) Runs(release string) bool {
+	return release == "" || slices.Contains(i.Real(), release)
 }
 
 // Models reports whether the model answers for a resource of the cluster: a release that does not run for real, a
@@ -85,8 +88,8 @@ func (p platform) Models(urn resource.URN) bool {
 }
 
 // Provider returns Pulumi's own provider of Kubernetes, or nil for a stack whose add-ons are only recorded.
-func (b *Backend) Provider() (*engine.Program, error) {
-	p := b.store.read().Platform
+func (i installer) Provider() (*engine.Program, error) {
+	p := i.store.read().Platform
 	if !p.real() {
 		return nil, nil
 	}
@@ -99,22 +102,22 @@ func (b *Backend) Provider() (*engine.Program, error) {
 		Command: func(address string) *exec.Cmd {
 			c := exec.Command(path, address)
 			// Helm keeps indexes and charts below the home directory.
-			c.Dir, c.Env = b.options.Dir, []string{"HOME=" + b.options.Dir, "PATH=" + os.Getenv("PATH")}
+			c.Dir, c.Env = i.options.Dir, []string{"HOME=" + i.options.Dir, "PATH=" + os.Getenv("PATH")}
 			endWithParent(c)
 			return c
 		},
 	}, nil
 }
 
-// platformOverrides are where charts and images of real add-ons come from. Images that charts name by digest are
-// built here, so they are named by tag.
-func (b *Backend) platformOverrides(mirror string) map[string]any {
+// overrides are where charts and images of real add-ons come from. Images that charts name by digest are built here,
+// so they are named by tag.
+func (i installer) overrides(mirror string) map[string]any {
 	// The first is that of the cluster's own images.
 	charts, registries := map[string]any{}, map[string]any{"registry.k8s.io": mirror}
 	for _, from := range catalog.Repositories() {
 		charts[from] = mirror + "/charts"
 	}
-	for _, host := range b.store.read().Platform.Registries {
+	for _, host := range i.store.read().Platform.Registries {
 		registries[host] = mirror
 	}
 	return map[string]any{

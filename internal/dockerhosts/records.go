@@ -14,9 +14,12 @@ const (
 	zoneEnd   = "# end of private zone"
 )
 
+// zone is the private zone of the stack: its records are lines of /etc/hosts on every machine.
+type zone struct{ *stack }
+
 // SetRecord writes an A record into /etc/hosts of every machine. Without addresses it takes the record out again.
-func (b *Backend) SetRecord(ctx context.Context, name string, addresses []string) error {
-	err := b.store.change(func(s *state) error {
+func (z zone) SetRecord(ctx context.Context, name string, addresses []string) error {
+	err := z.store.change(func(s *state) error {
 		name := strings.TrimSuffix(name, ".")
 		if len(addresses) == 0 {
 			delete(s.Records, name)
@@ -28,21 +31,21 @@ func (b *Backend) SetRecord(ctx context.Context, name string, addresses []string
 	if err != nil {
 		return err
 	}
-	return b.writeRecords(ctx)
+	return z.writeRecords(ctx)
 }
 
 // writeRecords brings /etc/hosts of all running machines up to date.
-func (b *Backend) writeRecords(ctx context.Context) error {
-	all, err := machines(ctx, b.options.Stack)
+func (z zone) writeRecords(ctx context.Context) error {
+	all, err := machines(ctx, z.options.Stack)
 	if err != nil {
 		return err
 	}
-	zone := zoneLines(b.store.read().Records)
+	lines := zoneLines(z.store.read().Records)
 	var errs errorList
 	var wg sync.WaitGroup
 	for _, m := range all {
 		if m.running {
-			wg.Go(func() { errs.add(writeZone(ctx, m.container, zone)) })
+			wg.Go(func() { errs.add(writeZone(ctx, m.container, lines)) })
 		}
 	}
 	wg.Wait()

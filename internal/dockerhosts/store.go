@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"sync"
 
 	"kubeadm-aws/internal/sandbox/backend"
@@ -90,6 +91,30 @@ func (s *store) change(f func(*state) error) error {
 	}
 	s.state = next
 	return nil
+}
+
+// keepChart stores a release whose chart the controller replaces.
+func (s *store) keepChart(kubeconfig string, r backend.ChartRelease) error {
+	chart := path.Base(r.Chart)
+	if chart != chartCNI && chart != chartCloud && chart != chartVolumes {
+		return nil
+	}
+	return s.change(func(next *state) error {
+		r.Values = nil
+		next.Charts[chart] = r
+		next.Kubeconfig = kubeconfig
+		return nil
+	})
+}
+
+func (s *store) dropChart(r backend.ChartRelease) error {
+	chart := path.Base(r.Chart)
+	return s.change(func(next *state) error {
+		if next.Charts[chart].Name == r.Name {
+			delete(next.Charts, chart)
+		}
+		return nil
+	})
 }
 
 func (s *store) remove() error {

@@ -26,7 +26,7 @@ const (
 	selectedNode   = "volume.kubernetes.io/selected-node"
 )
 
-func (b *Backend) volumesDir() string { return filepath.Join(b.options.Dir, "volumes") }
+func (s *stack) volumesDir() string { return filepath.Join(s.options.Dir, "volumes") }
 
 type objectMeta struct {
 	Name        string            `json:"name"`
