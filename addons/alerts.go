@@ -27,9 +27,9 @@ const (
 
 // alerts returns the rules that the chart's own rules do not cover: the snapshots, the certificates and the data
 // services of this platform. The chart covers nodes, pods and volumes.
-func (b *builder) alerts(definitions pulumi.Resource) {
-	for group, rules := range alertGroups(b.cfg) {
-		b.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions))
+func (m monitoring) alerts(definitions pulumi.Resource) {
+	for group, rules := range alertGroups(m.cfg) {
+		m.object("prometheusrule-"+group, prometheusRule(group, rules), needs(definitions))
 	}
 }
 
@@ -104,7 +104,7 @@ func prometheusRule(group string, alerts []alert) kube.ObjectArgs {
 var dashboardFiles embed.FS
 
 // dashboards gives the program's dashboards to Grafana, which searches for ConfigMaps with a label.
-func (b *builder) dashboards(definitions pulumi.Resource) {
+func (m monitoring) dashboards(definitions pulumi.Resource) {
 	files, err := fs.Glob(dashboardFiles, "dashboards/*.json")
 	for _, file := range files {
 		var text []byte
@@ -112,7 +112,7 @@ func (b *builder) dashboards(definitions pulumi.Resource) {
 			break
 		}
 		base := strings.TrimPrefix(file, "dashboards/")
-		b.object("dashboard-"+strings.TrimSuffix(base, ".json"), kube.ObjectArgs{
+		m.object("dashboard-"+strings.TrimSuffix(base, ".json"), kube.ObjectArgs{
 			APIVersion: "v1",
 			Kind:       "ConfigMap",
 			Name:       "dashboard-" + strings.TrimSuffix(base, ".json"),
@@ -122,6 +122,6 @@ func (b *builder) dashboards(definitions pulumi.Resource) {
 		}, needs(definitions))
 	}
 	if err != nil {
-		b.failed(fmt.Errorf("dashboards: %w", err))
+		m.failed(fmt.Errorf("dashboards: %w", err))
 	}
 }

@@ -10,25 +10,25 @@ import (
 // appsNamespace is the namespace into which Argo CD deploys apps/ and envs/.
 const appsNamespace = "apps"
 
-// apps creates the namespaces of the user's apps, and in the first one the Secret "connections" with the URLs of the
-// data services, before Argo CD deploys there. So Git never contains a password, and needs no right to create a
+// namespaces creates the namespaces of the user's apps, and in the first one the Secret "connections" with the URLs of
+// the data services, before Argo CD deploys there. So Git never contains a password, and needs no right to create a
 // namespace.
-func (b *builder) apps() []pulumi.Resource {
-	namespace := b.namespace(appsNamespace, restricted)
+func (a argoCD) namespaces() []pulumi.Resource {
+	namespace := a.namespace(appsNamespace, restricted)
 	urls := map[string]pulumi.StringInput{}
-	if password, on := b.root.Passwords["rabbitmq"]; on {
+	if password, on := a.root.Passwords["rabbitmq"]; on {
 		urls["RABBITMQ_URL"] = pulumi.Sprintf("amqp://%s:%s@rabbitmq.%s.svc:5672/", rabbitmqUser, password, dataNamespace)
 	}
-	if password, on := b.root.Passwords["redis"]; on {
+	if password, on := a.root.Passwords["redis"]; on {
 		urls["REDIS_URL"] = pulumi.Sprintf("redis://default:%s@valkey.%s.svc:6379/0", password, dataNamespace)
 	}
-	if password, on := b.root.Passwords["postgresql"]; on {
+	if password, on := a.root.Passwords["postgresql"]; on {
 		urls["DATABASE_URL"] = pulumi.Sprintf("postgresql://app:%s@postgresql-rw.%s.svc:5432/app", password, dataNamespace)
 	}
-	created := needs(b.secret("connections", secretArgs{namespace: appsNamespace, data: urls}, needs(namespace)))
-	further := b.cfg.Addons.ArgoCD.Project.Namespaces
+	created := needs(a.secret("connections", secretArgs{namespace: appsNamespace, data: urls}, needs(namespace)))
+	further := a.cfg.Addons.ArgoCD.Project.Namespaces
 	for _, name := range slices.Sorted(maps.Keys(further)) {
-		created = append(created, needs(b.namespace(name, further[name]))...)
+		created = append(created, needs(a.namespace(name, further[name]))...)
 	}
 	return created
 }

@@ -15,41 +15,44 @@ import (
 	"kubeadm-aws/config"
 )
 
-// argocd installs Argo CD and, if a repository is configured, the Application that syncs everything else from it. The
+// argoCD is the add-on that deploys applications from Git.
+type argoCD struct{ *builder }
+
+// install installs Argo CD and, if a repository is configured, the Application that syncs everything else from it. The
 // gates of the resources that Applications may deploy have to outlive the Applications.
-func (b *builder) argocd(monitors pulumi.Resource, gates ...pulumi.Resource) pulumi.Resource {
-	settings := b.cfg.Addons.ArgoCD
+func (a argoCD) install(monitors pulumi.Resource, gates ...pulumi.Resource) pulumi.Resource {
+	settings := a.cfg.Addons.ArgoCD
 	if !settings.On() {
 		return nil
 	}
-	namespace := b.namespace("argocd", baseline)
-	login := b.argocdLogin(namespace)
-	repository := b.repository(namespace)
-	argocd := b.release("argo-cd", kube.ReleaseArgs{
-		Values: argocdValues(b.cfg, monitors != nil).Merge(settings.Values),
-	}, needs(b.root.NodesReady, login, monitors))
+	namespace := a.namespace("argocd", baseline)
+	login := a.login(namespace)
+	repository := a.repository(namespace)
+	argocd := a.release("argo-cd", kube.ReleaseArgs{
+		Values: argocdValues(a.cfg, monitors != nil).Merge(settings.Values),
+	}, needs(a.root.NodesReady, login, monitors))
 	outlast := append(needs(argocd), needs(gates...)...)
 	if settings.RepoURL == "" {
-		b.applicationsGate(outlast)
+		a.applicationsGate(outlast)
 		return argocd
 	}
-	lasting := slices.Concat(b.apps(), b.projects(argocd), needs(repository))
-	gate := b.applicationsGate(append(outlast, lasting...))
-	b.deletedByGate(gate, "root-application", rootApplication(b.cfg), lasting)
+	lasting := slices.Concat(a.namespaces(), a.projects(argocd), needs(repository))
+	gate := a.applicationsGate(append(outlast, lasting...))
+	a.deletedByGate(gate, "root-application", rootApplication(a.cfg), lasting)
 	return argocd
 }
 
-// argocdLogin creates the Secret in which Argo CD keeps its administrator. Argo CD adds its own keys to it. The
+// login creates the Secret in which Argo CD keeps its administrator. Argo CD adds its own keys to it. The
 // program owns only the keys that it sets.
-func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
-	password := b.password("argocd")
-	if b.err != nil {
+func (a argoCD) login(namespace pulumi.Resource) pulumi.Resource {
+	password := a.password("argocd")
+	if a.err != nil {
 		return nil
 	}
-	salt, err := random.NewRandomBytes(b.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)},
-		pulumi.Parent(b.root), pulumi.Provider(b.random))
+	salt, err := random.NewRandomBytes(a.ctx, "argocd-salt", &random.RandomBytesArgs{Length: pulumi.Int(16)},
+		pulumi.Parent(a.root), pulumi.Provider(a.random))
 	if err != nil {
-		b.failed(fmt.Errorf("salt of argocd: %w", err))
+		a.failed(fmt.Errorf("salt of argocd: %w", err))
 		return nil
 	}
 	hash := pulumi.All(password, salt.Base64).ApplyT(func(values []any) (string, error) {
@@ -60,11 +63,11 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		return bcryptHash(values[0].(string), raw)
 	}).(pulumi.StringOutput)
 	// A UUID of version 7 begins with its creation time. This one is created again whenever the password changes.
-	changed, err := random.NewRandomUuid7(b.ctx, "argocd-password-changed", &random.RandomUuid7Args{
+	changed, err := random.NewRandomUuid7(a.ctx, "argocd-password-changed", &random.RandomUuid7Args{
 		Keepers: pulumi.StringMap{"password": hash},
-	}, pulumi.Parent(b.root), pulumi.Provider(b.random))
+	}, pulumi.Parent(a.root), pulumi.Provider(a.random))
 	if err != nil {
-		b.failed(fmt.Errorf("time of argocd's password: %w", err))
+		a.failed(fmt.Errorf("time of argocd's password: %w", err))
 		return nil
 	}
 	data := map[string]pulumi.StringInput{
@@ -72,10 +75,10 @@ func (b *builder) argocdLogin(namespace pulumi.Resource) pulumi.Resource {
 		// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
 		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
 	}
-	if secret, ok := b.given(config.WebhookSecret); ok {
+	if secret, ok := a.given(config.WebhookSecret); ok {
 		data["webhook.github.secret"] = secret
 	}
-	return b.secret("argocd-secret", secretArgs{
+	return a.secret("argocd-secret", secretArgs{
 		namespace: "argocd",
 		labels: map[string]string{
 			"app.kubernetes.io/name":    "argocd-secret",

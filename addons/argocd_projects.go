@@ -18,18 +18,18 @@ const rootProject = "root"
 // projects creates Argo CD's projects, which limit what Git may do in the cluster. Without them every Application could
 // create any object anywhere. Git can write Applications with any project in their spec, so the project default, which
 // Argo CD creates with all rights, loses them.
-func (b *builder) projects(argocd pulumi.Resource) []pulumi.Resource {
+func (a argoCD) projects(argocd pulumi.Resource) []pulumi.Resource {
 	return needs(
-		b.project(rootProject, projectOfRoot(b.cfg), argocd),
-		b.project(b.cfg.Environment, projectOfApplications(b.cfg), argocd),
-		b.project("default", projectWithoutRights(), argocd),
+		a.project(rootProject, projectOfRoot(a.cfg), argocd),
+		a.project(a.cfg.Environment, projectOfApplications(a.cfg), argocd),
+		a.project("default", projectWithoutRights(), argocd),
 	)
 }
 
 // project creates one project, or takes it over: Argo CD creates the project default, and a person may have created the
 // others. The Applications in it must be deleted before it.
-func (b *builder) project(name string, spec kube.Values, argocd pulumi.Resource) pulumi.Resource {
-	return b.object("project-"+name, kube.ObjectArgs{
+func (a argoCD) project(name string, spec kube.Values, argocd pulumi.Resource) pulumi.Resource {
+	return a.object("project-"+name, kube.ObjectArgs{
 		APIVersion:  "argoproj.io/v1alpha1",
 		Kind:        "AppProject",
 		Name:        name,

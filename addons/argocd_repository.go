@@ -12,12 +12,12 @@ import (
 
 // repository creates the Secret in which Argo CD finds the credentials of the repository. It returns nil if the
 // settings hold none, as for a public repository.
-func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
-	settings := b.cfg.Addons.ArgoCD
+func (a argoCD) repository(namespace pulumi.Resource) pulumi.Resource {
+	settings := a.cfg.Addons.ArgoCD
 	data := map[string]pulumi.StringInput{"type": pulumi.String("git"), "url": pulumi.String(settings.RepoURL)}
-	if key, ok := b.given(config.RepositoryKey); ok {
+	if key, ok := a.given(config.RepositoryKey); ok {
 		data["sshPrivateKey"] = withNewline(key)
-	} else if key, ok := b.given(config.RepositoryAppKey); ok {
+	} else if key, ok := a.given(config.RepositoryAppKey); ok {
 		data["githubAppPrivateKey"] = withNewline(key)
 		data["githubAppID"] = pulumi.String(strconv.Itoa(settings.GitHubApp.ID))
 		if id := settings.GitHubApp.InstallationID; id != 0 {
@@ -26,12 +26,12 @@ func (b *builder) repository(namespace pulumi.Resource) pulumi.Resource {
 		if api := githubAPI(settings.RepoURL); api != "" {
 			data["githubAppEnterpriseBaseUrl"] = pulumi.String(api)
 		}
-	} else if token, ok := b.given(config.RepositoryToken); ok {
+	} else if token, ok := a.given(config.RepositoryToken); ok {
 		data["username"], data["password"] = pulumi.String(settings.RepoUsername), token
 	} else {
 		return nil
 	}
-	return b.secret("repository", secretArgs{
+	return a.secret("repository", secretArgs{
 		namespace: "argocd",
 		labels:    map[string]string{"argocd.argoproj.io/secret-type": "repository"},
 		data:      data,

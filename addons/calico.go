@@ -7,18 +7,21 @@ import (
 	"kubeadm-aws/config"
 )
 
-// calico installs the pod network and returns it. It returns nil if the user installs the CNI.
+// calico is the add-on of the pod network.
+type calico struct{ *builder }
+
+// install installs the pod network and returns it. It returns nil if the user installs the CNI.
 // On destroy everything here is dropped, never uninstalled. Calico's uninstall uses finalizers that need running
 // nodes and its own operator, and hangs if a part is missing. Calico is lost with its nodes anyway.
-func (b *builder) calico() pulumi.Resource {
-	if b.cfg.Cluster.CNI != "calico" {
+func (c calico) install() pulumi.Resource {
+	if c.cfg.Cluster.CNI != "calico" {
 		return nil
 	}
-	namespace := b.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
+	namespace := c.namespace("tigera-operator", privileged, pulumi.RetainOnDelete(true))
 	// Helm waits until the definitions are established. Before that the API server refuses objects of their kinds.
-	crds := b.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
-	return b.release("calico", kube.ReleaseArgs{
-		Values: calicoValues(b.cfg),
+	crds := c.release("calico-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
+	return c.release("calico", kube.ReleaseArgs{
+		Values: calicoValues(c.cfg),
 		// nodes-ready waits for the relevant condition: that the nodes are Ready.
 		SkipAwait: true,
 	}, needs(crds), pulumi.RetainOnDelete(true))

@@ -7,16 +7,20 @@ import (
 	"kubeadm-aws/config"
 )
 
-// certManager issues certificates inside the cluster. The load balancer's certificate comes from ACM.
-func (b *builder) certManager(monitors pulumi.Resource) pulumi.Resource {
-	settings := b.cfg.Addons.CertManager
+// certManager is the add-on that issues certificates inside the cluster. The load balancer's certificate comes from
+// ACM.
+type certManager struct{ *builder }
+
+// install installs cert-manager and returns it. It returns nil if the add-on is off.
+func (c certManager) install(monitors pulumi.Resource) pulumi.Resource {
+	settings := c.cfg.Addons.CertManager
 	if !settings.On() {
 		return nil
 	}
-	namespace := b.namespace("cert-manager", baseline)
-	return b.release("cert-manager", kube.ReleaseArgs{
+	namespace := c.namespace("cert-manager", baseline)
+	return c.release("cert-manager", kube.ReleaseArgs{
 		Values: certManagerValues(monitors != nil).Merge(settings.Values),
-	}, needs(b.root.NodesReady, namespace, monitors))
+	}, needs(c.root.NodesReady, namespace, monitors))
 }
 
 func certManagerValues(monitored bool) kube.Values {
@@ -38,11 +42,11 @@ func certManagerValues(monitored bool) kube.Values {
 
 // clusterIssuer lets users request public certificates by ACME. The challenge is answered over HTTP through the
 // shared load balancer. An answer over DNS would need AWS permissions outside the control plane.
-func (b *builder) clusterIssuer(certManager, loadBalancers pulumi.Resource) {
-	if certManager == nil || loadBalancers == nil || b.cfg.DNS.Domain == "" {
+func (c certManager) clusterIssuer(certManager, loadBalancers pulumi.Resource) {
+	if certManager == nil || loadBalancers == nil || c.cfg.DNS.Domain == "" {
 		return
 	}
-	b.object("clusterissuer-letsencrypt", issuer(b.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
+	c.object("clusterissuer-letsencrypt", issuer(c.cfg.Addons.CertificateACME), needs(certManager, loadBalancers))
 }
 
 // challengeOrder puts the rule of a challenge before all other rules of the shared load balancer, with the lowest

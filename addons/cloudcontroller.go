@@ -7,15 +7,18 @@ import (
 	"kubeadm-aws/config"
 )
 
-// cloudController installs the AWS cloud controller manager. It makes a node usable: it sets the node's addresses and
+// cloudController is the add-on of the AWS cloud controller manager.
+type cloudController struct{ *builder }
+
+// install installs the AWS cloud controller manager. It makes a node usable: it sets the node's addresses and
 // zone and removes the taint with which every kubelet of an external cloud provider starts.
 // It must not wait for the pod network. The network's own controllers wait for the removal of the taint, so waiting
 // here would be a deadlock. On destroy it is dropped, because it is lost with its nodes and cleans up nothing.
-func (b *builder) cloudController() pulumi.Resource {
-	return b.release("aws-cloud-controller-manager", kube.ReleaseArgs{
-		Values:    cloudControllerValues(b.cfg),
+func (c cloudController) install() pulumi.Resource {
+	return c.release("aws-cloud-controller-manager", kube.ReleaseArgs{
+		Values:    cloudControllerValues(c.cfg),
 		SkipAwait: true,
-	}, needs(b.args.Cluster.APIReady), pulumi.RetainOnDelete(true))
+	}, needs(c.args.Cluster.APIReady), pulumi.RetainOnDelete(true))
 }
 
 func cloudControllerValues(cfg *config.Config) kube.Values {

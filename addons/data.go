@@ -2,14 +2,17 @@ package addons
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// data installs the data services. They share a namespace and are independent of each other.
-func (b *builder) data(monitors pulumi.Resource, vol volumes) {
-	services := b.cfg.Addons
+// dataServices are the add-ons RabbitMQ, Redis and PostgreSQL.
+type dataServices struct{ *builder }
+
+// install installs the data services. They share a namespace and are independent of each other.
+func (d dataServices) install(monitors pulumi.Resource, vol volumes) {
+	services := d.cfg.Addons
 	if !services.RabbitMQ.On() && !services.Redis.On() && !services.PostgreSQL.On() {
 		return
 	}
-	namespace := b.namespace(dataNamespace, baseline)
-	b.rabbitmq(namespace, monitors, vol)
-	b.redis(namespace, monitors, vol)
-	b.postgresql(namespace, monitors, vol)
+	namespace := d.namespace(dataNamespace, baseline)
+	rabbitMQ{d.builder}.install(namespace, monitors, vol)
+	redis{d.builder}.install(namespace, monitors, vol)
+	postgreSQL{d.builder}.install(namespace, monitors, vol)
 }

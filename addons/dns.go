@@ -5,14 +5,17 @@ import (
 	"kubeadm-aws/config"
 )
 
-// dnsBudget keeps one of the two pods of CoreDNS while nodes are drained, if workers run one pod each. kubeadm
+// clusterDNS adds to the CoreDNS that kubeadm installs.
+type clusterDNS struct{ *builder }
+
+// budget keeps one of the two pods of CoreDNS while nodes are drained, if workers run one pod each. kubeadm
 // creates no budget: a drain could evict the last pod while the other is still starting on a node that has just
 // returned.
-func (b *builder) dnsBudget() {
-	if workers(b.cfg) < 2 {
+func (c clusterDNS) budget() {
+	if workers(c.cfg) < 2 {
 		return
 	}
-	b.object("budget-coredns", kube.ObjectArgs{
+	c.object("budget-coredns", kube.ObjectArgs{
 		APIVersion: "policy/v1",
 		Kind:       "PodDisruptionBudget",
 		Name:       "coredns",
@@ -21,7 +24,7 @@ func (b *builder) dnsBudget() {
 			"maxUnavailable": 1,
 			"selector":       kube.Values{"matchLabels": kube.Values{"k8s-app": "kube-dns"}},
 		}},
-	}, needs(b.args.Cluster.APIReady))
+	}, needs(c.args.Cluster.APIReady))
 }
 
 // workers returns the number of worker nodes.

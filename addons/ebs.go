@@ -16,21 +16,24 @@ type volumes struct {
 	gate  pulumi.Resource
 }
 
-// ebs installs the driver of EBS volumes, the default storage class, snapshots, and the gate between the controllers
-// of volumes and everything that has a volume.
-func (b *builder) ebs() volumes {
-	settings := b.cfg.Addons.EBSCSI
+// ebs is the add-on of volumes: the EBS driver, the default storage class and snapshots.
+type ebs struct{ *builder }
+
+// install installs the driver of EBS volumes, the default storage class, snapshots, and the gate between the
+// controllers of volumes and everything that has a volume.
+func (e ebs) install() volumes {
+	settings := e.cfg.Addons.EBSCSI
 	if !settings.On() {
 		return volumes{}
 	}
-	definitions := b.snapshotDefinitions()
-	driver := b.release("aws-ebs-csi-driver", kube.ReleaseArgs{
-		Values: ebsValues(b.cfg, b.args).Merge(settings.Values),
-	}, b.outlived(definitions...))
-	class := b.object("storageclass-"+storageClass, gp3Class(b.cfg), needs(driver),
+	definitions := e.snapshotDefinitions()
+	driver := e.release("aws-ebs-csi-driver", kube.ReleaseArgs{
+		Values: ebsValues(e.cfg, e.args).Merge(settings.Values),
+	}, e.outlived(definitions...))
+	class := e.object("storageclass-"+storageClass, gp3Class(e.cfg), needs(driver),
 		pulumi.ReplaceOnChanges([]string{"reclaimPolicy"}), pulumi.DeleteBeforeReplace(true))
-	snapshots := b.snapshots(definitions)
-	gate := b.volumesGate(driver, snapshots)
+	snapshots := e.snapshots(definitions)
+	gate := e.volumesGate(driver, snapshots)
 	return volumes{class: class, gate: gate}
 }
 

@@ -51,8 +51,8 @@ func (b *builder) deletedByGate(
 
 // applicationsGate deletes Argo CD's Applications with everything that they deployed. The gates of those resources
 // have to outlive it.
-func (b *builder) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
-	return b.gate("applications", map[string]string{
+func (a argoCD) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
+	return a.gate("applications", map[string]string{
 		"RELEASE":    "applications",
 		"CONTROLLER": "argocd/statefulset/argocd-application-controller",
 	}, needs)
@@ -60,8 +60,8 @@ func (b *builder) applicationsGate(needs []pulumi.Resource) pulumi.Resource {
 
 // loadBalancersGate deletes Ingresses and Services of type LoadBalancer, and waits until their load balancers are
 // deleted.
-func (b *builder) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
-	return b.gate("load-balancers", map[string]string{
+func (l loadBalancer) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
+	return l.gate("load-balancers", map[string]string{
 		"RELEASE":    "load-balancers",
 		"CONTROLLER": "kube-system/deployment/aws-load-balancer-controller",
 	}, needs)
@@ -69,10 +69,10 @@ func (b *builder) loadBalancersGate(needs []pulumi.Resource) pulumi.Resource {
 
 // volumesGate deletes VolumeSnapshots, then persistent volume claims with the workloads that use them, and waits
 // until the volumes are deleted. If volumes are kept, it sets volumes and snapshots to Retain when it is created.
-func (b *builder) volumesGate(driver, snapshots pulumi.Resource) pulumi.Resource {
-	return b.gate("volumes", map[string]string{
+func (e ebs) volumesGate(driver, snapshots pulumi.Resource) pulumi.Resource {
+	return e.gate("volumes", map[string]string{
 		"RELEASE":             "volumes",
-		"VOLUMES":             b.cfg.Protection.Volumes,
+		"VOLUMES":             e.cfg.Protection.Volumes,
 		"CONTROLLER":          "kube-system/deployment/ebs-csi-controller",
 		"SNAPSHOT_CONTROLLER": "kube-system/deployment/" + snapshotController,
 	}, needs(driver, snapshots))

@@ -9,33 +9,36 @@ import (
 	"kubeadm-aws/addons/kube"
 )
 
-// ingress publishes the platform under the domain: one load balancer for everything, with the certificate of the
+// ingresses publish the services of the platform through the shared load balancer.
+type ingresses struct{ *builder }
+
+// install publishes the platform under the domain: one load balancer for everything, with the certificate of the
 // domain, and records that point to it. Without a domain it creates nothing, and services are reached by
 // port-forward.
-func (b *builder) ingress(gate, argocd, monitoring pulumi.Resource) {
-	if gate == nil || !b.published() {
+func (i ingresses) install(gate, argocd, monitoring pulumi.Resource) {
+	if gate == nil || !i.published() {
 		return
 	}
-	shared := b.sharedIngress(gate)
+	shared := i.sharedIngress(gate)
 	if argocd != nil {
-		b.serve(gate, site{"argocd", argocdHost(b.cfg), "argocd-server", "argocd", "/healthz"}, needs(shared, argocd))
+		i.serve(gate, site{"argocd", argocdHost(i.cfg), "argocd-server", "argocd", "/healthz"}, needs(shared, argocd))
 	}
 	if monitoring != nil {
-		b.serve(gate, site{"grafana", grafanaHost(b.cfg), "grafana", "monitoring", "/api/health"}, needs(shared, monitoring))
+		i.serve(gate, site{"grafana", grafanaHost(i.cfg), "grafana", "monitoring", "/api/health"}, needs(shared, monitoring))
 	}
-	b.records(shared)
+	i.records(shared)
 }
 
 // published reports whether the platform is served under a domain.
-func (b *builder) published() bool { return b.cfg.DNS.Domain != "" && b.args.CertificateARN != nil }
+func (i ingresses) published() bool { return i.cfg.DNS.Domain != "" && i.args.CertificateARN != nil }
 
 // ingressNamespace creates the namespace of the Ingress that represents the load balancer. It returns nil without a
 // domain.
-func (b *builder) ingressNamespace() pulumi.Resource {
-	if !b.published() {
+func (i ingresses) ingressNamespace() pulumi.Resource {
+	if !i.published() {
 		return nil
 	}
-	return b.namespace("ingress", baseline)
+	return i.namespace("ingress", baseline)
 }
 
 // hostnameKnown is the condition of an Ingress whose load balancer exists.
@@ -44,8 +47,8 @@ const hostnameKnown = "jsonpath={.status.loadBalancer.ingress[0].hostname}"
 // sharedIngress represents the load balancer itself. It answers requests that no other Ingress of the class handles
 // with 404. It holds the settings of the load balancer as a whole: its listeners and its security groups. The groups
 // belong to the program, so the controller creates none and writes no rules.
-func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
-	return b.deletedByGate(gate, "ingress-shared", kube.ObjectArgs{
+func (i ingresses) sharedIngress(gate pulumi.Resource) pulumi.Resource {
+	return i.deletedByGate(gate, "ingress-shared", kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       "shared",
@@ -57,7 +60,7 @@ func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 			"alb.ingress.kubernetes.io/group.order": "1000",
 		},
 		DynamicAnnotations: map[string]pulumi.StringInput{
-			"alb.ingress.kubernetes.io/security-groups": b.securityGroups(),
+			"alb.ingress.kubernetes.io/security-groups": loadBalancer{i.builder}.securityGroups(),
 		},
 		Fields: kube.Values{"spec": kube.Values{
 			"ingressClassName": ingressClass,
@@ -73,8 +76,8 @@ func (b *builder) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 type site struct{ name, host, service, namespace, health string }
 
 // serve publishes a site.
-func (b *builder) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
-	b.deletedByGate(gate, "ingress-"+s.name, kube.ObjectArgs{
+func (i ingresses) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
+	i.deletedByGate(gate, "ingress-"+s.name, kube.ObjectArgs{
 		APIVersion: "networking.k8s.io/v1",
 		Kind:       "Ingress",
 		Name:       s.name,
@@ -95,31 +98,31 @@ func (b *builder) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) {
 		}},
 		WaitFor: []string{hostnameKnown},
 	}, needs)
-	b.root.URLs[s.name] = "https://" + s.host
+	i.root.URLs[s.name] = "https://" + s.host
 }
 
 // records points the names of the platform, and those that the user has reserved, to the load balancer.
-func (b *builder) records(shared pulumi.Resource) {
-	if b.err != nil {
+func (i ingresses) records(shared pulumi.Resource) {
+	if i.err != nil {
 		return
 	}
-	balancer := shared.(*kube.Object).LoadBalancerHostname(b.ctx)
-	hosts := append([]string{}, b.cfg.DNS.IngressHosts...)
-	if b.cfg.Addons.ArgoCD.On() {
-		hosts = append(hosts, argocdHost(b.cfg))
+	balancer := shared.(*kube.Object).LoadBalancerHostname(i.ctx)
+	hosts := append([]string{}, i.cfg.DNS.IngressHosts...)
+	if i.cfg.Addons.ArgoCD.On() {
+		hosts = append(hosts, argocdHost(i.cfg))
 	}
-	if b.cfg.Addons.Monitoring.On() {
-		hosts = append(hosts, grafanaHost(b.cfg))
+	if i.cfg.Addons.Monitoring.On() {
+		hosts = append(hosts, grafanaHost(i.cfg))
 	}
 	for _, host := range hosts {
-		if _, err := route53.NewRecord(b.ctx, host, &route53.RecordArgs{
-			ZoneId:  b.args.ZoneID.ToStringPtrOutput().Elem(),
+		if _, err := route53.NewRecord(i.ctx, host, &route53.RecordArgs{
+			ZoneId:  i.args.ZoneID.ToStringPtrOutput().Elem(),
 			Name:    pulumi.String(host),
 			Type:    pulumi.String("CNAME"),
 			Ttl:     pulumi.Int(60),
 			Records: pulumi.StringArray{balancer},
-		}, pulumi.Parent(b.root)); err != nil {
-			b.failed(fmt.Errorf("record %s: %w", host, err))
+		}, pulumi.Parent(i.root)); err != nil {
+			i.failed(fmt.Errorf("record %s: %w", host, err))
 		}
 	}
 }

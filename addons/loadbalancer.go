@@ -18,25 +18,28 @@ const ingressClass = "alb"
 //go:embed definitions/aws-load-balancer-controller.yaml
 var loadBalancerDefinitions []byte
 
-// loadBalancerController turns Ingresses into rules of one shared load balancer. It returns the gate that whatever
-// makes a load balancer depends on, or nil when the add-on is off.
-func (b *builder) loadBalancerController() pulumi.Resource {
-	settings := b.cfg.Addons.LoadBalancer
+// loadBalancer is the add-on of the AWS Load Balancer Controller.
+type loadBalancer struct{ *builder }
+
+// install installs the controller, which turns Ingresses into rules of one shared load balancer. It returns the gate
+// that whatever makes a load balancer depends on, or nil when the add-on is off.
+func (l loadBalancer) install() pulumi.Resource {
+	settings := l.cfg.Addons.LoadBalancer
 	if !settings.On() {
 		return nil
 	}
-	tls := b.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
+	tls := l.webhookCertificate("aws-load-balancer-webhook-service", "kube-system")
 	var definitions []pulumi.Resource
 	for _, text := range bytes.Split(loadBalancerDefinitions, []byte("\n---\n")) {
-		definitions = append(definitions, b.definition(text))
+		definitions = append(definitions, l.definition(text))
 	}
-	controller := b.release("aws-load-balancer-controller", kube.ReleaseArgs{
-		Values:   loadBalancerValues(b.cfg, b.args, tls).Merge(settings.Values),
+	controller := l.release("aws-load-balancer-controller", kube.ReleaseArgs{
+		Values:   loadBalancerValues(l.cfg, l.args, tls).Merge(settings.Values),
 		SkipCRDs: true,
-	}, b.outlived(definitions...))
-	class := b.ingressClass(controller)
-	namespace := b.ingressNamespace()
-	return b.loadBalancersGate(needs(controller, class, namespace))
+	}, l.outlived(definitions...))
+	class := l.ingressClass(controller)
+	namespace := ingresses{l.builder}.ingressNamespace()
+	return l.loadBalancersGate(needs(controller, class, namespace))
 }
 
 func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Values {
@@ -73,20 +76,20 @@ func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Valu
 
 // ingressClass makes the class of Ingresses. Its parameters hold for every Ingress of the class, so that users cannot
 // make a second load balancer, or one without TLS, by forgetting an annotation.
-func (b *builder) ingressClass(controller pulumi.Resource) pulumi.Resource {
-	params := b.object("ingressclassparams-"+ingressClass, kube.ObjectArgs{
+func (l loadBalancer) ingressClass(controller pulumi.Resource) pulumi.Resource {
+	params := l.object("ingressclassparams-"+ingressClass, kube.ObjectArgs{
 		APIVersion: "elbv2.k8s.aws/v1beta1",
 		Kind:       "IngressClassParams",
 		Name:       ingressClass,
-		Fields:     kube.Values{"spec": ingressParameters(b.cfg, b.args.CertificateARN)},
+		Fields:     kube.Values{"spec": ingressParameters(l.cfg, l.args.CertificateARN)},
 	}, needs(controller))
-	return b.object("ingressclass-"+ingressClass, kube.ObjectArgs{
+	return l.object("ingressclass-"+ingressClass, kube.ObjectArgs{
 		APIVersion:  "networking.k8s.io/v1",
 		Kind:        "IngressClass",
 		Name:        ingressClass,
 		Annotations: map[string]string{"ingressclass.kubernetes.io/is-default-class": "true"},
 		// For people to read, and so that the groups outlive every load balancer that is in them.
-		DynamicAnnotations: map[string]pulumi.StringInput{"kubeadm-aws/security-groups": b.securityGroups()},
+		DynamicAnnotations: map[string]pulumi.StringInput{"kubeadm-aws/security-groups": l.securityGroups()},
 		Fields: kube.Values{"spec": kube.Values{
 			"controller": "ingress.k8s.aws/alb",
 			"parameters": kube.Values{"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": ingressClass},
@@ -109,6 +112,6 @@ func ingressParameters(cfg *config.Config, certificate pulumi.StringPtrInput) ku
 }
 
 // securityGroups returns those of the shared load balancer.
-func (b *builder) securityGroups() pulumi.StringInput {
-	return pulumi.Sprintf("%s,%s", b.args.LoadBalancerGroup, b.args.BackendGroup)
+func (l loadBalancer) securityGroups() pulumi.StringInput {
+	return pulumi.Sprintf("%s,%s", l.args.LoadBalancerGroup, l.args.BackendGroup)
 }

@@ -12,18 +12,21 @@ import (
 // lokiURL is the address inside the cluster to which logs are written and from which they are read.
 const lokiURL = "http://loki.logging.svc:3100"
 
-// logging collects the logs of all pods and kubelets, and stores them in S3.
-func (b *builder) logging(monitors pulumi.Resource, vol volumes) {
-	settings := b.cfg.Addons.Logging
-	if !settings.On() || b.args.LogBucket == nil {
+// logging is the add-on that collects the logs of all pods and kubelets, and stores them in S3.
+type logging struct{ *builder }
+
+// install installs Loki, which stores the logs, and Fluent Bit, which reads them on each node.
+func (l logging) install(monitors pulumi.Resource, vol volumes) {
+	settings := l.cfg.Addons.Logging
+	if !settings.On() || l.args.LogBucket == nil {
 		return
 	}
 	// Fluent Bit reads the logs from the host's disk.
-	namespace := b.namespace("logging", privileged)
-	loki := b.release("loki", kube.ReleaseArgs{
-		Values: lokiValues(b.cfg, b.args.LogBucket).Merge(section(settings.Values, "loki")),
-	}, b.outlived(namespace, vol.class, vol.gate))
-	b.release("fluent-bit", kube.ReleaseArgs{
+	namespace := l.namespace("logging", privileged)
+	loki := l.release("loki", kube.ReleaseArgs{
+		Values: lokiValues(l.cfg, l.args.LogBucket).Merge(section(settings.Values, "loki")),
+	}, l.outlived(namespace, vol.class, vol.gate))
+	l.release("fluent-bit", kube.ReleaseArgs{
 		Values: fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
 	}, needs(loki, monitors))
 }

@@ -5,15 +5,17 @@ import (
 	"kubeadm-aws/config"
 )
 
-// metricsServer serves `kubectl top` and autoscalers.
-func (b *builder) metricsServer() {
-	settings := b.cfg.Addons.MetricsServer
+// metricsServer is the add-on that serves `kubectl top` and autoscalers.
+type metricsServer struct{ *builder }
+
+func (m metricsServer) install() {
+	settings := m.cfg.Addons.MetricsServer
 	if !settings.On() {
 		return
 	}
-	b.release("metrics-server", kube.ReleaseArgs{
-		Values: metricsServerValues(b.cfg).Merge(settings.Values),
-	}, needs(b.root.NodesReady))
+	m.release("metrics-server", kube.ReleaseArgs{
+		Values: metricsServerValues(m.cfg).Merge(settings.Values),
+	}, needs(m.root.NodesReady))
 }
 
 func metricsServerValues(cfg *config.Config) kube.Values {

@@ -7,40 +7,43 @@ import (
 	"kubeadm-aws/config"
 )
 
-// monitorDefinitions installs the custom resource definitions of the Prometheus operator separately. Other charts
+// monitoring is the add-on of Prometheus, Alertmanager and Grafana.
+type monitoring struct{ *builder }
+
+// definitions installs the custom resource definitions of the Prometheus operator separately. Other charts
 // contain monitors and need no other part of the monitoring, so they need not wait for the rest. It returns nil if
 // monitoring is off. On destroy the definitions are dropped, because they are lost with the cluster.
-func (b *builder) monitorDefinitions() pulumi.Resource {
-	if !b.cfg.Addons.Monitoring.On() {
+func (m monitoring) definitions() pulumi.Resource {
+	if !m.cfg.Addons.Monitoring.On() {
 		return nil
 	}
-	namespace := b.monitoringNamespace()
-	return b.release("prometheus-operator-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
+	namespace := m.ownNamespace()
+	return m.release("prometheus-operator-crds", kube.ReleaseArgs{}, needs(namespace), pulumi.RetainOnDelete(true))
 }
 
-func (b *builder) monitoringNamespace() pulumi.Resource {
+func (m monitoring) ownNamespace() pulumi.Resource {
 	// The node exporter reads the host.
-	return b.namespace("monitoring", privileged)
+	return m.namespace("monitoring", privileged)
 }
 
-// monitoring installs Prometheus, Alertmanager and Grafana.
-func (b *builder) monitoring(definitions pulumi.Resource, vol volumes) pulumi.Resource {
-	settings := b.cfg.Addons.Monitoring
+// install installs Prometheus, Alertmanager and Grafana.
+func (m monitoring) install(definitions pulumi.Resource, vol volumes) pulumi.Resource {
+	settings := m.cfg.Addons.Monitoring
 	if !settings.On() {
 		return nil
 	}
-	password := b.password("grafana")
-	login := b.secret("grafana-admin", secretArgs{namespace: "monitoring", data: map[string]pulumi.StringInput{
+	password := m.password("grafana")
+	login := m.secret("grafana-admin", secretArgs{namespace: "monitoring", data: map[string]pulumi.StringInput{
 		"admin-user":     pulumi.String("admin"),
 		"admin-password": password,
 	}}, needs(definitions))
-	receiver := b.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
-	stack := b.release("kube-prometheus-stack", kube.ReleaseArgs{
-		Values: monitoringValues(b.cfg).Merge(settings.Values),
-	}, needs(b.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
-	b.applyPassword("grafana", "admin", password, stack)
-	b.dashboards(definitions)
-	b.alerts(definitions)
+	receiver := m.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
+	stack := m.release("kube-prometheus-stack", kube.ReleaseArgs{
+		Values: monitoringValues(m.cfg).Merge(settings.Values),
+	}, needs(m.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
+	m.applyPassword("grafana", "admin", password, stack)
+	m.dashboards(definitions)
+	m.alerts(definitions)
 	return stack
 }
 

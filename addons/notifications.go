@@ -17,8 +17,8 @@ const alertmanagerSecret = "alertmanager-config"
 // alertmanagerConfiguration creates the Secret with the configuration of Alertmanager if there is a receiver.
 // Otherwise it returns nil, and the chart's own configuration sends alerts nowhere. own are the user's values for the
 // configuration.
-func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulumi.Resource) pulumi.Resource {
-	n := b.cfg.Notifications
+func (m monitoring) alertmanagerConfiguration(own map[string]any, definitions pulumi.Resource) pulumi.Resource {
+	n := m.cfg.Notifications
 	if n.Receiver == "" {
 		return nil
 	}
@@ -26,19 +26,19 @@ func (b *builder) alertmanagerConfiguration(own map[string]any, definitions pulu
 	if n.Receiver == config.Email {
 		name = config.NotificationsPassword
 	}
-	secret, ok := b.given(name)
+	secret, ok := m.given(name)
 	if !ok {
 		// A mail server without login. Validation refuses every other case.
 		secret = pulumi.ToSecret(pulumi.String("")).(pulumi.StringOutput)
 	}
 	text := secret.ApplyT(func(secret string) (string, error) {
-		text, err := json.MarshalIndent(alertmanagerConfig(b.cfg, secret).Merge(own), "", "  ")
+		text, err := json.MarshalIndent(alertmanagerConfig(m.cfg, secret).Merge(own), "", "  ")
 		if err != nil {
 			return "", fmt.Errorf("configuration of Alertmanager: %w", err)
 		}
 		return string(text), nil
 	}).(pulumi.StringOutput)
-	return b.secret(alertmanagerSecret, secretArgs{
+	return m.secret(alertmanagerSecret, secretArgs{
 		namespace: "monitoring", data: map[string]pulumi.StringInput{"alertmanager.yaml": text},
 	}, needs(definitions))
 }

@@ -10,38 +10,41 @@ import (
 	"kubeadm-aws/config"
 )
 
-// postgresql installs CloudNativePG and one database cluster.
-func (b *builder) postgresql(data, monitors pulumi.Resource, vol volumes) {
-	settings := b.cfg.Addons.PostgreSQL
+// postgreSQL is the add-on of the database.
+type postgreSQL struct{ *builder }
+
+// install installs CloudNativePG and one database cluster.
+func (p postgreSQL) install(data, monitors pulumi.Resource, vol volumes) {
+	settings := p.cfg.Addons.PostgreSQL
 	if !settings.On() {
 		return
 	}
-	namespace := b.namespace("cnpg-system", baseline)
-	operator := b.release("cloudnative-pg", kube.ReleaseArgs{
-		Values: postgresqlOperatorValues(b.cfg).Merge(settings.Values),
-	}, needs(b.root.NodesReady, namespace))
-	password := b.password("postgresql")
+	namespace := p.namespace("cnpg-system", baseline)
+	operator := p.release("cloudnative-pg", kube.ReleaseArgs{
+		Values: postgresqlOperatorValues(p.cfg).Merge(settings.Values),
+	}, needs(p.root.NodesReady, namespace))
+	password := p.password("postgresql")
 	// The operator does not watch a Secret without the label, and would apply a changed password only together with
 	// some other change.
-	credentials := b.secret("postgresql-app", secretArgs{
+	credentials := p.secret("postgresql-app", secretArgs{
 		namespace: dataNamespace, kind: "kubernetes.io/basic-auth", labels: map[string]string{"cnpg.io/reload": "true"},
 		data: map[string]pulumi.StringInput{"username": pulumi.String("app"), "password": password},
 	}, needs(data))
 	// The operator processes the finalizers of the first three in the running database.
-	gate := b.customResourcesGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
+	gate := p.customResourcesGate("postgresql", "cnpg-system/deployment/cloudnative-pg", []string{
 		"databases.postgresql.cnpg.io", "publications.postgresql.cnpg.io", "subscriptions.postgresql.cnpg.io",
 		"clusters.postgresql.cnpg.io",
 	}, needs(operator, vol.gate, credentials))
-	b.customResourceGates = append(b.customResourceGates, gate)
-	keys := b.backupCredentials(data)
-	server := b.deletedByGate(gate, "postgresql", b.postgresqlCluster(), needs(vol.class, vol.gate, credentials, keys),
+	p.customResourceGates = append(p.customResourceGates, gate)
+	keys := p.backupCredentials(data)
+	server := p.deletedByGate(gate, "postgresql", p.cluster(), needs(vol.class, vol.gate, credentials, keys),
 		// A restore creates a new database in place of the old one, with the same name.
 		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}),
 		pulumi.DeleteBeforeReplace(true))
-	if b.cfg.Addons.PostgreSQL.BacksUp() {
-		b.object("postgresql-backup", scheduledBackup(b.cfg), needs(server))
+	if p.cfg.Addons.PostgreSQL.BacksUp() {
+		p.object("postgresql-backup", scheduledBackup(p.cfg), needs(server))
 	}
-	b.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
+	p.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
 }
 
 func postgresqlOperatorValues(cfg *config.Config) kube.Values {
@@ -60,8 +63,8 @@ const postgresqlInstances = 1
 // GenerationAnnotation carries addons.postgresql.generation on the Cluster.
 const GenerationAnnotation = "kubeadm-aws/generation"
 
-func (b *builder) postgresqlCluster() kube.ObjectArgs {
-	cfg, settings := b.cfg, b.cfg.Addons.PostgreSQL
+func (p postgreSQL) cluster() kube.ObjectArgs {
+	cfg, settings := p.cfg, p.cfg.Addons.PostgreSQL
 	spec := kube.Values{
 		"imageName": postgresqlImage,
 		"instances": postgresqlInstances,
@@ -76,12 +79,12 @@ func (b *builder) postgresqlCluster() kube.ObjectArgs {
 	}
 	if settings.BacksUp() {
 		spec["backup"] = kube.Values{
-			"barmanObjectStore": b.objectStore(settings.Archive()),
+			"barmanObjectStore": p.objectStore(settings.Archive()),
 			"retentionPolicy":   fmt.Sprintf("%dd", settings.Backup.RetentionDays),
 		}
 	}
 	if from := settings.Restore.From; from != "" {
-		spec["externalClusters"] = []kube.Values{{"name": from, "barmanObjectStore": b.objectStore(from)}}
+		spec["externalClusters"] = []kube.Values{{"name": from, "barmanObjectStore": p.objectStore(from)}}
 	}
 	if place := storagePlacement(cfg); place != nil {
 		spec["affinity"] = kube.Values{"nodeSelector": place.selector, "tolerations": place.tolerations}

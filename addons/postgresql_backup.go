@@ -13,28 +13,28 @@ const backupSecret = "postgresql-backup"
 
 // backupCredentials installs the timer on the control plane that renews the keys. It returns nil if there are no
 // backups.
-func (b *builder) backupCredentials(data pulumi.Resource) pulumi.Resource {
-	if !b.cfg.Addons.PostgreSQL.BacksUp() {
+func (p postgreSQL) backupCredentials(data pulumi.Resource) pulumi.Resource {
+	if !p.cfg.Addons.PostgreSQL.BacksUp() {
 		return nil
 	}
-	return b.step("postgresql-backup-credentials", cluster.Step{
+	return p.step("postgresql-backup-credentials", cluster.Step{
 		Name: "backup-credentials",
 		Run: cluster.Script{Name: "backup-credentials", Env: map[string]pulumi.StringInput{
-			"ROLE_ARN":     b.args.DatabaseBackupRole,
-			"AWS_REGION":   pulumi.String(b.cfg.Region),
-			"STS_ENDPOINT": pulumi.String("https://sts." + b.cfg.Region + "." + b.cfg.DNSSuffix()),
+			"ROLE_ARN":     p.args.DatabaseBackupRole,
+			"AWS_REGION":   pulumi.String(p.cfg.Region),
+			"STS_ENDPOINT": pulumi.String("https://sts." + p.cfg.Region + "." + p.cfg.DNSSuffix()),
 			// A new machine with the same address gets the timer too.
-			"MACHINE": b.args.Cluster.MachineID,
+			"MACHINE": p.args.Cluster.MachineID,
 		}},
 		Minutes: 5,
-	}, b.outlived(data))
+	}, p.outlived(data))
 }
 
 // objectStore returns the location of an archive: its folder in the stack's bucket.
-func (b *builder) objectStore(archive string) kube.Values {
+func (p postgreSQL) objectStore(archive string) kube.Values {
 	key := func(name string) kube.Values { return kube.Values{"name": backupSecret, "key": name} }
 	store := kube.Values{
-		"destinationPath": pulumi.Sprintf("s3://%s/%s/postgresql", b.args.BackupBucket, b.cfg.Cluster.Name),
+		"destinationPath": pulumi.Sprintf("s3://%s/%s/postgresql", p.args.BackupBucket, p.cfg.Cluster.Name),
 		"serverName":      archive,
 		"s3Credentials": kube.Values{
 			"accessKeyId": key("ACCESS_KEY_ID"), "secretAccessKey": key("SECRET_ACCESS_KEY"),
@@ -43,8 +43,8 @@ func (b *builder) objectStore(archive string) kube.Values {
 		"wal":  kube.Values{"compression": "gzip"},
 		"data": kube.Values{"compression": "gzip"},
 	}
-	if b.cfg.Mirrors.S3Endpoint != "" || !b.cfg.FindsS3ByRegion() {
-		store["endpointURL"] = b.cfg.S3Endpoint()
+	if p.cfg.Mirrors.S3Endpoint != "" || !p.cfg.FindsS3ByRegion() {
+		store["endpointURL"] = p.cfg.S3Endpoint()
 	}
 	return store
 }

@@ -19,33 +19,36 @@ const dataNamespace = "data"
 //go:embed definitions/rabbitmqclusters.rabbitmq.com.yaml
 var rabbitmqDefinition []byte
 
-// rabbitmq installs the operator, and one cluster: the operator with its definitions, then the cluster, then its
+// rabbitMQ is the add-on of the message broker.
+type rabbitMQ struct{ *builder }
+
+// install installs the operator, and one cluster: the operator with its definitions, then the cluster, then its
 // pods. On destroy the gate deletes the cluster while the operator runs, because only the operator removes the
 // cluster's finalizer.
-func (b *builder) rabbitmq(data, monitors pulumi.Resource, vol volumes) {
-	settings := b.cfg.Addons.RabbitMQ
+func (r rabbitMQ) install(data, monitors pulumi.Resource, vol volumes) {
+	settings := r.cfg.Addons.RabbitMQ
 	if !settings.On() {
 		return
 	}
-	namespace := b.namespace("rabbitmq-system", baseline)
-	definition := b.definition(rabbitmqDefinition)
-	operator := b.release("rabbitmq-cluster-operator", kube.ReleaseArgs{
-		Values:   rabbitmqOperatorValues(b.cfg).Merge(settings.Values),
+	namespace := r.namespace("rabbitmq-system", baseline)
+	definition := r.definition(rabbitmqDefinition)
+	operator := r.release("rabbitmq-cluster-operator", kube.ReleaseArgs{
+		Values:   rabbitmqOperatorValues(r.cfg).Merge(settings.Values),
 		SkipCRDs: true,
-	}, needs(b.root.NodesReady, namespace, definition))
-	password := b.password("rabbitmq")
-	credentials := b.secret("rabbitmq-credentials",
+	}, needs(r.root.NodesReady, namespace, definition))
+	password := r.password("rabbitmq")
+	credentials := r.secret("rabbitmq-credentials",
 		secretArgs{namespace: dataNamespace, data: rabbitmqCredentials(password)}, needs(data))
-	gate := b.customResourcesGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
+	gate := r.customResourcesGate("rabbitmq", "rabbitmq-system/deployment/rabbitmq-cluster-operator",
 		[]string{"rabbitmqclusters.rabbitmq.com"}, needs(operator, vol.gate, credentials))
-	b.customResourceGates = append(b.customResourceGates, gate)
-	servers := b.deletedByGate(gate, "rabbitmq", rabbitmqCluster(b.cfg), needs(vol.class, vol.gate, credentials))
-	b.applyPassword("rabbitmq", rabbitmqUser, password, servers)
-	b.rabbitmqBackup(servers)
-	if n := b.cfg.Addons.RabbitMQ.Replicas; n > 1 && len(b.cfg.DataNodes()) >= n {
-		b.object("budget-rabbitmq", rabbitmqBudget(), needs(data))
+	r.customResourceGates = append(r.customResourceGates, gate)
+	servers := r.deletedByGate(gate, "rabbitmq", rabbitmqCluster(r.cfg), needs(vol.class, vol.gate, credentials))
+	r.applyPassword("rabbitmq", rabbitmqUser, password, servers)
+	r.backup(servers)
+	if n := r.cfg.Addons.RabbitMQ.Replicas; n > 1 && len(r.cfg.DataNodes()) >= n {
+		r.object("budget-rabbitmq", rabbitmqBudget(), needs(data))
 	}
-	b.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
+	r.podMonitor("rabbitmq", "prometheus", map[string]string{"app.kubernetes.io/name": "rabbitmq"}, needs(monitors, data))
 }
 
 // rabbitmqBudget keeps the majority of the servers while nodes are drained: the next server may be evicted when the

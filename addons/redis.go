@@ -9,19 +9,21 @@ import (
 	"kubeadm-aws/config"
 )
 
-// redis installs Valkey, the continuation of Redis under its old licence. Clients use it like Redis.
-func (b *builder) redis(data, monitors pulumi.Resource, vol volumes) {
-	settings := b.cfg.Addons.Redis
+// redis is the add-on Valkey, the continuation of Redis under its old licence. Clients use it like Redis.
+type redis struct{ *builder }
+
+func (r redis) install(data, monitors pulumi.Resource, vol volumes) {
+	settings := r.cfg.Addons.Redis
 	if !settings.On() {
 		return
 	}
-	password := b.password("redis")
-	credentials := b.secret("valkey-users", secretArgs{namespace: dataNamespace,
+	password := r.password("redis")
+	credentials := r.secret("valkey-users", secretArgs{namespace: dataNamespace,
 		data: map[string]pulumi.StringInput{"default": password}}, needs(data))
-	server := b.release("valkey", kube.ReleaseArgs{
-		Values: valkeyValues(b.cfg, monitors != nil).Merge(settings.Values),
-	}, needs(b.root.NodesReady, credentials, vol.class, vol.gate, monitors))
-	b.applyPassword("redis", "default", password, server)
+	server := r.release("valkey", kube.ReleaseArgs{
+		Values: valkeyValues(r.cfg, monitors != nil).Merge(settings.Values),
+	}, needs(r.root.NodesReady, credentials, vol.class, vol.gate, monitors))
+	r.applyPassword("redis", "default", password, server)
 }
 
 // valkeyConfig writes every change to the log on disk within a second; without the log a restart would lose minutes.

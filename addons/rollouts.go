@@ -6,16 +6,18 @@ import (
 	"kubeadm-aws/addons/kube"
 )
 
-// rollouts installs Argo Rollouts, for blue-green and canary releases.
-func (b *builder) rollouts(monitors pulumi.Resource) {
-	settings := b.cfg.Addons.ArgoRollouts
+// rollouts is the add-on Argo Rollouts, for blue-green and canary releases.
+type rollouts struct{ *builder }
+
+func (r rollouts) install(monitors pulumi.Resource) {
+	settings := r.cfg.Addons.ArgoRollouts
 	if !settings.On() {
 		return
 	}
-	namespace := b.namespace("argo-rollouts", baseline)
-	b.release("argo-rollouts", kube.ReleaseArgs{
+	namespace := r.namespace("argo-rollouts", baseline)
+	r.release("argo-rollouts", kube.ReleaseArgs{
 		Values: rolloutsValues(monitors != nil).Merge(settings.Values),
-	}, needs(b.root.NodesReady, namespace, monitors))
+	}, needs(r.root.NodesReady, namespace, monitors))
 }
 
 func rolloutsValues(monitored bool) kube.Values {

@@ -28,7 +28,7 @@ const (
 )
 
 // snapshotDefinitions installs the custom resource definitions of VolumeSnapshots.
-func (b *builder) snapshotDefinitions() []pulumi.Resource {
+func (e ebs) snapshotDefinitions() []pulumi.Resource {
 	files, err := fs.Glob(snapshotFiles, "definitions/*.json")
 	var definitions []pulumi.Resource
 	for _, file := range files {
@@ -36,10 +36,10 @@ func (b *builder) snapshotDefinitions() []pulumi.Resource {
 		if text, err = snapshotFiles.ReadFile(file); err != nil {
 			break
 		}
-		definitions = append(definitions, b.definition(text))
+		definitions = append(definitions, e.definition(text))
 	}
 	if err != nil {
-		b.failed(fmt.Errorf("definitions of snapshots: %w", err))
+		e.failed(fmt.Errorf("definitions of snapshots: %w", err))
 		return nil
 	}
 	return definitions
@@ -47,15 +47,15 @@ func (b *builder) snapshotDefinitions() []pulumi.Resource {
 
 // snapshots installs the controller that binds a VolumeSnapshot to its content, and the default class. The sidecar of
 // the EBS driver then creates the snapshot in EC2.
-func (b *builder) snapshots(definitions []pulumi.Resource) pulumi.Resource {
-	b.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(b.cfg), definitions,
+func (e ebs) snapshots(definitions []pulumi.Resource) pulumi.Resource {
+	e.object("snapshotclass-"+snapshotClass, ebsSnapshotClass(e.cfg), definitions,
 		pulumi.ReplaceOnChanges([]string{"deletionPolicy"}), pulumi.DeleteBeforeReplace(true))
 	var account []pulumi.Resource
 	for _, args := range snapshotAccount() {
-		account = append(account, b.object(snapshotController+"-"+args.Kind, args, needs(b.args.Cluster.APIReady)))
+		account = append(account, e.object(snapshotController+"-"+args.Kind, args, needs(e.args.Cluster.APIReady)))
 	}
-	return b.object(snapshotController, snapshotDeployment(),
-		slices.Concat(needs(b.root.NodesReady), definitions, account))
+	return e.object(snapshotController, snapshotDeployment(),
+		slices.Concat(needs(e.root.NodesReady), definitions, account))
 }
 
 // ebsSnapshotClass needs no tags: the driver also tags snapshots with the tags of volumes, by which the sweep finds

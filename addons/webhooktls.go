@@ -18,26 +18,26 @@ const tenYears = 10 * 365 * 24
 
 // webhookCertificate creates the certificate of a webhook that the API server calls as <service>.<namespace>.svc. If
 // the chart created it, every run would give a new one, and calls would fail until all components use it.
-func (b *builder) webhookCertificate(service, namespace string) webhookTLS {
-	if b.err != nil {
+func (l loadBalancer) webhookCertificate(service, namespace string) webhookTLS {
+	if l.err != nil {
 		return webhookTLS{}
 	}
-	certificate, err := b.newWebhookCertificate(service, namespace)
+	certificate, err := l.newWebhookCertificate(service, namespace)
 	if err != nil {
-		b.failed(fmt.Errorf("webhook %s: %w", service, err))
+		l.failed(fmt.Errorf("webhook %s: %w", service, err))
 	}
 	return certificate
 }
 
-func (b *builder) newWebhookCertificate(service, namespace string) (certificate webhookTLS, err error) {
-	opts := []pulumi.ResourceOption{pulumi.Parent(b.root), pulumi.Provider(b.tls)}
+func (l loadBalancer) newWebhookCertificate(service, namespace string) (certificate webhookTLS, err error) {
+	opts := []pulumi.ResourceOption{pulumi.Parent(l.root), pulumi.Provider(l.tls)}
 	curve := pulumi.String("P256")
-	caKey, err := tls.NewPrivateKey(b.ctx, service+"-ca-key",
+	caKey, err := tls.NewPrivateKey(l.ctx, service+"-ca-key",
 		&tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
 		return certificate, err
 	}
-	ca, err := tls.NewSelfSignedCert(b.ctx, service+"-ca", &tls.SelfSignedCertArgs{
+	ca, err := tls.NewSelfSignedCert(l.ctx, service+"-ca", &tls.SelfSignedCertArgs{
 		PrivateKeyPem:       caKey.PrivateKeyPem,
 		IsCaCertificate:     pulumi.Bool(true),
 		ValidityPeriodHours: pulumi.Int(tenYears),
@@ -47,21 +47,21 @@ func (b *builder) newWebhookCertificate(service, namespace string) (certificate 
 	if err != nil {
 		return certificate, err
 	}
-	key, err := tls.NewPrivateKey(b.ctx, service+"-key",
+	key, err := tls.NewPrivateKey(l.ctx, service+"-key",
 		&tls.PrivateKeyArgs{Algorithm: pulumi.String("ECDSA"), EcdsaCurve: curve}, opts...)
 	if err != nil {
 		return certificate, err
 	}
 	host := service + "." + namespace + ".svc"
-	request, err := tls.NewCertRequest(b.ctx, service, &tls.CertRequestArgs{
+	request, err := tls.NewCertRequest(l.ctx, service, &tls.CertRequestArgs{
 		PrivateKeyPem: key.PrivateKeyPem,
-		DnsNames:      pulumi.ToStringArray([]string{host, service + "." + namespace, host + "." + b.cfg.Cluster.DNSDomain}),
+		DnsNames:      pulumi.ToStringArray([]string{host, service + "." + namespace, host + "." + l.cfg.Cluster.DNSDomain}),
 		Subject:       &tls.CertRequestSubjectArgs{CommonName: pulumi.String(host)},
 	}, opts...)
 	if err != nil {
 		return certificate, err
 	}
-	cert, err := tls.NewLocallySignedCert(b.ctx, service, &tls.LocallySignedCertArgs{
+	cert, err := tls.NewLocallySignedCert(l.ctx, service, &tls.LocallySignedCertArgs{
 		CaCertPem:           ca.CertPem,
 		CaPrivateKeyPem:     caKey.PrivateKeyPem,
 		CertRequestPem:      request.CertRequestPem,
