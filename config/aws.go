@@ -153,8 +153,10 @@ func Regions() []string {
 	return all
 }
 
-// aws validates the region and the account.
-func (v *validator) aws() {
+// awsValidator validates the region and the account: the keys in the namespace aws.
+type awsValidator struct{ part }
+
+func (v awsValidator) validate() {
 	v.region()
 	a := v.c.AWS
 	if a.Profile != "" && !profileName.MatchString(a.Profile) {
@@ -173,7 +175,7 @@ func (v *validator) aws() {
 	v.assumeRole(a)
 }
 
-func (v *validator) region() {
+func (v awsValidator) region() {
 	const example = "pulumi config set aws:region eu-central-1"
 	region := v.c.Region
 	switch {
@@ -190,7 +192,7 @@ func (v *validator) region() {
 	}
 }
 
-func (v *validator) accounts(name string, ids []string) {
+func (v awsValidator) accounts(name string, ids []string) {
 	for i, id := range ids {
 		if !accountID.MatchString(id) {
 			v.awsFault(fmt.Sprintf("%s[%d]", name, i), id, "must be the number of an account, 12 digits in quotes",
@@ -201,7 +203,7 @@ func (v *validator) accounts(name string, ids []string) {
 
 const maxExternalID = 1224
 
-func (v *validator) assumeRole(a AWS) {
+func (v awsValidator) assumeRole(a AWS) {
 	const example = "arn:aws:iam::123456789012:role/deploy"
 	role := a.AssumeRole
 	if role == (AssumeRole{}) {
@@ -243,6 +245,6 @@ func (v *validator) assumeRole(a AWS) {
 }
 
 // awsFault is fault for a key in the namespace aws.
-func (v *validator) awsFault(path string, value any, reason, example string) {
+func (v awsValidator) awsFault(path string, value any, reason, example string) {
 	v.faultAt(awsNamespace+":"+path, value, reason, example)
 }

@@ -156,22 +156,25 @@ func (c *Config) RefuseChanges(made Made) error {
 		}
 		for _, path := range sortedKeys(made) {
 			if nodeInPath.ReplaceAllString(path, "nodes[]") == row.key {
-				faults = append(faults, c.compare(row, path, made[path])...)
+				faults = append(faults, comparison{c}.compare(row, path, made[path])...)
 			}
 		}
 	}
-	faults = append(faults, c.smallerVolumes(made)...)
+	faults = append(faults, comparison{c}.smallerVolumes(made)...)
 	if len(faults) == 0 {
 		return nil
 	}
 	return faults
 }
 
+// comparison compares the settings with those that the stack was created with.
+type comparison struct{ *Config }
+
 // nodeInPath matches the name of a node in a path of Made.
 var nodeInPath = regexp.MustCompile(`^nodes\[([^\]]+)\]`)
 
 // compare applies the rule of one setting to its old value.
-func (c *Config) compare(row settingRule, path string, old any) []FieldError {
+func (c comparison) compare(row settingRule, path string, old any) []FieldError {
 	now, key, ok := c.settingAt(path)
 	if !ok {
 		return c.removedNode(path, old)
@@ -200,7 +203,7 @@ func (c *Config) compare(row settingRule, path string, old any) []FieldError {
 }
 
 // removedNode refuses a configuration without the control plane's machine. Every other node may be removed.
-func (c *Config) removedNode(path string, old any) []FieldError {
+func (c comparison) removedNode(path string, old any) []FieldError {
 	if old != ControlPlane {
 		return nil
 	}
@@ -231,11 +234,11 @@ func keepPositions(old, now []string) bool {
 
 // settingAt returns the value at a path of Made and its full key. ok is false if the settings do not contain that
 // node.
-func (c *Config) settingAt(path string) (value any, key string, ok bool) {
+func (c comparison) settingAt(path string) (value any, key string, ok bool) {
 	if path == regionKey {
 		return c.Region, regionKey, true
 	}
-	at := reflect.ValueOf(c).Elem()
+	at := reflect.ValueOf(c.Config).Elem()
 	key = Namespace + ":" + path
 	if parts := nodeInPath.FindStringSubmatch(path); parts != nil {
 		i := slices.IndexFunc(c.Nodes, func(n Node) bool { return n.Name == parts[1] })

@@ -42,7 +42,7 @@ func (v ChartVolume) Key() string {
 
 // smallerVolumes refuses sizes below those of the running stack. If the user removed a size from the values, the
 // program's default applies, which may be smaller too.
-func (c *Config) smallerVolumes(made Made) []FieldError {
+func (c comparison) smallerVolumes(made Made) []FieldError {
 	var faults []FieldError
 	for _, v := range ChartVolumes {
 		addon := c.Addons.ByKey()[v.addon]

@@ -26,8 +26,8 @@ var containerdKeys = map[string]map[string]string{
 	},
 }
 
-// containerdPlugins validates keys and types in the tables of the CRI plugins.
-func (v *validator) containerdPlugins(plugins map[string]any) {
+// plugins validates keys and types in the tables of the CRI plugins.
+func (v containerdValidator) plugins(plugins map[string]any) {
 	const path = "kubernetes.containerd"
 	for _, name := range sortedKeys(plugins) {
 		keys, known := containerdKeys[name]

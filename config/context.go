@@ -31,7 +31,7 @@ func FromContext(ctx *pulumi.Context) (*Config, error) {
 			warnings = append(warnings, plainSecret(name).Error())
 		}
 	}
-	switch passwords := c.mirrorPasswords(); {
+	switch passwords := c.Mirrors.passwords(); {
 	case ctx.IsConfigSecret(mirrorsKey) && len(passwords) == 0:
 		return nil, encryptedMirrors([]string{"mirrors"}, nil)
 	case !ctx.IsConfigSecret(mirrorsKey):

@@ -28,67 +28,73 @@ func byEnvironment[T any](environment string, dev, staging, prod T) T {
 	return prod
 }
 
-// fill sets every absent setting to its default.
-func (c *Config) fill(present map[string]bool) {
-	set(present, "environment", &c.Environment, Dev)
-	set(present, "owner", &c.Owner, "platform")
-	env := c.Environment
-
-	set(present, "cluster.name", &c.Cluster.Name, c.Stack)
-	set(present, "cluster.kubernetesVersion", &c.Cluster.KubernetesVersion, DefaultRelease().Version)
-	set(present, "cluster.cni", &c.Cluster.CNI, "calico")
-	set(present, "cluster.dnsDomain", &c.Cluster.DNSDomain, "cluster.local")
-
-	set(present, "network.vpcCidr", &c.Network.VPCCIDR, "10.0.0.0/16")
-	set(present, "network.zones", &c.Network.Zones, []string{"a", "b", "c"})
-	set(present, "network.podCidr", &c.Network.PodCIDR, "10.244.0.0/16")
-	set(present, "network.serviceCidr", &c.Network.ServiceCIDR, "10.96.0.0/16")
-
-	set(present, "image.os", &c.Image.OS, "ubuntu-24.04")
-
-	if present[Namespace+":nodes"] {
-		c.fillNodes(present)
-	} else {
-		c.Nodes = defaultNodes()
-	}
-	c.expandNodes(present)
-
-	set(present, "backup.everyHours", &c.Backup.EveryHours, byEnvironment(env, 24, 6, 1))
-	set(present, "backup.retentionDays", &c.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
-	setBool(&c.Backup.KeepBucket, env != Dev)
-
-	setBool(&c.Protection.Protect, env == Prod)
-	set(present, "protection.volumes", &c.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
-
-	c.Addons.fill(present, env)
+// defaults fills in the settings that the user did not write.
+type defaults struct {
+	*Config
+	written map[string]bool // the keys that the user wrote, with their namespace
 }
 
-// fillNodes sets the absent fields of the nodes that the user lists.
-func (c *Config) fillNodes(present map[string]bool) {
-	for i := range c.Nodes {
-		n := &c.Nodes[i]
+// fill sets every absent setting to its default.
+func (d defaults) fill() {
+	set(d.written, "environment", &d.Environment, Dev)
+	set(d.written, "owner", &d.Owner, "platform")
+	env := d.Environment
+
+	set(d.written, "cluster.name", &d.Cluster.Name, d.Stack)
+	set(d.written, "cluster.kubernetesVersion", &d.Cluster.KubernetesVersion, DefaultRelease().Version)
+	set(d.written, "cluster.cni", &d.Cluster.CNI, "calico")
+	set(d.written, "cluster.dnsDomain", &d.Cluster.DNSDomain, "cluster.local")
+
+	set(d.written, "network.vpcCidr", &d.Network.VPCCIDR, "10.0.0.0/16")
+	set(d.written, "network.zones", &d.Network.Zones, []string{"a", "b", "c"})
+	set(d.written, "network.podCidr", &d.Network.PodCIDR, "10.244.0.0/16")
+	set(d.written, "network.serviceCidr", &d.Network.ServiceCIDR, "10.96.0.0/16")
+
+	set(d.written, "image.os", &d.Image.OS, "ubuntu-24.04")
+
+	if d.written[Namespace+":nodes"] {
+		d.nodes()
+	} else {
+		d.Nodes = defaultNodes()
+	}
+	d.expand()
+
+	set(d.written, "backup.everyHours", &d.Backup.EveryHours, byEnvironment(env, 24, 6, 1))
+	set(d.written, "backup.retentionDays", &d.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
+	setBool(&d.Backup.KeepBucket, env != Dev)
+
+	setBool(&d.Protection.Protect, env == Prod)
+	set(d.written, "protection.volumes", &d.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
+
+	d.Addons.fill(d.written, env)
+}
+
+// nodes sets the absent fields of the nodes that the user lists.
+func (d defaults) nodes() {
+	for i := range d.Nodes {
+		n := &d.Nodes[i]
 		at := func(field string) string { return fmt.Sprintf("nodes[%d].%s", i, field) }
-		set(present, at("role"), &n.Role, Worker)
+		set(d.written, at("role"), &n.Role, Worker)
 		instance := "t3.medium"
 		if n.Role == ControlPlane {
 			instance = "t3.large"
 		}
-		set(present, at("instanceType"), &n.InstanceType, instance)
-		set(present, at("volumeSize"), &n.VolumeSize, 40)
+		set(d.written, at("instanceType"), &n.InstanceType, instance)
+		set(d.written, at("volumeSize"), &n.VolumeSize, 40)
 	}
 }
 
 // maxCount is the largest number of nodes in one entry.
 const maxCount = 500
 
-// expandNodes replaces each entry with a count by its nodes: worker with the count 2 is worker-1 and worker-2.
-func (c *Config) expandNodes(present map[string]bool) {
-	c.entries, c.Nodes = c.Nodes, nil
-	for i := range c.entries {
-		n := &c.entries[i]
+// expand replaces each entry with a count by its nodes: worker with the count 2 is worker-1 and worker-2.
+func (d defaults) expand() {
+	d.entries, d.Nodes = d.Nodes, nil
+	for i := range d.entries {
+		n := &d.entries[i]
 		n.entry = i
-		if !present[Namespace+":"+n.Key("count")] {
-			c.Nodes = append(c.Nodes, *n)
+		if !d.written[Namespace+":"+n.Key("count")] {
+			d.Nodes = append(d.Nodes, *n)
 			continue
 		}
 		count := n.Count
@@ -96,7 +102,7 @@ func (c *Config) expandNodes(present map[string]bool) {
 			count = 1 // The count is refused. No other rule refuses one node.
 		}
 		for k := range count {
-			c.Nodes = append(c.Nodes, n.member(k))
+			d.Nodes = append(d.Nodes, n.member(k))
 		}
 	}
 }

@@ -64,7 +64,7 @@ func LoadFile(stack, dir string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	passwords := c.mirrorPasswords()
+	passwords := c.Mirrors.passwords()
 	faults = encryptedMirrors(sealedMirrors, passwords)
 	for _, key := range passwords {
 		if !slices.Contains(sealedMirrors, key) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// itemRule is what every item of a list in a flag must match.
+// itemRule is the pattern that every item of a list in a flag must match.
 type itemRule struct {
 	pattern         *regexp.Regexp
 	reason, example string
@@ -41,26 +41,26 @@ var metricLabels = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*,[a-zA-Z_][a-zA-
 var apiVersion = regexp.MustCompile(`^[a-z0-9.-]+/[a-z0-9]+(/[a-z]+)?$`)
 
 // hiddenMetricsFault refuses any release but the one before the cluster's: only its metrics can be shown again.
-func (v *validator) hiddenMetricsFault(text string) (reason, example string) {
-	major, minor := v.release()
+func hiddenMetricsFault(text, version string) (reason, example string) {
+	major, minor := releaseNumbers(version)
 	before := fmt.Sprintf("%d.%d", major, minor-1)
 	return reasonIf(minor > 0 && text != "" && text != before, "must be the release before the cluster's, "+before),
 		strconv.Quote(before)
 }
 
 // logging refuses settings of logs that the kubelet and kube-proxy refuse when they start.
-func (v *validator) logging(f configurationFile, fields map[string]any) {
+func (v fieldsValidator) logging(fields map[string]any) {
 	logging, _ := fields["logging"].(map[string]any)
 	gates, _ := fields["featureGates"].(map[string]any)
 	if options, ok := logging["options"].(map[string]any); ok && len(options) > 0 && gates[alphaLogs] != true {
-		v.fault(v.fieldPath(f, "logging.options"), options, "needs the feature gate "+alphaLogs,
+		v.fault(v.path("logging.options"), options, "needs the feature gate "+alphaLogs,
 			fmt.Sprintf("featureGates: {%s: true} with it", alphaLogs))
 	}
 	list, _ := logging["vmodule"].([]any)
 	for i, item := range list {
 		object, _ := item.(map[string]any)
 		pattern, _ := object["filePattern"].(string)
-		at := fmt.Sprintf("%s[%d]", v.fieldPath(f, "logging.vmodule"), i)
+		at := fmt.Sprintf("%s[%d]", v.path("logging.vmodule"), i)
 		switch {
 		case pattern == "" || strings.ContainsAny(pattern, "=,"):
 			v.fault(at, item, "needs a filePattern without an equals sign and without a comma",
@@ -70,8 +70,8 @@ func (v *validator) logging(f configurationFile, fields map[string]any) {
 		}
 	}
 	if text, ok := fields["showHiddenMetricsForVersion"].(string); ok {
-		if reason, example := v.hiddenMetricsFault(text); reason != "" {
-			v.fault(v.fieldPath(f, "showHiddenMetricsForVersion"), text, reason, example)
+		if reason, example := hiddenMetricsFault(text, v.c.Cluster.KubernetesVersion); reason != "" {
+			v.fault(v.path("showHiddenMetricsForVersion"), text, reason, example)
 		}
 	}
 }
@@ -85,10 +85,10 @@ func alphaLogFlag(name string) bool {
 }
 
 // gated refuses flags whose feature gate is not on.
-func (v *validator) gated(c component) {
-	for _, name := range sortedKeys(c.flags) {
-		if alphaLogFlag(name) && !slices.Contains(csvItems(c.flags["feature-gates"]), alphaLogs+"=true") {
-			v.fault(child("kubernetes."+c.kind, name), c.flags[name], "needs the feature gate "+alphaLogs,
+func (v flagsValidator) gated() {
+	for _, name := range sortedKeys(v.flags) {
+		if alphaLogFlag(name) && !slices.Contains(csvItems(v.flags["feature-gates"]), alphaLogs+"=true") {
+			v.fault(child("kubernetes."+v.kind, name), v.flags[name], "needs the feature gate "+alphaLogs,
 				fmt.Sprintf(`feature-gates: "%s=true" with it`, alphaLogs))
 		}
 	}
@@ -105,9 +105,10 @@ var gatedFields = []struct {
 	{"enableSystemLogQuery", false, "NodeLogQuery", 36},
 }
 
-// gatedKubelet refuses fields whose feature gate is off in the cluster's release.
-func (v *validator) gatedKubelet(k kubeletFields) {
-	_, minor := v.release()
+// gated refuses fields whose feature gate is off in the cluster's release.
+func (v kubeletValidator) gated() {
+	k := v.fields
+	_, minor := releaseNumbers(v.c.Cluster.KubernetesVersion)
 	for _, f := range gatedFields {
 		on, set := k.mapping("featureGates")[f.gate].(bool)
 		if !set {
@@ -120,9 +121,9 @@ func (v *validator) gatedKubelet(k kubeletFields) {
 	}
 }
 
-// release returns the major and the minor number of the cluster's release; zero for a text that is not a version.
-func (v *validator) release() (major, minor int) {
-	parts := strings.SplitN(v.c.Cluster.KubernetesVersion, ".", 3)
+// releaseNumbers returns the major and the minor number of a release; zero for a text that is not a version.
+func releaseNumbers(version string) (major, minor int) {
+	parts := strings.SplitN(version, ".", 3)
 	if len(parts) == 3 {
 		major, _ = strconv.Atoi(parts[0])
 		minor, _ = strconv.Atoi(parts[1])
@@ -134,7 +135,8 @@ func (v *validator) release() (major, minor int) {
 const idsUnit = 65536
 
 // rareFields checks fields of the kubelet whose rule is not a range and not a list.
-func (v *validator) rareFields(k kubeletFields) {
+func (v kubeletValidator) rareFields() {
+	k := v.fields
 	const at = "kubernetes.kubelet."
 	if n, ok := k.mapping("userNamespaces")["idsPerPod"].(int); ok && (n < idsUnit || n%idsUnit != 0 || n >= 1<<32) {
 		v.fault(at+"userNamespaces.idsPerPod", n, fmt.Sprintf("must be a multiple of %d", idsUnit), strconv.Itoa(idsUnit))

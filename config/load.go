@@ -25,13 +25,8 @@ func load(stack string, get func(key string) (string, bool), known []string, bef
 	d.section(awsNamespace, reflect.ValueOf(&c.AWS).Elem(), get)
 	c.Region, _ = get(regionKey)
 
-	c.fill(d.present)
-	v := &validator{c: c, present: d.present, broken: d.faults}
-	v.secrets(get)
-	v.notificationSecrets(get)
-	v.argocdSecrets(get)
-	v.all()
-	if faults := append(d.faults, v.faults...); len(faults) > 0 {
+	defaults{c, d.present}.fill()
+	if faults := append(d.faults, validate(c, d, get)...); len(faults) > 0 {
 		sortFaults(faults)
 		return nil, faults
 	}

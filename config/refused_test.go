@@ -604,7 +604,7 @@ var refused = []struct {
 	{"audit log larger than a disk", "kubernetes: {apiServer: {audit-log-maxsize: '1000', audit-log-maxbackup: '100'}}",
 		"kubernetes.apiServer.audit-log-maxbackup", "which etcd writes to, has 40 GiB"},
 	{"audit log without a limit", "kubernetes: {apiServer: {audit-log-maxbackup: '0'}}",
-		"kubernetes.apiServer.audit-log-maxbackup", "0 is no limit"},
+		"kubernetes.apiServer.audit-log-maxbackup", "0 means no limit"},
 	{"threshold of nothing", "kubernetes: {kubelet: {evictionHard: {memory.available: 0Mi}}}",
 		`kubernetes.kubelet.evictionHard["memory.available"]`, "does not start"},
 	{"threshold larger than a disk", "kubernetes: {kubelet: {evictionHard: {nodefs.available: 500Gi}}}",

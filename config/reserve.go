@@ -12,7 +12,7 @@ type Kept struct {
 	// Key is the setting below the namespace, such as kubernetes.kubelet.systemReserved.memory. It is empty for an amount
 	// of the program's own.
 	Key string
-	// Value is what the user wrote.
+	// Value is the value in the settings.
 	Value any
 	// Amount is in bytes, or in CPUs.
 	Amount float64
@@ -33,19 +33,19 @@ var thresholds = map[string][]string{
 
 // KeptFromPods returns the amounts of a resource that the kubelet of a node with that capacity keeps: those reserved
 // for the system and for Kubernetes, and the largest eviction threshold. A threshold may be a part of the capacity.
-func (c *Config) KeptFromPods(resource string, capacity float64) []Kept {
+func (k Kubernetes) KeptFromPods(resource string, capacity float64) []Kept {
 	const at = "kubernetes.kubelet."
-	k := kubeletFields(c.Kubernetes.Kubelet)
-	if text := k.text("reservedSystemCPUs"); resource == CPU && text != "" {
+	fields := kubeletFields(k.Kubelet)
+	if text := fields.text("reservedSystemCPUs"); resource == CPU && text != "" {
 		_, count := cpusOf(text)
 		return []Kept{{at + "reservedSystemCPUs", text, float64(count)}}
 	}
 	var kept []Kept
 	for _, field := range []string{"systemReserved", "kubeReserved"} {
-		if written, ok := k.mapping(field)[resource]; ok {
+		if written, ok := fields.mapping(field)[resource]; ok {
 			amount, _ := bytesOf(written)
 			kept = append(kept, Kept{child(at+field, resource), written, amount})
-		} else if own, ok := programKubelet[field].(map[string]any); ok && !k.removed(field) {
+		} else if own, ok := programKubelet[field].(map[string]any); ok && !fields.removed(field) {
 			amount, _ := bytesOf(own[resource])
 			kept = append(kept, Kept{Amount: amount})
 		}
@@ -53,7 +53,7 @@ func (c *Config) KeptFromPods(resource string, capacity float64) []Kept {
 	largest := Kept{}
 	for _, field := range []string{"evictionHard", "evictionSoft"} {
 		for _, signal := range thresholds[resource] {
-			written, ok := k.mapping(field)[signal]
+			written, ok := fields.mapping(field)[signal]
 			if amount := thresholdOf(written, capacity); ok && amount > largest.Amount {
 				largest = Kept{child(at+field, signal), written, amount}
 			}
@@ -86,28 +86,28 @@ func LargestKept(all []Kept) (largest Kept, sum float64, ok bool) {
 	return largest, sum, ok
 }
 
-// minDisk is what the system and the images of the add-ons take, in bytes.
+// minDisk is the space that the system and the images of the add-ons take, in bytes.
 const minDisk = 10 << 30
 
 // keptDisk refuses amounts that leave a node's disk no room for pods. Package infra does this for memory and CPU,
 // which only AWS knows.
-func (v *validator) keptDisk() {
+func (v kubeletValidator) keptDisk() {
 	const logSize, logFiles = "kubernetes.kubelet.containerLogMaxSize", 5
 	for _, n := range v.c.Nodes {
 		if n.VolumeSize < minVolume {
 			continue // refused already
 		}
 		capacity := float64(n.VolumeSize) * (1 << 30)
-		largest, sum, ok := LargestKept(v.c.KeptFromPods(Disk, capacity))
+		largest, sum, ok := LargestKept(v.c.Kubernetes.KeptFromPods(Disk, capacity))
 		if ok && capacity-sum < minDisk {
 			v.fault(largest.Key, largest.Value, fmt.Sprintf("keeps, with what else is reserved, %.0f of the %d GiB of the disk of "+
 				"%s, and the system and the images take %d", sum/(1<<30), n.VolumeSize, n.Name, minDisk>>30),
 				"a smaller amount, or a larger volumeSize")
 			return
 		}
-		size, _ := bytesOf(kubeletFields(v.c.Kubernetes.Kubelet).value("containerLogMaxSize"))
+		size, _ := bytesOf(v.fields.value("containerLogMaxSize"))
 		if size*logFiles > capacity-minDisk {
-			v.fault(logSize, v.c.Kubernetes.Kubelet["containerLogMaxSize"], fmt.Sprintf(
+			v.fault(logSize, v.fields["containerLogMaxSize"], fmt.Sprintf(
 				"lets the logs of one container fill the disk of %s, which has %d GiB", n.Name, n.VolumeSize), `"20Mi"`)
 			return
 		}
@@ -115,11 +115,11 @@ func (v *validator) keptDisk() {
 }
 
 // auditLog refuses an audit log that fills the disk of the control plane, which etcd writes to.
-func (v *validator) auditLog(flags map[string]string) {
+func (v apiServerValidator) auditLog() {
 	const maxSize, maxBackup, megabyte = "audit-log-maxsize", "audit-log-maxbackup", 1e6
 	files, written := map[string]int{maxSize: 100, maxBackup: 10}, ""
 	for _, name := range []string{maxSize, maxBackup} {
-		if n, err := strconv.Atoi(flags[name]); err == nil {
+		if n, err := strconv.Atoi(v.flags[name]); err == nil {
 			files[name], written = n, name
 		}
 	}
@@ -128,10 +128,10 @@ func (v *validator) auditLog(flags map[string]string) {
 	switch {
 	case written == "" || n.VolumeSize < minVolume:
 	case files[maxBackup] == 0 || files[maxSize] == 0:
-		v.fault("kubernetes.apiServer."+written, flags[written], "must be 1 or more: 0 is no limit, and etcd stops when its "+
-			"disk is full", `"10"`)
+		v.fault("kubernetes.apiServer."+written, v.flags[written], "must be 1 or more: 0 means no limit, and etcd "+
+			"stops when its disk is full", `"10"`)
 	case float64(files[maxSize])*float64(files[maxBackup]+1)*megabyte > capacity-minDisk:
-		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("allows %d files of %d MB, and the disk of %s, "+
+		v.fault("kubernetes.apiServer."+written, v.flags[written], fmt.Sprintf("allows %d files of %d MB, and the disk of %s, "+
 			"which etcd writes to, has %d GiB", files[maxBackup]+1, files[maxSize], n.Name, n.VolumeSize),
 			`audit-log-maxsize: "100" and audit-log-maxbackup: "10"`)
 	}
@@ -171,14 +171,14 @@ const maxCPUs = 2048
 
 // LastReservedCPU returns the largest number of a CPU in kubernetes.kubelet.reservedSystemCPUs, and the text. ok is
 // false if it is not set.
-func (c *Config) LastReservedCPU() (last int, text string, ok bool) {
-	text = kubeletFields(c.Kubernetes.Kubelet).text("reservedSystemCPUs")
+func (k Kubernetes) LastReservedCPU() (last int, text string, ok bool) {
+	text = kubeletFields(k.Kubelet).text("reservedSystemCPUs")
 	last, _ = cpusOf(text)
 	return last, text, text != ""
 }
 
 // PodsPerCore returns kubernetes.kubelet.podsPerCore, or 0 for no limit.
-func (c *Config) PodsPerCore() int {
-	n, _ := c.Kubernetes.Kubelet["podsPerCore"].(int)
+func (k Kubernetes) PodsPerCore() int {
+	n, _ := k.Kubelet["podsPerCore"].(int)
 	return n
 }

@@ -7,10 +7,16 @@ import (
 	"strings"
 )
 
-// secrets validates the passwords without showing them.
-func (v *validator) secrets(get func(key string) (string, bool)) {
+// secretsValidator validates the secrets without showing them.
+type secretsValidator struct {
+	part
+	get func(key string) (string, bool)
+}
+
+// passwords validates the passwords of the data services.
+func (v secretsValidator) passwords() {
 	for _, name := range passwords {
-		value, ok := get(Namespace + ":" + name)
+		value, ok := v.get(Namespace + ":" + name)
 		if !ok {
 			continue
 		}
@@ -76,11 +82,11 @@ func misplacedSecrets(encrypted func(key string) bool) Errors {
 // setting as secret as a whole, so the program cannot tell which value in it is encrypted.
 const mirrorsKey = Namespace + ":mirrors"
 
-// mirrorPasswords returns the keys of the mirrors' passwords in the settings.
-func (c *Config) mirrorPasswords() []string {
+// passwords returns the keys of the mirrors' passwords in the settings.
+func (m Mirrors) passwords() []string {
 	var keys []string
-	for _, host := range sortedKeys(c.Mirrors.Registries) {
-		if c.Mirrors.Registries[host].Password != "" {
+	for _, host := range sortedKeys(m.Registries) {
+		if m.Registries[host].Password != "" {
 			keys = append(keys, child(child("mirrors.registries", host), "password"))
 		}
 	}

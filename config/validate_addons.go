@@ -17,7 +17,10 @@ const (
 	maxRedisMemory = 8 << 20
 )
 
-func (v *validator) addons() {
+// addonsValidator validates the add-ons.
+type addonsValidator struct{ part }
+
+func (v addonsValidator) validate() {
 	a := v.c.Addons
 	on := a.ByKey()
 	for _, addon := range catalog.Addons {
@@ -55,8 +58,8 @@ func (v *validator) addons() {
 				maxReplicas),
 			"3")
 	}
-	v.postgresql(a.PostgreSQL)
-	v.argocd(a.ArgoCD)
+	postgresqlValidator{v.part}.validate(a.PostgreSQL)
+	argocdValidator{v.part}.validate(a.ArgoCD)
 	v.acme(a)
 	for _, name := range sortedKeys(on) {
 		if _, ok := on[name].Values[""]; ok {
@@ -70,7 +73,7 @@ func (v *validator) addons() {
 
 // places refuses storage nodes that accept no pods, and add-ons without a node. If no node has the label
 // workload=storage, data services run on any node.
-func (v *validator) places(on map[string]Addon) {
+func (v addonsValidator) places(on map[string]Addon) {
 	if v.isBroken("nodes") {
 		return
 	}
@@ -126,7 +129,7 @@ var dataServices = []string{"rabbitmq", "redis", "postgresql", "monitoring"}
 
 // storageTaints refuses the storage taint without its label. Data services tolerate no taint then, and pods whose
 // volume is in that node's zone would wait forever.
-func (v *validator) storageTaints(on map[string]Addon) {
+func (v addonsValidator) storageTaints(on map[string]Addon) {
 	first := slices.IndexFunc(dataServices, func(name string) bool { return on[name].On() })
 	if first < 0 {
 		return
@@ -143,7 +146,7 @@ func (v *validator) storageTaints(on map[string]Addon) {
 	}
 }
 
-func (v *validator) acme(a Addons) {
+func (v addonsValidator) acme(a Addons) {
 	acme := a.CertificateACME
 	needed := v.c.DNS.Domain != "" && a.CertManager.On()
 	switch {

@@ -8,7 +8,10 @@ import (
 	"kubeadm-aws/addons/catalog"
 )
 
-func (v *validator) argocd(a ArgoCD) {
+// argocdValidator validates Argo CD: its repository and what the repository may create.
+type argocdValidator struct{ part }
+
+func (v argocdValidator) validate(a ArgoCD) {
 	if a.RepoURL != "" {
 		if fault := gitURLFault(a.RepoURL); fault != "" {
 			v.fault("addons.argocd.repoUrl", a.RepoURL, fault,
@@ -29,7 +32,7 @@ func (v *validator) argocd(a ArgoCD) {
 }
 
 // project validates what the applications may use in addition to the defaults.
-func (v *validator) project(a ArgoCD) {
+func (v argocdValidator) project(a ArgoCD) {
 	const path = "addons.argocd.project"
 	p := a.Project
 	if a.RepoURL == "" && len(p.Repositories)+len(p.Namespaces)+len(p.Kinds) > 0 {

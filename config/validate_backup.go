@@ -30,7 +30,10 @@ func (b Backup) Calendar() string {
 	return fmt.Sprintf("*-*-* 00/%d:00:00", b.EveryHours)
 }
 
-func (v *validator) backup() {
+// backupValidator validates the snapshots of etcd and the one to restore.
+type backupValidator struct{ part }
+
+func (v backupValidator) validate() {
 	b := v.c.Backup
 	v.between("backup.retentionDays", b.RetentionDays, bounds{1, maxRetention, "days that a snapshot is kept", 14})
 	if !slices.Contains(backupHours, b.EveryHours) {
@@ -40,7 +43,7 @@ func (v *validator) backup() {
 	v.restoreFrom(b.RestoreFrom)
 }
 
-func (v *validator) restoreFrom(key string) {
+func (v backupValidator) restoreFrom(key string) {
 	const path = "backup.restoreFrom"
 	example := "latest, or a key from `aws s3 ls --recursive s3://$(pulumi stack output backupBucket)`"
 	switch {
@@ -54,8 +57,4 @@ func (v *validator) restoreFrom(key string) {
 	case !strings.HasSuffix(key, ".db"):
 		v.fault(path, key, "is not the key of a snapshot, which ends in .db", example)
 	}
-}
-
-func (v *validator) protection() {
-	v.oneOf("protection.volumes", v.c.Protection.Volumes, "delete", "keep")
 }

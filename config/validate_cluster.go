@@ -18,7 +18,10 @@ var awsNames = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "ap
 // maxClusterName keeps the names that begin with it within AWS's limits: 64 characters for roles, 63 for buckets.
 const maxClusterName = 28
 
-func (v *validator) cluster() {
+// clusterValidator validates the cluster's name, release, CNI and DNS domain.
+type clusterValidator struct{ part }
+
+func (v clusterValidator) validate() {
 	c := v.c.Cluster
 	switch {
 	case c.Name == "":
@@ -58,7 +61,7 @@ func (v *validator) cluster() {
 }
 
 // hiddenHost returns a host of the settings that pods ask and that the domain of Services would hide, or "".
-func (v *validator) hiddenHost() string {
+func (v clusterValidator) hiddenHost() string {
 	hosts := []string{v.c.Notifications.Email.Server}
 	for _, address := range []string{v.c.Addons.ArgoCD.RepoURL, v.c.Addons.CertificateACME.Server} {
 		if u, err := url.Parse(address); err == nil {
@@ -86,7 +89,7 @@ func reservedPrefixOf(name string) string {
 	return ""
 }
 
-func (v *validator) version(version string) {
+func (v clusterValidator) version(version string) {
 	const path = "cluster.kubernetesVersion"
 	example := fmt.Sprintf("%q", DefaultRelease().Version)
 	bare := strings.TrimPrefix(version, "v")
@@ -111,9 +114,10 @@ func (v *validator) version(version string) {
 	}
 }
 
-const maxGeneration = 64
+// imageValidator validates the image that the nodes start from.
+type imageValidator struct{ part }
 
-func (v *validator) image() {
+func (v imageValidator) validate() {
 	i := v.c.Image
 	v.oneOf("image.os", i.OS, "ubuntu-24.04", "debian-12")
 	if i.AMI != "" && !imageID.MatchString(i.AMI) {
@@ -121,12 +125,4 @@ func (v *validator) image() {
 			"ami-0123456789abcdef0")
 	}
 	v.generation("image.generation", i.Generation)
-}
-
-func (v *validator) generation(path, generation string) {
-	if len(generation) > maxGeneration || generation != "" && !tagValue.MatchString(generation) {
-		v.fault(path, generation,
-			fmt.Sprintf("must be at most %d letters, digits, spaces or any of _.:/=+-@", maxGeneration),
-			`"2026-11"`)
-	}
 }

@@ -35,8 +35,11 @@ var (
 	}
 )
 
-// containerd checks that the text is TOML and that it is valid after the program's own text.
-func (v *validator) containerd(text string) {
+// containerdValidator validates what the user adds to containerd's configuration.
+type containerdValidator struct{ part }
+
+// validate checks that the text is TOML and that it is valid after the program's own text.
+func (v containerdValidator) validate(text string) {
 	const path, example = "kubernetes.containerd", "[debug]\n  level = \"debug\""
 	for number, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -73,7 +76,7 @@ func (v *validator) containerd(text string) {
 		}
 	}
 	plugins, _ := tables["plugins"].(map[string]any)
-	v.containerdPlugins(plugins)
+	v.plugins(plugins)
 	for _, own := range ownContainerd {
 		if holds(tables, own.path) {
 			v.fault(path, strings.Join(own.path, "."), "cannot be set here: it "+own.why, "remove it")

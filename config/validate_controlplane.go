@@ -43,10 +43,17 @@ const (
 	nodeRestriction                 = "NodeRestriction"
 )
 
-// apiServer validates flags that depend on each other: admission plugins and OpenID Connect.
-func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
+// apiServerValidator validates flags of the API server that depend on each other.
+type apiServerValidator struct {
+	part
+	flags map[string]string
+	table kubernetesTable
+}
+
+// validate validates flags that depend on each other: admission plugins and OpenID Connect.
+func (v apiServerValidator) validate() {
 	const at = "kubernetes.apiServer."
-	enabled, disabled := csvItems(flags[enabledPlugins]), csvItems(flags[disabledPlugins])
+	enabled, disabled := csvItems(v.flags[enabledPlugins]), csvItems(v.flags[disabledPlugins])
 	for _, list := range []struct {
 		flag  string
 		names []string
@@ -54,9 +61,9 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 		for _, name := range list.names {
 			reason, example := "", ""
 			switch {
-			case table != nil && table["admission"][name] == "":
+			case v.table != nil && v.table["admission"][name] == "":
 				reason, example = fmt.Sprintf("names %q, which is not an admission plugin", name), "remove it"
-				if near := nearest(name, sortedKeys(table["admission"])); near != "" {
+				if near := nearest(name, sortedKeys(v.table["admission"])); near != "" {
 					example = fmt.Sprintf("did you mean %s?", near)
 				}
 			case list.flag == enabledPlugins && unusablePlugins[name] != "":
@@ -67,34 +74,34 @@ func (v *validator) apiServer(flags map[string]string, table kubernetesTable) {
 				reason, example = fmt.Sprintf("names %s, which is in %s too", name, enabledPlugins), "remove it from one of the two"
 			}
 			if reason != "" {
-				v.fault(at+list.flag, flags[list.flag], reason, example)
+				v.fault(at+list.flag, v.flags[list.flag], reason, example)
 				break
 			}
 		}
 	}
-	v.openID(flags)
-	v.crossOrigin(flags)
-	v.truncation(flags)
-	v.auditLog(flags)
+	v.openID()
+	v.crossOrigin()
+	v.truncation()
+	v.auditLog()
 	const reads, writes = "max-requests-inflight", "max-mutating-requests-inflight"
-	if flags[reads] == "0" && flags[writes] == "0" && flags["enable-priority-and-fairness"] != "false" {
-		v.fault(at+reads, flags[reads],
+	if v.flags[reads] == "0" && v.flags[writes] == "0" && v.flags["enable-priority-and-fairness"] != "false" {
+		v.fault(at+reads, v.flags[reads],
 			"must not be 0 together with "+writes+": their sum is what priority and fairness divides", "600")
 	}
 }
 
 // truncation checks that a batch of the audit log holds its largest event.
-func (v *validator) truncation(flags map[string]string) {
+func (v apiServerValidator) truncation() {
 	const batch, event = "audit-log-truncate-max-batch-size", "audit-log-truncate-max-event-size"
 	sizes := map[string]int{batch: 10 << 20, event: 100 << 10}
 	written := ""
 	for _, name := range []string{batch, event} {
-		if n, err := strconv.Atoi(flags[name]); err == nil {
+		if n, err := strconv.Atoi(v.flags[name]); err == nil {
 			sizes[name], written = n, name
 		}
 	}
 	if written != "" && sizes[batch] < sizes[event] {
-		v.fault("kubernetes.apiServer."+written, flags[written], fmt.Sprintf("must leave %s, %d, not below %s, %d", batch,
+		v.fault("kubernetes.apiServer."+written, v.flags[written], fmt.Sprintf("must leave %s, %d, not below %s, %d", batch,
 			sizes[batch], event, sizes[event]), `"10485760" and "102400"`)
 	}
 }
@@ -104,18 +111,18 @@ func csvItems(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func (v *validator) openID(flags map[string]string) {
+func (v apiServerValidator) openID() {
 	const at, issuer, client = "kubernetes.apiServer.", "oidc-issuer-url", "oidc-client-id"
-	if flags[issuer] != "" && flags[client] == "" {
-		v.fault(at+issuer, flags[issuer], "needs "+client+" with it", client+": kubernetes")
+	if v.flags[issuer] != "" && v.flags[client] == "" {
+		v.fault(at+issuer, v.flags[issuer], "needs "+client+" with it", client+": kubernetes")
 	}
-	if u, err := url.Parse(flags[issuer]); isSet(flags, issuer) &&
+	if u, err := url.Parse(v.flags[issuer]); isSet(v.flags, issuer) &&
 		(err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
-		v.fault(at+issuer, flags[issuer], "must be a URL that begins with https://", "https://login.example.com")
+		v.fault(at+issuer, v.flags[issuer], "must be a URL that begins with https://", "https://login.example.com")
 	}
-	for _, name := range sortedKeys(flags) {
-		if strings.HasPrefix(name, "oidc-") && name != issuer && flags[issuer] == "" {
-			v.fault(child(strings.TrimSuffix(at, "."), name), flags[name], "needs "+issuer+" with it",
+	for _, name := range sortedKeys(v.flags) {
+		if strings.HasPrefix(name, "oidc-") && name != issuer && v.flags[issuer] == "" {
+			v.fault(child(strings.TrimSuffix(at, "."), name), v.flags[name], "needs "+issuer+" with it",
 				issuer+": https://login.example.com")
 		}
 	}
@@ -124,11 +131,11 @@ func (v *validator) openID(flags map[string]string) {
 func isSet(flags map[string]string, name string) bool { _, ok := flags[name]; return ok }
 
 // crossOrigin refuses patterns that the API server does not accept as regular expressions.
-func (v *validator) crossOrigin(flags map[string]string) {
+func (v apiServerValidator) crossOrigin() {
 	const name = "cors-allowed-origins"
-	for _, pattern := range csvItems(flags[name]) {
+	for _, pattern := range csvItems(v.flags[name]) {
 		if fault := originFault(pattern); fault != "" {
-			v.fault("kubernetes.apiServer."+name, flags[name], fault, `"^https://app\\.example\\.com$"`)
+			v.fault("kubernetes.apiServer."+name, v.flags[name], fault, `"^https://app\\.example\\.com$"`)
 			return
 		}
 	}
@@ -147,33 +154,33 @@ func originFault(pattern string) string {
 }
 
 // leaderElection checks that a leader renews its lease before the lease ends.
-func (v *validator) leaderElection(c component) {
+func (v flagsValidator) leaderElection() {
 	for _, kind := range []string{"leader-elect", "coordinated-leadership"} {
-		v.election(c, kind)
+		v.election(kind)
 	}
 }
 
 // election checks the three periods of one kind of election.
-func (v *validator) election(c component, kind string) {
+func (v flagsValidator) election(kind string) {
 	leaseFlag, renewFlag, retryFlag := kind+"-lease-duration", kind+"-renew-deadline", kind+"-retry-period"
 	d := map[string]time.Duration{leaseFlag: 15 * time.Second, renewFlag: 10 * time.Second, retryFlag: 2 * time.Second}
 	written := ""
 	for _, name := range sortedKeys(d) {
-		if n, err := time.ParseDuration(c.flags[name]); err == nil {
+		if n, err := time.ParseDuration(v.flags[name]); err == nil {
 			d[name], written = n, name
 		}
 	}
 	lease, renew, retry := d[leaseFlag], d[renewFlag], d[retryFlag]
 	// Kubernetes delays a retry by up to 20 percent, so that instances do not retry together.
 	if written != "" && (lease <= renew || renew <= retry+retry/5) {
-		v.fault("kubernetes."+c.kind+"."+written, c.flags[written],
+		v.fault("kubernetes."+v.kind+"."+written, v.flags[written],
 			fmt.Sprintf("must leave the lease (%s) longer than the renewal (%s), and that longer than 1.2 retries (%s)", lease,
 				renew, retry), "15s, 10s and 2s")
 	}
 }
 
 // kubeProxy refuses fields that contradict each other or the network.
-func (v *validator) kubeProxy(fields map[string]any) {
+func (v kubernetesValidator) kubeProxy(fields map[string]any) {
 	const at = "kubernetes.kubeProxy."
 	if mode := fields["mode"]; (mode == "ipvs" || mode == "nftables") && v.c.Cluster.CNI == "calico" {
 		v.fault(at+"mode", mode,

@@ -25,7 +25,10 @@ const maxIngressHosts = 8
 // maxDomain keeps the first name of the certificate, argocd.<domain>, within 64 characters.
 const maxDomain = 57
 
-func (v *validator) dns() {
+// dnsValidator validates the public domain and the host names in it.
+type dnsValidator struct{ part }
+
+func (v dnsValidator) validate() {
 	d := v.c.DNS
 	if d.Domain == "" {
 		const example = "pulumi config set --path kubeadm-aws:dns.domain example.com"
@@ -76,7 +79,7 @@ func (v *validator) dns() {
 	v.unique("dns.ingressHosts", d.IngressHosts)
 }
 
-func (v *validator) ingressHost(path, host string) {
+func (v dnsValidator) ingressHost(path, host string) {
 	domain := v.c.DNS.Domain
 	example := "app." + domain
 	name := strings.TrimPrefix(host, "*.")

@@ -29,7 +29,10 @@ func (c *Config) ClusterIssuer() string {
 	return "https://kubernetes.default.svc." + c.Cluster.DNSDomain
 }
 
-func (v *validator) identity() {
+// identityValidator validates the issuer of tokens and the service accounts that get a role in AWS.
+type identityValidator struct{ part }
+
+func (v identityValidator) validate() {
 	id := v.c.Identity
 	if id.Enabled && v.c.Cluster.KubernetesVersion == sortingRelease {
 		v.fault("identity.enabled", true, fmt.Sprintf("needs another cluster.kubernetesVersion than %s, whose kubeadm sorts "+
@@ -39,7 +42,7 @@ func (v *validator) identity() {
 	v.serviceAccounts(id)
 }
 
-func (v *validator) issuer(id Identity) {
+func (v identityValidator) issuer(id Identity) {
 	const path, example = "identity.issuer", "https://oidc.example.com"
 	switch url := id.Issuer; {
 	case url == "":

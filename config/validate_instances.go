@@ -7,7 +7,7 @@ import (
 
 // instanceType checks what the name of an instance type reveals. Only AWS knows which types a zone offers; package
 // infra asks.
-func (v *validator) instanceType(path string, n Node) {
+func (v nodesValidator) instanceType(path string, n Node) {
 	family, size, _ := strings.Cut(n.InstanceType, ".")
 	example := "t3.medium"
 	if n.Role == ControlPlane {

@@ -70,9 +70,15 @@ func (k kubeletFields) list(name string) []any {
 	return l
 }
 
-// kubelet refuses fields that contradict each other. The kubelet would not start with them.
-func (v *validator) kubelet(fields map[string]any) {
-	k := kubeletFields(fields)
+// kubeletValidator validates fields of the kubelet that depend on each other.
+type kubeletValidator struct {
+	part
+	fields kubeletFields
+}
+
+// validate refuses fields that contradict each other. The kubelet would not start with them.
+func (v kubeletValidator) validate() {
+	k := v.fields
 	refuse := func(field, reason, example string) {
 		v.fault("kubernetes.kubelet."+field, k[field], reason, example)
 	}
@@ -99,14 +105,14 @@ func (v *validator) kubelet(fields map[string]any) {
 			refuse("reservedSystemCPUs", "must be numbers of CPUs and ranges of them", `"0-1,4"`)
 		}
 	}
-	v.shutdown(k)
-	v.soft(k)
-	v.nodeMonitor(k)
-	v.reserved(k)
+	v.shutdown()
+	v.soft()
+	v.nodeMonitor()
+	v.reserved()
 	v.keptDisk()
-	v.pods(k)
-	v.rareFields(k)
-	v.gatedKubelet(k)
+	v.pods()
+	v.rareFields()
+	v.gated()
 	if k.text("systemCgroups") != "" {
 		refuse("systemCgroups", "needs cgroupRoot, which systemd makes", "remove it")
 	}
@@ -121,12 +127,13 @@ func (v *validator) kubelet(fields map[string]any) {
 const (
 	// minNodePods is more than the platform runs on a node: the control plane has about twenty pods.
 	minNodePods = 25
-	// minPodPIDs is what the processes of an agent of the platform need.
+	// minPodPIDs is the number of processes that an agent of the platform needs.
 	minPodPIDs = 256
 )
 
 // pods checks the number of pods on a node, and of processes in a pod.
-func (v *validator) pods(k kubeletFields) {
+func (v kubeletValidator) pods() {
+	k := v.fields
 	if n, ok := k["maxPods"].(int); ok && n < minNodePods && v.c.Cluster.CNI == "calico" {
 		v.fault("kubernetes.kubelet.maxPods", n,
 			fmt.Sprintf("must be %d or more: the pods of the platform need a place on every node", minNodePods), "110")
@@ -138,7 +145,8 @@ func (v *validator) pods(k kubeletFields) {
 }
 
 // nodeMonitor checks that a node reports more than once before the controller manager considers it lost.
-func (v *validator) nodeMonitor(k kubeletFields) {
+func (v kubeletValidator) nodeMonitor() {
+	k := v.fields
 	const path = "kubernetes.controllerManager.node-monitor-grace-period"
 	flags := v.c.Kubernetes.ControllerManager
 	grace := periodOf(any(flags["node-monitor-grace-period"]), 50*time.Second)
@@ -164,7 +172,8 @@ func (k kubeletFields) written(first, second string) string {
 }
 
 // shutdown checks the grace periods of a node's shutdown.
-func (v *validator) shutdown(k kubeletFields) {
+func (v kubeletValidator) shutdown() {
+	k := v.fields
 	const all, critical, byPriority = "shutdownGracePeriod", "shutdownGracePeriodCriticalPods",
 		"shutdownGracePeriodByPodPriority"
 	for _, name := range []string{all, critical} {
@@ -184,7 +193,8 @@ func (v *validator) shutdown(k kubeletFields) {
 }
 
 // soft checks that every soft threshold has a grace period.
-func (v *validator) soft(k kubeletFields) {
+func (v kubeletValidator) soft() {
+	k := v.fields
 	grace := k.mapping("evictionSoftGracePeriod")
 	for _, signal := range sortedKeys(k.mapping("evictionSoft")) {
 		if _, ok := grace[signal]; !ok {
@@ -196,7 +206,8 @@ func (v *validator) soft(k kubeletFields) {
 }
 
 // reserved checks the resources reserved for the system.
-func (v *validator) reserved(k kubeletFields) {
+func (v kubeletValidator) reserved() {
+	k := v.fields
 	fault := func(field, reason, example string) {
 		v.fault("kubernetes.kubelet."+field, k[field], reason, example)
 	}
@@ -273,18 +284,18 @@ var keysOf = func() map[string][]string {
 var percentage = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?)%$`)
 
 // namedValues validates names and values of mappings: feature gates, eviction thresholds, reserved resources.
-func (v *validator) namedValues(f configurationFile, field string, object map[string]any) {
-	at := v.fieldPath(f, field)
+func (v fieldsValidator) namedValues(field string, object map[string]any) {
+	at := v.path(field)
 	for _, name := range sortedKeys(object) {
 		value := object[name]
-		if on, ok := value.(bool); ok && field == "featureGates" && f.table != nil {
-			if fault := f.table.gateFault(name, on); fault != "" {
+		if on, ok := value.(bool); ok && field == "featureGates" && v.table != nil {
+			if fault := v.table.gateFault(name, on); fault != "" {
 				v.fault(child(at, name), value, fault, "remove it")
 			}
 		}
 		known, limited := keysOf[field]
 		text, isText := value.(string)
-		if !limited || f.kind != "kubelet" {
+		if !limited || v.kind != "kubelet" {
 			continue
 		}
 		if !slices.Contains(known, name) {
@@ -328,8 +339,8 @@ func amountFault(field, text string) (reason, example string) {
 }
 
 // namedItems validates the items of lists.
-func (v *validator) namedItems(f configurationFile, field string, list []any) {
-	at := v.fieldPath(f, field)
+func (v fieldsValidator) namedItems(field string, list []any) {
+	at := v.path(field)
 	var names []string
 	for _, item := range list {
 		if text, ok := item.(string); ok {

@@ -7,28 +7,39 @@ import (
 	"time"
 )
 
-func (v *validator) kubernetes() {
+// kubernetesValidator validates what the user adds to the configuration of Kubernetes and containerd.
+type kubernetesValidator struct {
+	part
+	table kubernetesTable
+}
+
+func (v kubernetesValidator) validate() {
 	k := v.c.Kubernetes
-	table := tableOf(v.c.Cluster.KubernetesVersion)
-	kubelet := configurationFile{kind: "kubelet", own: ownKubelet, rules: kubeletRules, table: table}
-	proxy := configurationFile{kind: "kubeProxy", own: ownKubeProxy, rules: kubeProxyRules, table: table}
-	v.fields(kubelet, "", k.Kubelet)
-	v.kubelet(k.Kubelet)
-	v.logging(kubelet, k.Kubelet)
-	v.fields(proxy, "", k.KubeProxy)
+	kubelet := fieldsValidator{v.part, "kubelet", ownKubelet, kubeletRules, v.table}
+	proxy := fieldsValidator{v.part, "kubeProxy", ownKubeProxy, kubeProxyRules, v.table}
+	kubelet.validate("", k.Kubelet)
+	kubeletValidator{v.part, k.Kubelet}.validate()
+	kubelet.logging(k.Kubelet)
+	proxy.validate("", k.KubeProxy)
 	v.kubeProxy(k.KubeProxy)
-	v.logging(proxy, k.KubeProxy)
-	for _, c := range []component{
-		{"apiServer", "kube-apiserver", k.APIServer, ownAPIServer},
-		{"controllerManager", "kube-controller-manager", k.ControllerManager, ownControllerManager},
-		{"scheduler", "kube-scheduler", k.Scheduler, ownScheduler},
+	proxy.logging(k.KubeProxy)
+	for _, component := range []flagsValidator{
+		{v.part, "apiServer", "kube-apiserver", k.APIServer, ownAPIServer, v.table},
+		{v.part, "controllerManager", "kube-controller-manager", k.ControllerManager, ownControllerManager, v.table},
+		{v.part, "scheduler", "kube-scheduler", k.Scheduler, ownScheduler, v.table},
 	} {
-		v.flags(c, table)
-		v.leaderElection(c)
-		v.gated(c)
+		component.validate()
+		component.leaderElection()
+		component.gated()
 	}
-	v.apiServer(k.APIServer, table)
-	for i, name := range k.IgnorePreflightErrors {
+	apiServerValidator{v.part, k.APIServer, v.table}.validate()
+	v.preflight(k.IgnorePreflightErrors)
+	containerdValidator{v.part}.validate(k.Containerd)
+}
+
+// preflight validates the names of kubeadm's checks that may fail.
+func (v kubernetesValidator) preflight(names []string) {
+	for i, name := range names {
 		path := fmt.Sprintf("kubernetes.ignorePreflightErrors[%d]", i)
 		switch {
 		case strings.EqualFold(name, "all"):
@@ -37,46 +48,46 @@ func (v *validator) kubernetes() {
 			v.fault(path, name, "must be the name of a kubeadm check, as kubeadm prints it in brackets", "NumCPU")
 		}
 	}
-	v.unique("kubernetes.ignorePreflightErrors", k.IgnorePreflightErrors)
-	v.containerd(k.Containerd)
+	v.unique("kubernetes.ignorePreflightErrors", names)
 }
 
-// configurationFile is a configuration type of a Kubernetes program whose fields the user can extend.
-type configurationFile struct {
+// fieldsValidator validates a configuration file of a Kubernetes program whose fields the user can extend.
+type fieldsValidator struct {
+	part
 	kind       string // as in the table, and the setting below kubernetes
 	own, rules map[string]string
 	table      kubernetesTable
 }
 
-// fields validates the user's fields below a prefix such as "logging." by name, type and rule.
-func (v *validator) fields(f configurationFile, prefix string, fields map[string]any) {
+// validate validates the user's fields below a prefix such as "logging." by name, type and rule.
+func (v fieldsValidator) validate(prefix string, fields map[string]any) {
 	for _, name := range sortedKeys(fields) {
 		field := prefix + name
-		at, value := v.fieldPath(f, field), fields[name]
-		typ, known := f.table[f.kind][field]
-		why, owned := f.own[field]
+		at, value := v.path(field), fields[name]
+		typ, known := v.table[v.kind][field]
+		why, owned := v.own[field]
 		switch {
 		case owned:
 			v.fault(at, value, "cannot be set here: it "+why, "remove it")
-		case f.table != nil && !known:
-			v.fault(at, value, "is not a field of "+f.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion,
-				v.nearField(f, prefix, name))
+		case v.table != nil && !known:
+			v.fault(at, value, "is not a field of "+v.kind+" in Kubernetes "+v.c.Cluster.KubernetesVersion,
+				v.near(prefix, name))
 		case !known || value == nil: // null selects the default of Kubernetes
 		default:
-			v.field(f, field, typ, value)
+			v.field(field, typ, value)
 		}
 	}
 }
 
-// fieldPath returns the setting of a field such as "logging.format" or "vmodule[].verbosity".
-func (v *validator) fieldPath(f configurationFile, field string) string {
-	return "kubernetes." + f.kind + "." + field
+// path returns the setting of a field such as "logging.format" or "vmodule[].verbosity".
+func (v fieldsValidator) path(field string) string {
+	return "kubernetes." + v.kind + "." + field
 }
 
-// nearField returns a question with the field most similar to an unknown one, or an example of a field.
-func (v *validator) nearField(f configurationFile, prefix, name string) string {
+// near returns a question with the field most similar to an unknown one, or an example of a field.
+func (v fieldsValidator) near(prefix, name string) string {
 	var siblings []string
-	for field := range f.table[f.kind] {
+	for field := range v.table[v.kind] {
 		if rest, ok := strings.CutPrefix(field, prefix); ok && !strings.Contains(rest, ".") {
 			siblings = append(siblings, rest)
 		}
@@ -100,8 +111,8 @@ func camelCase(name string) string {
 }
 
 // field validates one value and everything below an object, a mapping or a list.
-func (v *validator) field(f configurationFile, field, typ string, value any) {
-	at := v.fieldPath(f, field)
+func (v fieldsValidator) field(field, typ string, value any) {
+	at := v.path(field)
 	item, isList := strings.CutPrefix(typ, "[]")
 	element, isMap := strings.CutPrefix(typ, "map:")
 	switch {
@@ -112,12 +123,12 @@ func (v *validator) field(f configurationFile, field, typ string, value any) {
 		} else if isMap {
 			for _, key := range sortedKeys(object) {
 				if object[key] != nil {
-					v.scalar(f, field, child(at, key), element, object[key])
+					v.scalar(field, child(at, key), element, object[key])
 				}
 			}
-			v.namedValues(f, field, object)
+			v.namedValues(field, object)
 		} else {
-			v.fields(f, field+".", object)
+			v.validate(field+".", object)
 		}
 	case typ == "list" || isList:
 		list, ok := value.([]any)
@@ -127,43 +138,45 @@ func (v *validator) field(f configurationFile, field, typ string, value any) {
 		}
 		for i, one := range list {
 			if object, ok := one.(map[string]any); ok && typ == "list" {
-				v.fields(f, field+"[].", object)
+				v.validate(field+"[].", object)
 			} else if typ == "list" {
 				v.fault(fmt.Sprintf("%s[%d]", at, i), one, "must be a mapping", "{key: value}")
 			} else {
-				v.scalar(f, field, fmt.Sprintf("%s[%d]", at, i), item, one)
+				v.scalar(field, fmt.Sprintf("%s[%d]", at, i), item, one)
 			}
 		}
-		v.namedItems(f, field, list)
+		v.namedItems(field, list)
 	default:
-		v.scalar(f, field, at, typ, value)
+		v.scalar(field, at, typ, value)
 	}
 }
 
 // scalar validates a single value by its type and by the rule of its field.
-func (v *validator) scalar(f configurationFile, field, at, typ string, value any) {
+func (v fieldsValidator) scalar(field, at, typ string, value any) {
 	read, reason, example := fieldValue(typ, value)
-	if reason == "" && f.rules[field] != "" {
-		reason, example = ruleFault(f.rules[field], read), "remove it to take the default"
+	if reason == "" && v.rules[field] != "" {
+		reason, example = ruleFault(v.rules[field], read), "remove it to take the default"
 	}
 	if reason != "" {
 		v.fault(at, value, reason, example)
 	}
 }
 
-// component is a program of the control plane whose flags the user can extend.
-type component struct {
+// flagsValidator validates the flags of a program of the control plane. The user can add flags.
+type flagsValidator struct {
+	part
 	kind, program string // kind as in the table, and the setting below kubernetes
 	flags, own    map[string]string
+	table         kubernetesTable
 }
 
-// flags validates the user's flags by name, type and rule.
-func (v *validator) flags(c component, table kubernetesTable) {
-	for _, name := range sortedKeys(c.flags) {
-		at, value := child("kubernetes."+c.kind, name), c.flags[name]
-		typ, known := table[c.kind][name]
+// validate validates the user's flags by name, type and rule.
+func (v flagsValidator) validate() {
+	for _, name := range sortedKeys(v.flags) {
+		at, value := child("kubernetes."+v.kind, name), v.flags[name]
+		typ, known := v.table[v.kind][name]
 		bare := strings.TrimLeft(name, "-")
-		why := ownFlag(name, c.own)
+		why := ownFlag(name, v.own)
 		switch {
 		case bare != name:
 			v.fault(at, value, "is written without the dashes", bare+": value")
@@ -171,20 +184,20 @@ func (v *validator) flags(c component, table kubernetesTable) {
 			v.fault(at, value, "is not the name of a flag: lowercase letters, digits and dashes", `max-requests-inflight: "600"`)
 		case why != "":
 			v.fault(at, value, "cannot be set here: it "+why, "remove it")
-		case table != nil && !known:
-			example := "a flag that " + c.program + " --help shows"
-			if near := nearest(name, sortedKeys(table[c.kind])); near != "" {
+		case v.table != nil && !known:
+			example := "a flag that " + v.program + " --help shows"
+			if near := nearest(name, sortedKeys(v.table[v.kind])); near != "" {
 				example = fmt.Sprintf("did you mean %s?", near)
 			}
-			v.fault(at, value, "is not a flag of "+c.program+" in Kubernetes "+v.c.Cluster.KubernetesVersion, example)
+			v.fault(at, value, "is not a flag of "+v.program+" in Kubernetes "+v.c.Cluster.KubernetesVersion, example)
 		case known:
-			v.flag(at, name, typ, value, table)
+			v.flag(at, name, typ, value)
 		}
 	}
 }
 
 // flag validates the value of one flag.
-func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
+func (v flagsValidator) flag(at, name, typ, text string) {
 	if name == "allow-metric-labels" { // its pairs have a comma before the equals sign
 		if !metricLabels.MatchString(text) {
 			v.fault(at, text, "must be a metric, a label of it and its values", `"apiserver_request_total,verb=GET"`)
@@ -211,11 +224,11 @@ func (v *validator) flag(at, name, typ, text string, table kubernetesTable) {
 	case name == "tls-cipher-suites":
 		reason, example = cipherFault(items), "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 	case name == "feature-gates":
-		reason, example = table.gatesFault(items), `"ContextualLogging=true"`
+		reason, example = v.table.gatesFault(items), `"ContextualLogging=true"`
 	case name == "runtime-config":
 		reason, example = runtimeConfigFault(items), `"api/beta=true"`
 	case name == "show-hidden-metrics-for-version":
-		reason, example = v.hiddenMetricsFault(text)
+		reason, example = hiddenMetricsFault(text, v.c.Cluster.KubernetesVersion)
 	default:
 		reason, example = itemsFault(name, items)
 	}

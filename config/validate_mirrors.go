@@ -20,7 +20,10 @@ func registryName(text string) bool {
 		(!hasPort || validPort(port))
 }
 
-func (v *validator) mirrors() {
+// mirrorsValidator validates where nodes and add-ons download from.
+type mirrorsValidator struct{ part }
+
+func (v mirrorsValidator) validate() {
 	m := v.c.Mirrors
 	for _, mirror := range []struct{ path, value, example string }{
 		{"mirrors.kubernetesApt", m.KubernetesApt, "https://mirror.example.com/kubernetes"},
@@ -35,9 +38,9 @@ func (v *validator) mirrors() {
 			v.fault(mirror.path, mirror.value, fault, mirror.example)
 		}
 	}
-	v.mirrorPins()
+	v.pins()
 	for _, host := range sortedKeys(m.Registries) {
-		v.registryMirror(host, m.Registries[host])
+		v.registry(host, m.Registries[host])
 	}
 	for _, repository := range sortedKeys(m.Charts) {
 		at, url := child("mirrors.charts", repository), m.Charts[repository]
@@ -55,8 +58,8 @@ func (v *validator) mirrors() {
 	}
 }
 
-// mirrorPins validates the keys and the checksum that replace the program's own.
-func (v *validator) mirrorPins() {
+// pins validates the keys and the checksum that replace the program's own.
+func (v mirrorsValidator) pins() {
 	m := v.c.Mirrors
 	for _, pin := range []struct{ path, value, of, mirror string }{
 		{"mirrors.kubernetesAptKey", m.KubernetesAptKey, "mirrors.kubernetesApt", m.KubernetesApt},
@@ -82,8 +85,8 @@ func (v *validator) mirrorPins() {
 	}
 }
 
-// registryMirror validates the mirror of one registry.
-func (v *validator) registryMirror(host string, m RegistryMirror) {
+// registry validates the mirror of one registry.
+func (v mirrorsValidator) registry(host string, m RegistryMirror) {
 	at := child("mirrors.registries", host)
 	const example = "registry.k8s.io: https://mirror.example.com/v2/k8s"
 	if slices.Contains(dockerHubHosts, host) {
@@ -93,7 +96,7 @@ func (v *validator) registryMirror(host string, m RegistryMirror) {
 		v.fault(at, m.URL, "must be the host of a registry, as images begin with it, without a scheme or path", example)
 	}
 	field := func(name string) string {
-		if v.present[Namespace+":"+at+"."+name] {
+		if v.written[Namespace+":"+at+"."+name] {
 			return at + "." + name
 		}
 		return at // the URL alone, or a key that is missing

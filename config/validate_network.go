@@ -37,7 +37,10 @@ var internal = []netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
 }
 
-func (v *validator) network() {
+// networkValidator validates the ranges of machines, pods and Services, and the zones.
+type networkValidator struct{ part }
+
+func (v networkValidator) validate() {
 	n := v.c.Network
 	ranges := []struct {
 		path, value, example string
@@ -107,7 +110,7 @@ func following(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(next), p.Bits())
 }
 
-func (v *validator) zones() {
+func (v networkValidator) zones() {
 	zones := v.c.Network.Zones
 	if len(zones) < minZones || len(zones) > MaxZones {
 		v.fault("network.zones", zones,
@@ -125,7 +128,7 @@ func (v *validator) zones() {
 }
 
 // roomForNodes refuses more nodes in a zone than its subnet has addresses.
-func (v *validator) roomForNodes(vpc netip.Prefix) {
+func (v networkValidator) roomForNodes(vpc netip.Prefix) {
 	room := 1<<(32-vpc.Bits()-subnetBits) - awsReserved - albReserved
 	in := map[int]int{}
 	for _, n := range v.c.Nodes {
@@ -141,7 +144,7 @@ func (v *validator) roomForNodes(vpc netip.Prefix) {
 	}
 }
 
-func (v *validator) roomForPods(pods netip.Prefix) {
+func (v networkValidator) roomForPods(pods netip.Prefix) {
 	nodes := len(v.c.Nodes)
 	if nodes <= 1<<(podBlockBits-pods.Bits()) {
 		return
@@ -203,7 +206,10 @@ const (
 	maxAdminRanges = rulesQuota - 10
 )
 
-func (v *validator) access() {
+// accessValidator validates the ranges that may reach SSH and the Kubernetes API.
+type accessValidator struct{ part }
+
+func (v accessValidator) validate() {
 	cidrs := v.c.Access.AdminCIDRs
 	if len(cidrs) == 0 {
 		v.fault("access.adminCidrs", nil,
@@ -231,7 +237,7 @@ func (v *validator) access() {
 
 // outsideOfCluster refuses an administrator's range within those of pods and Services. A node sends its answers to
 // such an address into the cluster's own network, so they never arrive.
-func (v *validator) outsideOfCluster(i int, text string, admin netip.Prefix) {
+func (v accessValidator) outsideOfCluster(i int, text string, admin netip.Prefix) {
 	for path, value := range map[string]string{"network.podCidr": v.c.Network.PodCIDR,
 		"network.serviceCidr": v.c.Network.ServiceCIDR} {
 		own, err := netip.ParsePrefix(value)
@@ -244,7 +250,7 @@ func (v *validator) outsideOfCluster(i int, text string, admin netip.Prefix) {
 }
 
 // adminRange validates one range and returns it, or an invalid one.
-func (v *validator) adminRange(path string, i int, text string) netip.Prefix {
+func (v accessValidator) adminRange(path string, i int, text string) netip.Prefix {
 	p, fault := ipv4Range(text)
 	switch {
 	case fault != "":

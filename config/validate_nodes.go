@@ -13,7 +13,10 @@ const (
 	minVolume, maxVolume = 20, 16384
 )
 
-func (v *validator) nodes() {
+// nodesValidator validates the list of nodes.
+type nodesValidator struct{ part }
+
+func (v nodesValidator) validate() {
 	v.controlPlanes()
 	for _, n := range v.c.entries {
 		at := n.Key
@@ -38,8 +41,8 @@ func (v *validator) nodes() {
 }
 
 // group checks the name of an entry, and its count and zones if it stands for several nodes.
-func (v *validator) group(n Node) {
-	written := func(field string) bool { return v.present[Namespace+":"+n.Key(field)] }
+func (v nodesValidator) group(n Node) {
+	written := func(field string) bool { return v.written[Namespace+":"+n.Key(field)] }
 	if !written("count") {
 		v.nodeName(n.Key("name"), n.Name)
 		if written("zones") {
@@ -75,14 +78,14 @@ func (v *validator) group(n Node) {
 }
 
 // zone checks a position in network.zones.
-func (v *validator) zone(path string, zone int) {
+func (v nodesValidator) zone(path string, zone int) {
 	if zone < 0 || zone >= len(v.c.Network.Zones) {
 		v.fault(path, zone,
 			fmt.Sprintf("is not a position in network.zones, which has %d entries counted from 0", len(v.c.Network.Zones)), "0")
 	}
 }
 
-func (v *validator) controlPlanes() {
+func (v nodesValidator) controlPlanes() {
 	count := 0
 	for _, n := range v.c.Nodes {
 		if n.Role == ControlPlane {
@@ -106,7 +109,7 @@ func (v *validator) controlPlanes() {
 	}
 }
 
-func (v *validator) nodeName(path, name string) {
+func (v nodesValidator) nodeName(path, name string) {
 	switch {
 	case name == "":
 		v.fault(path, nil, "is missing: the name is the identity of a node", "worker-3")
@@ -125,7 +128,7 @@ func (v *validator) nodeName(path, name string) {
 }
 
 // labels validates the labels of a node. It refuses labels that Kubernetes, its controllers or this program set.
-func (v *validator) labels(path string, labels map[string]string) {
+func (v nodesValidator) labels(path string, labels map[string]string) {
 	for _, key := range sortedKeys(labels) {
 		at, value := child(path, key), labels[key]
 		if fault := qualifiedNameFault(key); fault != "" {
@@ -176,7 +179,7 @@ func reservedPrefix(prefix string) string {
 
 var taintEffects = []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}
 
-func (v *validator) taints(path string, n Node) {
+func (v nodesValidator) taints(path string, n Node) {
 	seen := map[string]int{}
 	for i, t := range n.Taints {
 		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", path, i, field) }

@@ -6,9 +6,11 @@ import (
 	"strings"
 )
 
-// notifications validates the receiver and, for email, how mail is sent. notificationSecrets validates the receiver's
-// address.
-func (v *validator) notifications() {
+// notificationsValidator validates the receiver of alerts and, for email, how mail is sent. secretsValidator validates
+// the receiver's address.
+type notificationsValidator struct{ part }
+
+func (v notificationsValidator) validate() {
 	n := v.c.Notifications
 	if n.Receiver != "" {
 		v.oneOf("notifications.receiver", n.Receiver, Slack, Discord, Webhook, Email)
@@ -32,7 +34,7 @@ func (v *validator) notifications() {
 	}
 }
 
-func (v *validator) mail(path, address, example string) {
+func (v notificationsValidator) mail(path, address, example string) {
 	switch {
 	case address == "" && v.c.Notifications.Receiver == Email:
 		v.fault(path, nil, "is not set: notifications.receiver is email", example)
@@ -57,11 +59,11 @@ func serverFault(text string) string {
 	return ""
 }
 
-// notificationSecrets checks that the secrets fit the receiver, without showing them.
-func (v *validator) notificationSecrets(get func(key string) (string, bool)) {
+// notifications checks that the secrets fit the receiver, without showing them.
+func (v secretsValidator) notifications() {
 	n := v.c.Notifications
-	address, hasAddress := get(Namespace + ":" + NotificationsURL)
-	password, hasPassword := get(Namespace + ":" + NotificationsPassword)
+	address, hasAddress := v.get(Namespace + ":" + NotificationsURL)
+	password, hasPassword := v.get(Namespace + ":" + NotificationsPassword)
 	byURL := n.Receiver == Slack || n.Receiver == Discord || n.Receiver == Webhook
 	switch {
 	case byURL && !hasAddress:

@@ -11,8 +11,11 @@ var (
 	databaseArchive    = regexp.MustCompile(`^postgresql(-[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?)?$`)
 )
 
-// postgresql refuses a restore that would create an empty database or write into the archive that it reads.
-func (v *validator) postgresql(p PostgreSQL) {
+// postgresqlValidator validates the database and its restore.
+type postgresqlValidator struct{ part }
+
+// validate refuses a restore that would create an empty database or write into the archive that it reads.
+func (v postgresqlValidator) validate(p PostgreSQL) {
 	const path = "addons.postgresql."
 	v.between(path+"backup.retentionDays", p.Backup.RetentionDays,
 		bounds{1, maxRetention, "days that a restore can go back", 14})
@@ -40,7 +43,7 @@ func (v *validator) postgresql(p PostgreSQL) {
 	v.restoreTarget(path+"restore.targetTime", p.Restore)
 }
 
-func (v *validator) restoreTarget(path string, r PostgreSQLRestore) {
+func (v postgresqlValidator) restoreTarget(path string, r PostgreSQLRestore) {
 	if r.TargetTime == "" {
 		return
 	}

@@ -15,12 +15,12 @@ var knownServices = []string{
 	"github.com", "[ssh.github.com]:443", "gitlab.com", "bitbucket.org", "ssh.dev.azure.com", "vs-ssh.visualstudio.com",
 }
 
-// argocdSecrets checks that the credentials fit the repository, without showing them.
-func (v *validator) argocdSecrets(get func(key string) (string, bool)) {
+// repository checks that the credentials fit the repository, without showing them.
+func (v secretsValidator) repository() {
 	a := v.c.Addons.ArgoCD
-	key, hasKey := get(Namespace + ":" + RepositoryKey)
-	app, hasApp := get(Namespace + ":" + RepositoryAppKey)
-	token, hasToken := get(Namespace + ":" + RepositoryToken)
+	key, hasKey := v.get(Namespace + ":" + RepositoryKey)
+	app, hasApp := v.get(Namespace + ":" + RepositoryAppKey)
+	token, hasToken := v.get(Namespace + ":" + RepositoryToken)
 	unused := func(name string, is bool, reason string) {
 		if is {
 			v.fault(name, nil, "is not used: "+reason, "pulumi config rm "+Namespace+":"+name)
@@ -55,7 +55,7 @@ func (v *validator) argocdSecrets(get func(key string) (string, bool)) {
 		v.fault(RepositoryToken, nil, "must be printable letters without spaces", secretCommand(RepositoryToken))
 	}
 	v.githubApp(a.GitHubApp, hasApp)
-	v.webhookSecret(get)
+	v.webhookSecret()
 }
 
 // keyCommand returns the command that sets a secret of several lines from a file.
@@ -65,7 +65,7 @@ func keyCommand(name, file string) string { return secretCommand(name) + " < " +
 func isUnprintable(r rune) bool { return r <= ' ' || r > '~' }
 
 // privateKey refuses what cannot be used without a person: a public key, a passphrase.
-func (v *validator) privateKey(name, text, file string) {
+func (v secretsValidator) privateKey(name, text, file string) {
 	if text == sealed {
 		return
 	}
@@ -79,13 +79,13 @@ func (v *validator) privateKey(name, text, file string) {
 	}
 }
 
-func (v *validator) githubApp(app GitHubApp, hasKey bool) {
+func (v secretsValidator) githubApp(app GitHubApp, hasKey bool) {
 	const path = "addons.argocd.githubApp.id"
 	for _, number := range []struct {
 		path  string
 		value int
 	}{{path, app.ID}, {"addons.argocd.githubApp.installationId", app.InstallationID}} {
-		if number.value < 0 || number.value == 0 && v.present[Namespace+":"+number.path] {
+		if number.value < 0 || number.value == 0 && v.written[Namespace+":"+number.path] {
 			v.fault(number.path, number.value, "must be the number that GitHub shows for it", "1234567")
 		}
 	}
@@ -102,8 +102,8 @@ func (v *validator) githubApp(app GitHubApp, hasKey bool) {
 }
 
 // webhookSecret checks that GitHub can reach Argo CD.
-func (v *validator) webhookSecret(get func(key string) (string, bool)) {
-	secret, ok := get(Namespace + ":" + WebhookSecret)
+func (v secretsValidator) webhookSecret() {
+	secret, ok := v.get(Namespace + ":" + WebhookSecret)
 	if !ok {
 		return
 	}
@@ -122,8 +122,8 @@ func (v *validator) webhookSecret(get func(key string) (string, bool)) {
 
 const minWebhookSecret = 16
 
-// repository validates how Argo CD reaches the repository. argocdSecrets validates the secrets.
-func (v *validator) repository(a ArgoCD) {
+// repository validates how Argo CD reaches the repository. secretsValidator validates the secrets.
+func (v argocdValidator) repository(a ArgoCD) {
 	if name := a.RepoUsername; len(name) > 254 || !repoUser.MatchString(name) {
 		v.fault("addons.argocd.repoUsername", name, "must be made of letters, digits and any of _.+@-", "git")
 	}

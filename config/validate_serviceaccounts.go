@@ -49,7 +49,7 @@ func (a ServiceAccount) PolicyDocument() string {
 	return string(text)
 }
 
-func (v *validator) serviceAccounts(id Identity) {
+func (v identityValidator) serviceAccounts(id Identity) {
 	seen := map[string]int{}
 	for i, a := range id.ServiceAccounts {
 		path := fmt.Sprintf("identity.serviceAccounts[%d]", i)
@@ -76,7 +76,7 @@ func (v *validator) serviceAccounts(id Identity) {
 }
 
 // policy validates the policy of a service account.
-func (v *validator) policy(path string, a ServiceAccount) {
+func (v identityValidator) policy(path string, a ServiceAccount) {
 	const example = "a mapping with Statement, or arn:aws:iam::123456789012:policy/fastapi"
 	switch policy := a.Policy.(type) {
 	case nil:
@@ -91,9 +91,9 @@ func (v *validator) policy(path string, a ServiceAccount) {
 				strings.Replace(policy, "arn:"+parts[1]+":", "arn:"+own+":", 1))
 		}
 	case map[string]any:
-		before := len(v.faults)
+		before := len(v.found)
 		v.policyDocument(path, policy)
-		if size := len(a.PolicyDocument()); len(v.faults) == before && size > maxInlinePolicy {
+		if size := len(a.PolicyDocument()); len(v.found) == before && size > maxInlinePolicy {
 			v.fault(path, nil, fmt.Sprintf("has %d characters, and IAM takes %d for a role", size, maxInlinePolicy),
 				"fewer resources by wildcards, or the ARN of a policy")
 		}
@@ -102,7 +102,7 @@ func (v *validator) policy(path string, a ServiceAccount) {
 	}
 }
 
-func (v *validator) policyDocument(path string, document map[string]any) {
+func (v identityValidator) policyDocument(path string, document map[string]any) {
 	for _, key := range sortedKeys(document) {
 		switch value := document[key]; {
 		case !slices.Contains([]string{"Version", "Id", "Statement"}, key):
@@ -133,7 +133,7 @@ func (v *validator) policyDocument(path string, document map[string]any) {
 	}
 }
 
-func (v *validator) statement(path string, s map[string]any, ids map[string]bool) {
+func (v identityValidator) statement(path string, s map[string]any, ids map[string]bool) {
 	for _, key := range sortedKeys(s) {
 		switch {
 		case key == "Principal" || key == "NotPrincipal":
@@ -169,7 +169,7 @@ func (v *validator) statement(path string, s map[string]any, ids map[string]bool
 }
 
 // eitherOf checks the texts of a key or of its negation, of which a statement has one.
-func (v *validator) eitherOf(path string, s map[string]any, key, example string, fits func(string) bool) {
+func (v identityValidator) eitherOf(path string, s map[string]any, key, example string, fits func(string) bool) {
 	_, has := s[key]
 	_, hasNot := s["Not"+key]
 	if has == hasNot {

@@ -43,10 +43,10 @@ var valueKinds = map[string]valueKind{
 }
 
 // wrongValues returns one sentence for each of the user's Helm values whose type no chart can use.
-func (c *Config) wrongValues() []string {
+func (a Addons) wrongValues() []string {
 	var found []string
-	for _, name := range sortedKeys(c.Addons.ByKey()) {
-		walkValues("addons."+name+".values", c.Addons.ByKey()[name].Values, func(path, parent, key string, v any) {
+	for _, name := range sortedKeys(a.ByKey()) {
+		walkValues("addons."+name+".values", a.ByKey()[name].Values, func(path, parent, key string, v any) {
 			kind, ok := valueKinds[key]
 			if parent == "limits" || parent == "requests" {
 				kind, ok = sizeValue, slices.Contains([]string{"cpu", "memory", "ephemeral-storage"}, key)

@@ -81,7 +81,7 @@ func (c *Config) Warnings() []string {
 			c.Notifications.Receiver)
 	}
 	warnings = append(warnings, c.notes...)
-	for _, sentence := range c.wrongValues() {
+	for _, sentence := range c.Addons.wrongValues() {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
 	return warnings

@@ -79,9 +79,9 @@ func podsOf(cfg *config.Config, role string) int {
 // askReserves refuses kubelet settings that leave the platform's pods no room on a node. If more is reserved than the
 // node has, its kubelet does not even start. Without such settings there is nothing to ask.
 func (m machineCheck) askReserves() {
-	_, _, memory := config.LargestKept(m.cfg.KeptFromPods(config.Memory, 1))
-	_, _, cpu := config.LargestKept(m.cfg.KeptFromPods(config.CPU, 1))
-	if !memory && !cpu && m.cfg.PodsPerCore() == 0 {
+	_, _, memory := config.LargestKept(m.cfg.Kubernetes.KeptFromPods(config.Memory, 1))
+	_, _, cpu := config.LargestKept(m.cfg.Kubernetes.KeptFromPods(config.CPU, 1))
+	if !memory && !cpu && m.cfg.Kubernetes.PodsPerCore() == 0 {
 		return
 	}
 	asked := map[string]bool{}
@@ -103,13 +103,13 @@ func (m machineCheck) askReserves() {
 
 // keepsTooMuch refuses what the kubelet keeps from pods on one node.
 func (m machineCheck) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) bool {
-	if last, text, ok := m.cfg.LastReservedCPU(); ok && last >= t.DefaultVcpus {
+	if last, text, ok := m.cfg.Kubernetes.LastReservedCPU(); ok && last >= t.DefaultVcpus {
 		m.refuse("kubernetes.kubelet.reservedSystemCPUs", fmt.Sprintf("%q", text),
 			fmt.Sprintf("names CPU %d, and %s (%s) has %d, counted from 0: its kubelet does not start", last, n.Name,
 				n.InstanceType, t.DefaultVcpus), "numbers that every node has, or a larger instanceType")
 		return true
 	}
-	perCore, pods := m.cfg.PodsPerCore(), podsOf(m.cfg, n.Role)
+	perCore, pods := m.cfg.Kubernetes.PodsPerCore(), podsOf(m.cfg, n.Role)
 	if perCore > 0 && perCore*t.DefaultVcpus < pods {
 		m.refuse("kubernetes.kubelet.podsPerCore", fmt.Sprint(perCore),
 			fmt.Sprintf("lets %s (%s) run %d pods on its %d CPUs, and the platform alone has %d there", n.Name,
@@ -126,7 +126,7 @@ func (m machineCheck) keepsTooMuch(n config.Node, t *ec2.GetInstanceTypeResult) 
 		{config.Memory, float64(t.MemorySize) * mebi, needsOf[n.Role].memory, mebi, "MiB of memory"},
 		{config.CPU, float64(t.DefaultVcpus), needsOf[n.Role].cpu, 1, "CPUs"},
 	} {
-		largest, sum, ok := config.LargestKept(m.cfg.KeptFromPods(r.resource, r.capacity))
+		largest, sum, ok := config.LargestKept(m.cfg.Kubernetes.KeptFromPods(r.resource, r.capacity))
 		if ok && r.capacity-sum < r.needs {
 			m.refuse(largest.Key, fmt.Sprintf("%q", fmt.Sprint(largest.Value)),
 				fmt.Sprintf("keeps, with what else is reserved, %.4g of the %.4g %s of %s (%s), and the platform's own pods take "+
