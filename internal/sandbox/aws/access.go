@@ -44,7 +44,7 @@ func (a *Account) letIn(group string, d question.AccessRequest) {
 	})
 }
 
-// isOver reports whether a rule is a temporary one whose time is over, or which its holder closes.
+// isOver reports whether a rule is a temporary one that has expired, or that its holder closes.
 func isOver(rule *store.Object, d question.AccessRequest) bool {
 	for key, value := range rule.Tags() {
 		holder, is := strings.CutPrefix(key, question.HolderTag)

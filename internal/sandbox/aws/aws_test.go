@@ -15,7 +15,7 @@ const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":
 
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}`
 
-// A row of the table must be usable: its references point to rows, and what it needs for its id is required.
+// A row of the table must be usable: its references point to rows, and the inputs in its id are required.
 func TestTableIsConsistent(t *testing.T) {
 	for typ, row := range resourceTypes {
 		for _, r := range row.refs {
@@ -169,7 +169,7 @@ func TestWhatAWSRefuses(t *testing.T) {
 const everybody = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Principal":"*",` +
 	`"Resource":"arn:aws:s3:::documents/a"}]}`
 
-// A public policy needs a bucket that does not block it, in an account that does not either.
+// A public policy is accepted only if neither the bucket nor the account blocks it.
 func TestPublicBucketPolicies(t *testing.T) {
 	for _, block := range []struct {
 		bucket, account bool
@@ -198,7 +198,7 @@ func TestElasticIPQuota(t *testing.T) {
 	sandboxtest.WantError(t, err, "AddressLimitExceeded")
 }
 
-// What is in use stays, with an error that names the user; the right order leaves nothing.
+// An object in use cannot be deleted, and the error names its user. In the right order everything can be deleted.
 func TestDeleteRules(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()

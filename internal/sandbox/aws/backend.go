@@ -7,8 +7,8 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// onCreate, onUpdate and onDelete are the calls to the backend by resource type. A type that is missing
-// exists in the account only.
+// onCreate, onUpdate and onDelete are the calls to the backend by resource type. A type without one exists in the
+// account only.
 var (
 	onCreate = map[string]func(*call) error{
 		InstanceType:       launch,
@@ -41,6 +41,7 @@ func (c *call) onBackend(f func(*call) error) error {
 	return f(c)
 }
 
+// show stores outputs that the backend has decided.
 func (c *call) show(state props.Map) {
 	c.Lock()
 	defer c.Unlock()

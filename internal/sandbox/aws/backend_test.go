@@ -21,7 +21,7 @@ func (z *zone) SetRecord(_ context.Context, name string, addresses []string) err
 }
 func (z *zone) Leftovers(context.Context) ([]string, error) { return nil, nil }
 
-// A control plane that comes back elsewhere changes the record of its API in place.
+// A control plane that gets another address changes the record of its API in place.
 func TestHostsSeeRecordsThatChange(t *testing.T) {
 	backend := &zone{records: map[string][]string{}}
 	c := startClient(t, "", backend)

@@ -22,8 +22,8 @@ type call struct {
 	limits  Limits
 }
 
-// finish creates the object on the backend. The mark "unfinished" stays when the process is killed meanwhile; the
-// next read of the object then calls finish again.
+// finish creates the object on the backend. If the process is killed meanwhile, the mark "unfinished" stays, and the
+// next read of the object calls finish again.
 func (c *call) finish() error {
 	if onCreate[c.Type] == nil || c.backend == nil {
 		return nil
@@ -66,7 +66,7 @@ func (c *call) region() string {
 	return "us-east-1"
 }
 
-// makeID makes an id of the type's shape.
+// makeID returns a new id. The shape is a prefix or a template, as in resourceType.id.
 func (c *call) makeID(shape string) string {
 	if strings.Contains(shape, "{") {
 		return c.expand(shape)
@@ -99,7 +99,7 @@ func (c *call) expand(template string) string {
 			value = strings.TrimPrefix(c.Inputs.Str("url"), "https://")
 		case "hex":
 			value = c.NewID(c.Type+template, c.URN, 17)
-		case "destination": // as the provider does: a route has no id of its own
+		case "destination": // AWS gives a route no id; the provider makes one in this way
 			value = fmt.Sprint(crc32.ChecksumIEEE([]byte(c.Inputs.Str("destinationCidrBlock") +
 				c.Inputs.Str("destinationIpv6CidrBlock"))))
 		default:
@@ -109,7 +109,7 @@ func (c *call) expand(template string) string {
 	}
 }
 
-// target finds what a reference names.
+// target returns the object that a reference names, or nil.
 func (c *call) target(r ref, name string) *store.Object {
 	for _, typ := range strings.Split(r.to, "|") {
 		if r.by == "" {
@@ -127,7 +127,7 @@ func (c *call) target(r ref, name string) *store.Object {
 	return nil
 }
 
-// runs asks the backend for the machine, without the account's lock.
+// runs reports whether the backend has the machine. The account is unlocked meanwhile.
 func (c *call) runs() (bool, error) {
 	c.Unlock()
 	defer c.Lock()

@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/internal/sandbox/tls"
 )
 
-// client is the engine's side of the protocol to a model of AWS.
+// client sends the requests of the engine to a model of AWS.
 type client struct {
 	*sandboxtest.Client
 	console  Console
@@ -20,7 +20,7 @@ type client struct {
 
 func newClient(t *testing.T) client { return startClient(t, "", nil) }
 
-// startClient continues with the journal in dir.
+// startClient starts a model that continues with the journal in dir.
 func startClient(t *testing.T, dir string, b backend.Backend) client {
 	t.Helper()
 	objects, err := store.Open(dir)

@@ -18,7 +18,7 @@ type Console struct {
 	backend backend.Backend
 }
 
-// NewConsole is the console of an account. b is nil in a simulation.
+// NewConsole returns the console of an account. b is nil in a simulation.
 func NewConsole(a *Account, b backend.Backend) Console { return Console{a, b} }
 
 // TerminateInstance ends an instance in the console, by its Name tag or by the name of its node.
@@ -42,7 +42,7 @@ func (u Console) onMachine(name string, do func(a *Account, machine *store.Objec
 	return do(a, machine)
 }
 
-// DisassociateAddress takes the Elastic IP away from an instance in the console, by its Name tag or the name of its
+// DisassociateAddress disassociates the Elastic IP from an instance in the console, by its Name tag or the name of its
 // node.
 func (u Console) DisassociateAddress(name string) error {
 	return u.onMachine(name, func(a *Account, machine *store.Object) error {
@@ -98,7 +98,8 @@ func (u Console) PublishImages(generation string) {
 	u.account.Put(&store.Object{Type: "host/images", ID: "generation", State: props.Map{"value": generation}})
 }
 
-// CreateNamesake makes a VPC with a machine of another cluster that has the same name. It is not among the leftovers.
+// CreateNamesake makes a VPC with a machine of another cluster that has the same name. The leftovers of the stack do
+// not include them.
 func (u Console) CreateNamesake(cluster, vpc, instance string) {
 	u.account.Lock()
 	defer u.account.Unlock()
@@ -112,7 +113,7 @@ func (u Console) CreateNamesake(cluster, vpc, instance string) {
 		Inputs: props.Map{"subnetId": "subnet-of-" + vpc, "tags": tags}, State: before})
 }
 
-// CreateRecord makes a record of something else in the public zone of a domain.
+// CreateRecord makes a record that the stack does not own in the public zone of a domain.
 func (u Console) CreateRecord(domain, name, kind string) {
 	u.account.Lock()
 	defer u.account.Unlock()

@@ -60,7 +60,7 @@ func (c *call) dissolve(t resourceType) {
 	c.Remove(c.object)
 }
 
-// referrers are the objects that name target in a field with the given hold.
+// referrers returns the objects that name target in a field with the given hold.
 func (c *call) referrers(target *store.Object, h hold) []*store.Object {
 	return c.Where(func(o *store.Object) bool {
 		if o.Type == target.Type && o.ID == target.ID {

@@ -9,8 +9,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Changes that others make in the account, outside the program. A read returns them as the real provider does: it
-// describes the resource that exists, not the one in the state.
+// This file has the changes that others make in the account, outside the program. A read returns them, because the real
+// provider describes the resource that exists, not the one in the state.
 
 // ChangeInput sets a property of a resource in the console, such as "cidrIpv4" of the rule "nodes-ssh-from-admin".
 // The resource is named by its type and its logical name.
@@ -38,14 +38,14 @@ func (u Console) ChangeInput(typ, name, property string, value any) error {
 // drifted is the key of an object's state for the inputs that others changed. An update by the program removes it.
 const drifted = "changedByOthers"
 
-// asFound are the inputs that differ in the account from those that the program gave.
+// asFound returns the inputs whose values in the account differ from those of the program.
 func (c *call) asFound() props.Map {
 	found := maps.Clone(c.object.State.Object(drifted))
 	if c.Type == InstanceType && IsStopped(c.object) && c.object.Str("publicIp") == "" {
 		if found == nil {
 			found = props.Map{}
 		}
-		// The provider reads it from the address that the instance has now, and a change of it replaces the instance.
+		// The provider derives this input from the current public address. A change of the input replaces the instance.
 		found["associatePublicIpAddress"] = false
 	}
 	return found
@@ -68,7 +68,7 @@ func (u Console) GuardDutyEndpoint(vpc string) error {
 	return a.foreignEndpoint(vpc, "guardduty-data", props.Map{"tags": tags, "securityGroupIds": []any{group}})
 }
 
-// ForeignEndpoint is an interface endpoint of a service, such as "ssm", that a person put into a VPC.
+// ForeignEndpoint creates an interface endpoint of a service, such as "ssm", in a VPC, as a person would.
 func (u Console) ForeignEndpoint(vpc, service string) error {
 	u.account.Lock()
 	defer u.account.Unlock()

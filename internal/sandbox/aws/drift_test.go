@@ -15,7 +15,7 @@ import (
 	"kubeadm-aws/sweep/sweepline"
 )
 
-// A stopped worker has no public address; without ignoreChanges the next plan replaces it.
+// A stopped worker has no public address. Without ignoreChanges the next plan replaces the worker.
 func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()
@@ -46,7 +46,7 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	}
 }
 
-// GuardDuty's endpoint keeps the subnets; the sweep takes it, and leaves what a person made.
+// GuardDuty's endpoint blocks the deletion of the subnets. The sweep removes it, and leaves the endpoint of a person.
 func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 	c := newClient(t)
 	n := c.Network()

@@ -8,7 +8,7 @@ import (
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
-// Two stacks with networks that are alike: only the tags tell whose is whose.
+// Two stacks have networks with the same inputs. Only the tags tell them apart.
 func TestFindGoesByTagsAndProperties(t *testing.T) {
 	c := newClient(t)
 	vpc := func(stack, cidr string) string {

@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// functions are the functions of the provider.
+// functions has the functions of the provider, by token.
 var functions = map[string]func(p *Provider, r *engine.Request, args props.Map) (props.Map, error){
 	"aws:index/getCallerIdentity:getCallerIdentity": func(p *Provider, _ *engine.Request, _ props.Map) (props.Map, error) {
 		id := p.Account.number
@@ -65,7 +65,7 @@ func getParameter(p *Provider, _ *engine.Request, args props.Map) (props.Map, er
 	}, nil
 }
 
-// imageGeneration changes when the vendors publish new images.
+// imageGeneration returns a text that changes when the vendors publish new images.
 func (a *Account) imageGeneration() string {
 	if o := a.Find("host/images", "generation"); o != nil {
 		return o.Str("value")
@@ -107,7 +107,7 @@ func getZone(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) 
 	}, nil
 }
 
-// zoneBefore is a public zone that was there before the stack.
+// zoneBefore returns a public zone that existed before the stack.
 func zoneBefore(name string) *store.Object {
 	return &store.Object{
 		Type: zoneType, ID: fmt.Sprintf("Z%08X", crc32.ChecksumIEEE([]byte(name))), Inputs: props.Map{"name": name},
@@ -115,7 +115,7 @@ func zoneBefore(name string) *store.Object {
 	}
 }
 
-// Configure refuses an account that the provider's settings exclude, in the words of the provider.
+// Configure refuses an account that the provider's settings exclude, with the message of the real provider.
 func (p *Provider) Configure(config props.Map) error {
 	id := p.Account.number
 	allowed, forbidden := nested(config, "allowedAccountIds"), nested(config, "forbiddenAccountIds")

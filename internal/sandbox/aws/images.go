@@ -25,7 +25,7 @@ func getAmi(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	}
 	image, known := p.Limits.Images[ids[0]]
 	if !known && p.Limits.Images != nil {
-		//lint:ignore ST1005 these are the words of the provider
+		//lint:ignore ST1005 this is the message of the real provider
 		return nil, errors.New("Your query returned no results. Please change your search criteria and try again.")
 	}
 	if image.Architecture == "" {

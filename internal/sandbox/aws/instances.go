@@ -13,8 +13,8 @@ const (
 	stateStopped = "stopped"
 )
 
-// StopInstance stops an instance in the console, by its Name tag or the name of its node. Its disk stays. Its public
-// address goes, unless it is an Elastic IP.
+// StopInstance stops an instance in the console, by its Name tag or the name of its node. Its disk stays. It loses its
+// public address, unless that is an Elastic IP.
 func (u Console) StopInstance(name string) error {
 	return u.onMachine(name, func(a *Account, machine *store.Object) error {
 		a.Change(machine, func(_, state props.Map) { state["instanceState"], state["publicIp"] = stateStopped, "" })
@@ -31,7 +31,7 @@ func (u Console) StartInstance(name string) error {
 	})
 }
 
-// InstanceStates are the states of instances by id. An id that the account does not have is absent.
+// InstanceStates returns the states of instances by id. An id that the account does not have is absent.
 func (u Console) InstanceStates(ctx context.Context, ids []string) (map[string]string, error) {
 	a := u.account
 	states := map[string]string{}

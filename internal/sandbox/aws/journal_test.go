@@ -14,7 +14,8 @@ import (
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
-// A killed process leaves a journal that may end in half a line; the next one finds exactly what was answered for.
+// A killed process leaves a journal that may end in half a line. The next process finds exactly the operations that
+// were answered.
 func TestJournalSurvivesAKill(t *testing.T) {
 	dir := t.TempDir()
 	c := startClient(t, dir, nil)
@@ -36,7 +37,7 @@ func TestJournalSurvivesAKill(t *testing.T) {
 	}
 	file.Close()
 
-	for range 2 { // the second time reads what was written behind the half line
+	for range 2 { // the second process reads what the first wrote after the half line
 		next := startClient(t, dir, nil)
 		if got := next.leftovers(); !slices.Equal(got, want) {
 			t.Errorf("after a restart\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Limits are what an account allows, for tests of the questions that the program asks before the first resource. The
-// zero value is an ordinary account.
+// Limits restrict an account, for tests of the checks that the program makes before the first resource. The zero value
+// is an ordinary account.
 type Limits struct {
 	// AccountID is 123456789012 when it is empty.
 	AccountID string
@@ -78,19 +78,20 @@ func getInstanceTypeOfferings(p *Provider, r *engine.Request, args props.Map) (p
 // machine is the size of an instance type.
 type machine struct{ vcpus, memoryMiB int }
 
-// sizes are the vCPUs of the sizes of a family; burstable families have two in the small ones.
+// sizes are the vCPUs of each size in the families that are not burstable.
 var sizes = map[string]int{"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32,
 	"12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
 
-// perVCPU is the memory of families in GiB for each vCPU.
+// perVCPU is the memory in GiB for each vCPU, by the first letter of the family.
 var perVCPU = map[string]int{"c": 2, "m": 4, "r": 8, "x": 16, "i": 8}
 
+// burstable are the sizes of the burstable families, whose names begin with t.
 var burstable = map[string]machine{
 	"nano": {2, 512}, "micro": {2, 1 << 10}, "small": {2, 2 << 10}, "medium": {2, 4 << 10}, "large": {2, 8 << 10},
 	"xlarge": {4, 16 << 10}, "2xlarge": {8, 32 << 10},
 }
 
-// machineOf knows the usual families; known is false for a name that AWS would not know.
+// machineOf returns the size of an instance type in one of the usual families. known is false for any other name.
 func machineOf(name string) (m machine, known bool) {
 	family, size, _ := strings.Cut(name, ".")
 	if family == "" {
@@ -168,7 +169,8 @@ func getEbsVolumes(p *Provider, r *engine.Request, args props.Map) (props.Map, e
 	return props.Map{"id": r.Config.Str("region"), "ids": ids}, nil
 }
 
-// defaultQuotas are what AWS gives, by code. New accounts have fewer vCPUs until they have been used for a while.
+// defaultQuotas are the values that AWS sets, by code. New accounts have fewer vCPUs until they have been used for a
+// while.
 var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
 
 func getServiceQuota(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
@@ -184,8 +186,8 @@ func getServiceQuota(p *Provider, _ *engine.Request, args props.Map) (props.Map,
 		"defaultValue": value, "adjustable": true}, nil
 }
 
-// idsOf are the ids of objects of a type that match all filters. attribute answers for filters other than those of
-// tags.
+// idsOf returns the ids of the objects of a type that match all filters. attribute returns the values of an object for
+// a filter that is not about tags.
 func (a *Account) idsOf(typ string, args props.Map, attribute func(o *store.Object, filter string) []string) []any {
 	a.Lock()
 	defer a.Unlock()
@@ -214,7 +216,7 @@ func (a *Account) idsOf(typ string, args props.Map, attribute func(o *store.Obje
 	return ids
 }
 
-// filterValues are the values of one filter.
+// filterValues returns the values of one filter.
 func filterValues(args props.Map, name string) []string {
 	for _, v := range args.List("filters") {
 		if filter := props.Map(v.(map[string]any)); filter.Str("name") == name {
@@ -224,7 +226,7 @@ func filterValues(args props.Map, name string) []string {
 	return nil
 }
 
-// getAccountPublicAccessBlock fails in the words of the provider for an account that has never set it.
+// getAccountPublicAccessBlock fails for an account that has never set it, with the message of the real provider.
 func getAccountPublicAccessBlock(p *Provider, _ *engine.Request, _ props.Map) (props.Map, error) {
 	id := p.Account.number
 	if !p.Limits.BlocksPublicPolicies {

@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Who reaches whom: routes, addresses and security groups decide, as they do in a VPC.
+// This file decides which machine reaches which, by routes, addresses and security groups as in a VPC.
 
 // MachineAt finds the instance that answers on an address or on the name of a public record.
 func (a *Account) MachineAt(host string) *store.Object {
@@ -108,6 +108,7 @@ func (a *Account) HasInternet(machine *store.Object) error {
 	return fmt.Errorf("%s has no route to an internet gateway", subnet.Title())
 }
 
+// letsOut returns the reason why the security groups of a machine allow no traffic to the internet, or nil.
 func (a *Account) letsOut(machine *store.Object) error {
 	for _, rule := range a.All(egressRuleType) {
 		if slices.Contains(machine.Inputs.Strings("vpcSecurityGroupIds"), rule.Inputs.Str("securityGroupId")) &&
@@ -160,12 +161,13 @@ func (a *Account) admits(machine *store.Object, protocol string, port float64,
 	return false
 }
 
+// HasElasticIP reports whether an Elastic IP is associated with a machine.
 func (a *Account) HasElasticIP(machine *store.Object) bool {
 	return slices.ContainsFunc(a.All(EIPAssociationType),
 		func(o *store.Object) bool { return o.Inputs.Str("instanceId") == machine.ID })
 }
 
-// HostOf cuts scheme, port and path off a URL or a host:port.
+// HostOf returns the host of a URL or of a host:port.
 func HostOf(endpoint string) string {
 	_, rest, found := strings.Cut(endpoint, "://")
 	if !found {

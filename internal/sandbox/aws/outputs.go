@@ -13,7 +13,7 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// Outputs that a template cannot make.
+// This file has the outputs that a template cannot express.
 
 func fingerprintOfKeyPair(c *call) any {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(c.Inputs.Str("publicKey")))
@@ -23,8 +23,8 @@ func fingerprintOfKeyPair(c *call) any {
 	return strings.TrimPrefix(ssh.FingerprintSHA256(key), "SHA256:")
 }
 
-// spread returns an address of a range: the one at the hash of who asks, or the next that is not taken. The same
-// program therefore gets the same addresses, in whatever order its resources are made.
+// spread returns an address of a range: the one at the hash of who, or the next that is not taken. So a program gets
+// the same addresses in whatever order its resources are created.
 func spread(base netip.Addr, size int, who string, taken func(string) bool) string {
 	start := int(crc32.ChecksumIEEE([]byte(who)) % uint32(size))
 	for i := range size {
@@ -56,7 +56,7 @@ func drawPrivateIP(c *call) any {
 	if err != nil {
 		return ""
 	}
-	// AWS keeps the first four addresses and the last one.
+	// AWS reserves the first four addresses of a subnet and the last one.
 	first := p.Addr()
 	for range 4 {
 		first = first.Next()
@@ -64,7 +64,7 @@ func drawPrivateIP(c *call) any {
 	return spread(first, 1<<(32-p.Bits())-5, c.URN, c.inUse(InstanceType, "privateIp"))
 }
 
-// benchmarkRange begins 198.18.0.0/15, which is set aside for benchmarks and routed nowhere.
+// benchmarkRange begins 198.18.0.0/15, which is reserved for benchmarks and which no network routes.
 var benchmarkRange = netip.MustParseAddr("198.18.0.1")
 
 func drawPublicIP(c *call) any {
@@ -99,14 +99,14 @@ func addressOfAssociation(c *call) any {
 // hostKeyBlock is a private key in PEM inside a cloud-init document, however it is indented.
 var hostKeyBlock = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
 
-// drawHostKey notes the public half of the SSH host key that user data installs: the machine will show it.
+// drawHostKey stores the public half of the SSH host key that the user data installs. The machine presents this key.
 func drawHostKey(c *call) {
 	if key := hostKeyOf(userDataOf(c.Inputs)); key != "" {
 		c.object.State["hostKey"] = key
 	}
 }
 
-// userDataOf is the plain cloud-init document.
+// userDataOf returns the cloud-init document as plain text.
 func userDataOf(in props.Map) string {
 	text := in.Str("userData")
 	if encoded := in.Str("userDataBase64"); encoded != "" {
@@ -143,7 +143,7 @@ func recordName(c *call) any {
 	return recordIn(c.Find(zoneType, c.Inputs.Str("zoneId")), c.Inputs.Str("name"))
 }
 
-// validationOptions are the DNS records that prove a certificate's names; a wildcard shares its parent's.
+// validationOptions returns the DNS records that prove a certificate's names. A wildcard has the record of its parent.
 func validationOptions(c *call) any {
 	var out []any
 	for _, name := range append(c.Inputs.Strings("domainName"), c.Inputs.Strings("subjectAlternativeNames")...) {

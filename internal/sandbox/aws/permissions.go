@@ -8,8 +8,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// SetRulePriorities is the one action of the controllers that comes without any condition key: a statement with a
-// condition denies it.
+// SetRulePriorities is the only action of the controllers for which AWS passes no condition keys. A statement with a
+// condition does not allow it.
 const SetRulePriorities = "elasticloadbalancing:SetRulePriorities"
 
 // Permits reports whether the role of a machine allows an action.
@@ -43,7 +43,7 @@ func (a *Account) Permits(machine *store.Object, wanted string) bool {
 	return false
 }
 
-// matches compares an IAM action pattern with * in it.
+// matches reports whether an action matches a pattern of IAM, which may contain *.
 func matches(pattern, action string) bool {
 	parts := strings.Split(pattern, "*")
 	if !strings.HasPrefix(action, parts[0]) {

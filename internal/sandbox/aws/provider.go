@@ -1,5 +1,5 @@
-// Package aws is a model of AWS: its resource types, what they refuse, what keeps them from deletion, and who reaches
-// whom.
+// Package aws is a model of AWS. For each resource type it has the inputs that AWS refuses, and the references that
+// block a deletion. It also decides which machine reaches which.
 package aws
 
 import (
@@ -16,7 +16,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Account answers questions about the AWS resources of a store: who reaches whom, what a role allows.
+// Account is the AWS account whose resources are in a store. It tells which machine reaches which, and what a role
+// allows.
 type Account struct {
 	*store.Store
 	// number is the account's id.
@@ -25,7 +26,7 @@ type Account struct {
 	Terminated func(instance *store.Object)
 }
 
-// NewAccount is the account of a store. An empty number is 123456789012.
+// NewAccount returns the account of a store. An empty number means 123456789012.
 func NewAccount(s *store.Store, number string) *Account {
 	return &Account{Store: s, number: cmp.Or(number, defaultAccountID)}
 }
@@ -84,7 +85,7 @@ func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	return d
 }
 
-// allTags are the resource's tags over the provider's default tags.
+// allTags returns the default tags of the provider and the tags of the resource, which override them.
 func allTags(r *engine.Request) map[string]string {
 	defaults := r.Config.Object("defaultTags")
 	if text := r.Config.Str("defaultTags"); text != "" { // nested provider settings arrive as JSON
@@ -228,7 +229,7 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 		}
 	}
 	asFound := c.asFound()
-	if len(r.Inputs) == 0 { // an import, or a look at what belongs to another stack: the engine has nothing of it yet
+	if len(r.Inputs) == 0 { // an import, or a resource of another stack: the engine has no inputs of it yet
 		asFound = found.Inputs
 	}
 	return engine.Answer{ID: r.ID, Outputs: c.shown(t), Found: asFound}, nil

@@ -4,7 +4,7 @@ package aws
 type resourceType struct {
 	// id is the prefix of a generated id such as "vpc-", or a template of an id made from properties: "{role}:{name}".
 	id string
-	// required inputs; a missing one is refused before anything is planned.
+	// required are the inputs without which Check refuses a resource, before anything is planned.
 	required []string
 	// refs are the inputs that name other resources.
 	refs []ref
@@ -14,16 +14,16 @@ type resourceType struct {
 	autoname string
 	// replace are the inputs whose change needs a new resource, as dotted paths; "*" is all of them.
 	replace []string
-	// deleteFirst makes such a replacement delete the old one before it makes the new one.
+	// deleteFirst makes a replacement delete the old object before it creates the new one.
 	deleteFirst bool
 	// check returns the error that AWS would return at creation and update, beyond references and uniqueness. May be nil.
 	check func(c *call) error
-	// outputs in addition to the inputs: a template such as "arn:aws:ec2:{region}:{account}:vpc/{id}" or a
-	// func(*call) any.
+	// outputs are the outputs in addition to the inputs. Each is a template such as
+	// "arn:aws:ec2:{region}:{account}:vpc/{id}", or a func(*call) any.
 	outputs map[string]any
-	// created and deleted are side effects in the account.
+	// created and deleted change other objects of the account when an object is created or deleted. May be nil.
 	created, deleted func(c *call)
-	// deletable refuses a deletion for another reason than a reference.
+	// deletable returns the error that AWS would return at a deletion, beyond references. May be nil.
 	deletable func(c *call) error
 	// untagged types have no tagsAll.
 	untagged bool
@@ -35,9 +35,9 @@ type hold int
 const (
 	// blocks: the target cannot be deleted (DependencyViolation).
 	blocks hold = iota
-	// follows: the referring object goes away with the target.
+	// follows: the referring object is deleted with the target.
 	follows
-	// loose: the target may go; the referring object stays.
+	// loose: the target can be deleted, and the referring object stays.
 	loose
 )
 
@@ -46,7 +46,7 @@ type ref struct {
 	field string
 	// to is the type, or several separated by "|".
 	to string
-	// by is the property of the target that is named; empty is its id.
+	// by is the property of the target whose value the field contains. Empty means its id.
 	by   string
 	hold hold
 }

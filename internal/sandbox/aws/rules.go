@@ -12,7 +12,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// The checks of each type beyond references. Each error begins with AWS's error code.
+// This file has the checks of the types beyond references and uniqueness. Each error begins with AWS's error code.
 
 func checkVPC(c *call) error {
 	prefix, err := cidr(c.Inputs.Str("cidrBlock"))
@@ -25,7 +25,7 @@ func checkVPC(c *call) error {
 	return nil
 }
 
-// cidr parses an IPv4 range and insists on its network address.
+// cidr parses an IPv4 range and refuses one that does not begin with its network address.
 func cidr(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -77,6 +77,7 @@ func checkGateway(c *call) error {
 	return nil
 }
 
+// noPublicAddresses refuses to detach a gateway while an object of its VPC has a public address.
 func noPublicAddresses(c *call) error {
 	vpc := c.object.Inputs.Str("vpcId")
 	for _, o := range c.Where(func(o *store.Object) bool {
@@ -161,7 +162,7 @@ func checkGroup(c *call) error {
 	return nil
 }
 
-// groupUnreferenced is the DependencyViolation that a rule in another group causes.
+// groupUnreferenced returns the DependencyViolation that a rule of another group causes.
 func groupUnreferenced(c *call) error {
 	for _, rule := range c.Where(func(o *store.Object) bool {
 		return o.Type == IngressRuleType ||
@@ -266,6 +267,7 @@ func checkInstance(c *call) error {
 	return nil
 }
 
+// ClusterTags returns the keys that begin with ClusterTag, sorted.
 func ClusterTags(tags map[string]string) []string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(tags)) {

@@ -26,6 +26,7 @@ func checkZone(c *call) error {
 	return nil
 }
 
+// zoneEmpty refuses to delete a zone with records, unless forceDestroy is set.
 func zoneEmpty(c *call) error {
 	records := c.recordsIn(c.object.ID)
 	if len(records) > 0 && !c.object.Inputs.Flag("forceDestroy") {
@@ -34,6 +35,7 @@ func zoneEmpty(c *call) error {
 	return nil
 }
 
+// zoneRecordsGone removes the records before the zone, as forceDestroy does.
 func zoneRecordsGone(c *call) {
 	for _, o := range c.recordsIn(c.object.ID) {
 		c.Remove(o)
@@ -79,7 +81,7 @@ func checkRecord(c *call) error {
 	return nil
 }
 
-// recordIn is the full name of a record; Route53 appends the zone's name when it is not there.
+// recordIn returns the full name of a record. Route53 appends the zone's name if the name does not end with it.
 func recordIn(zone *store.Object, name string) string {
 	name, apex := strings.TrimSuffix(name, "."), strings.TrimSuffix(zone.Str("name"), ".")
 	if name == apex || strings.HasSuffix(name, "."+apex) {
@@ -97,7 +99,7 @@ func checkCertificate(c *call) error {
 	return nil
 }
 
-// checkValidation finds the records that prove each name of the certificate.
+// checkValidation refuses a certificate unless a record proves each of its names.
 func checkValidation(c *call) error {
 	cert := c.Find(certificateType, c.Inputs.Str("certificateArn"))
 	for _, v := range cert.State.List("domainValidationOptions") {
@@ -116,8 +118,8 @@ func checkValidation(c *call) error {
 	return nil
 }
 
-// certificateUnused is ACM's ResourceInUse: the load balancers that controllers made use it, and Pulumi does not know
-// them.
+// certificateUnused returns ACM's ResourceInUse while a load balancer uses the certificate. Controllers create the load
+// balancers, so Pulumi does not know of this use.
 func certificateUnused(c *call) error {
 	for _, lb := range c.All(LoadBalancerType) {
 		for _, arn := range lb.Inputs.Strings("certificateArns") {

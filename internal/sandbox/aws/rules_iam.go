@@ -46,7 +46,7 @@ func checkInlinePolicy(c *call) error {
 // awsPolicies are policies of AWS that the model knows.
 var awsPolicies = []string{"AmazonSSMManagedInstanceCore", "AmazonS3ReadOnlyAccess"}
 
-// checkAttachment refuses policies that do not exist. Every policy of the account itself does.
+// checkAttachment refuses policies of AWS that the model does not know. It accepts every policy of the account itself.
 func checkAttachment(c *call) error {
 	arn := c.Inputs.Str("policyArn")
 	name, ofAWS := strings.CutPrefix(arn, "arn:aws:iam::aws:policy/")
@@ -56,7 +56,7 @@ func checkAttachment(c *call) error {
 	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 }
 
-// roleUnattached is IAM's DeleteConflict: policies and profiles must be taken off a role first.
+// roleUnattached returns IAM's DeleteConflict while a role has a policy or is in an instance profile.
 func roleUnattached(c *call) error {
 	for _, o := range c.Where(func(o *store.Object) bool {
 		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == ProfileType

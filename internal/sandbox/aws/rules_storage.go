@@ -37,7 +37,7 @@ func checkBucket(c *call) error {
 }
 
 // checkBucketPolicy refuses a policy that allows everybody something, as S3 does while the account or the bucket blocks
-// public policies. A new bucket blocks them until its own setting says otherwise.
+// public policies. A new bucket blocks them until its own setting allows them.
 func checkBucketPolicy(c *call) error {
 	if err := checkPolicyDocument("policy")(c); err != nil || !isPublic(c.Inputs.Str("policy")) {
 		return err
@@ -69,6 +69,7 @@ func isPublic(document string) bool {
 	return false
 }
 
+// bucketEmpty refuses to delete a bucket with objects, unless forceDestroy is set.
 func bucketEmpty(c *call) error {
 	n := len(c.objectsIn(c.object.ID))
 	if n > 0 && !c.object.Inputs.Flag("forceDestroy") {
@@ -102,6 +103,7 @@ func checkRepository(c *call) error {
 	return nil
 }
 
+// repositoryEmpty refuses to delete a repository with images, unless forceDelete is set.
 func repositoryEmpty(c *call) error {
 	if c.object.State.Number("images") > 0 && !c.object.Inputs.Flag("forceDelete") {
 		return errors.New("RepositoryNotEmptyException: the repository holds images and forceDelete is not set")
@@ -112,7 +114,7 @@ func repositoryEmpty(c *call) error {
 // SnapshotPrefix precedes the types of the objects that a snapshot holds.
 const SnapshotPrefix = "snapshot/"
 
-// SnapshotGone removes the snapshot, which the next one follows or whose bucket goes.
+// SnapshotGone removes the objects of the snapshot: before the next one is taken, or when its bucket is deleted.
 func (a *Account) SnapshotGone() {
 	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, SnapshotPrefix) }) {
 		a.Remove(o)

@@ -41,7 +41,7 @@ func (u Console) Sweep(line sweepline.Line, dryRun bool) Swept {
 	return swept
 }
 
-// madeByControllers are the resources that controllers of a cluster made, by tag. It omits resources with a URN,
+// madeByControllers returns the resources that controllers of a cluster made, by tag. It omits resources with a URN,
 // because Pulumi made them, and resources of another cluster.
 func (u Console) madeByControllers(cluster, vpc string) []*store.Object {
 	return u.account.Where(func(o *store.Object) bool {
@@ -56,7 +56,8 @@ func (u Console) madeByControllers(cluster, vpc string) []*store.Object {
 		if lb := u.account.Find(LoadBalancerType, o.State.Str("madeFor")); lb != nil {
 			mine = mine || lb.Tags()["elbv2.k8s.aws/cluster"] == cluster
 		}
-		if o.Type == VolumeType { // in no VPC: a tag says which, unless the volume was made before the tag existed
+		// A volume is in no VPC. A tag names the VPC, unless the volume was created before the tag existed.
+		if o.Type == VolumeType {
 			return mine && (tags[vpcTag] == vpc || tags[vpcTag] == "" && !u.hasNamesake(cluster, vpc))
 		}
 		return mine && u.account.VPCOf(o) == vpc

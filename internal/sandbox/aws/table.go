@@ -1,6 +1,6 @@
 package aws
 
-// Resource types that others refer to.
+// Resource types that other rows or other packages refer to.
 const (
 	VPCType             = "aws:ec2/vpc:Vpc"
 	SubnetType          = "aws:ec2/subnet:Subnet"
@@ -24,17 +24,18 @@ const (
 	certificateType     = "aws:acm/certificate:Certificate"
 	repositoryType      = "aws:ecr/repository:Repository"
 	keyType             = "aws:kms/key:Key"
-	// Made by controllers in the cluster, never by Pulumi.
+	// Controllers in the cluster create objects of these types. Pulumi does not.
 	VolumeType       = "aws:ebs/volume:Volume"
 	LoadBalancerType = "aws:lb/loadBalancer:LoadBalancer"
 	TargetGroupType  = "aws:lb/targetGroup:TargetGroup"
-	// Stored by Pulumi, by users and by the backup timer. Only objects of Pulumi have the key alone as their id.
+	// Pulumi, users and the backup timer store objects in buckets. The id of an object of Pulumi is its key. The id of any
+	// other object is the bucket and the key.
 	BucketObjectType = "aws:s3/bucketObjectv2:BucketObjectv2"
 	publicBlockType  = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 	issuerType       = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 )
 
-// resourceTypes is the table. Adding a type is adding a row.
+// resourceTypes has one row for each type that the model supports.
 var resourceTypes = map[string]resourceType{
 	VPCType: {
 		id: "vpc-", required: []string{"cidrBlock"}, replace: []string{"cidrBlock", "instanceTenancy"},
@@ -52,7 +53,6 @@ var resourceTypes = map[string]resourceType{
 	},
 	gatewayType: {
 		id: "igw-", refs: []ref{{field: "vpcId", to: VPCType}}, check: checkGateway,
-		// AWS refuses to detach a gateway while anything in the VPC holds a public address.
 		deletable: noPublicAddresses,
 		outputs:   map[string]any{"arn": "arn:aws:ec2:{region}:{account}:internet-gateway/{id}", "ownerId": "{account}"},
 	},
@@ -107,7 +107,7 @@ var resourceTypes = map[string]resourceType{
 		id: "i-",
 		refs: []ref{
 			{field: "subnetId", to: SubnetType}, {field: "vpcSecurityGroupIds", to: GroupType},
-			// Both may go while the instance runs.
+			// AWS deletes both while the instance runs.
 			{field: "keyName", to: KeyPairType, hold: loose},
 			{field: "iamInstanceProfile", to: ProfileType, by: "name", hold: loose},
 		},
@@ -127,7 +127,6 @@ var resourceTypes = map[string]resourceType{
 		id: "eipalloc-", check: checkEIP,
 		refs:    []ref{{field: "instance", to: InstanceType, hold: loose}},
 		replace: []string{"domain", "networkBorderGroup", "publicIpv4Pool"},
-		// An address that is associated cannot be released.
 		outputs: map[string]any{
 			"arn": "arn:aws:ec2:{region}:{account}:elastic-ip/{id}", "allocationId": "{id}", "publicIp": drawElasticIP,
 			"publicDns": constant(""), "privateIp": constant(""), "associationId": constant(""),
@@ -136,6 +135,7 @@ var resourceTypes = map[string]resourceType{
 	EIPAssociationType: {
 		id: "eipassoc-", untagged: true,
 		refs: []ref{
+			// AWS does not release an address that is associated.
 			{field: "allocationId", to: EIPType}, {field: "instanceId", to: InstanceType, hold: follows},
 		},
 		unique: []string{"allocationId"}, replace: []string{"*"},
@@ -198,7 +198,7 @@ var resourceTypes = map[string]resourceType{
 	"aws:s3/bucketPolicy:BucketPolicy":                                                           bucketPolicy,
 	BucketObjectType: {
 		id: "{key}", required: []string{"bucket", "key"}, replace: []string{"bucket", "key"}, untagged: true,
-		// forceDestroy of the bucket deletes it too.
+		// forceDestroy of the bucket deletes the object too.
 		refs:    []ref{{field: "bucket", to: BucketType, hold: follows}},
 		outputs: map[string]any{"arn": "arn:aws:s3:::{bucket}/{key}", "versionId": "{hex}", "etag": "{hex}"},
 	},
@@ -268,8 +268,8 @@ var groupRule = resourceType{
 	id: "sgr-", required: []string{"ipProtocol", "securityGroupId"},
 	refs: []ref{
 		{field: "securityGroupId", to: GroupType, hold: follows},
-		// A group that is named in another group's rule cannot be deleted; groupUnreferenced says so, because a rule
-		// that names its own group goes with it.
+		// groupUnreferenced refuses to delete a group that a rule of another group names. The reference itself is loose,
+		// because a rule that names its own group is deleted with it.
 		{field: "referencedSecurityGroupId", to: GroupType, hold: loose},
 	},
 	unique: []string{
@@ -293,7 +293,7 @@ var bucketPolicy = resourceType{
 	replace: []string{"bucket"}, untagged: true, check: checkBucketPolicy,
 }
 
-// bucketPart is a setting of a bucket that is a resource of its own; it goes with the bucket.
+// bucketPart returns the row of a bucket's setting that is a resource of its own. It is deleted with the bucket.
 func bucketPart(required ...string) resourceType {
 	return resourceType{
 		id: "{bucket}", required: append([]string{"bucket"}, required...), untagged: true, replace: []string{"bucket"},
@@ -301,5 +301,5 @@ func bucketPart(required ...string) resourceType {
 	}
 }
 
-// constant is an output that is always the same.
+// constant returns an output that is the same for every object.
 func constant(v any) func(*call) any { return func(*call) any { return v } }

@@ -12,7 +12,7 @@ import (
 // simulation only, not on a Backend.
 type Admin struct{ cluster *Cluster }
 
-// NewAdmin is the admin of a cluster.
+// NewAdmin returns the admin of a cluster.
 func NewAdmin(c *Cluster) Admin { return Admin{c} }
 
 // CreateIngress is a user's `kubectl apply` of an Ingress of class alb. A running load balancer controller
@@ -124,8 +124,8 @@ func (u Admin) setAPI(dead bool) error {
 		func(state props.Map) { state["dead"] = dead })
 }
 
-// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay. It
-// reports whether there was one.
+// DeleteHelmRecords deletes Helm's record of a release, or of its interrupted upgrade only. Its objects stay.
+// DeleteHelmRecords reports whether there was such a record.
 func (u Admin) DeleteHelmRecords(namespace, name string, pendingUpgrade bool) bool {
 	c := u.cluster
 	c.Lock()
@@ -176,8 +176,8 @@ func (u Admin) APIRefuses() bool {
 		cluster.State.Flag("dead")
 }
 
-// NotReady are the nodes of the cluster that are not Ready, each with the reason: "worker-1 is not Ready: its
-// instance is stopped". Nil when the API does not answer.
+// NotReady returns a text for each node that is not Ready, such as "worker-1 is not Ready: its instance is stopped". It
+// returns nil when the API does not answer.
 func (u Admin) NotReady() []string {
 	c := u.cluster
 	c.Lock()

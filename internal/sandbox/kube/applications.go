@@ -16,7 +16,7 @@ func reconcileApplications(c *Cluster) {
 		}
 		for _, o := range c.ownedBy(app) {
 			if !o.State.Flag("deleting") { // kubeDelete calls reconcile, which comes here before the first deletion has ended
-				_ = c.delete(o) // an object that waits for its own finalizer keeps the Application waiting
+				_ = c.delete(o) // while an object waits for its own finalizer, the Application stays
 			}
 		}
 		if len(c.ownedBy(app)) == 0 {

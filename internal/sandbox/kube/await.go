@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// awaited is the provider's wait for an object to become ready.
+// awaited returns the answer of the provider after its wait for an object to become ready.
 func (p *Provider) awaited(kindName, id string, r *engine.Request) (engine.Answer, error) {
 	c := p.cluster
 	o := c.Find("k8s/"+kindName, id)

@@ -10,7 +10,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// manifest is the object as the API gets it.
+// manifest returns the object in the form of the Kubernetes API.
 func manifest(r *engine.Request, in props.Map) map[string]any {
 	apiVersion, kindName, _ := objectToken(r.Type)
 	out := map[string]any{"apiVersion": apiVersion, "kind": kindName}
@@ -63,6 +63,7 @@ func liveOutputs(live props.Map) props.Map {
 	return out
 }
 
+// unmakeReal deletes an object or release on the backend and in the account.
 func (p *Provider) unmakeReal(r *engine.Request) error {
 	api := p.backend.Cluster(r.Config.Str("kubeconfig"))
 	var err error

@@ -115,8 +115,8 @@ func (b balancers) movesOthers(o *store.Object) bool {
 	})) > 0
 }
 
-// groupOf is the group that an Ingress shares a load balancer with, from its annotation or its class, and a text that
-// sorts as its place in it.
+// groupOf returns the group of an Ingress, from its annotation or its class. The Ingresses of a group share a load
+// balancer. order is a text that sorts as the place of the Ingress in the group.
 func (b balancers) groupOf(o *store.Object) (group, order string) {
 	note := func(key string) string {
 		s, _ := o.Inputs.Object("metadata").Object("annotations")[albAnnotation+key].(string)

@@ -20,7 +20,7 @@ const (
 	argoChart         = "argo-cd"
 )
 
-// charts are the models of the catalogue's charts by name. A chart that is not there has pods only.
+// charts are the models of the catalogue's charts by name. A chart that is absent has pods only.
 var charts = func() map[string]catalog.Model {
 	all := map[string]catalog.Model{}
 	for _, c := range catalog.Charts() {
@@ -29,12 +29,12 @@ var charts = func() map[string]catalog.Model {
 	return all
 }()
 
-// chartOf is the chart's name without repository: the last part of an oci:// reference or of a path.
+// chartOf returns the chart's name without repository: the last part of an oci:// reference or of a path.
 func chartOf(release *store.Object) string {
 	return strings.TrimSuffix(path.Base(release.Inputs.Str("chart")), ".tgz")
 }
 
-// claimsOf are the claims that a release makes with its values.
+// claimsOf returns the claims that a release makes with its values.
 func claimsOf(release *store.Object) []catalog.Claim {
 	var out []catalog.Claim
 	for _, c := range charts[chartOf(release)].Claims {
@@ -86,7 +86,7 @@ func monitors(v any) bool {
 	return false
 }
 
-// secretsNamed are the Secrets that values say exist already.
+// secretsNamed returns the names of the Secrets in the values that must exist before the release.
 func secretsNamed(v any) []string {
 	var out []string
 	m, ok := v.(map[string]any)

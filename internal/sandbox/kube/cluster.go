@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// The model of the cluster, as far as it affects the account: nodes, objects, and controllers that work while their
+// The model has the parts of a cluster that affect the account: nodes, objects, and controllers that work while their
 // pods run. Its objects have the types "k8s/<Kind>" and the ids "<namespace>/<name>". They are stored in etcd on the
 // control plane: terminating that instance removes them.
 
@@ -27,7 +27,7 @@ const (
 // Cluster is the cluster of an account.
 type Cluster struct{ *aws.Account }
 
-// NewCluster is the cluster on the instances of an account. It ends with its control plane.
+// NewCluster returns the cluster on the instances of an account. The cluster is lost with its control plane.
 func NewCluster(a *aws.Account) *Cluster {
 	c := &Cluster{a}
 	a.Terminated = c.instanceTerminated
@@ -66,7 +66,8 @@ func (c *Cluster) instanceTerminated(instance *store.Object) {
 	cluster := c.Find(clusterType, "cluster")
 	switch {
 	case cluster == nil:
-		// On a backend the cluster is real: a snapshot restores its objects while another machine is left.
+		// On a backend the cluster is real, so the account has no object for it. While another machine exists, a snapshot
+		// can still restore the objects.
 		if len(c.Where(func(o *store.Object) bool { return o.Type == aws.InstanceType && o.ID != instance.ID })) > 0 {
 			return
 		}
@@ -198,11 +199,12 @@ func (c *Cluster) reconcile() {
 	}
 }
 
+// ownedBy returns the objects that an object owns.
 func (c *Cluster) ownedBy(owner *store.Object) []*store.Object {
 	return c.Where(func(o *store.Object) bool { return o.State.Str("owner") == store.Key(owner.Type, owner.ID) })
 }
 
-// clusterName is the name in the controllers' tags, taken from the tag of the control-plane instance.
+// clusterName returns the name in the controllers' tags, taken from the tag of the control-plane instance.
 func (c *Cluster) clusterName() string {
 	if cluster := c.Find(clusterType, "cluster"); cluster != nil {
 		if machine := c.Find(aws.InstanceType, cluster.Str("controlPlane")); machine != nil {

@@ -68,7 +68,7 @@ func (u testCluster) class(name string, isDefault bool, policy string) {
 	}, State: props.Map{}})
 }
 
-// has makes an object as a user would, with the finalizers that are named.
+// has creates an object as a user would, with these finalizers.
 func (u testCluster) has(kind, id string, in props.Map, finalizers ...any) *store.Object {
 	u.T.Helper()
 	namespace, name, _ := strings.Cut(id, "/")

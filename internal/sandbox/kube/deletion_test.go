@@ -13,7 +13,7 @@ var (
 	balanced = props.Map{"spec": map[string]any{"type": "LoadBalancer"}}
 )
 
-// Which object is deleted, which controller is dead, and what is then left in the cluster and in AWS.
+// Each case deletes an object while a controller is dead, and names what is then left in the cluster and in AWS.
 func TestWhatADeletionLeaves(t *testing.T) {
 	for _, c := range []struct {
 		kind string
@@ -156,7 +156,7 @@ func TestWhatKeepsANamespace(t *testing.T) {
 }
 
 // The webhook of a dead controller blocks creates and updates of its objects. A deletion in the foreground updates
-// the object; one in the background does not.
+// the object; a deletion in the background does not.
 func TestAWebhookWithoutItsServer(t *testing.T) {
 	const issuer = "kubernetes:cert-manager.io/v1:ClusterIssuer"
 	metadata := func(policy string) props.Map {
@@ -209,7 +209,7 @@ func TestAClassOfSnapshotsNeedsItsDefinition(t *testing.T) {
 	u.Make(class, "snapshotclass-ebs", in)
 }
 
-// An object that the state has lost blocks a create, unless the provider may adopt it.
+// An object that is not in the state blocks a create, unless the provider may adopt it.
 func TestAnObjectThatExists(t *testing.T) {
 	const class = "kubernetes:storage.k8s.io/v1:StorageClass"
 	in := props.Map{"metadata": map[string]any{"name": "gp3"}, "reclaimPolicy": retain}
@@ -223,7 +223,7 @@ func TestAnObjectThatExists(t *testing.T) {
 	}
 }
 
-// A chart that is installed without its definitions leaves them to the program.
+// A chart that is installed without its definitions needs those of the program.
 func TestAChartWithoutItsDefinitions(t *testing.T) {
 	u := newTestCluster(t)
 	u.Change(u.release(rabbitChart), func(in, _ props.Map) { in["skipCrds"] = true })

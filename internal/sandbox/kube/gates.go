@@ -7,9 +7,9 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// The release gates: steps whose delete removes what users and GitOps created, while the controller that cleans up in
-// AWS still runs. The wait for a dead controller has a time limit; then the gate removes the finalizers and leaves
-// the resources in AWS to the sweep.
+// This file models the release gates: steps whose delete removes what users and GitOps created, while the controller
+// that cleans up in AWS still runs. The wait for a dead controller has a time limit; then the gate removes the
+// finalizers and leaves the resources in AWS to the sweep.
 
 // gate is the step of a release gate.
 type gate struct{ *step }
@@ -48,6 +48,7 @@ func (s *step) backupCredentials() (string, error) {
 // rabbitmqBackup installs or removes a timer, which does not call the cluster until it is due.
 func rabbitmqBackup(*step) (string, error) { return "", nil }
 
+// release is the delete of a gate. It removes the objects of the gate's subject.
 func (g gate) release() (string, error) {
 	if _, err := g.api(); err != nil {
 		return "", err
@@ -80,17 +81,17 @@ func (g gate) release() (string, error) {
 	return "released", nil
 }
 
-// pluralKinds are the custom resources that gates name.
+// pluralKinds are the kinds of the custom resources that gates name, by the name of the definition.
 var pluralKinds = map[string]string{
 	"rabbitmqclusters.rabbitmq.com": "RabbitmqCluster",
 	"clusters.postgresql.cnpg.io":   "Cluster", "databases.postgresql.cnpg.io": "Database",
 	"publications.postgresql.cnpg.io": "Publication", "subscriptions.postgresql.cnpg.io": "Subscription",
 }
 
-// clear deletes objects. Where no controller removes the finalizer, it removes the object all the same.
+// clear deletes objects. If no controller removes the finalizer of an object, clear removes the object without it.
 func (g gate) clear(match func(*store.Object) bool) {
 	for _, o := range g.Where(match) {
-		if g.Find(o.Type, o.ID) == nil { // went with an owner
+		if g.Find(o.Type, o.ID) == nil { // deleted with its owner
 			continue
 		}
 		if err := g.delete(o); err != nil {

@@ -16,7 +16,7 @@ func (u testCluster) gate(env map[string]string) gate {
 }
 
 // Every gate runs with its controller running and dead. In both cases the cluster no longer contains what the gate
-// removes; what is left is in AWS.
+// removes. What is left is in AWS.
 func TestWhatAGateLeaves(t *testing.T) {
 	for _, c := range []struct {
 		subject, resources string

@@ -29,7 +29,7 @@ func NewProvider(c *Cluster, b backend.Backend) *Provider {
 
 const releaseType = "kubernetes:helm.sh/v3:Release"
 
-// kind is a kind of object; namespaced ones need a namespace.
+// kind is a kind of object. An object of a namespaced kind needs a namespace.
 type kind struct{ namespaced bool }
 
 var kinds = map[string]kind{
@@ -95,7 +95,7 @@ func (p *Provider) autoname(r *engine.Request) string {
 	return fmt.Sprintf("%s-%08x", r.Name, crc32.ChecksumIEEE([]byte(r.URN+r.Seed)))
 }
 
-// Diff replaces when the identity changes and when a field is one that the API server never changes.
+// Diff replaces an object when its identity changes, or when a field changes that the API server does not let change.
 func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: true}
 	if r.Type == releaseType {
@@ -242,8 +242,8 @@ func (p *Provider) Read(r *engine.Request) (engine.Answer, error) {
 	return seen(r, got.Outputs), nil
 }
 
-// seen is the answer to a read. The state of a resource whose create completed is kept; outputs are for a resource
-// whose create the engine did not see.
+// seen returns the answer to a read. It keeps the state of a resource whose create completed. outputs are for a
+// resource whose create the engine did not see.
 func seen(r *engine.Request, outputs props.Map) engine.Answer {
 	if r.Old.Has("status") || r.Old.Object("metadata").Has("uid") {
 		return engine.Answer{ID: r.ID}
@@ -251,7 +251,7 @@ func seen(r *engine.Request, outputs props.Map) engine.Answer {
 	return engine.Answer{ID: r.ID, Outputs: outputs}
 }
 
-// found is the object or release that a request is about.
+// found returns the object or release that a request is about, or nil.
 func (p *Provider) found(r *engine.Request) *store.Object {
 	c := p.cluster
 	if r.Type == releaseType {

@@ -92,7 +92,7 @@ func upgradable(release *store.Object) error {
 	return nil
 }
 
-// uninstall is helm uninstall: owned claims go, a StatefulSet's stay by default.
+// uninstall is helm uninstall. It deletes claims that the release owns. Those of a StatefulSet stay by default.
 func (h helm) uninstall(release *store.Object) error {
 	claims := claimsOf(release)
 	name := release.ID[strings.IndexByte(release.ID, '/')+1:]

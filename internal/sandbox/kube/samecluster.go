@@ -54,8 +54,8 @@ func unpack(packed string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// sameCluster refuses what init.sh refuses on a control plane that runs. Machines of older journals have no such
-// record.
+// sameCluster refuses what init.sh refuses on a control plane that runs. A machine of an older journal has no record to
+// compare with.
 func (s *step) sameCluster(wanted props.Map) error {
 	has := s.host().State
 	if !has.Has("identity") {

@@ -10,15 +10,15 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// Snapshots of etcd, as cluster/scripts/etcd-snapshot.sh stores them. The model's newest snapshot is never old: it
-// holds the objects that the cluster had when its control plane ended.
+// This file models the snapshots of etcd that cluster/scripts/etcd-snapshot.sh stores. The newest snapshot of the model
+// is always current: it holds the objects that the cluster had when its control plane ended.
 
-// marker is the object of the bucket by which a cluster is known to have run.
+// marker returns the object in the bucket that records that a cluster has run, or nil.
 func (s *step) marker() *store.Object {
 	return s.Find(aws.BucketObjectType, s.env["BUCKET"]+"/"+s.env["PREFIX"]+"/initialised")
 }
 
-// mark records that the cluster of this machine runs. With timer, snapshots of it are taken from now on.
+// mark records that the cluster of this machine runs. timer is whether snapshots of it are taken from now on.
 func (s *step) mark(timer bool) {
 	key := s.env["PREFIX"] + "/initialised"
 	s.Put(&store.Object{
@@ -45,7 +45,7 @@ func (s *step) recover(authorities string) error {
 	case from != "":
 		for _, o := range saved {
 			s.Remove(o)
-			if !o.State.Flag("controlPlane") { // this is the node of the old machine
+			if !o.State.Flag("controlPlane") { // a control plane is the node of the old machine
 				restored := *o
 				restored.Type = strings.TrimPrefix(o.Type, aws.SnapshotPrefix)
 				s.Put(&restored)
@@ -71,8 +71,8 @@ func (s *step) backup() (string, error) {
 	return "scheduled", nil
 }
 
-// backupStop records that the cluster is destroyed on purpose. Its text does not contain the bucket, so the bucket of
-// the host is used.
+// backupStop records that the cluster is destroyed on purpose. The command does not name the bucket, so the objects of
+// this machine are changed in every bucket.
 func (s *step) backupStop() (string, error) {
 	for _, o := range s.All(aws.BucketObjectType) {
 		if o.State.Str("machine") == s.machine.ID {

@@ -19,8 +19,8 @@ import (
 	"kubeadm-aws/internal/sandbox/store"
 )
 
-// A step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash limit.sh SECONDS SCRIPT`. The
-// simulation does not run the script: it changes the model as the step changes a host, and fails where the host would.
+// step is a command of the form `sudo env STEP='join' NODE='worker-1' KEY='value' bash limit.sh SECONDS SCRIPT`. The
+// simulation does not run the script. It changes the model as the step changes a host, and fails where the host would.
 type step struct {
 	node    string
 	env     map[string]string
@@ -48,13 +48,13 @@ var steps = map[string]func(s *step) (string, error){
 	"rabbitmq-backup-delete": rabbitmqBackup,
 }
 
-// Shell runs the steps of the program on the machines of the model, as SSH does on real ones.
+// Shell runs the steps of the program on the machines of the model.
 type Shell struct{ cluster *Cluster }
 
-// NewShell runs steps on the machines of a cluster.
+// NewShell returns the shell of a cluster's machines.
 func NewShell(c *Cluster) Shell { return Shell{c} }
 
-// Run does the work of SSH: it finds the machine, checks both keys and runs the step.
+// Run runs a command as SSH does: it finds the machine, checks both keys and runs the step.
 func (s Shell) Run(to backend.RemoteCommand, text, stdin string) (string, error) {
 	c := s.cluster
 	c.Lock()
@@ -88,8 +88,8 @@ func (s Shell) Run(to backend.RemoteCommand, text, stdin string) (string, error)
 	return run(step)
 }
 
-// notDialled is the error of the command provider after its last try, also for a refused key. Without a limit of tries
-// its context ends first, and the error does not contain the reason.
+// notDialled returns the error of the command provider after its last try, also for a refused key. Without a limit of
+// tries the context of the provider ends first, and the error does not contain the reason.
 func notDialled(to backend.RemoteCommand, err error) error {
 	if to.DialErrorLimit < 0 {
 		return context.DeadlineExceeded
@@ -97,7 +97,7 @@ func notDialled(to backend.RemoteCommand, err error) error {
 	return fmt.Errorf("after %d failed attempts: %w", to.DialErrorLimit, err)
 }
 
-// login is the SSH handshake: our key against the key pair, the machine's host key against the pinned one.
+// login is the SSH handshake. It compares the user's key with the key pair, and the host key with the pinned one.
 func (s Shell) login(machine *store.Object, to backend.RemoteCommand) error {
 	if to.HostKey != "" && fields2(to.HostKey) != fields2(machine.State.Str("hostKey")) {
 		return errors.New("ssh: handshake failed: ssh: host key mismatch")
@@ -117,13 +117,13 @@ func (s Shell) login(machine *store.Object, to backend.RemoteCommand) error {
 	return nil
 }
 
-// fields2 are kind and key of an authorized_keys line, without its comment.
+// fields2 returns kind and key of an authorized_keys line, without its comment.
 func fields2(line string) string {
 	f := strings.Fields(line)
 	return strings.Join(f[:min(2, len(f))], " ")
 }
 
-// host is the content of a machine's disk, which later steps read.
+// host returns the content of the machine's disk, which later steps read.
 func (s *step) host() *store.Object {
 	if o := s.Find(hostType, s.machine.ID); o != nil {
 		return o
@@ -141,9 +141,9 @@ func (s *step) remember(facts props.Map) {
 	})
 }
 
-// script checks that the machine has the files that the command and its settings name: in that version or, on a machine
-// that is newer than the state, in any, as limit.sh does. A command with an archive, the first step, brings the files
-// before.
+// script checks that the machine has the files that the command and its settings name. Any version of a file counts,
+// because a machine can be newer than the state; limit.sh does the same. The command of the first step contains an
+// archive, and script stores its files first.
 func (s *step) script(line stepline.Line) error {
 	if len(line.Args) == 0 {
 		return nil
@@ -265,7 +265,7 @@ func (s *step) label() (string, error) {
 	return "configured", nil
 }
 
-// ownNode is the node that the step is about, asked of the API on this host.
+// ownNode returns the node that the step is about, from the API on this host.
 func (s *step) ownNode() (*store.Object, error) {
 	if _, err := s.api(); err != nil {
 		return nil, err

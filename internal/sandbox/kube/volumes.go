@@ -22,7 +22,7 @@ const (
 // volumes is the EBS CSI driver with the claims and classes that it works for.
 type volumes struct{ *Cluster }
 
-// claim makes a PersistentVolumeClaim on behalf of an owner.
+// claim creates a PersistentVolumeClaim for an owner. owned is whether the claim is deleted with the owner.
 func (v volumes) claim(owner *store.Object, name, class string, owned bool) {
 	namespace, _, _ := strings.Cut(owner.ID, "/")
 	if v.object(claimKind, namespace, name) != nil {
@@ -48,7 +48,8 @@ func (v volumes) storageClass(name string) *store.Object {
 	return nil
 }
 
-// reconcile is the EBS CSI driver: a volume for each claim, and none for those that are gone, unless it is retained.
+// reconcile does the work of the EBS CSI driver: it creates a volume for each claim, and deletes the volumes of deleted
+// claims unless they are retained.
 func (v volumes) reconcile() {
 	for _, pvc := range v.All("k8s/" + claimKind) {
 		class := v.storageClass(pvc.Str("class"))
@@ -98,7 +99,8 @@ func (v volumes) tagVolume(volume *store.Object) {
 	})
 }
 
-// volumeZone is the zone of a new volume: that of the first node labelled workload=storage, or of any other worker.
+// volumeZone returns the zone of a new volume: that of the first node labelled workload=storage, or else of any other
+// worker.
 func (v volumes) volumeZone() string {
 	zone := ""
 	for _, node := range v.All("k8s/Node") {

@@ -1,4 +1,4 @@
-// Package random is the random provider of the sandbox. Its values are random.
+// Package random is the sandbox's provider of passwords, bytes and UUIDs. Its values are really random.
 package random
 
 import (
@@ -16,9 +16,10 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// Provider makes real random values, which exist in the state only.
+// Provider creates random values. They exist in the state only.
 type Provider struct{}
 
+// kind is a resource type: its required inputs, and its outputs and which of them are secret.
 type kind struct {
 	required, computed, secret []string
 	make                       func(in props.Map) (id string, out props.Map, err error)
@@ -89,7 +90,8 @@ func (Provider) Invoke(r *engine.Request, _ props.Map) (props.Map, error) {
 	return nil, engine.UnknownFunction(r.Type)
 }
 
-// randomText makes a text by the inputs of RandomPassword. Each class of characters is on unless its input is false.
+// randomText returns a text by the inputs of RandomPassword. Each class of characters is on unless its input is false.
+// An input such as minLower is the least number of characters of a class.
 func randomText(in props.Map) (string, error) {
 	special := "!@#$%&*()-_=+[]{}<>:?"
 	if in.Has("overrideSpecial") {
