@@ -41,7 +41,7 @@ func TestAnUpTellsWhetherItBegan(t *testing.T) {
 			return nil
 		}
 	}
-	t.Cleanup(func() { instrument = nil })
+	t.Cleanup(func() { instrument = withoutCheckpoints })
 	for _, begun := range []bool{false, true} {
 		refused = !begun
 		output := filepath.Join(t.TempDir(), "output")

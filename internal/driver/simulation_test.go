@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/testenv"
 )
 
@@ -23,8 +24,13 @@ func TestMain(m *testing.M) {
 		dieOnTheWay()
 		os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
+	instrument = withoutCheckpoints
 	os.Exit(m.Run())
 }
+
+// withoutCheckpoints makes the engine write its state once per operation. Runs that no test kills need no more, and
+// half of the time of an up is spent on the writes.
+func withoutCheckpoints(o *sandbox.Options) { o.Checkpoints = false }
 
 func needCLI(t *testing.T) {
 	t.Helper()

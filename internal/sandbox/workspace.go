@@ -47,10 +47,14 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 	if err := w.writeSettings(); err != nil {
 		return auto.Stack{}, err
 	}
+	home := filepath.Join(w.Dir, "home")
+	if err := withoutLog(home); err != nil {
+		return auto.Stack{}, err
+	}
 	backend := url.URL{Scheme: "file", Path: filepath.Join(w.Dir, "state")}
 	env := map[string]string{
 		"PULUMI_BACKEND_URL":                            backend.String(),
-		"PULUMI_HOME":                                   filepath.Join(w.Dir, "home"),
+		"PULUMI_HOME":                                   home,
 		"PULUMI_CONFIG_PASSPHRASE":                      passphrase,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
@@ -65,6 +69,23 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 		return auto.Stack{}, fmt.Errorf("open the simulation of stack %s in %s: %w", w.Stack, w.Dir, err)
 	}
 	return stack, nil
+}
+
+// withoutLog puts a file where the CLI makes the directory of its log. The CLI then writes no log and works on. It has
+// no setting for that. The log holds every property of every resource, and is four tenths of the CPU time of an up that
+// changes nothing.
+func withoutLog(home string) error {
+	logs := filepath.Join(home, "logs")
+	if found, err := os.Lstat(logs); err == nil && found.Mode().IsRegular() {
+		return nil
+	}
+	if err := os.RemoveAll(logs); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(logs, nil, 0o600)
 }
 
 // writeSettings writes Pulumi.<stack>.yaml, keeping the salt that the engine put into an earlier copy.
