@@ -19,16 +19,16 @@ const leastSpace = 64 << 20
 // stateCopy is the driver's own copy of the state in a file backend, from the last run that left a readable state.
 // The engine overwrites its own backup with every write, so a full disk truncates the state and the backup.
 type stateCopy struct {
-	// file is the state, dir where the copy goes, and stack part of its name.
-	file, dir, stack string
+	// file is the state in the directory backend, dir where the copy goes, and stack part of its name.
+	file, backend, dir, stack string
 	// real reports whether the state is of real resources. A person then decides whether to restore the copy.
 	real bool
 }
 
 // stateCopyIn returns the copy of the state of a stack in a file backend.
 func stateCopyIn(backend, dir, stack string) stateCopy {
-	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"), dir: dir,
-		stack: stack}
+	return stateCopy{file: filepath.Join(backend, ".pulumi", "stacks", config.Namespace, stack+".json"),
+		backend: backend, dir: dir, stack: stack}
 }
 
 func (c stateCopy) path() string { return filepath.Join(c.dir, c.stack+".good.json") }
@@ -39,6 +39,9 @@ func (w *Workspace) keepState(c stateCopy) error {
 		return err
 	}
 	if err := c.restore(w.Log); err != nil {
+		return err
+	}
+	if err := removeEmptyAttributes(c.backend); err != nil {
 		return err
 	}
 	w.closers = append(w.closers, c.save)
@@ -112,4 +115,26 @@ func refuseFullDisk(dir string) error {
 func noWriting(dir string) string {
 	return fmt.Sprintf("Give it to the user that runs this (chown -R $(id -u) %s), remove it (rm -r %[1]s), or use a "+
 		"checkout elsewhere: --dir DIRECTORY.", Relative(dir))
+}
+
+// removeEmptyAttributes removes files of attributes that a killed engine has created and not written. The engine
+// stores attributes next to each file, not by a rename as the file itself, and does not read a file with empty ones.
+// It reads a file without.
+func removeEmptyAttributes(backend string) error {
+	return filepath.WalkDir(filepath.Join(backend, ".pulumi"), func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".attrs" {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Size() == 0 {
+			err = os.Remove(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // another engine has replaced it
+			return nil
+		}
+		return err
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/testenv"
 )
 
 // A full disk truncates the state and the engine's backup of it. The driver restores its copy. Without a copy, the
@@ -80,5 +82,42 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// An engine that is killed between creating and writing a file of attributes leaves it empty. The real CLI then cannot
+// read the state.
+func TestAStateWithEmptyAttributesIsReadable(t *testing.T) {
+	cli := testenv.NeedPulumi(t)
+	project, backend := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(project, "Pulumi.yaml"), "name: kubeadm-aws\nruntime: go\n")
+	t.Setenv("PULUMI_BACKEND_URL", "file://"+backend)
+	t.Setenv("PULUMI_HOME", t.TempDir())
+	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "test")
+	pulumi := func(args ...string) (string, error) {
+		cmd := exec.Command(cli, args...)
+		cmd.Dir = project
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := pulumi("stack", "init", "dev"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c := stateCopyIn(backend, t.TempDir(), "dev")
+	if err := os.Truncate(c.file+".attrs", 0); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := pulumi("stack", "select", "dev"); err == nil || !strings.Contains(out, "EOF") {
+		t.Errorf("the CLI reads a state with empty attributes: %v: %s", err, out)
+	}
+	w := &Workspace{Options: Options{Log: &report.Log{To: report.JSON{Out: io.Discard}, Now: time.Now}}}
+	if err := w.keepState(c); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := pulumi("stack", "select", "dev"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := removeEmptyAttributes(filepath.Join(backend, "none")); err != nil {
+		t.Errorf("a backend without states: %v", err)
 	}
 }
