@@ -58,6 +58,9 @@ type Args struct {
 	LogBucket         pulumi.StringPtrInput
 	// DatabaseBackupRole is the ARN of the role for PostgreSQL's backups, or nil if there are none.
 	DatabaseBackupRole pulumi.StringInput
+	// Roles are the ARNs of the IAM roles of service accounts, by namespace/name. A controller without one uses the
+	// role of the control plane.
+	Roles pulumi.StringMap
 	// DependsOn are resources that must exist until every controller is deleted.
 	DependsOn []pulumi.Resource
 	// AWSProvider is used for the DNS records that point to the load balancer.

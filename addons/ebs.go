@@ -28,7 +28,7 @@ func (e ebs) install() volumes {
 	}
 	definitions := e.snapshotDefinitions()
 	driver := e.release("aws-ebs-csi-driver", kube.ReleaseArgs{
-		Values: ebsValues(e.cfg, e.args).Merge(settings.Values),
+		Values: ebsValues(e.cfg, e.args).Merge(ebsIdentity(e.args)).Merge(settings.Values),
 	}, e.outlived(definitions...))
 	class := e.object("storageclass-"+storageClass, gp3Class(e.cfg), needs(driver),
 		pulumi.ReplaceOnChanges([]string{"reclaimPolicy"}), pulumi.DeleteBeforeReplace(true))
@@ -74,6 +74,21 @@ func ebsValues(cfg *config.Config, args Args) kube.Values {
 		// Only the chart's own tests use it; its image is not in a public release registry.
 		"helmTester": kube.Values{"enabled": false},
 	}
+}
+
+// ebsIdentity returns the values with which the driver uses its own role, or nil if it has none.
+func ebsIdentity(args Args) kube.Values {
+	token := args.webIdentity(config.EBSDriverAccount)
+	if token == nil {
+		return nil
+	}
+	return kube.Values{"controller": kube.Values{
+		"priorityClassName": "system-cluster-critical",
+		"serviceAccount":    kube.Values{"name": config.EBSDriverAccount.Name},
+		"env":               token.env(),
+		"volumes":           token.volumes(),
+		"volumeMounts":      token.mounts(),
+	}}
 }
 
 // controllerTags returns the tags of everything that controllers create in AWS. The VPC distinguishes it from another

@@ -34,7 +34,7 @@ func (l loadBalancer) install() pulumi.Resource {
 		definitions = append(definitions, l.definition(text))
 	}
 	controller := l.release("aws-load-balancer-controller", kube.ReleaseArgs{
-		Values:   loadBalancerValues(l.cfg, l.args, tls).Merge(settings.Values),
+		Values:   loadBalancerValues(l.cfg, l.args, tls).Merge(loadBalancerIdentity(l.args)).Merge(settings.Values),
 		SkipCRDs: true,
 	}, l.outlived(definitions...))
 	class := l.ingressClass(controller)
@@ -71,6 +71,21 @@ func loadBalancerValues(cfg *config.Config, args Args, tls webhookTLS) kube.Valu
 		"updateStrategy": kube.Values{"rollingUpdate": kube.Values{"maxSurge": 0, "maxUnavailable": 1}},
 		// Its metrics are not read: the port is the control plane's, and the firewall has no hole for it.
 		"resources": requests("50m", "96Mi"),
+	}
+}
+
+// loadBalancerIdentity returns the values with which the controller uses its own role, or nil if it has none.
+func loadBalancerIdentity(args Args) kube.Values {
+	token := args.webIdentity(config.LoadBalancerAccount)
+	if token == nil {
+		return nil
+	}
+	return kube.Values{
+		"hostNetwork":       false,
+		"serviceAccount":    kube.Values{"name": config.LoadBalancerAccount.Name},
+		"env":               token.variables(),
+		"extraVolumes":      token.volumes(),
+		"extraVolumeMounts": token.mounts(),
 	}
 }
 

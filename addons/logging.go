@@ -24,7 +24,7 @@ func (l logging) install(monitors pulumi.Resource, vol volumes) {
 	// Fluent Bit reads the logs from the host's disk.
 	namespace := l.namespace("logging", privileged)
 	loki := l.release("loki", kube.ReleaseArgs{
-		Values: lokiValues(l.cfg, l.args.LogBucket).Merge(section(settings.Values, "loki")),
+		Values: lokiValues(l.cfg, l.args.LogBucket).Merge(lokiIdentity(l.args)).Merge(section(settings.Values, "loki")),
 	}, l.outlived(namespace, vol.class, vol.gate))
 	l.release("fluent-bit", kube.ReleaseArgs{
 		Values: fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
@@ -84,6 +84,23 @@ func lokiValues(cfg *config.Config, bucket pulumi.StringPtrInput) kube.Values {
 		"lokiCanary": off, "test": off,
 		// The sidecar reads alerting rules from ConfigMaps; Prometheus evaluates the alerts here.
 		"sidecar": kube.Values{"rules": off},
+	}
+}
+
+// lokiIdentity returns the values with which Loki uses its own role, or nil if it has none.
+func lokiIdentity(args Args) kube.Values {
+	token := args.webIdentity(config.LokiAccount)
+	if token == nil {
+		return nil
+	}
+	return kube.Values{
+		"serviceAccount": kube.Values{"name": config.LokiAccount.Name},
+		"singleBinary": kube.Values{
+			"priorityClassName": "system-cluster-critical",
+			"extraEnv":          token.env(),
+			"extraVolumes":      token.volumes(),
+			"extraVolumeMounts": token.mounts(),
+		},
 	}
 }
 

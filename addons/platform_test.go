@@ -135,6 +135,7 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 			LoadBalancerGroup: pulumi.String("sg-balancer"),
 			BackendGroup:      pulumi.String("sg-backend"),
 			BackupBucket:      pulumi.String("backups"),
+			Roles:             rolesOf(cfg),
 			DependsOn:         []pulumi.Resource{policy},
 			AWSProvider:       provider,
 		}

@@ -390,6 +390,8 @@ var refused = []struct {
 		"the name of a service account"},
 	{"two roles for an account", accountsWith("{namespace: a, name: b, policy: " + policyOK + "}, {namespace: a, name: b, policy: " +
 		policyOK + "}"), "identity.serviceAccounts[1]", "already at identity.serviceAccounts[0]"},
+	{"role for a controller of the platform", accountsWith("{namespace: kube-system, name: ebs-csi-controller-sa, policy: " +
+		policyOK + "}"), "identity.serviceAccounts[0]", "of the platform, which has a role of its own"},
 	{"roles without an issuer", "identity: {serviceAccounts: [{namespace: a, name: b, policy: " + policyOK + "}]}",
 		"identity.serviceAccounts", "need identity.enabled"},
 	{"role without a policy", accountsWith("{namespace: a, name: b}"), accountAt + "policy", "is missing"},

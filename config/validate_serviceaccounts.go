@@ -61,6 +61,10 @@ func (v identityValidator) serviceAccounts(id Identity) {
 			v.fault(path+".name", a.Name, "must be the name of a service account: lowercase letters, digits, dashes and dots",
 				"fastapi")
 		}
+		if a.ofPlatform() {
+			v.fault(path, nil, fmt.Sprintf("is the service account %s/%s of the platform, which has a role of its own",
+				a.Namespace, a.Name), "the service account of the pods that need the policy")
+		}
 		if first, ok := seen[a.Subject()]; ok {
 			v.fault(path, nil, fmt.Sprintf("is the service account %s/%s, which is already at identity.serviceAccounts[%d]",
 				a.Namespace, a.Name, first), "one entry with one policy; its document may have several statements")

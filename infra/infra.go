@@ -86,7 +86,7 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	firewall := phase(s, newFirewall, network)
 	storage := phase(s, newStorage, none{})
 	identity := phase(s, newIdentity, identityArgs{network, storage})
-	issuer := phase(s, newIssuer, none{})
+	issuer := phase(s, newIssuer, identityArgs{network, storage})
 	keys := phase(s, newKeys, none{})
 	registry := phase(s, newRegistry, none{})
 	sweep := phase(s, newSweep, sweepArgs{network, firewall})
@@ -111,7 +111,7 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	in.Repositories = registry.URLs
 	in.DependsOn = slices.Clone(dns.Records)
 	if in.Issuer = issuer; issuer != nil {
-		in.DependsOn = append(in.DependsOn, issuer.dependsOn...)
+		in.DependsOn = slices.Concat(in.DependsOn, issuer.dependsOn, issuer.Policies)
 	}
 	for _, n := range in.Nodes {
 		in.DependsOn = append(append(in.DependsOn, n.Instance), n.DependsOn...)

@@ -12,9 +12,6 @@ import (
 	"kubeadm-aws/infra/policy"
 )
 
-// TokenAudience is the audience of tokens that pods exchange for AWS credentials.
-const TokenAudience = "sts.amazonaws.com"
-
 // IssuerBucket is the purpose of the bucket with the discovery documents, and the end of its resource's name.
 const IssuerBucket = "identity"
 
@@ -30,6 +27,9 @@ type Issuer struct {
 	// Roles are the ARNs of the roles of service accounts, by namespace/name.
 	Roles pulumi.StringMap
 
+	// Policies are the policies of the controllers. Without its policy, a controller cannot clean up.
+	Policies []pulumi.Resource
+
 	// dependsOn are the resources without which no pod gets AWS credentials.
 	dependsOn []pulumi.Resource
 	deployer  *deployer
@@ -37,7 +37,7 @@ type Issuer struct {
 }
 
 // newIssuer returns nil if the stack has no workload identity.
-func newIssuer(s *deployer, _ none) (*Issuer, error) {
+func newIssuer(s *deployer, args identityArgs) (*Issuer, error) {
 	if !s.cfg.Identity.Enabled {
 		return nil, nil
 	}
@@ -46,12 +46,12 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	if is.opts, err = s.component("Issuer", "issuer", is); err != nil {
 		return nil, err
 	}
-	args := bucketArgs{purpose: IssuerBucket, public: true, policy: discoveryForAll}
+	bucket := bucketArgs{purpose: IssuerBucket, public: true, policy: discoveryForAll}
 	if s.cfg.Identity.Issuer != "" {
-		args.public, args.policy = false, s.discoveryForCloudFront
+		bucket.public, bucket.policy = false, s.discoveryForCloudFront
 	}
 	var documents *s3.BucketPolicy
-	if is.Bucket, documents, err = s.bucket(args, is.opts); err != nil {
+	if is.Bucket, documents, err = s.bucket(bucket, is.opts); err != nil {
 		return nil, err
 	}
 	is.URL = is.Bucket.Bucket.ApplyT(func(bucket string) string {
@@ -62,7 +62,7 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	}).(pulumi.StringOutput)
 	is.Provider, err = iam.NewOpenIdConnectProvider(s.ctx, s.named("issuer"), &iam.OpenIdConnectProviderArgs{
 		Url:           is.URL,
-		ClientIdLists: pulumi.StringArray{pulumi.String(TokenAudience)},
+		ClientIdLists: pulumi.StringArray{pulumi.String(config.TokenAudience)},
 		// Without a thumbprint IAM connects to the issuer to get one, and nothing answers there yet. AWS trusts the
 		// certificate by its authorities, and does not use the thumbprint.
 		ThumbprintLists: pulumi.StringArray{pulumi.String(strings.Repeat("f", 40))},
@@ -73,6 +73,9 @@ func newIssuer(s *deployer, _ none) (*Issuer, error) {
 	}
 	is.dependsOn = []pulumi.Resource{documents, is.Provider}
 	if err := is.serviceAccounts(); err != nil {
+		return nil, err
+	}
+	if err := is.controllers(nodePolicies{s}.controllers(args.storage, args.network)); err != nil {
 		return nil, err
 	}
 	return is, s.ctx.RegisterResourceOutputs(is, pulumi.Map{"url": is.URL})

@@ -57,8 +57,8 @@ func TestAnEmulatorOfAWSTakesTheRoles(t *testing.T) {
 		}
 		taken++
 	}
-	if taken != 2 {
-		t.Errorf("%d roles were taken, want 2", taken)
+	if taken != 4 {
+		t.Errorf("%d roles were taken, want those of two service accounts and two controllers", taken)
 	}
 }
 

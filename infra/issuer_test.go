@@ -119,7 +119,7 @@ const twoAccounts = `{"enabled":true,"serviceAccounts":[
 
 // Each role trusts one subject with one audience, by equality.
 func TestARoleTrustsOneServiceAccount(t *testing.T) {
-	w := deploy(t, "dev", settings{"identity": twoAccounts})
+	w := deploy(t, "dev", settings{"identity": twoAccounts, "addons": noControllers})
 	host := "dev-identity-0a1b2c3.s3.eu-central-1.amazonaws.com"
 	trusted := map[string]string{}
 	for name, r := range w.all("Role") {

@@ -26,23 +26,41 @@ func naming(name string, text pulumi.StringOutput, of func(text string) policy.D
 // nodePolicies are the policies of the nodes' roles. Each policy has a method.
 type nodePolicies struct{ *deployer }
 
-// controlPlane returns the policies of the enabled controllers that run on the control plane.
+// controlPlane returns the policies of the control plane's role. Without workload identity it also has those of the
+// controllers.
 func (p nodePolicies) controlPlane(storage *Storage, network *Network) []rolePolicy {
-	vpc := network.VPC.ID().ToStringOutput()
-	addons := p.cfg.Addons
 	policies := []rolePolicy{
 		fixed("cloud-controller", p.cloudController()),
 		fixed("images", p.pullImages()),
 		naming("backups", storage.Backups.Arn, p.backups),
 	}
-	if addons.EBSCSI.On() {
-		policies = append(policies, naming("volumes", vpc, p.volumes))
+	if !p.cfg.Identity.Enabled {
+		for _, c := range p.controllers(storage, network) {
+			policies = append(policies, c.policy)
+		}
 	}
-	if addons.LoadBalancer.On() {
-		policies = append(policies, naming("load-balancers", vpc, p.loadBalancers))
+	return policies
+}
+
+// controllerPolicy is what a controller may do, and the service account of its pods.
+type controllerPolicy struct {
+	account config.ServiceAccount
+	policy  rolePolicy
+}
+
+// controllers returns the policies of the enabled controllers.
+func (p nodePolicies) controllers(storage *Storage, network *Network) []controllerPolicy {
+	vpc := network.VPC.ID().ToStringOutput()
+	var policies []controllerPolicy
+	if p.cfg.Addons.EBSCSI.On() {
+		policies = append(policies, controllerPolicy{config.EBSDriverAccount, naming("volumes", vpc, p.volumes)})
+	}
+	if p.cfg.Addons.LoadBalancer.On() {
+		policies = append(policies,
+			controllerPolicy{config.LoadBalancerAccount, naming("load-balancers", vpc, p.loadBalancers)})
 	}
 	if storage.Logs != nil {
-		policies = append(policies, naming("logs", storage.Logs.Arn, logs))
+		policies = append(policies, controllerPolicy{config.LokiAccount, naming("logs", storage.Logs.Arn, logs)})
 	}
 	return policies
 }

@@ -22,13 +22,39 @@ func (is *Issuer) serviceAccounts() error {
 	for _, a := range is.deployer.cfg.Identity.ServiceAccounts {
 		role, err := is.role(a)
 		if err != nil {
-			return fmt.Errorf("role of the service account %s/%s: %w", a.Namespace, a.Name, err)
+			return err
 		}
-		is.Roles[a.Namespace+"/"+a.Name] = role.Arn
+		if arn := a.PolicyARN(); arn != "" {
+			_, err = iam.NewRolePolicyAttachment(is.deployer.ctx, roleName(a), &iam.RolePolicyAttachmentArgs{
+				Role: role.Name, PolicyArn: pulumi.String(arn),
+			}, is.opts...)
+		} else {
+			_, err = is.policy(a, role, rolePolicy{"settings", pulumi.String(a.PolicyDocument())})
+		}
+		if err != nil {
+			return fmt.Errorf("policy of the service account %s/%s: %w", a.Namespace, a.Name, err)
+		}
 	}
 	return nil
 }
 
+// controllers creates the role of each controller of the platform.
+func (is *Issuer) controllers(all []controllerPolicy) error {
+	for _, c := range all {
+		role, err := is.role(c.account)
+		if err != nil {
+			return err
+		}
+		made, err := is.policy(c.account, role, c.policy)
+		if err != nil {
+			return fmt.Errorf("policy of the service account %s/%s: %w", c.account.Namespace, c.account.Name, err)
+		}
+		is.Policies = append(is.Policies, made)
+	}
+	return nil
+}
+
+// role creates the role of a service account and adds it to Roles.
 func (is *Issuer) role(a config.ServiceAccount) (*iam.Role, error) {
 	s, name := is.deployer, roleName(a)
 	trust := pulumi.All(is.Provider.Arn, is.URL).ApplyT(func(v []any) string {
@@ -41,18 +67,16 @@ func (is *Issuer) role(a config.ServiceAccount) (*iam.Role, error) {
 		Tags:             s.tags(name),
 	}, is.opts...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("role of the service account %s/%s: %w", a.Namespace, a.Name, err)
 	}
-	if arn := a.PolicyARN(); arn != "" {
-		_, err = iam.NewRolePolicyAttachment(s.ctx, name, &iam.RolePolicyAttachmentArgs{
-			Role: role.Name, PolicyArn: pulumi.String(arn),
-		}, is.opts...)
-		return role, err
-	}
-	_, err = iam.NewRolePolicy(s.ctx, name, &iam.RolePolicyArgs{
-		Role: role.Name, Name: pulumi.String("settings"), Policy: pulumi.String(a.PolicyDocument()),
+	is.Roles[a.Namespace+"/"+a.Name] = role.Arn
+	return role, nil
+}
+
+func (is *Issuer) policy(a config.ServiceAccount, role *iam.Role, p rolePolicy) (*iam.RolePolicy, error) {
+	return iam.NewRolePolicy(is.deployer.ctx, roleName(a), &iam.RolePolicyArgs{
+		Role: role.Name, Name: pulumi.String(p.name), Policy: p.document,
 	}, is.opts...)
-	return role, err
 }
 
 // roleName returns a name that no other service account has: a-b/c and a/b-c differ in the digest.
@@ -69,6 +93,7 @@ func assumedByPod(provider, issuer, subject string) policy.Document {
 		Effect:    "Allow",
 		Principal: map[string]string{"Federated": provider},
 		Action:    []string{"sts:AssumeRoleWithWebIdentity"},
-		Condition: map[string]policy.Operands{"StringEquals": {host + ":aud": {TokenAudience}, host + ":sub": {subject}}},
+		Condition: map[string]policy.Operands{"StringEquals": {host + ":aud": {config.TokenAudience},
+			host + ":sub": {subject}}},
 	})
 }

@@ -58,6 +58,25 @@ func TestAStackWithAnIssuer(t *testing.T) {
 	r.mustBeEmpty()
 }
 
+// TestControllersWithTheirOwnRoles brings up a stack whose controllers have roles of their own, and destroys it with
+// what users made. A controller that loses its policy first cannot clean up.
+func TestControllersWithTheirOwnRoles(t *testing.T) {
+	r := simulate(t, "dev", map[string]any{"kubeadm-aws:identity": map[string]any{"enabled": true}})
+	r.up().must(t)
+	r.users()
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+	bad := r.twin(t)
+	bad.lame()
+	for _, res := range bad.resources() {
+		if res.Type == "aws:iam/rolePolicy:RolePolicy" && strings.HasPrefix(res.URN.Name(), "sa-kube-system-ebs-") {
+			bad.first(res.URN.Name()).must(t)
+		}
+	}
+	bad.mustLeak()
+	r.destroy().must(t)
+	r.mustBeEmpty()
+}
+
 // mustDepend checks the dependencies of a resource in the state.
 func (r *simulation) mustDepend(t *testing.T, name string, on ...string) {
 	t.Helper()

@@ -81,7 +81,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 }
 
 func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) addons.Args {
-	return addons.Args{
+	args := addons.Args{
 		Config:             cfg,
 		Cluster:            kube,
 		VPCID:              aws.VPCID,
@@ -95,4 +95,8 @@ func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) add
 		DependsOn:          aws.DependsOn,
 		AWSProvider:        aws.Provider,
 	}
+	if aws.Issuer != nil {
+		args.Roles = aws.Issuer.Roles
+	}
+	return args
 }

@@ -2,8 +2,10 @@ package aws
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
+	"kubeadm-aws/config"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
@@ -20,20 +22,46 @@ func (a *Account) Permits(machine *store.Object, wanted string) bool {
 			role = profile.Str("role")
 		}
 	}
-	var documents []string
-	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
-		if role == "" || o.Inputs.Str("role") != role {
-			continue
+	return role != "" && a.allows(role, wanted)
+}
+
+// PermitsPod reports whether a pod gets the credentials of a role and the role allows an action. subject is that of
+// the pod's service account. The role must trust it through a provider that exists, and the key set of the tokens
+// must be published.
+func (a *Account) PermitsPod(arn, subject, wanted string) bool {
+	published := slices.ContainsFunc(a.All(BucketObjectType), func(o *store.Object) bool {
+		return o.Str("key") == config.KeySetPath
+	})
+	for _, role := range a.All(roleType) {
+		if role.Str("arn") == arn {
+			return published && a.trusts(role, subject) && a.allows(role.Str("name"), wanted)
 		}
-		documents = append(documents, o.Inputs.Str("policy"))
 	}
-	for _, text := range documents {
-		var doc struct{ Statement []map[string]any }
-		if json.Unmarshal([]byte(text), &doc) != nil {
+	return false
+}
+
+// trusts reports whether a role may be assumed with a token of a service account.
+func (a *Account) trusts(role *store.Object, subject string) bool {
+	return slices.ContainsFunc(statements(role.Str("assumeRolePolicy")), func(s props.Map) bool {
+		provider := s.Str("Principal.Federated")
+		known := slices.ContainsFunc(a.All(issuerType), func(o *store.Object) bool { return o.Str("arn") == provider })
+		for key, value := range s.Object("Condition").Object("StringEquals") {
+			if strings.HasSuffix(key, ":sub") && slices.Contains(props.Map{"subjects": value}.Strings("subjects"), subject) {
+				return known
+			}
+		}
+		return false
+	})
+}
+
+// allows reports whether the inline policies of a role allow an action.
+func (a *Account) allows(role, wanted string) bool {
+	for _, o := range a.Where(func(o *store.Object) bool { return strings.HasPrefix(o.Type, "aws:iam/rolePolicy") }) {
+		if o.Inputs.Str("role") != role {
 			continue
 		}
-		for _, s := range doc.Statement {
-			for _, pattern := range props.Map(s).Strings("Action") {
+		for _, s := range statements(o.Inputs.Str("policy")) {
+			for _, pattern := range s.Strings("Action") {
 				if s["Effect"] == "Allow" && matches(pattern, wanted) && (s["Condition"] == nil || wanted != SetRulePriorities) {
 					return true
 				}
@@ -41,6 +69,15 @@ func (a *Account) Permits(machine *store.Object, wanted string) bool {
 		}
 	}
 	return false
+}
+
+// statements returns the statements of a policy document. A text that is none has no statements.
+func statements(document string) []props.Map {
+	var doc struct{ Statement []props.Map }
+	if json.Unmarshal([]byte(document), &doc) != nil {
+		return nil
+	}
+	return doc.Statement
 }
 
 // matches reports whether an action matches a pattern of IAM, which may contain *.

@@ -92,7 +92,7 @@ func (b balancers) balance(o *store.Object) string {
 		})
 	}
 	hostname := b.Find(aws.LoadBalancerType, id).Str("dnsName")
-	if b.movesOthers(o) && !b.Permits(machine, aws.SetRulePriorities) {
+	if b.movesOthers(o) && !authorized(b.Account, b.release(loadBalancerChart), machine, aws.SetRulePriorities) {
 		return id // the controller's work on the listener ends here (FailedDeployModel)
 	}
 	if o.State.Str("hostname") != hostname {

@@ -1,12 +1,16 @@
 package kube
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"kubeadm-aws/addons/catalog"
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/sandbox/aws"
+	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -100,4 +104,26 @@ func secretsNamed(v any) []string {
 		out = append(out, secretsNamed(m[key])...)
 	}
 	return out
+}
+
+// authorized reports whether the controller of a release may carry out an action: with the role that its values name,
+// or else with that of the machine.
+func authorized(account *aws.Account, release, machine *store.Object, action string) bool {
+	values := release.Inputs.Object("values")
+	for _, at := range []props.Map{values, values.Object("controller"), values.Object("singleBinary")} {
+		for _, key := range []string{"env", "extraEnv"} {
+			role := at.Object(key).Str("AWS_ROLE_ARN")
+			for _, variable := range at.List(key) {
+				if v, ok := variable.(map[string]any); ok && v["name"] == "AWS_ROLE_ARN" {
+					role, _ = v["value"].(string)
+				}
+			}
+			if role != "" {
+				name := cmp.Or(at.Str("serviceAccount.name"), values.Str("serviceAccount.name"))
+				namespace, _, _ := strings.Cut(release.ID, "/")
+				return account.PermitsPod(role, config.ServiceAccount{Namespace: namespace, Name: name}.Subject(), action)
+			}
+		}
+	}
+	return account.Permits(machine, action)
 }

@@ -107,7 +107,7 @@ func (c *Cluster) alive(name string) error {
 		if err := c.HasInternet(machine); err != nil {
 			return fmt.Errorf("%s cannot reach AWS: %w", name, err)
 		}
-		if !c.Permits(machine, action) {
+		if !authorized(c.Account, release, machine, action) {
 			return fmt.Errorf("%s is not authorized to perform %s", name, action)
 		}
 	}
