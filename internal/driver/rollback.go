@@ -32,7 +32,7 @@ func rollback(ctx context.Context, s *run) error {
 	case s.op.to == "":
 		states, err = earlierStates(ctx, w)
 	case s.op.to == lastVerified && len(exported) > 0:
-		s.op.to, err = s.verifiedCommit(ctx, w)
+		s.op.to, err = commits{s}.verifiedCommit(ctx, w)
 	}
 	w.Close() // the earlier driver opens the same stack
 	switch {
@@ -45,35 +45,34 @@ func rollback(ctx context.Context, s *run) error {
 	case len(exported) == 0:
 		return report.Fail(report.ExitCannotStart, "", "stack %s was never up, so there is nothing to roll back", s.op.Stack)
 	}
-	to, err := s.checkout(ctx)
+	to, err := commits{s}.checkout(ctx)
 	if err != nil {
 		return err
 	}
 	defer to.remove()
 	cluster, _ := exported["cluster"].Value.(string)
 	version, _ := exported["kubernetes"].Value.(string)
-	if err := s.refuseRollback(to, cluster, version); err != nil {
+	if err := to.refuse(cluster, version); err != nil {
 		return err
 	}
 	s.log.Info("to commit " + to.title + "; building its driver.")
-	driver := filepath.Join(to.root, ".bin", "driver")
-	if err := workspace.GoBuild(ctx, to.dir, "./"+to.driver(), driver); err != nil {
+	if err := workspace.GoBuild(ctx, to.dir, "./"+to.driver(), to.program()); err != nil {
 		return report.Fail(report.ExitCannotStart, "", "commit %s: %w", s.op.to, err)
 	}
 	if s.op.asks() {
-		if err := s.earlier(to, driver, "preview"); err != nil {
+		if err := to.execute("preview"); err != nil {
 			return err
 		}
 	}
 	if err := s.confirm("Make these changes?"); err != nil {
 		return err
 	}
-	if err := s.earlier(to, driver, "up", "--yes"); err != nil {
+	if err := to.execute("up", "--yes"); err != nil {
 		return err
 	}
 	if s.op.wait > 0 {
 		// By the checks and the settings of that commit.
-		err := s.earlier(to, driver, "verify", "--wait", s.op.wait.String())
+		err := to.execute("verify", "--wait", s.op.wait.String())
 		switch {
 		case report.CodeOf(err) == report.ExitApplications:
 			s.log.Warn("Applications are not well. A rollback of the platform does not change them; correct or revert them in Git.")
@@ -88,24 +87,26 @@ func rollback(ctx context.Context, s *run) error {
 
 // checkedOut is an earlier revision of the project in a worktree.
 type checkedOut struct {
+	by *run // the run that goes back to it
 	// root is the worktree, and dir the project in it. title is the commit with its subject.
 	root, dir, title string
-	remove           func()
+	// remove deletes the worktree.
+	remove func()
 }
 
 // checkout makes a worktree of the commit that --to names.
-func (s *run) checkout(ctx context.Context) (checkedOut, error) {
-	commit, err := s.git(ctx, "rev-parse", "--verify", "--quiet", s.op.to+"^{commit}")
+func (c commits) checkout(ctx context.Context) (checkedOut, error) {
+	commit, err := c.git(ctx, "rev-parse", "--verify", "--quiet", c.op.to+"^{commit}")
 	if err != nil {
 		return checkedOut{}, report.Fail(report.ExitUsage,
 			"git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
-			"--to %s is not a commit of the repository in %s", s.op.to, s.op.dir)
+			"--to %s is not a commit of the repository in %s", c.op.to, c.op.dir)
 	}
-	title, err := s.git(ctx, "log", "-1", "--format=%h %s", commit)
+	title, err := c.git(ctx, "log", "-1", "--format=%h %s", commit)
 	if err != nil {
 		return checkedOut{}, err
 	}
-	within, err := s.git(ctx, "rev-parse", "--show-prefix")
+	within, err := c.git(ctx, "rev-parse", "--show-prefix")
 	if err != nil {
 		return checkedOut{}, err
 	}
@@ -113,24 +114,24 @@ func (s *run) checkout(ctx context.Context) (checkedOut, error) {
 	if err != nil {
 		return checkedOut{}, err
 	}
-	c := checkedOut{root: root, dir: filepath.Join(root, within), title: title}
-	link := filepath.Join(c.dir, ".sandbox")
-	c.remove = func() {
+	to := checkedOut{by: c.run, root: root, dir: filepath.Join(root, within), title: title}
+	link := filepath.Join(to.dir, ".sandbox")
+	to.remove = func() {
 		_ = os.Remove(link)
 		clean := context.WithoutCancel(ctx)
-		_, _ = s.git(clean, "worktree", "remove", "--force", root)
+		_, _ = c.git(clean, "worktree", "remove", "--force", root)
 		_ = os.RemoveAll(root)
 	}
-	if _, err := s.git(ctx, "worktree", "add", "--quiet", "--detach", root, commit); err != nil {
-		c.remove()
+	if _, err := c.git(ctx, "worktree", "add", "--quiet", "--detach", root, commit); err != nil {
+		to.remove()
 		return checkedOut{}, err
 	}
 	// The state of a simulation is in the project's directory; the earlier driver has to find the same state.
-	if err := os.Symlink(filepath.Join(s.op.dir, ".sandbox"), link); err != nil {
-		c.remove()
+	if err := os.Symlink(filepath.Join(c.op.dir, ".sandbox"), link); err != nil {
+		to.remove()
 		return checkedOut{}, err
 	}
-	return c, nil
+	return to, nil
 }
 
 // driver returns the folder of the driver's command in that commit, or "" when the commit has none.
@@ -144,55 +145,58 @@ func (c checkedOut) driver() string {
 	return ""
 }
 
-// refuseRollback refuses what an `up` cannot bring back. cluster and version are the running ones; version is empty
+// refuse returns why an `up` cannot go back to that commit. cluster and version are the running ones. version is empty
 // for a stack that an early program without this output brought up.
-func (s *run) refuseRollback(to checkedOut, cluster, version string) error {
-	if to.driver() == "" {
-		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", to.title)
+func (c checkedOut) refuse(cluster, version string) error {
+	if c.driver() == "" {
+		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", c.title)
 	}
-	settings := "Pulumi." + s.op.Stack + ".yaml"
-	if _, err := os.Stat(filepath.Join(to.dir, settings)); err != nil {
-		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no %s", to.title, settings)
+	settings := "Pulumi." + c.by.op.Stack + ".yaml"
+	if _, err := os.Stat(filepath.Join(c.dir, settings)); err != nil {
+		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no %s", c.title, settings)
 	}
-	then, err := config.LoadFile(s.op.Stack, to.dir)
+	then, err := config.LoadFile(c.by.op.Stack, c.dir)
 	var faults config.Errors
 	switch {
 	case errors.As(err, &faults):
 		return nil // the driver of that commit checks the settings by its own rules
 	case err != nil:
-		return report.Fail(report.ExitInvalid, "", "commit %s: %w", to.title, err)
-	case then.Cluster.Name != cluster || then.Region != s.cfg.Region:
+		return report.Fail(report.ExitInvalid, "", "commit %s: %w", c.title, err)
+	case then.Cluster.Name != cluster || then.Region != c.by.cfg.Region:
 		return report.Fail(report.ExitInvalid, "Make a stack of its own for it, or use rebuild.",
-			"commit %s is about another cluster, %s in %s; %s in %s runs", to.title, then.Cluster.Name, then.Region, cluster,
-			s.cfg.Region)
+			"commit %s is about another cluster, %s in %s; %s in %s runs", c.title, then.Cluster.Name, then.Region, cluster,
+			c.by.cfg.Region)
 	case version != "" && then.Cluster.KubernetesVersion != version:
 		return report.Fail(report.ExitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit "+
 			"it on a branch, and roll back to the branch.",
 			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects "+
 				"in it cannot go back",
-			to.title, then.Cluster.KubernetesVersion, version)
+			c.title, then.Cluster.KubernetesVersion, version)
 	}
 	return nil
 }
 
-// earlier runs a command of the driver of that commit.
-func (s *run) earlier(to checkedOut, driver string, command ...string) error {
-	args := append(command, "--stack", s.op.Stack, "--cloud", s.op.Cloud, "--dir", to.dir)
-	if s.op.json {
+// program is the path of the driver of that commit, which rollback builds.
+func (c checkedOut) program() string { return filepath.Join(c.root, ".bin", "driver") }
+
+// execute runs a command of the driver of that commit.
+func (c checkedOut) execute(command ...string) error {
+	args := append(command, "--stack", c.by.op.Stack, "--cloud", c.by.op.Cloud, "--dir", c.dir)
+	if c.by.op.json {
 		args = append(args, "--json")
 	}
-	cmd := exec.Command(driver, args...)
-	cmd.Dir = to.dir
-	cmd.Env = append(os.Environ(), "PULUMI="+s.cli.Path())
-	cmd.Stdout, cmd.Stderr = s.out, os.Stderr
-	err := s.cli.RunProcess(cmd)
+	cmd := exec.Command(c.program(), args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "PULUMI="+c.by.cli.Path())
+	cmd.Stdout, cmd.Stderr = c.by.out, os.Stderr
+	err := c.by.cli.RunProcess(cmd)
 	var exit *exec.ExitError
 	switch {
-	case s.cli.Stopped():
+	case c.by.cli.Stopped():
 		return report.Fail(report.ExitInterrupted, "Run the same command again: it goes on from the saved state.",
 			"rollback was interrupted; the state is saved")
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return report.Fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], to.title)
+		return report.Fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], c.title)
 	}
 	return err
 }
@@ -231,19 +235,4 @@ func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) 
 		return "The history of the stack names no commit.", nil
 	}
 	return strings.Join(lines, "\n"), nil
-}
-
-// git runs git in the project.
-func (s *run) git(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", s.op.dir}, args...)...)
-	output, err := cmd.Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
-		}
-		return "", report.Fail(report.ExitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w",
-			args[0], err)
-	}
-	return strings.TrimSpace(string(output)), nil
 }

@@ -149,7 +149,8 @@ func TestWhatCannotBeRolledBackIsRefused(t *testing.T) {
 		{"settings of other times", with("kubeadm-aws:owner", "kubeadm-aws:ownr"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := s.refuseRollback(tt.to, "platform-dev", "1.36.3")
+			tt.to.by = s
+			err := tt.to.refuse("platform-dev", "1.36.3")
 			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("got %v, want %q", err, tt.says)
 			}

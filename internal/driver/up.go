@@ -63,7 +63,7 @@ func up(ctx context.Context, s *run) error {
 	if err := upTimeline(ctx, w, watcher); err != nil {
 		return err
 	}
-	s.recordApplied(ctx, w, result.Summary.StartTime)
+	commits{s}.recordApplied(ctx, w, result.Summary.StartTime)
 	s.report(result.Outputs, false)
 	tellNotReady(ctx, w)
 	return nil

@@ -3,7 +3,9 @@ package driver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 
 	"kubeadm-aws/internal/report"
@@ -21,40 +23,43 @@ const (
 // lastVerified is the value of --to for the commit in the tag.
 const lastVerified = "last-verified"
 
+// commits connects the stack with the commits of its project: which one was brought up, and which one was verified.
+type commits struct{ *run }
+
 // recordApplied records which commit the stack now matches. started is the start of the update, as the history writes
 // it. A project outside of git, or with changes that are not committed, has no such commit.
-func (s *run) recordApplied(ctx context.Context, w *workspace.Workspace, started string) {
-	commit, err := s.git(ctx, "rev-parse", "HEAD")
+func (c commits) recordApplied(ctx context.Context, w *workspace.Workspace, started string) {
+	commit, err := c.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return
 	}
-	changed, err := s.git(ctx, "status", "--porcelain", "--untracked-files=no", "--", ".")
+	changed, err := c.git(ctx, "status", "--porcelain", "--untracked-files=no", "--", ".")
 	if err != nil || changed != "" {
 		return
 	}
 	if _, err := w.Pulumi(ctx, "stack", "tag", "set", appliedTag, commit+" "+started); err != nil {
-		s.log.Warn("The commit could not be noted, so a rollback cannot go back to it as the last verified one: " +
+		c.log.Warn("The commit could not be noted, so a rollback cannot go back to it as the last verified one: " +
 			err.Error())
 	}
 }
 
 // noteVerified calls recordVerified for a verify. It only warns of an error, because the verify has succeeded.
-func (s *run) noteVerified(ctx context.Context, w *workspace.Workspace) {
-	if err := s.recordVerified(ctx, w); err != nil {
-		s.log.Warn("The commit could not be noted as verified: " + err.Error())
+func (c commits) noteVerified(ctx context.Context, w *workspace.Workspace) {
+	if err := c.recordVerified(ctx, w); err != nil {
+		c.log.Warn("The commit could not be noted as verified: " + err.Error())
 	}
 }
 
 // recordVerified records that the commit of the last up is verified. It records nothing if that up failed, or if
 // another program than this driver has updated the stack since then: the commit of the cluster is then unknown.
-func (s *run) recordVerified(ctx context.Context, w *workspace.Workspace) error {
+func (c commits) recordVerified(ctx context.Context, w *workspace.Workspace) error {
 	tags, err := stackTags(ctx, w)
 	if err != nil {
 		return err
 	}
 	commit, started, _ := strings.Cut(tags[appliedTag], " ")
 	if commit == "" {
-		s.log.Info("No commit is noted as verified: the last up was not one of a commit.")
+		c.log.Info("No commit is noted as verified: the last up was not one of a commit.")
 		return nil
 	}
 	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "20", "--page", "1")
@@ -75,16 +80,16 @@ func (s *run) recordVerified(ctx context.Context, w *workspace.Workspace) error 
 		if _, err := w.Pulumi(ctx, "stack", "tag", "set", verifiedTag, commit); err != nil {
 			return err
 		}
-		s.log.Info(fmt.Sprintf("Commit %.10s is noted as verified: rollback --to %s goes back to it.", commit, lastVerified))
+		c.log.Info(fmt.Sprintf("Commit %.10s is noted as verified: rollback --to %s goes back to it.", commit, lastVerified))
 		return nil
 	}
-	s.log.Warn("No commit is noted as verified: the stack was updated since the last up of this command that succeeded.")
+	c.log.Warn("No commit is noted as verified: the stack was updated since the last up of this command that succeeded.")
 	return nil
 }
 
 // verifiedCommit returns the commit that a rollback goes back to by itself. It refuses the one that is checked out,
 // because that is the one that has just failed.
-func (s *run) verifiedCommit(ctx context.Context, w *workspace.Workspace) (string, error) {
+func (c commits) verifiedCommit(ctx context.Context, w *workspace.Workspace) (string, error) {
 	tags, err := stackTags(ctx, w)
 	if err != nil {
 		return "", err
@@ -92,9 +97,9 @@ func (s *run) verifiedCommit(ctx context.Context, w *workspace.Workspace) (strin
 	commit := tags[verifiedTag]
 	if commit == "" {
 		return "", report.Fail(report.ExitNoneVerified, "Correct what failed, or name a commit: --to COMMIT",
-			"no commit of stack %s was verified yet", s.op.Stack)
+			"no commit of stack %s was verified yet", c.op.Stack)
 	}
-	head, err := s.git(ctx, "rev-parse", "HEAD")
+	head, err := c.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return "", err
 	}
@@ -115,4 +120,19 @@ func stackTags(ctx context.Context, w *workspace.Workspace) (map[string]string, 
 		return nil, fmt.Errorf("read the tags of the stack: %w", err)
 	}
 	return tags, nil
+}
+
+// git runs git in the project.
+func (c commits) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", c.op.dir}, args...)...)
+	output, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return "", report.Fail(report.ExitCannotStart, "A rollback needs the project as a git repository.", "git %s: %w",
+			args[0], err)
+	}
+	return strings.TrimSpace(string(output)), nil
 }

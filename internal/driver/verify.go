@@ -51,7 +51,7 @@ func verify(ctx context.Context, s *run) error {
 	}
 	err = judge(results)
 	if code := report.CodeOf(err); code == report.ExitOK || code == report.ExitApplications {
-		s.noteVerified(ctx, w)
+		commits{s}.noteVerified(ctx, w)
 	}
 	return err
 }
@@ -94,6 +94,6 @@ func (s *run) verifyModel(ctx context.Context, w *workspace.Workspace) error {
 	if len(faults) > 0 {
 		return report.Fail(report.ExitUnverified, "", "%d of the model's checks failed", len(faults))
 	}
-	s.noteVerified(ctx, w)
+	commits{s}.noteVerified(ctx, w)
 	return nil
 }
