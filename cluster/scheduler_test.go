@@ -113,7 +113,8 @@ func (c *control) placement() string {
 	return strings.Join(nodes, " ")
 }
 
-func (c *control) settles(want string) {
+// reaches waits until the pods of CoreDNS have that placement and none is of an earlier revision.
+func (c *control) reaches(want string) {
 	c.t.Helper()
 	matches := regexp.MustCompile("^(?:" + want + ")$")
 	c.until("CoreDNS on "+want, func() bool {
@@ -160,11 +161,11 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 	t.Run("a stack made before", func(t *testing.T) {
 		nodes := []config.Node{master, worker("a"), worker("b")}
 		begin(t, nodes...)
-		c.settles("master master") // kubeadm's own placement
+		c.reaches("master master") // kubeadm's own placement
 		c.configure(nodes[1])
 		c.configure(nodes[2])
 		c.patch(nodes)
-		c.settles("a b")
+		c.reaches("a b")
 	})
 	t.Run("a new stack", func(t *testing.T) {
 		nodes := []config.Node{master, worker("a"), worker("b"), worker("c", kept)}
@@ -177,33 +178,33 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 		c.until("CoreDNS waits for workers", func() bool { return c.placement() == "- - master" })
 		c.configure(nodes[3])
 		c.configure(nodes[1])
-		c.settles("- a")
+		c.reaches("- a")
 		c.configure(nodes[2])
-		c.settles("a b")
+		c.reaches("a b")
 		// One of them is lost. The other still has its pod, and the replica returns with the node.
 		c.run("", "cordon", "a")
 		c.run("", "-n", "kube-system", "delete", "pods", "-l", "k8s-app=kube-dns", "--field-selector", "spec.nodeName=a",
 			"--wait=false")
-		c.settles("- b")
+		c.reaches("- b")
 		c.run("", "uncordon", "a")
-		c.settles("a b")
+		c.reaches("a b")
 	})
 	t.Run("one worker", func(t *testing.T) {
 		nodes := []config.Node{master, worker("a")}
 		begin(t, nodes...)
 		c.patch(nodes)
 		c.configure(nodes[1])
-		c.settles("a master")
+		c.reaches("a master")
 	})
 	t.Run("a second worker", func(t *testing.T) {
 		nodes := []config.Node{master, worker("a"), worker("b")}
 		begin(t, nodes...)
 		c.patch(nodes[:2])
 		c.configure(nodes[1])
-		c.settles("a master")
+		c.reaches("a master")
 		c.patch(nodes)
 		c.configure(nodes[2])
-		c.settles("a b")
+		c.reaches("a b")
 	})
 	t.Run("workers that are kept for others", func(t *testing.T) {
 		nodes := []config.Node{master, worker("a", kept), worker("b", config.Taint{Key: "gpu", Effect: "NoExecute"})}
@@ -211,12 +212,12 @@ func TestCoreDNSIsSpreadByTheRealScheduler(t *testing.T) {
 		c.patch(nodes)
 		c.configure(nodes[1])
 		c.configure(nodes[2])
-		c.settles("a b")
+		c.reaches("a b")
 	})
 	t.Run("no worker", func(t *testing.T) {
 		begin(t, master)
 		c.patch([]config.Node{master})
-		c.settles("master master")
+		c.reaches("master master")
 	})
 }
 

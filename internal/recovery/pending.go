@@ -181,7 +181,7 @@ func readInCluster(ctx context.Context, w *workspace.Workspace, urns []state.URN
 	return dropFromState(ctx, w, func(st state.State) map[state.URN]bool {
 		gone := map[state.URN]bool{}
 		for _, r := range st.Resources {
-			if slices.Contains(urns, r.URN) && (dead || slices.Contains(r.InitErrors, state.InterruptedCreate)) {
+			if slices.Contains(urns, r.URN) && (dead || state.IsInterruptedCreate(r)) {
 				gone[r.URN] = true
 			}
 		}

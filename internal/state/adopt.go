@@ -30,7 +30,7 @@ func (s State) Adopt(ids map[URN]string, again []URN) State {
 
 // made returns the resource that a pending create would have become, as far as its inputs tell.
 func made(r Resource, id string) Resource {
-	r.ID, r.InitErrors = resource.ID(id), []string{InterruptedCreate}
+	r.ID, r.InitErrors = resource.ID(id), []string{interruptedCreate}
 	r.Outputs = withoutMarks(r.Inputs)
 	if strings.HasPrefix(string(r.Type), "kubernetes:") {
 		r.Outputs["__inputs"] = r.Inputs // without them, pulumi-kubernetes takes a release for one that it is to import

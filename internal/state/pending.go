@@ -9,11 +9,19 @@ import (
 
 // Marks in the state on resources that were not read since a run was interrupted. The engine updates a marked resource.
 const (
-	// InterruptedCreate marks a resource that was imported into the state.
-	InterruptedCreate = "its making was cut off"
+	// interruptedCreate marks a resource that was imported into the state.
+	interruptedCreate = "its creation was interrupted"
 	// interruptedChange marks a resource that a run had begun to change or to delete.
-	interruptedChange = "a change of it was cut off"
+	interruptedChange = "a change of it was interrupted"
+	// earlierCreate and earlierChange are the texts of these marks in states that drivers until November 2026 wrote.
+	earlierCreate = "its making was cut off"
+	earlierChange = "a change of it was cut off"
 )
+
+// IsInterruptedCreate reports whether a resource is imported and was not read since.
+func IsInterruptedCreate(r Resource) bool {
+	return slices.Contains(r.InitErrors, interruptedCreate) || slices.Contains(r.InitErrors, earlierCreate)
+}
 
 // Creating returns the resources of the pending creates, each once.
 func (s State) Creating() []Resource {
@@ -80,7 +88,9 @@ func (s State) Unregistered() []URN {
 func (s State) Unread() []URN {
 	var urns []URN
 	for _, r := range s.Resources {
-		marked := slices.Contains(r.InitErrors, InterruptedCreate) || slices.Contains(r.InitErrors, interruptedChange)
+		marked := IsInterruptedCreate(r) || slices.ContainsFunc(r.InitErrors, func(mark string) bool {
+			return mark == interruptedChange || mark == earlierChange
+		})
 		if marked && !strings.HasPrefix(string(r.Type), "command:") {
 			urns = append(urns, r.URN)
 		}

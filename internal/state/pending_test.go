@@ -62,6 +62,16 @@ func TestAdopt(t *testing.T) {
 		})
 	}
 
+	// Marks of earlier drivers count too.
+	for mark, create := range map[string]bool{earlierCreate: true, earlierChange: false, "some other fault": false} {
+		r := Resource{URN: object, InitErrors: []string{mark}}
+		st := State{}
+		st.Resources = []Resource{r}
+		if unread := len(st.Unread()) == 1; unread != (mark != "some other fault") || IsInterruptedCreate(r) != create {
+			t.Errorf("%q: unread %v, created %v", mark, unread, IsInterruptedCreate(r))
+		}
+	}
+
 	// What it becomes is known from its inputs only, and marked as such.
 	before, err := Parse([]byte(`{"deployment":{"resources":[],"pending_operations":[` +
 		creating(object, `,"inputs":{"metadata":{"name":"n","__defaults":[]},"big":12345678901234567890}`) + `]}}`))
