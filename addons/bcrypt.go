@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	//lint:ignore SA1019 bcrypt is made of it, and bcrypt is what Argo CD reads
+	//lint:ignore SA1019 bcrypt is made of it, and Argo CD reads bcrypt
 	"golang.org/x/crypto/blowfish"
 )
 

@@ -24,7 +24,7 @@ func (a *api) defineArgoCD() {
 	a.definitionsAreEstablished()
 }
 
-// defaultProject is what Argo CD creates when it starts.
+// defaultProject is the project that Argo CD creates when it starts.
 const defaultProject = `{apiVersion: argoproj.io/v1alpha1, kind: AppProject, metadata: {name: default, namespace: argocd},
   spec: {sourceRepos: ['*'], destinations: [{server: '*', namespace: '*'}],
   clusterResourceWhitelist: [{group: '*', kind: '*'}]}}`

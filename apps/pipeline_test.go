@@ -108,7 +108,7 @@ func (p *pipeline) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// digest is what an environment has on a branch of the remote; empty without the branch.
+// digest returns the digest of an environment on a branch of the remote. It is empty without the branch.
 func (p *pipeline) digest(branch, environment string) string {
 	cmd := exec.Command("git", "-C", p.remote, "show", branch+":envs/"+environment+"/api/kustomization.yaml")
 	out, _ := cmd.Output()
@@ -321,8 +321,8 @@ func TestAReleaseIsRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"promote dev prod":    "from dev to staging and from staging to prod",
 		"promote test prod":   "no environment 'test'",
-		"set dev 1.4.0":       "is no digest",
-		"set dev sha256:beef": "is no digest",
+		"set dev 1.4.0":       "is not a digest",
+		"set dev sha256:beef": "is not a digest",
 	} {
 		if out, err := p.run("tools/app-release.sh " + args); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%s: %v, %s", args, err, out)

@@ -77,7 +77,7 @@ func plain(v any) any {
 	return v
 }
 
-// fingerprint is what a repeated step must not change on a host: files, services, and the start times of services.
+// fingerprint prints the facts of a host that a repeated step must not change: files, services, and their start times.
 const fingerprint = `
 find /etc/kubernetes /etc/containerd /etc/cni /etc/apt/sources.list.d /etc/sysctl.d /etc/modules-load.d /etc/systemd/system /usr/local/bin /usr/local/sbin /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env \
 	-type f ! -name '*.tmp' -exec sha256sum {} + 2>/dev/null | sort -k2

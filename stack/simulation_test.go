@@ -48,7 +48,7 @@ type outcome struct {
 	changes []string
 	// order has the same operations in the order in which they began: operation and name.
 	order []string
-	// printed is what the engine printed.
+	// printed is the output of the engine.
 	printed string
 	err     error
 

@@ -36,7 +36,7 @@ digest_at() {
 # set_digest ENVIRONMENT DIGEST SUBJECT commits the digest and hands the commit on.
 set_digest() {
   local environment=$1 digest=$2 subject=$3 base branch file
-  [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "'$digest' is no digest: sha256: and 64 hexadecimal digits"
+  [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "'$digest' is not a digest: sha256: and 64 hexadecimal digits"
   [ "$(digest_at HEAD "$environment")" != "$digest" ] || {
     echo "envs/$environment has $digest already"
     return 0

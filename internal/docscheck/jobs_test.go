@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// workflow is what the tests need of a workflow of GitHub Actions.
+// workflow has the fields of a workflow of GitHub Actions that the tests read.
 type workflow struct {
 	Jobs map[string]job
 }

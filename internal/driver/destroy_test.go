@@ -103,7 +103,7 @@ func mustRefuse(t *testing.T, dir string, args []string, says string) {
 	}
 }
 
-// One confirmation and one command for both halves; protection stops it before the first.
+// One confirmation and one command for the destroy and the up. Protection stops it before the destroy.
 func TestRebuildDestroysAndBringsUpAgain(t *testing.T) {
 	needCLI(t)
 	const owner = "kubeadm-aws:owner: platform"

@@ -43,8 +43,8 @@ type process struct {
 	events chan report.Event
 }
 
-// startDriver runs the command in a process of its own. It does one thing at a time, so that a test which acts on an
-// event knows how far it came.
+// startDriver runs the command in a process of its own. It works on one resource at a time, so that a test which acts
+// on an event knows how far it came.
 func startDriver(t *testing.T, dir, command string, flags ...string) *process {
 	t.Helper()
 	args := append([]string{command, "--stack", "dev", "--dir", dir, "--json", "--parallel", "1"}, flags...)
