@@ -12,7 +12,7 @@ func (d dataServices) install(monitors pulumi.Resource, vol volumes) {
 		return
 	}
 	namespace := d.namespace(dataNamespace, baseline)
-	rabbitMQ{d.builder}.install(namespace, monitors, vol)
-	redis{d.builder}.install(namespace, monitors, vol)
-	postgreSQL{d.builder}.install(namespace, monitors, vol)
+	rabbitMQ(d).install(namespace, monitors, vol)
+	redis(d).install(namespace, monitors, vol)
+	postgreSQL(d).install(namespace, monitors, vol)
 }

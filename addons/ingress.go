@@ -60,7 +60,7 @@ func (i ingresses) sharedIngress(gate pulumi.Resource) pulumi.Resource {
 			"alb.ingress.kubernetes.io/group.order": "1000",
 		},
 		DynamicAnnotations: map[string]pulumi.StringInput{
-			"alb.ingress.kubernetes.io/security-groups": loadBalancer{i.builder}.securityGroups(),
+			"alb.ingress.kubernetes.io/security-groups": loadBalancer(i).securityGroups(),
 		},
 		Fields: kube.Values{"spec": kube.Values{
 			"ingressClassName": ingressClass,

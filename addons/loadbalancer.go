@@ -38,7 +38,7 @@ func (l loadBalancer) install() pulumi.Resource {
 		SkipCRDs: true,
 	}, l.outlived(definitions...))
 	class := l.ingressClass(controller)
-	namespace := ingresses{l.builder}.ingressNamespace()
+	namespace := ingresses(l).ingressNamespace()
 	return l.loadBalancersGate(needs(controller, class, namespace))
 }
 

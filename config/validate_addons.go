@@ -58,8 +58,8 @@ func (v addonsValidator) validate() {
 				maxReplicas),
 			"3")
 	}
-	postgresqlValidator{v.part}.validate(a.PostgreSQL)
-	argocdValidator{v.part}.validate(a.ArgoCD)
+	postgresqlValidator(v).validate(a.PostgreSQL)
+	argocdValidator(v).validate(a.ArgoCD)
 	v.acme(a)
 	for _, name := range sortedKeys(on) {
 		if _, ok := on[name].Values[""]; ok {
