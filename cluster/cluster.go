@@ -51,6 +51,8 @@ type Args struct {
 	APIRecords []pulumi.Resource
 	// Issuer is nil if only the API server knows the key of service-account tokens.
 	Issuer *Issuer
+	// Running are the releases of the nodes before this update, by node name. It is empty for a new cluster.
+	Running map[string]Running
 	// Scripts holds scripts/*.sh of later steps on the control plane. May be nil.
 	Scripts fs.FS
 }
@@ -114,7 +116,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args, scripts: c.scripts[config.ControlPlane]}
 
 	c.controlPlane = c.host(first, args.SSHPrivateKey)
-	prepared, err := c.prepare(ctx, s, first, c.controlPlane)
+	prepared, err := c.prepareAll(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 		return err
 	}
 	c.APIReady, err = c.controlPlane.run(ctx, first.Name+"-init", s.init(first),
-		dependsOn(slices.Concat([]pulumi.Resource{prepared}, args.APIRecords, published)...))
+		dependsOn(slices.Concat(s.beforeInit(first, prepared), args.APIRecords, published)...))
 	if err != nil {
 		return err
 	}
@@ -132,13 +134,8 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if _, err := c.OnControlPlane(ctx, "etcd-backup", s.backup(first), pulumi.DeletedWith(nil)); err != nil {
 		return err
 	}
-	for _, h := range args.Hosts {
-		c.nodeNames = append(c.nodeNames, h.Name)
-		last, err := c.join(ctx, s, h, first)
-		if err != nil {
-			return err
-		}
-		c.Joined = append(c.Joined, last)
+	if err := c.joinAll(ctx, s, first, prepared); err != nil {
+		return err
 	}
 	c.Provider, err = kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
 		Kubeconfig: c.Kubeconfig,
@@ -173,6 +170,18 @@ func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
 	return err
 }
 
+// prepareAll creates the steps of all hosts that need no cluster, and returns the last one of each host.
+func (c *Cluster) prepareAll(ctx *pulumi.Context, s steps) (map[string]pulumi.Resource, error) {
+	prepared := map[string]pulumi.Resource{}
+	for _, h := range s.args.Hosts {
+		var err error
+		if prepared[h.Name], err = c.prepare(ctx, s, h, c.host(h, s.args.SSHPrivateKey)); err != nil {
+			return nil, err
+		}
+	}
+	return prepared, nil
+}
+
 // prepare creates the steps of a host that need no cluster.
 func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi.Resource, error) {
 	ready, err := on.booting().run(ctx, h.Name+"-ready", s.ready(h), pulumi.DependsOn(h.DependsOn))
@@ -186,21 +195,24 @@ func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi
 	return on.run(ctx, h.Name+"-prepare", step, dependsOn(ready))
 }
 
+// joinAfter is the control plane that a host joins, and the steps before.
+type joinAfter struct {
+	controlPlane Host
+	steps        []pulumi.Resource
+}
+
 // join creates the steps that add a host to the cluster, and returns the last one.
-func (c *Cluster) join(ctx *pulumi.Context, s steps, h, controlPlane Host) (pulumi.Resource, error) {
+func (c *Cluster) join(ctx *pulumi.Context, s steps, h Host, after joinAfter) (pulumi.Resource, error) {
+	node := s.node(h, after.controlPlane)
 	if h.Role == config.ControlPlane {
-		return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane))
+		return c.OnControlPlane(ctx, h.Name+"-node", node)
 	}
-	on := c.host(h, s.args.SSHPrivateKey)
-	prepared, err := c.prepare(ctx, s, h, on)
+	joined, err := c.host(h, s.args.SSHPrivateKey).run(ctx, h.Name+"-join", s.join(h, after.controlPlane),
+		dependsOn(after.steps...))
 	if err != nil {
 		return nil, err
 	}
-	joined, err := on.run(ctx, h.Name+"-join", s.join(h, controlPlane), dependsOn(prepared, c.APIReady))
-	if err != nil {
-		return nil, err
-	}
-	return c.OnControlPlane(ctx, h.Name+"-node", s.node(h, controlPlane), dependsOn(joined))
+	return c.OnControlPlane(ctx, h.Name+"-node", node, dependsOn(joined))
 }
 
 // OnControlPlane runs a step on the control plane once the API answers. KUBECONFIG is not set; scripts use

@@ -347,6 +347,10 @@ func TestWhatAChangeTouches(t *testing.T) {
 		"a registry mirror": {func(a *Args) {
 			a.Config.Mirrors.Registries = map[string]config.RegistryMirror{"docker.io": {URL: "https://m"}}
 		}, []string{"master-prepare", "storage-prepare", "worker-1-prepare"}},
+		// In a cluster that runs the release before, each worker gets the step drain too.
+		"another release": {func(a *Args) { a.Config.Cluster.KubernetesVersion = "1.36.2" }, []string{
+			"master-init", "master-node", "master-prepare", "storage-join", "storage-node", "storage-prepare", "worker-1-join",
+			"worker-1-node", "worker-1-prepare"}},
 		"a larger disk":        {func(a *Args) { a.Hosts[1].VolumeSize = 120 }, []string{"worker-1-prepare"}},
 		"the backup schedule":  {func(a *Args) { a.Config.Backup.EveryHours = 1 }, []string{"etcd-backup"}},
 		"a restore":            {func(a *Args) { a.Config.Backup.RestoreFrom = "latest" }, []string{"master-init"}},

@@ -51,6 +51,8 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"join.sh", testJoinFailures},
 		{"node.sh", testNodeFailures},
 		{"node-delete.sh", testNodeDeleteFailures},
+		{"node-drain.sh", testNodeDrainFailures},
+		{"upgrade.sh", testUpgradeFailures},
 		{"nodes-ready.sh", testNodesReadyFailures},
 		{"install.sh", testInstallFailures},
 		{"ready.sh", testReadyFailures},

@@ -35,8 +35,11 @@ func initHost(t *testing.T) *scriptHost {
 		"NODE": "master", "KUBERNETES_VERSION": "1.36.3", "KUBEADM_CONFIG": "advertiseAddress: 10.0.1.10",
 		"AUDIT_POLICY":      "policy",
 		"AUDIT_POLICY_FILE": h.at("/etc/kubernetes/apiserver/audit.yaml"), "IDENTITY": "pods 10.244.0.0/16",
-		"COREDNS": `{"spec": {}}`,
-		"BUCKET":  "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
+		"COREDNS": `{"spec": {}}`, "SETTLE": "0",
+		"BUCKET": "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
+		"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
+[ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
+case $1 in control-plane) sed -i "s#:v1.35.4#:v$KUBERNETES_VERSION#" $ROOT/etc/kubernetes/manifests/*.yaml ;; esac`),
 		// It replaces etcd-snapshot.sh, whose failures have their own tests.
 		"ETCD_SNAPSHOT": h.file("etcd-snapshot.sh", `echo "snapshot $*" >>$ROOT/calls
 case $1 in
@@ -155,6 +158,9 @@ func testInitFailures(t *testing.T) {
 			after: nothingMade},
 		{says: "etcdutl cannot restore the snapshot", spoil: both(restore, stubbed("etcdutl", "exit 1")), after: nothingMade},
 		{says: "the restored etcd does not start", spoil: both(restore, stubbed("etcdctl", "exit 1")), after: nothingMade},
+		{says: "the snapshot is of Kubernetes 1.37.0, and 1.36.3 cannot read what a newer release wrote",
+			spoil: both(restore, stubbed("etcdctl", `case $* in *" get "*) echo 'kubernetesVersion: v1.37.0' ;; esac`)),
+			after: nothingMade},
 		{says: "the API does not answer; see: journalctl -u kubelet", spoil: file("/api-down", "")},
 		{says: "the kubelet is not healthy", spoil: file("/kubelet", "bad")},
 		{says: "the pod security level of namespace kube-public cannot be set", spoil: file("/kubectl-fails", "kube-public")},
@@ -183,7 +189,6 @@ func testInitFailures(t *testing.T) {
 	}
 	put := "the manifests of before are back, and the API answers"
 	refuses(t, "init.sh", running, []spoilt{
-		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: unchanged},
 		{says: "these settings cannot be changed on a running cluster", spoil: set("IDENTITY", "pods 10.0.0.0/8"),
 			after: unchanged},
 		{says: "it is another cluster's control plane", spoil: func(h *scriptHost) string {
@@ -222,6 +227,81 @@ func testInitFailures(t *testing.T) {
 		}},
 	})
 	t.Run("killed", func(t *testing.T) { testInitKilled(t, running) })
+	testUpgradeInInit(t, running)
+}
+
+// testUpgradeInInit changes the release of a running control plane. The parts of upgrade.sh have tests of their own.
+func testUpgradeInInit(t *testing.T, running func(*testing.T) (*scriptHost, string)) {
+	older := func(t *testing.T) (*scriptHost, string) {
+		h, stdin := running(t)
+		for _, c := range components {
+			path := "/etc/kubernetes/manifests/" + c + ".yaml"
+			h.write(path, strings.ReplaceAll(h.read(path), "v1.36.3", "v1.35.4"), 0o600)
+		}
+		return h, stdin
+	}
+	runs := func(h *scriptHost) string { return h.read("/etc/kubernetes/manifests/kube-apiserver.yaml") }
+	begun := func(h *scriptHost) string {
+		return strings.TrimSpace(h.read("/var/lib/kubeadm-aws/upgrade.started"))
+	}
+	h, stdin := older(t)
+	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
+	inOrder(t, h.read("/calls"), "upgrade check", "upgrade control-plane", "kubeadm init phase control-plane",
+		"upgrade packages kubelet kubectl", "kubeadm init phase kubelet-start", "kubeadm init phase upload-config")
+	if begun(h) != "" {
+		t.Error("a finished upgrade is still begun")
+	}
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
+	if calls := h.read("/calls"); strings.Contains(calls, "upgrade") {
+		t.Errorf("a second run: %s", calls)
+	}
+
+	// A refused upgrade changes nothing.
+	h, stdin = older(t)
+	h.write("/upgrade-fails", "check", 0o600)
+	h.fails(h.run("init.sh", stdin), 1)
+	if !strings.Contains(runs(h), "v1.35.4") || begun(h) != "" || strings.Contains(h.read("/calls"), "kubeadm") {
+		t.Errorf("after a refusal: %s", h.read("/calls"))
+	}
+	refuses(t, "init.sh", older, []spoilt{
+		{says: "nodes have been draining for 10 minutes", spoil: stubbed("flock", `[ "$3" != 8 ]`),
+			after: func(h *scriptHost) {
+				if strings.Contains(h.read("/calls"), "upgrade") {
+					h.t.Error("it is upgraded during a drain")
+				}
+			}},
+		{says: "the API does not come to rest with the new kubelet", spoil: set("SETTLE", "1")},
+	})
+
+	// One that stops half way goes on without the checks, which an upgrade that has begun may fail.
+	for _, part := range []string{"control-plane", "packages"} {
+		h, stdin = older(t)
+		h.write("/upgrade-fails", part, 0o600)
+		h.fails(h.run("init.sh", stdin), 1)
+		if begun(h) != "1.36.3" {
+			t.Errorf("%s: nothing records the upgrade: %q", part, begun(h))
+		}
+		h.write("/upgrade-fails", "check", 0o600)
+		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
+		if !strings.Contains(runs(h), "v1.36.3") || begun(h) != "" {
+			t.Errorf("%s: left are %s %s", part, runs(h), begun(h))
+		}
+	}
+}
+
+// inOrder expects the texts one after the other.
+func inOrder(t *testing.T, in string, texts ...string) {
+	t.Helper()
+	rest := in
+	for _, text := range texts {
+		at := strings.Index(rest, text)
+		if at < 0 {
+			t.Errorf("no %q at its place in:\n%s", text, in)
+			return
+		}
+		rest = rest[at:]
+	}
 }
 
 // A run that is killed between two lines leaves everything that the next run needs.

@@ -70,6 +70,20 @@ func joinConfig(cfg *config.Config, f nodeFacts) (string, error) {
 	})
 }
 
+// upgradeConfig is the input of `kubeadm upgrade apply` on a control plane and of `kubeadm upgrade node` on a worker.
+func upgradeConfig(cfg *config.Config, r config.Release) object {
+	apply := object{
+		"kubernetesVersion": "v" + r.Version,
+		// upgrade.sh upgrades etcd before.
+		"etcdUpgrade": false,
+	}
+	node := object{"etcdUpgrade": false}
+	if ignored := cfg.Kubernetes.IgnorePreflightErrors; len(ignored) > 0 {
+		apply["ignorePreflightErrors"], node["ignorePreflightErrors"] = ignored, ignored
+	}
+	return object{"apiVersion": kubeadmAPI, "kind": "UpgradeConfiguration", "apply": apply, "node": node}
+}
+
 func registration(cfg *config.Config, f nodeFacts, taints []any) object {
 	r := object{
 		"name":      f.Name,

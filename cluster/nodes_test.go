@@ -59,15 +59,23 @@ func testJoinFailures(t *testing.T) {
 		h.env = map[string]string{
 			"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.3", "ENDPOINT": "api.dev.internal:6443", "KUBELET_SETTINGS": "one",
 			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11",
+			"UPGRADE_CONFIG": "kind: UpgradeConfiguration",
+			"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
+[ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
+case $* in *kubelet*) echo "$KUBERNETES_VERSION" >$ROOT/kubelet-version ;; esac`),
 		}
-		h.stub("kubelet", "echo Kubernetes v1.36.3")
+		h.write("/kubelet-version", "1.36.3", 0o600)
+		h.stub("kubelet", "echo Kubernetes v$(cat $ROOT/kubelet-version)")
 		h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls; [ ! -e $ROOT/kubeadm-fails ] || exit 1
 mkdir -p $ROOT/var/lib/kubelet; case $* in join* | upgrade*) cat $ROOT/kubelet >$ROOT/var/lib/kubelet/config.yaml ;; esac
 case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/lib/kubelet/kubeadm-flags.env ;; esac`)
 		h.stub("curl",
 			`case $* in *6443*) [ ! -e $ROOT/api-down ] || { echo "curl: (28) timed out" >&2; exit 28; }; echo ok ;; *) ! grep -q bad $ROOT/var/lib/kubelet/config.yaml ;; esac`)
 		h.stub("kubectl",
-			`case $* in *discovery.conf*) cat $ROOT/other 2>/dev/null || true ;; *) [ ! -e $ROOT/unknown ] || { echo NotFound; exit 1; }; echo node/worker-1 ;; esac`)
+			`case $* in *discovery.conf*) cat $ROOT/other 2>/dev/null || true ;;
+*/version*) printf '{\n  "gitVersion": "v%s",\n}\n' "$(cat $ROOT/api-version)" ;;
+*kubeadm-aws/upgrade*) cat $ROOT/mark ;;
+*) [ ! -e $ROOT/unknown ] || { echo NotFound; exit 1; }; echo node/worker-1 ;; esac`)
 		for _, name := range []string{"systemctl", "journalctl", "sleep"} {
 			h.stub(name, `echo "`+name+` $*" >>$ROOT/calls`)
 		}
@@ -91,7 +99,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
 		{says: "is not base64 of a compressed tar archive", spoil: func(*scriptHost) string { return "=" }},
 		{says: "standard input lacks discovery.conf", spoil: func(*scriptHost) string { return empty }},
-		{says: "Upgrades in place are not supported yet", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: noKeys},
+		{says: "the step prepare has to install it", spoil: set("KUBERNETES_VERSION", "1.37.0"), after: noKeys},
 		{says: "does not answer from this machine: curl: (28) timed out. Look at the private DNS zone",
 			spoil: file("/api-down", ""), after: noKeys},
 		{says: "this machine is already a node of a cluster that this program did not make",
@@ -115,6 +123,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	if got := h.read("/var/lib/kubelet/config.yaml"); got != "better" {
 		t.Errorf("the kubelet has %q", got)
 	}
+	testUpgradeInJoin(t, fresh)
 	// The script is killed between two lines, then run again.
 	h, _ = fresh(t)
 	kubeadm := strings.TrimPrefix(h.read("/bin/kubeadm"), "#!/bin/bash\n")
@@ -125,6 +134,56 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	h.stub("kubeadm", kubeadm)
 	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
 	noKeys(h)
+}
+
+// testUpgradeInJoin changes the release of a worker that has joined.
+func testUpgradeInJoin(t *testing.T, fresh func(*testing.T) (*scriptHost, string)) {
+	older := func(t *testing.T) (*scriptHost, string) {
+		h, stdin := fresh(t)
+		h.write("/kubelet-version", "1.35.4", 0o600)
+		h.env["KUBERNETES_VERSION"] = "1.35.4"
+		h.succeeds(h.run("join.sh", stdin), "joined 1.35.4")
+		h.env["KUBERNETES_VERSION"] = "1.36.3"
+		h.write("/api-version", "1.36.3", 0o600)
+		h.write("/mark", "drained kept", 0o600)
+		h.write("/calls", "", 0o600)
+		return h, stdin
+	}
+	h, stdin := older(t)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	inOrder(t, h.read("/calls"), "upgrade packages kubeadm", "kubeadm upgrade node --config",
+		"upgrade packages kubelet kubectl", "systemctl restart kubelet")
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	if calls := h.read("/calls"); strings.Contains(calls, "upgrade") {
+		t.Errorf("a second run: %s", calls)
+	}
+	write := func(path, content string) func(*scriptHost) string {
+		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
+	}
+	same := func(h *scriptHost) {
+		if got := strings.TrimSpace(h.read("/kubelet-version")); got != "1.35.4" {
+			h.t.Errorf("the kubelet is %s", got)
+		}
+	}
+	refuses(t, "join.sh", older, []spoilt{
+		{says: "the API server runs 1.35.4, and this node would run 1.36.3", spoil: write("/api-version", "1.35.4"),
+			after: same},
+		{says: "node worker-1 is not drained, so its kubelet keeps 1.35.4", spoil: write("/mark", "draining"), after: same},
+		{says: "kubeadm upgrade fails", spoil: write("/kubeadm-fails", ""), after: same},
+		{says: "1.35.4 -> 1.36.3", spoil: write("/upgrade-fails", "kubelet"), after: same},
+		{says: "the kubelet is not healthy", spoil: write("/kubelet", "bad")},
+	})
+	// The packages are there, and the run ended before the kubelet was restarted.
+	h, stdin = older(t)
+	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/calls; [ "$*" != "restart kubelet" ] || kill -KILL $PPID`)
+	if o := h.run("join.sh", stdin); o.code != -1 {
+		t.Errorf("killed: %d", o.code)
+	}
+	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/calls`)
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	inOrder(t, h.read("/calls"), "kubeadm upgrade node --config", "systemctl restart kubelet")
 }
 
 // apiHost returns a control plane for the scripts that only use the API.
@@ -149,17 +208,49 @@ func failing(pattern string) func(h *scriptHost) string {
 
 func testNodeFailures(t *testing.T) {
 	host := apiHost(map[string]string{"NODE": "worker-1", "ROLE": "worker", "STARTUP_TAINT": StartupTaint,
-		"TAINTS": "a=b:NoSchedule\n"},
-		`case $* in *"get node"*) printf '\n\nkubeadm-aws/unconfigured:NoSchedule \n' ;; esac`)
+		"TAINTS": "a=b:NoSchedule\n", "KUBERNETES_VERSION": "1.36.3"},
+		`case $* in
+*kubeletVersion*) cat $ROOT/state ;;
+*"get node"*) printf '\n\nkubeadm-aws/unconfigured:NoSchedule \n%s\n' "$(cat $ROOT/mark 2>/dev/null)" ;;
+esac`)
+	drained := func(mark, state, fails string) func(*scriptHost) string {
+		return func(h *scriptHost) string {
+			h.write("/mark", mark, 0o600)
+			h.write("/state", state, 0o600)
+			if fails != "" {
+				h.write("/fails", fails, 0o600)
+			}
+			return ""
+		}
+	}
+	away := func(h *scriptHost) {
+		if strings.Contains(h.read("/calls"), "unschedulable") && h.read("/fails") == "" {
+			h.t.Errorf("it returns to service: %s", h.read("/calls"))
+		}
+	}
 	refuses(t, "node.sh", host, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "another run has been changing node worker-1 for 5 minutes", spoil: stubbed("flock", "exit 1")},
 		{says: "node worker-1 is not found: the server is silent", spoil: failing("get node")},
 		{says: "the labels of node worker-1 cannot be set (nodes[].labels)", spoil: failing("patch node")},
 		{says: "the taints of node worker-1 cannot be set (nodes[].taints)", spoil: failing("taint node")},
+		{says: "does not become Ready with Kubernetes 1.36.3, and no other node is upgraded",
+			spoil: drained("drained", "v1.35.4 True", ""), after: away},
+		{says: "does not become Ready with Kubernetes 1.36.3", spoil: drained("drained", "v1.36.3 False", ""), after: away},
+		{says: "is upgraded and does not return to service", spoil: drained("drained", "v1.36.3 True", "unschedulable")},
 	})
 	h, _ := host(t)
 	h.succeeds(h.run("node.sh", ""), "node worker-1 configured")
+	for mark, want := range map[string]string{"drained": `"unschedulable": false`,
+		"drained kept": `"unschedulable": true`} {
+		h, _ := host(t)
+		drained(mark, "v1.36.3 True", "")(h)
+		h.succeeds(h.run("node.sh", ""), "node worker-1 configured")
+		calls := h.read("/calls")
+		if !strings.Contains(calls, want) || !strings.Contains(calls, `"kubeadm-aws/upgrade": null`) {
+			t.Errorf("%s: no %s in %s", mark, want, calls)
+		}
+	}
 }
 
 func testNodeDeleteFailures(t *testing.T) {

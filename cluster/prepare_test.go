@@ -266,8 +266,10 @@ var prepareFailures = []struct {
 	{"not root", func(h *scriptHost) { h.stub("id", "echo 1000") }, "needs root"},
 	{"no state directory", func(h *scriptHost) { h.write("/var/lib/kubeadm-aws", "", 0o644) },
 		"is the disk full or read-only?"},
-	{"another Kubernetes", func(h *scriptHost) { h.write("/packages/kubelet", "1.35.4-1.1", 0o644) },
-		"this node runs Kubernetes 1.35.4"},
+	{"a newer Kubernetes", func(h *scriptHost) {
+		h.write("/packages/kubelet", "1.37.0-1.1", 0o644)
+		h.write("/var/lib/kubeadm-aws/join.done", "", 0o644)
+	}, "this node runs Kubernetes 1.37.0, and 1.36.3 is asked for: a running cluster does not go back"},
 	{"no forwarding", func(h *scriptHost) { h.stub("sysctl", "echo 0") }, "sysctl net.ipv4.ip_forward cannot be set to 1"},
 	{"a full disk", func(h *scriptHost) { full(h, "/etc/modules-load.d/kubernetes.conf.new") },
 		"cannot be written: is the disk full"},
@@ -413,6 +415,34 @@ func TestPrepareKeepsFilesOnAFullDisk(t *testing.T) {
 	h.fails(h.run("prepare.sh", ""), 1, "config.toml cannot be written")
 	if got := h.read("/etc/containerd/config.toml"); got != "version = 3\n" {
 		t.Errorf("config.toml is %q", got)
+	}
+}
+
+// A node of another release keeps its packages. The new ones are downloaded. A machine that is no node gets them.
+func TestPrepareDownloadsForARunningNode(t *testing.T) {
+	for _, c := range []struct {
+		done, containerd   string
+		downloads, replace bool
+	}{
+		{"init.done", "2.2.4-1", true, false}, {"join.done", "2.2.4-1", true, false}, {"join.done", "2.1.0-1", true, true},
+		{"join.started", "2.2.4-1", false, true},
+	} {
+		h := freshMachine(t)
+		h.write("/var/lib/kubeadm-aws/"+c.done, "", 0o644)
+		h.write("/packages/containerd.io", c.containerd, 0o644)
+		for _, p := range []string{"kubelet", "kubeadm", "kubectl"} {
+			h.write("/packages/"+p, "1.35.4-1.1", 0o644)
+		}
+		h.stub("apt-get", `echo "$*" >>"$ROOT/apt-get.calls"`)
+		h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
+		calls := h.read("/apt-get.calls")
+		const download = "--download-only kubelet=1.36.3-* kubeadm=1.36.3-* kubectl=1.36.3-*"
+		if got := strings.Contains(calls, download); got != c.downloads {
+			t.Errorf("%v: %s", c, calls)
+		}
+		if got := strings.Contains(calls, "containerd.io=2.2.*"); got != c.replace {
+			t.Errorf("%v: %s", c, calls)
+		}
 	}
 }
 

@@ -161,6 +161,7 @@ func TestRendered(t *testing.T) {
 		"kubeadm/init-identity.yaml":  must(initConfig(settings(), newest, withIssuer())),
 		"kubeadm/join.yaml":           must(joinConfig(settings(), worker())),
 		"kubeadm/join-extended.yaml":  must(joinConfig(extended(), worker())),
+		"kubeadm/upgrade.yaml":        must(renderYAML(upgradeConfig(extended(), newest))),
 		"apiserver/encryption.yaml":   must(encryptionConfig(key)),
 		"apiserver/audit-policy.yaml": auditPolicy,
 		"containerd/config.toml":      containerdConfig(newest, ""),

@@ -51,6 +51,8 @@ func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 		"join.sh":        "NODE",
 		"node.sh":        "NODE",
 		"node-delete.sh": "NODE",
+		"node-drain.sh":  "NODE",
+		"upgrade.sh":     "NODE",
 		"nodes-ready.sh": "NODES",
 		"backup.sh":      "BACKUP_SCHEDULE",
 	} {

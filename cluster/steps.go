@@ -71,7 +71,7 @@ func (s steps) prepare(h Host) (Step, error) {
 	return step, nil
 }
 
-// init creates the control plane, or applies changed settings to a running one.
+// init creates the control plane, or applies changed settings or another release to a running one.
 func (s steps) init(h Host) Step {
 	env := map[string]pulumi.StringInput{
 		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
@@ -86,30 +86,32 @@ func (s steps) init(h Host) Step {
 		"COREDNS": pulumi.String(s.coreDNS()),
 	}
 	maps.Copy(env, s.backupEnv())
+	maps.Copy(env, s.upgradeEnv())
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
 		env["RESTORE_FROM"] = pulumi.String(from)
 	}
 	return Step{
-		Name: "init", Node: h.Name, Minutes: 20,
+		Name: "init", Node: h.Name, Minutes: 25,
 		Run:   Script{Name: "init", Env: env},
 		Files: s.pki.files(),
 	}
 }
 
-// join makes a worker of the host, or applies changed settings to a worker that has joined.
+// join makes a worker of the host, or applies changed settings or another release to a worker that has joined.
 func (s steps) join(h, controlPlane Host) Step {
+	env := map[string]pulumi.StringInput{
+		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
+		"KUBEADM_CONFIG":     s.joinConfig(h),
+		"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
+		// The kubelet's settings come from the cluster. With their digest here, the worker fetches changed ones.
+		"KUBELET_SETTINGS": pulumi.String(s.kubeletDigest()),
+		// After a control plane was restored from a snapshot, the worker checks that the cluster still contains it.
+		"CONTROL_PLANE": controlPlane.ProviderID,
+	}
+	maps.Copy(env, s.upgradeEnv())
 	return Step{
 		Name: "join", Node: h.Name, Minutes: 15,
-		Run: Script{Name: "join", Env: map[string]pulumi.StringInput{
-			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
-			"KUBEADM_CONFIG":     s.joinConfig(h),
-			"ENDPOINT":           pulumi.String(s.args.Endpoint + ":" + apiPort),
-			// The kubelet's settings come from the cluster. With their digest here, the worker fetches changed ones.
-			"KUBELET_SETTINGS": pulumi.String(s.kubeletDigest()),
-			// After a control plane was restored from a snapshot, the worker checks that the cluster still contains
-			// it.
-			"CONTROL_PLANE": controlPlane.ProviderID,
-		}},
+		Run: Script{Name: "join", Env: env},
 		Files: map[string]pulumi.StringInput{
 			"discovery.conf": kubeconfig(s.cfg.Cluster.Name, pulumi.String(s.args.Endpoint), s.pki.cluster, "join", s.pki.join),
 		},
@@ -127,6 +129,8 @@ func (s steps) node(h, controlPlane Host) Step {
 			"TAINTS":        pulumi.String(taintLines(h.Taints)),
 			"STARTUP_TAINT": pulumi.String(StartupTaint),
 			"CONTROL_PLANE": controlPlane.ProviderID,
+			// A worker that is upgraded returns to service when it runs this release.
+			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		}},
 	}
 	if h.Role == config.Worker {
@@ -139,6 +143,26 @@ func (s steps) node(h, controlPlane Host) Step {
 		step.Triggers = pulumi.Array{h.ProviderID}
 	}
 	return step
+}
+
+// drain takes a worker out of service before its release changes. The node step returns it.
+func (s steps) drain(h Host) Step {
+	return Step{
+		Name: "drain", Node: h.Name, Minutes: 25,
+		Run: Script{Name: "node-drain", Env: map[string]pulumi.StringInput{
+			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
+		}},
+	}
+}
+
+// upgradeEnv returns the settings with which upgrade.sh moves a node to the release, and the path of the script.
+func (s steps) upgradeEnv() map[string]pulumi.StringInput {
+	// The configuration consists of maps, lists and text, so rendering cannot fail.
+	text, _ := renderYAML(upgradeConfig(s.cfg, s.release))
+	return map[string]pulumi.StringInput{
+		"UPGRADE":        pulumi.String(s.scripts.path("upgrade")),
+		"UPGRADE_CONFIG": pulumi.String(text),
+	}
 }
 
 // backup installs the timer that takes etcd snapshots. Its delete records that the cluster is destroyed on purpose.

@@ -60,8 +60,7 @@ var settingRules = []settingRule{
 	{key: "cluster.name", rule: fixed,
 		reason: "the name is in the tags by which controllers and the sweep find the cluster's resources",
 		remedy: anotherCluster},
-	{key: "cluster.kubernetesVersion", rule: fixed, reason: "upgrades in place are not supported yet",
-		remedy: "for another release make another stack and move the workloads"},
+	{key: versionKey}, // refuseVersion
 	{key: "cluster.cni", rule: fixed,
 		reason: "the pods that run have their addresses from it, and removing it leaves its interfaces and rules on the nodes",
 		remedy: anotherCluster},
@@ -160,6 +159,7 @@ func (c *Config) RefuseChanges(made Made) error {
 			}
 		}
 	}
+	faults = append(faults, comparison{c}.refuseVersion(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)
 	if len(faults) == 0 {
 		return nil

@@ -140,6 +140,15 @@ func (s state) madeCluster(m config.Made) {
 	}
 }
 
+// running returns the releases of Kubernetes that the nodes run, as their steps show them.
+func (s state) running() map[string]cluster.Running {
+	commands := map[string]string{}
+	for name, step := range s[typeCommand] {
+		commands[name] = text(step, "create")
+	}
+	return cluster.ReadRunning(commands)
+}
+
 // issuerBucket returns the name of the bucket with the discovery documents, or "".
 func (s state) issuerBucket() string {
 	for name, bucket := range s[typeBucket] {
@@ -152,6 +161,9 @@ func (s state) issuerBucket() string {
 
 func (s state) madeNodes(m config.Made) {
 	for name, machine := range s[typeInstance] {
+		if typ := text(machine, "instanceType"); typ != "" {
+			m["nodes["+name+"].instanceType"] = typ
+		}
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
 		}

@@ -24,6 +24,11 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := cfg.RefuseChanges(before.made()); err != nil {
 		return err
 	}
+	if plan := cluster.PlanUpgrade(cfg, before.running()); plan != nil {
+		if err := ctx.Log.Warn(plan.String(), nil); err != nil {
+			return err
+		}
+	}
 	everything, err := watch(ctx)
 	if err != nil {
 		return err
@@ -39,7 +44,9 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := aws.Build(kube.Identity()); err != nil {
 		return err
 	}
-	if err := kube.Build(ctx, clusterArgs(cfg, aws)); err != nil {
+	args := clusterArgs(cfg, aws)
+	args.Running = before.running()
+	if err := kube.Build(ctx, args); err != nil {
 		return err
 	}
 	platform, err := addons.Install(ctx, addonsArgs(cfg, aws, kube))

@@ -166,6 +166,22 @@ func TestJoinIsValidForKubeadm(t *testing.T) {
 	}
 }
 
+// kubeadm takes defaults for what the configuration does not have: certificates are renewed and images pulled.
+func TestUpgradeIsValidForKubeadm(t *testing.T) {
+	cfg, err := kubeadmconfig.BytesToUpgradeConfiguration(read(t, "kubeadm/upgrade.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply, node := cfg.Apply, cfg.Node
+	if !strings.HasPrefix(apply.KubernetesVersion, "v1.") || *apply.EtcdUpgrade || *node.EtcdUpgrade {
+		t.Errorf("version %q, etcd with the rest: %v %v", apply.KubernetesVersion, *apply.EtcdUpgrade, *node.EtcdUpgrade)
+	}
+	if !*apply.CertificateRenewal || apply.ImagePullPolicy != "IfNotPresent" || len(apply.IgnorePreflightErrors) == 0 ||
+		len(node.IgnorePreflightErrors) == 0 {
+		t.Errorf("apply %+v, node %+v", apply, node)
+	}
+}
+
 func absolute(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(testdata, name))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine the control plane of a cluster, or applies changed settings to a running control plane.
+# Makes this machine the control plane of a cluster, or applies changed settings or another release of Kubernetes to a
+# running control plane.
 #
 # /var/lib/kubeadm-aws/init.applied holds the settings that took effect last. An interrupted run does not change it, so
 # the next run repeats the work.
@@ -10,7 +11,7 @@ usage() {
 usage: sudo env KUBERNETES_VERSION=1.36.3 ... init.sh < bundle
 Environment:
   NODE                 name of this node
-  KUBERNETES_VERSION   release, as installed
+  KUBERNETES_VERSION   release; a running control plane of an older one is upgraded
   KUBEADM_CONFIG       InitConfiguration, ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration
   AUDIT_POLICY         content of the API server's audit policy
   AUDIT_POLICY_FILE    where that goes
@@ -19,6 +20,8 @@ Environment:
   COREDNS              JSON merge patch for the Deployment of CoreDNS
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
+  UPGRADE ...          the path of upgrade.sh, and its settings
+  SETTLE               seconds that the API must answer after an upgrade, default 15
 Standard input: base64 of a compressed tar archive with pki/ and apiserver/encryption.yaml, for /etc/kubernetes.
 Prints "initialised <version>".
 TEXT
@@ -29,7 +32,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT; do
+for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT UPGRADE; do
   [ -n "${!v:-}" ] || {
     echo "init: $v is not set" >&2
     usage >&2
@@ -141,7 +144,7 @@ advertise() { sed -n 's/^ *advertiseAddress: *//p' <<<"$KUBEADM_CONFIG" | tr -d 
 # The snapshot contains the old machine under this node's name: its provider id, which no kubelet can change, its
 # address as the API's endpoint, and its leases. They are removed before the API reads them.
 forget_machine() {
-  local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key
+  local client=http://127.0.0.1:23790 unit=kubeadm-aws-restore rc=0 key held
   # A unit, so that the next run can stop it if this run is interrupted.
   systemd-run -q --collect --unit $unit /usr/local/lib/etcd/etcd --data-dir "$STATE/restore" --name "$NODE" --force-new-cluster \
     --listen-client-urls $client --advertise-client-urls $client --listen-peer-urls http://127.0.0.1:23800
@@ -156,7 +159,11 @@ forget_machine() {
   for key in /registry/masterleases/ /registry/leases/kube-system/; do
     etcdctl --endpoints $client del --prefix "$key" >/dev/null || rc=1
   done
+  # kubeadm's settings in the snapshot are plain text.
+  held=$(etcdctl --endpoints $client get --print-value-only /registry/configmaps/kube-system/kubeadm-config | sed -n 's/.*kubernetesVersion: v\([0-9.]*\).*/\1/p' | head -n 1) || true
   systemctl stop $unit || true
+  [ -z "$held" ] || [ "$(printf '%s\n' "$held" "$KUBERNETES_VERSION" | sort -V | tail -n 1)" = "$KUBERNETES_VERSION" ] ||
+    die "the snapshot is of Kubernetes $held, and $KUBERNETES_VERSION cannot read what a newer release wrote. Set cluster.kubernetesVersion to $held, or backup.restoreFrom to an older snapshot"
   [ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
 }
 
@@ -189,10 +196,7 @@ first_init() {
 # ---- a running control plane ------------------------------------------------
 
 same_cluster() {
-  local running f
-  running=$(sed -n 's#^ *image: .*/kube-apiserver:v##p' /etc/kubernetes/manifests/kube-apiserver.yaml)
-  [ "$running" = "$KUBERNETES_VERSION" ] ||
-    die "the control plane runs Kubernetes $running, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to $running"
+  local f
   [ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
     die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
   (cd "$secrets/pki" && find . -type f) | while read -r f; do
@@ -282,9 +286,37 @@ kubelet_healthy() {
   done
 }
 
+# upgrade_begun succeeds if this release has to be installed, or if a run that was interrupted had begun to.
+upgrade_begun() {
+  [ "$(sed -n 's#^ *image: .*/kube-apiserver:v##p' /etc/kubernetes/manifests/kube-apiserver.yaml)" != "$KUBERNETES_VERSION" ] || begun
+}
+begun() { [ "$(cat "$STATE/upgrade.started" 2>/dev/null)" = "$KUBERNETES_VERSION" ]; }
+
+# upgrade brings etcd, the API server and the rest to the release. reconfigure then updates the kubelet.
+upgrade() {
+  # Evictions fail while the API restarts.
+  exec 8>/run/kubeadm-aws-drain.lock
+  flock -w 600 8 || die "nodes have been draining for 10 minutes, and the control plane is not upgraded meanwhile. Nothing is wrong: run pulumi up again"
+  begun || bash "$UPGRADE" check || exit 1
+  rm -rf "$STATE/manifests.before"
+  put_files
+  printf '%s\n' "$KUBERNETES_VERSION" >"$STATE/upgrade.started"
+  bash "$UPGRADE" control-plane >&2 || exit 1
+}
+
+# settled returns when the API has answered for a while. A kubelet of another release restarts the static pods once, and an
+# API server that has just started knows no permissions yet.
+settled() {
+  local since=$SECONDS until=$((SECONDS + 240))
+  until [ $((SECONDS - since)) -ge "${SETTLE:-15}" ]; do
+    kube get clusterrolebindings kubeadm:cluster-admins >/dev/null 2>&1 || since=$SECONDS
+    [ "$SECONDS" -lt "$until" ] || die "the API does not come to rest with the new kubelet; see /var/log/pods/kube-system_kube-apiserver-* on this machine. When the reason is gone, run pulumi up again"
+    sleep 0.5
+  done
+}
+
 reconfigure() {
   local component before
-  same_cluster
   check_flags
   say "bringing the control plane to changed settings"
   if [ ! -d "$STATE/manifests.before" ]; then
@@ -306,11 +338,13 @@ reconfigure() {
   rm -rf "$STATE/manifests.before"
   # Not before the static pods have their new flags: a kubelet that has just started and finds a changed manifest may
   # wait two minutes for the volumes of the old pod. Not after the upload, from which workers read the settings.
+  if begun; then bash "$UPGRADE" packages kubelet kubectl || exit 1; fi
   cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
   changing=kubelet
   kubeadm init phase kubelet-start --config "$CONFIG"
   kubelet_healthy
   changing=''
+  if begun; then settled; fi
   kubeadm init phase upload-config all --config "$CONFIG"
   before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
   kubeadm init phase addon kube-proxy --config "$CONFIG"
@@ -340,6 +374,8 @@ place_coredns() {
 if [ ! -e "$STATE/init.done" ]; then
   first_init
 elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ]; then
+  same_cluster
+  if upgrade_begun; then upgrade; fi
   reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
@@ -353,4 +389,5 @@ if [ ! -e "$STATE/init.marked" ]; then
   touch "$STATE/init.marked"
 fi
 printf '%s\n' "$wanted" >"$STATE/init.applied"
+rm -f "$STATE/upgrade.started"
 echo "initialised $KUBERNETES_VERSION"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this machine a worker of the cluster, or applies changed settings to a worker.
+# Makes this machine a worker of the cluster, or applies changed settings or another release of Kubernetes to a worker.
 set -euo pipefail
 
 usage() {
@@ -7,11 +7,12 @@ usage() {
 usage: sudo env NODE=worker-1 ... join.sh < bundle
 Environment:
   NODE                 name of this node
-  KUBERNETES_VERSION   release, as installed
+  KUBERNETES_VERSION   release; a worker of an older one that node-drain.sh has drained is upgraded
   KUBEADM_CONFIG       JoinConfiguration
   ENDPOINT             host:port of the API
   KUBELET_SETTINGS     digest of the kubelet settings that the cluster holds
   CONTROL_PLANE        which machine the control plane is
+  UPGRADE ...          the path of upgrade.sh, and its settings
 Standard input: base64 of a compressed tar archive with discovery.conf, the kubeconfig to join with.
 Prints "joined <version>".
 TEXT
@@ -22,7 +23,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG ENDPOINT KUBELET_SETTINGS; do
+for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG ENDPOINT KUBELET_SETTINGS UPGRADE UPGRADE_CONFIG; do
   [ -n "${!v:-}" ] || {
     echo "join: $v is not set" >&2
     usage >&2
@@ -76,8 +77,8 @@ kubelet_healthy() {
 }
 
 version=$(kubelet --version)
-[ "$version" = "Kubernetes v$KUBERNETES_VERSION" ] ||
-  die "this node runs $version, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back"
+[ "$version" = "Kubernetes v$KUBERNETES_VERSION" ] || [ -e "$STATE/join.done" ] ||
+  die "this machine has $version, and $KUBERNETES_VERSION is asked for: the step prepare has to install it"
 
 # The API's certificate is checked against the authority in the kubeconfig.
 sed -n 's/^ *certificate-authority-data: *//p' $RUN/discovery.conf | base64 -d >$RUN/ca.crt
@@ -139,6 +140,26 @@ reconfigure() {
   changing=''
 }
 
+# upgrade moves the kubelet to another release. Its node is drained.
+upgrade() {
+  local runs
+  runs=$(kube get --raw=/version | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p')
+  [ "$runs" = "$KUBERNETES_VERSION" ] ||
+    die "the API server runs ${runs:-an unknown release}, and this node would run $KUBERNETES_VERSION: the control plane is upgraded first. Run the whole pulumi up, without --target"
+  # shellcheck disable=SC2016 # a Go template
+  kube get node "$NODE" -o go-template='{{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}' | grep -q '^drained' ||
+    die "node $NODE is not drained, so its kubelet keeps ${version#Kubernetes v}. Run the whole pulumi up, without --target"
+  say "${version#Kubernetes v} -> $KUBERNETES_VERSION"
+  touch "$STATE/upgrade.started"
+  bash "$UPGRADE" packages kubeadm || exit 1
+  (umask 077 && printf '%s\n' "$UPGRADE_CONFIG" >"$STATE/upgrade.yaml")
+  kubeadm upgrade node --config "$STATE/upgrade.yaml"
+  bash "$UPGRADE" packages kubelet kubectl || exit 1
+  systemctl restart kubelet
+  kubelet_healthy
+  rm "$STATE/upgrade.started"
+}
+
 # If a kubelet does not start with its new settings, the pods of its node are lost.
 put_back_kubelet() {
   cp $RUN/kubelet.before/* /var/lib/kubelet/
@@ -169,6 +190,7 @@ else
   systemctl is-active -q kubelet || systemctl restart kubelet
   # First, because kubeadm reads the node.
   registered
+  if [ "$version" != "Kubernetes v$KUBERNETES_VERSION" ] || [ -e "$STATE/upgrade.started" ]; then upgrade; fi
   [ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet

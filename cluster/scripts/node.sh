@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets the labels and taints of a node from the settings, and admits pods to it. Runs on the control plane.
+# Sets the labels and taints of a node from the settings, and admits pods to it, also after an upgrade. Runs on the control
+# plane.
 #
 # Annotations of the node record what was set. So a label that is removed from the settings is removed from the node, and
 # labels of other origin stay.
@@ -14,6 +15,7 @@ Environment:
   LABELS          lines "key=value"; may be empty
   TAINTS          lines "key=value:Effect"; may be empty
   STARTUP_TAINT   key of the taint that workers register with
+  KUBERNETES_VERSION   release that the node must run before it returns from an upgrade
 Prints "node <name> configured".
 TEXT
 }
@@ -23,7 +25,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in NODE ROLE STARTUP_TAINT; do
+for v in NODE ROLE STARTUP_TAINT KUBERNETES_VERSION; do
   [ -n "${!v:-}" ] || {
     echo "node: $v is not set" >&2
     usage >&2
@@ -44,12 +46,13 @@ flock -w 300 9 || die "another run has been changing node $NODE for 5 minutes"
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
-# One line each: labels that were set, taints that were set, taints that the node has.
+# One line each: labels that were set, taints that were set, taints that the node has, how far an upgrade of it is.
 read_node() {
   # shellcheck disable=SC2016 # a Go template
   kube get node "$NODE" -o go-template='{{with .metadata.annotations}}{{with index . "kubeadm-aws/labels"}}{{.}}{{end}}{{end}}
 {{with .metadata.annotations}}{{with index . "kubeadm-aws/taints"}}{{.}}{{end}}{{end}}
 {{with .spec.taints}}{{range .}}{{.key}}:{{.effect}} {{end}}{{end}}
+{{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}
 '
 }
 until=$((SECONDS + 180))
@@ -62,7 +65,8 @@ done
   read -r had_labels
   read -r had_taints
   read -r has_taints
-} <<<"$facts"$'\n\n\n' || true
+  read -r upgrade
+} <<<"$facts"$'\n\n\n\n' || true
 
 # ---- labels: one patch sets, removes and records ----------------------------
 
@@ -110,5 +114,19 @@ if [ ${#taints[@]} -gt 0 ]; then
 fi
 if [ "$note" != "${taint_keys# }" ]; then
   patch "${taint_keys# }"
+fi
+
+# ---- the end of an upgrade --------------------------------------------------
+
+if [ -n "$upgrade" ]; then
+  until=$((SECONDS + 300))
+  until [ "$(kube get node "$NODE" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' 2>"$error")" = "v$KUBERNETES_VERSION True" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "node $NODE does not become Ready with Kubernetes $KUBERNETES_VERSION, and no other node is upgraded; see on it: journalctl -u kubelet. When the reason is gone, run pulumi up again. If the machine cannot be repaired, give the node another generation (nodes[].generation): a new machine takes its place"
+    sleep 0.5
+  done
+  unschedulable=false
+  case $upgrade in *kept) unschedulable=true ;; esac
+  kube patch node "$NODE" --type=merge -p "{\"metadata\": {\"annotations\": {\"kubeadm-aws/upgrade\": null}}, \"spec\": {\"unschedulable\": $unschedulable}}" >/dev/null ||
+    die "node $NODE is upgraded and does not return to service; run pulumi up again"
 fi
 echo "node $NODE configured"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a machine needs before it joins a cluster: kernel settings, containerd, the Kubernetes packages, and the
-# images that kubeadm starts. Does nothing for parts that are already installed.
+# images that kubeadm starts. Does nothing for parts that are already installed. For a node that runs another release it only
+# downloads the packages: init.sh and join.sh upgrade nodes one after the other.
 set -euo pipefail
 
 usage() {
@@ -95,9 +96,16 @@ fi
 
 installed() { { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } | sed -n 's/^installed //p'; }
 there=$(installed kubelet)
+upgrade=''
 case ${there:-none} in
   none | "$KUBERNETES_VERSION"-*) ;;
-  *) die "this node runs Kubernetes ${there%-*}, and $KUBERNETES_VERSION is asked for. Upgrades in place are not supported yet: set cluster.kubernetesVersion back to ${there%-*}, or replace the cluster" ;;
+  *)
+    if [ -e "$STATE/init.done" ] || [ -e "$STATE/join.done" ]; then
+      [ "$(printf '%s\n' "${there%-*}" "$KUBERNETES_VERSION" | sort -V | tail -n 1)" = "$KUBERNETES_VERSION" ] ||
+        die "this node runs Kubernetes ${there%-*}, and $KUBERNETES_VERSION is asked for: a running cluster does not go back. Set cluster.kubernetesVersion to ${there%-*}; see docs/upgrade.md"
+      upgrade=1
+    fi
+    ;;
 esac
 
 # ---- kernel -----------------------------------------------------------------
@@ -301,19 +309,29 @@ packages() {
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
 		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
 	TEXT
-  local wanted=("containerd.io=$CONTAINERD_VERSION")
-  for p in kubelet kubeadm kubectl; do wanted+=("$p=$KUBERNETES_VERSION-*"); done
-  say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
+  local kubernetes=() wanted=()
+  for p in kubelet kubeadm kubectl; do kubernetes+=("$p=$KUBERNETES_VERSION-*"); done
+  if [ -z "$upgrade" ]; then
+    wanted=("containerd.io=$CONTAINERD_VERSION" "${kubernetes[@]}")
+    say "installing containerd $CONTAINERD_VERSION and Kubernetes $KUBERNETES_VERSION"
+  else
+    containerd_right || wanted=("containerd.io=$CONTAINERD_VERSION")
+    say "downloading Kubernetes $KUBERNETES_VERSION; a later step upgrades this node"
+  fi
   # Only the lists of these two repositories, if all other dependencies of the packages are installed.
   update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
+  [ ${#wanted[@]} = 0 ] || get "${wanted[@]}"
+  [ -z "$upgrade" ] || get --download-only "${kubernetes[@]}"
+  apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
+}
+get() { # PACKAGE...
   local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
-    -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "${wanted[@]}")
+    -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io "$@")
   if ! apt "${install[@]}"; then
     say "once more, with all package lists"
     update
     apt "${install[@]}" || failed "the packages cannot be installed"
   fi
-  apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
 }
 
 : >"$STATE/apt.log" || die "$STATE cannot be written: is the disk full or read-only?"
@@ -354,11 +372,11 @@ printf '%s\n' "$mirrored" >"$STATE/registry-mirrors"
 
 right() { # succeeds if the packages are installed, in the right version and held
   local p
-  # shellcheck disable=SC2053 # the version is a pattern
   for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
-  # shellcheck disable=SC2053
-  [[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]
+  containerd_right
 }
+# shellcheck disable=SC2053 # the version is a pattern
+containerd_right() { [[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]; }
 tools=''
 if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
   etcd_tools &

@@ -240,10 +240,14 @@ func plumbing(own string, routes map[string]string) string {
 	}
 	sort.Strings(cidrs)
 	var b strings.Builder
-	b.WriteString("ip route flush proto 88\n")
+	// Every process of the driver does this. A route that stays may not be away for a moment.
 	for _, cidr := range cidrs {
 		fmt.Fprintf(&b, "ip route replace %s via %s proto 88\n", cidr, routes[cidr])
 	}
+	fmt.Fprintf(&b, `ip route show proto 88 | while read -r to _; do
+  case " %s " in *" $to "*) ;; *) ip route del "$to" proto 88 ;; esac
+done
+`, strings.Join(cidrs, " "))
 	fmt.Fprintf(&b, "mkdir -p /etc/cni/net.d\ncat >/etc/cni/net.d/.new <<'J'\n%s\nJ\nmv /etc/cni/net.d/.new /etc/cni/net.d/10-bridge.conflist\n", conflist(own))
 	return b.String()
 }

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 )
 
@@ -26,6 +28,10 @@ func rollback(ctx context.Context, s *run) error {
 	}
 	s.start(w)
 	exported, err := w.Outputs(ctx)
+	var current state.State
+	if err == nil {
+		current, err = w.State(ctx)
+	}
 	var states string
 	switch {
 	case err != nil:
@@ -50,9 +56,9 @@ func rollback(ctx context.Context, s *run) error {
 		return err
 	}
 	defer to.remove()
-	cluster, _ := exported["cluster"].Value.(string)
-	version, _ := exported["kubernetes"].Value.(string)
-	if err := to.refuse(cluster, version); err != nil {
+	name, _ := exported["cluster"].Value.(string)
+	version := runningVersion(current)
+	if err := to.refuse(name, version); err != nil {
 		return err
 	}
 	s.log.Info("to commit " + to.title + "; building its driver.")
@@ -145,9 +151,22 @@ func (c checkedOut) driver() string {
 	return ""
 }
 
-// refuse returns why an `up` cannot go back to that commit. cluster and version are the running ones. version is empty
-// for a stack that an early program without this output brought up.
-func (c checkedOut) refuse(cluster, version string) error {
+// runningVersion returns the release of the control plane by its last step, or "" before there is one. The output of
+// the stack is older if an upgrade stopped half way.
+func runningVersion(s state.State) string {
+	for _, r := range s.Resources {
+		if _, step, ok := state.HostStep(r.URN, r.Inputs); ok && step == "init" {
+			text, _ := r.Inputs["create"].(string)
+			running, _ := cluster.ReadIdentity(text)
+			return running.Cluster.KubernetesVersion
+		}
+	}
+	return ""
+}
+
+// refuse returns why an `up` cannot go back to that commit. name and version are the running ones. version is empty
+// before there is a cluster.
+func (c checkedOut) refuse(name, version string) error {
 	if c.driver() == "" {
 		return report.Fail(report.ExitCannotStart, "Choose a later commit.", "commit %s has no driver", c.title)
 	}
@@ -162,15 +181,15 @@ func (c checkedOut) refuse(cluster, version string) error {
 		return nil // the driver of that commit checks the settings by its own rules
 	case err != nil:
 		return report.Fail(report.ExitInvalid, "", "commit %s: %w", c.title, err)
-	case then.Cluster.Name != cluster || then.Region != c.by.cfg.Region:
+	case then.Cluster.Name != name || then.Region != c.by.cfg.Region:
 		return report.Fail(report.ExitInvalid, "Make a stack of its own for it, or use rebuild.",
-			"commit %s is about another cluster, %s in %s; %s in %s runs", c.title, then.Cluster.Name, then.Region, cluster,
+			"commit %s is about another cluster, %s in %s; %s in %s runs", c.title, then.Cluster.Name, then.Region, name,
 			c.by.cfg.Region)
 	case version != "" && then.Cluster.KubernetesVersion != version:
 		return report.Fail(report.ExitInvalid, "Put cluster.kubernetesVersion: "+version+" on top of that commit, commit "+
 			"it on a branch, and roll back to the branch.",
-			"commit %s wants Kubernetes %s, and %s runs: a running cluster keeps its version, because etcd and the objects "+
-				"in it cannot go back",
+			"commit %s wants Kubernetes %s, and %s runs: a rollback keeps the version, because etcd and the objects in it "+
+				"cannot go back",
 			c.title, then.Cluster.KubernetesVersion, version)
 	}
 	return nil

@@ -116,7 +116,7 @@ func (t *Text) phase(e Event) {
 var (
 	stepDone = map[string]string{
 		"instance": "instance runs", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
-		"join": "has joined", "node": "has its labels", "backup": "takes snapshots",
+		"join": "has joined", "node": "has its labels", "drain": "is drained", "backup": "takes snapshots",
 		"nodes-ready": "sees every node Ready",
 	}
 	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}

@@ -88,6 +88,8 @@ var stepLatencies = map[string]latency{
 	// measured: 7 to 12 s.
 	"join": {12 * second, 0},
 	"node": {3 * second, 20 * second},
+	// A drain of a node in an upgrade: pods get their grace period, and budgets wait for replicas elsewhere.
+	"drain": {40 * second, 0},
 	// Downloads etcdutl's archive of 25 MB in the background of other steps.
 	"backup": {4 * second, call},
 	// measured: 5 to 12 s to Ready and CoreDNS; Calico's images of 200 MB are pulled before it: seen, 25 to 35 s.

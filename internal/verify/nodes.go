@@ -22,7 +22,7 @@ func apiAnswers(ctx context.Context, r *run) finding {
 	}
 	want := "v" + r.Config.Cluster.KubernetesVersion
 	if version.GitVersion != want {
-		return failed("cluster.kubernetesVersion in the settings: a running cluster keeps its version",
+		return failed("cluster.kubernetesVersion in the settings: an up upgrades the cluster to it",
 			"the API server is %s, the settings say %s", version.GitVersion, want)
 	}
 	return ok("%s at %s", version.GitVersion, r.api.Server)

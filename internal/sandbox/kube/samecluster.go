@@ -16,8 +16,8 @@ import (
 	"kubeadm-aws/internal/sandbox/props"
 )
 
-// madeWith returns what init.sh stores on a control plane and compares in every later run: version, settings that no
-// running cluster can change, and the keys and certificates of the authorities.
+// madeWith returns what init.sh stores on a control plane: the version, and what it compares in every later run, the
+// settings that no running cluster can change and the keys and certificates of the authorities.
 func madeWith(s *step) (props.Map, error) {
 	files, err := unpack(s.stdin)
 	if err != nil {
@@ -63,9 +63,6 @@ func (s *step) sameCluster(wanted props.Map) error {
 		return nil
 	}
 	switch {
-	case has.Str("version") != wanted.Str("version"):
-		return fmt.Errorf("init: the control plane runs Kubernetes %s, and %s is asked for. Upgrades in place are not "+
-			"supported yet", has.Str("version"), wanted.Str("version"))
 	case has.Str("identity") != wanted.Str("identity"):
 		return fmt.Errorf("init: these settings cannot be changed on a running cluster: it has %q, and %q is asked for",
 			has.Str("identity"), wanted.Str("identity"))

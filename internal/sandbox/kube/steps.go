@@ -39,6 +39,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node-delete":            (*step).drain,
 	"backup":                 (*step).backup,
 	"backup-delete":          (*step).backupStop,
+	"drain":                  func(s *step) (string, error) { return upgrade{s}.takeOut() },
 	"nodes-ready":            (*step).nodesReady,
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
@@ -181,6 +182,9 @@ func (s *step) prepare() (string, error) {
 	if err := s.HasInternet(s.machine); err != nil {
 		return "", fmt.Errorf("apt-get update: cannot reach the package repository: %w", err)
 	}
+	if err := (upgrade{s}).downloaded(); err != nil {
+		return "", err
+	}
 	s.remember(props.Map{"prepared": s.env["KUBERNETES_VERSION"]})
 	return "prepared", nil
 }
@@ -198,7 +202,10 @@ func (s *step) init() (string, error) {
 		return "", err
 	}
 	if cluster != nil && cluster.Str("controlPlane") == s.machine.ID {
-		return "initialised", s.sameCluster(made)
+		if err := s.sameCluster(made); err != nil {
+			return "", err
+		}
+		return "initialised", upgrade{s}.upgradeControlPlane()
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.Resolve(m[1], s.VPCOf(s.machine))
@@ -216,6 +223,7 @@ func (s *step) init() (string, error) {
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
 	s.remember(made)
+	s.remember(props.Map{"kubelet": s.env["KUBERNETES_VERSION"]})
 	s.putNode(s.node, s.machine.ID, true)
 	s.mark(false)
 	return "initialised", nil
@@ -240,9 +248,13 @@ func (s *step) join() (string, error) {
 			return "", fmt.Errorf("kubeadm join: a node with name %q exists already", s.node)
 		}
 		if node.Str("instance") == s.machine.ID {
-			return "joined", nil
+			return "joined", upgrade{s}.upgradeWorker(node)
 		}
 	}
+	if err := (upgrade{s}).notNewerThanAPI(); err != nil {
+		return "", fmt.Errorf("kubeadm join: %w", err)
+	}
+	s.remember(props.Map{"kubelet": s.env["KUBERNETES_VERSION"]})
 	s.putNode(s.node, s.machine.ID, false)
 	return "joined", nil
 }
@@ -258,7 +270,11 @@ func (s *step) label() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := (upgrade{s}).upgraded(node); err != nil {
+		return "", err
+	}
 	s.Change(node, func(_, state props.Map) {
+		delete(state, "drained")
 		state["unconfigured"] = false
 		state["labels"], state["taints"] = s.env["LABELS"], s.env["TAINTS"]
 	})

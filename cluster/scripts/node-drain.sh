@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Takes a worker out of service before its release of Kubernetes changes. Runs on the control plane. node.sh returns the
+# worker to service.
+#
+# The annotation kubeadm-aws/upgrade records in the cluster which node is out of service, and for how far. So no other
+# node leaves before this one is back, also when the run is interrupted and another run follows.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env NODE=worker-1 KUBERNETES_VERSION=1.36.3 node-drain.sh
+Environment:
+  NODE                 name of the worker
+  KUBERNETES_VERSION   its new release; a worker that runs it already is left alone
+  TIMEOUT              seconds that pods have to leave, default 900. Disruption budgets are respected all the time.
+  SERVE                seconds to wait until all other nodes serve, default 300
+Prints "node <name> drained" or "node <name> stays".
+TEXT
+}
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+for v in NODE KUBERNETES_VERSION; do
+  [ -n "${!v:-}" ] || {
+    echo "node-drain: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
+done
+
+TIMEOUT=${TIMEOUT:-900}
+SERVE=${SERVE:-300}
+run=${RUN_DIR:-/run}
+export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
+say() { printf 'node-drain: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+exec 9>"$run/kubeadm-aws-node-$NODE.lock"
+flock -w 300 9 || die "another run has been changing node $NODE for 5 minutes"
+
+kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+
+# nodes prints for each node: its name, whether it is Ready, the release of its kubelet, whether it accepts no pods, and
+# how far an upgrade of it is: draining or drained, and kept if it accepted no pods before.
+nodes() {
+  # shellcheck disable=SC2016 # a Go template
+  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{if .spec.unschedulable}}cordoned{{else}}open{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}'
+}
+all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"
+read -r _ ready version cordoned mark < <(awk -v node="$NODE" '$1 == node' <<<"$all") || true
+if [ -z "${version:-}" ] || { [ "$version" = "v$KUBERNETES_VERSION" ] && [ -z "$mark" ]; }; then
+  echo "node $NODE stays"
+  exit
+fi
+if [ "${mark%% *}" = drained ]; then
+  say "node $NODE was drained by an earlier run"
+  echo "node $NODE drained"
+  exit
+fi
+[ "$ready" = True ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it or remove it from nodes, then run pulumi up again; nothing has been changed on it"
+
+# No drain of a node that is deleted runs meanwhile.
+exec 8>"$run/kubeadm-aws-drain.lock"
+flock -w 300 8 || die "other nodes have been draining for 5 minutes. Nothing is wrong with $NODE: run pulumi up again"
+away() { awk -v node="$NODE" '$1 != node && ($2 != "True" || $5 != "") {print $1}' <<<"$1" | xargs; }
+until=$((SECONDS + SERVE))
+while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
+  missing=$(away "$all")
+  [ -n "$missing" ] || break
+  [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair or remove what is not Ready, then run pulumi up again"
+  sleep 2
+done
+
+state() { # VALUE UNSCHEDULABLE: records how far the upgrade is
+  kube patch node "$NODE" --type=merge -p "{\"metadata\": {\"annotations\": {\"kubeadm-aws/upgrade\": $1}}, \"spec\": {\"unschedulable\": $2}}" >/dev/null
+}
+# A node that an operator took out of service before stays so afterwards.
+kept=''
+case "$mark,$cordoned" in *kept,* | ,cordoned) kept=' kept' ;; esac
+state "\"draining$kept\"" true || die "node $NODE cannot be cordoned"
+say "draining $NODE"
+log=$run/kubeadm-aws-drain-$NODE.log
+if ! kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null >"$log" 2>&1; then
+  grep -v '^Warning: ignoring DaemonSet' "$log" | tail -n 5 >&2 || true
+  kube get poddisruptionbudgets -A >&2 || true
+  held=$(sed -n 's/^error when evicting pods\/"\([^"]*\)" -n "\([^"]*\)".*/\2\/\1/p' "$log" | sort -u | xargs)
+  unschedulable=false
+  [ -z "$kept" ] || unschedulable=true
+  state null "$unschedulable" || say "node $NODE stays cordoned: kubectl uncordon $NODE"
+  die "$NODE could not be drained within $TIMEOUT s: these pods stay: ${held:-see above}. The node is back in service with its former release, and no other node was touched. Give the pods a replica elsewhere or relax their disruption budget, then run pulumi up again"
+fi
+state "\"drained$kept\"" true || die "node $NODE is drained, and the API does not record it; run pulumi up again"
+echo "node $NODE drained"

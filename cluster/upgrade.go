@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/config"
+)
+
+// Running holds the releases of Kubernetes in the last commands of a node's steps. A step that does not exist, or that
+// an older program created without a release, has "".
+type Running struct {
+	// Joined is the release of the step init or join.
+	Joined string
+	// Drained and Returned are the releases of the steps drain and node.
+	Drained, Returned string
+}
+
+// ReadRunning returns the releases of all nodes. commands are the texts of the steps by name, such as worker-1-join.
+func ReadRunning(commands map[string]string) map[string]Running {
+	nodes := map[string]Running{}
+	for name, text := range commands {
+		at := strings.LastIndex(name, "-")
+		if at < 0 {
+			continue
+		}
+		line, _ := stepline.Parse(text)
+		release, node := line.Env["KUBERNETES_VERSION"], nodes[name[:at]]
+		switch name[at:] {
+		case "-init", "-join":
+			node.Joined = release
+		case "-drain":
+			node.Drained = release
+		case "-node":
+			node.Returned = release
+		default:
+			continue
+		}
+		nodes[name[:at]] = node
+	}
+	return nodes
+}
+
+// behind reports whether a node has not reached a release, or has reached it and not returned to service.
+func (r Running) behind(release string) bool {
+	return r.Joined != "" && r.Joined != release || r.Drained != "" && (r.Drained != release || r.Returned != release)
+}
+
+// Upgrade is a change of the release of a cluster that runs.
+type Upgrade struct {
+	From, To string
+	// ControlPlane is the control plane if it is upgraded in this update, else "". An earlier, interrupted one may have
+	// done that.
+	ControlPlane string
+	// Workers are upgraded one after the other, in this order.
+	Workers []string
+}
+
+// PlanUpgrade returns the upgrade that the update carries out, or nil.
+func PlanUpgrade(cfg *config.Config, running map[string]Running) *Upgrade {
+	plan := Upgrade{To: cfg.Cluster.KubernetesVersion}
+	for _, n := range byName(cfg.Nodes) {
+		r := running[n.Name]
+		if !r.behind(plan.To) {
+			continue
+		}
+		if r.Joined != plan.To {
+			plan.From = r.Joined
+		}
+		if n.Role == config.ControlPlane {
+			plan.ControlPlane = n.Name
+		} else {
+			plan.Workers = append(plan.Workers, n.Name)
+		}
+	}
+	if plan.ControlPlane == "" && len(plan.Workers) == 0 {
+		return nil
+	}
+	plan.From = cmp.Or(plan.From, plan.To)
+	return &plan
+}
+
+// String says what is upgraded and in which order.
+func (u Upgrade) String() string {
+	var b strings.Builder
+	if u.From == u.To {
+		fmt.Fprintf(&b, "The upgrade to Kubernetes %s is finished. ", u.To)
+	} else {
+		fmt.Fprintf(&b, "Kubernetes %s -> %s, in place. ", u.From, u.To)
+	}
+	if u.ControlPlane != "" {
+		fmt.Fprintf(&b, "First %s: checks that change nothing, a snapshot of etcd, then the control plane. Its API does not "+
+			"answer for about half a minute; pods keep running. ", u.ControlPlane)
+	}
+	if len(u.Workers) > 0 {
+		fmt.Fprintf(&b, "Then one after the other: %s. Each is drained within the disruption budgets, upgraded, and returned "+
+			"to service. ", strings.Join(u.Workers, ", "))
+	}
+	b.WriteString("A node that fails stops the rest, and the next up goes on from there. A snapshot brings back data, not the " +
+		"former release: see docs/upgrade.md.")
+	return b.String()
+}
+
+func byName(nodes []config.Node) []config.Node {
+	return slices.SortedFunc(slices.Values(nodes), func(a, b config.Node) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// upgrading reports whether the update changes the release of a running node.
+func (s steps) upgrading() bool { return PlanUpgrade(s.cfg, s.args.Running) != nil }
+
+// drains reports whether a worker has the step drain: from its first upgrade on.
+func (s steps) drains(h Host) bool {
+	r := s.args.Running[h.Name]
+	return h.Role == config.Worker && (r.Drained != "" || r.Joined != "" && r.Joined != s.release.Version)
+}
+
+// beforeInit returns the steps that init waits for. An upgrade begins when every running node has its packages, so that
+// a source that fails stops it before anything has changed.
+func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource) []pulumi.Resource {
+	wait := []pulumi.Resource{prepared[controlPlane.Name]}
+	for _, h := range s.args.Hosts {
+		if h.Role == config.Worker && s.upgrading() && s.args.Running[h.Name].Joined != "" {
+			wait = append(wait, prepared[h.Name])
+		}
+	}
+	return wait
+}
+
+// joinAll creates the steps that add the hosts to the cluster. In an upgrade each worker waits for the one before, so a
+// worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names: an
+// interrupted upgrade goes on with the same node.
+func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map[string]pulumi.Resource) error {
+	hosts := slices.SortedFunc(slices.Values(s.args.Hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
+	var turn []pulumi.Resource
+	for _, h := range hosts {
+		after := []pulumi.Resource{c.APIReady, prepared[h.Name]}
+		if s.drains(h) {
+			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h), dependsOn(append(turn, after...)...))
+			if err != nil {
+				return err
+			}
+			after = append(after, drained)
+		}
+		last, err := c.join(ctx, s, h, joinAfter{controlPlane: first, steps: after})
+		if err != nil {
+			return err
+		}
+		if s.drains(h) && s.upgrading() {
+			turn = []pulumi.Resource{last}
+		}
+		c.nodeNames = append(c.nodeNames, h.Name)
+		c.Joined = append(c.Joined, last)
+	}
+	return nil
+}

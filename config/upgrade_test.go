@@ -1,0 +1,64 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRefuseUpgrade(t *testing.T) {
+	for _, c := range []struct{ from, to, reason, instead string }{
+		{"1.35.4", "1.35.4", "", ""}, {"1.35.4", "1.35.5", "", ""}, {"1.35.9", "1.35.10", "", ""},
+		{"1.35.4", "1.36.0", "", ""},
+		{"1.36.3", "1.36.2", "cannot go back to an older release", `"1.36.3"; the ways back are in docs/upgrade.md`},
+		{"1.36.10", "1.36.9", "cannot go back", `"1.36.10"`}, {"1.36.0", "1.35.9", "cannot go back", `"1.36.0"`},
+		{"1.34.2", "1.36.3", "one minor release at a time",
+			`"` + Releases[0].Version + `", and "1.36.3" in an up after that`},
+		{"1.33.2", "1.36.3", "one minor release at a time", "a release of 1.34; this program has none"},
+	} {
+		reason, instead := refuseUpgrade(c.from, c.to)
+		if (reason == "") != (c.reason == "") || !strings.Contains(reason, c.reason) ||
+			!strings.Contains(instead, c.instead) {
+			t.Errorf("%s -> %s: %q, instead %q", c.from, c.to, reason, instead)
+		}
+	}
+}
+
+// TestUpgradeOfARunningStack reads the release and the machines of a running stack.
+func TestUpgradeOfARunningStack(t *testing.T) {
+	const newer = "cluster: {kubernetesVersion: 1.36.3}\n"
+	nodes := func(worker string) string {
+		return "nodes: [{name: m, role: control-plane, instanceType: t3.large}, {name: w, instanceType: " + worker + "}]\n"
+	}
+	made := func(release string) Made {
+		return Made{versionKey: release, "nodes[m].instanceType": "t3.large", "nodes[w].instanceType": "t3.medium",
+			"nodes[gone].instanceType": "t3.nano"}
+	}
+	for _, c := range []struct {
+		made     Made
+		settings string
+		says     []string
+	}{
+		{made("1.35.4"), newer + nodes("t3.medium"), nil},
+		{made("1.36.3"), newer + nodes("t3.large"), nil},
+		{Made{"nodes[w].instanceType": "t3.medium"}, newer + nodes("t3.large"), nil},
+		{made("1.35.4"), newer + nodes("t3.large"), []string{
+			`nodes[1].instanceType = "t3.large"`, `is "t3.medium" on the running stack: cluster.kubernetesVersion changes too`,
+			`"t3.medium" now, and the new type in an up of its own`}},
+		{made("1.36.4"), newer + nodes("t3.medium"), []string{
+			`cluster.kubernetesVersion = "1.36.3"`, `is "1.36.4" on the running stack: etcd and the objects in it`}},
+	} {
+		cfg, err := loadText(t, "dev", c.settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = cfg.RefuseChanges(c.made)
+		if (err == nil) != (c.says == nil) {
+			t.Errorf("%s: %v", c.settings, err)
+		}
+		for _, want := range c.says {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("no %q in %v", want, err)
+			}
+		}
+	}
+}
