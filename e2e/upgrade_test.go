@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,13 @@ func (s *stack) killedWhen(t *testing.T, node, when string) result {
 	if !happened || r.code != -1 {
 		t.Fatalf("killed on %s at %s: %v; up ends with %d:\n%s", node, when, happened, r.code, r.messages())
 	}
+	eventually(t, 10*time.Second, "what the driver had started ends with it", func() error {
+		out, err := exec.Command("pgrep", "--full", "--list-full", "docker events.*="+s.name+" ").Output()
+		if err != nil || len(out) == 0 { // pgrep fails when it finds nothing
+			return nil
+		}
+		return fmt.Errorf("there are still:\n%s", out)
+	})
 	return r
 }
 

@@ -9,8 +9,9 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Identity holds the permissions of the nodes in AWS. The control plane has one role, because every controller that
-// calls AWS runs there. The workers have another role, which allows pulling images only.
+// Identity holds the permissions of the nodes in AWS. The control plane has one role. Controllers that call AWS run
+// there and use it, unless the stack has workload identity: see Issuer. The workers have another role, which allows
+// pulling images only.
 type Identity struct {
 	pulumi.ResourceState
 

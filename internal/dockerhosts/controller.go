@@ -58,6 +58,8 @@ func (c *controller) stop() {
 func (c *controller) watchBoots(ctx context.Context) {
 	events := exec.CommandContext(ctx, "docker", "events", "--filter", "label="+labelStack+"="+c.backend.options.Stack,
 		"--filter", "event=start", "--format", `{{index .Actor.Attributes "`+labelID+`"}}`)
+	// Otherwise it would hold the lock of a driver that was killed.
+	endWithParent(events)
 	out, err := events.StdoutPipe()
 	if err == nil {
 		err = events.Start()
