@@ -19,7 +19,7 @@ export PULUMI_HOME
 failed=0
 # A package that fails does not keep the others from running. make lint runs go vet.
 check() { go test -vet=off "$@" || failed=1; }
-echo 'Compiling and running all tests: about half an hour on 2 cores. Packages are printed in order, and the first takes 10 minutes.'
+echo 'Compiling and running all tests: about 45 minutes on 2 cores. Packages are printed in order, and the first takes most of that.'
 # A package has ten minutes by default, which is too short for the simulations in stack/ on a busy machine.
 # The longest packages come first, so that none of them runs alone at the end. One package more than cores uses the time
 # in which a test waits for a server.
