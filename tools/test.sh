@@ -17,8 +17,15 @@ mkdir -p "$PULUMI_HOME"
 : >"$PULUMI_HOME/logs"
 export PULUMI_HOME
 failed=0
-# A package that fails does not keep the others from running. make lint runs go vet.
-check() { go test -vet=off "$@" || failed=1; }
+# A package that fails does not keep the others from running. make lint runs go vet. Go wants -C before every other flag.
+check() { # [-C DIRECTORY] FLAG... PACKAGE...
+  local in=()
+  if [ "$1" = -C ]; then
+    in=(-C "$2")
+    shift 2
+  fi
+  go test "${in[@]}" -vet=off "$@" || failed=1
+}
 echo 'Compiling and running all tests: about 45 minutes on 2 cores. Packages are printed in order, and the first takes most of that.'
 # A package has ten minutes by default, which is too short for the simulations in stack/ on a busy machine.
 # The longest packages come first, so that none of them runs alone at the end. One package more than cores uses the time
