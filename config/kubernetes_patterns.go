@@ -42,9 +42,9 @@ var apiVersion = regexp.MustCompile(`^[a-z0-9.-]+/[a-z0-9]+(/[a-z]+)?$`)
 
 // hiddenMetricsFault refuses any release but the one before the cluster's: only its metrics can be shown again.
 func hiddenMetricsFault(text, version string) (reason, example string) {
-	major, minor := releaseNumbers(version)
-	before := fmt.Sprintf("%d.%d", major, minor-1)
-	return reasonIf(minor > 0 && text != "" && text != before, "must be the release before the cluster's, "+before),
+	numbers := releaseNumbers(version)
+	before := fmt.Sprintf("%d.%d", numbers[0], numbers[1]-1)
+	return reasonIf(numbers[1] > 0 && text != "" && text != before, "must be the release before the cluster's, "+before),
 		strconv.Quote(before)
 }
 
@@ -108,7 +108,7 @@ var gatedFields = []struct {
 // gated refuses fields whose feature gate is off in the cluster's release.
 func (v kubeletValidator) gated() {
 	k := v.fields
-	_, minor := releaseNumbers(v.c.Cluster.KubernetesVersion)
+	minor := releaseNumbers(v.c.Cluster.KubernetesVersion)[1]
 	for _, f := range gatedFields {
 		on, set := k.mapping("featureGates")[f.gate].(bool)
 		if !set {
@@ -121,14 +121,15 @@ func (v kubeletValidator) gated() {
 	}
 }
 
-// releaseNumbers returns the major and the minor number of a release; zero for a text that is not a version.
-func releaseNumbers(version string) (major, minor int) {
-	parts := strings.SplitN(version, ".", 3)
-	if len(parts) == 3 {
-		major, _ = strconv.Atoi(parts[0])
-		minor, _ = strconv.Atoi(parts[1])
+// releaseNumbers returns the three numbers of a release such as 1.36.3; zeros for a text that is not one.
+func releaseNumbers(version string) []int {
+	numbers := make([]int, 3)
+	if parts := strings.SplitN(version, ".", len(numbers)); len(parts) == len(numbers) {
+		for i, text := range parts {
+			numbers[i], _ = strconv.Atoi(text)
+		}
 	}
-	return major, minor
+	return numbers
 }
 
 // idsUnit is the smallest range of user ids of a pod, and every range is a multiple of it.

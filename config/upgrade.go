@@ -3,8 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 const versionKey = "cluster.kubernetesVersion"
@@ -12,7 +10,7 @@ const versionKey = "cluster.kubernetesVersion"
 // refuseUpgrade returns why a running cluster cannot change from one release to another, with what to write instead.
 // Both are "" if it can: to a later patch, or to the next minor release.
 func refuseUpgrade(from, to string) (reason, instead string) {
-	old, now := versionNumbers(from), versionNumbers(to)
+	old, now := releaseNumbers(from), releaseNumbers(to)
 	switch {
 	case slices.Compare(now, old) < 0:
 		return "etcd and the objects in it cannot go back to an older release", fmt.Sprintf("%q; the ways back are in "+
@@ -28,15 +26,6 @@ func refuseUpgrade(from, to string) (reason, instead string) {
 		return "Kubernetes is upgraded by one minor release at a time", instead
 	}
 	return "", ""
-}
-
-// versionNumbers returns the numbers of a version such as 1.36.3.
-func versionNumbers(version string) []int {
-	numbers := make([]int, 3)
-	for i, text := range strings.SplitN(version, ".", len(numbers)) {
-		numbers[i], _ = strconv.Atoi(text)
-	}
-	return numbers
 }
 
 // refuseVersion applies the rules of an upgrade, if the release of the running cluster changes.

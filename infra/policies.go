@@ -23,7 +23,7 @@ func naming(name string, text pulumi.StringOutput, of func(text string) policy.D
 	return rolePolicy{name, text.ApplyT(func(text string) string { return of(text).JSON() }).(pulumi.StringOutput)}
 }
 
-// nodePolicies are the policies of the nodes' roles. Each policy has a method.
+// nodePolicies are the policies of the roles of nodes and controllers. Each policy has a method.
 type nodePolicies struct{ *deployer }
 
 // controlPlane returns the policies of the control plane's role. Without workload identity it also has those of the

@@ -190,7 +190,7 @@ etcd() {
   cp -p $manifest "$STATE/etcd.copy"
   old=$(pgrep -o -f "$etcd" || true)
   kubeadm init phase etcd local --config "$CONFIG"
-  # kubeadm writes the file anew also where nothing changes.
+  # kubeadm writes the file even if nothing changes.
   if cmp -s "$STATE/etcd.copy" $manifest; then touch -r "$STATE/etcd.copy" $manifest; fi
   rm "$STATE/etcd.copy"
   if ! etcd_follows; then

@@ -13,7 +13,8 @@ const (
 	interruptedCreate = "its creation was interrupted"
 	// interruptedChange marks a resource that a run had begun to change or to delete.
 	interruptedChange = "a change of it was interrupted"
-	// earlierCreate and earlierChange are the texts of these marks in states that drivers until November 2026 wrote.
+	// earlierCreate and earlierChange are these marks in states that drivers until November 2026 wrote. They are data:
+	// other words would not be found.
 	earlierCreate = "its making was cut off"
 	earlierChange = "a change of it was cut off"
 )

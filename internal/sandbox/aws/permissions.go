@@ -71,7 +71,7 @@ func (a *Account) allows(role, wanted string) bool {
 	return false
 }
 
-// statements returns the statements of a policy document. A text that is none has no statements.
+// statements returns the statements of a policy document, and none of a text that is not a policy document.
 func statements(document string) []props.Map {
 	var doc struct{ Statement []props.Map }
 	if json.Unmarshal([]byte(document), &doc) != nil {
