@@ -82,7 +82,7 @@ var settingRules = []settingRule{
 		reason: "another system means another machine for every node, the control plane included", remedy: anotherCluster},
 	{key: "image.ami"}, {key: "image.generation"},
 
-	{key: "nodes[].name"}, {key: "nodes[].count"}, {key: "nodes[].zones"},
+	{key: "nodes[].name"}, {key: "nodes[].count"}, {key: "nodes[].zones"}, {key: "nodes[].without"},
 	{key: "nodes[].role", rule: fixed, reason: "a node cannot change its role",
 		remedy: "for another role give the node another name"},
 	{key: "nodes[].instanceType"}, {key: "nodes[].zone"},

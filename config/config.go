@@ -102,11 +102,13 @@ type Node struct {
 	Generation string            `json:"generation"`
 	Labels     map[string]string `json:"labels"`
 	Taints     []Taint           `json:"taints"`
-	// Count and Zones are of an entry in the settings that stands for several nodes. Config.Nodes has the nodes
+	// Count, Zones and Without are of an entry in the settings that stands for several nodes. Config.Nodes has the nodes
 	// themselves, without them.
 	Count int `json:"count"`
 	// Zones are positions in Network.Zones. The nodes of the entry take them in turn.
 	Zones []int `json:"zones"`
+	// Without are names of nodes that the entry leaves out. Its nodes take the next numbers in their place.
+	Without []string `json:"without"`
 
 	// entry is the position in the settings, counted from 0.
 	entry int

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Environments a stack can belong to.
 const (
@@ -97,23 +100,33 @@ func (d defaults) expand() {
 			d.Nodes = append(d.Nodes, *n)
 			continue
 		}
-		count := n.Count
-		if count > maxCount {
-			count = 1 // The count is refused. No other rule refuses one node.
-		}
-		for k := range count {
-			d.Nodes = append(d.Nodes, n.member(k))
-		}
+		d.Nodes = append(d.Nodes, n.members()...)
 	}
 }
 
-// member returns the node at a position in an entry with a count, counted from 0.
-func (n Node) member(position int) Node {
-	n.Name = fmt.Sprintf("%s-%d", n.Name, position+1)
-	if len(n.Zones) > 0 {
-		n.Zone = n.Zones[position%len(n.Zones)]
+// members returns the nodes of an entry with a count: those with the lowest numbers that Without does not name.
+func (n Node) members() []Node {
+	count := n.Count
+	if count > maxCount {
+		count = 1 // The count is refused. No other rule refuses one node.
 	}
-	n.Count, n.Zones = 0, nil
+	var nodes []Node
+	for number := 1; len(nodes) < count; number++ {
+		if m := n.member(number); !slices.Contains(n.Without, m.Name) {
+			nodes = append(nodes, m)
+		}
+	}
+	return nodes
+}
+
+// member returns the node with a number, counted from 1. The number decides its zone, so that a node keeps its zone
+// whatever happens to the others.
+func (n Node) member(number int) Node {
+	n.Name = fmt.Sprintf("%s-%d", n.Name, number)
+	if len(n.Zones) > 0 {
+		n.Zone = n.Zones[(number-1)%len(n.Zones)]
+	}
+	n.Count, n.Zones, n.Without = 0, nil, nil
 	return n
 }
 

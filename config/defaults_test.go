@@ -23,11 +23,11 @@ func TestDefaults(t *testing.T) {
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
  "nodes": [
-  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null, "count": 0, "zones": null},
-  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null, "count": 0, "zones": null},
-  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null, "count": 0, "zones": null},
+  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null, "count": 0, "zones": null, "without": null},
+  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null, "count": 0, "zones": null, "without": null},
+  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null, "count": 0, "zones": null, "without": null},
   {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "labels": {"workload": "storage"},
-   "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null}
+   "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null, "without": null}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "identity": {"enabled": false, "issuer": "", "serviceAccounts": null},
@@ -165,6 +165,9 @@ func TestAGroupIsItsNodes(t *testing.T) {
 		"{name: w, count: 4, zones: [2, 0], volumeSize: 50}": "{name: w-1, zone: 2, volumeSize: 50}, " +
 			"{name: w-2, volumeSize: 50}, {name: w-3, zone: 2, volumeSize: 50}, {name: w-4, volumeSize: 50}",
 		"{name: w, count: 1, zone: 1}, {name: spare, count: 0}": "{name: w-1, zone: 1}",
+		"{name: w, count: 3, zones: [0, 1], without: [w-2]}":    "{name: w-1}, {name: w-3}, {name: w-4, zone: 1}",
+		"{name: w, count: 2, without: [w-3, w-1]}":              "{name: w-2}, {name: w-4}",
+		"{name: w, count: 2, without: [w-3]}":                   "{name: w-1}, {name: w-2}",
 	} {
 		grouped, err := loadText(t, "dev", master+group+"]")
 		if err != nil {

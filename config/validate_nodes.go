@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,14 +49,19 @@ func (v nodesValidator) group(n Node) {
 		if written("zones") {
 			v.fault(n.Key("zones"), n.Zones, "is for an entry with a count: one node has one zone", "zone: 0")
 		}
+		if written("without") {
+			v.fault(n.Key("without"), n.Without, "is for an entry with a count: it names nodes that a group leaves out",
+				"no entry for a node that is to go")
+		}
 		return
 	}
-	switch {
+	switch members := n.members(); {
 	case n.Name == "":
 		v.nodeName(n.Key("name"), "")
-	case n.Count > 0:
-		v.nodeName(n.Key("name"), n.member(n.Count-1).Name)
+	case len(members) > 0:
+		v.nodeName(n.Key("name"), members[len(members)-1].Name)
 	}
+	v.without(n)
 	v.between(n.Key("count"), n.Count, bounds{0, maxCount, "nodes", 3})
 	if n.Role == ControlPlane {
 		v.fault(n.Key("count"), n.Count, "is for workers: there is one control plane", "an entry without count")
@@ -73,6 +79,24 @@ func (v nodesValidator) group(n Node) {
 		v.zone(fmt.Sprintf("%s[%d]", n.Key("zones"), i), zone)
 		if slices.Contains(n.Zones[:i], zone) {
 			v.fault(fmt.Sprintf("%s[%d]", n.Key("zones"), i), zone, "is there twice", "each zone once")
+		}
+	}
+}
+
+// without refuses names that leave nothing out: with a wrong name, a smaller count would remove another node.
+func (v nodesValidator) without(n Node) {
+	for i, name := range n.Without {
+		at := fmt.Sprintf("%s[%d]", n.Key("without"), i)
+		number, _ := strconv.Atoi(strings.TrimPrefix(name, n.Name+"-"))
+		switch last := n.Count + len(n.Without); {
+		case slices.Contains(n.Without[:i], name):
+			v.fault(at, name, "is there twice", "each name once")
+		case number < 1 || n.member(number).Name != name:
+			v.fault(at, name, fmt.Sprintf("is not the name of a node of this group: they are %s and so on",
+				n.member(1).Name), n.member(2).Name)
+		case number > last:
+			v.fault(at, name, fmt.Sprintf("leaves nothing out: with count %d the group does not reach beyond %s", n.Count,
+				n.member(last).Name), "the list without it, or the name of a node that is to go")
 		}
 	}
 }

@@ -1,0 +1,65 @@
+package stack_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+)
+
+// TestAGroupTakesTheNodesOfAList turns the four workers of a running stack into one entry, which changes nothing. Then
+// it scales the group: a node that stays is neither replaced nor renamed.
+func TestAGroupTakesTheNodesOfAList(t *testing.T) {
+	master := map[string]any{"name": "master", "role": "control-plane"}
+	worker := func(name string, zone int) map[string]any {
+		return map[string]any{"name": name, "zone": zone, "labels": map[string]any{"tier": "front"}}
+	}
+	group := func(count int, without ...string) map[string]any {
+		g := map[string]any{"name": "pool", "count": count, "zones": []any{0, 1, 2},
+			"labels": map[string]any{"tier": "front"}}
+		if len(without) > 0 {
+			g["without"] = without
+		}
+		return map[string]any{"kubeadm-aws:nodes": []any{master, g}}
+	}
+	settings := small()
+	settings["kubeadm-aws:nodes"] = []any{worker("pool-3", 2), master, worker("pool-1", 0), worker("pool-2", 1),
+		worker("pool-4", 0)}
+	r := simulate(t, "dev", settings)
+	r.up().must(t)
+
+	r.set(group(4))
+	r.preview().mustNotChange(t)
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+
+	for _, step := range []struct {
+		name string
+		to   map[string]any
+		want []string
+	}{
+		{"the second of four goes", group(3, "pool-2"), []string{"delete pool-2"}},
+		{"two more", group(5, "pool-2"), []string{"create pool-5", "create pool-6"}},
+		{"the fourth is replaced under another name", group(5, "pool-2", "pool-4"),
+			[]string{"create pool-7", "delete pool-4"}},
+		{"the last two go", group(3, "pool-2", "pool-4"), []string{"delete pool-6", "delete pool-7"}},
+		{"the numbers are used again", group(3), []string{"create pool-2", "delete pool-5"}},
+	} {
+		r.set(step.to)
+		o := r.up().must(t)
+		machines := slices.DeleteFunc(o.order, func(line string) bool {
+			name := strings.Fields(line)[1]
+			return strings.Count(name, "-") != 1 || !strings.HasPrefix(name, "pool-")
+		})
+		slices.Sort(machines)
+		if !slices.Equal(machines, step.want) {
+			t.Errorf("%s: machines %q, want %q", step.name, machines, step.want)
+		}
+		for _, line := range o.changes {
+			if strings.Contains(line, "replace") {
+				t.Errorf("%s: %s", step.name, line)
+			}
+		}
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+}
