@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -123,13 +124,18 @@ func Start(t testing.TB, program string, args ...string) {
 	})
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nothing listens on.
+// FreePort returns a TCP port of 127.0.0.1 that nothing listens on. It is below 32768: from there on, Linux gives ports
+// to outgoing connections, and one of them could take the port before the program that is to listen on it.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + mathrand.IntN(12000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no TCP port of 127.0.0.1 from 20000 to 31999 is free")
+	return 0
 }
