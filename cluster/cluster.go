@@ -113,7 +113,8 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if c.scripts, err = newScripts(args.Scripts); err != nil {
 		return err
 	}
-	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args, scripts: c.scripts[config.ControlPlane]}
+	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args, scripts: c.scripts[config.ControlPlane],
+		upgrade: PlanUpgrade(cfg, args.Running)}
 
 	c.controlPlane = c.host(first, args.SSHPrivateKey)
 	prepared, err := c.prepareAll(ctx, s)

@@ -161,6 +161,9 @@ func testInitFailures(t *testing.T) {
 		{says: "the snapshot is of Kubernetes 1.37.0, and 1.36.3 cannot read what a newer release wrote",
 			spoil: both(restore, stubbed("etcdctl", `case $* in *" get "*) echo 'kubernetesVersion: v1.37.0' ;; esac`)),
 			after: nothingMade},
+		{says: "the snapshot is of Kubernetes 1.34.9, and 1.36.3 is more than one minor release later",
+			spoil: both(restore, stubbed("etcdctl", `case $* in *" get "*) echo 'kubernetesVersion: v1.34.9' ;; esac`)),
+			after: nothingMade},
 		{says: "the API does not answer; see: journalctl -u kubelet", spoil: file("/api-down", "")},
 		{says: "the kubelet is not healthy", spoil: file("/kubelet", "bad")},
 		{says: "the pod security level of namespace kube-public cannot be set", spoil: file("/kubectl-fails", "kube-public")},
@@ -286,6 +289,21 @@ func testUpgradeInInit(t *testing.T, running func(*testing.T) (*scriptHost, stri
 		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 		if !strings.Contains(runs(h), "v1.36.3") || begun(h) != "" {
 			t.Errorf("%s: left are %s %s", part, runs(h), begun(h))
+		}
+	}
+	// The release of before: a control plane that is upgraded refuses it, and one that is not goes back as a whole.
+	for part, code := range map[string]int{"control-plane": 0, "packages": 1} {
+		h, stdin = older(t)
+		h.write("/upgrade-fails", part, 0o600)
+		h.fails(h.run("init.sh", stdin), 1)
+		h.write("/var/lib/kubeadm-aws/etcd.before", "former", 0o600)
+		h.write("/upgrade-fails", "check", 0o600)
+		h.env["KUBERNETES_VERSION"] = "1.35.4"
+		if o := h.run("init.sh", stdin); o.code != code {
+			t.Errorf("%s: set back exits %d: %s", part, o.code, o.stderr)
+		}
+		if left := h.read("/var/lib/kubeadm-aws/etcd.before") != ""; left != (code != 0) {
+			t.Errorf("%s: the former manifest of etcd is left: %v", part, left)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func testJoinFailures(t *testing.T) {
 			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11",
 			"UPGRADE_CONFIG": "kind: UpgradeConfiguration",
 			"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
-[ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
+[ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || { echo "upgrade $* fails" >&2; exit 1; }
 case $* in *kubelet*) echo "$KUBERNETES_VERSION" >$ROOT/kubelet-version ;; esac`),
 		}
 		h.write("/kubelet-version", "1.36.3", 0o600)
@@ -171,7 +171,7 @@ func testUpgradeInJoin(t *testing.T, fresh func(*testing.T) (*scriptHost, string
 			after: same},
 		{says: "node worker-1 is not drained, so its kubelet keeps 1.35.4", spoil: write("/mark", "draining"), after: same},
 		{says: "kubeadm upgrade fails", spoil: write("/kubeadm-fails", ""), after: same},
-		{says: "1.35.4 -> 1.36.3", spoil: write("/upgrade-fails", "kubelet"), after: same},
+		{says: "upgrade packages kubelet kubectl fails", spoil: write("/upgrade-fails", "kubelet"), after: same},
 		{says: "the kubelet is not healthy", spoil: write("/kubelet", "bad")},
 	})
 	// The packages are there, and the run ended before the kubelet was restarted.

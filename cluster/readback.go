@@ -58,6 +58,13 @@ func readAPIServerFlags(kubeadmConfig string) []extraArg {
 	}
 }
 
+// ReadMachineGeneration returns the generation of a node's machine, or "" for a step of an earlier program. It parses
+// the command text of the node step.
+func ReadMachineGeneration(command string) string {
+	line, _ := stepline.Parse(command)
+	return line.Env["GENERATION"]
+}
+
 // ReadNode returns the role, labels and taints of a node. It parses the command text of the node step.
 func ReadNode(command string) config.Node {
 	line, _ := stepline.Parse(command)

@@ -18,6 +18,8 @@ type steps struct {
 	pki     *pki
 	args    Args
 	scripts scripts
+	// upgrade is nil if the update changes the release of no running node.
+	upgrade *Upgrade
 }
 
 // ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they
@@ -129,6 +131,8 @@ func (s steps) node(h, controlPlane Host) Step {
 			"TAINTS":        pulumi.String(taintLines(h.Taints)),
 			"STARTUP_TAINT": pulumi.String(StartupTaint),
 			"CONTROL_PLANE": controlPlane.ProviderID,
+			// The state shows with it which machine the node has.
+			"GENERATION": pulumi.String(s.cfg.Image.MachineGeneration(h.Node)),
 			// A worker that is upgraded returns to service when it runs this release.
 			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		}},
@@ -146,11 +150,13 @@ func (s steps) node(h, controlPlane Host) Step {
 }
 
 // drain takes a worker out of service before its release changes. The node step returns it.
-func (s steps) drain(h Host) Step {
+func (s steps) drain(h, controlPlane Host) Step {
 	return Step{
-		Name: "drain", Node: h.Name, Minutes: 25,
+		Name: "drain", Node: h.Name, Minutes: 35,
 		Run: Script{Name: "node-drain", Env: map[string]pulumi.StringInput{
 			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
+			// A snapshot does not know that the node was drained after it.
+			"CONTROL_PLANE": controlPlane.ProviderID,
 		}},
 	}
 }

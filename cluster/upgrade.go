@@ -85,17 +85,25 @@ func PlanUpgrade(cfg *config.Config, running map[string]Running) *Upgrade {
 	return &plan
 }
 
+// OutOfService is the worker at which an earlier update stopped, or "". Its machine may be replaced.
+func (u Upgrade) OutOfService() string {
+	if u.ControlPlane != "" || len(u.Workers) == 0 {
+		return ""
+	}
+	return u.Workers[0]
+}
+
 // String says what is upgraded and in which order.
 func (u Upgrade) String() string {
 	var b strings.Builder
 	if u.From == u.To {
-		fmt.Fprintf(&b, "The upgrade to Kubernetes %s is finished. ", u.To)
+		fmt.Fprintf(&b, "The upgrade to Kubernetes %s goes on. ", u.To)
 	} else {
 		fmt.Fprintf(&b, "Kubernetes %s -> %s, in place. ", u.From, u.To)
 	}
 	if u.ControlPlane != "" {
 		fmt.Fprintf(&b, "First %s: checks that change nothing, a snapshot of etcd, then the control plane. Its API does not "+
-			"answer for about half a minute; pods keep running. ", u.ControlPlane)
+			"answer up to three times, for half a minute at most; pods keep running. ", u.ControlPlane)
 	}
 	if len(u.Workers) > 0 {
 		fmt.Fprintf(&b, "Then one after the other: %s. Each is drained within the disruption budgets, upgraded, and returned "+
@@ -110,9 +118,6 @@ func byName(nodes []config.Node) []config.Node {
 	return slices.SortedFunc(slices.Values(nodes), func(a, b config.Node) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// upgrading reports whether the update changes the release of a running node.
-func (s steps) upgrading() bool { return PlanUpgrade(s.cfg, s.args.Running) != nil }
-
 // drains reports whether a worker has the step drain: from its first upgrade on.
 func (s steps) drains(h Host) bool {
 	r := s.args.Running[h.Name]
@@ -124,7 +129,7 @@ func (s steps) drains(h Host) bool {
 func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource) []pulumi.Resource {
 	wait := []pulumi.Resource{prepared[controlPlane.Name]}
 	for _, h := range s.args.Hosts {
-		if h.Role == config.Worker && s.upgrading() && s.args.Running[h.Name].Joined != "" {
+		if h.Role == config.Worker && s.upgrade != nil && s.args.Running[h.Name].Joined != "" {
 			wait = append(wait, prepared[h.Name])
 		}
 	}
@@ -140,7 +145,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 	for _, h := range hosts {
 		after := []pulumi.Resource{c.APIReady, prepared[h.Name]}
 		if s.drains(h) {
-			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h), dependsOn(append(turn, after...)...))
+			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h, first), dependsOn(append(turn, after...)...))
 			if err != nil {
 				return err
 			}
@@ -150,7 +155,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		if err != nil {
 			return err
 		}
-		if s.drains(h) && s.upgrading() {
+		if s.drains(h) && s.upgrade != nil {
 			turn = []pulumi.Resource{last}
 		}
 		c.nodeNames = append(c.nodeNames, h.Name)

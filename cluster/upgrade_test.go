@@ -93,7 +93,7 @@ func TestPlanUpgrade(t *testing.T) {
 		{map[string]Running{"m": {Joined: "1.36.3"}, "w1": done, "w2": {Joined: "1.35.4", Drained: "1.36.3"}},
 			&Upgrade{"1.35.4", "1.36.3", "", []string{"w2"}}, "in place. Then one after the other: w2."},
 		{map[string]Running{"m": {Joined: "1.36.3"}, "w1": {Joined: "1.36.3", Drained: "1.36.3", Returned: "1.35.4"}},
-			&Upgrade{"1.36.3", "1.36.3", "", []string{"w1"}}, "The upgrade to Kubernetes 1.36.3 is finished."},
+			&Upgrade{"1.36.3", "1.36.3", "", []string{"w1"}}, "The upgrade to Kubernetes 1.36.3 goes on."},
 	} {
 		plan := PlanUpgrade(cfg, c.running)
 		switch {

@@ -152,10 +152,11 @@ func testUpgradeFailures(t *testing.T) {
 // drainHost returns a control plane whose cluster is in the file nodes.
 func drainHost(nodes string) func(t *testing.T) (*scriptHost, string) {
 	host := apiHost(map[string]string{"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.3", "TIMEOUT": "1", "SERVE": "0"},
-		`case $* in *"get nodes"*) cat $ROOT/nodes ;; esac`)
+		`case $* in *"get nodes"*) cat $ROOT/nodes ;; *version*) echo "\"gitVersion\": \"v$(cat $ROOT/api-version)\"" ;; esac`)
 	return func(t *testing.T) (*scriptHost, string) {
 		h, stdin := host(t)
 		h.write("/nodes", nodes, 0o600)
+		h.write("/api-version", "1.36.3", 0o600)
 		return h, stdin
 	}
 }
@@ -175,6 +176,7 @@ func testNodeDrainFailures(t *testing.T) {
 	const blocked = `case $* in
 drain*) echo 'error when evicting pods/"db-0" -n "data" (will retry after 5s): Cannot evict pod' >&2; exit 1 ;;
 *"get nodes"*) cat $ROOT/nodes ;;
+*version*) echo '"gitVersion": "v1.36.3"' ;;
 esac
 echo "$*" >>$ROOT/calls`
 	back := func(h *scriptHost) {
@@ -187,6 +189,8 @@ echo "$*" >>$ROOT/calls`
 		{says: "other nodes have been draining for 5 minutes", spoil: stubbed("flock", `[ "$3" != 8 ]`), after: kept},
 		{says: "the API does not answer, so node worker-1 cannot be drained", spoil: failing("get nodes"), after: kept},
 		{says: "node worker-1 is not Ready", spoil: nodes("worker-1 True", "worker-1 False"), after: kept},
+		{says: "the API server runs 1.35.4, and worker-1 would run 1.36.3", after: kept,
+			spoil: func(h *scriptHost) string { h.write("/api-version", "1.35.4", 0o600); return "" }},
 		{says: "not in service: worker-2. Nodes are upgraded one after the other",
 			spoil: nodes("worker-2 True", "worker-2 Unknown"), after: kept},
 		{says: "not in service: worker-2",

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const versionKey = "cluster.kubernetesVersion"
@@ -34,19 +35,72 @@ func (c comparison) refuseVersion(made Made) []FieldError {
 	if from, _ = made[versionKey].(string); from == "" || from == to {
 		return nil
 	}
-	var faults []FieldError
-	if reason, instead := refuseUpgrade(from, to); reason != "" {
-		faults = append(faults, FieldError{Key: Namespace + ":" + versionKey, Value: quote(to),
-			Reason: fmt.Sprintf("is %q on the running stack: %s", from, reason), Example: instead})
+	reason, instead := refuseUpgrade(from, to)
+	if reason == "" {
+		return nil
 	}
-	// A machine that stops for another size would be out of service at the same time as the node that is upgraded.
-	for i, n := range c.Nodes {
-		if old, _ := made["nodes["+n.Name+"].instanceType"].(string); old != "" && old != n.InstanceType {
-			faults = append(faults, FieldError{Key: Namespace + ":" + c.Nodes[i].Key("instanceType"),
-				Value: quote(n.InstanceType), Reason: fmt.Sprintf("is %q on the running stack: %s changes too, and the machine "+
-					"would stop while another node is upgraded", old, versionKey),
-				Example: fmt.Sprintf("%q now, and the new type in an up of its own", old)})
+	return []FieldError{{Key: Namespace + ":" + versionKey, Value: quote(to),
+		Reason: fmt.Sprintf("is %q on the running stack: %s", from, reason), Example: instead}}
+}
+
+// MachineGeneration returns the text whose change replaces the machine of a node. The image's generation applies to
+// workers only. They leave the cluster through the control plane, so it cannot be replaced together with them.
+func (i Image) MachineGeneration(n Node) string {
+	text := i.OS + "/"
+	if n.Role == Worker {
+		text += i.Generation
+	}
+	if n.Generation != "" {
+		text += "/" + n.Generation
+	}
+	return text
+}
+
+// RefuseMachineChanges refuses, in an update that upgrades Kubernetes, settings that stop or replace the machine of a
+// node: it would be out of service at the same time as the node that is upgraded. exempt is the name of a node that is
+// out of service already, or "".
+func RefuseMachineChanges(c *Config, made Made, exempt string) error {
+	var faults Changes
+	for _, n := range c.Nodes {
+		if n.Name == exempt {
+			continue
+		}
+		made := func(setting string) (string, bool) {
+			text, known := made["nodes["+n.Name+"]."+setting].(string)
+			return text, known
+		}
+		if old, known := made("instanceType"); known && old != n.InstanceType {
+			faults = append(faults, machineChange(n.Key("instanceType"), quote(n.InstanceType), old, n.Name))
+		}
+		if old, known := made("availabilityZone"); known && old != c.AvailabilityZone(n.Zone) {
+			faults = append(faults, machineChange(n.Key("zone"), fmt.Sprint(n.Zone), old, n.Name))
+		}
+		generation, known := made("machineGeneration")
+		if !known || generation == c.Image.MachineGeneration(n) {
+			continue
+		}
+		// The parts are those of MachineGeneration.
+		parts := append(strings.Split(generation, "/"), "")
+		fault := machineChange(n.Key("generation"), quote(n.Generation), parts[2], n.Name)
+		if n.Role == Worker && parts[1] != c.Image.Generation {
+			fault = machineChange("image.generation", quote(c.Image.Generation), parts[1], "every worker")
+		}
+		if !slices.Contains(faults, fault) {
+			faults = append(faults, fault)
 		}
 	}
+	if len(faults) == 0 {
+		return nil
+	}
 	return faults
+}
+
+// machineChange is the fault of a setting whose change stops or replaces machines.
+func machineChange(key, value, old, nodes string) FieldError {
+	return FieldError{
+		Key: Namespace + ":" + key, Value: value,
+		Reason: fmt.Sprintf("is %q on the running stack: Kubernetes is upgraded, and the change takes %s out of service while "+
+			"another node is upgraded", old, nodes),
+		Example: "the old setting until the upgrade is finished, and the new one in an up of its own",
+	}
 }

@@ -113,7 +113,7 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	}
 	opts = with(opts,
 		pulumi.IgnoreChanges(ignored),
-		pulumi.ReplacementTrigger(pulumi.String(s.generation(n))),
+		pulumi.ReplacementTrigger(pulumi.String(s.cfg.Image.MachineGeneration(n))),
 		// Two machines cannot be the same Kubernetes node.
 		pulumi.DeleteBeforeReplace(true),
 	)
@@ -147,19 +147,6 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 		},
 		Tags: s.tags(n.Name, map[string]string{s.clusterTag(): "owned"}),
 	}, opts...)
-}
-
-// generation returns the text whose change replaces a node. The image's generation applies to workers only. They
-// leave the cluster through the control plane, so it cannot be replaced together with them.
-func (s *deployer) generation(n config.Node) string {
-	text := s.cfg.Image.OS + "/"
-	if n.Role == config.Worker {
-		text += s.cfg.Image.Generation
-	}
-	if n.Generation != "" {
-		text += "/" + n.Generation
-	}
-	return text
 }
 
 // address creates an Elastic IP for a control plane. The address exists before the instance, because the certificate

@@ -164,11 +164,17 @@ func (s state) madeNodes(m config.Made) {
 		if typ := text(machine, "instanceType"); typ != "" {
 			m["nodes["+name+"].instanceType"] = typ
 		}
+		if zone := text(machine, "availabilityZone"); zone != "" {
+			m["nodes["+name+"].availabilityZone"] = zone
+		}
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
 		}
 		if step := s[typeCommand][name+"-node"]; step != nil {
 			m["nodes["+name+"].role"] = cluster.ReadNode(text(step, "create")).Role
+			if generation := cluster.ReadMachineGeneration(text(step, "create")); generation != "" {
+				m["nodes["+name+"].machineGeneration"] = generation
+			}
 		}
 	}
 }

@@ -54,6 +54,11 @@ func TestAStackMadeBefore(t *testing.T) {
 				for _, line := range lostBy(o.changes) {
 					t.Errorf("a stack that runs would lose a resource: %s", line)
 				}
+				for _, line := range o.changes {
+					if strings.HasSuffix(line, "-drain") {
+						t.Errorf("a worker leaves service without an upgrade: %s", line)
+					}
+				}
 				t.Logf("%d changes:\n%s", len(o.changes), strings.Join(o.changes, "\n"))
 			}
 			has := r.irreplaceableObjects()

@@ -24,7 +24,11 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := cfg.RefuseChanges(before.made()); err != nil {
 		return err
 	}
-	if plan := cluster.PlanUpgrade(cfg, before.running()); plan != nil {
+	running := before.running()
+	if plan := cluster.PlanUpgrade(cfg, running); plan != nil {
+		if err := config.RefuseMachineChanges(cfg, before.made(), plan.OutOfService()); err != nil {
+			return err
+		}
 		if err := ctx.Log.Warn(plan.String(), nil); err != nil {
 			return err
 		}
@@ -45,7 +49,7 @@ func Deploy(ctx *pulumi.Context) error {
 		return err
 	}
 	args := clusterArgs(cfg, aws)
-	args.Running = before.running()
+	args.Running = running
 	if err := kube.Build(ctx, args); err != nil {
 		return err
 	}

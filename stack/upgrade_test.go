@@ -84,6 +84,7 @@ func TestAWorkerThatFailsStopsTheRest(t *testing.T) {
 	// What went up does not go back, and a machine does not stop in the middle of it.
 	back := atRelease(older)
 	r.mustRefuse(t, back, "kubeadm-aws:cluster.kubernetesVersion")
+	r.mustRefuse(t, resized(newer, "worker-3"), "kubeadm-aws:nodes[1].instanceType")
 	r.failing(nil)
 	o = r.up().must(t)
 	inTurn(t, o.order, "update worker-1-join", "update worker-1-node", "create worker-2-drain", "update worker-2-node",
@@ -93,9 +94,22 @@ func TestAWorkerThatFailsStopsTheRest(t *testing.T) {
 
 // TestAMachineIsNotChangedInAnUpgrade refuses a size that stops a machine.
 func TestAMachineIsNotChangedInAnUpgrade(t *testing.T) {
+	newer := config.DefaultRelease().Version
 	r := simulate(t, "dev", atRelease(config.Releases[0].Version))
 	r.up().must(t)
-	settings := atRelease(config.DefaultRelease().Version)
-	settings["kubeadm-aws:nodes"].([]any)[1].(map[string]any)["instanceType"] = "t3.large"
-	r.mustRefuse(t, settings, "kubeadm-aws:nodes[1].instanceType")
+	r.mustRefuse(t, resized(newer, "worker-3"), "kubeadm-aws:nodes[1].instanceType")
+	all := atRelease(newer)
+	all["kubeadm-aws:image"] = map[string]any{"generation": "2"}
+	r.mustRefuse(t, all, "kubeadm-aws:image.generation")
+}
+
+// resized returns the settings of a cluster in which one worker has a larger machine.
+func resized(version, worker string) map[string]any {
+	settings := atRelease(version)
+	for _, n := range settings["kubeadm-aws:nodes"].([]any) {
+		if n := n.(map[string]any); n["name"] == worker {
+			n["instanceType"] = "t3.large"
+		}
+	}
+	return settings
 }

@@ -164,6 +164,8 @@ forget_machine() {
   systemctl stop $unit || true
   [ -z "$held" ] || [ "$(printf '%s\n' "$held" "$KUBERNETES_VERSION" | sort -V | tail -n 1)" = "$KUBERNETES_VERSION" ] ||
     die "the snapshot is of Kubernetes $held, and $KUBERNETES_VERSION cannot read what a newer release wrote. Set cluster.kubernetesVersion to $held, or backup.restoreFrom to an older snapshot"
+  [ -z "$held" ] || [ $(($(cut -d. -f2 <<<"$KUBERNETES_VERSION") - $(cut -d. -f2 <<<"$held"))) -le 1 ] ||
+    die "the snapshot is of Kubernetes $held, and $KUBERNETES_VERSION is more than one minor release later. Set cluster.kubernetesVersion to a release in between, and upgrade after that"
   [ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
 }
 
@@ -373,10 +375,13 @@ place_coredns() {
 
 if [ ! -e "$STATE/init.done" ]; then
   first_init
-elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ]; then
+elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ] || [ -e "$STATE/upgrade.started" ]; then
+  # The second case: the settings are those of before an upgrade that has begun.
   same_cluster
   if upgrade_begun; then upgrade; fi
   reconfigure
+  # The former release of etcd is back, if an upgrade has ended before the API server.
+  rm -f "$STATE/etcd.before"
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"

@@ -64,7 +64,11 @@ if [ "${mark%% *}" = drained ]; then
   echo "node $NODE drained"
   exit
 fi
-[ "$ready" = True ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it or remove it from nodes, then run pulumi up again; nothing has been changed on it"
+[ "$ready" = True ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it, or give it another generation (nodes[].generation), then run pulumi up again; nothing has been changed on it"
+
+runs=$(kube get --raw=/version | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p') || runs=''
+[ "$runs" = "$KUBERNETES_VERSION" ] ||
+  die "the API server runs ${runs:-an unknown release}, and $NODE would run $KUBERNETES_VERSION: the control plane is upgraded first. Run the whole pulumi up, without --target; nothing has been changed"
 
 # No drain of a node that is deleted runs meanwhile.
 exec 8>"$run/kubeadm-aws-drain.lock"
@@ -74,7 +78,7 @@ until=$((SECONDS + SERVE))
 while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
   missing=$(away "$all")
   [ -n "$missing" ] || break
-  [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair or remove what is not Ready, then run pulumi up again"
+  [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair what is not Ready, then run pulumi up again. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
   sleep 2
 done
 

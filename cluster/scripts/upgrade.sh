@@ -96,7 +96,7 @@ check() {
     die "the API does not answer, so nothing has been changed; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
   all=$(nodes) || die "the nodes cannot be listed, so nothing has been changed"
   bad=$(awk '$2 != "True" {print $1}' <<<"$all" | xargs)
-  [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair or remove what is not Ready, then run pulumi up again; nothing has been changed"
+  [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair what is not Ready, then run pulumi up again; nothing has been changed. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
   bad=$(awk '$4 == "half" {print $1}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "an earlier upgrade has not finished on $bad. Set cluster.kubernetesVersion to $from, the release of the control plane, and run pulumi up; then upgrade to $KUBERNETES_VERSION"
   bad=$(awk -v want="$(minor "$from")" '{split($3, v, "."); if (v[2] < want) print $1 " (" $3 ")"}' <<<"$all" | xargs)
