@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"kubeadm-aws/addons/bcrypt"
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -60,7 +61,7 @@ func (a argoCD) login(namespace pulumi.Resource) pulumi.Resource {
 		if err != nil {
 			return "", fmt.Errorf("salt of argocd: %w", err)
 		}
-		return bcryptHash(values[0].(string), raw)
+		return bcrypt.Hash(values[0].(string), raw)
 	}).(pulumi.StringOutput)
 	// A UUID of version 7 begins with its creation time. This one is created again whenever the password changes.
 	changed, err := random.NewRandomUuid7(a.ctx, "argocd-password-changed", &random.RandomUuid7Args{

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
 // manifest returns what kubeadm writes for a component, as far as init.sh reads it.
@@ -111,7 +113,7 @@ func initFiles(t *testing.T, authority string, without ...string) string {
 	for _, name := range without {
 		delete(files, name)
 	}
-	text, err := pack(files)
+	text, err := stepline.Pack(files)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package cluster
 import (
 	"strings"
 	"testing"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
 func set(key, value string) func(*scriptHost) string {
@@ -50,7 +52,7 @@ func testReadyFailures(t *testing.T) {
 }
 
 func testJoinFailures(t *testing.T) {
-	stdin, err := pack(map[string]string{"discovery.conf": "    certificate-authority-data: Y2E=\n"})
+	stdin, err := stepline.Pack(map[string]string{"discovery.conf": "    certificate-authority-data: Y2E=\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +92,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 			h.t.Error("the joining kubeconfig stays on the host")
 		}
 	}
-	empty, err := pack(map[string]string{"other": ""})
+	empty, err := stepline.Pack(map[string]string{"other": ""})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"kubeadm-aws/cluster/stepline"
 )
 
 const (
@@ -147,7 +149,7 @@ func mirrorsOf(h *scriptHost) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	stdin, err := pack(files)
+	stdin, err := stepline.Pack(files)
 	if err != nil {
 		h.t.Fatal(err)
 	}

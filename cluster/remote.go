@@ -1,11 +1,6 @@
 package cluster
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -193,28 +188,7 @@ func bundle(files map[string]pulumi.StringInput) pulumi.StringOutput {
 		for i, n := range names {
 			plain[n] = resolved[i].(string)
 		}
-		return pack(plain)
+		return stepline.Pack(plain)
 	}).(pulumi.StringOutput)
 	return pulumi.ToSecret(packed).(pulumi.StringOutput)
-}
-
-// pack returns base64 of a compressed tar archive. Equal files give equal text; otherwise every `up` would run the
-// step again.
-func pack(files map[string]string) (string, error) {
-	var buf bytes.Buffer
-	compressed := gzip.NewWriter(&buf)
-	w := tar.NewWriter(compressed)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(files[name])), Format: tar.FormatUSTAR}
-		if err := w.WriteHeader(header); err != nil {
-			return "", fmt.Errorf("packing %s: %w", name, err)
-		}
-		if _, err := w.Write([]byte(files[name])); err != nil {
-			return "", fmt.Errorf("packing %s: %w", name, err)
-		}
-	}
-	if err := errors.Join(w.Close(), compressed.Close()); err != nil {
-		return "", fmt.Errorf("packing files: %w", err)
-	}
-	return base64.StdEncoding.EncodeToString(buf.Bytes()), nil
 }

@@ -53,12 +53,12 @@ func TestQuoteIsOneWordForEveryShell(t *testing.T) {
 
 func TestPack(t *testing.T) {
 	files := map[string]string{"pki/ca.key": "KEY\n", "pki/etcd/ca.crt": "CERT", "a": ""}
-	first, err := pack(files)
+	first, err := stepline.Pack(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		if again, err := pack(files); err != nil || again != first {
+		if again, err := stepline.Pack(files); err != nil || again != first {
 			t.Fatalf("packing the same files twice gives two texts (%v), so every `up` would run the step again", err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestPack(t *testing.T) {
 }
 
 func TestHostToolsUnpackTheBundle(t *testing.T) {
-	text, err := pack(map[string]string{"pki/etcd/ca.key": "KEY\n"})
+	text, err := stepline.Pack(map[string]string{"pki/etcd/ca.key": "KEY\n"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,5 +81,5 @@ func (s scripts) archive() (string, error) {
 	for name, text := range s {
 		files[s.file(name)] = text
 	}
-	return pack(files)
+	return stepline.Pack(files)
 }

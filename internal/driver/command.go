@@ -26,6 +26,8 @@ type operation struct {
 	expectNoChanges bool
 	// refresh makes a preview look at what exists before it plans.
 	refresh bool
+	// redacted makes a preview work on the copy of the state without secrets.
+	redacted bool
 	// showSecrets prints the values of secret outputs.
 	showSecrets bool
 	// dryRun makes a sweep list only.
@@ -64,6 +66,7 @@ var commands = []command{
 	{name: "refresh", about: "compare the state with what exists, and take over what differs", run: refresh},
 	{name: "outputs", about: "print the outputs of the stack", run: outputs},
 	{name: "verify", about: "check a live cluster", run: verify},
+	{name: "redact", about: "write the copy of the state without secrets, for previews of pull requests", run: redact},
 	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
 	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time",
 		run: accessOpen},
@@ -102,6 +105,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
 	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
 	flags.BoolVar(&op.refresh, "refresh", false, "preview: compare with what exists, not with what the state says")
+	flags.BoolVar(&op.redacted, "redacted", false, "preview: work on the copy of the state that redact wrote")
 	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch, or last-verified; without it those that are known to be good are listed")
 	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
 	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 )
 
 // pipeline runs the `run:` parts of a job of a workflow in order, as a runner does. Actions (`uses:`) are left out;
@@ -163,8 +165,10 @@ func newPipeline(t *testing.T) *pipeline {
 	dir, bin := repository(t), t.TempDir()
 	p := &pipeline{T: t, dir: dir, sent: filepath.Join(bin, "sent")}
 	copyTree(t, filepath.Join("..", "..", ".github"), filepath.Join(dir, ".github"))
-	if err := os.Chmod(filepath.Join(dir, ".github", "scripts", "notify.sh"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, script := range []string{"notify.sh", "preview-comment.sh"} {
+		if err := os.Chmod(filepath.Join(dir, ".github", "scripts", script), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	build := exec.Command("go", "build", "-o", filepath.Join(bin, "real"), "./cmd/kubeadm-aws")
 	build.Dir = dir
@@ -176,6 +180,7 @@ for a in "$@"; do [ "$a" = aws ] && a=sandbox; args+=("$a"); done
 if [ "$1" = verify ] && [ -n "${CLUSTER_IS_SICK:-}" ]; then echo code=7 >> "$GITHUB_OUTPUT"; exit 7; fi
 exec "`+bin+`/real" "${args[@]}"`)
 	p.webhook(bin)
+	p.tool(bin, "gh", "true")
 	p.env = []string{
 		"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
 		"GITHUB_RUN_ID=1", "GITHUB_JOB=up",
@@ -267,6 +272,68 @@ exit "$code"`)
 	}
 }
 
+// previewsACopy runs the preview of a pull request that changes nothing. Its state has no key and no password.
+func (p *pipeline) previewsACopy() {
+	p.Helper()
+	if result, outcomes := p.run("preview.yml", "preview"); result != "success" {
+		p.Errorf("the preview of a pull request: %s, %v", result, outcomes)
+	}
+	said, err := os.ReadFile(filepath.Join(p.dir, "preview.txt"))
+	if err != nil || !strings.Contains(string(said), "plan      nothing changes") {
+		p.Errorf("the preview says: %v\n%s", err, said)
+	}
+	at := filepath.Join(p.dir, ".sandbox", "dev")
+	secrets, plain := map[string]bool{}, regexp.MustCompile(`"plaintext":"(.{8,}?)"[,}]`)
+	for _, r := range p.exported(at, filepath.Join(at, "state"), "rehearsal").Resources {
+		if strings.HasPrefix(string(r.Type), "random:") || strings.HasPrefix(string(r.Type), "tls:") {
+			for _, m := range plain.FindAllStringSubmatch(asJSON(p.T, r.Outputs), -1) {
+				secrets[strings.Trim(m[1], `\"`)] = true
+			}
+		}
+	}
+	if len(secrets) < 20 {
+		p.Fatalf("the state has only %d secrets: the test looks in the wrong place", len(secrets))
+	}
+	copied := asJSON(p.T, p.exported(p.TempDir(), filepath.Join(at, "state", "redacted"), "redacted"))
+	for secret := range secrets {
+		if strings.Contains(copied, secret) {
+			p.Errorf("the copy has %.20s...", secret)
+		}
+	}
+}
+
+// exported reads a state of dev from a directory, with its secrets.
+func (p *pipeline) exported(dir, backend, passphrase string) state.State {
+	p.Helper()
+	file := filepath.Join(dir, "Pulumi.yaml")
+	if _, err := os.Stat(file); err != nil {
+		if err := os.WriteFile(file, []byte("name: kubeadm-aws\nruntime: go\n"), 0o600); err != nil {
+			p.Fatal(err)
+		}
+	}
+	cmd := exec.Command("pulumi", "stack", "export", "--stack", "dev", "--show-secrets")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PULUMI_BACKEND_URL=file://"+backend, "PULUMI_CONFIG_PASSPHRASE="+passphrase)
+	text, err := cmd.Output()
+	if err != nil {
+		p.Fatalf("export: %v", err)
+	}
+	st, err := state.Parse(text)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return st
+}
+
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // The job with the real driver, whose cloud is the sandbox. It goes back to the last verified commit by itself, and
 // only once.
 func TestADeployThatFailsIsRolledBack(t *testing.T) {
@@ -279,8 +346,10 @@ func TestADeployThatFailsIsRolledBack(t *testing.T) {
 	p.notice("http://notify", neverVerified)
 	p.env = p.env[:len(p.env)-1]
 
-	p.expect("success", "up", "success", "verify", "success", "rollback", "skipped")
+	p.expect("success", "up", "success", "verify", "success", "rollback", "skipped",
+		"publish the state without secrets", "success")
 	p.notice()
+	p.previewsACopy()
 	// The tag is there now. The commit in it is the one that is checked out, so it is not gone back to.
 	code, stdout, _ := drive(t, "rollback", "--stack", "dev", "--dir", p.dir, "--to", lastVerified)
 	if code != report.ExitNoneVerified || !strings.Contains(stdout, "is the last verified one") {

@@ -169,7 +169,7 @@ func (s *run) finish(err error) {
 func (s *run) open(ctx context.Context) (*workspace.Workspace, error) {
 	return workspace.Open(ctx, workspace.Options{
 		Subject: s.op.Subject, Project: s.op.dir, Config: s.cfg, CLI: s.cli, Log: s.log, Parallel: s.op.parallel,
-		Instrument: instrument,
+		Redacted: s.op.redacted, Instrument: instrument,
 	})
 }
 

@@ -4,45 +4,20 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"kubeadm-aws/internal/report"
-	"kubeadm-aws/internal/testenv"
 )
 
 // The real CLI keeps a stack in a bucket. The driver writes its state compressed, in place of the plain one that
 // pulumi stack init wrote, and a CLI without the variable still reads it.
 func TestTheStateInABucketIsCompressed(t *testing.T) {
-	cli := testenv.NeedPulumi(t)
-	bucket := testenv.StartMoto(t) + "/states"
-	send(t, http.MethodPut, bucket)
-	project := t.TempDir()
-	write(t, filepath.Join(project, "Pulumi.yaml"), "name: kubeadm-aws\nruntime: go\n")
-	t.Setenv("PULUMI", cli)
-	t.Setenv("PULUMI_BACKEND_URL", "s3://states?region=eu-central-1&s3ForcePathStyle=true")
-	t.Setenv("PULUMI_HOME", t.TempDir())
-	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "test")
-	pulumi := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Command(cli, args...)
-		cmd.Dir = project
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("pulumi %s: %v: %s", strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	pulumi("stack", "init", "dev")
+	b := newBucketStack(t)
 	states := regexp.MustCompile(`<Key>(\.pulumi/stacks/[^<]*)</Key>`)
 	stored := func() string {
 		t.Helper()
 		var keys []string
-		for _, m := range states.FindAllStringSubmatch(send(t, http.MethodGet, bucket), -1) {
+		for _, m := range states.FindAllStringSubmatch(send(t, http.MethodGet, b.bucket), -1) {
 			if !strings.HasSuffix(m[1], ".bak") && !strings.HasSuffix(m[1], ".pulumi-tags") {
 				keys = append(keys, m[1])
 			}
@@ -53,14 +28,7 @@ func TestTheStateInABucketIsCompressed(t *testing.T) {
 		t.Fatalf("after init the bucket holds %q, want %q", got, want)
 	}
 
-	found, err := FindCLI(t.Context(), project)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := Open(t.Context(), Options{
-		Subject: report.Subject{Command: "up", Stack: "dev", Cloud: report.CloudAWS}, Project: project, CLI: found,
-		Log: &report.Log{To: report.JSON{Out: io.Discard}, Now: time.Now},
-	})
+	w, err := b.open(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +46,7 @@ func TestTheStateInABucketIsCompressed(t *testing.T) {
 	if os.Getenv("PULUMI_DIY_BACKEND_ZSTD") != "" {
 		t.Error("the driver changed its own environment")
 	}
-	if out := pulumi("stack", "export", "--stack", "dev"); !strings.Contains(out, `"deployment"`) {
+	if out := b.pulumi("stack", "export", "--stack", "dev"); !strings.Contains(out, `"deployment"`) {
 		t.Errorf("a CLI without the variable reads %q", out)
 	}
 }

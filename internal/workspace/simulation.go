@@ -88,6 +88,9 @@ func openSimulation(ctx context.Context, o Options) (_ *Workspace, err error) {
 		}
 		return nil, report.Fail(report.ExitCannotStart, next, "%w", err)
 	}
+	if o.Redacted {
+		return w, w.useRedacted(ctx)
+	}
 	if !options.Checkpoints {
 		o.CLI.wrote = before.advance
 		return w, before.set()

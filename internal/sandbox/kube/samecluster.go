@@ -1,57 +1,35 @@
 package kube
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/sandbox/props"
 )
 
 // madeWith returns what init.sh stores on a control plane: the version, and what it compares in every later run, the
 // settings that no running cluster can change and the keys and certificates of the authorities.
 func madeWith(s *step) (props.Map, error) {
-	files, err := unpack(s.stdin)
+	files, err := stepline.Unpack(s.stdin)
 	if err != nil {
 		return nil, fmt.Errorf("init: standard input: %w", err)
 	}
 	authorities := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasPrefix(name, "pki/") {
-			fmt.Fprintf(authorities, "%s %x\n", name, sha256.Sum256(files[name]))
+			fmt.Fprintf(authorities, "%s %x\n", name, sha256.Sum256([]byte(files[name])))
 		}
 	}
 	return props.Map{
 		"version": s.env["KUBERNETES_VERSION"], "identity": s.env["IDENTITY"],
 		"authorities": hex.EncodeToString(authorities.Sum(nil)),
 	}, nil
-}
-
-// unpack returns the files of base64 of a compressed tar archive, by name.
-func unpack(packed string) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	compressed, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(packed)))
-	for err == nil {
-		archive := tar.NewReader(compressed)
-		var header *tar.Header
-		for header, err = archive.Next(); err == nil; header, err = archive.Next() {
-			if files[header.Name], err = io.ReadAll(archive); err != nil {
-				break
-			}
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("it is not base64 of a compressed tar archive: %w", err)
-	}
-	return files, nil
 }
 
 // sameCluster refuses what init.sh refuses on a control plane that runs. A machine of an older journal has no record to

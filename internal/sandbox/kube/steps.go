@@ -153,7 +153,7 @@ func (s *step) script(line stepline.Line) error {
 		return nil // The command contains the text of its script: it is from an older state.
 	}
 	if line.Args[0] == "-c" {
-		files, err := unpack(line.Args[3])
+		files, err := stepline.Unpack(line.Args[3])
 		if err != nil {
 			return fmt.Errorf("install: the scripts: %w", err)
 		}

@@ -1,4 +1,5 @@
-package addons
+// Package bcrypt hashes the password of Argo CD, which reads no other kind of hash.
+package bcrypt
 
 import (
 	"encoding/base64"
@@ -9,17 +10,17 @@ import (
 	"golang.org/x/crypto/blowfish"
 )
 
-// bcryptCost means 2^10 rounds, the value that Argo CD itself uses.
-const bcryptCost = 10
+// cost means 2^10 rounds, the value that Argo CD itself uses.
+const cost = 10
 
-// bcryptEncoding is bcrypt's order of the base64 letters.
-var bcryptEncoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(
+// encoding is bcrypt's order of the base64 letters.
+var encoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(
 	base64.NoPadding)
 
-// bcryptHash returns the bcrypt hash of a password with a given salt of 16 bytes, in the form $2a$10$<salt><hash>.
+// Hash returns the bcrypt hash of a password with a given salt of 16 bytes, in the form $2a$10$<salt><hash>.
 // The usual libraries generate a salt at every call, so every run of the program would change the hash. With the salt
 // in the state, equal passwords give equal hashes.
-func bcryptHash(password string, salt []byte) (string, error) {
+func Hash(password string, salt []byte) (string, error) {
 	if len(password) > 72 {
 		return "", errors.New("the password is longer than 72 bytes, which is all that bcrypt looks at")
 	}
@@ -31,7 +32,7 @@ func bcryptHash(password string, salt []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("bcrypt: %w", err)
 	}
-	for range 1 << bcryptCost {
+	for range 1 << cost {
 		blowfish.ExpandKey(key, cipher)
 		blowfish.ExpandKey(salt, cipher)
 	}
@@ -42,6 +43,6 @@ func bcryptHash(password string, salt []byte) (string, error) {
 		}
 	}
 	// The format omits the last byte of the hash.
-	return fmt.Sprintf("$2a$%02d$%s%s", bcryptCost, bcryptEncoding.EncodeToString(salt),
-		bcryptEncoding.EncodeToString(hash[:23])), nil
+	return fmt.Sprintf("$2a$%02d$%s%s", cost, encoding.EncodeToString(salt),
+		encoding.EncodeToString(hash[:23])), nil
 }

@@ -1,0 +1,333 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"kubeadm-aws/addons/bcrypt"
+	"kubeadm-aws/cluster/stepline"
+)
+
+// Redact returns a copy of a state without its secrets, and without operations that are pending. The state is an export
+// with secrets in plain text. known are the secrets among the settings, with the text that stands for each.
+//
+// A preview of the copy shows the same changes as one of the state, because the same text stands for a secret wherever
+// the program puts it: alone, within a longer text, or in base64. The program derives all of its inputs from settings
+// and from keys and passwords, which the providers random and tls make. A secret that any other resource returns is
+// replaced as a whole. The error names a property that holds a secret although it is not marked as one.
+func (s State) Redact(known map[string]string) (State, error) {
+	r := newRedaction(s, known)
+	s.PendingOperations = nil
+	s.Resources = slices.Clone(s.Resources)
+	for i, resource := range s.Resources {
+		var err error
+		if s.Resources[i].Inputs, err = r.properties(resource.Inputs, false); err != nil {
+			return State{}, fmt.Errorf("redact the inputs of %s: %w", resource.URN, err)
+		}
+		r.keep = secretTexts(s.Resources[i].Inputs)
+		opaque := !makesSecrets(resource) && resource.Type != stackType
+		if s.Resources[i].Outputs, err = r.properties(resource.Outputs, opaque); err != nil {
+			return State{}, fmt.Errorf("redact the outputs of %s: %w", resource.URN, err)
+		}
+		if name, found := r.leak(s.Resources[i]); found {
+			return State{}, fmt.Errorf("%s holds %s in plain text", resource.URN, name)
+		}
+	}
+	return s, nil
+}
+
+const (
+	// secretSign is the key, and secretMark its value, with which Pulumi marks a secret in a state.
+	secretSign, secretMark = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+	stackType              = "pulumi:pulumi:Stack"
+	// redacted stands for a secret of unknown origin.
+	redacted = "redacted"
+)
+
+// hash matches a hash of bcrypt of an unknown password.
+var hash = regexp.MustCompile(`\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}`)
+
+// redaction replaces secrets.
+type redaction struct {
+	// secrets are those to replace, longest first.
+	secrets []string
+	// names are the texts that stand for the secrets.
+	names   map[string]string
+	replace *strings.Replacer
+	// made are the hashes of what stands for passwords.
+	made map[string]bool
+	// keep are the redacted texts of the inputs of a resource. An output that repeats an input stays equal to it.
+	keep map[string]bool
+}
+
+func newRedaction(s State, known map[string]string) *redaction {
+	r := &redaction{names: map[string]string{}, made: map[string]bool{}}
+	add := func(secret, name string) {
+		// A text so short would be found in other texts too.
+		if len(secret) >= 4 && r.names[secret] == "" {
+			r.names[secret] = name
+			r.secrets = append(r.secrets, secret)
+		}
+	}
+	for secret, name := range known {
+		add(secret, name)
+	}
+	for _, resource := range s.Resources {
+		if !makesSecrets(resource) {
+			continue
+		}
+		for property, value := range resource.Outputs {
+			if text, ok := plaintext(value); ok {
+				var secret string
+				if json.Unmarshal([]byte(text), &secret) == nil {
+					add(secret, standIn(property, secret, "redacted-"+resource.URN.Name()+"-"+property))
+				}
+			}
+		}
+	}
+	sort.Slice(r.secrets, func(i, j int) bool {
+		a, b := r.secrets[i], r.secrets[j]
+		return len(a) > len(b) || len(a) == len(b) && a < b
+	})
+	pairs := r.hashes()
+	for _, secret := range r.secrets {
+		for _, form := range forms {
+			pairs = append(pairs, form(secret), form(r.names[secret]))
+		}
+	}
+	r.replace = strings.NewReplacer(pairs...)
+	return r
+}
+
+// hashes pairs the hash of each password and salt with that of what stands for both.
+func (r *redaction) hashes() (pairs []string) {
+	for _, salt := range r.secrets {
+		raw, err := base64.StdEncoding.DecodeString(salt)
+		if err != nil || len(raw) != 16 {
+			continue
+		}
+		stand, err := base64.StdEncoding.DecodeString(r.names[salt])
+		if err != nil {
+			continue // It is a password that looks like a salt.
+		}
+		for _, password := range r.secrets {
+			hash, err := bcrypt.Hash(password, raw)
+			if err != nil {
+				continue // A text that is too long is no password.
+			}
+			if other, err := bcrypt.Hash(r.names[password], stand); err == nil {
+				pairs = append(pairs, hash, other)
+				r.made[other] = true
+			}
+		}
+	}
+	return pairs
+}
+
+// standIn returns the text that stands for a key or password. It keeps the form of bytes in base64 or hexadecimal,
+// because the program decodes them.
+func standIn(property, secret, name string) string {
+	sum := sha256.Sum256([]byte(name))
+	bytes := func(count int) []byte { return slices.Repeat(sum[:], count/len(sum)+1)[:count] }
+	switch property {
+	case "base64":
+		if decoded, err := base64.StdEncoding.DecodeString(secret); err == nil {
+			return base64.StdEncoding.EncodeToString(bytes(len(decoded)))
+		}
+	case "hex":
+		return hex.EncodeToString(bytes(len(secret) / 2))
+	}
+	return name
+}
+
+// forms are the ways in which the program writes a secret into a longer text.
+var forms = []func(string) string{
+	func(s string) string { return s },
+	quoted,
+	func(s string) string { return quoted(quoted(s)) },
+	func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	strings.TrimSpace,
+}
+
+// quoted returns a text as it is within a JSON string.
+func quoted(s string) string {
+	text, _ := json.Marshal(s)
+	return strings.Trim(string(text), `"`)
+}
+
+func makesSecrets(r Resource) bool {
+	return strings.HasPrefix(string(r.Type), "random:") || strings.HasPrefix(string(r.Type), "tls:")
+}
+
+// plaintext returns the JSON of a secret, and whether the value is one.
+func plaintext(value any) (string, bool) {
+	fields, _ := value.(map[string]any)
+	if fields[secretSign] != secretMark {
+		return "", false
+	}
+	text, ok := fields["plaintext"].(string)
+	return text, ok
+}
+
+func (r *redaction) properties(all map[string]any, opaque bool) (map[string]any, error) {
+	if all == nil {
+		return nil, nil
+	}
+	value, err := r.value(all, opaque)
+	if err != nil {
+		return nil, err
+	}
+	return value.(map[string]any), nil
+}
+
+// value redacts the secrets below a value. With opaque, a text is replaced as a whole unless an input has it too.
+func (r *redaction) value(value any, opaque bool) (any, error) {
+	return mapped(value, func(value any) (any, bool, error) {
+		fields, _ := value.(map[string]any)
+		if fields[secretSign] != secretMark {
+			return nil, false, nil
+		}
+		text, ok := plaintext(value)
+		if !ok {
+			return nil, true, errors.New("a secret of the state is not in plain text")
+		}
+		redacted, err := r.secret(text, opaque)
+		return redacted, true, err
+	})
+}
+
+// mapped copies a value of JSON. change may replace a part, which is then not looked into.
+func mapped(value any, change func(any) (to any, changed bool, err error)) (any, error) {
+	if to, changed, err := change(value); changed || err != nil {
+		return to, err
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, field := range v {
+			var err error
+			if out[key], err = mapped(field, change); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case []any:
+		out := make([]any, len(v))
+		for i, element := range v {
+			var err error
+			if out[i], err = mapped(element, change); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return value, nil
+}
+
+func (r *redaction) secret(plain string, opaque bool) (any, error) {
+	var value any
+	decoder := json.NewDecoder(strings.NewReader(plain))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("a secret is not JSON: %w", err)
+	}
+	redacted, err := r.texts(value, opaque)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(redacted)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{secretSign: secretMark, "plaintext": string(text)}, nil
+}
+
+// texts redacts every text below the value of a secret, which may have secrets of its own.
+func (r *redaction) texts(value any, opaque bool) (any, error) {
+	return mapped(value, func(value any) (any, bool, error) {
+		if text, ok := plaintext(value); ok {
+			inner, err := r.secret(text, opaque)
+			return inner, true, err
+		}
+		text, ok := value.(string)
+		if !ok {
+			return nil, false, nil
+		}
+		if text = r.text(text); opaque && !r.keep[text] {
+			text = redacted
+		}
+		return text, true, nil
+	})
+}
+
+// text redacts the secrets within a text, also if it is base64 of a text or the standard input of a step. Base64 of
+// anything else is replaced as a whole.
+func (r *redaction) text(text string) string {
+	out := hash.ReplaceAllStringFunc(r.replace.Replace(text), func(of string) string {
+		if r.made[of] {
+			return of
+		}
+		return redacted
+	})
+	inside, err := base64.StdEncoding.DecodeString(text)
+	if out != text || err != nil || len(text) < 32 {
+		return out
+	}
+	if utf8.Valid(inside) {
+		return base64.StdEncoding.EncodeToString([]byte(r.text(string(inside))))
+	}
+	files, err := stepline.Unpack(text)
+	if err != nil {
+		return redacted
+	}
+	for name := range files {
+		files[name] = r.text(files[name])
+	}
+	if out, err = stepline.Pack(files); err != nil {
+		return redacted
+	}
+	return out
+}
+
+// leak returns what stands for a secret that a resource still has, in any form.
+func (r *redaction) leak(resource Resource) (name string, found bool) {
+	text, _ := json.Marshal(resource)
+	for _, secret := range r.secrets {
+		if len(secret) >= 8 && strings.Contains(string(text), quoted(secret)) {
+			return r.names[secret], true
+		}
+	}
+	return "", false
+}
+
+// secretTexts are the texts below a redacted value.
+func secretTexts(value any) map[string]bool {
+	texts := map[string]bool{}
+	var collect func(any) (any, bool, error)
+	collect = func(value any) (any, bool, error) {
+		if text, ok := plaintext(value); ok {
+			var inside any
+			if err := json.Unmarshal([]byte(text), &inside); err != nil {
+				return nil, true, err
+			}
+			_, err := mapped(inside, collect)
+			return nil, true, err
+		}
+		if text, ok := value.(string); ok {
+			texts[text] = true
+		}
+		return nil, false, nil
+	}
+	// The texts are those of a value that was redacted before, so they are JSON.
+	_, _ = mapped(value, collect)
+	return texts
+}

@@ -1,0 +1,117 @@
+package state
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"kubeadm-aws/addons/bcrypt"
+	"kubeadm-aws/cluster/stepline"
+)
+
+// hidden is a secret of a state in plain text.
+func hidden(value any) map[string]any {
+	text, _ := json.Marshal(value)
+	return map[string]any{secretSign: secretMark, "plaintext": string(text)}
+}
+
+func resourceOf(typ, name string, inputs, outputs map[string]any) Resource {
+	urn := URN("urn:pulumi:dev::p::" + typ + "::" + name)
+	return Resource{URN: urn, Type: tokens.Type(typ), Inputs: inputs, Outputs: outputs}
+}
+
+const (
+	password = "pass-\"word\"-1"
+	keyPEM   = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
+	token    = "token-of-a-person"
+)
+
+var salt = base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
+
+// written is a state in which the program uses secrets in every form that it has.
+func written(t *testing.T, password, keyPEM, token, salt string) State {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := bcrypt.Hash(password, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := stepline.Pack(map[string]string{"pki/ca.key": keyPEM, "login": "user:" + password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := json.Marshal(map[string]string{"password": password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := map[string]any{
+		"name": "plain", "password": hidden(password), "hash": hidden(hash), "stdin": hidden(input),
+		"encoded": hidden(base64.StdEncoding.EncodeToString([]byte("of a url: https://" + token))),
+		"values":  hidden(map[string]any{"json": string(values), "port": 80, "nested": hidden(token)}),
+	}
+	outputs := map[string]any{"password": hidden(password), "list": []any{hidden(input), "plain"}}
+	st := State{Version: 3}
+	st.Resources = []Resource{
+		resourceOf("random:index/randomPassword:RandomPassword", "db", nil, map[string]any{"result": hidden(password)}),
+		resourceOf("random:index/randomBytes:RandomBytes", "salt", nil, map[string]any{"base64": hidden(salt)}),
+		resourceOf("tls:index/privateKey:PrivateKey", "ca", nil, map[string]any{"privateKeyPem": hidden(keyPEM)}),
+		resourceOf("command:remote:Command", "step", inputs, outputs),
+	}
+	return st
+}
+
+// The copy is what the program would write with other secrets, so a preview of it shows no change.
+func TestRedactedStateIsThatOfOtherSecrets(t *testing.T) {
+	got, err := written(t, password, keyPEM, token, salt).Redact(map[string]string{token: "redacted-token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	standSalt := standIn("base64", salt, "redacted-salt-base64")
+	want := written(t, "redacted-db-result", "redacted-ca-privateKeyPem", "redacted-token", standSalt)
+	has, _ := json.MarshalIndent(got.Resources, "", " ")
+	wants, _ := json.MarshalIndent(want.Resources, "", " ")
+	if string(has) != string(wants) {
+		t.Errorf("got %s\nwant %s", has, wants)
+	}
+}
+
+// A text that the program cannot have made of its secrets does not reach the copy.
+func TestUnknownSecretsAreReplacedAsAWhole(t *testing.T) {
+	st := written(t, password, keyPEM, token, salt)
+	strange, err := bcrypt.Hash("of something else", []byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := &st.Resources[3]
+	step.Inputs["strange"] = hidden(strange)
+	step.Inputs["binary"] = hidden(base64.StdEncoding.EncodeToString([]byte("\xff\xfe" + strings.Repeat("x", 40))))
+	step.Outputs["returned"] = hidden("a token of the cloud")
+	if st, err = st.Redact(map[string]string{token: "redacted-token"}); err != nil {
+		t.Fatal(err)
+	}
+	after := st.Resources[3]
+	for i, value := range []any{after.Inputs["strange"], after.Inputs["binary"], after.Outputs["returned"]} {
+		if text, _ := plaintext(value); text != `"redacted"` {
+			t.Errorf("unknown secret %d is %s", i, text)
+		}
+	}
+}
+
+func TestASecretInPlainTextIsNotPublished(t *testing.T) {
+	st := written(t, password, keyPEM, token, salt)
+	st.Resources[3].Outputs["stdout"] = "the password is " + password
+	if _, err := st.Redact(nil); err == nil || !strings.Contains(err.Error(), "step holds redacted-db-result in plain text") {
+		t.Errorf("the error is %v", err)
+	}
+	st = written(t, password, keyPEM, token, salt)
+	st.Resources[3].Inputs["password"] = map[string]any{secretSign: secretMark, "ciphertext": "v1:abc"}
+	if _, err := st.Redact(nil); err == nil || !strings.Contains(err.Error(), "not in plain text") {
+		t.Errorf("the error is %v", err)
+	}
+}
