@@ -160,6 +160,8 @@ func (c *Config) RefuseChanges(made Made) error {
 		}
 	}
 	faults = append(faults, comparison{c}.refuseVersion(made)...)
+	faults = append(faults, comparison{c}.addedControlPlanes(made)...)
+	faults = append(faults, comparison{c}.stoppedControlPlanes(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)
 	if len(faults) == 0 {
 		return nil
@@ -214,6 +216,61 @@ func (c comparison) removedNode(path string, old any) []FieldError {
 			"on the disk of this one", name),
 		Example: fmt.Sprintf("name: %s; for another name destroy the stack and bring it up again", name),
 	}}
+}
+
+// addedControlPlanes refuses more control planes than the running cluster was created with. The rules of nodes[].role
+// and removedNode find the other changes.
+func (c comparison) addedControlPlanes(made Made) []FieldError {
+	had := 0
+	for _, value := range made {
+		if value == ControlPlane {
+			had++
+		}
+	}
+	if had == 0 || len(ControlPlanes(c.Nodes)) <= had {
+		return nil
+	}
+	var faults []FieldError
+	for _, n := range ControlPlanes(c.Nodes) {
+		if made["nodes["+n.Name+"].role"] == nil {
+			faults = append(faults, FieldError{Key: Namespace + ":" + n.Key("role"), Value: quote(ControlPlane),
+				Reason: fmt.Sprintf("%s is one more than there are on the running stack: control planes cannot be added yet",
+					n.Name),
+				Example: "role: worker; for another number of control planes destroy the stack and bring it up again"})
+		}
+	}
+	return faults
+}
+
+// stoppedControlPlanes refuses settings that stop or replace the machines of two control planes in one update: etcd
+// would lose its majority, and with it the API.
+func (c comparison) stoppedControlPlanes(made Made) []FieldError {
+	planes := ControlPlanes(c.Nodes)
+	var faults []FieldError
+	for _, n := range planes {
+		for _, s := range []struct {
+			setting   string
+			value     any
+			made, now string
+		}{
+			{"instanceType", n.InstanceType, "instanceType", n.InstanceType},
+			{"zone", n.Zone, "availabilityZone", c.AvailabilityZone(n.Zone)},
+			{"generation", n.Generation, "machineGeneration", c.Image.MachineGeneration(n)},
+		} {
+			old, known := made["nodes["+n.Name+"]."+s.made].(string)
+			if !known || old == s.now {
+				continue
+			}
+			faults = append(faults, FieldError{Key: Namespace + ":" + n.Key(s.setting), Value: quote(s.value),
+				Reason:  fmt.Sprintf("is %q on the running stack: another control plane stops in the same up", old),
+				Example: "one control plane after the other, each in an up of its own"})
+			break
+		}
+	}
+	if len(planes) == 1 || len(faults) < 2 {
+		return nil
+	}
+	return faults
 }
 
 // keepPositions reports whether entries kept their positions. An empty old entry is a free position.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -103,6 +104,98 @@ func TestRefuseChanges(t *testing.T) {
 				t.Errorf("want %s and %q in\n%v", c.key, c.want, err)
 			}
 		})
+	}
+}
+
+// TestTheControlPlanesOfARunningStackStay refuses another number of them, and another release of several. The order of
+// the list has no meaning.
+func TestTheControlPlanesOfARunningStackStay(t *testing.T) {
+	const workers = "{name: w, labels: {workload: storage}}, {name: v}"
+	plane := func(name string, zone int) string {
+		return fmt.Sprintf("{name: %s, role: control-plane, zone: %d}, ", name, zone)
+	}
+	three := plane("c", 2) + plane("a", 0) + plane("b", 1)
+	made := func(names ...string) Made {
+		m := Made{versionKey: "1.36.2"}
+		for _, name := range names {
+			m["nodes["+name+"].role"] = ControlPlane
+		}
+		return m
+	}
+	const same = "cluster: {kubernetesVersion: 1.36.2}\n"
+	for _, c := range []struct {
+		made                Made
+		nodes, more, refuse string
+	}{
+		{made("a", "b", "c"), three, same, ""},
+		{Made{"nodes[a].instanceType": "t3.large"}, three, "", ""}, // no cluster yet
+		{made("a"), three, same, "c is one more than there are on the running stack"},
+		{made("a", "b", "c"), plane("a", 0), same, "another name is another machine"},
+		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", "3 control planes are not upgraded yet"},
+	} {
+		cfg, err := loadText(t, "dev", c.more+"nodes: ["+c.nodes+workers+"]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.ControlPlane().Name != "a" {
+			t.Errorf("a new cluster begins with %s", cfg.ControlPlane().Name)
+		}
+		if cfg.Initialised = "c"; len(ControlPlanes(cfg.Nodes)) == 3 && cfg.ControlPlane().Name != "c" {
+			t.Errorf("a cluster that began with c begins with %s", cfg.ControlPlane().Name)
+		}
+		err = cfg.RefuseChanges(c.made)
+		if c.refuse == "" && err != nil || c.refuse != "" && !strings.Contains(fmt.Sprint(err), c.refuse) {
+			t.Errorf("%v, %s: %v", c.made, c.nodes, err)
+		}
+	}
+}
+
+// TestOneControlPlaneStopsAtATime refuses settings that stop two machines of etcd in one update.
+func TestOneControlPlaneStopsAtATime(t *testing.T) {
+	made := Made{}
+	for _, name := range []string{"a", "b", "c"} {
+		made["nodes["+name+"].role"], made["nodes["+name+"].instanceType"] = ControlPlane, "t3.large"
+		made["nodes["+name+"].machineGeneration"] = "ubuntu-24.04/"
+	}
+	const plane, worker = "{name: %s, role: control-plane, instanceType: t3.large%s}, ", "{name: w, labels: {workload: storage}}]"
+	for _, c := range []struct {
+		a, b    string
+		refused int
+	}{{"", "", 0}, {", generation: '2'", "", 0}, {", generation: '2'", ", generation: '2'", 2}} {
+		nodes := fmt.Sprintf("nodes: ["+plane+plane+plane+worker, "a", c.a, "b", c.b, "c", "")
+		cfg, err := loadText(t, "dev", nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, _ := cfg.RefuseChanges(made).(Changes)
+		if len(changes) != c.refused || c.refused > 0 && !strings.Contains(changes.Error(), "another control plane stops") {
+			t.Errorf("%q: %v", nodes, changes)
+		}
+	}
+	made = Made{"nodes[a].role": ControlPlane, "nodes[a].instanceType": "t3.xlarge", "nodes[a].machineGeneration": "x/"}
+	cfg, err := loadText(t, "dev", fmt.Sprintf("nodes: ["+plane+worker, "a", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.RefuseChanges(made); err != nil {
+		t.Errorf("the only control plane: %v", err)
+	}
+}
+
+// TestControlPlanesOfOneZoneAreWarnedOf finds the zone whose loss ends the majority.
+func TestControlPlanesOfOneZoneAreWarnedOf(t *testing.T) {
+	for zones, warns := range map[[3]int]bool{{0, 1, 2}: false, {0, 0, 1}: true, {2, 1, 2}: true, {0, 0, 0}: true} {
+		nodes := ""
+		for i, zone := range zones {
+			nodes += fmt.Sprintf("{name: m%d, role: control-plane, zone: %d}, ", i, zone)
+		}
+		cfg, err := loadText(t, "dev", "nodes: ["+nodes+"{name: w, labels: {workload: storage}}]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(cfg.Warnings(), "\n"), "etcd has no majority"); got != warns {
+			t.Errorf("zones %v: warned %v: %q", zones, got, cfg.Warnings())
+		}
 	}
 }
 

@@ -38,6 +38,8 @@ type Config struct {
 	Region string `json:"-"`
 	// Stack is the name of the Pulumi stack.
 	Stack string `json:"-"`
+	// Initialised is the control plane that the running cluster began with, as its state shows it, or "".
+	Initialised string `json:"-"`
 
 	// entries are the nodes as they are in the settings. Nodes has those of an entry with a count one by one.
 	entries []Node

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // subnetBits is the difference in length between the prefixes of a subnet and of the VPC. Eight subnets fit, and
@@ -28,14 +29,31 @@ func (c *Config) SubnetCIDRs() []string {
 	return subnets
 }
 
-// ControlPlane returns the node that runs the Kubernetes API.
+// ControlPlane returns the control plane that kubeadm initialises; the others join it. In a running cluster it is the
+// one that was initialised, in a new one the first by name, so that the order of the list has no meaning.
 func (c *Config) ControlPlane() Node {
-	for _, n := range c.Nodes {
-		if n.Role == ControlPlane {
+	all := ControlPlanes(c.Nodes)
+	for _, n := range all {
+		if n.Name == c.Initialised {
 			return n
 		}
 	}
-	return Node{}
+	if len(all) == 0 {
+		return Node{}
+	}
+	return all[0]
+}
+
+// ControlPlanes returns the nodes that run the Kubernetes API and etcd, by name.
+func ControlPlanes(nodes []Node) []Node {
+	var all []Node
+	for _, n := range nodes {
+		if n.Role == ControlPlane {
+			all = append(all, n)
+		}
+	}
+	slices.SortFunc(all, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // DataNodes returns the nodes for pods with a volume: workers labelled workload=storage or, if no node has the label,

@@ -258,9 +258,12 @@ var refused = []struct {
 
 	// Nodes.
 	{"no node", "nodes: []\naddons: " + allOff, "nodes", "must have a node with role control-plane"},
-	{"three control planes", nodesWith("{name: m2, role: control-plane}, {name: m3, role: control-plane}"), "nodes",
-		"three control planes are not supported yet"},
-	{"two control planes", nodesWith("{name: m2, role: control-plane}"), "nodes", "not 2"},
+	{"two control planes", nodesWith("{name: m2, role: control-plane}"), "nodes", "no more machines than 1"},
+	{"four control planes", nodesWith("{name: m2, role: control-plane}, {name: m3, role: control-plane}, " +
+		"{name: m4, role: control-plane}"), "nodes", "no more machines than 3"},
+	{"seven control planes", nodesWith("{name: m2, role: control-plane}, {name: m3, role: control-plane}, " +
+		"{name: m4, role: control-plane}, {name: m5, role: control-plane}, {name: m6, role: control-plane}, " +
+		"{name: m7, role: control-plane}"), "nodes", "5 is the most"},
 	{"no name", nodesWith("{role: worker}"), "nodes[3].name", "is missing"},
 	{"name with a dot", nodesWith("{name: a.b}"), "nodes[3].name", "must be a host name"},
 	{"name with a capital", nodesWith("{name: Worker}"), "nodes[3].name", "must be a host name"},

@@ -12,6 +12,8 @@ const (
 	maxNodeName = 40
 	// minVolume is enough for the system, the images of all add-ons and logs. maxVolume is the limit of gp3.
 	minVolume, maxVolume = 20, 16384
+	// maxControlPlanes survive the loss of two.
+	maxControlPlanes = 5
 )
 
 // nodesValidator validates the list of nodes.
@@ -64,7 +66,8 @@ func (v nodesValidator) group(n Node) {
 	v.without(n)
 	v.between(n.Key("count"), n.Count, bounds{0, maxCount, "nodes", 3})
 	if n.Role == ControlPlane {
-		v.fault(n.Key("count"), n.Count, "is for workers: there is one control plane", "an entry without count")
+		v.fault(n.Key("count"), n.Count, "is for workers: each control plane has an entry of its own",
+			"an entry without count")
 	}
 	if !written("zones") {
 		return
@@ -109,27 +112,19 @@ func (v nodesValidator) zone(path string, zone int) {
 	}
 }
 
+// controlPlanes refuses a number of control planes with which etcd does not survive the loss of one more than with the
+// number below.
 func (v nodesValidator) controlPlanes() {
-	count := 0
-	for _, n := range v.c.Nodes {
-		if n.Role == ControlPlane {
-			count++
-		}
-	}
-	const example = "one node with role: control-plane, the others with role: worker"
-	switch count {
-	case 1:
-	case 0:
+	const example = "one or three nodes with role: control-plane, the others with role: worker"
+	switch count := len(ControlPlanes(v.c.Nodes)); {
+	case count == 0:
 		v.fault("nodes", nil, "must have a node with role control-plane", example)
-	case 3:
-		v.fault("nodes", nil,
-			"three control planes are not supported yet: the API has no load balancer in front of it so far",
-			example)
-	default:
-		v.fault("nodes", nil,
-			fmt.Sprintf("must have exactly one control plane, not %d: etcd wants an odd number, and three are not supported yet",
-				count),
-			example)
+	case count%2 == 0:
+		v.fault("nodes", nil, fmt.Sprintf("have %d control planes: etcd wants more than half of them, so %d survive the loss of "+
+			"no more machines than %d", count, count, count-1), example)
+	case count > maxControlPlanes:
+		v.fault("nodes", nil, fmt.Sprintf("have %d control planes, and %d is the most: every write waits for more than half",
+			count, maxControlPlanes), example)
 	}
 }
 

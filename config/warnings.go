@@ -73,6 +73,10 @@ func (c *Config) Warnings() []string {
 	if c.Cluster.CNI == "none" {
 		warn("cluster.cni is none: nodes are not Ready, and add-ons wait, until you have installed a network for pods")
 	}
+	if zone, in, all := crowdedZone(c); zone != "" {
+		warn("%d of %d control planes are in zone %s: without that zone etcd has no majority, and the API does not answer. "+
+			"Give them different zones (nodes[].zone)", in, all, zone)
+	}
 	if c.Environment == Prod && c.Addons.Monitoring.On() && c.Notifications.Receiver == "" {
 		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")
 	}
@@ -85,4 +89,16 @@ func (c *Config) Warnings() []string {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
 	return warnings
+}
+
+// crowdedZone returns the zone whose loss ends the majority of several control planes, or "".
+func crowdedZone(c *Config) (zone string, in, all int) {
+	planes, count := ControlPlanes(c.Nodes), map[int]int{}
+	for _, n := range planes {
+		count[n.Zone]++
+		if len(planes) > 1 && count[n.Zone] > (len(planes)-1)/2 {
+			zone, in = c.AvailabilityZone(n.Zone), count[n.Zone]
+		}
+	}
+	return zone, in, len(planes)
 }
