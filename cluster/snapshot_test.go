@@ -240,6 +240,16 @@ func testSnapshotFailures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no leader", func(t *testing.T) {
+		h := snapshotHost(t, startBucket(t))
+		h.stub("etcdctl", "echo context deadline exceeded; exit 1")
+		h.fails(h.run("etcd-snapshot.sh", "", "timed"), 1, "etcd does not say who its leader is: context deadline exceeded")
+		h.stub("etcdctl", `echo '[{"Status":{"header":{"member_id":5}}}]'`)
+		h.fails(h.run("etcd-snapshot.sh", "", "timed"), 1, "etcd has no leader, so none of its members takes a snapshot")
+		if got := h.status(); got != "1" {
+			t.Errorf("the metric of a failed run is %s", got)
+		}
+	})
 	t.Run("no room for the metrics", func(t *testing.T) {
 		b := startBucket(t)
 		h := snapshotHost(t, b)
@@ -474,5 +484,29 @@ func testBackupFailures(t *testing.T) {
 	}
 	if unit := h.read("/etc/systemd/system/etcd-snapshot.service"); !strings.Contains(unit, "\nExecStopPost=") {
 		t.Errorf("a killed run reports nothing: %s", unit)
+	}
+}
+
+// TestTheLeaderTakesTheSnapshot runs the timer on a control plane that leads etcd, and then no longer does.
+func TestTheLeaderTakesTheSnapshot(t *testing.T) {
+	b := startBucket(t)
+	h := snapshotHost(t, b)
+	status := func(member, leader string) {
+		h.stub("etcdctl", `case $* in
+*"endpoint status"*) echo '[{"Endpoint":"https://127.0.0.1","Status":{"header":{"cluster_id":1,"member_id":`+member+
+			`,"revision":5,"raft_term":3},"version":"3.6.8","dbSize":9,"leader":`+leader+`,"raftIndex":8}}]' ;;
+*) echo snapshot >"${@: -1}" ;;
+esac`)
+	}
+	status("12593026477526642892", "12593026477526642892")
+	if o := h.run("etcd-snapshot.sh", "", "timed"); o.code != 0 || !strings.HasPrefix(o.stdout, "dev/etcd/") ||
+		h.status() != "0" {
+		t.Fatalf("the leader: %+v, metric %s", o, h.status())
+	}
+	objects := len(b.objects)
+	status("12593026477526642892", "7")
+	h.succeeds(h.run("etcd-snapshot.sh", "", "timed"), "")
+	if len(b.objects) != objects || h.read(metricsFile) != "" {
+		t.Errorf("another than the leader wrote %v, and its metrics are %q", b.objects, h.read(metricsFile))
 	}
 }

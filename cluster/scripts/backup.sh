@@ -54,7 +54,7 @@ put 644 /etc/systemd/system/etcd-snapshot.service <<-'TEXT'
 
 	[Service]
 	Type=oneshot
-	ExecStart=/usr/local/sbin/etcd-snapshot now
+	ExecStart=/usr/local/sbin/etcd-snapshot timed
 	# Reports the failure of a run that was killed by the kernel or by the limit below.
 	ExecStopPost=/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec /usr/local/sbin/etcd-snapshot failed'
 	TimeoutStartSec=20min

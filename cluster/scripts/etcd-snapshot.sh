@@ -5,6 +5,8 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: sudo etcd-snapshot.sh now              takes a snapshot and uploads it
+       sudo etcd-snapshot.sh timed            the same on the leader of etcd; elsewhere it does nothing but to remove the
+                                              metrics, because the leader has them
        sudo etcd-snapshot.sh fetch KEY FILE   downloads a snapshot ("latest" or a key) and checks it
        sudo etcd-snapshot.sh ours             prints what shows that this very cluster has run before: the key of its
                                               newest snapshot, else of its marker; prints nothing for a new cluster
@@ -30,7 +32,7 @@ case ${1:-} in
     ;;
 esac
 case $#,${1:-} in
-  1,now | 1,ours | 1,mark | 1,forget | 1,failed | 3,fetch) ;;
+  1,now | 1,timed | 1,ours | 1,mark | 1,forget | 1,failed | 3,fetch) ;;
   *)
     usage >&2
     exit 2
@@ -73,7 +75,7 @@ metrics_in_place() { # FAILED
 finish() {
   local failed=$(($? != 0))
   [ -z "$work" ] || rm -rf "$work"
-  case $command in now | failed)
+  case $command in now | timed | failed)
     metrics $failed 2>/dev/null || metrics_in_place $failed 2>/dev/null ||
       say "the metrics in $METRICS cannot be written"
     ;;
@@ -168,12 +170,31 @@ announce() { # SECONDS KEY
     say "the snapshot is in the bucket, but node $NODE cannot say so: $(tail -n 1 "$work/log")"
 }
 
-now() {
-  local pki=/etc/kubernetes/pki/etcd name at
-  name=$(date -u +%Y-%m-%dT%H-%M-%SZ).db
+etcd() {
+  local pki=/etc/kubernetes/pki/etcd
   timeout 300 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt \
-    --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
-    snapshot save "$work/$name" >"$work/log" 2>&1 </dev/null || {
+    --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null
+}
+
+# timed lets one of several control planes take the snapshot.
+timed() {
+  local status leader
+  status=$(etcd endpoint status -w json) || die "etcd does not say who its leader is: $(tail -n 1 <<<"$status")"
+  leader=$(sed -n 's/.*"leader":\([0-9]*\).*/\1/p' <<<"$status")
+  [ -n "$leader" ] || die "etcd has no leader, so none of its members takes a snapshot"
+  if [ "$leader" = "$(sed -n 's/.*"member_id":\([0-9]*\).*/\1/p' <<<"$status")" ]; then
+    now
+    return
+  fi
+  command=elsewhere
+  rm -f "$METRICS"
+  say "the leader of etcd takes the snapshot"
+}
+
+now() {
+  local name at
+  name=$(date -u +%Y-%m-%dT%H-%M-%SZ).db
+  etcd snapshot save "$work/$name" >"$work/log" || {
     tail -n 3 "$work/log" >&2
     die "etcd gives no snapshot"
   }
