@@ -63,11 +63,16 @@ func zoneLines(records map[string][]string) string {
 	return strings.Join(append(append([]string{zoneBegin}, lines...), zoneEnd), "\n") + "\n"
 }
 
-// docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other.
+// docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other. A machine
+// that has a line of its own for a name does not ask the DNS, so the records of that name are left out.
 const writeZoneScript = `flock /etc/hosts sh -c '
 zone=$(cat)
 rest=$(sed "/^` + zoneBegin + `$/,/^` + zoneEnd + `$/d" /etc/hosts)
-printf "%s\n%s\n" "$rest" "$zone" >/etc/hosts'`
+all=$(printf "%s\n%s\n" "$rest" "$zone" | awk "/^` + zoneBegin + `\$/ { zone = 1 }
+  zone && (\$2 in own) { next }
+  !zone { for (i = 2; i <= NF; i++) own[\$i] = 1 }
+  { print }")
+printf "%s\n" "$all" >/etc/hosts'`
 
 func writeZone(ctx context.Context, container, zone string) error {
 	_, err := dockerIn(ctx, zone, "exec", "--interactive", container, "sh", "-c", writeZoneScript)

@@ -1,0 +1,203 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestThreeControlPlanes loses the machine of each of three control planes without a word, the leader of etcd among
+// them. A worker goes on asking the API by its name inside, and an application.
+func TestThreeControlPlanes(t *testing.T) {
+	s := newStack(t, "e2e-three")
+	planes := []string{"master", "master-2", "master-3"}
+	var nodes []any
+	for zone, name := range planes {
+		nodes = append(nodes, map[string]any{"name": name, "role": "control-plane", "zone": zone})
+	}
+	s.set(t, "nodes", append(nodes, map[string]any{"name": "worker-1"}))
+	reportUp(t, s.must(t, "up"))
+	c := s.cluster(t)
+	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
+	t.Run("each is lost in turn", func(t *testing.T) {
+		s.backend(t) // gives machines that boot again their addresses
+		loseEach(t, c, planes)
+	})
+	if ops := s.must(t, "up").done(); len(ops) > 0 {
+		t.Errorf("an up after that did %v", ops)
+	}
+	r := s.must(t, "destroy")
+	t.Logf("FIGURE three control planes: destroy %.1f s", r.took.Seconds())
+	nothingLeft(t, s)
+}
+
+func loseEach(t *testing.T, c *cluster, planes []string) {
+	deployApplication(t, c)
+	hosts := map[string]string{}
+	for _, name := range append(planes, "worker-1") {
+		hosts[name] = c.container(t, name)
+	}
+	asked := askInside(t, c, hosts["worker-1"])
+	led := false
+	for _, lost := range planes {
+		led = loseOne(t, hosts, lost) || led
+	}
+	for i := 0; !led; i = (i + 1) % len(planes) {
+		if leads(t, hosts[planes[i]]) {
+			led = loseOne(t, hosts, planes[i])
+		}
+	}
+	asked(t)
+}
+
+var kubeconfigServer = regexp.MustCompile(`server: \S+`)
+
+// loseOne kills a control plane, starts it again, and reports whether it was the leader of etcd.
+func loseOne(t *testing.T, hosts map[string]string, lost string) bool {
+	t.Helper()
+	led := leads(t, hosts[lost])
+	if out, err := exec.Command("docker", "kill", hosts[lost]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	gone := eventually(t, 3*time.Minute, lost+" is NotReady", func() error { return onlyLost(hosts["worker-1"], lost) })
+	if out, err := exec.Command("docker", "start", hosts[lost]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	back := eventually(t, 4*time.Minute, lost+" is back", func() error {
+		if _, err := in(hosts[lost], "", "bash", "-c", onEtcd+" endpoint health --cluster"); err != nil {
+			return err
+		}
+		return onlyLost(hosts["worker-1"], "")
+	})
+	t.Logf("FIGURE three control planes: %s lost, leader %v: NotReady after %.0f s, back %.0f s after its start", lost,
+		led, gone.Seconds(), back.Seconds())
+	return led
+}
+
+// leads reports whether the etcd on a host is the leader.
+func leads(t *testing.T, host string) bool {
+	t.Helper()
+	out, err := in(host, "", "bash", "-c", onEtcd+" endpoint status --write-out json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status []struct {
+		Status struct {
+			Header struct {
+				Member uint64 `json:"member_id"`
+			} `json:"header"`
+			Leader uint64 `json:"leader"`
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &status); err != nil || len(status) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return status[0].Status.Leader == status[0].Status.Header.Member
+}
+
+const onEtcd = "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt " +
+	"--cert /etc/kubernetes/pki/etcd/healthcheck-client.crt --key /etc/kubernetes/pki/etcd/healthcheck-client.key"
+
+// onlyLost asks the API from a worker whether every node but the lost one is Ready.
+func onlyLost(worker, lost string) error {
+	out, err := in(worker, "", "kubectl", "--kubeconfig", "/root/admin.conf", "--request-timeout", "5s", "get", "nodes",
+		"--output", `jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}`)
+	if err != nil {
+		return err
+	}
+	for state := range strings.FieldsSeq(out) {
+		name, ready, _ := strings.Cut(state, "=")
+		if (ready == "True") == (name == lost) {
+			return fmt.Errorf("the nodes are %s", out)
+		}
+	}
+	return nil
+}
+
+// askInside asks the API by its name inside and the application from a worker, ten times a second, each time with a new
+// connection. A request to the API that fails is repeated. The returned function ends that and counts.
+func askInside(t *testing.T, c *cluster, worker string) func(*testing.T) {
+	t.Helper()
+	application := c.must(t, "get", "service", "answers", "--output", "jsonpath={.spec.clusterIP}")
+	inside := kubeconfigServer.ReplaceAllString(c.kubeconfig, "server: https://api."+c.stack.name+".internal:6443")
+	if _, err := in(worker, inside, "bash", "-c", "umask 077; cat >/root/admin.conf"); err != nil {
+		t.Fatal(err)
+	}
+	script := `mkdir -p /root/ask; cd /root/ask; rm -f *
+cat >loop <<'LOOP'
+cd /root/ask
+key=/var/lib/kubelet/pki/kubelet-client-current.pem
+while [ ! -e stop ]; do
+  if curl -s -o /dev/null -m 5 http://` + application + `/health; then echo ok; else echo "lost $(date +%T) by $?"; fi >>application
+  sleep 0.1
+done &
+while [ ! -e stop ]; do
+  begun=$(date +%s%N) tries=1
+  until [ "$(curl -s -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $key --key $key https://api.` + c.stack.name +
+		`.internal:6443/api/v1/nodes/worker-1 -o /dev/null -w '%{http_code}')" = 200 ]; do tries=$((tries + 1)); sleep 0.1; done
+  echo "$tries $(( ($(date +%s%N) - begun) / 1000000 )) $(date +%T)" >>api
+  sleep 0.1
+done &
+wait
+touch stopped
+LOOP
+systemd-run -q --collect --unit ask bash /root/ask/loop
+`
+	if _, err := in(worker, script, "bash", "-euo", "pipefail", "-s"); err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) {
+		t.Helper()
+		out, err := in(worker, "cd /root/ask; touch stop; until [ -e stopped ]; do sleep 0.1; done; cat application api", "bash", "-s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		countAsked(t, out)
+	}
+}
+
+func countAsked(t *testing.T, out string) {
+	t.Helper()
+	var answers, lost, requests, repeated, slowest, failed int
+	for line := range strings.SplitSeq(out, "\n") {
+		words := strings.Fields(line)
+		switch {
+		case line == "ok":
+			answers++
+		case words[0] == "lost":
+			answers, lost = answers+1, lost+1
+			t.Logf("the application: %s", line)
+		default:
+			tries, err := strconv.Atoi(words[0])
+			took, err2 := strconv.Atoi(words[1])
+			if err != nil || err2 != nil {
+				t.Fatalf("the loop wrote %q", line)
+			}
+			requests++
+			slowest = max(slowest, took)
+			if tries > 1 {
+				repeated++
+				t.Logf("the API: %s", line)
+			}
+			if tries > 2 || took > 5000 {
+				failed++
+			}
+		}
+	}
+	t.Logf("FIGURE three control planes: API %d requests from a worker, %d repeated, %d not answered by the second within "+
+		"5 s, slowest %.1f s; application %d of %d requests lost", requests, repeated, failed, float64(slowest)/1000, lost,
+		answers)
+	if failed > 0 || requests == 0 {
+		t.Errorf("%d of %d requests to the API failed after one retry or took more than 5 s", failed, requests)
+	}
+	if lost > 0 || answers == 0 {
+		t.Errorf("the application lost %d of %d requests", lost, answers)
+	}
+}
