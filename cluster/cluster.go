@@ -2,7 +2,6 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -51,6 +50,8 @@ type Args struct {
 	APIRecords []pulumi.Resource
 	// Issuer is nil if only the API server knows the key of service-account tokens.
 	Issuer *Issuer
+	// Initialised is the control plane with which the running cluster began. The first by name begins a new one.
+	Initialised string
 	// Running are the releases of the nodes before this update, by node name. It is empty for a new cluster.
 	Running map[string]Running
 	// Scripts holds scripts/*.sh of later steps on the control plane. May be nil.
@@ -95,18 +96,19 @@ func New(ctx *pulumi.Context, name string) (*Cluster, error) {
 // it after them. An `up` after an interrupted destroy then still has the keys of every running machine.
 func (c *Cluster) Identity() []pulumi.Resource { return c.pki.identity() }
 
-// Build creates the cluster on its hosts. All hosts are prepared at the same time. Workers join once the control
-// plane is initialised, independently of each other.
+// Build creates the cluster on its hosts. All hosts are prepared at the same time. Workers join once the first control
+// plane is initialised, independently of each other. Further control planes join one after the other.
 func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	cfg := args.Config
 	rel, err := config.ReleaseOf(cfg.Cluster.KubernetesVersion)
 	if err != nil {
 		return err
 	}
-	first, err := controlPlaneOf(args.Hosts)
+	controlPlanes, err := controlPlanesOf(args.Hosts, args.Initialised)
 	if err != nil {
 		return err
 	}
+	first := controlPlanes[0]
 	name := cfg.Cluster.Name
 	c.Machine, c.MachineID = first.Machine, first.ProviderID
 	c.Kubeconfig = kubeconfig(name, args.PublicEndpoint, c.pki.cluster, "admin", c.pki.admin)
@@ -114,7 +116,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 		return err
 	}
 	s := steps{cfg: cfg, release: rel, pki: c.pki, args: args, scripts: c.scripts[config.ControlPlane],
-		upgrade: PlanUpgrade(cfg, args.Running)}
+		upgrade: PlanUpgrade(cfg, args.Running), controlPlanes: controlPlanes}
 
 	c.controlPlane = c.host(first, args.SSHPrivateKey)
 	prepared, err := c.prepareAll(ctx, s)
@@ -196,9 +198,10 @@ func (c *Cluster) prepare(ctx *pulumi.Context, s steps, h Host, on host) (pulumi
 	return on.run(ctx, h.Name+"-prepare", step, dependsOn(ready))
 }
 
-// joinAfter is the control plane that a host joins, and the steps before.
+// joinAfter is the control plane that a host joins, and the steps before. prepared is one of them.
 type joinAfter struct {
 	controlPlane Host
+	prepared     pulumi.Resource
 	steps        []pulumi.Resource
 }
 
@@ -206,7 +209,15 @@ type joinAfter struct {
 func (c *Cluster) join(ctx *pulumi.Context, s steps, h Host, after joinAfter) (pulumi.Resource, error) {
 	node := s.node(h, after.controlPlane)
 	if h.Role == config.ControlPlane {
-		return c.OnControlPlane(ctx, h.Name+"-node", node)
+		return c.OnControlPlane(ctx, h.Name+"-node", node, dependsOn(after.steps...))
+	}
+	if s.several() {
+		balancer, err := c.host(h, s.args.SSHPrivateKey).run(ctx, h.Name+"-balancer", members{s}.balancer(h),
+			dependsOn(after.prepared))
+		if err != nil {
+			return nil, err
+		}
+		after.steps = append(after.steps, balancer)
 	}
 	joined, err := c.host(h, s.args.SSHPrivateKey).run(ctx, h.Name+"-join", s.join(h, after.controlPlane),
 		dependsOn(after.steps...))
@@ -234,19 +245,6 @@ func (c *Cluster) NodesReady(ctx *pulumi.Context, opts ...pulumi.ResourceOption)
 			"CONTROL_PLANE": c.controlPlane.id,
 		}},
 	}, append([]pulumi.ResourceOption{pulumi.DependsOn(c.Joined)}, opts...)...)
-}
-
-func controlPlaneOf(hosts []Host) (Host, error) {
-	var found []Host
-	for _, h := range hosts {
-		if h.Role == config.ControlPlane {
-			found = append(found, h)
-		}
-	}
-	if len(found) != 1 {
-		return Host{}, errors.New("a cluster needs exactly one control plane; more than one is not supported yet")
-	}
-	return found[0], nil
 }
 
 func dependsOn(resources ...pulumi.Resource) pulumi.ResourceOption {

@@ -386,14 +386,25 @@ func TestWhatAChangeTouches(t *testing.T) {
 	}
 }
 
-func TestOneControlPlane(t *testing.T) {
-	for _, roles := range [][]string{{}, {config.Worker}, {config.ControlPlane, config.ControlPlane}} {
-		var hosts []Host
-		for _, role := range roles {
-			hosts = append(hosts, Host{Node: config.Node{Role: role}})
+// The control plane that was initialised comes first, then the others by name.
+func TestControlPlanesOf(t *testing.T) {
+	for _, c := range []struct{ hosts, initialised, want string }{
+		{"c a b", "", "a b c"}, {"c a b", "b", "b a c"}, {"c a b", "c", "c a b"}, {"a", "gone", "a"}, {"", "", ""},
+	} {
+		hosts := []Host{{Node: config.Node{Name: "w", Role: config.Worker}}}
+		for name := range strings.FieldsSeq(c.hosts) {
+			hosts = append(hosts, Host{Node: config.Node{Name: name, Role: config.ControlPlane}})
 		}
-		if _, err := controlPlaneOf(hosts); err == nil {
-			t.Errorf("%v was accepted", roles)
+		found, err := controlPlanesOf(hosts, c.initialised)
+		if (err != nil) != (c.hosts == "") {
+			t.Errorf("%q: %v", c.hosts, err)
+		}
+		var names []string
+		for _, h := range found {
+			names = append(names, h.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%q with %q initialised: %q, want %q", c.hosts, c.initialised, got, c.want)
 		}
 	}
 }

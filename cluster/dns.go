@@ -32,7 +32,7 @@ func coreDNSPatch(nodes []config.Node) string {
 	}
 	apart := object{"topologyKey": "kubernetes.io/hostname",
 		"labelSelector": object{"matchLabels": object{"k8s-app": "kube-dns"}}}
-	if workers == 0 { // the second pod has no other node
+	if len(nodes) == 1 { // the second pod has no other node
 		affinity["podAntiAffinity"] = nil
 	} else {
 		affinity["podAntiAffinity"] = object{

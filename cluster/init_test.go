@@ -231,6 +231,7 @@ func testInitFailures(t *testing.T) {
 			return ""
 		}},
 	})
+	TestSeveralControlPlanes(t)
 	t.Run("killed", func(t *testing.T) { testInitKilled(t, running) })
 	testUpgradeInInit(t, running)
 }

@@ -49,9 +49,7 @@ func initConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) (stri
 			"apiVersion":       kubeadmAPI,
 			"kind":             "InitConfiguration",
 			"localAPIEndpoint": object{"advertiseAddress": f.node.privateIP, "bindPort": 6443},
-			"nodeRegistration": registration(cfg, f.node, []any{
-				object{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
-			}),
+			"nodeRegistration": registration(cfg, f.node, controlPlaneTaints()),
 		},
 		clusterConfig(cfg, r, f),
 		kubeletConfig(cfg),
@@ -59,15 +57,24 @@ func initConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) (stri
 	)
 }
 
-// joinConfig is the input of `kubeadm join` on a worker. It does not depend on labels and taints, so a change of them
-// does not touch the host.
+func controlPlaneTaints() []any {
+	return []any{object{"key": controlPlaneRole, "effect": "NoSchedule"}}
+}
+
+// joinConfig is the input of `kubeadm join`. It does not depend on labels and taints, so a change of them does not
+// touch the host.
 func joinConfig(cfg *config.Config, f nodeFacts) (string, error) {
-	return renderYAML(object{
+	join := object{
 		"apiVersion":       kubeadmAPI,
 		"kind":             "JoinConfiguration",
 		"discovery":        object{"file": object{"kubeConfigPath": discoveryFile}},
 		"nodeRegistration": registration(cfg, f, []any{object{"key": StartupTaint, "effect": "NoSchedule"}}),
-	})
+	}
+	if f.Role == config.ControlPlane {
+		join["controlPlane"] = object{"localAPIEndpoint": object{"advertiseAddress": f.privateIP, "bindPort": 6443}}
+		join["nodeRegistration"] = registration(cfg, f, controlPlaneTaints())
+	}
+	return renderYAML(join)
 }
 
 // upgradeConfig is the input of `kubeadm upgrade apply` on a control plane and of `kubeadm upgrade node` on a worker.

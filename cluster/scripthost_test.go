@@ -86,6 +86,13 @@ func (h *scriptHost) write(path, content string, mode os.FileMode) {
 	}
 }
 
+func (h *scriptHost) remove(path string) {
+	h.t.Helper()
+	if err := os.Remove(h.at(path)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // file writes a script that another one gets the path of, and returns the path.
 func (h *scriptHost) file(name, text string) string {
 	h.t.Helper()

@@ -53,6 +53,9 @@ func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 		"node-delete.sh": "NODE",
 		"node-drain.sh":  "NODE",
 		"upgrade.sh":     "NODE",
+		"member.sh":      "NODE",
+		"balancer.sh":    "ENDPOINT",
+		"api-name.sh":    "",
 		"nodes-ready.sh": "NODES",
 		"backup.sh":      "BACKUP_SCHEDULE",
 	} {

@@ -20,6 +20,8 @@ type steps struct {
 	scripts scripts
 	// upgrade is nil if the update changes the release of no running node.
 	upgrade *Upgrade
+	// controlPlanes begins with the one that is initialised.
+	controlPlanes []Host
 }
 
 // ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they
@@ -92,10 +94,15 @@ func (s steps) init(h Host) Step {
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
 		env["RESTORE_FROM"] = pulumi.String(from)
 	}
+	files := s.pki.files()
+	if s.several() {
+		maps.Copy(env, members{s}.env(h))
+		files["discovery.conf"] = s.discovery()
+	}
 	return Step{
 		Name: "init", Node: h.Name, Minutes: 25,
 		Run:   Script{Name: "init", Env: env},
-		Files: s.pki.files(),
+		Files: files,
 	}
 }
 
@@ -113,11 +120,14 @@ func (s steps) join(h, controlPlane Host) Step {
 	maps.Copy(env, s.upgradeEnv())
 	return Step{
 		Name: "join", Node: h.Name, Minutes: 15,
-		Run: Script{Name: "join", Env: env},
-		Files: map[string]pulumi.StringInput{
-			"discovery.conf": kubeconfig(s.cfg.Cluster.Name, pulumi.String(s.args.Endpoint), s.pki.cluster, "join", s.pki.join),
-		},
+		Run:   Script{Name: "join", Env: env},
+		Files: map[string]pulumi.StringInput{"discovery.conf": s.discovery()},
 	}
+}
+
+// discovery returns the kubeconfig with which a machine joins.
+func (s steps) discovery() pulumi.StringOutput {
+	return kubeconfig(s.cfg.Cluster.Name, pulumi.String(s.args.Endpoint), s.pki.cluster, "join", s.pki.join)
 }
 
 // node sets the labels and taints of a node. It runs on the control plane, because only an administrator may set most
@@ -137,8 +147,10 @@ func (s steps) node(h, controlPlane Host) Step {
 			"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		}},
 	}
-	if h.Role == config.Worker {
+	if h.Role == config.Worker || s.several() {
 		step.Run.Env["PROVIDER_ID"] = h.ProviderID
+	}
+	if h.Role == config.Worker {
 		step.Delete = &Script{Name: "node-delete"}
 		// The delete waits for its turn, for a node that left before, and for disruption budgets.
 		step.DeleteMinutes = 90

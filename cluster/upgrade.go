@@ -140,10 +140,16 @@ func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource
 // worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names: an
 // interrupted upgrade goes on with the same node.
 func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map[string]pulumi.Resource) error {
-	hosts := slices.SortedFunc(slices.Values(s.args.Hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
+	joined, err := c.joinControlPlanes(ctx, s, prepared)
+	if err != nil {
+		return err
+	}
 	var turn []pulumi.Resource
-	for _, h := range hosts {
+	for _, h := range byHostName(s.args.Hosts) {
 		after := []pulumi.Resource{c.APIReady, prepared[h.Name]}
+		if step := joined[h.Name]; step != nil {
+			after = append(after, step)
+		}
 		if s.drains(h) {
 			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h, first), dependsOn(append(turn, after...)...))
 			if err != nil {
@@ -151,7 +157,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 			}
 			after = append(after, drained)
 		}
-		last, err := c.join(ctx, s, h, joinAfter{controlPlane: first, steps: after})
+		last, err := c.join(ctx, s, h, joinAfter{first, prepared[h.Name], after})
 		if err != nil {
 			return err
 		}

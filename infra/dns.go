@@ -62,10 +62,8 @@ func (d *DNS) private(s *deployer, args dnsArgs, opts []pulumi.ResourceOption) e
 		return fmt.Errorf("private zone %s: %w", s.cfg.PrivateZone(), err)
 	}
 	addresses := pulumi.StringArray{}
-	for _, n := range args.instances.Nodes {
-		if n.Role == config.ControlPlane {
-			addresses = append(addresses, n.PrivateIP)
-		}
+	for _, n := range args.instances.controlPlanes() {
+		addresses = append(addresses, n.PrivateIP)
 	}
 	record, err := route53.NewRecord(s.ctx, "api-private", &route53.RecordArgs{
 		ZoneId:  zone.ZoneId,
@@ -89,10 +87,8 @@ func (d *DNS) public(s *deployer, instances *Instances, opts []pulumi.ResourceOp
 	}
 	d.ZoneID = zoneID.ToStringOutput().ToStringPtrOutput()
 	addresses := pulumi.StringArray{}
-	for _, n := range instances.Nodes {
-		if n.Role == config.ControlPlane {
-			addresses = append(addresses, n.PublicIP)
-		}
+	for _, n := range instances.controlPlanes() {
+		addresses = append(addresses, n.PublicIP)
 	}
 	record, err := route53.NewRecord(s.ctx, apiRecord, &route53.RecordArgs{
 		ZoneId:  zoneID,

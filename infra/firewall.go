@@ -143,7 +143,7 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 	if cfg.Addons.Logging.On() {
 		r.allow(nodes, controlPlane, loki)
 	}
-	if controlPlanes(cfg) > 1 {
+	if len(config.ControlPlanes(cfg.Nodes)) > 1 {
 		r.allow(controlPlane, controlPlane, etcd)
 	}
 	r.allow(world, balancer, http)
@@ -216,14 +216,4 @@ func (r *ruleSet) allowOut(from, to peer, p port) {
 		return
 	}
 	r.made = append(r.made, rule)
-}
-
-func controlPlanes(cfg *config.Config) int {
-	n := 0
-	for _, node := range cfg.Nodes {
-		if node.Role == config.ControlPlane {
-			n++
-		}
-	}
-	return n
 }

@@ -134,10 +134,8 @@ func apiNames(cfg *config.Config, instances *Instances) (pulumi.StringOutput, pu
 			endpoint = public.ToStringOutput()
 		}
 	}
-	for _, n := range instances.Nodes {
-		if n.Role == config.ControlPlane {
-			sans = append(sans, n.PublicIP, n.PrivateIP)
-		}
+	for _, n := range instances.controlPlanes() {
+		sans = append(sans, n.PublicIP, n.PrivateIP)
 	}
 	return endpoint, sans
 }

@@ -3,6 +3,7 @@ package infra
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
@@ -34,6 +35,13 @@ type image struct {
 var images = map[string]image{
 	"ubuntu-24.04": {"/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", "ubuntu"},
 	"debian-12":    {"/aws/service/debian/release/12/latest/amd64", "admin"},
+}
+
+// controlPlanes returns the control planes by name, because the order of the list in the configuration has no meaning.
+func (in *Instances) controlPlanes() []Node {
+	all := slices.DeleteFunc(slices.Clone(in.Nodes), func(n Node) bool { return n.Role != config.ControlPlane })
+	slices.SortFunc(all, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 type instancesArgs struct {

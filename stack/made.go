@@ -121,7 +121,9 @@ func (s state) madeCluster(m config.Made) {
 		}
 		m["network.podCidr"], m["network.serviceCidr"] = old.Network.PodCIDR, old.Network.ServiceCIDR
 		m["cluster.dnsDomain"], m["cluster.kubernetesVersion"] = old.Cluster.DNSDomain, old.Cluster.KubernetesVersion
-		m["nodes["+node+"].role"] = config.ControlPlane
+		for _, name := range cluster.ReadControlPlanes(node, text(step, "create")) {
+			m["nodes["+name+"].role"] = config.ControlPlane
+		}
 		if user := text(step, "connection", "user"); user != "" {
 			m["image.os"] = infra.OSOfUser(user)
 		}
@@ -138,6 +140,16 @@ func (s state) madeCluster(m config.Made) {
 			m["cluster.cni"] = "none"
 		}
 	}
+}
+
+// initialised returns the control plane with which the cluster began, or "" if there is none yet.
+func (s state) initialised() string {
+	for name := range s[typeCommand] {
+		if node, isInit := strings.CutSuffix(name, "-init"); isInit {
+			return node
+		}
+	}
+	return ""
 }
 
 // running returns the releases of Kubernetes that the nodes run, as their steps show them.

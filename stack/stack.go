@@ -21,6 +21,7 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Initialised = before.initialised()
 	if err := cfg.RefuseChanges(before.made()); err != nil {
 		return err
 	}
@@ -70,6 +71,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 		CertSANs:       aws.APISANs,
 		BackupBucket:   aws.BackupBucket,
 		APIRecords:     aws.APIRecords,
+		Initialised:    cfg.Initialised,
 		Scripts:        addons.Scripts,
 	}
 	if aws.Issuer != nil {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine the control plane of a cluster, or applies changed settings or another release of Kubernetes to a
-# running control plane.
+# Makes this machine a control plane of a cluster, or applies changed settings or another release of Kubernetes to a
+# running control plane. One of several begins the cluster, unless it runs already, and the others join it.
 #
 # /var/lib/kubeadm-aws/init.applied holds the settings that took effect last. An interrupted run does not change it, so
 # the next run repeats the work.
@@ -21,6 +21,9 @@ Environment:
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
   UPGRADE ...          the path of upgrade.sh, and its settings
+  PEERS                addresses of the other control planes, separated by blanks; empty for the only one
+  JOINS                not empty: this machine joins the others and never begins a cluster
+  MEMBER ...           the path of member.sh, and its settings; with PEERS
   SETTLE               seconds that the API must answer after an upgrade, default 15
 Standard input: base64 of a compressed tar archive with pki/ and apiserver/encryption.yaml, for /etc/kubernetes.
 Prints "initialised <version>".
@@ -169,18 +172,18 @@ forget_machine() {
   [ "$rc" = 0 ] || die "the restored etcd does not start; see: journalctl -u $unit"
 }
 
+start_over() {
+  say "starting over after an interrupted init"
+  systemctl stop kubelet
+  # Without it kubeadm does not try to reach a cluster that may never have answered.
+  rm -f "$KUBECONFIG"
+  kubeadm reset --force --cleanup-tmp-dir
+  rm -rf /var/lib/etcd/member
+}
+
 first_init() {
   local ignore=()
-  if [ -e "$STATE/init.started" ]; then
-    say "starting over after an interrupted init"
-    systemctl stop kubelet
-    # Without it kubeadm does not try to reach a cluster that may never have answered.
-    rm -f "$KUBECONFIG"
-    kubeadm reset --force --cleanup-tmp-dir
-    rm -rf /var/lib/etcd/member
-  elif [ -d /var/lib/etcd/member ] || compgen -G '/etc/kubernetes/manifests/*.yaml' >/dev/null; then
-    die "this machine already holds a control plane that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
-  fi
+  if [ -e "$STATE/init.started" ]; then start_over; fi
   fetch_snapshot
   touch "$STATE/init.started"
   if [ -n "${RESTORE_FROM:-}" ]; then
@@ -188,11 +191,56 @@ first_init() {
     ignore=(--ignore-preflight-errors=DirAvailable--var-lib-etcd)
   fi
   put_files
+  name_api
   say "kubeadm init"
   kubeadm init --config "$CONFIG" --skip-token-print "${ignore[@]}"
   # Nodes join with a certificate. kubeadm creates a token all the same, which would let any reader of it join.
   kube -n kube-system delete secrets --field-selector type=bootstrap.kubernetes.io/token >/dev/null
   printf '%s\n' "$IDENTITY" >"$STATE/init.done"
+}
+
+# ---- several control planes -------------------------------------------------
+
+member() { ADDRESS=$(advertise) SECRETS=$secrets bash "$MEMBER" "$@"; }
+
+# name_api makes the API's name mean this machine, so that its steps do not depend on the other control planes.
+name_api() {
+  [ -z "${PEERS:-}" ] || bash "$API_NAME" "${ENDPOINT%:*}" "$(advertise)"
+}
+
+# join_cluster makes this machine a control plane of the cluster that PEER belongs to.
+join_cluster() { # PEER
+  local state
+  put_files
+  state=$(member state "$1") || exit 1
+  if [ "$state" = member ]; then
+    member finish "$1" || exit 1
+  else
+    if [ -e "$STATE/init.started" ]; then
+      start_over
+      put_files
+    fi
+    touch "$STATE/init.started"
+    member join "$1" || exit 1
+  fi
+  printf '%s\n' "$IDENTITY" >"$STATE/init.done"
+}
+
+# begin makes a control plane of this machine. Others that answer have the objects of this cluster, so a snapshot is not
+# restored next to them.
+begin() {
+  local peer='' wait=0
+  if [ ! -e "$STATE/init.started" ] && { [ -d /var/lib/etcd/member ] || compgen -G '/etc/kubernetes/manifests/*.yaml' >/dev/null; }; then
+    die "this machine already holds a control plane that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
+  fi
+  if [ -n "${JOINS:-}" ]; then wait=300; elif [ -n "${RESTORE_FROM:-}" ]; then wait=60; fi
+  if [ -n "${PEERS:-}" ] && peer=$(member peer $wait); then
+    join_cluster "$peer"
+  elif [ -n "${JOINS:-}" ]; then
+    die "the API of no other control plane ($PEERS) is ready, so $NODE cannot join. Repair the others, then run pulumi up again"
+  else
+    first_init
+  fi
 }
 
 # ---- a running control plane ------------------------------------------------
@@ -332,7 +380,8 @@ reconfigure() {
   install -d -m 700 "$secrets/old"
   mv -f /etc/kubernetes/pki/apiserver.{crt,key} "$secrets/old/" 2>/dev/null || true
   kubeadm init phase certs apiserver --config "$CONFIG"
-  kubeadm init phase etcd local --config "$CONFIG"
+  # With several, the manifest names the members of etcd, which kubeadm init does not know.
+  [ -n "${PEERS:-}" ] || kubeadm init phase etcd local --config "$CONFIG"
   kubeadm init phase control-plane all --config "$CONFIG"
   for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do await_component $component; done
   api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
@@ -374,7 +423,7 @@ place_coredns() {
 }
 
 if [ ! -e "$STATE/init.done" ]; then
-  first_init
+  begin
 elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ] || [ -e "$STATE/upgrade.started" ]; then
   # The second case: the settings are those of before an upgrade that has begun.
   same_cluster
@@ -383,6 +432,7 @@ elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ] || [ -e "$STATE
   # The former release of etcd is back, if an upgrade has ended before the API server.
   rm -f "$STATE/etcd.before"
 fi
+name_api
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
 kubelet_healthy

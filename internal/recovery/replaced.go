@@ -46,7 +46,7 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 		case len(others) > 0:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which "+
 				"leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
-		case w.Config.Backup.RestoreFrom == "":
+		case w.Config.Backup.RestoreFrom == "" && len(config.ControlPlanes(w.Config.Nodes)) == 1:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and "+
 				"backup.restoreFrom is not set. Nothing was changed", name)
 		}

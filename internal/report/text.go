@@ -117,6 +117,7 @@ var (
 	stepDone = map[string]string{
 		"instance": "instance runs", "ready": "answers", "prepare": "is prepared", "init": "is a control plane",
 		"join": "has joined", "node": "has its labels", "drain": "is drained", "backup": "takes snapshots",
+		"balancer":    "reaches every control plane",
 		"nodes-ready": "sees every node Ready",
 	}
 	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}

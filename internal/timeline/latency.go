@@ -88,6 +88,8 @@ var stepLatencies = map[string]latency{
 	// measured: 7 to 12 s.
 	"join": {12 * second, 0},
 	"node": {3 * second, 20 * second},
+	// measured: 11 s for the lists and the package of Debian.
+	"balancer": {12 * second, 0},
 	// A drain of a node in an upgrade: pods get their grace period, and budgets wait for replicas elsewhere.
 	"drain": {40 * second, 0},
 	// Downloads etcdutl's archive of 25 MB in the background of other steps.

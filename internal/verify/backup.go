@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"time"
+
+	"kubeadm-aws/config"
 )
 
 // The annotations that cluster/scripts/etcd-snapshot.sh sets on the control plane's node after each snapshot that
@@ -16,13 +18,20 @@ const (
 // minutes.
 const backupSlack = time.Hour
 
-// backupAge reads the time of the last snapshot from the control plane's node.
+// backupAge reads the time of the last snapshot from the nodes of the control planes: the leader of etcd takes it.
 func backupAge(ctx context.Context, r *run) finding {
 	const look = "on the control plane: systemctl list-timers etcd-snapshot.timer; journalctl -u etcd-snapshot; sudo " +
 		"etcd-snapshot now takes one"
 	var n node
-	if err := r.api.get(ctx, "/api/v1/nodes/"+r.Config.ControlPlane().Name, &n); err != nil {
-		return broken(lookAtNodes, err)
+	for i, plane := range config.ControlPlanes(r.Config.Nodes) {
+		var other node
+		if err := r.api.get(ctx, "/api/v1/nodes/"+plane.Name, &other); err != nil {
+			return broken(lookAtNodes, err)
+		}
+		// Times in RFC 3339 and UTC are ordered as text.
+		if i == 0 || other.Metadata.Annotations[lastBackup] > n.Metadata.Annotations[lastBackup] {
+			n = other
+		}
 	}
 	most := r.Config.Backup.Interval() + backupSlack
 	written, there := n.Metadata.Annotations[lastBackup]

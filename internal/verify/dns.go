@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"kubeadm-aws/cluster/kubeapi"
+	"kubeadm-aws/config"
 )
 
 // mostNodes limits how many nodes get a pod of the DNS check: enough to find a network that is partly broken.
@@ -97,11 +98,17 @@ func dnsSpread(ctx context.Context, r *run) finding {
 		}
 	}
 	slices.Sort(on)
-	workers := len(r.Config.Nodes) - 1
-	switch control := r.Config.ControlPlane().Name; {
+	planes := config.ControlPlanes(r.Config.Nodes)
+	workers, control := len(r.Config.Nodes)-len(planes), planes[0].Name
+	for _, n := range planes {
+		if slices.Contains(on, n.Name) {
+			control = n.Name
+		}
+	}
+	switch {
 	case len(on) == 0:
 		return failed(look, "no pod of CoreDNS is ready")
-	case workers == 0:
+	case len(r.Config.Nodes) == 1:
 		return ok("CoreDNS runs on %s, the only node", control)
 	case len(slices.Compact(slices.Clone(on))) == 1:
 		return failed(look, "every pod of CoreDNS that is ready runs on %s: without that node no pod resolves a name", on[0])

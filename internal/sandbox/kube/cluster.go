@@ -5,9 +5,11 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/aws"
+	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
 )
 
@@ -40,15 +42,12 @@ func (c *Cluster) api() (*store.Object, error) {
 	if cluster == nil {
 		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
 	}
-	machine := c.Find(aws.InstanceType, cluster.Str("controlPlane"))
-	if machine == nil {
-		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is gone")
+	machine, err := majority(c, cluster)
+	if err == nil && cluster.State.Flag("dead") {
+		err = errors.New("connection refused")
 	}
-	if aws.IsStopped(machine) {
-		return nil, errors.New("the Kubernetes API does not answer: the control plane's instance is stopped")
-	}
-	if cluster.State.Flag("dead") {
-		return nil, errors.New("the Kubernetes API does not answer: connection refused")
+	if err != nil {
+		return nil, fmt.Errorf("the Kubernetes API does not answer: %w", err)
 	}
 	return machine, nil
 }
@@ -71,12 +70,16 @@ func (c *Cluster) instanceTerminated(instance *store.Object) {
 		if len(c.Where(func(o *store.Object) bool { return o.Type == aws.InstanceType && o.ID != instance.ID })) > 0 {
 			return
 		}
-	case cluster.Str("controlPlane") != instance.ID:
+	case !slices.Contains(members(cluster), instance.ID):
 		return
 	default:
+		if machine, _ := majority(c, cluster); machine != nil {
+			c.Change(cluster, func(_, state props.Map) { state["controlPlane"] = machine.ID })
+			return
+		}
 		c.Remove(cluster)
 	}
-	c.clusterLost(instance.ID)
+	c.clusterLost(instance.ID, cluster)
 }
 
 // release returns an installed release of a chart, or nil.

@@ -153,11 +153,10 @@ func (p *Provider) connect(r *engine.Request) error {
 		if err := c.ReachableFromOutside(machine, 6443); err != nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
-		api, err := c.api()
-		if err != nil {
+		if _, err := c.api(); err != nil {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %w", err)
 		}
-		if api.ID != machine.ID {
+		if !slices.Contains(members(c.Find(clusterType, "cluster")), machine.ID) {
 			return fmt.Errorf("configured Kubernetes cluster is unreachable: %s is not the control plane", machine.Title())
 		}
 		return nil

@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/aws"
@@ -67,7 +68,10 @@ func (s *step) backup() (string, error) {
 	if s.Find(aws.BucketType, bucket) == nil {
 		return "", fmt.Errorf("NoSuchBucket: %s", bucket)
 	}
-	s.mark(true)
+	// The timer of a control plane that joined does not begin another cluster.
+	if cluster := s.Find(clusterType, "cluster"); cluster == nil || members(cluster)[0] == s.machine.ID {
+		s.mark(true)
+	}
 	return "scheduled", nil
 }
 
@@ -84,10 +88,13 @@ func (s *step) backupStop() (string, error) {
 
 // clusterLost removes the objects of a cluster whose control plane has ended. The objects of which snapshots were
 // taken stay in the bucket.
-func (c *Cluster) clusterLost(machine string) {
-	snapshots := false
+func (c *Cluster) clusterLost(machine string, cluster *store.Object) {
+	machines, snapshots := []string{machine}, false
+	if cluster != nil {
+		machines = members(cluster)
+	}
 	for _, o := range c.All(aws.BucketObjectType) {
-		snapshots = snapshots || o.State.Str("machine") == machine && o.State.Flag("snapshots")
+		snapshots = snapshots || slices.Contains(machines, o.State.Str("machine")) && o.State.Flag("snapshots")
 	}
 	if snapshots {
 		c.SnapshotGone()

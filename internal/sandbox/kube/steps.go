@@ -37,6 +37,7 @@ var steps = map[string]func(s *step) (string, error){
 	"join":                   (*step).join,
 	"node":                   (*step).label,
 	"node-delete":            (*step).drain,
+	"balancer":               installBalancer,
 	"backup":                 (*step).backup,
 	"backup-delete":          (*step).backupStop,
 	"drain":                  func(s *step) (string, error) { return upgrade{s}.takeOut() },
@@ -201,11 +202,14 @@ func (s *step) init() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if cluster != nil && cluster.Str("controlPlane") == s.machine.ID {
+	if cluster != nil && slices.Contains(members(cluster), s.machine.ID) {
 		if err := s.sameCluster(made); err != nil {
 			return "", err
 		}
 		return "initialised", upgrade{s}.upgradeControlPlane()
+	}
+	if _, err := s.api(); s.env["JOINS"] != "" || s.env["PEERS"] != "" && err == nil {
+		return "initialised", member{s}.join(made)
 	}
 	if m := endpoint.FindStringSubmatch(s.env["KUBEADM_CONFIG"]); m != nil {
 		found := s.Resolve(m[1], s.VPCOf(s.machine))
@@ -222,14 +226,15 @@ func (s *step) init() (string, error) {
 	s.Put(&store.Object{Type: clusterType, ID: "cluster", State: props.Map{
 		"controlPlane": s.machine.ID, "version": s.env["KUBERNETES_VERSION"],
 	}})
-	s.remember(made)
-	s.remember(props.Map{"kubelet": s.env["KUBERNETES_VERSION"]})
-	s.putNode(s.node, s.machine.ID, true)
+	member{s}.became(made)
 	s.mark(false)
 	return "initialised", nil
 }
 
 func (s *step) join() (string, error) {
+	if s.env["JOINS"] != "" {
+		return s.init()
+	}
 	if s.host().Str("prepared") == "" {
 		return "", errors.New("kubeadm: command not found: the host is not prepared")
 	}

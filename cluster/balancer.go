@@ -1,0 +1,70 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// balancer installs the local balancer of a worker, by which it reaches every control plane under the API's name.
+func (s members) balancer(h Host) Step {
+	var addresses []any
+	for _, c := range s.controlPlanes {
+		addresses = append(addresses, c.PrivateIP)
+	}
+	return Step{
+		Name: "balancer", Node: h.Name, Minutes: 10,
+		Run: Script{Name: "balancer", Env: map[string]pulumi.StringInput{
+			"MACHINE":  h.ProviderID,
+			"ENDPOINT": pulumi.String(s.args.Endpoint + ":" + apiPort),
+			"BALANCER_CONFIG": pulumi.All(addresses...).ApplyT(func(v []any) string {
+				return balancerConfig(s.args.Endpoint, s.controlPlanes, v)
+			}).(pulumi.StringOutput),
+			"BALANCER_CA": s.pki.cluster.cert.CertPem,
+			"API_NAME":    pulumi.String(s.scripts.path("api-name")),
+		}},
+	}
+}
+
+// balancerConfig returns haproxy's configuration. A control plane that is lost without a word is left after 4.5 s at
+// most: 2 s between the checks, 1 s for each of two, half a second between them. Its connections end then, and clients
+// connect to another one. A new connection waits for it for one second, and then goes to another one.
+func balancerConfig(endpoint string, controlPlanes []Host, addresses []any) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `global
+  log stdout format short daemon notice
+  maxconn 4000
+  hard-stop-after 60s
+  user haproxy
+  group haproxy
+
+defaults
+  mode tcp
+  log global
+  option redispatch 1
+  retries 3
+  timeout connect 1s
+  timeout check 1s
+  timeout client 1h
+  timeout server 1h
+  option clitcpka
+  option srvtcpka
+
+frontend api
+  bind 127.0.0.1:%[2]s
+  default_backend control-planes
+
+backend control-planes
+  balance roundrobin
+  option httpchk
+  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host %[1]s
+  http-check expect status 200
+  default-server check check-ssl check-sni %[1]s verify required verifyhost %[1]s ca-file /etc/haproxy/kubernetes-ca.crt
+  default-server inter 2s fastinter 500ms downinter 2s fall 2 rise 2 on-marked-down shutdown-sessions
+`, endpoint, apiPort)
+	for i, h := range controlPlanes {
+		fmt.Fprintf(&b, "  server %s %s:%s\n", h.Name, addresses[i], apiPort)
+	}
+	return b.String()
+}

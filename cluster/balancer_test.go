@@ -1,0 +1,112 @@
+package cluster
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kubeadm-aws/config"
+)
+
+func balancerHost(t *testing.T) *scriptHost {
+	h := newScriptHost(t)
+	h.env = map[string]string{
+		"ENDPOINT": "api.dev.internal:6443", "BALANCER_CONFIG": "global", "BALANCER_CA": "authority",
+		"API_NAME": h.file("api-name.sh", `echo "named $*" >>$ROOT/calls`),
+	}
+	h.stub("apt-get", `echo "apt-get ${*: -1}" >>$ROOT/calls; [ ! -e $ROOT/apt-fails ]`)
+	h.stub("haproxy", `echo "haproxy $*" >>$ROOT/calls; [ ! -e $ROOT/refused ]`)
+	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/calls
+[ ! -e $ROOT/systemctl-fails ] || ! grep -q "$(cat $ROOT/systemctl-fails)" <<<"$*"`)
+	h.stub("pgrep", "[ -e $ROOT/balances ]")
+	return h
+}
+
+// TestBalancer starts haproxy once, and loads a changed list without a restart.
+func TestBalancer(t *testing.T) {
+	h := balancerHost(t)
+	h.succeeds(h.run("balancer.sh", ""), "balances api.dev.internal")
+	inOrder(t, h.read("/calls"), "haproxy -c", "systemctl restart haproxy", "named api.dev.internal 127.0.0.1")
+	if h.read("/etc/haproxy/kubernetes.cfg") != "global\n" || h.read("/etc/haproxy/kubernetes-ca.crt") != "authority\n" {
+		t.Error("the configuration is not there")
+	}
+	h.write("/balances", "", 0o600)
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("balancer.sh", ""), "balances api.dev.internal")
+	if calls := h.read("/calls"); !strings.Contains(calls, "reload haproxy") || strings.Contains(calls, "restart haproxy") ||
+		strings.Contains(calls, "apt-get") {
+		t.Errorf("a changed list: %s", calls)
+	}
+}
+
+func testBalancerFailures(t *testing.T) {
+	file := func(path, content string) func(*scriptHost) string {
+		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
+	}
+	fresh := func(t *testing.T) (*scriptHost, string) { return balancerHost(t), "" }
+	refuses(t, "balancer.sh", fresh, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
+		{says: "haproxy cannot be installed from the repositories", spoil: func(h *scriptHost) string {
+			h.remove("/bin/haproxy")
+			h.write("/apt-fails", "", 0o600)
+			return ""
+		}},
+		{says: "haproxy refuses its configuration", spoil: file("/refused", ""), after: func(h *scriptHost) {
+			if h.read("/etc/haproxy/kubernetes.cfg") != "" {
+				h.t.Error("a refused configuration is in place")
+			}
+		}},
+		{says: "haproxy does not start", spoil: file("/systemctl-fails", "restart haproxy")},
+		{says: "haproxy does not load its configuration", spoil: func(h *scriptHost) string {
+			h.write("/balances", "", 0o600)
+			h.write("/systemctl-fails", "reload haproxy", 0o600)
+			return ""
+		}},
+	})
+}
+
+// TestTheAPIsNameHasOneLine runs what a machine runs at every boot.
+func TestTheAPIsNameHasOneLine(t *testing.T) {
+	h := newScriptHost(t)
+	h.stub("systemctl", `case $* in restart*) $ROOT/usr/local/sbin/kubeadm-aws-api-name ;; esac`)
+	h.write("/etc/hosts", "127.0.0.1 localhost\n10.0.1.10 api.dev.internal\n10.0.1.11 api-dev.internal\n", 0o644)
+	for _, address := range []string{"10.0.1.11", "127.0.0.1", "127.0.0.1"} {
+		h.succeeds(h.run("api-name.sh", "", "api.dev.internal", address), "")
+		want := address + " api.dev.internal\n127.0.0.1 localhost\n10.0.1.11 api-dev.internal\n"
+		if got := h.read("/etc/hosts"); got != want {
+			t.Errorf("the file is\n%s, want\n%s", got, want)
+		}
+	}
+}
+
+func testAPINameFailures(t *testing.T) {
+	h := newScriptHost(t)
+	h.stub("systemctl", `case $* in restart*) exit 1 ;; esac`)
+	h.fails(h.run("api-name.sh", "", "api.dev.internal", "127.0.0.1"), 1, "/etc/hosts cannot be written")
+	h.fails(h.run("api-name.sh", ""), 2, "usage: ")
+	h.stub("id", "echo 1000")
+	h.fails(h.run("api-name.sh", "", "api.dev.internal", "127.0.0.1"), 1, "needs root")
+}
+
+// TestHaproxyAcceptsTheConfiguration is skipped where haproxy is not installed.
+func TestHaproxyAcceptsTheConfiguration(t *testing.T) {
+	planes := []Host{{Node: config.Node{Name: "master"}}, {Node: config.Node{Name: "master-2"}}}
+	text := balancerConfig("api.dev.internal", planes, []any{"10.0.1.10", "10.0.1.11"})
+	golden(t, "balancer.cfg", text)
+	program, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Skip("haproxy is not installed")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "balancer.cfg")
+	text = strings.ReplaceAll(text, "/etc/haproxy/kubernetes-ca.crt", "/etc/ssl/certs/ca-certificates.crt")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(program, "-c", "-f", file).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/config"
+)
+
+// controlPlanesOf returns the control planes: the one that is initialised, then those that join it, by name.
+func controlPlanesOf(hosts []Host, initialised string) ([]Host, error) {
+	var found []Host
+	for _, h := range byHostName(hosts) {
+		if h.Role == config.ControlPlane {
+			found = append(found, h)
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("a cluster needs a control plane")
+	}
+	if i := slices.IndexFunc(found, func(h Host) bool { return h.Name == initialised }); i > 0 {
+		found = slices.Concat(found[i:i+1], found[:i], found[i+1:])
+	}
+	return found, nil
+}
+
+func byHostName(hosts []Host) []Host {
+	return slices.SortedFunc(slices.Values(hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// members builds the steps that only a cluster with several control planes has.
+type members struct{ steps }
+
+// several reports whether the cluster has more than one control plane.
+func (s steps) several() bool { return len(s.controlPlanes) > 1 }
+
+// join makes one more control plane of the host, or applies changed settings to it. Its script is that of
+// init, because everything but the first run is the same.
+func (s members) join(h Host) Step {
+	step := s.init(h)
+	step.Name = "join"
+	step.Run.Env["JOINS"] = pulumi.String("yes")
+	return step
+}
+
+// env returns the settings with which init.sh finds the other control planes.
+func (s members) env(h Host) map[string]pulumi.StringInput {
+	names := make([]string, len(s.controlPlanes))
+	var peers []any
+	for i, other := range s.controlPlanes {
+		names[i] = other.Name
+		if other.Name != h.Name {
+			peers = append(peers, other.PrivateIP)
+		}
+	}
+	slices.Sort(names)
+	return map[string]pulumi.StringInput{
+		"CONTROL_PLANES": pulumi.String(strings.Join(names, " ")),
+		"PEERS": pulumi.All(peers...).ApplyT(func(addresses []any) string {
+			return strings.Trim(fmt.Sprint(addresses), "[]")
+		}).(pulumi.StringOutput),
+		"ENDPOINT":    pulumi.String(s.args.Endpoint + ":" + apiPort),
+		"MEMBER":      pulumi.String(s.scripts.path("member")),
+		"API_NAME":    pulumi.String(s.scripts.path("api-name")),
+		"JOIN_CONFIG": s.joinConfig(h),
+	}
+}
+
+// ReadControlPlanes returns the control planes that a cluster was created with. It parses the command text of the step
+// init of node.
+func ReadControlPlanes(node, command string) []string {
+	line, _ := stepline.Parse(command)
+	if all := strings.Fields(line.Env["CONTROL_PLANES"]); len(all) > 0 {
+		return all
+	}
+	return []string{node}
+}
+
+// joinControlPlanes creates the steps of the control planes that join, one after the other: etcd takes one new member
+// at a time, and changed settings restart one API server at a time. It returns the last step of each by name.
+func (c *Cluster) joinControlPlanes(ctx *pulumi.Context, s steps,
+	prepared map[string]pulumi.Resource) (map[string]pulumi.Resource, error) {
+	joined := map[string]pulumi.Resource{}
+	last := c.APIReady
+	for _, h := range s.controlPlanes[1:] {
+		on := c.host(h, s.args.SSHPrivateKey)
+		var err error
+		last, err = on.run(ctx, h.Name+"-join", members{s}.join(h), dependsOn(last, prepared[h.Name]))
+		if err != nil {
+			return nil, err
+		}
+		joined[h.Name] = last
+		if _, err := on.run(ctx, h.Name+"-backup", members{s}.backup(h), dependsOn(last)); err != nil {
+			return nil, err
+		}
+	}
+	return joined, nil
+}
+
+// backup installs the timer of the snapshots on a control plane that joins. The step etcd-backup records the end of the
+// cluster.
+func (s members) backup(h Host) Step {
+	step := s.steps.backup(h)
+	step.Delete = nil
+	return step
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Makes this machine one more control plane of a running cluster. init.sh runs the parts and holds the machine's lock
+# meanwhile. Each part can run again after an interruption.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env NODE=master-2 ... member.sh peer SECONDS
+         prints the address of another control plane whose API is ready; fails if there is none in this time
+       sudo env NODE=master-2 ... member.sh state PEER
+         prints "member" if this machine votes in etcd and has its data. Otherwise removes from etcd what an interrupted run or
+         an earlier machine of this name has left there, and prints "new"
+       sudo env NODE=master-2 ... member.sh join PEER
+         joins the cluster through the control plane PEER
+       sudo env NODE=master-2 ... member.sh finish PEER
+         ends the join of a machine that votes in etcd
+Environment:
+  NODE          name of this node
+  ADDRESS       address of this machine
+  PEERS         addresses of the other control planes, separated by blanks
+  ENDPOINT      host:port of the API
+  JOIN_CONFIG   JoinConfiguration
+  API_NAME      path of api-name.sh
+  SECRETS       folder with pki/ca.crt and discovery.conf, the kubeconfig to join with
+The keys in /etc/kubernetes/pki and the configuration in /var/lib/kubeadm-aws/kubeadm.yaml are those of this machine.
+TEXT
+}
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+for v in NODE ADDRESS PEERS ENDPOINT JOIN_CONFIG API_NAME SECRETS; do
+  [ -n "${!v:-}" ] || {
+    echo "member: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
+done
+case $#,${1:-} in
+  2,peer | 2,state | 2,join | 2,finish) ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac
+
+STATE=/var/lib/kubeadm-aws
+RUN=/run/kubeadm-aws
+CONFIG=$STATE/kubeadm.yaml
+export KUBECONFIG=/etc/kubernetes/admin.conf
+say() { printf 'member: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+
+kubeadm() {
+  if ! timeout 600 kubeadm "$@" >>"$STATE/kubeadm.log" 2>&1 </dev/null; then
+    tail -n 30 "$STATE/kubeadm.log" | sed -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/<token>/g' >&2
+    die "kubeadm $1 fails; the whole output is in $STATE/kubeadm.log on this machine. When the reason is gone, run pulumi up again"
+  fi
+}
+kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+named() { bash "$API_NAME" "${ENDPOINT%:*}" "$1"; } # ADDRESS
+
+peer() { # SECONDS
+  local until=$((SECONDS + $1)) ip
+  while :; do
+    for ip in $PEERS; do
+      if [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert "$SECRETS/pki/ca.crt" --resolve "$ENDPOINT:$ip" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]; then
+        echo "$ip"
+        return
+      fi
+    done
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 1
+  done
+}
+
+etcd() { # PEER COMMAND...
+  local pki=/etc/kubernetes/pki/etcd
+  timeout 30 etcdctl --endpoints "https://$1:2379" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+    --key $pki/healthcheck-client.key "${@:2}" 2>&1 </dev/null
+}
+state() { # PEER
+  local all id status name url learner
+  kubeadm init phase certs etcd-healthcheck-client --config "$CONFIG"
+  all=$(etcd "$1" member list) || die "etcd on the control plane $1 does not list its members: $(tail -n 1 <<<"$all")"
+  while IFS=, read -r id status name url _ learner; do
+    id=${id// /} status=${status// /} name=${name// /} url=${url// /} learner=${learner// /}
+    if [ "$url" = "https://$ADDRESS:2380" ] && [ "$status,$learner" = started,false ] && [ -d /var/lib/etcd/member ]; then
+      echo member
+      return
+    fi
+    [ "$url" = "https://$ADDRESS:2380" ] || [ "$name" = "$NODE" ] || continue
+    say "removing the member $id ($url) from etcd: it is not this machine, or did not finish its join"
+    all=$(etcd "$1" member remove "$id") || die "etcd does not remove its member $id: $(tail -n 1 <<<"$all"). More than half of the members have to run; repair the others first"
+  done <<<"$all"
+  echo new
+}
+
+join_config() {
+  install -d -m 700 $RUN
+  trap 'rm -f $RUN/discovery.conf' EXIT
+  install -m 600 "$SECRETS/discovery.conf" $RUN/discovery.conf
+  (umask 077 && printf '%s\n' "$JOIN_CONFIG" >"$STATE/join.yaml")
+}
+
+join() { # PEER
+  named "$1"
+  join_config
+  kubeadm init phase kubeconfig admin --config "$CONFIG"
+  # kubeadm refuses the name of a Ready node, and no kubelet can change the provider id of its node.
+  kube delete node "$NODE" --ignore-not-found >/dev/null || die "the former node $NODE cannot be deleted"
+  say "kubeadm join through $1"
+  kubeadm join --config "$STATE/join.yaml"
+  named "$ADDRESS"
+}
+
+finish() { # PEER
+  say "ending the join of an interrupted run"
+  named "$1"
+  join_config
+  systemctl is-active -q kubelet || systemctl restart kubelet
+  kubeadm join phase kubelet-wait-bootstrap --config "$STATE/join.yaml"
+  kubeadm join phase control-plane-join all --config "$STATE/join.yaml"
+  named "$ADDRESS"
+}
+
+"$1" "$2"

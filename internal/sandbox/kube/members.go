@@ -1,0 +1,84 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubeadm-aws/internal/sandbox/aws"
+	"kubeadm-aws/internal/sandbox/props"
+	"kubeadm-aws/internal/sandbox/store"
+)
+
+// members returns the machines that vote in etcd. Those of an older journal are the control plane alone.
+func members(cluster *store.Object) []string {
+	if all := strings.Fields(cluster.Str("members")); len(all) > 0 {
+		return all
+	}
+	return []string{cluster.Str("controlPlane")}
+}
+
+// majority returns a machine whose API answers: more than half of the members of etcd run.
+func majority(c *Cluster, cluster *store.Object) (*store.Object, error) {
+	all := members(cluster)
+	var running []*store.Object
+	var why error
+	for _, id := range all {
+		switch machine := c.Find(aws.InstanceType, id); {
+		case machine == nil:
+			why = errors.New("the control plane's instance is gone")
+		case aws.IsStopped(machine):
+			why = errors.New("the control plane's instance is stopped")
+		default:
+			running = append(running, machine)
+		}
+	}
+	if len(all) > 1 {
+		why = fmt.Errorf("etcd has no majority: %d of %d control planes run", len(running), len(all))
+	}
+	if 2*len(running) <= len(all) {
+		return nil, why
+	}
+	return running[0], nil
+}
+
+// member is the part of a step that makes a control plane of a machine.
+type member struct{ *step }
+
+// join does what init.sh does on a control plane that joins others: it removes the member of an earlier machine with
+// its name.
+func (s member) join(made props.Map) error {
+	api, err := s.api()
+	if err != nil {
+		return fmt.Errorf("init: no other control plane is ready: %w", err)
+	}
+	for _, port := range []float64{2379, 2380, 6443} {
+		if err := s.Reaches(s.machine, api, "tcp", port); err != nil {
+			return fmt.Errorf("kubeadm join: %w", err)
+		}
+	}
+	cluster, former := s.Find(clusterType, "cluster"), ""
+	if node := s.object("Node", "", s.node); node != nil {
+		former = node.Str("instance")
+	}
+	all := slices.DeleteFunc(members(cluster), func(id string) bool { return id == former })
+	s.Change(cluster, func(_, state props.Map) { state["members"] = strings.Join(append(all, s.machine.ID), " ") })
+	s.became(made)
+	return nil
+}
+
+// became records a machine that has become a control plane.
+func (s member) became(made props.Map) {
+	s.remember(made)
+	s.remember(props.Map{"kubelet": s.env["KUBERNETES_VERSION"]})
+	s.putNode(s.node, s.machine.ID, true)
+}
+
+// installBalancer installs haproxy from the repositories of the operating system.
+func installBalancer(s *step) (string, error) {
+	if err := s.HasInternet(s.machine); err != nil {
+		return "", fmt.Errorf("balancer: haproxy cannot be installed: %w", err)
+	}
+	return "balances", nil
+}
