@@ -3,11 +3,15 @@ package addons
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +20,7 @@ import (
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -41,6 +46,7 @@ func TestRealProviderOnObjects(t *testing.T) {
 	e := a.engine(objects)
 	e.up()
 	e.changesNothing()
+	e.previewsWithoutCluster()
 	e.destroy()
 	a.isGone(before, objects)
 }
@@ -70,6 +76,7 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 	e.up()
 	a.workloadsAreReady()
 	e.changesNothing()
+	e.previewsWithoutCluster()
 	e.destroy()
 	a.isGone(before, resources)
 }
@@ -236,6 +243,41 @@ func (e *realEngine) changesNothing() {
 	e.run("up after the refresh", func(ctx context.Context, out io.Writer) error {
 		_, err := e.stack.Up(ctx, optup.ExpectNoChanges(), optup.Diff(), optup.ProgressStreams(out),
 			optup.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+// previewsWithoutCluster previews with a kubeconfig as the copy of a state without secrets has it: key and certificate
+// are those of nobody, and no API is reached. It must find no difference.
+func (e *realEngine) previewsWithoutCluster() {
+	t := e.api.t
+	t.Helper()
+	real, err := os.ReadFile(e.api.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certificate := webhookCertificate(t, dir)
+	key, err := os.ReadFile(filepath.Join(dir, "apiserver.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := regexp.MustCompile(`user: \{token: .*?\}`).ReplaceAll(real, []byte("user: {client-certificate-data: "+
+		certificate+", client-key-data: "+base64.StdEncoding.EncodeToString(key)+"}"))
+	login = regexp.MustCompile(`https://[0-9.:]+`).ReplaceAll(login, []byte("https://127.0.0.1:1"))
+	if !bytes.Contains(login, []byte("client-key-data")) || !bytes.Contains(login, []byte("127.0.0.1:1\"")) {
+		t.Fatalf("the kubeconfig has another form: %s", login)
+	}
+	write := func(text []byte) {
+		if err := os.WriteFile(e.api.kubeconfig, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(login)
+	defer write(real)
+	e.run("preview without a cluster", func(ctx context.Context, out io.Writer) error {
+		_, err := e.stack.Preview(ctx, optpreview.ExpectNoChanges(), optpreview.Diff(), optpreview.ProgressStreams(out),
+			optpreview.ErrorProgressStreams(out))
 		return err
 	})
 }

@@ -1,12 +1,19 @@
 package state
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"regexp"
 	"slices"
 	"sort"
@@ -24,12 +31,18 @@ import (
 // the program puts it: alone, within a longer text, or in base64. The program derives all of its inputs from settings
 // and from keys and passwords, which the providers random and tls make. A secret that any other resource returns is
 // replaced as a whole. The error names a property that holds a secret although it is not marked as one.
+//
+// One pair of a key and a certificate, new in each copy, stands for all of them. Pulumi's provider of Kubernetes
+// refuses a kubeconfig whose key and certificate do not match, also for a preview that reaches no cluster.
 func (s State) Redact(known map[string]string) (State, error) {
-	r := newRedaction(s, known)
+	pair, err := newPair()
+	if err != nil {
+		return State{}, fmt.Errorf("the key that stands for others: %w", err)
+	}
+	r := newRedaction(s, known, pair)
 	s.PendingOperations = nil
 	s.Resources = slices.Clone(s.Resources)
 	for i, resource := range s.Resources {
-		var err error
 		if s.Resources[i].Inputs, err = r.properties(resource.Inputs, false); err != nil {
 			return State{}, fmt.Errorf("redact the inputs of %s: %w", resource.URN, err)
 		}
@@ -63,13 +76,15 @@ type redaction struct {
 	// names are the texts that stand for the secrets.
 	names   map[string]string
 	replace *strings.Replacer
+	// certificates replaces certificates, which are not secret.
+	certificates *strings.Replacer
 	// made are the hashes of what stands for passwords.
 	made map[string]bool
 	// keep are the redacted texts of the inputs of a resource. An output that repeats an input stays equal to it.
 	keep map[string]bool
 }
 
-func newRedaction(s State, known map[string]string) *redaction {
+func newRedaction(s State, known map[string]string, pair keyPair) *redaction {
 	r := &redaction{names: map[string]string{}, made: map[string]bool{}}
 	add := func(secret, name string) {
 		// A text so short would be found in other texts too.
@@ -81,6 +96,7 @@ func newRedaction(s State, known map[string]string) *redaction {
 	for secret, name := range known {
 		add(secret, name)
 	}
+	var certificates []string
 	for _, resource := range s.Resources {
 		if !makesSecrets(resource) {
 			continue
@@ -89,20 +105,22 @@ func newRedaction(s State, known map[string]string) *redaction {
 			if text, ok := plaintext(value); ok {
 				var secret string
 				if json.Unmarshal([]byte(text), &secret) == nil {
-					add(secret, standIn(property, secret, "redacted-"+resource.URN.Name()+"-"+property))
+					add(secret, pair.standIn(property, secret, "redacted-"+resource.URN.Name()+"-"+property))
 				}
 			}
 		}
+		if text, ok := resource.Outputs["certPem"].(string); ok {
+			certificates = append(certificates, forms.pairs(text, pair.certificate)...)
+		}
 	}
+	r.certificates = strings.NewReplacer(certificates...)
 	sort.Slice(r.secrets, func(i, j int) bool {
 		a, b := r.secrets[i], r.secrets[j]
 		return len(a) > len(b) || len(a) == len(b) && a < b
 	})
-	pairs := r.hashes()
+	pairs := append(r.hashes(), certificates...)
 	for _, secret := range r.secrets {
-		for _, form := range forms {
-			pairs = append(pairs, form(secret), form(r.names[secret]))
-		}
+		pairs = append(pairs, forms.pairs(secret, r.names[secret])...)
 	}
 	r.replace = strings.NewReplacer(pairs...)
 	return r
@@ -133,12 +151,38 @@ func (r *redaction) hashes() (pairs []string) {
 	return pairs
 }
 
-// standIn returns the text that stands for a key or password. It keeps the form of bytes in base64 or hexadecimal,
-// because the program decodes them.
-func standIn(property, secret, name string) string {
+// keyPair is a key and its certificate as PEM.
+type keyPair struct{ key, certificate string }
+
+// newPair makes a key that is not used for anything.
+func newPair() (keyPair, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return keyPair{}, err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return keyPair{}, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: redacted}}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return keyPair{}, err
+	}
+	text := func(kind string, content []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}))
+	}
+	return keyPair{text("PRIVATE KEY", encoded), text("CERTIFICATE", certificate)}, nil
+}
+
+// standIn returns the text that stands for a key or password. It keeps the form of what the program or a provider
+// decodes: PEM, and bytes in base64 or hexadecimal.
+func (p keyPair) standIn(property, secret, name string) string {
 	sum := sha256.Sum256([]byte(name))
 	bytes := func(count int) []byte { return slices.Repeat(sum[:], count/len(sum)+1)[:count] }
 	switch property {
+	case "privateKeyPem", "privateKeyPemPkcs8":
+		return p.key
 	case "base64":
 		if decoded, err := base64.StdEncoding.DecodeString(secret); err == nil {
 			return base64.StdEncoding.EncodeToString(bytes(len(decoded)))
@@ -149,8 +193,20 @@ func standIn(property, secret, name string) string {
 	return name
 }
 
-// forms are the ways in which the program writes a secret into a longer text.
-var forms = []func(string) string{
+// writings are functions that write a text into a longer one.
+type writings []func(string) string
+
+// pairs returns each form of a text, followed by that of its replacement.
+func (w writings) pairs(text, replacement string) []string {
+	var pairs []string
+	for _, form := range w {
+		pairs = append(pairs, form(text), form(replacement))
+	}
+	return pairs
+}
+
+// forms are the ways in which the program writes a secret or a certificate into a longer text.
+var forms = writings{
 	func(s string) string { return s },
 	quoted,
 	func(s string) string { return quoted(quoted(s)) },
@@ -192,6 +248,9 @@ func (r *redaction) properties(all map[string]any, opaque bool) (map[string]any,
 // value redacts the secrets below a value. With opaque, a text is replaced as a whole unless an input has it too.
 func (r *redaction) value(value any, opaque bool) (any, error) {
 	return mapped(value, func(value any) (any, bool, error) {
+		if text, ok := value.(string); ok {
+			return r.certificates.Replace(text), true, nil
+		}
 		fields, _ := value.(map[string]any)
 		if fields[secretSign] != secretMark {
 			return nil, false, nil

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -60,7 +61,8 @@ func written(t *testing.T, password, keyPEM, token, salt string) State {
 	st.Resources = []Resource{
 		resourceOf("random:index/randomPassword:RandomPassword", "db", nil, map[string]any{"result": hidden(password)}),
 		resourceOf("random:index/randomBytes:RandomBytes", "salt", nil, map[string]any{"base64": hidden(salt)}),
-		resourceOf("tls:index/privateKey:PrivateKey", "ca", nil, map[string]any{"privateKeyPem": hidden(keyPEM)}),
+		resourceOf("tls:index/privateKey:PrivateKey", "ca", nil, map[string]any{
+			"privateKeyPem": hidden(keyPEM), "certPem": "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"}),
 		resourceOf("command:remote:Command", "step", inputs, outputs),
 	}
 	return st
@@ -68,12 +70,25 @@ func written(t *testing.T, password, keyPEM, token, salt string) State {
 
 // The copy is what the program would write with other secrets, so a preview of it shows no change.
 func TestRedactedStateIsThatOfOtherSecrets(t *testing.T) {
-	got, err := written(t, password, keyPEM, token, salt).Redact(map[string]string{token: "redacted-token"})
+	st := written(t, password, keyPEM, token, salt)
+	st.Resources[3].Inputs["bundle"] = "of: " + st.Resources[2].Outputs["certPem"].(string)
+	got, err := st.Redact(map[string]string{token: "redacted-token"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	standSalt := standIn("base64", salt, "redacted-salt-base64")
-	want := written(t, "redacted-db-result", "redacted-ca-privateKeyPem", "redacted-token", standSalt)
+	text, _ := plaintext(got.Resources[2].Outputs["privateKeyPem"])
+	var pair keyPair
+	if err := json.Unmarshal([]byte(text), &pair.key); err != nil {
+		t.Fatal(err)
+	}
+	pair.certificate = got.Resources[2].Outputs["certPem"].(string)
+	if _, err := tls.X509KeyPair([]byte(pair.certificate), []byte(pair.key)); err != nil {
+		t.Errorf("the key and the certificate of the copy: %v", err)
+	}
+	standSalt := pair.standIn("base64", salt, "redacted-salt-base64")
+	want := written(t, "redacted-db-result", pair.key, "redacted-token", standSalt)
+	want.Resources[2].Outputs["certPem"] = pair.certificate
+	want.Resources[3].Inputs["bundle"] = "of: " + pair.certificate
 	has, _ := json.MarshalIndent(got.Resources, "", " ")
 	wants, _ := json.MarshalIndent(want.Resources, "", " ")
 	if string(has) != string(wants) {
