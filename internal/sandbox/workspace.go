@@ -59,6 +59,10 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
 	}
+	if os.Getenv("GOGC") == "" {
+		// A tenth of the CPU time of an up is the CLI's garbage collection. This halves it for 60 MB more.
+		env["GOGC"] = "200"
+	}
 	maps.Copy(env, s.Env())
 	options := []auto.LocalWorkspaceOption{auto.Program(w.Program), auto.EnvVars(env)}
 	if w.CLI != nil {
