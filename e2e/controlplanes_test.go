@@ -22,10 +22,24 @@ func TestThreeControlPlanes(t *testing.T) {
 	for zone, name := range planes {
 		nodes = append(nodes, map[string]any{"name": name, "role": "control-plane", "zone": zone})
 	}
-	s.set(t, "nodes", append(nodes, map[string]any{"name": "worker-1"}))
+	nodes = append(nodes, map[string]any{"name": "worker-1"})
+	s.set(t, "nodes", nodes)
 	reportUp(t, s.must(t, "up"))
 	c := s.cluster(t)
 	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
+	t.Run("the leader takes the snapshot", func(t *testing.T) {
+		s.backend(t) // the credentials of the role
+		var took []string
+		for _, name := range planes {
+			if key := c.on(t, name, "etcd-snapshot timed 2>/dev/null"); key != "" {
+				took = append(took, name+" "+key)
+			}
+		}
+		if len(took) != 1 {
+			t.Errorf("snapshots were taken by %q", took)
+		}
+	})
+	t.Run("the one that began the cluster is replaced", func(t *testing.T) { replaceFirst(t, s, c, nodes) })
 	t.Run("each is lost in turn", func(t *testing.T) {
 		s.backend(t) // gives machines that boot again their addresses
 		loseEach(t, c, planes)
@@ -36,6 +50,25 @@ func TestThreeControlPlanes(t *testing.T) {
 	r := s.must(t, "destroy")
 	t.Logf("FIGURE three control planes: destroy %.1f s", r.took.Seconds())
 	nothingLeft(t, s)
+}
+
+// replaceFirst gives the control plane that was initialised another machine, which joins the others.
+func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
+	c.must(t, "create", "configmap", "kept")
+	before := c.container(t, "master")
+	nodes[0].(map[string]any)["generation"] = "2"
+	s.set(t, "nodes", nodes)
+	r := s.must(t, "up")
+	t.Logf("FIGURE three control planes: the one that began the cluster replaced in %.1f s", r.took.Seconds())
+	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
+	c.must(t, "get", "configmap", "kept")
+	if c.container(t, "master") == before {
+		t.Error("the machine was not replaced")
+	}
+	c.on(t, "master", onEtcd+" endpoint health --cluster")
+	if members := c.on(t, "master", onEtcd+" member list"); strings.Count(members, "started") != 3 {
+		t.Errorf("the members of etcd are\n%s", members)
+	}
 }
 
 func loseEach(t *testing.T, c *cluster, planes []string) {
