@@ -45,6 +45,22 @@ func TestTheCatalogueMatchesTheInstallation(t *testing.T) {
 	}
 }
 
+// TestARMIsDocumented requires a source for each add-on, because its pods may run on ARM workers.
+func TestARMIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/addons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## ARM workers\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, a := range catalog.Addons {
+		if _, row, _ := strings.Cut(section, "\n| "+a.Name+" | "); !strings.Contains(row[:strings.Index(row+" |", " |")], "/") {
+			t.Errorf("docs/addons.md does not say where the images of %s are built for linux/arm64; an add-on without such "+
+				"images has to stay on x86 by kubernetes.io/arch", a.Name)
+		}
+	}
+}
+
 func TestTheCatalogueIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/addons.md")
 	if err != nil {

@@ -27,13 +27,12 @@ type steps struct {
 // ready brings the scripts of the other steps and waits until the machine has booted. It fails on a machine that they
 // do not support.
 func (s steps) ready(h Host) Step {
-	return Step{
-		Name: "ready", Node: h.Name, Minutes: 10,
-		Run: Script{Name: "ready", Env: map[string]pulumi.StringInput{
-			// A new machine with the same name and address needs a new wait.
-			"MACHINE": h.ProviderID,
-		}},
+	// A new machine with the same name and address needs a new wait.
+	env := map[string]pulumi.StringInput{"MACHINE": h.ProviderID}
+	if h.Architecture() != config.AMD64 {
+		env["ARCHITECTURE"] = pulumi.String(h.Architecture())
 	}
+	return Step{Name: "ready", Node: h.Name, Minutes: 10, Run: Script{Name: "ready", Env: env}}
 }
 
 // prepare installs everything that a node needs before it belongs to a cluster.

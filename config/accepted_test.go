@@ -104,15 +104,21 @@ func TestInstanceTypes(t *testing.T) {
 	for _, right := range []string{"t3.medium", "m7i-flex.large", "c5d.metal", "m5.metal", "x2iedn.32xlarge",
 		"u-6tb1.56xlarge", "g4dn.xlarge", "gr6.4xlarge", "g6e.12xlarge", "p5en.48xlarge", "i7ie.metal-24xl", "hpc6a.48xlarge",
 		"t2.medium"} {
-		if _, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+right+"}")); err != nil {
+		cfg, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+right+"}"))
+		if err != nil {
 			t.Errorf("%s: %v", right, err)
+		} else if got := cfg.Nodes[3].Architecture(); got != AMD64 {
+			t.Errorf("%s is taken for %s", right, got)
 		}
 	}
 	for _, graviton := range []string{"a1.large", "t4g.medium", "m6gd.large", "c7gn.16xlarge", "im4gn.large",
-		"is4gen.large", "x2gd.large", "g5g.xlarge", "hpc7g.4xlarge", "r8g.metal-24xl"} {
-		_, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+graviton+"}"))
-		if err == nil || !strings.Contains(err.Error(), "ARM") {
+		"is4gen.large", "x2gd.large", "g5g.xlarge", "hpc7g.4xlarge", "r8g.metal-24xl",
+		"p6e-gb200.36xlarge"} {
+		cfg, err := loadText(t, "dev", nodesWith("{name: x, instanceType: "+graviton+"}"))
+		if err != nil {
 			t.Errorf("%s: %v", graviton, err)
+		} else if got := cfg.Nodes[3].Architecture(); got != ARM64 {
+			t.Errorf("%s is taken for %s", graviton, got)
 		}
 	}
 }

@@ -49,7 +49,12 @@ func (c comparison) refuseVersion(made Made) []FieldError {
 // MachineGeneration returns the text whose change replaces the machine of a node. The image's generation applies to
 // workers only. They leave the cluster through the control plane, so it cannot be replaced together with them.
 func (i Image) MachineGeneration(n Node) string {
-	text := i.OS + "/"
+	text := i.OS
+	// AWS changes the type of a machine in place, but not to one of another architecture.
+	if n.Architecture() != AMD64 {
+		text += "-" + n.Architecture()
+	}
+	text += "/"
 	if n.Role == Worker {
 		text += i.Generation
 	}
@@ -79,7 +84,9 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 			faults = append(faults, machineChange(n.Key("zone"), fmt.Sprint(n.Zone), old, n.Name))
 		}
 		generation, known := made("machineGeneration")
-		if !known || generation == c.Image.MachineGeneration(n) {
+		_, old, _ := strings.Cut(generation, "/")
+		_, now, _ := strings.Cut(c.Image.MachineGeneration(n), "/")
+		if !known || old == now { // what is before the slash follows from other settings
 			continue
 		}
 		// The parts are those of MachineGeneration.

@@ -17,8 +17,10 @@ func (v nodesValidator) instanceType(path string, n Node) {
 	switch {
 	case !instanceType.MatchString(n.InstanceType):
 		fault("must be the name of an EC2 instance type")
-	case arm(family):
-		fault("has an ARM processor, and images are looked up for x86 only so far")
+	case arm(family) && n.Role == ControlPlane:
+		fault("has an ARM processor, and a control plane needs x86: the etcd tools are pinned for x86 only")
+	case arm(family) && v.c.Image.AMI != "":
+		fault("has an ARM processor, and image.ami pins an image for x86, which the control plane needs")
 	case strings.HasPrefix(family, "mac"):
 		fault("runs macOS only")
 	case slices.Contains(paravirtual, family):
@@ -30,6 +32,20 @@ func (v nodesValidator) instanceType(path string, n Node) {
 	case n.Role == ControlPlane && size == "medium" && !burstable(family):
 		fault("has 1 vCPU, and kubeadm wants two for a control plane")
 	}
+}
+
+// Architectures of a node, as Debian, Kubernetes and the registries name them.
+const (
+	AMD64 = "amd64"
+	ARM64 = "arm64"
+)
+
+// Architecture returns the processor architecture of the node, which the name of its instance type reveals.
+func (n Node) Architecture() string {
+	if family, _, _ := strings.Cut(n.InstanceType, "."); arm(family) {
+		return ARM64
+	}
+	return AMD64
 }
 
 // paravirtual are the first families of EC2, which cannot boot hardware-virtualised (HVM) Linux images.

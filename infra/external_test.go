@@ -196,7 +196,7 @@ func anything(cfg *config.Config) map[string]map[string]any {
 		"aws:index/getAvailabilityZones:getAvailabilityZones":       {"names": zones},
 		"aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {"instanceTypes": types, "locations": locations},
 		"aws:ec2/getInstanceType:getInstanceType": {"defaultVcpus": 2, "memorySize": 1 << 20,
-			"supportedArchitectures": []any{"x86_64"}},
+			"supportedArchitectures": []any{"x86_64", "arm64"}},
 		"aws:ec2/getInstances:getInstances":                              {"ids": []any{}},
 		"aws:route53/getRecords:getRecords":                              {"resourceRecordSets": []any{}},
 		"aws:ec2/getAmi:getAmi":                                          {"architecture": "x86_64", "rootDeviceType": "ebs"},

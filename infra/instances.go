@@ -26,15 +26,15 @@ type Instances struct {
 
 // image is an operating system that the nodes can run.
 type image struct {
-	// parameter is the vendor's public SSM parameter with the id of the newest AMI for x86.
+	// parameter is the vendor's public SSM parameter with the id of the newest AMI. %s stands for the architecture.
 	parameter string
 	// user is the account for which the image installs the key pair.
 	user string
 }
 
 var images = map[string]image{
-	"ubuntu-24.04": {"/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", "ubuntu"},
-	"debian-12":    {"/aws/service/debian/release/12/latest/amd64", "admin"},
+	"ubuntu-24.04": {"/aws/service/canonical/ubuntu/server/24.04/stable/current/%s/hvm/ebs-gp3/ami-id", "ubuntu"},
+	"debian-12":    {"/aws/service/debian/release/12/latest/%s", "admin"},
 }
 
 // controlPlanes returns the control planes by name, because the order of the list in the configuration has no meaning.
@@ -61,14 +61,14 @@ func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 	if err != nil {
 		return nil, err
 	}
-	ami, err := s.ami()
+	amis, err := s.amis()
 	if err != nil {
 		return nil, err
 	}
 	// The sweep depends on every route and rule, so one dependency is enough for all of them.
 	opts = with(opts, pulumi.DependsOn(append(slices.Clone(args.clusterIdentity), args.sweep.Command)))
 	for _, n := range s.cfg.Nodes {
-		machine, err := args.launch(s, n, ami, opts)
+		machine, err := args.launch(s, n, amis[n.Architecture()], opts)
 		if err != nil {
 			return nil, fmt.Errorf("instance %s: %w", n.Name, err)
 		}
@@ -178,16 +178,25 @@ func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, op
 	return address, association, err
 }
 
-// ami returns the pinned image, or the newest image of the configured operating system.
-func (s *deployer) ami() (string, error) {
-	if s.cfg.Image.AMI != "" {
-		return s.cfg.Image.AMI, nil
+// amis returns the image of each architecture that a node has: the pinned one, or the newest of the operating system.
+func (s *deployer) amis() (map[string]string, error) {
+	found := map[string]string{}
+	for _, n := range s.cfg.Nodes {
+		architecture := n.Architecture()
+		if found[architecture] != "" {
+			continue
+		}
+		found[architecture] = s.cfg.Image.AMI
+		if s.cfg.Image.AMI != "" {
+			continue
+		}
+		name := fmt.Sprintf(images[s.cfg.Image.OS].parameter, architecture)
+		parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name}, pulumi.Provider(s.provider))
+		if err != nil {
+			return nil, fmt.Errorf("find the image of %s for %s in %s (parameter %s; pin image.ami if the region has none): %w",
+				s.cfg.Image.OS, architecture, s.cfg.Region, name, err)
+		}
+		found[architecture] = parameter.InsecureValue
 	}
-	name := images[s.cfg.Image.OS].parameter
-	parameter, err := ssm.LookupParameter(s.ctx, &ssm.LookupParameterArgs{Name: name}, pulumi.Provider(s.provider))
-	if err != nil {
-		return "", fmt.Errorf("find the image of %s in %s (parameter %s; pin image.ami if the region has none): %w",
-			s.cfg.Image.OS, s.cfg.Region, name, err)
-	}
-	return parameter.InsecureValue, nil
+	return found, nil
 }

@@ -150,6 +150,18 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: user %s, want %s", os, got, want.user)
 		}
 	}
+	mixed := deploy(t, "dev", settings{"nodes": `[{"name":"master","role":"control-plane"},{"name":"x"},
+		{"name":"arm","instanceType":"m7g.large","generation":"2"}]`})
+	for name, want := range map[string][2]string{"master": {"amd64", "ubuntu-24.04/"}, "x": {"amd64", "ubuntu-24.04/"},
+		"arm": {"arm64", "ubuntu-24.04-arm64//2"}} {
+		r := mixed.one("Instance", name)
+		if got := r.at("ami").StringValue(); !strings.Contains(got, "/"+want[0]+"/") {
+			t.Errorf("%s boots from %q, want %s", name, got, want[0])
+		}
+		if got := r.RegisterRPC.GetReplacementTrigger().GetStringValue(); got != want[1] {
+			t.Errorf("%s is replaced by %q, want %q", name, got, want[1])
+		}
+	}
 	pinned := deploy(t, "dev", settings{"image": `{"ami":"ami-0123456789abcdef0"}`})
 	if _, asked := pinned.calls["aws:ssm/getParameter:getParameter"]; asked {
 		t.Error("a pinned image is looked up")

@@ -97,7 +97,7 @@ func (m machineCheck) askImage() {
 	}
 	switch {
 	case image.Architecture != "x86_64":
-		refuse("is for "+image.Architecture+", and nodes are x86 only so far", "an image for x86_64")
+		refuse("is for "+image.Architecture+", and the control plane needs x86", "an image for x86_64")
 	case image.Platform == "windows":
 		refuse("is Windows, and image.os is "+m.cfg.Image.OS, "an image of "+m.cfg.Image.OS)
 	case image.RootDeviceType != "ebs":

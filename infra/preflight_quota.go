@@ -121,14 +121,18 @@ func (m machineCheck) askTypes(positions []int) {
 
 func (m machineCheck) checkType(i int, t *ec2.GetInstanceTypeResult) {
 	n := m.cfg.Nodes[i]
-	needs := minMemoryMiB
+	needs, architecture, example := minMemoryMiB, "x86_64", "t3.large"
+	if n.Architecture() == config.ARM64 {
+		architecture, example = config.ARM64, "t4g.large"
+	}
 	if n.Role == config.ControlPlane {
 		needs = minControlPlaneMemoryMiB
 	}
 	reason := ""
 	switch {
-	case !slices.Contains(t.SupportedArchitectures, "x86_64"):
-		reason = "has no x86 processor, and images are looked up for x86 only so far"
+	case !slices.Contains(t.SupportedArchitectures, architecture):
+		reason = fmt.Sprintf("is for %s, and the program takes it for %s by its name",
+			strings.Join(t.SupportedArchitectures, " and "), architecture)
 	case t.MemorySize < needs:
 		reason = fmt.Sprintf("has %d MiB of memory, and a %s needs %d", t.MemorySize, n.Role, needs)
 	case n.Role == config.ControlPlane && t.DefaultVcpus < minControlPlaneVCPUs:
@@ -136,7 +140,7 @@ func (m machineCheck) checkType(i int, t *ec2.GetInstanceTypeResult) {
 	default:
 		return
 	}
-	m.refuse(n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType), reason, "t3.large")
+	m.refuse(n.Key("instanceType"), fmt.Sprintf("%q", n.InstanceType), reason, example)
 }
 
 // isStandard reports whether a type counts towards the quota of standard instances.

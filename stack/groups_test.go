@@ -63,3 +63,31 @@ func TestAGroupTakesTheNodesOfAList(t *testing.T) {
 	}
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 }
+
+// TestAWorkerOnARM adds an ARM worker to a running stack and moves another one to ARM. AWS refuses both with an image
+// of the other architecture, and it cannot change the type of a machine to one of another architecture.
+func TestAWorkerOnARM(t *testing.T) {
+	with := func(size string, more ...any) map[string]any {
+		return map[string]any{"kubeadm-aws:nodes": append([]any{
+			map[string]any{"name": "master", "role": "control-plane"},
+			map[string]any{"name": "worker-1", "instanceType": size}}, more...)}
+	}
+	arm := map[string]any{"name": "arm", "count": 2, "instanceType": "t4g.medium"}
+	r := simulate(t, "dev", small())
+	r.set(with("t3.medium"))
+	r.up().must(t)
+	r.set(with("t3.medium", arm))
+	for _, line := range r.up().must(t).changes {
+		if strings.Contains(line, "Instance") && !strings.Contains(line, "arm-") {
+			t.Errorf("a machine that runs changes: %s", line)
+		}
+	}
+	r.set(with("t4g.medium", arm))
+	if o := r.up().must(t); !slices.Contains(o.order, "create-replacement worker-1") ||
+		slices.Contains(o.order, "update worker-1") {
+		t.Errorf("worker-1 is not replaced: %q", o.order)
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+	r.destroy().must(t)
+	r.mustBeEmpty()
+}

@@ -291,7 +291,7 @@ delay_shutdown() {
 # ---- Kubernetes and containerd ----------------------------------------------
 
 packages() {
-  local own=/etc/apt/sources.list.d/kubeadm-aws.list
+  local own=/etc/apt/sources.list.d/kubeadm-aws.list arch
   if [ -n "$(dpkg --audit)" ]; then
     say "finishing an interrupted installation"
     within 600 dpkg --configure -a --force-confold </dev/null >>"$STATE/apt.log" 2>&1 || failed "dpkg --configure -a fails"
@@ -300,14 +300,15 @@ packages() {
     update
     apt install --no-install-recommends curl ca-certificates || failed "curl cannot be installed"
   fi
+  arch=$(dpkg --print-architecture)
   mkdir -p /etc/apt/keyrings
   fetch_key "$kubernetes_repo/Release.key" /etc/apt/keyrings/kubernetes.asc &
   fetch_key "$containerd_repo/gpg" /etc/apt/keyrings/docker.asc
   wait $!
   # The keys come from the same servers as the packages. apt accepts only signatures of the key with the fingerprint.
   put $own <<-TEXT || true
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
-		deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
+		deb [arch=$arch signed-by=/etc/apt/keyrings/kubernetes.asc,$KUBERNETES_APT_KEY] $kubernetes_repo/ /
+		deb [arch=$arch signed-by=/etc/apt/keyrings/docker.asc,$CONTAINERD_APT_KEY] $containerd_repo $VERSION_CODENAME stable
 	TEXT
   local kubernetes=() wanted=()
   for p in kubelet kubeadm kubectl; do kubernetes+=("$p=$KUBERNETES_VERSION-*"); done

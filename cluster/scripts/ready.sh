@@ -6,7 +6,8 @@ usage() {
   cat <<'TEXT'
 usage: sudo ready.sh
 Waits for cloud-init and for logins to be allowed. Optional environment:
-  TIMEOUT   seconds to wait at most, default 480
+  TIMEOUT       seconds to wait at most, default 480
+  ARCHITECTURE  of this machine, default amd64
 Prints "ready <os> <architecture>".
 TEXT
 }
@@ -18,6 +19,7 @@ case ${1:-} in
 esac
 
 TIMEOUT=${TIMEOUT:-480}
+ARCHITECTURE=${ARCHITECTURE:-amd64}
 say() { printf 'ready: %s\n' "$*" >&2; }
 die() {
   say "$*"
@@ -33,7 +35,7 @@ case $os in
   *) die "this machine runs $os; the image has to be ubuntu-24.04 or debian-12 (image.os, image.ami)" ;;
 esac
 arch=$(dpkg --print-architecture)
-[ "$arch" = amd64 ] || die "this machine is $arch; only amd64 instance types are supported (nodes[].instanceType)"
+[ "$arch" = "$ARCHITECTURE" ] || die "this machine is $arch; only $ARCHITECTURE instance types are supported (nodes[].instanceType)"
 
 if command -v cloud-init >/dev/null; then
   say "waiting for cloud-init"

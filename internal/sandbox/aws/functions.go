@@ -48,8 +48,28 @@ func (p *Provider) Invoke(r *engine.Request, args props.Map) (props.Map, error) 
 	return f(p, r, args)
 }
 
+// armImage is the last part of the id of every image for ARM that the vendors publish.
+const armImage = 0xa64
+
 // imageID returns an AMI id that depends on the text alone. Console.PublishImages changes the text.
-func imageID(of string) string { return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), 0) }
+func imageID(of string) string {
+	kind := 0
+	if strings.Contains(of, "/arm64") {
+		kind = armImage
+	}
+	return fmt.Sprintf("ami-%08x%09x", crc32.ChecksumIEEE([]byte(of)), kind)
+}
+
+// imageArchitecture returns the architecture of an image, as EC2 names it. An image that is not known is for x86.
+func (l Limits) imageArchitecture(id string) string {
+	if image := l.Images[id]; image.Architecture != "" {
+		return image.Architecture
+	}
+	if strings.HasSuffix(id, fmt.Sprintf("%09x", armImage)) {
+		return "arm64"
+	}
+	return "x86_64"
+}
 
 func getParameter(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("name")

@@ -28,12 +28,9 @@ func getAmi(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 		//lint:ignore ST1005 this is the message of the real provider
 		return nil, errors.New("Your query returned no results. Please change your search criteria and try again.")
 	}
-	if image.Architecture == "" {
-		image.Architecture = "x86_64"
-	}
 	root := map[string]any{"deviceName": "/dev/sda1", "noDevice": "", "virtualName": "",
 		"ebs": map[string]any{"volume_size": fmt.Sprint(max(image.RootGiB, 8)), "volume_type": "gp3"}}
-	return props.Map{"id": ids[0], "imageId": ids[0], "architecture": image.Architecture, "rootDeviceType": "ebs",
+	return props.Map{"id": ids[0], "imageId": ids[0], "architecture": p.Limits.imageArchitecture(ids[0]), "rootDeviceType": "ebs",
 		"rootDeviceName": "/dev/sda1", "platform": "", "blockDeviceMappings": []any{root}, "state": "available"}, nil
 }
 

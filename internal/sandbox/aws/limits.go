@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,6 +106,17 @@ func machineOf(name string) (m machine, known bool) {
 	return machine{vcpus, vcpus * gib << 10}, vcpus*gib > 0
 }
 
+// graviton matches the families with processors of AWS's own, such as t4g, m7gd and a1.
+var graviton = regexp.MustCompile(`^(a1|[a-z]+[0-9]+g[a-z]*)\.`)
+
+// architectureOf returns the architecture of an instance type, as EC2 names it.
+func architectureOf(instanceType string) string {
+	if graviton.MatchString(instanceType) {
+		return "arm64"
+	}
+	return "x86_64"
+}
+
 func getInstanceType(_ *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	name := args.Str("instanceType")
 	m, known := machineOf(name)
@@ -112,7 +124,7 @@ func getInstanceType(_ *Provider, _ *engine.Request, args props.Map) (props.Map,
 		return nil, fmt.Errorf("no EC2 Instance Type found: %s", name)
 	}
 	return props.Map{"id": name, "instanceType": name, "defaultVcpus": m.vcpus, "memorySize": m.memoryMiB,
-		"supportedArchitectures": []any{"x86_64"}, "currentGeneration": true}, nil
+		"supportedArchitectures": []any{architectureOf(name)}, "currentGeneration": true}, nil
 }
 
 func getInstances(p *Provider, r *engine.Request, args props.Map) (props.Map, error) {

@@ -235,6 +235,11 @@ func checkInstance(c *call) error {
 	if !machineType.MatchString(c.Inputs.Str("instanceType")) {
 		return fmt.Errorf("InvalidParameterValue: %q is not an instance type", c.Inputs.Str("instanceType"))
 	}
+	machine, image := architectureOf(c.Inputs.Str("instanceType")), c.limits.imageArchitecture(c.Inputs.Str("ami"))
+	if machine != image {
+		return fmt.Errorf("InvalidParameterValue: The architecture '%s' of the specified instance type does not match the "+
+			"architecture '%s' of the specified AMI", machine, image)
+	}
 	subnet := c.Find(SubnetType, c.Inputs.Str("subnetId"))
 	if subnet == nil {
 		return errors.New("MissingParameter: subnetId: this account has no default VPC")
