@@ -87,7 +87,7 @@ var settingRules = []settingRule{
 		remedy: "for another role give the node another name"},
 	{key: "nodes[].instanceType"}, {key: "nodes[].zone"},
 	{key: "nodes[].volumeSize", rule: growing, reason: "AWS does not make a volume smaller", remedy: aNewMachine},
-	{key: "nodes[].generation"}, {key: "nodes[].labels"},
+	{key: "nodes[].generation"}, {key: "nodes[].spot"}, {key: "nodes[].labels"},
 	{key: "nodes[].taints[].key"}, {key: "nodes[].taints[].value"}, {key: "nodes[].taints[].effect"},
 
 	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},

@@ -101,9 +101,11 @@ type Node struct {
 	// VolumeSize of the root disk in GiB.
 	VolumeSize int `json:"volumeSize"`
 	// Generation is any text; changing it replaces this node alone.
-	Generation string            `json:"generation"`
-	Labels     map[string]string `json:"labels"`
-	Taints     []Taint           `json:"taints"`
+	Generation string `json:"generation"`
+	// Spot takes a spot instance: cheaper, and AWS may take it back with a notice of two minutes.
+	Spot   bool              `json:"spot"`
+	Labels map[string]string `json:"labels"`
+	Taints []Taint           `json:"taints"`
 	// Count, Zones and Without are of an entry in the settings that stands for several nodes. Config.Nodes has the nodes
 	// themselves, without them.
 	Count int `json:"count"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -102,7 +103,19 @@ func (d defaults) expand() {
 		}
 		d.Nodes = append(d.Nodes, n.members()...)
 	}
+	for i := range d.Nodes {
+		if n := &d.Nodes[i]; n.Spot {
+			n.Labels = maps.Clone(n.Labels)
+			if n.Labels == nil {
+				n.Labels = map[string]string{}
+			}
+			n.Labels[LifecycleLabel] = "spot"
+		}
+	}
 }
+
+// LifecycleLabel is the label that the program sets to spot on spot instances.
+const LifecycleLabel = "node.kubernetes.io/lifecycle"
 
 // members returns the nodes of an entry with a count: those with the lowest numbers that Without does not name.
 func (n Node) members() []Node {

@@ -23,10 +23,10 @@ func TestDefaults(t *testing.T) {
  "access": {"adminCidrs": ["198.51.100.7/32"]},
  "image": {"os": "ubuntu-24.04", "ami": "", "generation": ""},
  "nodes": [
-  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "labels": null, "taints": null, "count": 0, "zones": null, "without": null},
-  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "labels": {"workload": "api"}, "taints": null, "count": 0, "zones": null, "without": null},
-  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "labels": {"workload": "worker"}, "taints": null, "count": 0, "zones": null, "without": null},
-  {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "labels": {"workload": "storage"},
+  {"name": "master", "role": "control-plane", "instanceType": "t3.large", "zone": 0, "volumeSize": 40, "generation": "", "spot": false, "labels": null, "taints": null, "count": 0, "zones": null, "without": null},
+  {"name": "worker-1", "role": "worker", "instanceType": "t3.medium", "zone": 0, "volumeSize": 40, "generation": "", "spot": false, "labels": {"workload": "api"}, "taints": null, "count": 0, "zones": null, "without": null},
+  {"name": "worker-2", "role": "worker", "instanceType": "t3.medium", "zone": 1, "volumeSize": 40, "generation": "", "spot": false, "labels": {"workload": "worker"}, "taints": null, "count": 0, "zones": null, "without": null},
+  {"name": "storage", "role": "worker", "instanceType": "t3.large", "zone": 2, "volumeSize": 60, "generation": "", "spot": false, "labels": {"workload": "storage"},
    "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null, "without": null}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},

@@ -69,7 +69,11 @@ func (i Image) MachineGeneration(n Node) string {
 // out of service already, or "".
 func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 	var faults Changes
+	spots := map[string]bool{}
 	for _, n := range c.Nodes {
+		if old, known := made["nodes["+n.Name+"].spot"].(bool); known {
+			spots[n.Name] = old
+		}
 		if n.Name == exempt {
 			continue
 		}
@@ -79,6 +83,9 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 		}
 		if old, known := made("instanceType"); known && old != n.InstanceType {
 			faults = append(faults, machineChange(n.Key("instanceType"), quote(n.InstanceType), old, n.Name))
+		}
+		if old, known := spots[n.Name]; known && old != n.Spot {
+			faults = append(faults, machineChange(n.Key("spot"), fmt.Sprint(n.Spot), fmt.Sprint(old), n.Name))
 		}
 		if old, known := made("availabilityZone"); known && old != c.AvailabilityZone(n.Zone) {
 			faults = append(faults, machineChange(n.Key("zone"), fmt.Sprint(n.Zone), old, n.Name))

@@ -62,7 +62,7 @@ func TestUpgradeOfARunningStack(t *testing.T) {
 func TestRefuseMachineChanges(t *testing.T) {
 	made := Made{"nodes[m].instanceType": "t3.large", "nodes[w].instanceType": "t3.medium",
 		"nodes[w].availabilityZone": "eu-central-1a", "nodes[w].machineGeneration": "debian-12/1",
-		"nodes[gone].instanceType": "t3.nano"}
+		"nodes[gone].instanceType": "t3.nano", "nodes[w].spot": false}
 	settings := func(image, worker string) string {
 		return "image: {os: debian-12, generation: '" + image + "'}\nnodes: [{name: m, role: control-plane, instanceType: " +
 			"t3.large}, {name: w, " + worker + "}]\n"
@@ -71,6 +71,7 @@ func TestRefuseMachineChanges(t *testing.T) {
 		{settings("1", "instanceType: t3.medium"), "", ""},
 		{settings("1", "instanceType: t3.large"), "", `nodes[1].instanceType = "t3.large"`},
 		{settings("1", "instanceType: t3.medium, zone: 1"), "", "nodes[1].zone = 1"},
+		{settings("1", "instanceType: t3.medium, spot: true}, {name: s, labels: {workload: storage}"), "", `nodes[1].spot = true`},
 		{settings("2", "instanceType: t3.medium"), "", `image.generation = "2"`},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "", `nodes[1].generation = "2"`},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "w", ""},

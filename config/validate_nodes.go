@@ -29,6 +29,7 @@ func (v nodesValidator) validate() {
 		v.zone(at("zone"), n.Zone)
 		v.between(at("volumeSize"), n.VolumeSize, bounds{minVolume, maxVolume, "GiB for the system, the images and logs", 40})
 		v.generation(at("generation"), n.Generation)
+		v.spot(n)
 		v.labels(at("labels"), n.Labels)
 		v.taints(at("taints"), n)
 	}
@@ -83,6 +84,19 @@ func (v nodesValidator) group(n Node) {
 		if slices.Contains(n.Zones[:i], zone) {
 			v.fault(fmt.Sprintf("%s[%d]", n.Key("zones"), i), zone, "is there twice", "each zone once")
 		}
+	}
+}
+
+// spot refuses to let AWS take back a machine whose loss costs data or the API.
+func (v nodesValidator) spot(n Node) {
+	switch {
+	case !n.Spot:
+	case n.Role == ControlPlane:
+		v.fault(n.Key("spot"), true, "is for workers: AWS may take the machine back, and etcd is on the disk of this one",
+			"false")
+	case slices.ContainsFunc(v.c.DataNodes(), func(data Node) bool { return data.entry == n.entry }):
+		v.fault(n.Key("spot"), true, "makes a node that AWS may take back run pods with volumes, which have no other copy",
+			"false, or another node that has the label workload: storage")
 	}
 }
 

@@ -128,13 +128,18 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	if n.Role == config.ControlPlane {
 		opts = append(opts, s.protect()) // etcd is on its disk
 	}
+	var market ec2.InstanceInstanceMarketOptionsPtrInput
+	if n.Spot {
+		market = ec2.InstanceInstanceMarketOptionsArgs{MarketType: pulumi.String("spot")} // one-time, terminated at its end
+	}
 	return ec2.NewInstance(s.ctx, n.Name, &ec2.InstanceArgs{
-		Ami:                 pulumi.String(ami),
-		InstanceType:        pulumi.String(n.InstanceType),
-		KeyName:             a.keys.Pair.KeyName,
-		IamInstanceProfile:  a.identity.Profiles[n.Role].Name,
-		SubnetId:            a.network.Subnets[n.Zone].ID(),
-		VpcSecurityGroupIds: groups,
+		Ami:                   pulumi.String(ami),
+		InstanceType:          pulumi.String(n.InstanceType),
+		InstanceMarketOptions: market,
+		KeyName:               a.keys.Pair.KeyName,
+		IamInstanceProfile:    a.identity.Profiles[n.Role].Name,
+		SubnetId:              a.network.Subnets[n.Zone].ID(),
+		VpcSecurityGroupIds:   groups,
 		// Control planes need it too: the Elastic IP is associated after the boot, and the boot needs the internet.
 		AssociatePublicIpAddress: pulumi.Bool(true),
 		UserData:                 data,

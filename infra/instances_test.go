@@ -162,6 +162,13 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s is replaced by %q, want %q", name, got, want[1])
 		}
 	}
+	spot := deploy(t, "dev", settings{"nodes": `[{"name":"master","role":"control-plane"},{"name":"x"},
+		{"name":"s","spot":true,"taints":[{"key":"spot","effect":"NoSchedule"}]}]`})
+	for name, want := range map[string]bool{"master": false, "x": false, "s": true} {
+		if market := spot.one("Instance", name).at("instanceMarketOptions", "marketType"); market.IsString() != want {
+			t.Errorf("%s: market %v, want spot: %v", name, market, want)
+		}
+	}
 	pinned := deploy(t, "dev", settings{"image": `{"ami":"ami-0123456789abcdef0"}`})
 	if _, asked := pinned.calls["aws:ssm/getParameter:getParameter"]; asked {
 		t.Error("a pinned image is looked up")

@@ -17,6 +17,7 @@ type quota struct{ service, code string }
 
 var (
 	standardVCPUs = quota{"ec2", "L-1216C47A"} // Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances
+	spotVCPUs     = quota{"ec2", "L-34B43A08"} // the same families, All Standard Spot Instance Requests
 	elasticIPs    = quota{"ec2", "L-0263D0A3"}
 	vpcs          = quota{"vpc", "L-F678F1CE"}
 )
@@ -95,7 +96,7 @@ func (m machineCheck) isOffered(i int, zones []string) bool {
 // askTypes checks the properties of the types and adds up their vCPUs.
 func (m machineCheck) askTypes(positions []int) {
 	types := map[string]*ec2.GetInstanceTypeResult{}
-	total := 0
+	total := map[quota]int{}
 	for i, n := range m.cfg.Nodes {
 		if types[n.InstanceType] == nil {
 			answer, err := ec2.GetInstanceType(m.ctx, &ec2.GetInstanceTypeArgs{InstanceType: n.InstanceType},
@@ -109,13 +110,24 @@ func (m machineCheck) askTypes(positions []int) {
 			m.checkType(i, types[n.InstanceType])
 		}
 		if isStandard(n.InstanceType) {
-			total += types[n.InstanceType].DefaultVcpus
+			q := standardVCPUs
+			if n.Spot {
+				q = spotVCPUs
+			}
+			total[q] += types[n.InstanceType].DefaultVcpus
 		}
 	}
-	limit, ok := m.limit(standardVCPUs)
-	if ok && float64(total) > limit {
-		m.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs, and this account may run %.0f in %s", total, limit, m.cfg.Region),
-			standardVCPUs, total)
+	for q, count := range total {
+		limit, ok := m.limit(q)
+		if !ok || float64(count) <= limit {
+			continue
+		}
+		spot := ""
+		if q == spotVCPUs {
+			spot = " of spot instances"
+		}
+		m.refuseQuota("nodes", fmt.Sprintf("need %d vCPUs%s, and this account may run %.0f in %s", count, spot, limit,
+			m.cfg.Region), q, count)
 	}
 }
 

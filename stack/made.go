@@ -179,6 +179,7 @@ func (s state) madeNodes(m config.Made) {
 		if zone := text(machine, "availabilityZone"); zone != "" {
 			m["nodes["+name+"].availabilityZone"] = zone
 		}
+		m["nodes["+name+"].spot"] = text(machine, "instanceMarketOptions", "marketType") == "spot"
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
 		}

@@ -24,6 +24,7 @@ const InstanceType = "aws:ec2/instance:Instance"
 // Machine is an instance of the stack and its state in the account.
 type Machine struct {
 	Name, ID string
+	URN      string
 	// ControlPlane reports whether the cluster's API server and etcd run on it.
 	ControlPlane bool
 	// State is the state in EC2's words, or "gone" if the account does not contain the instance.
@@ -43,7 +44,8 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 			continue
 		}
 		_, name := state.SplitURN(r.URN)
-		all = append(all, Machine{Name: name, ID: string(r.ID), ControlPlane: isControlPlane(w, name, roles)})
+		all = append(all, Machine{Name: name, ID: string(r.ID), URN: string(r.URN),
+			ControlPlane: isControlPlane(w, name, roles)})
 		ids = append(ids, string(r.ID))
 	}
 	if len(ids) == 0 {

@@ -36,6 +36,29 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	}
 }
 
+// TestUpReplacesASpotInstanceThatAWSTookBack ends a spot instance of a cluster whose API answers.
+func TestUpReplacesASpotInstanceThatAWSTookBack(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "  kubeadm-aws:owner: platform\n",
+		"  kubeadm-aws:owner: platform\n  kubeadm-aws:nodes: [{name: master, role: control-plane}, {name: storage, zone: 2, "+
+			"volumeSize: 60, instanceType: t3.large, labels: {workload: storage}}, {name: worker, count: 2}, {name: spot, count: 2, "+
+			"spot: true}]\n")
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	external(t, dir, func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("spot-2") })
+	code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir)
+	if code != report.ExitOK || !strings.Contains(stdout, "AWS has taken spot-2 (i-") ||
+		!strings.Contains(stdout, "spot-2         instance runs") || strings.Contains(stdout, "spot-1         instance runs") {
+		t.Errorf("up after AWS took a spot instance back exits %d:\n%s", code, stdout)
+	}
+	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir,
+		"--expect-no-changes"); code != report.ExitOK {
+		t.Errorf("preview after it exits %d:\n%s", code, stdout)
+	}
+}
+
 // A fleet that was stopped over night only has to be started. Nothing is planned against it, and nothing is lost.
 func TestAStoppedClusterIsStartedNotReplaced(t *testing.T) {
 	needCLI(t)

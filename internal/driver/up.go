@@ -39,7 +39,11 @@ func up(ctx context.Context, s *run) error {
 	if err := recovery.FindLost(ctx, w); err != nil {
 		return err
 	}
-	plan, err := makePlan(ctx, w)
+	ended, err := recovery.EndedSpots(ctx, w)
+	if err != nil {
+		return err
+	}
+	plan, err := makePlan(ctx, w, optpreview.Replace(ended))
 	if err != nil {
 		return err
 	}
@@ -52,9 +56,9 @@ func up(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	watcher, result, err := s.carryOut(ctx, w, plan, admission)
+	watcher, result, err := s.carryOut(ctx, w, plan, admission, optup.Replace(ended))
 	if err != nil && !asked && releasesKnown(ctx, w) {
-		watcher, result, err = s.carryOut(ctx, w, plan, admission)
+		watcher, result, err = s.carryOut(ctx, w, plan, admission, optup.Replace(ended))
 	}
 	if err != nil {
 		tellTroubles(ctx, w, watcher.Unready)
@@ -71,15 +75,15 @@ func up(ctx context.Context, s *run) error {
 
 // carryOut executes the plan. admission may be nil.
 func (s *run) carryOut(ctx context.Context, w *workspace.Workspace, plan *report.Watcher,
-	admission *admission) (*report.Watcher, auto.UpResult, error) {
+	admission *admission, options ...optup.Option) (*report.Watcher, auto.UpResult, error) {
 	watcher := report.NewWatcher(w.Log, plan.Done, false)
 	if admission != nil {
 		watcher.Made = admission.made
 	}
 	var result auto.UpResult
 	err := watcher.Follow(func(stream chan<- events.EngineEvent) (err error) {
-		result, err = w.Engine.Up(ctx, optup.EventStreams(stream), optup.Parallel(w.Parallel), optup.SuppressProgress(),
-			optup.ShowSecrets(false))
+		result, err = w.Engine.Up(ctx, append(options, optup.EventStreams(stream), optup.Parallel(w.Parallel),
+			optup.SuppressProgress(), optup.ShowSecrets(false))...)
 		return err
 	})
 	s.changed = s.changed || watcher.Changed()

@@ -183,7 +183,7 @@ func getEbsVolumes(p *Provider, r *engine.Request, args props.Map) (props.Map, e
 
 // defaultQuotas are the values that AWS sets, by code. New accounts have fewer vCPUs until they have been used for a
 // while.
-var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
+var defaultQuotas = map[string]float64{"L-1216C47A": 640, "L-34B43A08": 640, "L-0263D0A3": 5, "L-F678F1CE": 5}
 
 func getServiceQuota(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	code := args.Str("quotaCode")
