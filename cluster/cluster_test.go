@@ -304,8 +304,8 @@ func TestWorkersAreDrainedAndTheControlPlaneIsNot(t *testing.T) {
 	r := deploy(t, nil)
 	for _, name := range []string{"worker-1", "storage"} {
 		node := r.command(t, name+"-node")
-		if want := "sudo env STEP='node-delete' NODE='" + name + "' bash " + stepline.ScriptDir +
-			"/limit.sh 5400 " + stepline.ScriptDir + "/node-delete."; !strings.HasPrefix(text(t, node, "delete"), want) {
+		if want := "sudo env STEP='node-delete' NODE='" + name + "' PROVIDER_ID='aws:///eu-central-1a/i-" + name + "' bash " +
+			stepline.ScriptDir + "/limit.sh 5400 " + stepline.ScriptDir + "/node-delete."; !strings.HasPrefix(text(t, node, "delete"), want) {
 			t.Errorf("delete of %s-node is %.80s", name, text(t, node, "delete"))
 		}
 		triggers := node.Inputs["triggers"].ArrayValue()

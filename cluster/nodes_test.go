@@ -60,7 +60,8 @@ func testJoinFailures(t *testing.T) {
 		h := newScriptHost(t)
 		h.env = map[string]string{
 			"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.3", "ENDPOINT": "api.dev.internal:6443", "KUBELET_SETTINGS": "one",
-			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11",
+			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11\n  - name: provider-id\n    value: " +
+				"aws:///a/i-1",
 			"UPGRADE_CONFIG": "kind: UpgradeConfiguration",
 			"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
 [ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || { echo "upgrade $* fails" >&2; exit 1; }
@@ -106,7 +107,9 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 			spoil: file("/api-down", ""), after: noKeys},
 		{says: "this machine is already a node of a cluster that this program did not make",
 			spoil: file("/etc/kubernetes/kubelet.conf", "x"), after: noKeys},
-		{says: "another machine is Ready as node worker-1", spoil: file("/other", "True"), after: noKeys},
+		{says: "another machine is Ready as node worker-1", spoil: file("/other", "True aws:///a/i-1"), after: noKeys},
+		{says: "node worker-1 is that of another machine, aws:///a/i-0", spoil: file("/other", "Unknown aws:///a/i-0"),
+			after: noKeys},
 		{says: "kubeadm join fails; the whole output is in", spoil: file("/kubeadm-fails", ""), after: noKeys},
 		{says: "the kubelet is not healthy", spoil: file("/kubelet", "bad")},
 		{says: "does not register with the cluster", spoil: file("/unknown", "")},
@@ -257,7 +260,7 @@ esac`)
 
 func testNodeDeleteFailures(t *testing.T) {
 	host := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1"},
-		`case $* in *"get node"*) echo "worker-1 True" ;; esac`)
+		`case $* in *"get node"*) echo "worker-1 True " ;; esac`)
 	kept := func(h *scriptHost) {
 		if strings.Contains(h.read("/calls"), "delete node") {
 			h.t.Error("the node is deleted although its pods could not leave")
@@ -272,6 +275,14 @@ func testNodeDeleteFailures(t *testing.T) {
 	})
 	h, _ := host(t)
 	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+	for id, deletes := range map[string]bool{"aws:///eu-central-1a/i-1": true, "aws:///eu-central-1a/i-2": false} {
+		h, _ := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1", "PROVIDER_ID": "aws:///eu-central-1a/i-1"},
+			`case $* in *"get node"*) echo "worker-1 True `+id+`" ;; esac`)(t)
+		h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+		if strings.Contains(h.read("/calls"), "delete node") != deletes {
+			t.Errorf("the node of %s: %s", id, h.read("/calls"))
+		}
+	}
 }
 
 func testNodesReadyFailures(t *testing.T) {

@@ -58,11 +58,11 @@ func readAPIServerFlags(kubeadmConfig string) []extraArg {
 	}
 }
 
-// ReadMachineGeneration returns the generation of a node's machine, or "" for a step of an earlier program. It parses
-// the command text of the node step.
-func ReadMachineGeneration(command string) string {
+// ReadMachine returns the generation and the type of the machine that a node was made of, and its provider id. Each is
+// "" if the step does not show it. It parses the command text of the node step.
+func ReadMachine(command string) (generation, instanceType, providerID string) {
 	line, _ := stepline.Parse(command)
-	return line.Env["GENERATION"]
+	return line.Env["GENERATION"], line.Env["INSTANCE_TYPE"], line.Env["PROVIDER_ID"]
 }
 
 // ReadNode returns the role, labels and taints of a node. It parses the command text of the node step.

@@ -149,8 +149,14 @@ func (s steps) node(h, controlPlane Host) Step {
 	if h.Role == config.Worker || s.several() {
 		step.Run.Env["PROVIDER_ID"] = h.ProviderID
 	}
+	if h.Role == config.ControlPlane && s.several() {
+		// The state shows with it whether the node has come back with its new size.
+		step.Run.Env["INSTANCE_TYPE"] = pulumi.String(h.InstanceType)
+	}
 	if h.Role == config.Worker {
-		step.Delete = &Script{Name: "node-delete"}
+		// A refresh can take a machine out of the state. The step of the old machine is then deleted after the new one
+		// has joined.
+		step.Delete = &Script{Name: "node-delete", Env: map[string]pulumi.StringInput{"PROVIDER_ID": h.ProviderID}}
 		// The delete waits for its turn, for a node that left before, and for disruption budgets.
 		step.DeleteMinutes = 90
 		// For another machine with this name, the node of the old one is drained and deleted before the new one

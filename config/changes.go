@@ -242,35 +242,60 @@ func (c comparison) addedControlPlanes(made Made) []FieldError {
 	return faults
 }
 
-// stoppedControlPlanes refuses settings that stop or replace the machines of two control planes in one update: etcd
-// would lose its majority, and with it the API.
+// stoppedControlPlanes refuses settings that stop or replace the machine of a control plane while another one stops in
+// the same update, or is away: etcd would lose its majority, and with it the API. A control plane is away if its
+// machine is gone, or if an update that changed its machine failed. The settings may change if all of them are away.
 func (c comparison) stoppedControlPlanes(made Made) []FieldError {
 	planes := ControlPlanes(c.Nodes)
-	var faults []FieldError
+	var away []string
 	for _, n := range planes {
-		for _, s := range []struct {
-			setting   string
-			value     any
-			made, now string
-		}{
-			{"instanceType", n.InstanceType, "instanceType", n.InstanceType},
-			{"zone", n.Zone, "availabilityZone", c.AvailabilityZone(n.Zone)},
-			{"generation", n.Generation, "machineGeneration", c.Image.MachineGeneration(n)},
-		} {
-			old, known := made["nodes["+n.Name+"]."+s.made].(string)
-			if !known || old == s.now {
-				continue
-			}
-			faults = append(faults, FieldError{Key: Namespace + ":" + n.Key(s.setting), Value: quote(s.value),
-				Reason:  fmt.Sprintf("is %q on the running stack: another control plane stops in the same up", old),
-				Example: "one control plane after the other, each in an up of its own"})
-			break
+		if made["nodes["+n.Name+"].away"] == true {
+			away = append(away, n.Name)
 		}
 	}
-	if len(planes) == 1 || len(faults) < 2 {
+	var faults []FieldError
+	for _, n := range planes {
+		if slices.Contains(away, n.Name) {
+			continue
+		}
+		if fault, stops := c.stops(n, made); stops {
+			faults = append(faults, fault)
+		}
+	}
+	switch {
+	case len(planes) == 1 || len(away) == len(planes) || len(faults)+len(away) < 2:
 		return nil
+	case len(away) > 0:
+		for i := range faults {
+			faults[i].Reason += strings.Join(away, " and ") + " is not back, and another control plane would stop"
+			faults[i].Example = "the old setting until an up has brought " + strings.Join(away, " and ") + " back"
+		}
+	default:
+		for i := range faults {
+			faults[i].Reason += "another control plane stops in the same up"
+		}
 	}
 	return faults
+}
+
+// stops returns the setting that stops or replaces the machine of a node. The reason is not complete.
+func (c comparison) stops(n Node, made Made) (fault FieldError, stops bool) {
+	for _, s := range []struct {
+		setting   string
+		value     any
+		made, now string
+	}{
+		{"instanceType", n.InstanceType, "instanceType", n.InstanceType},
+		{"zone", n.Zone, "availabilityZone", c.AvailabilityZone(n.Zone)},
+		{"generation", n.Generation, "machineGeneration", c.Image.MachineGeneration(n)},
+	} {
+		if old, known := made["nodes["+n.Name+"]."+s.made].(string); known && old != s.now {
+			return FieldError{Key: Namespace + ":" + n.Key(s.setting), Value: quote(s.value),
+				Reason:  fmt.Sprintf("is %q on the running stack: ", old),
+				Example: "one control plane after the other, each in an up of its own"}, true
+		}
+	}
+	return FieldError{}, false
 }
 
 // keepPositions reports whether entries kept their positions. An empty old entry is a free position.

@@ -159,17 +159,28 @@ func TestOneControlPlaneStopsAtATime(t *testing.T) {
 	}
 	const plane, worker = "{name: %s, role: control-plane, instanceType: t3.large%s}, ", "{name: w, labels: {workload: storage}}]"
 	for _, c := range []struct {
-		a, b    string
-		refused int
-	}{{"", "", 0}, {", generation: '2'", "", 0}, {", generation: '2'", ", generation: '2'", 2}} {
+		away, a, b string
+		refused    int
+		says       string
+	}{
+		{"", "", "", 0, ""},
+		{"", ", generation: '2'", "", 0, ""},
+		{"", ", generation: '2'", ", generation: '2'", 2, "another control plane stops in the same up"},
+		{"a", ", generation: '2'", "", 0, ""},
+		{"a", "", ", generation: '2'", 1, "a is not back, and another control plane would stop"},
+		{"abc", ", generation: '2'", ", generation: '2'", 0, ""},
+	} {
 		nodes := fmt.Sprintf("nodes: ["+plane+plane+plane+worker, "a", c.a, "b", c.b, "c", "")
 		cfg, err := loadText(t, "dev", nodes)
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, name := range []string{"a", "b", "c"} {
+			made["nodes["+name+"].away"] = strings.Contains(c.away, name)
+		}
 		changes, _ := cfg.RefuseChanges(made).(Changes)
-		if len(changes) != c.refused || c.refused > 0 && !strings.Contains(changes.Error(), "another control plane stops") {
-			t.Errorf("%q: %v", nodes, changes)
+		if len(changes) != c.refused || c.refused > 0 && !strings.Contains(changes.Error(), c.says) {
+			t.Errorf("%q, %q away: %v", nodes, c.away, changes)
 		}
 	}
 	made = Made{"nodes[a].role": ControlPlane, "nodes[a].instanceType": "t3.xlarge", "nodes[a].machineGeneration": "x/"}

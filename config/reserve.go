@@ -124,6 +124,11 @@ func (v apiServerValidator) auditLog() {
 		}
 	}
 	n := v.c.ControlPlane()
+	for _, other := range ControlPlanes(v.c.Nodes) {
+		if other.VolumeSize < n.VolumeSize {
+			n = other
+		}
+	}
 	capacity := float64(n.VolumeSize) * (1 << 30)
 	switch {
 	case written == "" || n.VolumeSize < minVolume:

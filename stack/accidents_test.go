@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,8 +11,8 @@ import (
 
 var errInjected = errors.New("injected failure")
 
-// TestDestroyAfterAccidents destroys a stack after events outside the program.
-func TestDestroyAfterAccidents(t *testing.T) {
+// TestAccidents goes on with a stack, or destroys it, after events outside the program.
+func TestAccidents(t *testing.T) {
 	base := running(t)
 	base.users()
 	t.Run("the Kubernetes API is dead", func(t *testing.T) {
@@ -36,6 +37,21 @@ func TestDestroyAfterAccidents(t *testing.T) {
 		}
 		r.destroy().must(t)
 		r.mustBeEmpty()
+	})
+	t.Run("a worker was terminated by hand, and a refresh saw it", func(t *testing.T) {
+		r := base.twin(t)
+		if err := r.box.AWS.TerminateInstance("worker-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.refresh().must(t)
+		// The step of the old machine is deleted after the new one has joined.
+		inTurn(t, r.up().must(t).order, "update worker-1-join", "delete-replaced worker-1-node", "create-replacement worker-1-node")
+		if nodes := r.box.Account("k8s/Node"); !slices.ContainsFunc(nodes, func(node string) bool {
+			return strings.Contains(node, "worker-1")
+		}) {
+			t.Errorf("the node of the new machine is gone: %q", nodes)
+		}
+		r.up().mustNotChange(t)
 	})
 	t.Run("the state is older than the account", func(t *testing.T) {
 		r := base.twin(t)

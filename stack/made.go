@@ -3,6 +3,7 @@ package stack
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -183,12 +184,21 @@ func (s state) madeNodes(m config.Made) {
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
 		}
-		if step := s[typeCommand][name+"-node"]; step != nil {
-			m["nodes["+name+"].role"] = cluster.ReadNode(text(step, "create")).Role
-			if generation := cluster.ReadMachineGeneration(text(step, "create")); generation != "" {
-				m["nodes["+name+"].machineGeneration"] = generation
-			}
+	}
+	for step, command := range s[typeCommand] {
+		name, ok := strings.CutSuffix(step, "-node")
+		if !ok {
+			continue
 		}
+		m["nodes["+name+"].role"] = cluster.ReadNode(text(command, "create")).Role
+		generation, typ, id := cluster.ReadMachine(text(command, "create"))
+		if generation != "" {
+			m["nodes["+name+"].machineGeneration"] = generation
+		}
+		// An update that failed has changed the machine, and not yet the node.
+		machine := s[typeInstance][name]
+		m["nodes["+name+"].away"] = machine == nil || typ != "" && typ != text(machine, "instanceType") ||
+			id != "" && path.Base(id) != path.Base(text(machine, "arn"))
 	}
 }
 

@@ -92,7 +92,7 @@ done
 # ---- a first join -----------------------------------------------------------
 
 first_join() {
-  local found
+  local found ready own
   if [ -e "$STATE/join.started" ]; then
     say "starting over after an interrupted join"
     systemctl stop kubelet
@@ -101,11 +101,21 @@ first_join() {
     die "this machine is already a node of a cluster that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
   fi
   touch "$STATE/join.started"
-  # kubeadm refuses the name of a Ready node. The node of a machine that has just stopped stays Ready for a while.
-  until=$((SECONDS + 120))
+  # kubeadm refuses the name of a Ready node. The node of a machine that has just stopped stays Ready for a while. No
+  # kubelet can change the provider id of its node. The cloud controller deletes the node of a machine that is gone.
+  own=$(awk '$1 == "-" && $2 == "name:" {n = $3} $1 == "value:" && n == "provider-id" {print $2}' <<<"$KUBEADM_CONFIG")
+  until=$((SECONDS + 180))
   while found=$(kubectl --kubeconfig $RUN/discovery.conf --request-timeout=10s get node "$NODE" --ignore-not-found \
-    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' </dev/null) && [ "$found" = True ]; do
-    [ "$SECONDS" -lt "$until" ] || die "another machine is Ready as node $NODE; remove it first: kubectl delete node $NODE"
+    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.spec.providerID}' </dev/null) && [ -n "$found" ]; do
+    ready=${found%% *} found=${found#* }
+    case $ready,$found in
+      True,*) ;;
+      *,"$own" | *,) break ;;
+    esac
+    [ "$SECONDS" -lt "$until" ] || [ "$ready" != True ] ||
+      die "another machine is Ready as node $NODE; remove it first: kubectl delete node $NODE"
+    [ "$SECONDS" -lt "$until" ] ||
+      die "node $NODE is that of another machine, $found. If that machine is gone: kubectl delete node $NODE, then run pulumi up again"
     [ -n "${waiting:-}" ] || say "waiting for the former machine of node $NODE to go"
     waiting=1
     sleep 1

@@ -8,6 +8,7 @@ usage() {
 usage: sudo env NODE=worker-1 node-delete.sh
 Environment:
   NODE      name of the node
+  PROVIDER_ID  provider id of its machine. The node of another machine with this name stays. Without it every machine counts
   TIMEOUT   seconds that pods have to leave, default 1200. Disruption budgets are respected all the time: a budget can hold
             a pod until the node that left before is back.
   TURN      seconds to wait for the turn of this node, default 3000
@@ -87,8 +88,14 @@ wait_for_room() {
   done
 }
 
-ready=$(kube get node "$NODE" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status}') ||
+ready=$(kube get node "$NODE" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.spec.providerID}') ||
   die "the API does not answer, so node $NODE cannot be drained"
+machine=${ready##* } ready=${ready% *}
+if [ -n "$ready" ] && [ -n "$machine" ] && [ "$machine" != "${PROVIDER_ID:-$machine}" ]; then
+  # A refresh took the machine of this step out of the state, and the next one has joined.
+  say "node $NODE is that of another machine now, $machine; it stays"
+  ready=''
+fi
 if [ -z "$ready" ]; then
   say "node $NODE is not there any more"
   echo "node $NODE deleted"

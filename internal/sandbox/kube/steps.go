@@ -302,7 +302,9 @@ func (s *step) drain() (string, error) {
 	if _, err := s.api(); err != nil {
 		return "", err
 	}
-	if node := s.object("Node", "", s.node); node != nil {
+	// Without a provider id, the step is from an older state.
+	id := s.env["PROVIDER_ID"]
+	if node := s.object("Node", "", s.node); node != nil && (id == "" || path.Base(id) == node.Str("instance")) {
 		s.Remove(node)
 	}
 	return "deleted", nil
