@@ -133,12 +133,16 @@ peer) `+answers+` ;;
 state) echo `+state+` ;;
 join) [ ! -e $ROOT/join-fails ] || exit 1
   mkdir -p $ROOT/etc/kubernetes/manifests $ROOT/var/lib/kubelet; touch $ROOT/etc/kubernetes/admin.conf
-  cp $ROOT/new/*.yaml $ROOT/etc/kubernetes/manifests/; cat $ROOT/kubelet >$ROOT/var/lib/kubelet/config.yaml
+  cp $ROOT/former/*.yaml $ROOT/etc/kubernetes/manifests/; cat $ROOT/kubelet >$ROOT/var/lib/kubelet/config.yaml
   : >$ROOT/var/lib/kubelet/kubeadm-flags.env ;;
 esac`)
 		for _, v := range env {
 			h.env[v] = "yes"
 		}
+		for _, c := range components {
+			h.write("/former/"+c+".yaml", manifest(c, "--v=1"), 0o600)
+		}
+		h.write("/new/etcd.yaml", manifest("etcd", "--v=1"), 0o600)
 		return h
 	}
 	const alive, dead = "echo 10.0.1.11", "exit 1"
@@ -154,6 +158,25 @@ esac`)
 	if !strings.Contains(calls, "member peer 60") || strings.Contains(calls, "snapshot fetch") ||
 		strings.Contains(calls, "kubeadm init --config") {
 		t.Errorf("a replaced machine: %s", calls)
+	}
+	// It joined with the settings that the cluster had before.
+	inOrder(t, calls, "member join 10.0.1.11", "kubeadm init phase control-plane all", "kubeadm init phase upload-config all")
+	if got := h.read("/etc/kubernetes/manifests/kube-apiserver.yaml"); !strings.Contains(got, "--v=2") {
+		t.Errorf("a replaced machine runs with %s", got)
+	}
+
+	// Settings that fail after a join are tried again by the next run.
+	h = host(alive, "new")
+	h.write("/crash", "kube-scheduler", 0o600)
+	h.fails(h.run("init.sh", stdin), 1, "kube-scheduler does not run with its new flags", "the manifests of before are back")
+	if h.read("/var/lib/kubeadm-aws/init.applied") != "" {
+		t.Error("failed settings are taken for applied")
+	}
+	h.remove("/crash")
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
+	if calls := h.read("/calls"); strings.Contains(calls, "member join") || !strings.Contains(calls, "upload-config all") {
+		t.Errorf("after settings that failed: %s", calls)
 	}
 
 	h = host(dead, "new", "JOINS")

@@ -224,6 +224,8 @@ join_cluster() { # PEER
     member join "$1" || exit 1
   fi
   printf '%s\n' "$IDENTITY" >"$STATE/init.done"
+  # kubeadm join takes the settings from the cluster, which has those of the last run.
+  reconfigure
 }
 
 # begin makes a control plane of this machine. Others that answer have the objects of this cluster, so a snapshot is not
