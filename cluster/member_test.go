@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +83,7 @@ func TestMemberJoins(t *testing.T) {
 	if o := h.run("member.sh", "", "peer", "0"); o.code != 1 || o.stdout != "" {
 		t.Errorf("without a control plane that is ready: %+v", o)
 	}
+	testMemberIsAlive(t)
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "join", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubectl --request-timeout=20s delete node master",
@@ -91,6 +95,27 @@ func TestMemberJoins(t *testing.T) {
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase control-plane-join all",
 		"named api.dev.internal 10.0.1.10")
+}
+
+// testMemberIsAlive listens as an etcd does that has no majority: it accepts connections, and answers nothing.
+func testMemberIsAlive(t *testing.T) {
+	h := memberHost(t)
+	// An address of this test alone, because the port is fixed.
+	address := fmt.Sprintf("127.%d.%d.2", 1+os.Getpid()/256%250, os.Getpid()%256)
+	h.env["PEERS"] = "127.0.0.2 " + address
+	if o := h.run("member.sh", "", "alive", "0"); o.code != 1 || o.stdout != "" {
+		t.Errorf("machines without a control plane: %+v", o)
+	}
+	for _, port := range []string{"2379", "6443"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(address, port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.succeeds(h.run("member.sh", "", "alive", "0"), address)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func testMemberFailures(t *testing.T) {
@@ -130,6 +155,7 @@ func TestSeveralControlPlanes(t *testing.T) {
 		h.env["MEMBER"] = h.file("member.sh", `echo "member $* $ADDRESS" >>$ROOT/calls
 case $1 in
 peer) `+answers+` ;;
+alive) [ -e $ROOT/alive ] && echo 10.0.1.11 ;;
 state) echo `+state+` ;;
 join) [ ! -e $ROOT/join-fails ] || exit 1
   mkdir -p $ROOT/etc/kubernetes/manifests $ROOT/var/lib/kubelet; touch $ROOT/etc/kubernetes/admin.conf
@@ -177,6 +203,14 @@ esac`)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	if calls := h.read("/calls"); strings.Contains(calls, "member join") || !strings.Contains(calls, "upload-config all") {
 		t.Errorf("after settings that failed: %s", calls)
+	}
+
+	// Nothing is restored next to an etcd that lives without a majority.
+	h = host(dead, "new", "RESTORE_FROM")
+	h.write("/alive", "", 0o600)
+	h.fails(h.run("init.sh", stdin), 1, "the control plane 10.0.1.11 is alive, but not ready")
+	if calls := h.read("/calls"); strings.Contains(calls, "kubeadm") || strings.Contains(calls, "snapshot fetch") {
+		t.Errorf("next to a control plane that is alive: %s", calls)
 	}
 
 	h = host(dead, "new", "JOINS")

@@ -240,6 +240,9 @@ begin() {
     join_cluster "$peer"
   elif [ -n "${JOINS:-}" ]; then
     die "the API of no other control plane ($PEERS) is ready, so $NODE cannot join. Repair the others, then run pulumi up again"
+  elif [ -n "${PEERS:-}" ] && peer=$(member alive 0); then
+    # Its etcd would elect the members that it knows when they return, next to the etcd of this machine.
+    die "the control plane $peer is alive, but not ready: too few of its cluster run for a majority of etcd. $NODE begins no other cluster next to it. Start or repair the other control planes, then run pulumi up again; if they are lost for good, terminate the machine $peer too"
   else
     first_init
   fi

@@ -7,6 +7,8 @@ usage() {
   cat <<'TEXT'
 usage: sudo env NODE=master-2 ... member.sh peer SECONDS
          prints the address of another control plane whose API is ready; fails if there is none in this time
+       sudo env NODE=master-2 ... member.sh alive SECONDS
+         the same for a control plane whose API server or etcd accepts a connection, ready or not
        sudo env NODE=master-2 ... member.sh state PEER
          prints "member" if this machine votes in etcd and has its data. Otherwise removes from etcd what an interrupted run or
          an earlier machine of this name has left there, and prints "new"
@@ -39,7 +41,7 @@ for v in NODE ADDRESS PEERS ENDPOINT JOIN_CONFIG API_NAME SECRETS; do
   }
 done
 case $#,${1:-} in
-  2,peer | 2,state | 2,join | 2,finish) ;;
+  2,peer | 2,alive | 2,state | 2,join | 2,finish) ;;
   *)
     usage >&2
     exit 2
@@ -67,11 +69,11 @@ kubeadm() {
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 named() { bash "$API_NAME" "${ENDPOINT%:*}" "$1"; } # ADDRESS
 
-peer() { # SECONDS
+first() { # SECONDS CHECK: the first of the other control planes that passes the check
   local until=$((SECONDS + $1)) ip
   while :; do
     for ip in $PEERS; do
-      if [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert "$SECRETS/pki/ca.crt" --resolve "$ENDPOINT:$ip" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]; then
+      if "$2" "$ip"; then
         echo "$ip"
         return
       fi
@@ -80,6 +82,19 @@ peer() { # SECONDS
     sleep 1
   done
 }
+ready() { # ADDRESS
+  [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert "$SECRETS/pki/ca.crt" --resolve "$ENDPOINT:$1" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]
+}
+# An etcd without a majority accepts connections, and answers nothing before it has one.
+accepts() { # ADDRESS
+  local port
+  for port in 2379 "${ENDPOINT##*:}"; do
+    ! timeout 3 bash -c ": </dev/tcp/$1/$port" 2>/dev/null || return 0
+  done
+  return 1
+}
+peer() { first "$1" ready; }
+alive() { first "$1" accepts; }
 
 etcd() { # PEER COMMAND...
   local pki=/etc/kubernetes/pki/etcd
