@@ -181,7 +181,7 @@ esac`)
 	h = host(alive, "new", "RESTORE_FROM")
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	calls := h.read("/calls")
-	if !strings.Contains(calls, "member peer 60") || strings.Contains(calls, "snapshot fetch") ||
+	if !strings.Contains(calls, "member peer 300") || strings.Contains(calls, "snapshot fetch") ||
 		strings.Contains(calls, "kubeadm init --config") {
 		t.Errorf("a replaced machine: %s", calls)
 	}
@@ -203,6 +203,24 @@ esac`)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	if calls := h.read("/calls"); strings.Contains(calls, "member join") || !strings.Contains(calls, "upload-config all") {
 		t.Errorf("after settings that failed: %s", calls)
+	}
+
+	// A member whose join was interrupted keeps its data while the others are not ready.
+	for file, content := range map[string]string{"/ours": "dev/etcd/1.db", "/s3-down": ""} {
+		h = host(dead, "new")
+		h.write("/var/lib/kubeadm-aws/init.started", "", 0o600)
+		h.write("/var/lib/etcd/member/wal", "votes", 0o600)
+		h.write(file, content, 0o600)
+		o := h.run("init.sh", stdin)
+		h.fails(o, 1)
+		if file == "/ours" {
+			inOrder(t, o.stderr, "init: no other control plane (10.0.1.11) is ready; repair those first", "backup.restoreFrom")
+		}
+		calls := h.read("/calls")
+		if strings.Contains(calls, "member peer 300") != (file == "/ours") || strings.Contains(calls, "kubeadm") ||
+			h.read("/var/lib/etcd/member/wal") != "votes" {
+			t.Errorf("%s: a member of etcd: %s%s", file, o.stderr, calls)
+		}
 	}
 
 	// Nothing is restored next to an etcd that lives without a majority.

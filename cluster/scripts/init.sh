@@ -113,7 +113,9 @@ wanted=$({ printf '%s\n' "$KUBEADM_CONFIG" "$AUDIT_POLICY" && (cd "$secrets" && 
 
 snapshots() { CA_FILE=$secrets/pki/ca.crt bash "$ETCD_SNAPSHOT" "$@" </dev/null; }
 fetch_snapshot() {
-  local lost
+  local lost others=''
+  [ -z "${PEERS:-}" ] ||
+    others="no other control plane ($PEERS) is ready; repair those first, then run pulumi up again. If all of them are lost: "
   if [ -n "${RESTORE_FROM:-}" ]; then
     snapshots fetch "$RESTORE_FROM" "$STATE/restore.db" ||
       die "no cluster has been made from this snapshot. Set backup.restoreFrom to one that exists and is whole, or remove it to begin with an empty cluster"
@@ -122,9 +124,9 @@ fetch_snapshot() {
   elif [ "$lost" = "${PREFIX:-}/initialised" ]; then
     # The same authority and a machine without etcd: the control plane was lost. An empty cluster in its place
     # would delete everything that runs on the workers.
-    die "this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
+    die "${others}this cluster has run before, and the bucket has no snapshot of it. An empty control plane would delete what runs on its workers. Set backup.restoreFrom if a snapshot exists elsewhere in the bucket; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/$lost"
   elif [ -n "$lost" ]; then
-    die "this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
+    die "${others}this cluster has run before, and the bucket has its snapshot $lost. Set backup.restoreFrom to \"latest\" or to that key to bring it back; to begin with an empty cluster: aws s3 rm s3://${BUCKET:-}/${PREFIX:-}/latest, and the same for ${PREFIX:-}/initialised"
   fi
 }
 restore() {
@@ -183,8 +185,9 @@ start_over() {
 
 first_init() {
   local ignore=()
-  if [ -e "$STATE/init.started" ]; then start_over; fi
+  # Before anything is removed, because this refuses an empty cluster in place of one that has run.
   fetch_snapshot
+  if [ -e "$STATE/init.started" ]; then start_over; fi
   touch "$STATE/init.started"
   if [ -n "${RESTORE_FROM:-}" ]; then
     restore
@@ -228,14 +231,17 @@ join_cluster() { # PEER
   reconfigure
 }
 
+# has_run succeeds if this cluster is known to have run before. If the bucket does not answer, fetch_snapshot refuses.
+has_run() { [ -n "${JOINS:-}${RESTORE_FROM:-}" ] || [ -n "$(snapshots ours)" ]; }
+
 # begin makes a control plane of this machine. Others that answer have the objects of this cluster, so a snapshot is not
-# restored next to them.
+# restored next to them. A control plane of a cluster that has run waits for them: they may start just now.
 begin() {
   local peer='' wait=0
   if [ ! -e "$STATE/init.started" ] && { [ -d /var/lib/etcd/member ] || compgen -G '/etc/kubernetes/manifests/*.yaml' >/dev/null; }; then
     die "this machine already holds a control plane that this program did not make; nothing has been changed. Use a fresh machine, or run kubeadm reset on it if nothing there is needed"
   fi
-  if [ -n "${JOINS:-}" ]; then wait=300; elif [ -n "${RESTORE_FROM:-}" ]; then wait=60; fi
+  if [ -n "${PEERS:-}" ] && has_run; then wait=300; fi
   if [ -n "${PEERS:-}" ] && peer=$(member peer $wait); then
     join_cluster "$peer"
   elif [ -n "${JOINS:-}" ]; then
