@@ -23,7 +23,8 @@ func memberHost(t *testing.T) *scriptHost {
 	h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls
 [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
 case $* in join\ --config*) cat $ROOT/run/kubeadm-aws/discovery.conf >>$ROOT/calls ;; esac`)
-	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls; [ ! -e $ROOT/kubectl-fails ]`)
+	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls
+[ ! -e $ROOT/kubectl-fails ] || ! grep -q "$(cat $ROOT/kubectl-fails)" <<<"$*"`)
 	h.stub("curl", `echo "curl $*" >>$ROOT/calls; case $* in *:10.0.1.12\ *) [ -e $ROOT/down ] || echo ok ;; *) exit 7 ;; esac`)
 	h.stub("etcdctl", `echo "etcdctl $*" >>$ROOT/calls
 case $* in
@@ -72,6 +73,10 @@ func TestMemberState(t *testing.T) {
 	}
 }
 
+// freshProxy is the call after which kube-proxy reads /etc/hosts again.
+const freshProxy = "kubectl --request-timeout=20s --server https://10.0.1.12:6443 -n kube-system delete pod " +
+	"-l k8s-app=kube-proxy --field-selector spec.nodeName=master "
+
 func TestMemberJoins(t *testing.T) {
 	h := memberHost(t)
 	h.succeeds(h.run("member.sh", "", "peer", "0"), "10.0.1.12")
@@ -87,14 +92,14 @@ func TestMemberJoins(t *testing.T) {
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "join", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubectl --request-timeout=20s delete node master",
-		"kubeadm join --config", "server: x", "named api.dev.internal 10.0.1.10")
+		"kubeadm join --config", "server: x", "named api.dev.internal 10.0.1.10", freshProxy)
 	if h.read("/run/kubeadm-aws/discovery.conf") != "" {
 		t.Error("the credentials of the join stay on the machine")
 	}
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase control-plane-join all",
-		"named api.dev.internal 10.0.1.10")
+		"named api.dev.internal 10.0.1.10", freshProxy)
 }
 
 // testMemberIsAlive listens as an etcd does that has no majority: it accepts connections, and answers nothing.
@@ -135,7 +140,11 @@ func testMemberFailures(t *testing.T) {
 			return ""
 		}},
 		{"join", "the former node master cannot be deleted", func(h *scriptHost) string {
-			h.write("/kubectl-fails", "", 0o600)
+			h.write("/kubectl-fails", "delete node", 0o600)
+			return ""
+		}},
+		{"finish", "kube-proxy of master cannot be started again", func(h *scriptHost) string {
+			h.write("/kubectl-fails", "delete pod", 0o600)
 			return ""
 		}},
 	} {

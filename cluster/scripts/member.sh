@@ -125,6 +125,14 @@ join_config() {
   (umask 077 && printf '%s\n' "$JOIN_CONFIG" >"$STATE/join.yaml")
 }
 
+# named_here makes the API's name mean this machine. kube-proxy has a copy of /etc/hosts from when it started, and would
+# depend on PEER for as long as it runs. The API of PEER is asked, because that of this machine may not be ready yet.
+named_here() { # PEER
+  named "$ADDRESS"
+  kube --server "https://$1:${ENDPOINT##*:}" -n kube-system delete pod -l k8s-app=kube-proxy --field-selector "spec.nodeName=$NODE" \
+    --ignore-not-found --wait=false >/dev/null || die "kube-proxy of $NODE cannot be started again. Run pulumi up again"
+}
+
 join() { # PEER
   named "$1"
   join_config
@@ -133,7 +141,7 @@ join() { # PEER
   kube delete node "$NODE" --ignore-not-found >/dev/null || die "the former node $NODE cannot be deleted"
   say "kubeadm join through $1"
   kubeadm join --config "$STATE/join.yaml"
-  named "$ADDRESS"
+  named_here "$1"
 }
 
 finish() { # PEER
@@ -143,7 +151,7 @@ finish() { # PEER
   systemctl is-active -q kubelet || systemctl restart kubelet
   kubeadm join phase kubelet-wait-bootstrap --config "$STATE/join.yaml"
   kubeadm join phase control-plane-join all --config "$STATE/join.yaml"
-  named "$ADDRESS"
+  named_here "$1"
 }
 
 "$1" "$2"
