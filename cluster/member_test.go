@@ -22,7 +22,7 @@ func memberHost(t *testing.T) *scriptHost {
 	h.write("/var/lib/kubeadm-aws/kubeadm.log", "", 0o600)
 	h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls
 [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
-case $* in join\ --config*) cat $ROOT/run/kubeadm-aws/discovery.conf >>$ROOT/calls ;; esac`)
+case $* in join\ --config* | *kubelet-start*) cat $ROOT/run/kubeadm-aws/discovery.conf >>$ROOT/calls ;; esac`)
 	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls
 [ ! -e $ROOT/kubectl-fails ] || ! grep -q "$(cat $ROOT/kubectl-fails)" <<<"$*"`)
 	h.stub("curl", `echo "curl $*" >>$ROOT/calls; case $* in *:10.0.1.12\ *) [ -e $ROOT/down ] || echo ok ;; *) exit 7 ;; esac`)
@@ -54,6 +54,9 @@ func TestMemberState(t *testing.T) {
 		"killed while it was added": {"a1, unstarted, , https://10.0.1.10:2380, , true", true, "new", "a1"},
 		"killed while it learned": {"a1, started, master, https://10.0.1.10:2380, https://10.0.1.10:2379, true", true, "new",
 			"a1"},
+		"a replaced machine that learned": {"a1, unstarted, , https://10.0.1.77:2380, , true", false, "new", "a1"},
+		"a replaced machine of another name": {"a1, started, master-4, https://10.0.1.1:2380, https://10.0.1.1:2379, false",
+			false, "new", "a1"},
 		"the machine before": {"a1, started, master, https://10.0.1.99:2380, https://10.0.1.99:2379, false", false, "new", "a1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +101,14 @@ func TestMemberJoins(t *testing.T) {
 	}
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
+	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase kubelet-start --config", "server: x",
+		"kubeadm join phase kubelet-wait-bootstrap")
+	h.write("/etc/kubernetes/kubelet.conf", "", 0o600)
+	h.write("/calls", "", 0o600)
+	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
+	if calls := h.read("/calls"); strings.Contains(calls, "kubelet-start") {
+		t.Errorf("a kubelet with its credentials gets others: %s", calls)
+	}
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase control-plane-join all",
 		"named api.dev.internal 10.0.1.10", freshProxy)
 }

@@ -10,8 +10,8 @@ usage: sudo env NODE=master-2 ... member.sh peer SECONDS
        sudo env NODE=master-2 ... member.sh alive SECONDS
          the same for a control plane whose API server or etcd accepts a connection, ready or not
        sudo env NODE=master-2 ... member.sh state PEER
-         prints "member" if this machine votes in etcd and has its data. Otherwise removes from etcd what an interrupted run or
-         an earlier machine of this name has left there, and prints "new"
+         prints "member" if this machine votes in etcd and has its data. Otherwise removes from etcd what an interrupted run of
+         this machine has left there, and every member with another address than those of the control planes, and prints "new"
        sudo env NODE=master-2 ... member.sh join PEER
          joins the cluster through the control plane PEER
        sudo env NODE=master-2 ... member.sh finish PEER
@@ -101,8 +101,10 @@ etcd() { # PEER COMMAND...
   timeout 30 etcdctl --endpoints "https://$1:2379" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
     --key $pki/healthcheck-client.key "${@:2}" 2>&1 </dev/null
 }
+# Control planes join one after the other. So a member of another address belongs to a machine that was replaced, even if
+# it has no name yet because its join was interrupted. etcd accepts no new member while it has another one that learns.
 state() { # PEER
-  local all id status name url learner
+  local all id status name url learner host
   kubeadm init phase certs etcd-healthcheck-client --config "$CONFIG"
   all=$(etcd "$1" member list) || die "etcd on the control plane $1 does not list its members: $(tail -n 1 <<<"$all")"
   while IFS=, read -r id status name url _ learner; do
@@ -111,8 +113,9 @@ state() { # PEER
       echo member
       return
     fi
-    [ "$url" = "https://$ADDRESS:2380" ] || [ "$name" = "$NODE" ] || continue
-    say "removing the member $id ($url) from etcd: it is not this machine, or did not finish its join"
+    host=${url#https://} host=${host%:*}
+    [ "$name" = "$NODE" ] || [[ " $PEERS " != *" $host "* ]] || continue
+    say "removing the member $id ($url) from etcd: it is of no control plane, or did not finish its join"
     all=$(etcd "$1" member remove "$id") || die "etcd does not remove its member $id: $(tail -n 1 <<<"$all"). More than half of the members have to run; repair the others first"
   done <<<"$all"
   echo new
@@ -148,6 +151,8 @@ finish() { # PEER
   say "ending the join of an interrupted run"
   named "$1"
   join_config
+  # Without this file the kubelet has never reached the API, and may have no credentials to do so.
+  [ -e /etc/kubernetes/kubelet.conf ] || kubeadm join phase kubelet-start --config "$STATE/join.yaml"
   systemctl is-active -q kubelet || systemctl restart kubelet
   kubeadm join phase kubelet-wait-bootstrap --config "$STATE/join.yaml"
   kubeadm join phase control-plane-join all --config "$STATE/join.yaml"
