@@ -72,14 +72,44 @@ func testBalancerFailures(t *testing.T) {
 func TestTheAPIsNameHasOneLine(t *testing.T) {
 	h := newScriptHost(t)
 	h.stub("systemctl", `case $* in restart*) $ROOT/usr/local/sbin/kubeadm-aws-api-name ;; esac`)
-	h.write("/etc/hosts", "127.0.0.1 localhost\n10.0.1.10 api.dev.internal\n10.0.1.11 api-dev.internal\n", 0o644)
-	for _, address := range []string{"10.0.1.11", "127.0.0.1", "127.0.0.1"} {
-		h.succeeds(h.run("api-name.sh", "", "api.dev.internal", address), "")
-		want := address + " api.dev.internal\n127.0.0.1 localhost\n10.0.1.11 api-dev.internal\n"
+	const others = "127.0.0.1 localhost\n10.0.1.11 api-dev.internal\n"
+	h.write("/etc/hosts", "10.0.1.10 api.dev.internal\n"+others+"10.0.1.12 api.dev.internal\n", 0o644)
+	named := func(address string) outcome { return h.run("api-name.sh", "", "api.dev.internal", address) }
+	has := func(want string) {
+		t.Helper()
 		if got := h.read("/etc/hosts"); got != want {
 			t.Errorf("the file is\n%s, want\n%s", got, want)
 		}
+		if left, _ := filepath.Glob(h.at("/etc/hosts?*")); len(left) > 0 {
+			t.Errorf("left are %v", left)
+		}
 	}
+	for _, address := range []string{"10.0.1.11", "127.0.0.1"} {
+		h.succeeds(named(address), "")
+		has(address + " api.dev.internal\n" + others)
+	}
+
+	// A boot without a change writes nothing.
+	writes := "#!/bin/sh\necho cat >>$ROOT/calls; exec /bin/cat \"$@\"\n"
+	h.write("/bin/cat", writes, 0o755)
+	h.succeeds(named("127.0.0.1"), "")
+	if calls := h.read("/calls"); calls != "" {
+		t.Errorf("the file is written again: %s", calls)
+	}
+	// Wherever the run is interrupted, the next one has all lines.
+	h.write("/bin/cat", "#!/bin/sh\nkill -KILL $PPID\n", 0o755)
+	h.fails(named("10.0.1.13"), 1, "/etc/hosts cannot be written")
+	if h.read("/etc/hosts") != "" {
+		t.Error("the run was not interrupted while it wrote")
+	}
+	h.remove("/bin/cat")
+	h.succeeds(named("10.0.1.14"), "")
+	has("10.0.1.14 api.dev.internal\n" + others)
+	// A full disk has no room for the copy.
+	h.stub("mv", "case $* in */hosts.*) exit 1 ;; *) exec /bin/mv \"$@\" ;; esac")
+	h.fails(named("10.0.1.15"), 1, "/etc/hosts cannot be written")
+	h.remove("/etc/hosts.kubeadm-aws.new")
+	has("10.0.1.14 api.dev.internal\n" + others)
 }
 
 func testAPINameFailures(t *testing.T) {

@@ -30,13 +30,20 @@ put() { # MODE FILE < content
   install -D -m "$1" /dev/stdin "$2.new"
   mv "$2.new" "$2"
 }
-# Written in place and without another line of the name. Where /etc/hosts is a mount point, it cannot be replaced.
+# Nothing is written if the name has this line and no other. Where /etc/hosts is a mount point, it cannot be replaced, so
+# it is written in place: from a complete copy, which an interrupted run leaves for the next one.
 put 755 /usr/local/sbin/kubeadm-aws-api-name <<TEXT
 #!/bin/sh
 set -eu
-exec flock /etc/hosts sh -c '
-rest=\$(grep -v "[[:space:]]${1//./[.]}\$" /etc/hosts || true)
-printf "%s\n" "$2 $1" "\$rest" >/etc/hosts'
+exec flock /etc/hosts sh -euc '
+copy=/etc/hosts.kubeadm-aws
+if [ -e \$copy ]; then cat \$copy >/etc/hosts; fi
+if [ "\$(grep "[[:space:]]${1//./[.]}\$" /etc/hosts)" != "$2 $1" ]; then
+  { echo "$2 $1"; grep -v "[[:space:]]${1//./[.]}\$" /etc/hosts || [ \$? = 1 ]; } >\$copy.new
+  mv \$copy.new \$copy
+  cat \$copy >/etc/hosts
+fi
+rm -f \$copy'
 TEXT
 # Some images write /etc/hosts again at every boot.
 put 644 /etc/systemd/system/kubeadm-aws-api-name.service <<-'TEXT'
