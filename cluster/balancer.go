@@ -13,11 +13,13 @@ func (s members) balancer(h Host) Step {
 	for _, c := range s.controlPlanes {
 		addresses = append(addresses, c.PrivateIP)
 	}
+	const minutes = 10
 	return Step{
-		Name: "balancer", Node: h.Name, Minutes: 10,
+		Name: "balancer", Node: h.Name, Minutes: minutes,
 		Run: Script{Name: "balancer", Env: map[string]pulumi.StringInput{
-			"MACHINE":  h.ProviderID,
-			"ENDPOINT": pulumi.String(s.args.Endpoint + ":" + apiPort),
+			"MACHINE":    h.ProviderID,
+			"TIME_LIMIT": pulumi.Sprintf("%d", (minutes-1)*60),
+			"ENDPOINT":   pulumi.String(s.args.Endpoint + ":" + apiPort),
 			"BALANCER_CONFIG": pulumi.All(addresses...).ApplyT(func(v []any) string {
 				return balancerConfig(s.args.Endpoint, s.controlPlanes, v)
 			}).(pulumi.StringOutput),

@@ -13,10 +13,14 @@ import (
 func balancerHost(t *testing.T) *scriptHost {
 	h := newScriptHost(t)
 	h.env = map[string]string{
-		"ENDPOINT": "api.dev.internal:6443", "BALANCER_CONFIG": "global", "BALANCER_CA": "authority",
+		"TIME_LIMIT": "540", "ENDPOINT": "api.dev.internal:6443", "BALANCER_CONFIG": "global", "BALANCER_CA": "authority",
 		"API_NAME": h.file("api-name.sh", `echo "named $*" >>$ROOT/calls`),
 	}
-	h.stub("apt-get", `echo "apt-get ${*: -1}" >>$ROOT/calls; [ ! -e $ROOT/apt-fails ]`)
+	h.stub("apt-get", `echo "apt-get ${*: -1}" >>$ROOT/calls; [ ! -e $ROOT/apt-fails ] && echo -n installed >$ROOT/status`)
+	h.stub("dpkg-query", "cat $ROOT/status")
+	h.stub("dpkg", `echo "dpkg $*" >>$ROOT/calls
+case $* in --audit) cat $ROOT/audit 2>/dev/null; exit 0 ;; esac
+[ ! -e $ROOT/dpkg-fails ]`)
 	h.stub("haproxy", `echo "haproxy $*" >>$ROOT/calls; [ ! -e $ROOT/refused ]`)
 	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/calls
 [ ! -e $ROOT/systemctl-fails ] || ! grep -q "$(cat $ROOT/systemctl-fails)" <<<"$*"`)
@@ -28,7 +32,7 @@ func balancerHost(t *testing.T) *scriptHost {
 func TestBalancer(t *testing.T) {
 	h := balancerHost(t)
 	h.succeeds(h.run("balancer.sh", ""), "balances api.dev.internal")
-	inOrder(t, h.read("/calls"), "haproxy -c", "systemctl restart haproxy", "named api.dev.internal 127.0.0.1")
+	inOrder(t, h.read("/calls"), "apt-get haproxy", "haproxy -c", "systemctl restart haproxy", "named api.dev.internal 127.0.0.1")
 	if h.read("/etc/haproxy/kubernetes.cfg") != "global\n" || h.read("/etc/haproxy/kubernetes-ca.crt") != "authority\n" {
 		t.Error("the configuration is not there")
 	}
@@ -41,6 +45,17 @@ func TestBalancer(t *testing.T) {
 	}
 }
 
+// TestBalancerIsInstalledOnceMore runs after a run that was killed during the installation.
+func TestBalancerIsInstalledOnceMore(t *testing.T) {
+	for _, status := range []string{"half-installed", "unpacked", "half-configured"} {
+		h := balancerHost(t)
+		h.write("/status", status, 0o600)
+		h.write("/audit", "haproxy", 0o600)
+		h.succeeds(h.run("balancer.sh", ""), "balances api.dev.internal")
+		inOrder(t, h.read("/calls"), "dpkg --configure -a --force-confold", "apt-get haproxy", "haproxy -c")
+	}
+}
+
 func testBalancerFailures(t *testing.T) {
 	file := func(path, content string) func(*scriptHost) string {
 		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
@@ -48,10 +63,12 @@ func testBalancerFailures(t *testing.T) {
 	fresh := func(t *testing.T) (*scriptHost, string) { return balancerHost(t), "" }
 	refuses(t, "balancer.sh", fresh, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
-		{says: "another run has been changing this machine for 10 minutes", spoil: stubbed("flock", "exit 1")},
-		{says: "haproxy cannot be installed from the repositories", spoil: func(h *scriptHost) string {
-			h.remove("/bin/haproxy")
-			h.write("/apt-fails", "", 0o600)
+		{says: "another run is still changing this machine", spoil: stubbed("flock", "exit 1")},
+		{says: "haproxy cannot be installed from the repositories of the operating system; the whole output is in",
+			spoil: file("/apt-fails", "")},
+		{says: "dpkg --configure -a fails", spoil: func(h *scriptHost) string {
+			h.write("/audit", "haproxy", 0o600)
+			h.write("/dpkg-fails", "", 0o600)
 			return ""
 		}},
 		{says: "haproxy refuses its configuration", spoil: file("/refused", ""), after: func(h *scriptHost) {

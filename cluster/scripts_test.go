@@ -54,7 +54,7 @@ func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 		"node-drain.sh":  "NODE",
 		"upgrade.sh":     "NODE",
 		"member.sh":      "NODE",
-		"balancer.sh":    "ENDPOINT",
+		"balancer.sh":    "TIME_LIMIT",
 		"api-name.sh":    "",
 		"nodes-ready.sh": "NODES",
 		"backup.sh":      "BACKUP_SCHEDULE",

@@ -7,6 +7,7 @@ usage() {
   cat <<'TEXT'
 usage: sudo env ENDPOINT=api.dev.internal:6443 ... balancer.sh
 Environment:
+  TIME_LIMIT        seconds after which the script gives up, whatever it waits for
   ENDPOINT          host:port of the API
   BALANCER_CONFIG   content of haproxy's configuration
   BALANCER_CA       authority of the API servers
@@ -20,7 +21,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in ENDPOINT BALANCER_CONFIG BALANCER_CA API_NAME; do
+for v in TIME_LIMIT ENDPOINT BALANCER_CONFIG BALANCER_CA API_NAME; do
   [ -n "${!v:-}" ] || {
     echo "balancer: $v is not set" >&2
     usage >&2
@@ -35,10 +36,16 @@ die() {
   exit 1
 }
 
+# atmost SECONDS: prints the seconds, or the rest of the script's time if that is less.
+atmost() {
+  local left=$((TIME_LIMIT - SECONDS))
+  echo $((left < 1 ? 1 : left < $1 ? left : $1))
+}
+
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 mkdir -p "$STATE"
 exec 9>/run/kubeadm-aws-host.lock
-flock -w 600 9 || die "another run has been changing this machine for 10 minutes; see: fuser -v /run/kubeadm-aws-host.lock"
+flock -w "$(atmost 600)" 9 || die "another run is still changing this machine; find it with: fuser -v /run/kubeadm-aws-host.lock"
 
 put() { # FILE < content
   install -D -m 644 /dev/stdin "$1.new"
@@ -47,16 +54,22 @@ put() { # FILE < content
 
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 apt() {
-  timeout -k 5 300 apt-get -q -y -o DPkg::Lock::Timeout=200 -o Acquire::Retries=3 -o Acquire::Languages=none \
-    -o Acquire::http::Timeout=30 -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$STATE/balancer.log" 2>&1
+  timeout -k 5 "$(atmost 300)" apt-get -q -y -o DPkg::Lock::Timeout=100 -o Acquire::Retries=3 -o Acquire::Languages=none \
+    -o Acquire::http::Timeout=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@" </dev/null >>"$STATE/balancer.log" 2>&1
+}
+failed() {
+  tail -n 10 "$STATE/balancer.log" >&2
+  die "$1; the whole output is in $STATE/balancer.log"
 }
 : >"$STATE/balancer.log"
-if ! command -v haproxy >/dev/null; then
+# A run that was killed may have left the program without its user and its service.
+if [ "$(dpkg-query -W -f '${db:Status-Status}' haproxy 2>/dev/null)" != installed ]; then
   say "installing haproxy"
-  apt install --no-install-recommends haproxy || { apt update && apt install --no-install-recommends haproxy; } || {
-    tail -n 10 "$STATE/balancer.log" >&2
-    die "haproxy cannot be installed from the repositories of the operating system; the whole output is in $STATE/balancer.log"
-  }
+  if [ -n "$(dpkg --audit)" ]; then
+    timeout -k 5 "$(atmost 300)" dpkg --configure -a --force-confold </dev/null >>"$STATE/balancer.log" 2>&1 || failed "dpkg --configure -a fails"
+  fi
+  apt install --no-install-recommends haproxy || { apt update && apt install --no-install-recommends haproxy; } ||
+    failed "haproxy cannot be installed from the repositories of the operating system"
 fi
 
 # Not the package's own file: unattended-upgrades leaves out a package whose file was changed.
