@@ -29,9 +29,11 @@ func (s members) balancer(h Host) Step {
 	}
 }
 
-// balancerConfig returns haproxy's configuration. A control plane that is lost without a word is left after 4.5 s at
-// most: 2 s between the checks, 1 s for each of two, half a second between them. Its connections end then, and clients
-// connect to another one. A new connection waits for it for one second, and then goes to another one.
+// balancerConfig returns haproxy's configuration. It ends its connections to a control plane after three failed checks,
+// half a second apart, and clients connect to another one. The first check begins after 2 s at most. A check has 1 s for
+// the connection with TLS, so a control plane that is lost without a word is left after 6 s at most. It then has 3 s for
+// the answer, because a busy API server is slow: one that answers nothing is left after 12 s at most. A new connection
+// waits for a lost control plane for one second, and then goes to another one.
 func balancerConfig(endpoint string, controlPlanes []Host, addresses []any) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
@@ -47,7 +49,7 @@ defaults
   option redispatch 1
   retries 3
   timeout connect 1s
-  timeout check 1s
+  timeout check 3s
   timeout client 1h
   timeout server 1h
   option clitcpka
@@ -63,7 +65,7 @@ backend control-planes
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host %[1]s
   http-check expect status 200
   default-server check check-ssl check-sni %[1]s verify required verifyhost %[1]s ca-file /etc/haproxy/kubernetes-ca.crt
-  default-server inter 2s fastinter 500ms downinter 2s fall 2 rise 2 on-marked-down shutdown-sessions
+  default-server inter 2s fastinter 500ms downinter 2s fall 3 rise 2 on-marked-down shutdown-sessions
 `, endpoint, apiPort)
 	for i, h := range controlPlanes {
 		fmt.Fprintf(&b, "  server %s %s:%s\n", h.Name, addresses[i], apiPort)
