@@ -30,10 +30,10 @@ func (s members) balancer(h Host) Step {
 }
 
 // balancerConfig returns haproxy's configuration. It ends its connections to a control plane after three failed checks,
-// half a second apart, and clients connect to another one. The first check begins after 2 s at most. A check has 1 s for
-// the connection with TLS, so a control plane that is lost without a word is left after 6 s at most. It then has 3 s for
-// the answer, because a busy API server is slow: one that answers nothing is left after 12 s at most. A new connection
-// waits for a lost control plane for one second, and then goes to another one.
+// half a second apart, and clients connect to another one. The first check begins after 2 s at most. A check has 1 s
+// for the connection with TLS, so a control plane that is lost without a word is left after 6 s at most. It then has
+// 3 s for the answer, because a busy API server is slow: one that answers nothing is left after 12 s at most. A new
+// connection waits for a lost control plane for one second, and then goes to another one.
 func balancerConfig(endpoint string, controlPlanes []Host, addresses []any) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global

@@ -13,10 +13,12 @@ import (
 func balancerHost(t *testing.T) *scriptHost {
 	h := newScriptHost(t)
 	h.env = map[string]string{
-		"TIME_LIMIT": "540", "ENDPOINT": "api.dev.internal:6443", "BALANCER_CONFIG": "global", "BALANCER_CA": "authority",
+		"TIME_LIMIT": "540", "ENDPOINT": "api.dev.internal:6443",
+		"BALANCER_CONFIG": "global", "BALANCER_CA": "authority",
 		"API_NAME": h.file("api-name.sh", `echo "named $*" >>$ROOT/calls`),
 	}
-	h.stub("apt-get", `echo "apt-get ${*: -1}" >>$ROOT/calls; [ ! -e $ROOT/apt-fails ] && echo -n installed >$ROOT/status`)
+	h.stub("apt-get", `echo "apt-get ${*: -1}" >>$ROOT/calls
+[ ! -e $ROOT/apt-fails ] && echo -n installed >$ROOT/status`)
 	h.stub("dpkg-query", "cat $ROOT/status")
 	h.stub("dpkg", `echo "dpkg $*" >>$ROOT/calls
 case $* in --audit) cat $ROOT/audit 2>/dev/null; exit 0 ;; esac
@@ -32,7 +34,8 @@ case $* in --audit) cat $ROOT/audit 2>/dev/null; exit 0 ;; esac
 func TestBalancer(t *testing.T) {
 	h := balancerHost(t)
 	h.succeeds(h.run("balancer.sh", ""), "balances api.dev.internal")
-	inOrder(t, h.read("/calls"), "apt-get haproxy", "haproxy -c", "systemctl restart haproxy", "named api.dev.internal 127.0.0.1")
+	inOrder(t, h.read("/calls"), "apt-get haproxy", "haproxy -c", "systemctl restart haproxy",
+		"named api.dev.internal 127.0.0.1")
 	if h.read("/etc/haproxy/kubernetes.cfg") != "global\n" || h.read("/etc/haproxy/kubernetes-ca.crt") != "authority\n" {
 		t.Error("the configuration is not there")
 	}

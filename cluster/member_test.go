@@ -55,7 +55,7 @@ func TestMemberState(t *testing.T) {
 		"killed while it learned": {"a1, started, master, https://10.0.1.10:2380, https://10.0.1.10:2379, true", true, "new",
 			"a1"},
 		"a replaced machine that learned": {"a1, unstarted, , https://10.0.1.77:2380, , true", false, "new", "a1"},
-		"a replaced machine of another name": {"a1, started, master-4, https://10.0.1.1:2380, https://10.0.1.1:2379, false",
+		"a machine of another name": {"a1, started, master-4, https://10.0.1.1:2380, https://10.0.1.1:2379, false",
 			false, "new", "a1"},
 		"the machine before": {"a1, started, master, https://10.0.1.99:2380, https://10.0.1.99:2379, false", false, "new", "a1"},
 	} {
@@ -101,8 +101,8 @@ func TestMemberJoins(t *testing.T) {
 	}
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
-	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase kubelet-start --config", "server: x",
-		"kubeadm join phase kubelet-wait-bootstrap")
+	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase kubelet-start --config",
+		"server: x", "kubeadm join phase kubelet-wait-bootstrap")
 	h.write("/etc/kubernetes/kubelet.conf", "", 0o600)
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
@@ -206,7 +206,8 @@ esac`)
 		t.Errorf("a replaced machine: %s", calls)
 	}
 	// It joined with the settings that the cluster had before.
-	inOrder(t, calls, "member join 10.0.1.11", "kubeadm init phase control-plane all", "kubeadm init phase upload-config all")
+	inOrder(t, calls, "member join 10.0.1.11", "kubeadm init phase control-plane all",
+		"kubeadm init phase upload-config all")
 	if got := h.read("/etc/kubernetes/manifests/kube-apiserver.yaml"); !strings.Contains(got, "--v=2") {
 		t.Errorf("a replaced machine runs with %s", got)
 	}
@@ -214,14 +215,16 @@ esac`)
 	// Settings that fail after a join are tried again by the next run.
 	h = host(alive, "new")
 	h.write("/crash", "kube-scheduler", 0o600)
-	h.fails(h.run("init.sh", stdin), 1, "kube-scheduler does not run with its new flags", "the manifests of before are back")
+	h.fails(h.run("init.sh", stdin), 1, "kube-scheduler does not run with its new flags",
+		"the manifests of before are back")
 	if h.read("/var/lib/kubeadm-aws/init.applied") != "" {
 		t.Error("failed settings are taken for applied")
 	}
 	h.remove("/crash")
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
-	if calls := h.read("/calls"); strings.Contains(calls, "member join") || !strings.Contains(calls, "upload-config all") {
+	calls = h.read("/calls")
+	if strings.Contains(calls, "member join") || !strings.Contains(calls, "upload-config all") {
 		t.Errorf("after settings that failed: %s", calls)
 	}
 
@@ -234,7 +237,8 @@ esac`)
 		o := h.run("init.sh", stdin)
 		h.fails(o, 1)
 		if file == "/ours" {
-			inOrder(t, o.stderr, "init: no other control plane (10.0.1.11) is ready; repair those first", "backup.restoreFrom")
+			inOrder(t, o.stderr, "init: no other control plane (10.0.1.11) is ready; repair those first",
+				"backup.restoreFrom")
 		}
 		calls := h.read("/calls")
 		if strings.Contains(calls, "member peer 300") != (file == "/ours") || strings.Contains(calls, "kubeadm") ||
