@@ -503,7 +503,17 @@ esac`)
 		h.status() != "0" {
 		t.Fatalf("the leader: %+v, metric %s", o, h.status())
 	}
+	h.succeeds(h.run("etcd-snapshot.sh", "", "forget"), "")
 	objects := len(b.objects)
+	h.succeeds(h.run("etcd-snapshot.sh", "", "timed"), "")
+	if len(b.objects) != objects {
+		t.Errorf("a cluster that is destroyed gets a snapshot: %v", b.objects)
+	}
+	h.succeeds(h.run("etcd-snapshot.sh", "", "mark"), "")
+	if o := h.run("etcd-snapshot.sh", "", "timed"); o.code != 0 || !strings.HasPrefix(o.stdout, "dev/etcd/") {
+		t.Fatalf("the leader after an unfinished destroy: %+v", o)
+	}
+	objects = len(b.objects)
 	status("12593026477526642892", "7")
 	h.succeeds(h.run("etcd-snapshot.sh", "", "timed"), "")
 	if len(b.objects) != objects || h.read(metricsFile) != "" {

@@ -139,6 +139,7 @@ get() { # KEY FILE
 # Only an answer of S3 shows that an object does not exist. An unreachable or refusing S3 does not.
 missing() { grep -q 'NoSuch\|error: 404' "$1"; } # FILE with the output of get
 cluster() { sum "$CA_FILE"; }
+forgotten='# destroyed on purpose' # the marker of a cluster that is destroyed
 
 # supersede tags every snapshot before KEY once. $STATE/superseded holds the last key with the tag.
 supersede() { # KEY
@@ -182,13 +183,16 @@ timed() {
   status=$(etcd endpoint status -w json) || die "etcd does not say who its leader is: $(tail -n 1 <<<"$status")"
   leader=$(sed -n 's/.*"leader":\([0-9]*\).*/\1/p' <<<"$status")
   [ -n "$leader" ] || die "etcd has no leader, so none of its members takes a snapshot"
-  if [ "$leader" = "$(sed -n 's/.*"member_id":\([0-9]*\).*/\1/p' <<<"$status")" ]; then
+  if [ "$leader" != "$(sed -n 's/.*"member_id":\([0-9]*\).*/\1/p' <<<"$status")" ]; then
+    command=elsewhere
+    rm -f "$METRICS"
+    say "the leader of etcd takes the snapshot"
+  elif get "$PREFIX/initialised" "$work/mark" 2>/dev/null && [ "$(cat "$work/mark")" = "$forgotten" ]; then
+    # The timers of the other control planes run until their machines end.
+    say "the cluster is being destroyed, and a snapshot would say that it goes on"
+  else
     now
-    return
   fi
-  command=elsewhere
-  rm -f "$METRICS"
-  say "the leader of etcd takes the snapshot"
 }
 
 now() {
@@ -277,7 +281,7 @@ mark() {
 
 forget() {
   local key
-  printf '# destroyed on purpose\n' >"$work/mark"
+  printf '%s\n' "$forgotten" >"$work/mark"
   put "$work/mark" "$PREFIX/initialised" || die "the marker that this cluster has run cannot be taken back"
   if key=$(newest 2>"$work/why"); then
     printf '%s\n' "$key" >"$work/latest"
