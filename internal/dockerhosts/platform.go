@@ -62,11 +62,6 @@ func (i installer) choose() error {
 // Real returns the releases that run for real.
 func (i installer) Real() []string { return i.store.read().Platform.Releases }
 
-// Runs reports whether a release runs for real. It returns true for "", which names no release.
-func (i installer) Runs(release string) bool {
-	return release == "" || slices.Contains(i.Real(), release)
-}
-
 // Models reports whether the model answers for a resource of the cluster: a release that does not run for real, a
 // custom resource of one, and what its webhook would have to accept.
 func (p platform) Models(urn resource.URN) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ const (
 // Exec runs the command in a session of its own connection. It fails as the command provider does: with the status, the
 // command text and its output; stdin is in neither.
 func (b *Backend) Exec(ctx context.Context, c backend.RemoteCommand) (stdout, stderr string, err error) {
+	if c.Release != "" && !slices.Contains(b.Real(), c.Release) {
+		return "", "", nil
+	}
 	client, err := dial(ctx, c)
 	if err != nil {
 		return "", "", err

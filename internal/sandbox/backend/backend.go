@@ -18,7 +18,8 @@ type Backend interface {
 	// Find reports the status of a machine and whether it exists. Reads and refreshes call it.
 	Find(ctx context.Context, id string) (MachineStatus, bool, error)
 
-	// Exec runs a command over SSH. An exit status other than 0 is an error.
+	// Exec runs a command over SSH. An exit status other than 0 is an error. A command for a service of a Helm release
+	// that this backend only records does not run, and is no error.
 	Exec(ctx context.Context, c RemoteCommand) (stdout, stderr string, err error)
 
 	// SetAddress reserves a public address for the elastic IP of this allocation id and returns it. The machine has the
@@ -33,10 +34,6 @@ type Backend interface {
 
 	// Cluster is the API that a kubeconfig leads to.
 	Cluster(kubeconfig string) Cluster
-
-	// Runs reports whether a Helm release is installed for real, and not only recorded. It returns true for "", which
-	// names no release.
-	Runs(release string) bool
 
 	// Leftovers describes each machine, address and record of this stack that still exists, one text each.
 	Leftovers(ctx context.Context) ([]string, error)
@@ -90,6 +87,8 @@ type RemoteCommand struct {
 	DialErrorLimit int
 	PerDialTimeout time.Duration
 	Command, Stdin string
+	// Release is the Helm release whose service the command calls; empty for other commands.
+	Release string
 	// Log gets each line of stdout and stderr as it comes; may be nil.
 	Log func(stream, line string)
 }

@@ -136,10 +136,8 @@ func (p *Provider) run(r *engine.Request, in props.Map, which string) (stdout, s
 	to := connectionOf(in.Object("connection"))
 	backend := p.backend
 	switch {
-	case backend != nil && !backend.Runs(releaseOf(text)):
-		// Hosts only record the release, so its service does not run.
 	case backend != nil:
-		to.Command, to.Stdin = text, in.Str("stdin")
+		to.Command, to.Stdin, to.Release = text, in.Str("stdin"), releaseOf(text)
 		if stdout, stderr, err = backend.Exec(r.Ctx, to); err != nil {
 			return "", "", err
 		}
