@@ -610,6 +610,10 @@ var refused = []struct {
 		`kubernetes.kubelet.evictionHard["memory.available"]`, "must be an amount"},
 	{"audit log larger than a disk", "kubernetes: {apiServer: {audit-log-maxsize: '1000', audit-log-maxbackup: '100'}}",
 		"kubernetes.apiServer.audit-log-maxbackup", "which etcd writes to, has 40 GiB"},
+	{"audit log larger than the smallest disk", "kubernetes: {apiServer: {audit-log-maxsize: '1000', audit-log-maxbackup: " +
+		"'60'}}\nnodes: [{name: a, role: control-plane, volumeSize: 200}, {name: b, role: control-plane, zone: 1}, {name: c, " +
+		"role: control-plane, zone: 2, volumeSize: 200}, {name: w, labels: {workload: storage}}]",
+		"kubernetes.apiServer.audit-log-maxbackup", "the disk of b, which etcd writes to, has 40 GiB"},
 	{"audit log without a limit", "kubernetes: {apiServer: {audit-log-maxbackup: '0'}}",
 		"kubernetes.apiServer.audit-log-maxbackup", "0 means no limit"},
 	{"threshold of nothing", "kubernetes: {kubelet: {evictionHard: {memory.available: 0Mi}}}",
