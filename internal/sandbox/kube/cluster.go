@@ -42,7 +42,7 @@ func (c *Cluster) api() (*store.Object, error) {
 	if cluster == nil {
 		return nil, errors.New("the Kubernetes API does not answer: no control plane was initialised")
 	}
-	machine, err := majority(c, cluster)
+	machine, err := majority(c, cluster, "")
 	if err == nil && cluster.State.Flag("dead") {
 		err = errors.New("connection refused")
 	}
@@ -73,7 +73,7 @@ func (c *Cluster) instanceTerminated(instance *store.Object) {
 	case !slices.Contains(members(cluster), instance.ID):
 		return
 	default:
-		if machine, _ := majority(c, cluster); machine != nil {
+		if machine, _ := majority(c, cluster, instance.ID); machine != nil {
 			c.Change(cluster, func(_, state props.Map) { state["controlPlane"] = machine.ID })
 			return
 		}

@@ -19,14 +19,15 @@ func members(cluster *store.Object) []string {
 	return []string{cluster.Str("controlPlane")}
 }
 
-// majority returns a machine whose API answers: more than half of the members of etcd run.
-func majority(c *Cluster, cluster *store.Object) (*store.Object, error) {
+// majority returns a machine whose API answers: more than half of the members of etcd run. The machine gone does not
+// count, which the account may still have; it is "" for none.
+func majority(c *Cluster, cluster *store.Object, gone string) (*store.Object, error) {
 	all := members(cluster)
 	var running []*store.Object
 	var why error
 	for _, id := range all {
 		switch machine := c.Find(aws.InstanceType, id); {
-		case machine == nil:
+		case machine == nil || id == gone:
 			why = errors.New("the control plane's instance is gone")
 		case aws.IsStopped(machine):
 			why = errors.New("the control plane's instance is stopped")
