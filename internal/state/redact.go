@@ -1,19 +1,10 @@
 package state
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"regexp"
 	"slices"
 	"sort"
@@ -87,9 +78,12 @@ type redaction struct {
 func newRedaction(s State, known map[string]string, pair keyPair) *redaction {
 	r := &redaction{names: map[string]string{}, made: map[string]bool{}}
 	add := func(secret, name string) {
-		// A text so short would be found in other texts too.
-		if len(secret) >= 4 && r.names[secret] == "" {
-			r.names[secret] = name
+		if secret == "" || r.names[secret] != "" {
+			return
+		}
+		r.names[secret] = name
+		// A shorter text would be found in other texts too. It is replaced where it stands alone.
+		if len(secret) >= 4 {
 			r.secrets = append(r.secrets, secret)
 		}
 	}
@@ -149,48 +143,6 @@ func (r *redaction) hashes() (pairs []string) {
 		}
 	}
 	return pairs
-}
-
-// keyPair is a key and its certificate as PEM.
-type keyPair struct{ key, certificate string }
-
-// newPair makes a key that is not used for anything.
-func newPair() (keyPair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return keyPair{}, err
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return keyPair{}, err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: redacted}}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return keyPair{}, err
-	}
-	text := func(kind string, content []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}))
-	}
-	return keyPair{text("PRIVATE KEY", encoded), text("CERTIFICATE", certificate)}, nil
-}
-
-// standIn returns the text that stands for a key or password. It keeps the form of what the program or a provider
-// decodes: PEM, and bytes in base64 or hexadecimal.
-func (p keyPair) standIn(property, secret, name string) string {
-	sum := sha256.Sum256([]byte(name))
-	bytes := func(count int) []byte { return slices.Repeat(sum[:], count/len(sum)+1)[:count] }
-	switch property {
-	case "privateKeyPem", "privateKeyPemPkcs8":
-		return p.key
-	case "base64":
-		if decoded, err := base64.StdEncoding.DecodeString(secret); err == nil {
-			return base64.StdEncoding.EncodeToString(bytes(len(decoded)))
-		}
-	case "hex":
-		return hex.EncodeToString(bytes(len(secret) / 2))
-	}
-	return name
 }
 
 // writings are functions that write a text into a longer one.
@@ -328,21 +280,34 @@ func (r *redaction) texts(value any, opaque bool) (any, error) {
 	})
 }
 
-// text redacts the secrets within a text, also if it is base64 of a text or the standard input of a step. Base64 of
-// anything else is replaced as a whole.
+// encoded matches what may be base64 within a longer text, such as the login of a registry in a header.
+var encoded = regexp.MustCompile(`[A-Za-z0-9+/]{8,}={0,2}`)
+
+// text redacts the secrets within a text, also in parts that are base64 of a text, and in the standard input of a step.
+// Base64 of anything else is replaced as a whole.
 func (r *redaction) text(text string) string {
+	if stand := r.names[text]; stand != "" {
+		return stand
+	}
 	out := hash.ReplaceAllStringFunc(r.replace.Replace(text), func(of string) string {
 		if r.made[of] {
 			return of
 		}
 		return redacted
 	})
+	out = encoded.ReplaceAllStringFunc(out, func(part string) string {
+		inside, err := base64.StdEncoding.DecodeString(part)
+		if err != nil || !utf8.Valid(inside) {
+			return part
+		}
+		if changed := r.text(string(inside)); changed != string(inside) {
+			return base64.StdEncoding.EncodeToString([]byte(changed))
+		}
+		return part
+	})
 	inside, err := base64.StdEncoding.DecodeString(text)
-	if out != text || err != nil || len(text) < 32 {
+	if out != text || err != nil || len(text) < 32 || utf8.Valid(inside) {
 		return out
-	}
-	if utf8.Valid(inside) {
-		return base64.StdEncoding.EncodeToString([]byte(r.text(string(inside))))
 	}
 	files, err := stepline.Unpack(text)
 	if err != nil {

@@ -43,7 +43,9 @@ func written(t *testing.T, password, keyPEM, token, salt string) State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	input, err := stepline.Pack(map[string]string{"pki/ca.key": keyPEM, "login": "user:" + password})
+	login := base64.StdEncoding.EncodeToString([]byte("user:" + password))
+	input, err := stepline.Pack(map[string]string{
+		"pki/ca.key": keyPEM, "hosts.toml": "Authorization = [\"Basic " + login + "\"]"})
 	if err != nil {
 		t.Fatal(err)
 	}
