@@ -247,8 +247,8 @@ func (e *realEngine) changesNothing() {
 	})
 }
 
-// previewsWithoutCluster previews with a kubeconfig as the copy of a state without secrets has it: key and certificate
-// are those of nobody, and no API is reached. It must find no difference.
+// previewsWithoutCluster previews with a kubeconfig as the copy of a state without secrets has it: the cluster does not
+// know its key and certificate, and its API does not answer. The preview has to show the resources unchanged.
 func (e *realEngine) previewsWithoutCluster() {
 	t := e.api.t
 	t.Helper()

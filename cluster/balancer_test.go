@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 func balancerHost(t *testing.T) *scriptHost {
@@ -141,15 +142,12 @@ func testAPINameFailures(t *testing.T) {
 	h.fails(h.run("api-name.sh", "", "api.dev.internal", "127.0.0.1"), 1, "needs root")
 }
 
-// TestHaproxyAcceptsTheConfiguration is skipped where haproxy is not installed.
+// TestHaproxyAcceptsTheConfiguration lets the real haproxy check the configuration.
 func TestHaproxyAcceptsTheConfiguration(t *testing.T) {
 	planes := []Host{{Node: config.Node{Name: "master"}}, {Node: config.Node{Name: "master-2"}}}
 	text := balancerConfig("api.dev.internal", planes, []any{"10.0.1.10", "10.0.1.11"})
 	golden(t, "balancer.cfg", text)
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Skip("haproxy is not installed")
-	}
+	program := testenv.NeedProgram(t, "haproxy", "haproxy")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "balancer.cfg")
 	text = strings.ReplaceAll(text, "/etc/haproxy/kubernetes-ca.crt", "/etc/ssl/certs/ca-certificates.crt")

@@ -258,44 +258,24 @@ func (c comparison) stoppedControlPlanes(made Made) []FieldError {
 		if slices.Contains(away, n.Name) {
 			continue
 		}
-		if fault, stops := c.stops(n, made); stops {
-			faults = append(faults, fault)
+		if changes := c.machineChanges(n, made); len(changes) > 0 {
+			faults = append(faults, changes[0])
 		}
 	}
-	switch {
-	case len(planes) == 1 || len(away) == len(planes) || len(faults)+len(away) < 2:
+	if len(planes) == 1 || len(away) == len(planes) || len(faults)+len(away) < 2 {
 		return nil
-	case len(away) > 0:
-		for i := range faults {
-			faults[i].Reason += strings.Join(away, " and ") + " is not back, and another control plane would stop"
-			faults[i].Example = "the old setting until an up has brought " + strings.Join(away, " and ") + " back"
-		}
-	default:
-		for i := range faults {
-			faults[i].Reason += "another control plane stops in the same up"
-		}
+	}
+	reason, instead := "another control plane stops in the same up", "one control plane after the other, each in an up of its own"
+	if len(away) > 0 {
+		names := strings.Join(away, " and ")
+		reason = names + " is not back, and another control plane would stop"
+		instead = "the old setting until an up has brought " + names + " back"
+	}
+	for i := range faults {
+		faults[i].Reason += reason
+		faults[i].Example = instead
 	}
 	return faults
-}
-
-// stops returns the setting that stops or replaces the machine of a node. The reason is not complete.
-func (c comparison) stops(n Node, made Made) (fault FieldError, stops bool) {
-	for _, s := range []struct {
-		setting   string
-		value     any
-		made, now string
-	}{
-		{"instanceType", n.InstanceType, "instanceType", n.InstanceType},
-		{"zone", n.Zone, "availabilityZone", c.AvailabilityZone(n.Zone)},
-		{"generation", n.Generation, "machineGeneration", c.Image.MachineGeneration(n)},
-	} {
-		if old, known := made["nodes["+n.Name+"]."+s.made].(string); known && old != s.now {
-			return FieldError{Key: Namespace + ":" + n.Key(s.setting), Value: quote(s.value),
-				Reason:  fmt.Sprintf("is %q on the running stack: ", old),
-				Example: "one control plane after the other, each in an up of its own"}, true
-		}
-	}
-	return FieldError{}, false
 }
 
 // keepPositions reports whether entries kept their positions. An empty old entry is a free position.

@@ -69,41 +69,21 @@ func (i Image) MachineGeneration(n Node) string {
 // out of service already, or "".
 func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 	var faults Changes
-	spots := map[string]bool{}
 	for _, n := range c.Nodes {
-		if old, known := made["nodes["+n.Name+"].spot"].(bool); known {
-			spots[n.Name] = old
-		}
 		if n.Name == exempt {
 			continue
 		}
-		made := func(setting string) (string, bool) {
-			text, known := made["nodes["+n.Name+"]."+setting].(string)
-			return text, known
-		}
-		if old, known := made("instanceType"); known && old != n.InstanceType {
-			faults = append(faults, machineChange(n.Key("instanceType"), quote(n.InstanceType), old, n.Name))
-		}
-		if old, known := spots[n.Name]; known && old != n.Spot {
-			faults = append(faults, machineChange(n.Key("spot"), fmt.Sprint(n.Spot), fmt.Sprint(old), n.Name))
-		}
-		if old, known := made("availabilityZone"); known && old != c.AvailabilityZone(n.Zone) {
-			faults = append(faults, machineChange(n.Key("zone"), fmt.Sprint(n.Zone), old, n.Name))
-		}
-		generation, known := made("machineGeneration")
-		_, old, _ := strings.Cut(generation, "/")
-		_, now, _ := strings.Cut(c.Image.MachineGeneration(n), "/")
-		if !known || old == now { // what is before the slash follows from other settings
-			continue
-		}
-		// The parts are those of MachineGeneration.
-		parts := append(strings.Split(generation, "/"), "")
-		fault := machineChange(n.Key("generation"), quote(n.Generation), parts[2], n.Name)
-		if n.Role == Worker && parts[1] != c.Image.Generation {
-			fault = machineChange("image.generation", quote(c.Image.Generation), parts[1], "every worker")
-		}
-		if !slices.Contains(faults, fault) {
-			faults = append(faults, fault)
+		for _, fault := range (comparison{c}).machineChanges(n, made) {
+			nodes := n.Name
+			if fault.Key == Namespace+":image.generation" {
+				nodes = "every worker"
+			}
+			fault.Reason += fmt.Sprintf("Kubernetes is upgraded, and the change takes %s out of service while another node is "+
+				"upgraded", nodes)
+			fault.Example = "the old setting until the upgrade is finished, and the new one in an up of its own"
+			if !slices.Contains(faults, fault) {
+				faults = append(faults, fault)
+			}
 		}
 	}
 	if len(faults) == 0 {
@@ -112,12 +92,32 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 	return faults
 }
 
-// machineChange is the fault of a setting whose change stops or replaces machines.
-func machineChange(key, value, old, nodes string) FieldError {
-	return FieldError{
-		Key: Namespace + ":" + key, Value: value,
-		Reason: fmt.Sprintf("is %q on the running stack: Kubernetes is upgraded, and the change takes %s out of service while "+
-			"another node is upgraded", old, nodes),
-		Example: "the old setting until the upgrade is finished, and the new one in an up of its own",
+// machineChanges returns the settings of a node that stop or replace its machine. The reasons begin with the old value,
+// and the caller completes them.
+func (c comparison) machineChanges(n Node, made Made) []FieldError {
+	var changes []FieldError
+	differs := func(key, value, was string) {
+		changes = append(changes, FieldError{Key: Namespace + ":" + key, Value: value,
+			Reason: fmt.Sprintf("is %q on the running stack: ", was)})
 	}
+	was := func(setting string) any { return made["nodes["+n.Name+"]."+setting] }
+	if old, known := was("instanceType").(string); known && old != n.InstanceType {
+		differs(n.Key("instanceType"), quote(n.InstanceType), old)
+	}
+	if old, known := was("spot").(bool); known && old != n.Spot {
+		differs(n.Key("spot"), quote(n.Spot), fmt.Sprint(old))
+	}
+	if old, known := was("availabilityZone").(string); known && old != c.AvailabilityZone(n.Zone) {
+		differs(n.Key("zone"), quote(n.Zone), old)
+	}
+	// The system and the architecture are the first part. Other settings decide them.
+	generation, known := was("machineGeneration").(string)
+	old, now := strings.Split(generation+"//", "/"), strings.Split(c.Image.MachineGeneration(n)+"//", "/")
+	if known && old[1] != now[1] {
+		differs("image.generation", quote(c.Image.Generation), old[1])
+	}
+	if known && old[2] != now[2] {
+		differs(n.Key("generation"), quote(n.Generation), old[2])
+	}
+	return changes
 }

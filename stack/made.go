@@ -143,7 +143,7 @@ func (s state) madeCluster(m config.Made) {
 	}
 }
 
-// initialised returns the control plane with which the cluster began, or "" if there is none yet.
+// initialised returns the control plane with which the cluster began, or "" before the first one is initialised.
 func (s state) initialised() string {
 	for name := range s[typeCommand] {
 		if node, isInit := strings.CutSuffix(name, "-init"); isInit {

@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: sudo env NODE=master-2 ... member.sh peer SECONDS
-         prints the address of another control plane whose API is ready; fails if there is none in this time
+         prints the address of another control plane whose API is ready; fails if all of them are unready for this time
        sudo env NODE=master-2 ... member.sh alive SECONDS
          the same for a control plane whose API server or etcd accepts a connection, ready or not
        sudo env NODE=master-2 ... member.sh state PEER

@@ -45,7 +45,7 @@ func TestTheCopyInABucketHasNoSecrets(t *testing.T) {
 		}
 	}
 
-	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "of somebody else")
+	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "another passphrase")
 	t.Setenv("PULUMI_BACKEND_URL", strings.Replace(os.Getenv("PULUMI_BACKEND_URL"), "states?", "states/redacted?", 1))
 	c, err := b.open(true)
 	if err != nil {

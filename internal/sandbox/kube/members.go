@@ -19,8 +19,8 @@ func members(cluster *store.Object) []string {
 	return []string{cluster.Str("controlPlane")}
 }
 
-// majority returns a machine whose API answers: more than half of the members of etcd run. The machine gone does not
-// count, which the account may still have; it is "" for none.
+// majority returns a machine whose API answers: more than half of the members of etcd run. gone is the id of a machine
+// that is being terminated and that the account still has, or "". It does not count.
 func majority(c *Cluster, cluster *store.Object, gone string) (*store.Object, error) {
 	all := members(cluster)
 	var running []*store.Object
