@@ -112,9 +112,9 @@ func (w Workspace) writeSettings() error {
 		}
 	}
 	source.Salt = copied.Salt
-	for key, value := range source.Config {
-		source.Config[key] = withoutSecrets(value)
-	}
+	EachSetting(source.Config, "", func(_ string, value any) (any, bool) {
+		return "rehearsal-placeholder", IsSecret(value)
+	})
 	if source.Config == nil {
 		source.Config = map[string]any{}
 	}
@@ -145,20 +145,31 @@ func setPath(into map[string]any, path []string, value any) {
 	into[path[0]] = value
 }
 
-// withoutSecrets replaces every {secure: ...} below value.
-func withoutSecrets(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		if _, secret := v["secure"]; secret && len(v) == 1 {
-			return "rehearsal-placeholder"
+// EachSetting calls visit with each value below settings of a stack's file and its path, such as
+// "kubeadm-aws:nodes[0].name". visit may replace the value, which is then not looked into.
+func EachSetting(settings any, at string, visit func(at string, value any) (to any, replaced bool)) {
+	next := func(at string, value any, set func(any)) {
+		if to, replaced := visit(at, value); replaced {
+			set(to)
+			return
 		}
-		for key := range v {
-			v[key] = withoutSecrets(v[key])
+		EachSetting(value, at, visit)
+	}
+	switch v := settings.(type) {
+	case map[string]any:
+		for key, field := range v {
+			next(strings.TrimPrefix(at+"."+key, "."), field, func(to any) { v[key] = to })
 		}
 	case []any:
-		for i := range v {
-			v[i] = withoutSecrets(v[i])
+		for i, element := range v {
+			next(fmt.Sprintf("%s[%d]", at, i), element, func(to any) { v[i] = to })
 		}
 	}
-	return value
+}
+
+// IsSecret reports whether a value of a stack's file is encrypted.
+func IsSecret(value any) bool {
+	fields, _ := value.(map[string]any)
+	_, secret := fields["secure"]
+	return secret && len(fields) == 1
 }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
 	"kubeadm-aws/internal/state"
 )
 
@@ -181,11 +182,11 @@ func (c *redactedCopy) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	walkSecrets(settings, "", func(at string) any {
+	sandbox.EachSetting(settings, "", func(at string, value any) (any, bool) {
 		if stands := known[at]; stands != "" {
-			return stands
+			return stands, sandbox.IsSecret(value)
 		}
-		return redactedSetting(at, "")
+		return redactedSetting(at, ""), sandbox.IsSecret(value)
 	})
 	return c.writeSettings(settings)
 }
@@ -216,17 +217,22 @@ func (w *Workspace) secretSettings(ctx context.Context) (known, byPath map[strin
 	if err != nil {
 		return nil, nil, err
 	}
-	known, byPath = map[string]string{}, map[string]string{}
-	for key, value := range settings {
-		var plain any = decrypted[key].Value
-		if decrypted[key].ObjectValue != nil {
-			plain = decrypted[key].ObjectValue
-		}
-		pairSecrets(value, plain, key, func(at, secret string) {
-			byPath[at] = redactedSetting(at, secret)
-			known[secret] = byPath[at]
+	plain := map[string]string{}
+	for key, value := range decrypted {
+		plain[key] = value.Value
+		sandbox.EachSetting(value.ObjectValue, key, func(at string, value any) (any, bool) {
+			plain[at], _ = value.(string)
+			return nil, false
 		})
 	}
+	known, byPath = map[string]string{}, map[string]string{}
+	sandbox.EachSetting(settings, "", func(at string, value any) (any, bool) {
+		if sandbox.IsSecret(value) {
+			byPath[at] = redactedSetting(at, plain[at])
+			known[plain[at]] = byPath[at]
+		}
+		return nil, false
+	})
 	return known, byPath, nil
 }
 
@@ -255,56 +261,4 @@ func readSettings(path string) (map[string]any, error) {
 		return map[string]any{}, nil
 	}
 	return file.Config, nil
-}
-
-// encrypted reports whether a value of a stack's file is a secret.
-func encrypted(value any) bool {
-	fields, _ := value.(map[string]any)
-	_, secret := fields["secure"]
-	return secret && len(fields) == 1
-}
-
-// walkSecrets replaces each secret below a value. replace gets its path.
-func walkSecrets(value any, at string, replace func(at string) any) {
-	visit := func(at string, value any, set func(any)) {
-		if encrypted(value) {
-			set(replace(at))
-			return
-		}
-		walkSecrets(value, at, replace)
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		for key, field := range v {
-			visit(strings.TrimPrefix(at+"."+key, "."), field, func(to any) { v[key] = to })
-		}
-	case []any:
-		for i, element := range v {
-			visit(fmt.Sprintf("%s[%d]", at, i), element, func(to any) { v[i] = to })
-		}
-	}
-}
-
-// pairSecrets calls found with each secret below a value of a stack's file and its plain text.
-func pairSecrets(value, plain any, at string, found func(at, secret string)) {
-	if encrypted(value) {
-		if text, ok := plain.(string); ok {
-			found(at, text)
-		}
-		return
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		fields, _ := plain.(map[string]any)
-		for key, field := range v {
-			pairSecrets(field, fields[key], at+"."+key, found)
-		}
-	case []any:
-		elements, _ := plain.([]any)
-		for i, element := range v {
-			if i < len(elements) {
-				pairSecrets(element, elements[i], fmt.Sprintf("%s[%d]", at, i), found)
-			}
-		}
-	}
 }
