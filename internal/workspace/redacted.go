@@ -70,7 +70,7 @@ func (w *Workspace) useRedacted(ctx context.Context) error {
 		return err
 	}
 	w.closers = append(w.closers, c.close)
-	if err := c.settle(ctx); err != nil {
+	if err := c.copySettings(ctx); err != nil {
 		return err
 	}
 	w.Engine, w.Dir, w.Location = c.Engine, c.Dir, c.location
@@ -168,8 +168,8 @@ func (c *redactedCopy) write(ctx context.Context, st state.State, settings map[s
 	return nil
 }
 
-// settle writes the settings of the project with the texts that stand for their secrets.
-func (c *redactedCopy) settle(ctx context.Context) error {
+// copySettings writes the settings of the project with the texts that stand for their secrets.
+func (c *redactedCopy) copySettings(ctx context.Context) error {
 	text, err := c.Pulumi(ctx, "stack", "tag", "get", redactedTag)
 	if err != nil {
 		return c.Failure(err, nil)
