@@ -16,6 +16,7 @@ import (
 // TestThreeControlPlanes loses the machine of each of three control planes without a word, the leader of etcd among
 // them. A worker goes on asking the API by its name inside, and an application.
 func TestThreeControlPlanes(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, "e2e-three")
 	planes := []string{"master", "master-2", "master-3"}
 	var nodes []any

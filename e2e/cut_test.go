@@ -19,6 +19,7 @@ var older = config.Releases[0].Version
 // TestInterruptions brings up a cluster whose every step is interrupted once: the driver is killed, and hosts lose
 // their power. It is a cluster of the older release and under a domain, so that these are proven as well.
 func TestInterruptions(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, "e2e-cut")
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	s.set(t, "dns", map[string]any{"domain": "cut.example.com", "createZone": true})

@@ -24,6 +24,7 @@ var newer = config.DefaultRelease().Version
 // TestUpgrade upgrades a running cluster in place. An application answers and the API is asked all the while. The
 // driver is killed while the control plane is upgraded, and again while a worker is.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, "e2e-upgrade")
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	s.set(t, "nodes", []any{
