@@ -97,6 +97,7 @@ var settingRules = []settingRule{
 	{key: "identity.serviceAccounts[].namespace"}, {key: "identity.serviceAccounts[].name"},
 	{key: "identity.serviceAccounts[].policy"},
 	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
+	{key: "repair.notReadyMinutes"}, {key: "repair.maxUnhealthyPercent"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},

@@ -26,6 +26,7 @@ type Config struct {
 	DNS        DNS        `json:"dns"`
 	Identity   Identity   `json:"identity"`
 	Backup     Backup     `json:"backup"`
+	Repair     Repair     `json:"repair"`
 	Protection Protection `json:"protection"`
 	Mirrors    Mirrors    `json:"mirrors"`
 	Kubernetes Kubernetes `json:"kubernetes"`
@@ -169,6 +170,14 @@ type Backup struct {
 	KeepBucket *bool `json:"keepBucket"`
 	// RestoreFrom is "latest" or the key of a snapshot in the bucket; used only when a control plane is initialised.
 	RestoreFrom string `json:"restoreFrom"`
+}
+
+// Repair is when the command repair replaces a worker.
+type Repair struct {
+	// NotReadyMinutes is how long a node is not Ready before its machine is replaced.
+	NotReadyMinutes int `json:"notReadyMinutes"`
+	// MaxUnhealthyPercent is the share of the workers above which nothing is replaced.
+	MaxUnhealthyPercent int `json:"maxUnhealthyPercent"`
 }
 
 // Protection limits what a destroy may remove.

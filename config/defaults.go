@@ -67,6 +67,9 @@ func (d defaults) fill() {
 	set(d.written, "backup.retentionDays", &d.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
 	setBool(&d.Backup.KeepBucket, env != Dev)
 
+	set(d.written, "repair.notReadyMinutes", &d.Repair.NotReadyMinutes, 15)
+	set(d.written, "repair.maxUnhealthyPercent", &d.Repair.MaxUnhealthyPercent, 40)
+
 	setBool(&d.Protection.Protect, env == Prod)
 	set(d.written, "protection.volumes", &d.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
 

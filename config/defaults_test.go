@@ -32,6 +32,7 @@ func TestDefaults(t *testing.T) {
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
  "identity": {"enabled": false, "issuer": "", "serviceAccounts": null},
  "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
+ "repair": {"notReadyMinutes": 15, "maxUnhealthyPercent": 40},
  "protection": {"protect": false, "volumes": "delete"},
  "mirrors": {"kubernetesApt": "", "kubernetesAptKey": "", "containerdApt": "", "containerdAptKey": "", "etcd": "", "etcdSha256": "", "registries": null, "charts": null, "s3Endpoint": ""},
  "kubernetes": {"kubelet": null, "kubeProxy": null, "apiServer": null, "controllerManager": null, "scheduler": null,

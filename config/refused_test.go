@@ -446,6 +446,10 @@ var refused = []struct {
 	{"restore from above", "backup: {restoreFrom: ../secret}", "backup.restoreFrom", "is not the key"},
 	{"restore from a checksum", "backup: {restoreFrom: platform/etcd/x.db.sha256}", "backup.restoreFrom", "ends in .db"},
 	{"restore from LATEST", "backup: {restoreFrom: LATEST}", "backup.restoreFrom", "lowercase letters"},
+	{"repair during a restart", "repair: {notReadyMinutes: 5}", "repair.notReadyMinutes", "from 6 to 1440"},
+	{"repair after two days", "repair: {notReadyMinutes: 2880}", "repair.notReadyMinutes", "from 6 to 1440"},
+	{"repair of no worker", "repair: {maxUnhealthyPercent: 0}", "repair.maxUnhealthyPercent", "from 1 to 100"},
+	{"repair of more than all", "repair: {maxUnhealthyPercent: 101}", "repair.maxUnhealthyPercent", "from 1 to 100"},
 	{"volumes", "protection: {volumes: snapshot}", "protection.volumes", "must be delete or keep"},
 
 	// Mirrors.

@@ -38,6 +38,7 @@ func validate(c *Config, d *decoder, get func(key string) (string, bool)) Errors
 	dnsValidator{p}.validate()
 	identityValidator{p}.validate()
 	backupValidator{p}.validate()
+	repairValidator{p}.validate()
 	mirrorsValidator{p}.validate()
 	kubernetesValidator{p, tableOf(c.Cluster.KubernetesVersion)}.validate()
 	addonsValidator{p}.validate()
