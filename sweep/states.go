@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,12 +53,15 @@ func states(ctx context.Context, region string, asked io.Reader, answer io.Write
 		for _, r := range page.Reservations {
 			for _, i := range r.Instances {
 				id := deref(i.InstanceId)
-				out.Instances[id] = question.Instance{State: string(i.State.Name)}
+				out.Instances[id] = instance(i)
 				for _, g := range i.SecurityGroups {
 					groups[id] = append(groups[id], deref(g.GroupId))
 				}
 			}
 		}
+	}
+	if err := addStatusChecks(ctx, client, out.Instances); err != nil {
+		return err
 	}
 	for id, of := range groups {
 		state := out.Instances[id]
@@ -70,6 +74,57 @@ func states(ctx context.Context, region string, asked io.Reader, answer io.Write
 		out.Address = ownAddress(ctx)
 	}
 	return json.NewEncoder(answer).Encode(out)
+}
+
+// instance returns what the description of an instance says about it.
+func instance(i types.Instance) question.Instance {
+	out := question.Instance{State: string(i.State.Name), Launched: aws.ToTime(i.LaunchTime)}
+	if i.StateReason != nil {
+		out.Reason = deref(i.StateReason.Code)
+	}
+	return out
+}
+
+// statusBatch is the largest number of instances that EC2 accepts in one request for their status checks.
+const statusBatch = 100
+
+// addStatusChecks sets since when a status check of each running instance fails.
+func addStatusChecks(ctx context.Context, client *ec2.Client, instances map[string]question.Instance) error {
+	var running []string
+	for id, i := range instances {
+		if i.State == string(types.InstanceStateNameRunning) {
+			running = append(running, id)
+		}
+	}
+	for batch := range slices.Chunk(sorted(running), statusBatch) {
+		page, err := client.DescribeInstanceStatus(ctx, &ec2.DescribeInstanceStatusInput{InstanceIds: batch})
+		if err != nil {
+			return fmt.Errorf("list the status checks of instances: %w", err)
+		}
+		for _, status := range page.InstanceStatuses {
+			i := instances[deref(status.InstanceId)]
+			i.FailedSince = failedSince(status.InstanceStatus, status.SystemStatus)
+			instances[deref(status.InstanceId)] = i
+		}
+	}
+	return nil
+}
+
+// failedSince returns the earliest time since which a check is impaired, or zero. EC2 reports insufficient data and
+// initializing as other states.
+func failedSince(summaries ...*types.InstanceStatusSummary) (since time.Time) {
+	for _, s := range summaries {
+		if s == nil || s.Status != types.SummaryStatusImpaired {
+			continue
+		}
+		for _, d := range s.Details {
+			at := aws.ToTime(d.ImpairedSince)
+			if !at.IsZero() && (since.IsZero() || at.Before(since)) {
+				since = at
+			}
+		}
+	}
+	return since
 }
 
 // admitted returns the ranges that groups allow to reach the Kubernetes API.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
@@ -29,6 +30,11 @@ type Machine struct {
 	ControlPlane bool
 	// State is the state in EC2's words, or "gone" if the account does not contain the instance.
 	State string
+	// Reason is EC2's code for the last change of the state. It may be empty.
+	Reason string
+	// Launched is when the instance was started last, and FailedSince since when a status check of EC2 fails. Each is
+	// zero if it is unknown or does not apply.
+	Launched, FailedSince time.Time
 	// Admits are the address ranges that may reach the API on it. They are known on AWS only.
 	Admits []string
 }
@@ -52,9 +58,9 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 		return nil, "", nil
 	}
 	if w.Sandbox != nil {
-		states, err := w.Sandbox.AWS.InstanceStates(ctx, ids)
+		instances, err := w.Sandbox.AWS.Instances(ctx, ids)
 		for i := range all {
-			all[i].State = orGone(states[all[i].ID])
+			all[i].learn(instances[all[i].ID])
 		}
 		return all, "", err
 	}
@@ -66,8 +72,7 @@ func Machines(ctx context.Context, w *workspace.Workspace, d state.State, output
 		return nil, "", err
 	}
 	for i := range all {
-		found := answer.Instances[all[i].ID]
-		all[i].State, all[i].Admits = orGone(found.State), found.Admits
+		all[i].learn(answer.Instances[all[i].ID])
 	}
 	return all, answer.Address, nil
 }
@@ -122,11 +127,12 @@ func RefuseOther(ctx context.Context, w *workspace.Workspace, d state.State) err
 	return nil
 }
 
-func orGone(state string) string {
-	if state == "" {
-		return "gone"
+// learn takes over what the account says about the instance. The zero value means that the account does not contain it.
+func (m *Machine) learn(i question.Instance) {
+	m.State, m.Reason, m.Launched, m.FailedSince, m.Admits = i.State, i.Reason, i.Launched, i.FailedSince, i.Admits
+	if m.State == "" {
+		m.State = "gone"
 	}
-	return state
 }
 
 // isControlPlane takes the role from the outputs of the stack, or from the settings if the stack has none yet.
@@ -145,6 +151,9 @@ func (m Machine) Ended() bool {
 
 // Stopped reports whether the instance does not run and can be started.
 func (m Machine) Stopped() bool { return m.State == "stopped" || m.State == "stopping" }
+
+// StoppedByAWS reports whether AWS stopped the instance, and not a person or a program in the account.
+func (m Machine) StoppedByAWS() bool { return m.Stopped() && strings.HasPrefix(m.Reason, "Server.") }
 
 func (m Machine) String() string { return fmt.Sprintf("%s (%s)", m.Name, m.ID) }
 

@@ -71,6 +71,9 @@ type Sandbox struct {
 	// AWS and Cluster make the changes from outside Pulumi, and answer what a client of AWS or of the cluster can ask.
 	AWS     aws.Console
 	Cluster kube.Admin
+	// Hardware and Nodes are parts of them: what machines run on, and the health of nodes.
+	Hardware aws.Hardware
+	Nodes    kube.Nodes
 
 	options Options
 	store   *store.Store
@@ -90,8 +93,9 @@ func Start(o Options) (*Sandbox, error) {
 	}
 	account := aws.NewAccount(objects, o.Limits.AccountID)
 	cluster := kube.NewCluster(account)
+	console := aws.NewConsole(account, o.Backend)
 	s := &Sandbox{
-		AWS: aws.NewConsole(account, o.Backend), Cluster: kube.NewAdmin(cluster),
+		AWS: console, Cluster: kube.NewAdmin(cluster), Hardware: aws.NewHardware(console), Nodes: kube.NewNodes(cluster),
 		options: o, store: objects, account: account, cluster: cluster,
 		servers: engine.New(engine.Hooks{Fault: o.Fault, Done: o.Done, Connected: o.Connected}),
 	}

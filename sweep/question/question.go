@@ -68,6 +68,12 @@ type Instances struct {
 type Instance struct {
 	// State is pending, running, shutting-down, terminated, stopping or stopped.
 	State string `json:"state"`
+	// Reason is EC2's code for the last change of the state, such as Client.UserInitiatedShutdown. It may be empty.
+	Reason string `json:"reason,omitempty"`
+	// Launched is when the instance was started last.
+	Launched time.Time `json:"launched,omitzero"`
+	// FailedSince is since when a status check of EC2 fails. It is zero while all of them pass.
+	FailedSince time.Time `json:"failedSince,omitzero"`
 	// Admits are the address ranges that its security groups allow to reach the Kubernetes API.
 	Admits []string `json:"admits,omitempty"`
 }

@@ -130,6 +130,9 @@ func (c *Cluster) notReady(name string) string {
 	if aws.IsStopped(machine) {
 		return "its instance is stopped"
 	}
+	if since := node.State.Str(kubeletStopped); since != "" {
+		return "Kubelet stopped posting node status."
+	}
 	if c.release(calicoChart) == nil && hasOwnNetwork(c) {
 		return "container runtime network not ready: cni plugin not initialized"
 	}
