@@ -30,7 +30,7 @@ type operation struct {
 	redacted bool
 	// showSecrets prints the values of secret outputs.
 	showSecrets bool
-	// dryRun makes a sweep list only.
+	// dryRun makes a sweep or a repair list only.
 	dryRun bool
 	// to is the commit that a rollback goes to.
 	to string
@@ -67,6 +67,8 @@ var commands = []command{
 	{name: "outputs", about: "print the outputs of the stack", run: outputs},
 	{name: "verify", about: "check a live cluster", run: verify},
 	{name: "redact", about: "write the copy of the state without secrets, for previews of pull requests", run: redact},
+	{name: "repair", about: "replace the workers that AWS or the cluster reports as failed, one after the other",
+		run: repair, makes: true},
 	{name: "sweep", about: "list, then remove what controllers left in the account", run: sweep},
 	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time",
 		run: accessOpen},
@@ -86,7 +88,7 @@ func usage(w io.Writer, flags *flag.FlagSet) {
 Exit codes
   0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run
   5 failed, run it again to go on    6 something is left    7 verify found a fault
-  8 preview found changes (with --expect-no-changes)    9 the cluster cannot be reached, nothing was changed
+  8 preview found changes (with --expect-no-changes), or repair --dry-run workers to replace    9 the cluster cannot be reached, nothing was changed
   10 failed, and again until the named cause is removed    11 verify found faults of applications only
   12 rollback: no earlier commit is verified    130 interrupted
 `)
@@ -107,7 +109,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.BoolVar(&op.refresh, "refresh", false, "preview: compare with what exists, not with what the state says")
 	flags.BoolVar(&op.redacted, "redacted", false, "preview: work on the copy of the state that redact wrote")
 	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch, or last-verified; without it those that are known to be good are listed")
-	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep: list, and remove nothing")
+	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep, repair: list, and change nothing")
 	flags.BoolVar(&op.showSecrets, "show-secrets", false, "outputs: print the values of secrets")
 	flags.StringVar(&op.output, "output", "", "outputs: print only the value of this `name`")
 	flags.DurationVar(&op.wait, "wait", 0, "verify: how `long` faults may take to go away; rollback: verify at the end, with that time")

@@ -43,6 +43,20 @@ func (c commits) recordApplied(ctx context.Context, w *workspace.Workspace, star
 	}
 }
 
+// recordRepaired keeps the record of the last up after a repair, which is an update of its own. A repair changes
+// machines and not what the stack consists of. started is the start of that update.
+func (c commits) recordRepaired(ctx context.Context, w *workspace.Workspace, started string) {
+	tags, err := stackTags(ctx, w)
+	commit, _, known := strings.Cut(tags[appliedTag], " ")
+	if err != nil || !known {
+		return
+	}
+	if head, err := c.git(ctx, "rev-parse", "HEAD"); err != nil || head != commit {
+		return // the worker now has the settings of another commit than the rest
+	}
+	c.recordApplied(ctx, w, started)
+}
+
 // noteVerified calls recordVerified for a verify. It only warns of an error, because the verify has succeeded.
 func (c commits) noteVerified(ctx context.Context, w *workspace.Workspace) {
 	if err := c.recordVerified(ctx, w); err != nil {

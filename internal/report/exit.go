@@ -18,7 +18,7 @@ const (
 	ExitFailed      = 5 // the run failed; its changes are in the state, and the same command continues from there
 	ExitLeftovers   = 6 // destroy or sweep ended, and a resource of the cluster still exists
 	ExitUnverified  = 7 // verify found a fault of the platform in the live cluster
-	ExitChanges     = 8 // preview --expect-no-changes found changes
+	ExitChanges     = 8 // preview --expect-no-changes found changes, or repair --dry-run workers to replace
 	// The cluster cannot be reached, or its machines are stopped; nothing was changed, a person has to decide.
 	ExitUnreachable = 9
 	ExitBlocked     = 10 // the run failed, and the same command fails again until the cause that is named is removed

@@ -28,6 +28,8 @@ type condition struct {
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+
+	LastTransitionTime time.Time `json:"lastTransitionTime"`
 }
 
 type taint struct {

@@ -1,0 +1,332 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/account"
+	"kubeadm-aws/internal/recovery"
+	check "kubeadm-aws/internal/repair"
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
+	verified "kubeadm-aws/internal/verify"
+	"kubeadm-aws/internal/workspace"
+)
+
+// backTimes is how often a new node is asked whether it is Ready. Between two times the repair waits askAfter.
+const backTimes = 120
+
+// repair replaces the workers that AWS or the cluster reports as failed, one after the other.
+func repair(ctx context.Context, s *run) error {
+	w, st, err := openState(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	r := &repairs{run: s, w: w}
+	if err := r.open(ctx, st); err != nil {
+		return err
+	}
+	d, err := r.diagnose(ctx)
+	if err != nil {
+		return err
+	}
+	r.tell(d)
+	if err := r.refuse(d); err != nil {
+		return err
+	}
+	switch {
+	case len(d.Replace) == 0 && len(d.Left) == 0:
+		s.log.Info("No worker has to be replaced.")
+		return nil
+	case len(d.Replace) > 0 && s.op.dryRun:
+		return report.Fail(report.ExitChanges, "repair without --dry-run replaces them, one after the other.", "%d %s",
+			len(d.Replace), report.Plural(len(d.Replace), "worker would be replaced", "workers would be replaced"))
+	case len(d.Replace) > 0:
+		if err := r.replaceAll(ctx, d); err != nil {
+			return err
+		}
+		if d, err = r.diagnose(ctx); err != nil {
+			return err
+		}
+	}
+	return leftFailure(d)
+}
+
+// leftFailure returns the failure of a repair that leaves nodes to a person.
+func leftFailure(d check.Diagnosis) error {
+	if len(d.Left) == 0 {
+		return nil
+	}
+	return report.Fail(report.ExitBlocked, "Look at what is named. docs/driver.md, \"repair\", says what each needs.",
+		"%d %s not replaced:\n  %s", len(d.Left), report.Plural(len(d.Left), "node is", "nodes are"),
+		strings.Join(d.Left, "\n  "))
+}
+
+// repairs is one run of repair.
+type repairs struct {
+	*run
+	w       *workspace.Workspace
+	cluster check.Cluster
+	history check.History
+}
+
+// open refuses a stack that cannot be judged, and finishes what an interrupted run left.
+func (r *repairs) open(ctx context.Context, st state.State) error {
+	if !st.HasCluster() {
+		return report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+r.op.Stack+
+			" --cloud "+r.op.Cloud, "stack %s has no cluster yet", r.op.Stack)
+	}
+	if err := account.RefuseOther(ctx, r.w, st); err != nil {
+		return err
+	}
+	if err := recovery.RefuseSilent(ctx, r.w, st, askAfter); err != nil {
+		return err
+	}
+	outputs, err := r.w.Outputs(ctx)
+	if err != nil {
+		return err
+	}
+	if runs, _ := outputs["kubernetes"].Value.(string); runs != r.cfg.Cluster.KubernetesVersion {
+		return report.Fail(report.ExitInvalid, "Finish the upgrade with up, or run repair with the settings that the stack "+
+			"was brought up with.", "the settings have Kubernetes %s, and the last up that succeeded had %s: a new worker "+
+			"would not fit to the cluster. Nothing was changed", r.cfg.Cluster.KubernetesVersion, runs)
+	}
+	if r.cluster, err = check.Open(ctx, r.w); err != nil {
+		return report.Fail(report.ExitFailed, "", "%w", err)
+	}
+	if r.op.dryRun {
+		return recovery.WarnPending(ctx, r.w)
+	}
+	_, err = recovery.RecoverPending(ctx, r.w, false)
+	return err
+}
+
+// diagnose asks AWS and the cluster about every node.
+func (r *repairs) diagnose(ctx context.Context) (check.Diagnosis, error) {
+	st, err := r.w.State(ctx)
+	if err != nil {
+		return check.Diagnosis{}, err
+	}
+	outputs, err := r.w.Outputs(ctx)
+	if err != nil {
+		return check.Diagnosis{}, err
+	}
+	f := check.Facts{Now: time.Now(), Settings: r.cfg, Joined: joined(st)}
+	if f.Machines, _, err = account.Machines(ctx, r.w, st, outputs); err != nil {
+		return check.Diagnosis{}, report.Fail(report.ExitUnreachable,
+			"With credentials that may list instances and their status, run this again.",
+			"the account could not be asked about the machines: %w", err)
+	}
+	if f.Nodes, err = r.cluster.Health(ctx); err == nil {
+		f.History, err = r.cluster.History(ctx)
+	}
+	if err != nil {
+		return check.Diagnosis{}, report.Fail(report.ExitUnreachable, "Run this again.",
+			"the cluster could not be asked about its nodes: %w", err)
+	}
+	r.history = f.History
+	for _, n := range f.Nodes {
+		if n.Upgrading {
+			return check.Diagnosis{}, report.Fail(report.ExitBlocked, "Finish the upgrade with up, then run this again.",
+				"an upgrade is under way: it has taken node %s out of service. Nothing was changed", n.Name)
+		}
+	}
+	f.Kept = func(n verified.NodeHealth) ([]string, error) {
+		return r.cluster.Kept(ctx, n, r.zone(n.Name), f.Nodes)
+	}
+	d, err := check.Diagnose(f)
+	if err != nil {
+		err = report.Fail(report.ExitUnreachable, "Run this again.", "the cluster could not be asked about its pods: %w", err)
+	}
+	return d, err
+}
+
+// zone returns the availability zone that the settings give a node.
+func (r *repairs) zone(name string) string {
+	i := slices.IndexFunc(r.cfg.Nodes, func(n config.Node) bool { return n.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return r.cfg.AvailabilityZone(r.cfg.Nodes[i].Zone)
+}
+
+// joined returns the nodes whose last step is in the state.
+func joined(st state.State) []string {
+	var all []string
+	for _, res := range st.Resources {
+		node, step, ok := state.HostStep(res.URN, res.Inputs)
+		if ok && step == "node" && !res.Delete && !res.PendingReplacement {
+			all = append(all, node)
+		}
+	}
+	return all
+}
+
+// tell reports every node that is not well.
+func (r *repairs) tell(d check.Diagnosis) {
+	for _, text := range d.Notes {
+		r.log.Info(text)
+	}
+	for _, text := range d.Left {
+		r.log.Warn("Not replaced: " + text)
+	}
+	for _, p := range d.Replace {
+		r.log.Warn("To be replaced: " + p.String())
+	}
+}
+
+// refuse refuses to replace workers when too many are unhealthy: the cause is then not in their machines.
+func (r *repairs) refuse(d check.Diagnosis) error {
+	limit := r.cfg.Repair.MaxUnhealthyPercent
+	if !d.TooMany(limit) {
+		return nil
+	}
+	cause := "They are in several zones (" + strings.Join(d.Zones, ", ") + "), so look at the network and the control plane."
+	if len(d.Zones) == 1 {
+		cause = "All of them are in zone " + d.Zones[0] + ", so look at that zone: AWS Health Dashboard."
+	}
+	return report.Fail(report.ExitBlocked, cause+" To replace them all the same, raise repair.maxUnhealthyPercent, or give "+
+		"a node another nodes[].generation and run up.",
+		"%d of %d workers are unhealthy, more than %d %% (repair.maxUnhealthyPercent): a zone or the network may be lost. "+
+			"Nothing was changed", d.Unhealthy, d.Workers, limit)
+}
+
+// replaceAll asks once and replaces the workers one after the other. Before each it looks at the whole cluster again.
+func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
+	if err := r.showPlan(ctx, d); err != nil {
+		return err
+	}
+	if err := r.confirm(fmt.Sprintf("Replace %d %s, one after the other?", len(d.Replace),
+		report.Plural(len(d.Replace), "worker", "workers"))); err != nil {
+		return err
+	}
+	asked := d.Replace
+	for i, p := range asked {
+		if i > 0 {
+			var err error
+			if d, err = r.diagnose(ctx); err != nil {
+				return err
+			}
+			if err := r.refuse(d); err != nil {
+				return err
+			}
+		}
+		at := slices.IndexFunc(d.Replace, func(n check.Patient) bool { return n.Name == p.Name && n.Machine == p.Machine })
+		if at < 0 {
+			r.log.Info(p.Name + " does not have to be replaced any more.")
+			continue
+		}
+		if err := r.replace(ctx, d.Replace[at]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showPlan previews the replacement of all workers.
+func (r *repairs) showPlan(ctx context.Context, d check.Diagnosis) error {
+	st, err := r.w.State(ctx)
+	if err != nil {
+		return err
+	}
+	var machines, targets []string
+	for _, p := range d.Replace {
+		machines = append(machines, machineOf(p)...)
+		targets = append(targets, resourcesOf(st, p.Name)...)
+	}
+	_, err = makePlan(ctx, r.w, optpreview.Replace(machines), optpreview.Target(targets))
+	return err
+}
+
+// replace replaces one worker and waits until its node is Ready.
+func (r *repairs) replace(ctx context.Context, p check.Patient) error {
+	r.log.Info(fmt.Sprintf("Replacing %s.", p))
+	var err error
+	if r.history, err = r.cluster.Note(ctx, r.history.Begin(p, time.Now())); err != nil {
+		return err
+	}
+	st, err := r.w.State(ctx)
+	if err != nil {
+		return err
+	}
+	targets := resourcesOf(st, p.Name)
+	plan, err := makePlan(ctx, r.w, optpreview.Replace(machineOf(p)), optpreview.Target(targets))
+	if err != nil {
+		return err
+	}
+	watcher, result, err := r.carryOut(ctx, r.w, plan, nil, optup.Replace(machineOf(p)), optup.Target(targets))
+	if err != nil {
+		return r.w.Failure(err, watcher)
+	}
+	commits{r.run}.recordRepaired(ctx, r.w, result.Summary.StartTime)
+	if err := r.await(ctx, p.Name); err != nil {
+		return err
+	}
+	if r.history, err = r.cluster.Note(ctx, r.history.End()); err != nil {
+		return err
+	}
+	r.log.Info(p.Name + " is replaced and Ready.")
+	return nil
+}
+
+// machineOf returns the machine to replace, if it exists in the state.
+func machineOf(p check.Patient) []string {
+	if p.URN == "" {
+		return nil
+	}
+	return []string{p.URN}
+}
+
+// resourcesOf returns the machine of a node and its steps.
+func resourcesOf(st state.State, node string) []string {
+	var all []string
+	for _, res := range st.Resources {
+		host, _, ok := state.HostStep(res.URN, res.Inputs)
+		if ok && host == node && !slices.Contains(all, string(res.URN)) {
+			all = append(all, string(res.URN))
+		}
+	}
+	return all
+}
+
+// await returns when a node is Ready.
+func (r *repairs) await(ctx context.Context, name string) error {
+	ctx, stop := r.cli.Until(ctx)
+	defer stop()
+	why := "the cluster has no node of it"
+	for range backTimes {
+		if r.cli.Stopped() {
+			break
+		}
+		nodes, err := r.cluster.Health(ctx)
+		if err != nil {
+			why = err.Error()
+		}
+		for _, n := range nodes {
+			if n.Name != name {
+				continue
+			}
+			if n.Ready {
+				return nil
+			}
+			why = n.Message
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(askAfter):
+		}
+	}
+	if r.cli.Stopped() {
+		return report.Fail(report.ExitInterrupted, "Run it again: it goes on with "+name+".", "repair was interrupted")
+	}
+	return report.Fail(report.ExitFailed, "kubectl describe node "+name+"; on the host: journalctl -u kubelet",
+		"%s has a new machine and did not become Ready: %s. No other worker was touched", name, why)
+}
