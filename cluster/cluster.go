@@ -67,6 +67,8 @@ type Cluster struct {
 	Kubeconfig pulumi.StringOutput
 	Provider   *kubernetes.Provider
 	APIReady   pulumi.Resource
+	// Upgraded is the last step after which an API server can change its release.
+	Upgraded pulumi.Resource
 	// Machine is the control plane's machine. All objects in the cluster are lost with it.
 	Machine pulumi.Resource
 	// MachineID is the provider id of that machine. Steps that must run again on a new machine include it in their
@@ -148,7 +150,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 		// The next up adopts them. An object that gets another name in the program needs an alias: deleting the old
 		// resource would delete the object that the new one has adopted.
 		UpsertExistingObjects: pulumi.Bool(true),
-	}, pulumi.Parent(c), dependsOn(c.APIReady))
+	}, pulumi.Parent(c), dependsOn(s.beforeObjects(c)...))
 	if err != nil {
 		return fmt.Errorf("kubernetes provider: %w", err)
 	}

@@ -82,7 +82,8 @@ func ReadControlPlanes(node, command string) []string {
 }
 
 // joinControlPlanes creates the steps of the control planes that join, one after the other: etcd takes one new member
-// at a time, and changed settings restart one API server at a time. It returns the last step of each by name.
+// at a time, and changed settings or another release restart one API server at a time. It returns the last step of each
+// by name.
 func (c *Cluster) joinControlPlanes(ctx *pulumi.Context, s steps,
 	prepared map[string]pulumi.Resource) (map[string]pulumi.Resource, error) {
 	joined := map[string]pulumi.Resource{}
@@ -90,6 +91,12 @@ func (c *Cluster) joinControlPlanes(ctx *pulumi.Context, s steps,
 	for _, h := range s.controlPlanes[1:] {
 		on := c.host(h, s.args.SSHPrivateKey)
 		var err error
+		if s.drains(h) {
+			last, err = c.OnControlPlane(ctx, h.Name+"-drain", members{s}.drain(h), dependsOn(last, prepared[h.Name]))
+			if err != nil {
+				return nil, err
+			}
+		}
 		last, err = on.run(ctx, h.Name+"-join", members{s}.join(h), dependsOn(last, prepared[h.Name]))
 		if err != nil {
 			return nil, err
@@ -99,7 +106,17 @@ func (c *Cluster) joinControlPlanes(ctx *pulumi.Context, s steps,
 			return nil, err
 		}
 	}
+	c.Upgraded = last
 	return joined, nil
+}
+
+// drain gives a control plane its turn in an upgrade. Its pods stay.
+func (s members) drain(h Host) Step {
+	step := s.steps.drain(h, s.controlPlanes[0])
+	step.Run.Env["ROLE"] = pulumi.String(h.Role)
+	// Another machine under this name joins with the new release.
+	step.Run.Env["PROVIDER_ID"] = h.ProviderID
+	return step
 }
 
 // backup installs the timer of the snapshots on a control plane that joins. The step etcd-backup records the end of the

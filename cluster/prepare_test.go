@@ -332,6 +332,12 @@ var prepareFailures = []struct {
 		"logind does not let the kubelet delay a shutdown by 45 s"},
 	{"no logind", func(h *scriptHost) { h.stub("busctl", "exit 1"); h.env["TIME_LIMIT"] = "1" },
 		"logind does not let the kubelet"},
+	{"a control plane without room for an upgrade", func(h *scriptHost) {
+		h.write("/packages/kubelet", "1.35.4-1.1", 0o644)
+		h.write("/var/lib/kubeadm-aws/init.done", "", 0o644)
+		h.write("/var/lib/etcd/member/wal", "", 0o644)
+		h.stub("df", "echo x; case $* in *avail*) echo 2048 ;; *) echo 39 ;; esac")
+	}, "has 2 MiB left, and the upgrade to Kubernetes 1.36.3 needs 1024: make its nodes[].volumeSize larger"},
 	{"a containerd without the CRI", func(h *scriptHost) { h.stub("ctr", ""); h.env["TIME_LIMIT"] = "1" },
 		"containerd does not offer the CRI"},
 	{"a package mirror that never answers", func(

@@ -166,7 +166,7 @@ func (s steps) node(h, controlPlane Host) Step {
 	return step
 }
 
-// drain takes a worker out of service before its release changes. The node step returns it.
+// drain takes a node out of service before its release changes. The step node returns a worker, and join a control plane.
 func (s steps) drain(h, controlPlane Host) Step {
 	return Step{
 		Name: "drain", Node: h.Name, Minutes: 35,

@@ -54,17 +54,17 @@ func (r Running) behind(release string) bool {
 // Upgrade is a change of the release of a cluster that runs.
 type Upgrade struct {
 	From, To string
-	// ControlPlane is the control plane if it is upgraded in this update, else "". An earlier, interrupted one may have
-	// done that.
-	ControlPlane string
-	// Workers are upgraded one after the other, in this order.
-	Workers []string
+	// ControlPlanes and then Workers are upgraded one after the other, in this order. An earlier, interrupted update may
+	// have upgraded others.
+	ControlPlanes, Workers []string
+	// first is the control plane with which an upgrade begins.
+	first string
 }
 
 // PlanUpgrade returns the upgrade that the update carries out, or nil.
 func PlanUpgrade(cfg *config.Config, running map[string]Running) *Upgrade {
-	plan := Upgrade{To: cfg.Cluster.KubernetesVersion}
-	for _, n := range byName(cfg.Nodes) {
+	plan := Upgrade{To: cfg.Cluster.KubernetesVersion, first: cfg.ControlPlane().Name}
+	for _, n := range inTurn(cfg) {
 		r := running[n.Name]
 		if !r.behind(plan.To) {
 			continue
@@ -73,24 +73,26 @@ func PlanUpgrade(cfg *config.Config, running map[string]Running) *Upgrade {
 			plan.From = r.Joined
 		}
 		if n.Role == config.ControlPlane {
-			plan.ControlPlane = n.Name
+			plan.ControlPlanes = append(plan.ControlPlanes, n.Name)
 		} else {
 			plan.Workers = append(plan.Workers, n.Name)
 		}
 	}
-	if plan.ControlPlane == "" && len(plan.Workers) == 0 {
+	if len(plan.ControlPlanes) == 0 && len(plan.Workers) == 0 {
 		return nil
 	}
 	plan.From = cmp.Or(plan.From, plan.To)
 	return &plan
 }
 
-// OutOfService is the worker at which an earlier update stopped, or "". Its machine may be replaced.
+// OutOfService is the node at which an earlier update stopped, or "". Its machine may be replaced, because the API of the
+// first control plane has its release already.
 func (u Upgrade) OutOfService() string {
-	if u.ControlPlane != "" || len(u.Workers) == 0 {
+	next := append(slices.Clone(u.ControlPlanes), u.Workers...)
+	if next[0] == u.first {
 		return ""
 	}
-	return u.Workers[0]
+	return next[0]
 }
 
 // String says what is upgraded and in which order.
@@ -101,9 +103,15 @@ func (u Upgrade) String() string {
 	} else {
 		fmt.Fprintf(&b, "Kubernetes %s -> %s, in place. ", u.From, u.To)
 	}
-	if u.ControlPlane != "" {
+	others := u.ControlPlanes
+	if len(others) > 0 && others[0] == u.first {
+		others = others[1:]
 		fmt.Fprintf(&b, "First %s: checks that change nothing, a snapshot of etcd, then the control plane. Its API does not "+
-			"answer up to three times, for half a minute at most; pods keep running. ", u.ControlPlane)
+			"answer up to three times, for half a minute at most; pods keep running. ", u.first)
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(&b, "Then the other control planes one after the other: %s. Each waits until every member of etcd votes "+
+			"and every other API answers. ", strings.Join(others, ", "))
 	}
 	if len(u.Workers) > 0 {
 		fmt.Fprintf(&b, "Then one after the other: %s. Each is drained within the disruption budgets, upgraded, and returned "+
@@ -114,14 +122,28 @@ func (u Upgrade) String() string {
 	return b.String()
 }
 
-func byName(nodes []config.Node) []config.Node {
-	return slices.SortedFunc(slices.Values(nodes), func(a, b config.Node) int { return strings.Compare(a.Name, b.Name) })
+// inTurn returns the nodes in the order of an upgrade: the control plane that began the cluster, then the others and the
+// workers by name.
+func inTurn(cfg *config.Config) []config.Node {
+	rank := func(n config.Node) int {
+		switch {
+		case n.Name == cfg.ControlPlane().Name:
+			return 0
+		case n.Role == config.ControlPlane:
+			return 1
+		}
+		return 2
+	}
+	return slices.SortedFunc(slices.Values(cfg.Nodes), func(a, b config.Node) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name))
+	})
 }
 
-// drains reports whether a worker has the step drain: from its first upgrade on.
+// drains reports whether a node has the step drain: from its first upgrade on. The first control plane has none, because
+// it decides whose turn it is.
 func (s steps) drains(h Host) bool {
 	r := s.args.Running[h.Name]
-	return h.Role == config.Worker && (r.Drained != "" || r.Joined != "" && r.Joined != s.release.Version)
+	return h.Name != s.controlPlanes[0].Name && (r.Drained != "" || r.Joined != "" && r.Joined != s.release.Version)
 }
 
 // beforeInit returns the steps that init waits for. An upgrade begins when every running node has its packages, so that
@@ -129,16 +151,26 @@ func (s steps) drains(h Host) bool {
 func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource) []pulumi.Resource {
 	wait := []pulumi.Resource{prepared[controlPlane.Name]}
 	for _, h := range s.args.Hosts {
-		if h.Role == config.Worker && s.upgrade != nil && s.args.Running[h.Name].Joined != "" {
+		if h.Name != controlPlane.Name && s.upgrade != nil && s.args.Running[h.Name].Joined != "" {
 			wait = append(wait, prepared[h.Name])
 		}
 	}
 	return wait
 }
 
+// beforeObjects returns the steps that objects in the cluster wait for. The cloud controller manager must not be newer
+// than any API server.
+func (s steps) beforeObjects(c *Cluster) []pulumi.Resource {
+	if s.upgrade != nil {
+		return []pulumi.Resource{c.APIReady, c.Upgraded}
+	}
+	return []pulumi.Resource{c.APIReady}
+}
+
 // joinAll creates the steps that add the hosts to the cluster. In an upgrade each worker waits for the one before, so a
 // worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names: an
-// interrupted upgrade goes on with the same node.
+// interrupted upgrade goes on with the same node. A new worker waits for all API servers, because its kubelet must not be
+// newer than any of them.
 func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map[string]pulumi.Resource) error {
 	joined, err := c.joinControlPlanes(ctx, s, prepared)
 	if err != nil {
@@ -150,7 +182,10 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		if step := joined[h.Name]; step != nil {
 			after = append(after, step)
 		}
-		if s.drains(h) {
+		if h.Role == config.Worker && s.upgrade != nil {
+			after = append(after, c.Upgraded)
+		}
+		if h.Role == config.Worker && s.drains(h) {
 			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h, first), dependsOn(append(turn, after...)...))
 			if err != nil {
 				return err
@@ -161,7 +196,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		if err != nil {
 			return err
 		}
-		if s.drains(h) && s.upgrade != nil {
+		if h.Role == config.Worker && s.drains(h) && s.upgrade != nil {
 			turn = []pulumi.Resource{last}
 		}
 		c.nodeNames = append(c.nodeNames, h.Name)

@@ -89,18 +89,19 @@ func TestPlanUpgrade(t *testing.T) {
 		// The node step of older programs names no release.
 		{map[string]Running{"m": {Joined: "1.36.3"}, "w1": {Joined: "1.36.3", Returned: ""}}, nil, ""},
 		{map[string]Running{"m": {Joined: "1.35.4"}, "w3": {Joined: "1.35.4"}, "w1": {Joined: "1.35.4"}},
-			&Upgrade{"1.35.4", "1.36.3", "m", []string{"w1", "w3"}}, "Kubernetes 1.35.4 -> 1.36.3, in place. First m: "},
+			&Upgrade{From: "1.35.4", ControlPlanes: []string{"m"}, Workers: []string{"w1", "w3"}},
+			"Kubernetes 1.35.4 -> 1.36.3, in place. First m: "},
 		{map[string]Running{"m": {Joined: "1.36.3"}, "w1": done, "w2": {Joined: "1.35.4", Drained: "1.36.3"}},
-			&Upgrade{"1.35.4", "1.36.3", "", []string{"w2"}}, "in place. Then one after the other: w2."},
+			&Upgrade{From: "1.35.4", Workers: []string{"w2"}}, "in place. Then one after the other: w2."},
 		{map[string]Running{"m": {Joined: "1.36.3"}, "w1": {Joined: "1.36.3", Drained: "1.36.3", Returned: "1.35.4"}},
-			&Upgrade{"1.36.3", "1.36.3", "", []string{"w1"}}, "The upgrade to Kubernetes 1.36.3 goes on."},
+			&Upgrade{From: "1.36.3", Workers: []string{"w1"}}, "The upgrade to Kubernetes 1.36.3 goes on."},
 	} {
 		plan := PlanUpgrade(cfg, c.running)
 		switch {
 		case (plan == nil) != (c.plan == nil):
 			t.Errorf("%v: plan %v", c.running, plan)
 		case plan == nil:
-		case plan.From != c.plan.From || plan.ControlPlane != c.plan.ControlPlane ||
+		case plan.From != c.plan.From || !slices.Equal(plan.ControlPlanes, c.plan.ControlPlanes) ||
 			!slices.Equal(plan.Workers, c.plan.Workers):
 			t.Errorf("%v: plan %+v, want %+v", c.running, plan, c.plan)
 		case !strings.Contains(plan.String(), c.says):

@@ -33,8 +33,8 @@ if [ -e $ROOT/fails ] && grep -qe "$(cat $ROOT/fails)" <<<"$*"; then echo "the s
 case $* in *readyz*) echo ok ;; *"get nodes"*) cat $ROOT/nodes ;; *metrics*) cat $ROOT/metrics ;; esac`)
 	h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls; [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
 case $* in
-"init phase etcd"*) echo "    image: registry.k8s.io/etcd:3.6.8-0" >$ROOT/etc/kubernetes/manifests/etcd.yaml ;;
-"upgrade apply"*) sed -i s/v1.35.4/v1.36.3/ $ROOT/etc/kubernetes/manifests/kube-apiserver.yaml ;;
+"init phase etcd local --dry-run"*) printf '    - --name=n\n    - --initial-cluster=master=https://10.0.1.10:2380\n    image: registry.k8s.io/etcd:3.6.8-0\n' >$KUBEADM_INIT_DRYRUN_DIR/etcd.yaml ;;
+"upgrade apply"* | "upgrade node"*) sed -i s/v1.35.4/v1.36.3/ $ROOT/etc/kubernetes/manifests/kube-apiserver.yaml ;;
 esac`)
 	h.stub("etcdctl", "[ ! -e $ROOT/etcd-dead ]")
 	h.stub("pgrep", "echo 7")
@@ -120,11 +120,12 @@ func testUpgradeFailures(t *testing.T) {
 	if calls := h.read("/calls"); strings.Contains(calls, "\nkubeadm") || strings.Contains(calls, "apt-get") {
 		t.Errorf("the check changes something: %s", calls)
 	}
+	testUpgradeKeepsTheMajority(t)
 	h.succeeds(h.run("upgrade.sh", "", "control-plane"), "upgraded 1.36.3")
 	inOrder(t, h.read("/calls"), "snapshot now", "kubeadm=1.36.3-*", "kubeadm certs renew etcd-server",
-		"kubeadm init phase etcd local", "pkill -TERM -o -f ^kube-apiserver",
+		"kubeadm init phase etcd local --dry-run", "pkill -TERM -o -f ^kube-apiserver",
 		"kubeadm init phase upload-config kubeadm",
-		"kubeadm upgrade apply --config "+h.at("/var/lib/kubeadm-aws/upgrade.yaml")+" --yes")
+		"kubeadm upgrade apply --yes --config "+h.at("/var/lib/kubeadm-aws/upgrade.yaml"))
 	if strings.Contains(h.read("/calls"), "kubelet=") {
 		t.Error("the kubelet comes before its time")
 	}
@@ -188,6 +189,15 @@ echo "$*" >>$ROOT/calls`
 		{says: "another run has been changing node worker-1 for 5 minutes", spoil: stubbed("flock", "exit 1"), after: kept},
 		{says: "other nodes have been draining for 5 minutes", spoil: stubbed("flock", `[ "$3" != 8 ]`), after: kept},
 		{says: "the API does not answer, so node worker-1 cannot be drained", spoil: failing("get nodes"), after: kept},
+		{says: "the upgrade of the control plane on this machine has not finished, so worker-1 stays", after: kept,
+			spoil: func(h *scriptHost) string {
+				h.write("/var/lib/kubeadm-aws/upgrade.started", "1.36.3", 0o600)
+				return ""
+			}},
+		{says: "the API does not record that worker-1 is upgraded", spoil: func(h *scriptHost) string {
+			h.env["ROLE"] = "control-plane"
+			return failing("annotate")(h)
+		}, after: kept},
 		{says: "node worker-1 is not Ready", spoil: nodes("worker-1 True", "worker-1 False"), after: kept},
 		{says: "the API server runs 1.35.4, and worker-1 would run 1.36.3", after: kept,
 			spoil: func(h *scriptHost) string { h.write("/api-version", "1.35.4", 0o600); return "" }},
@@ -219,4 +229,5 @@ echo "$*" >>$ROOT/calls`
 			t.Errorf("%q: no %s in %s", state, want.calls, calls)
 		}
 	}
+	testControlPlaneHasItsTurn(t, drainHost(all))
 }

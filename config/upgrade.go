@@ -36,9 +36,6 @@ func (c comparison) refuseVersion(made Made) []FieldError {
 		return nil
 	}
 	reason, instead := refuseUpgrade(from, to)
-	if n := len(ControlPlanes(c.Nodes)); n > 1 {
-		reason, instead = fmt.Sprintf("%d control planes are not upgraded yet", n), quote(from)
-	}
 	if reason == "" {
 		return nil
 	}

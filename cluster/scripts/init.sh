@@ -355,14 +355,36 @@ begun() { [ "$(cat "$STATE/upgrade.started" 2>/dev/null)" = "$KUBERNETES_VERSION
 
 # upgrade brings etcd, the API server and the rest to the release. reconfigure then updates the kubelet.
 upgrade() {
-  # Evictions fail while the API restarts.
+  # Evictions fail while the API restarts. node-drain.sh gives the other control planes their turn under this lock.
   exec 8>/run/kubeadm-aws-drain.lock
   flock -w 600 8 || die "nodes have been draining for 10 minutes, and the control plane is not upgraded meanwhile. Nothing is wrong: run pulumi up again"
-  begun || bash "$UPGRADE" check || exit 1
+  if ! begun; then
+    if [ -n "${JOINS:-}" ] && [ "$(upgrade_mark)" != upgrading ]; then
+      die "it is not the turn of $NODE to be upgraded, so it stays as it is. Run the whole pulumi up, without --target"
+    fi
+    bash "$UPGRADE" check || exit 1
+    kube annotate node "$NODE" --overwrite kubeadm-aws/upgrade=upgrading >/dev/null ||
+      die "the API does not record that $NODE is upgraded, so it stays as it is; run pulumi up again"
+  fi
   rm -rf "$STATE/manifests.before"
   put_files
   printf '%s\n' "$KUBERNETES_VERSION" >"$STATE/upgrade.started"
   bash "$UPGRADE" control-plane >&2 || exit 1
+}
+upgrade_mark() {
+  # shellcheck disable=SC2016 # a Go template
+  kube get node "$NODE" --ignore-not-found -o go-template='{{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}'
+}
+# returned ends the turn of this node in an upgrade.
+returned() {
+  local mark until=$((SECONDS + 300))
+  mark=$(upgrade_mark) || die "the API does not answer; run pulumi up again"
+  [ -n "$mark" ] || return 0
+  until [ "$(kube get node "$NODE" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = "v$KUBERNETES_VERSION True" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "node $NODE does not become Ready with Kubernetes $KUBERNETES_VERSION, and no other node is upgraded; see: journalctl -u kubelet. When the reason is gone, run pulumi up again"
+    sleep 0.5
+  done
+  kube annotate node "$NODE" kubeadm-aws/upgrade- >/dev/null || die "$NODE is upgraded, and the API does not record it; run pulumi up again"
 }
 
 # settled returns when the API has answered for a while. A kubelet of another release restarts the static pods once, and an
@@ -408,11 +430,22 @@ reconfigure() {
   changing=''
   if begun; then settled; fi
   kubeadm init phase upload-config all --config "$CONFIG"
+  # kube-proxy must not be newer than an API server. The last control plane that is upgraded brings it.
+  if older_api; then return; fi
   before=$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)
   kubeadm init phase addon kube-proxy --config "$CONFIG"
   if [ "$before" != "$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)" ]; then
     kube -n kube-system rollout restart daemonset/kube-proxy >/dev/null
   fi
+}
+
+# older_api succeeds if the API server of another control plane has another release.
+older_api() {
+  local all
+  [ -n "${PEERS:-}" ] || return 1
+  all=$(kube -n kube-system get pods -l component=kube-apiserver -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}') ||
+    die "the API does not list its servers; run pulumi up again"
+  grep -qv ":v$KUBERNETES_VERSION\$" <<<"$all"
 }
 
 # Closes what kubeadm leaves open, in new clusters and in existing ones.
@@ -449,6 +482,7 @@ api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and
 kubelet_healthy
 harden
 place_coredns
+returned
 # Before a worker joins: from here on, an empty control plane in place of this one would delete what runs on workers.
 if [ ! -e "$STATE/init.marked" ]; then
   snapshots mark || die "the bucket cannot be told that this cluster runs. Check that the instance reaches ${S3_ENDPOINT:-} with the role of the control plane, then run again"

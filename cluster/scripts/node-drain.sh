@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# Takes a worker out of service before its release of Kubernetes changes. Runs on the control plane. node.sh returns the
-# worker to service.
+# Takes a node out of service before its release of Kubernetes changes. Runs on the first control plane. node.sh returns a
+# worker to service, and init.sh a control plane, whose pods are not drained.
 #
 # The annotation kubeadm-aws/upgrade records in the cluster which node is out of service, and for how far. So no other
-# node leaves before this one is back, also when the run is interrupted and another run follows.
+# node leaves before this one is back, also when the run is interrupted and another run follows. Two runs cannot set it on
+# two nodes, because they share a lock on this machine.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: sudo env NODE=worker-1 KUBERNETES_VERSION=1.36.3 node-drain.sh
 Environment:
-  NODE                 name of the worker
-  KUBERNETES_VERSION   its new release; a worker that runs it already is left alone
+  NODE                 name of the node
+  KUBERNETES_VERSION   its new release; a node that runs it already is left alone
+  ROLE                 control-plane, or worker, which is the default
+  PROVIDER_ID          of the node's machine; the node of another machine is left alone. May be empty
   TIMEOUT              seconds that pods have to leave, default 900. Disruption budgets are respected all the time.
   SERVE                seconds to wait until all other nodes serve, default 300
-Prints "node <name> drained" or "node <name> stays".
+Prints "node <name> drained" (also of a control plane) or "node <name> stays".
 TEXT
 }
 case ${1:-} in
@@ -31,8 +34,10 @@ for v in NODE KUBERNETES_VERSION; do
   }
 done
 
+ROLE=${ROLE:-worker}
 TIMEOUT=${TIMEOUT:-900}
 SERVE=${SERVE:-300}
+STATE=/var/lib/kubeadm-aws
 run=${RUN_DIR:-/run}
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 say() { printf 'node-drain: %s\n' "$*" >&2; }
@@ -48,7 +53,7 @@ flock -w 300 9 || die "another run has been changing node $NODE for 5 minutes"
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
 # nodes prints for each node: its name, whether it is Ready, the release of its kubelet, whether it accepts no pods, and
-# how far an upgrade of it is: draining or drained, and kept if it accepted no pods before.
+# how far an upgrade of it is: draining or drained, and kept if it accepted no pods before. A control plane is upgrading.
 nodes() {
   # shellcheck disable=SC2016 # a Go template
   kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{if .spec.unschedulable}}cordoned{{else}}open{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}'
@@ -59,7 +64,11 @@ if [ -z "${version:-}" ] || { [ "$version" = "v$KUBERNETES_VERSION" ] && [ -z "$
   echo "node $NODE stays"
   exit
 fi
-if [ "${mark%% *}" = drained ]; then
+if [ -n "${PROVIDER_ID:-}" ] && [ "$(kube get node "$NODE" -o 'jsonpath={.spec.providerID}')" != "$PROVIDER_ID" ]; then
+  echo "node $NODE stays"
+  exit
+fi
+if [ "${mark%% *}" = drained ] || [ "$mark" = upgrading ]; then
   say "node $NODE was drained by an earlier run"
   echo "node $NODE drained"
   exit
@@ -68,11 +77,13 @@ fi
 
 runs=$(kube get --raw=/version | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p') || runs=''
 [ "$runs" = "$KUBERNETES_VERSION" ] ||
-  die "the API server runs ${runs:-an unknown release}, and $NODE would run $KUBERNETES_VERSION: the control plane is upgraded first. Run the whole pulumi up, without --target; nothing has been changed"
+  die "the API server runs ${runs:-an unknown release}, and $NODE would run $KUBERNETES_VERSION: the control plane that began the cluster is upgraded first. Run the whole pulumi up, without --target; nothing has been changed"
 
-# No drain of a node that is deleted runs meanwhile.
+# No drain of a node that is deleted runs meanwhile, and no upgrade of this control plane.
 exec 8>"$run/kubeadm-aws-drain.lock"
 flock -w 300 8 || die "other nodes have been draining for 5 minutes. Nothing is wrong with $NODE: run pulumi up again"
+[ ! -e "$STATE/upgrade.started" ] ||
+  die "the upgrade of the control plane on this machine has not finished, so $NODE stays as it is. Run the whole pulumi up, without --target"
 away() { awk -v node="$NODE" '$1 != node && ($2 != "True" || $5 != "") {print $1}' <<<"$1" | xargs; }
 until=$((SECONDS + SERVE))
 while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
@@ -81,6 +92,13 @@ while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drai
   [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair what is not Ready, then run pulumi up again. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
   sleep 2
 done
+
+if [ "$ROLE" = control-plane ]; then
+  kube annotate node "$NODE" --overwrite kubeadm-aws/upgrade=upgrading >/dev/null ||
+    die "the API does not record that $NODE is upgraded, so it stays as it is; run pulumi up again"
+  echo "node $NODE drained"
+  exit
+fi
 
 state() { # VALUE UNSCHEDULABLE: records how far the upgrade is
   kube patch node "$NODE" --type=merge -p "{\"metadata\": {\"annotations\": {\"kubeadm-aws/upgrade\": $1}}, \"spec\": {\"unschedulable\": $2}}" >/dev/null

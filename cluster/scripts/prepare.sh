@@ -425,5 +425,12 @@ if [ -n "${IMAGES:-}" ]; then
   wait
 fi
 
+# An upgrade does not begin while one of several control planes has no room for it.
+if [ -n "$upgrade" ] && [ -d /var/lib/etcd/member ]; then
+  needs=$(($(du -sk /var/lib/etcd | cut -f1) + 1048576)) free=$(df --output=avail -k "$STATE" | tail -n 1 | tr -d ' ')
+  [ "$free" -ge "$needs" ] ||
+    die "the disk of this control plane has $((free / 1024)) MiB left, and the upgrade to Kubernetes $KUBERNETES_VERSION needs $((needs / 1024)): make its nodes[].volumeSize larger. No node has been upgraded"
+fi
+
 systemctl start apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 echo "prepared $KUBERNETES_VERSION"

@@ -8,7 +8,8 @@ usage() {
 usage: sudo env KUBERNETES_VERSION=1.36.3 ... upgrade.sh check
          fails if the control plane on this machine cannot be upgraded now; changes nothing
        sudo env KUBERNETES_VERSION=1.36.3 ... upgrade.sh control-plane
-         upgrades etcd, the API server, the other components of the control plane and kubeadm's add-ons
+         upgrades etcd, the API server, the other components of the control plane and, when no other control plane has the
+         former release, kubeadm's add-ons
        sudo env KUBERNETES_VERSION=1.36.3 ... upgrade.sh packages NAME...
          installs packages of the release
 Environment:
@@ -16,6 +17,9 @@ Environment:
   KUBERNETES_VERSION   the new release
   UPGRADE_CONFIG       UpgradeConfiguration for kubeadm
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings; on a control plane
+  PEERS                addresses of the other control planes, separated by blanks; empty for the only one
+  ENDPOINT             host:port of the API; with PEERS
+  JOINS                not empty: another control plane has been upgraded before this one
 /var/lib/kubeadm-aws/kubeadm.yaml holds the configuration of the control plane with the new release.
 Prints "upgraded <version>" after control-plane, else nothing.
 TEXT
@@ -84,8 +88,39 @@ removed_apis() { # FILE with the metrics of the API server
   done | sed 's:^/::' | sort -u | xargs
 }
 
+# etcd_on runs etcdctl against the etcd of a control plane.
+etcd_on() { # ADDRESS COMMAND...
+  local pki=/etc/kubernetes/pki/etcd
+  timeout 30 etcdctl --endpoints "https://$1:2379" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+    --key $pki/healthcheck-client.key "${@:2}" 2>&1 </dev/null
+}
+api_ready() { # ADDRESS
+  [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert /etc/kubernetes/pki/ca.crt --resolve "$ENDPOINT:$1" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]
+}
+
+# away prints which of the other control planes cannot do without this one.
+away() {
+  local ip all
+  for ip in $PEERS; do
+    api_ready "$ip" || echo "the API of $ip is not ready;"
+    etcd_on "$ip" endpoint health >/dev/null || echo "etcd of $ip is not healthy;"
+    all=$(etcd_on "$ip" member list) || continue
+    [ "$(awk -F', ' '$2 == "started" && $6 == "false"' <<<"$all" | wc -l)" = "$(($(wc -w <<<"$PEERS") + 1))" ] ||
+      echo "etcd of $ip has other members than the control planes, or one that does not vote;"
+  done
+}
+# others_serve waits until every other control plane serves. While this one is upgraded, etcd has its majority by them.
+others_serve() {
+  local until=$((SECONDS + 120)) bad
+  [ -n "${PEERS:-}" ] || return 0
+  while bad=$(away | xargs) && [ -n "$bad" ]; do
+    [ "$SECONDS" -lt "$until" ] || die "${bad%;}. Control planes are upgraded one after the other, and all the others have to serve, so $NODE stays as it is. Repair them, then run pulumi up again"
+    sleep 2
+  done
+}
+
 check() {
-  local from all bad used free work
+  local from all bad used free work server
   from=$(running)
   if newer "$from" "$KUBERNETES_VERSION"; then
     die "the control plane runs Kubernetes $from, and $KUBERNETES_VERSION is asked for: etcd and the objects in it cannot go back. Set cluster.kubernetesVersion to $from; see docs/upgrade.md"
@@ -94,10 +129,11 @@ check() {
     die "the control plane runs Kubernetes $from, and $KUBERNETES_VERSION is more than one minor release later. Upgrade to each release in between first"
   [ "$(kube get --raw=/readyz 2>/dev/null)" = ok ] ||
     die "the API does not answer, so nothing has been changed; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
+  others_serve
   all=$(nodes) || die "the nodes cannot be listed, so nothing has been changed"
   bad=$(awk '$2 != "True" {print $1}' <<<"$all" | xargs)
-  [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair what is not Ready, then run pulumi up again; nothing has been changed. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
-  bad=$(awk '$4 == "half" {print $1}' <<<"$all" | xargs)
+  [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair what is not Ready, then run pulumi up again; $NODE has not been changed. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
+  bad=$(awk -v node="$NODE" '$1 != node && $4 == "half" {print $1}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "an earlier upgrade has not finished on $bad. Set cluster.kubernetesVersion to $from, the release of the control plane, and run pulumi up; then upgrade to $KUBERNETES_VERSION"
   bad=$(awk -v want="$(minor "$from")" '{split($3, v, "."); if (v[2] < want) print $1 " (" $3 ")"}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "the control plane runs Kubernetes $from, and an earlier upgrade has not reached $bad. Set cluster.kubernetesVersion to $from and run pulumi up; then upgrade to $KUBERNETES_VERSION"
@@ -105,12 +141,17 @@ check() {
   used=$(du -sk /var/lib/etcd | cut -f1)
   free=$(df --output=avail -k "$STATE" | tail -n 1 | tr -d ' ')
   [ "$free" -ge $((used + 1048576)) ] ||
-    die "the disk of this machine has $((free / 1024)) MiB left, and the upgrade needs $((used / 1024 + 1024)): make nodes[].volumeSize of $NODE larger. Nothing has been changed"
+    die "the disk of this machine has $((free / 1024)) MiB left, and the upgrade needs $((used / 1024 + 1024)): make nodes[].volumeSize of $NODE larger. $NODE has not been changed"
+  # The first control plane has asked. What clients do since cannot stop an upgrade that has begun.
+  [ -z "${JOINS:-}" ] || return 0
   work=$(mktemp "$STATE/metrics.XXXXXX")
-  kube get --raw=/metrics >"$work" || {
-    rm "$work"
-    die "the API server does not say which APIs are used, so nothing has been changed; see: kubectl get --raw=/metrics"
-  }
+  # Each API server counts its own requests.
+  for server in '' ${PEERS:-}; do
+    kube ${server:+--server "https://$server:${ENDPOINT##*:}"} get --raw=/metrics >>"$work" || {
+      rm "$work"
+      die "the API server${server:+ of $server} does not say which APIs are used, so nothing has been changed; see: kubectl get --raw=/metrics"
+    }
+  done
   bad=$(removed_apis "$work")
   rm "$work"
   [ -z "$bad" ] || die "clients have used APIs that Kubernetes $KUBERNETES_VERSION does not have: $bad. Nothing has been changed. Move the clients; see \"APIs that go\" in docs/upgrade.md"
@@ -150,11 +191,7 @@ packages() { # NAME...
 
 # ---- control plane ----------------------------------------------------------
 
-etcd_answers() {
-  local pki=/etc/kubernetes/pki/etcd
-  etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
-    endpoint health >/dev/null 2>&1 </dev/null
-}
+etcd_answers() { etcd_on 127.0.0.1 endpoint health >/dev/null; }
 # The processes of this control plane, by flags that others on this machine do not have.
 etcd='^etcd .*--data-dir=/var/lib/etcd'
 api='^kube-apiserver .*--etcd-servers=https://127.0.0.1:2379'
@@ -179,6 +216,32 @@ restart_api() {
   ended "$pid" 1 || pkill -KILL -o -f "$api" || true
 }
 
+# follow lets another member lead etcd, so that no client waits for an election when this one ends.
+follow() {
+  local status said='' member ip
+  [ -n "${PEERS:-}" ] || return 0
+  for ip in $PEERS $PEERS ''; do
+    # An etcd that does not answer leads nothing.
+    status=$(etcd_on 127.0.0.1 endpoint status -w json) || return 0
+    [ "$(number leader)" = "$(number member_id)" ] || return 0
+    member=$(etcd_on 127.0.0.1 member list | awk -F', ' -v peer="https://$ip:2380" '$4 == peer {print $1}') || return 0
+    [ -z "$ip" ] || said=$(etcd_on 127.0.0.1 move-leader "$member") || sleep 1
+  done
+  die "etcd on $NODE leads, and no other member takes over: $(tail -n 1 <<<"$said"). $NODE stays as it is; run pulumi up again"
+}
+number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" <<<"$status"; } # KEY: a number in the status of etcd
+
+# new_manifest writes the manifest of etcd in the new release. Its members stay those that it names.
+new_manifest() { # FILE
+  local dir=$STATE/etcd.new
+  rm -rf "$dir"
+  install -d -m 700 "$dir"
+  KUBEADM_INIT_DRYRUN_DIR=$dir kubeadm init phase etcd local --dry-run --config "$CONFIG"
+  awk 'NR == FNR {if (/--initial-cluster(-state)?=/) members = members $0 "\n"; next} /--initial-cluster=/ {printf "%s", members; next} 1' \
+    "$manifest" "$dir/etcd.yaml" | install -m 600 /dev/stdin "$1"
+  rm -rf "$dir"
+}
+
 # etcd upgrades etcd apart from the rest. kubeadm waits until the API reports the new pod of etcd, and the kubelet asks the
 # API before it starts that pod. An API server that has lost etcd answers after half a minute: measured, the API was away
 # for 75 s. One that starts without etcd does not listen yet. So it is restarted as soon as the old etcd has ended.
@@ -187,12 +250,14 @@ etcd() {
   [ -e "$STATE/etcd.before" ] || { cp -p $manifest "$STATE/etcd.copy" && mv "$STATE/etcd.copy" "$STATE/etcd.before"; }
   # etcd reads its certificates again with every connection.
   for certificate in etcd-server etcd-peer etcd-healthcheck-client; do kubeadm certs renew $certificate --config "$CONFIG"; done
-  cp -p $manifest "$STATE/etcd.copy"
+  new_manifest /etc/kubernetes/etcd.new
   old=$(pgrep -o -f "$etcd" || true)
-  kubeadm init phase etcd local --config "$CONFIG"
-  # kubeadm writes the file even if nothing changes.
-  if cmp -s "$STATE/etcd.copy" $manifest; then touch -r "$STATE/etcd.copy" $manifest; fi
-  rm "$STATE/etcd.copy"
+  if cmp -s /etc/kubernetes/etcd.new $manifest; then
+    rm /etc/kubernetes/etcd.new
+  else
+    follow
+    mv /etc/kubernetes/etcd.new $manifest
+  fi
   if ! etcd_follows; then
     say "restarting etcd and the API server"
     [ -z "$old" ] || ended "$old" 60 || true
@@ -222,23 +287,26 @@ hasten() {
 }
 
 control_plane() {
-  local helper
-  if [ "$(running)" != "$KUBERNETES_VERSION" ]; then
+  local helper do=(apply --yes)
+  [ -z "${JOINS:-}" ] || do=(node)
+  if [ -z "${JOINS:-}" ] && [ "$(running)" != "$KUBERNETES_VERSION" ]; then
     say "Kubernetes $(running) -> $KUBERNETES_VERSION: snapshot of etcd"
     bash "$ETCD_SNAPSHOT" now >&2 </dev/null ||
       die "there is no snapshot of etcd, and without one the control plane is not upgraded. Nothing has been changed; correct what the snapshot says, then run pulumi up again"
   fi
   packages kubeadm
+  # Again, because the checks of an interrupted run are old.
+  others_serve
   etcd
   (umask 077 && printf '%s\n' "$UPGRADE_CONFIG" >"$STATE/upgrade.yaml")
   # kubeadm takes the settings from the cluster. The new release may refuse a flag of the former ones.
   kubeadm init phase upload-config kubeadm --config "$CONFIG"
-  say "kubeadm upgrade apply"
+  say "kubeadm upgrade ${do[0]}"
   hasten &
   helper=$!
   # shellcheck disable=SC2064 # this helper
   trap "kill $helper 2>/dev/null || true" EXIT
-  kubeadm upgrade apply --config "$STATE/upgrade.yaml" --yes
+  kubeadm upgrade "${do[@]}" --config "$STATE/upgrade.yaml"
   echo "upgraded $KUBERNETES_VERSION"
 }
 

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"path"
 
 	"golang.org/x/mod/semver"
 
@@ -42,21 +43,42 @@ func (s upgrade) downloaded() error {
 	return nil
 }
 
-// apiVersion returns the release of the API server.
-func (s upgrade) apiVersion() string { return s.Find(clusterType, "cluster").Str("version") }
+// apiVersion returns the oldest release of an API server.
+func (s upgrade) apiVersion() string {
+	oldest := ""
+	for _, id := range members(s.Find(clusterType, "cluster")) {
+		if version := s.serverVersion(id); oldest == "" || semver.Compare("v"+version, "v"+oldest) < 0 {
+			oldest = version
+		}
+	}
+	return oldest
+}
 
-// upgradeControlPlane does what upgrade.sh does on a control plane.
+// serverVersion returns the release of the API server on a machine. A machine of an older journal has that of the
+// cluster.
+func (s upgrade) serverVersion(machine string) string {
+	if host := s.Find(hostType, machine); host != nil && host.Str("version") != "" {
+		return host.Str("version")
+	}
+	return s.Find(clusterType, "cluster").Str("version")
+}
+
+// upgradeControlPlane does what upgrade.sh does on a control plane. One that joined others needs its turn.
 func (s upgrade) upgradeControlPlane() error {
 	wanted := s.env["KUBERNETES_VERSION"]
-	if s.apiVersion() == wanted {
+	if s.serverVersion(s.machine.ID) == wanted {
 		return nil
+	}
+	own := s.object("Node", "", s.node)
+	if s.env["JOINS"] != "" && (own == nil || own.Str("drained") == "") {
+		return fmt.Errorf("init: it is not the turn of %s to be upgraded", s.node)
 	}
 	for _, node := range s.All("k8s/Node") {
 		machine := s.Find(aws.InstanceType, node.Str("instance"))
 		switch {
 		case machine == nil || aws.IsStopped(machine):
 			return fmt.Errorf("upgrade: not Ready: %s", node.Str("name"))
-		case node.Str("drained") != "":
+		case node != own && node.Str("drained") != "":
 			return fmt.Errorf("upgrade: an earlier upgrade has not finished on %s", node.Str("name"))
 		}
 	}
@@ -65,6 +87,9 @@ func (s upgrade) upgradeControlPlane() error {
 	}
 	s.Change(s.Find(clusterType, "cluster"), func(_, state props.Map) { state["version"] = wanted })
 	s.remember(props.Map{"version": wanted, "kubelet": wanted})
+	if own != nil {
+		s.Change(own, func(_, state props.Map) { delete(state, "drained") })
+	}
 	return nil
 }
 
@@ -77,9 +102,15 @@ func (s upgrade) takeOut() (string, error) {
 	if node == nil {
 		return "stays", nil
 	}
+	if id := s.env["PROVIDER_ID"]; id != "" && path.Base(id) != node.Str("instance") {
+		return "stays", nil // another machine joins under this name
+	}
 	host := s.Find(hostType, node.Str("instance"))
 	if host == nil || host.Str("kubelet") == s.env["KUBERNETES_VERSION"] && node.Str("drained") == "" {
 		return "stays", nil
+	}
+	if api := s.serverVersion(s.machine.ID); api != s.env["KUBERNETES_VERSION"] {
+		return "", fmt.Errorf("node-drain: the API server runs %s, and %s would run %s", api, s.node, s.env["KUBERNETES_VERSION"])
 	}
 	for _, other := range s.All("k8s/Node") {
 		if other.ID != node.ID && other.Str("drained") != "" {
