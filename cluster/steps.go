@@ -154,8 +154,8 @@ func (s steps) node(h, controlPlane Host) Step {
 		step.Run.Env["INSTANCE_TYPE"] = pulumi.String(h.InstanceType)
 	}
 	if h.Role == config.Worker {
-		// A refresh can take a machine out of the state. The step of the old machine is then deleted after the new one
-		// has joined.
+		// A refresh can take a machine out of the state. The step of the old machine is then deleted after the new
+		// one has joined.
 		step.Delete = &Script{Name: "node-delete", Env: map[string]pulumi.StringInput{"PROVIDER_ID": h.ProviderID}}
 		// The delete waits for its turn, for a node that left before, and for disruption budgets.
 		step.DeleteMinutes = 90
@@ -166,7 +166,8 @@ func (s steps) node(h, controlPlane Host) Step {
 	return step
 }
 
-// drain takes a node out of service before its release changes. The step node returns a worker, and join a control plane.
+// drain takes a node out of service before its release changes. The step node returns a worker, and join a control
+// plane.
 func (s steps) drain(h, controlPlane Host) Step {
 	return Step{
 		Name: "drain", Node: h.Name, Minutes: 35,

@@ -12,8 +12,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Running holds the releases of Kubernetes in the last commands of a node's steps. A step that does not exist, or that
-// an older program created without a release, has "".
+// Running holds the releases of Kubernetes in the last commands of a node's steps. A step that does not exist, or
+// that an older program created without a release, has "".
 type Running struct {
 	// Joined is the release of the step init or join.
 	Joined string
@@ -54,8 +54,8 @@ func (r Running) behind(release string) bool {
 // Upgrade is a change of the release of a cluster that runs.
 type Upgrade struct {
 	From, To string
-	// ControlPlanes and then Workers are upgraded one after the other, in this order. An earlier, interrupted update may
-	// have upgraded others.
+	// ControlPlanes and then Workers are upgraded one after the other, in this order. An earlier, interrupted update
+	// may have upgraded others.
 	ControlPlanes, Workers []string
 	// first is the control plane with which an upgrade begins.
 	first string
@@ -85,8 +85,8 @@ func PlanUpgrade(cfg *config.Config, running map[string]Running) *Upgrade {
 	return &plan
 }
 
-// OutOfService is the node at which an earlier update stopped, or "". Its machine may be replaced, because the API of the
-// first control plane has its release already.
+// OutOfService is the node at which an earlier update stopped, or "". Its machine may be replaced, because the API of
+// the first control plane has its release already.
 func (u Upgrade) OutOfService() string {
 	next := append(slices.Clone(u.ControlPlanes), u.Workers...)
 	if next[0] == u.first {
@@ -122,8 +122,8 @@ func (u Upgrade) String() string {
 	return b.String()
 }
 
-// inTurn returns the nodes in the order of an upgrade: the control plane that began the cluster, then the others and the
-// workers by name.
+// inTurn returns the nodes in the order of an upgrade: the control plane that began the cluster, then the others and
+// the workers by name.
 func inTurn(cfg *config.Config) []config.Node {
 	rank := func(n config.Node) int {
 		switch {
@@ -139,15 +139,15 @@ func inTurn(cfg *config.Config) []config.Node {
 	})
 }
 
-// drains reports whether a node has the step drain: from its first upgrade on. The first control plane has none, because
-// it decides whose turn it is.
+// drains reports whether a node has the step drain: from its first upgrade on. The first control plane has none,
+// because it decides whose turn it is.
 func (s steps) drains(h Host) bool {
 	r := s.args.Running[h.Name]
 	return h.Name != s.controlPlanes[0].Name && (r.Drained != "" || r.Joined != "" && r.Joined != s.release.Version)
 }
 
-// beforeInit returns the steps that init waits for. An upgrade begins when every running node has its packages, so that
-// a source that fails stops it before anything has changed.
+// beforeInit returns the steps that init waits for. An upgrade begins when every running node has its packages, so
+// that a source that fails stops it before anything has changed.
 func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource) []pulumi.Resource {
 	wait := []pulumi.Resource{prepared[controlPlane.Name]}
 	for _, h := range s.args.Hosts {
@@ -158,8 +158,8 @@ func (s steps) beforeInit(controlPlane Host, prepared map[string]pulumi.Resource
 	return wait
 }
 
-// beforeObjects returns the steps that objects in the cluster wait for. The cloud controller manager must not be newer
-// than any API server.
+// beforeObjects returns the steps that objects in the cluster wait for. The cloud controller manager must not be
+// newer than any API server.
 func (s steps) beforeObjects(c *Cluster) []pulumi.Resource {
 	if s.upgrade != nil {
 		return []pulumi.Resource{c.APIReady, c.Upgraded}
@@ -167,10 +167,10 @@ func (s steps) beforeObjects(c *Cluster) []pulumi.Resource {
 	return []pulumi.Resource{c.APIReady}
 }
 
-// joinAll creates the steps that add the hosts to the cluster. In an upgrade each worker waits for the one before, so a
-// worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names: an
-// interrupted upgrade goes on with the same node. A new worker waits for all API servers, because its kubelet must not be
-// newer than any of them.
+// joinAll creates the steps that add the hosts to the cluster. In an upgrade each worker waits for the one before, so
+// a worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names:
+// an interrupted upgrade goes on with the same node. A new worker waits for all API servers, because its kubelet must
+// not be newer than any of them.
 func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map[string]pulumi.Resource) error {
 	joined, err := c.joinControlPlanes(ctx, s, prepared)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// oneOfThree returns upgradeHost as a control plane next to 10.0.1.11 and 10.0.1.12. The etcd of this machine leads until
-// the file /led exists. A file such as /api-10.0.1.11 makes that API not ready, and /etcd-10.0.1.11 that etcd.
+// oneOfThree returns upgradeHost as a control plane next to 10.0.1.11 and 10.0.1.12. The etcd of this machine leads
+// until the file /led exists. A file such as /api-10.0.1.11 makes that API not ready, and /etcd-10.0.1.11 that etcd.
 func oneOfThree(t *testing.T) *scriptHost {
 	h := upgradeHost(t)
 	h.env["PEERS"], h.env["ENDPOINT"] = "10.0.1.11 10.0.1.12", "api.dev.internal:6443"
@@ -64,8 +64,8 @@ func TestUpgradeOfOneOfThree(t *testing.T) {
 	}
 }
 
-// testUpgradeKeepsTheMajority refuses to touch etcd while another member or API server does not serve, also in a run that
-// goes on.
+// testUpgradeKeepsTheMajority refuses to touch etcd while another member or API server does not serve, also in a run
+// that goes on.
 func testUpgradeKeepsTheMajority(t *testing.T) {
 	const learner = "c1, started, master-3, https://10.0.1.12:2380, https://10.0.1.12:2379, true\n"
 	write := func(path, content string) func(*scriptHost) {
@@ -105,8 +105,8 @@ func testUpgradeKeepsTheMajority(t *testing.T) {
 	h.fails(h.run("upgrade.sh", "", "check"), 1, "the API server of 10.0.1.12 does not say which APIs are used")
 }
 
-// testControlPlaneHasItsTurn gives a control plane its turn. Its pods are not drained, and another machine under its name
-// gets none.
+// testControlPlaneHasItsTurn gives a control plane its turn. Its pods are not drained, and another machine under its
+// name gets none.
 func testControlPlaneHasItsTurn(t *testing.T, host func(*testing.T) (*scriptHost, string)) {
 	for state, prints := range map[string]string{
 		"worker-1 True v1.35.4 open ":               "drained",
@@ -130,7 +130,8 @@ func testControlPlaneHasItsTurn(t *testing.T, host func(*testing.T) (*scriptHost
 	}
 }
 
-// testTurns upgrades a control plane that joined others: it waits for its turn, and ends it as soon as its node is Ready.
+// testTurns upgrades a control plane that joined others: it waits for its turn, and ends it as soon as its node is
+// Ready.
 func testTurns(t *testing.T, older func(*testing.T) (*scriptHost, string)) {
 	joined := func(mark, image string) (*scriptHost, string) {
 		h, stdin := older(t)
@@ -166,7 +167,9 @@ esac`)
 		"node master does not become Ready with Kubernetes 1.36.3, and no other node is upgraded": func(h *scriptHost) {
 			h.write("/status", "v1.35.4 True", 0o600)
 		},
-		"master is upgraded, and the API does not record it": func(h *scriptHost) { h.write("/kubectl-fails", "upgrade-$", 0o600) },
+		"master is upgraded, and the API does not record it": func(h *scriptHost) {
+			h.write("/kubectl-fails", "upgrade-$", 0o600)
+		},
 		"the API does not answer; run pulumi up again": func(h *scriptHost) {
 			h.env["JOINS"] = ""
 			h.write("/kubectl-fails", "ignore-not-found.*go-template", 0o600)

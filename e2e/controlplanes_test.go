@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// TestThreeControlPlanes loses the machine of each of three control planes without a word, the leader of etcd among
-// them. A worker goes on asking the API by its name inside, and an application.
+// TestThreeControlPlanes upgrades a cluster of three control planes, replaces the one that began it, and then loses
+// the machine of each without a word, the leader of etcd among them. A worker goes on asking the API by its name
+// inside, and an application.
 func TestThreeControlPlanes(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "e2e-three")
@@ -25,6 +26,7 @@ func TestThreeControlPlanes(t *testing.T) {
 	}
 	nodes = append(nodes, map[string]any{"name": "worker-1"})
 	s.set(t, "nodes", nodes)
+	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	reportUp(t, s.must(t, "up"))
 	c := s.cluster(t)
 	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
@@ -40,6 +42,7 @@ func TestThreeControlPlanes(t *testing.T) {
 			t.Errorf("snapshots were taken by %q", took)
 		}
 	})
+	t.Run("it is upgraded", func(t *testing.T) { upgradeThree(t, s, c) })
 	t.Run("the one that began the cluster is replaced", func(t *testing.T) { replaceFirst(t, s, c, nodes) })
 	t.Run("each is lost in turn", func(t *testing.T) {
 		s.backend(t) // gives machines that boot again their addresses
@@ -51,6 +54,29 @@ func TestThreeControlPlanes(t *testing.T) {
 	r := s.must(t, "destroy")
 	t.Logf("FIGURE three control planes: destroy %.1f s", r.took.Seconds())
 	nothingLeft(t, s)
+}
+
+// upgradeThree upgrades the cluster. The driver is killed while the second control plane is upgraded.
+func upgradeThree(t *testing.T, s *stack, c *cluster) {
+	// The only worker is drained, so a pod of the application has to be elsewhere.
+	deployApplication(t, c, "\n      tolerations: [{operator: Exists}]")
+	asked := askInside(t, c, c.container(t, "worker-1"), "upgrade")
+	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": newer})
+	r := s.killedWhen(t, "master-2", "pgrep -f '^kubeadm upgrade node'")
+	const want = "Then the other control planes one after the other: master-2, master-3."
+	if !strings.Contains(r.messages(), want) {
+		t.Errorf("no %q in\n%s", want, r.messages())
+	}
+	begun := r.took
+	r = s.must(t, "up")
+	t.Logf("FIGURE three control planes: upgrade killed after %.1f s, the up that ends it %.1f s", begun.Seconds(),
+		r.took.Seconds())
+	asked(t)
+	upgraded(t, c, "")
+	health := c.on(t, "master", onEtcd+" endpoint health --cluster 2>&1")
+	if strings.Count(health, "is healthy") != 3 {
+		t.Errorf("etcd after the upgrade: %s", health)
+	}
 }
 
 // replaceFirst gives the control plane that was initialised another machine, which joins the others.
@@ -73,12 +99,12 @@ func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
 }
 
 func loseEach(t *testing.T, c *cluster, planes []string) {
-	deployApplication(t, c)
+	deployApplication(t, c, "")
 	hosts := map[string]string{}
 	for _, name := range append(planes, "worker-1") {
 		hosts[name] = c.container(t, name)
 	}
-	asked := askInside(t, c, hosts["worker-1"])
+	asked := askInside(t, c, hosts["worker-1"], "each lost in turn")
 	led := false
 	for _, lost := range planes {
 		led = loseOne(t, hosts, lost) || led
@@ -155,9 +181,10 @@ func onlyLost(worker, lost string) error {
 	return nil
 }
 
-// askInside asks the API by its name inside and the application from a worker, ten times a second, each time with a new
-// connection. A request to the API that fails is repeated. The returned function ends that and counts.
-func askInside(t *testing.T, c *cluster, worker string) func(*testing.T) {
+// askInside asks the API by its name inside and the application from a worker, ten times a second, each time with a
+// new connection. A request to the API that fails is repeated. The returned function ends that and counts. what is
+// happening meanwhile.
+func askInside(t *testing.T, c *cluster, worker, what string) func(*testing.T) {
 	t.Helper()
 	application := c.must(t, "get", "service", "answers", "--output", "jsonpath={.spec.clusterIP}")
 	inside := kubeconfigServer.ReplaceAllString(c.kubeconfig, "server: https://api."+c.stack.name+".internal:6443")
@@ -193,11 +220,11 @@ systemd-run -q --collect --unit ask bash /root/ask/loop
 		if err != nil {
 			t.Fatal(err)
 		}
-		countAsked(t, out)
+		countAsked(t, out, what)
 	}
 }
 
-func countAsked(t *testing.T, out string) {
+func countAsked(t *testing.T, out, what string) {
 	t.Helper()
 	var answers, lost, requests, repeated, slowest, failed int
 	for line := range strings.SplitSeq(out, "\n") {
@@ -225,9 +252,9 @@ func countAsked(t *testing.T, out string) {
 			}
 		}
 	}
-	t.Logf("FIGURE three control planes: API %d requests from a worker, %d repeated, %d not answered by the second within "+
-		"5 s, slowest %.1f s; application %d of %d requests lost", requests, repeated, failed, float64(slowest)/1000, lost,
-		answers)
+	t.Logf("FIGURE three control planes, %s: API %d requests from a worker, %d repeated, %d not answered by the second within "+
+		"5 s, slowest %.1f s; application %d of %d requests lost", what, requests, repeated, failed, float64(slowest)/1000,
+		lost, answers)
 	if failed > 0 || requests == 0 {
 		t.Errorf("%d of %d requests to the API failed after one retry or took more than 5 s", failed, requests)
 	}

@@ -34,7 +34,7 @@ func TestUpgrade(t *testing.T) {
 	s.must(t, "up")
 	c := s.cluster(t)
 	c.must(t, "cordon", "worker-3")
-	deployApplication(t, c)
+	deployApplication(t, c, "")
 	before := c.kubeconfig
 	asked := ask(t, c)
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": newer})
@@ -58,7 +58,7 @@ func TestUpgrade(t *testing.T) {
 	if answered == 0 {
 		t.Error("the API was never asked")
 	}
-	upgraded(t, c)
+	upgraded(t, c, "node/worker-3")
 	if c.kubeconfig = s.output(t, "kubeconfig"); c.kubeconfig != before {
 		t.Error("the kubeconfig has changed")
 	}
@@ -99,8 +99,8 @@ func (s *stack) killedWhen(t *testing.T, node, when string) result {
 	return r
 }
 
-// upgraded finds the cluster at the new release and every node in the service that it had.
-func upgraded(t *testing.T, c *cluster) {
+// upgraded finds the cluster at the new release and every node in the service that it had. cordoned had been before.
+func upgraded(t *testing.T, c *cluster, cordoned string) {
 	t.Helper()
 	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
 	for name, n := range c.nodes(t) {
@@ -112,8 +112,8 @@ func upgraded(t *testing.T, c *cluster) {
 		}
 	}
 	out := c.must(t, "get", "nodes", "--field-selector", "spec.unschedulable=true", "--output", "name")
-	if out != "node/worker-3" {
-		t.Errorf("cordoned are %q; only worker-3 was before", out)
+	if out != cordoned {
+		t.Errorf("cordoned are %q; before it was %q", out, cordoned)
 	}
 	release := config.DefaultRelease()
 	images := c.must(t, "--namespace", "kube-system", "get", "pods", "--output",
@@ -162,7 +162,7 @@ spec:
   selector: {matchLabels: {app: answers}}
   template:
     metadata: {labels: {app: answers}}
-    spec:
+    spec:TOLERATIONS
       affinity:
         podAntiAffinity:
           preferredDuringSchedulingIgnoredDuringExecution:
@@ -177,10 +177,12 @@ spec:
       volumes: [{name: corefile, configMap: {name: answers}}]
 `
 
-func deployApplication(t *testing.T, c *cluster) {
+// deployApplication starts the application, or gives it other tolerations.
+func deployApplication(t *testing.T, c *cluster, tolerations string) {
 	t.Helper()
 	first := config.Releases[0]
-	objects := strings.Replace(application, "IMAGE", "registry.k8s.io/coredns/coredns:"+first.CoreDNS, 1)
+	objects := strings.NewReplacer("IMAGE", "registry.k8s.io/coredns/coredns:"+first.CoreDNS, "TOLERATIONS", tolerations).
+		Replace(application)
 	c.on(t, "master", "kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'OBJECTS'\n"+objects+"\nOBJECTS\n")
 	c.must(t, "rollout", "status", "deployment/answers", "--timeout", "180s")
 }

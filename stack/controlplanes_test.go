@@ -28,8 +28,8 @@ func threeControlPlanes(change func(nodes []map[string]any)) map[string]any {
 	return settings
 }
 
-// TestThreeControlPlanes begins a cluster, joins two control planes one after the other, and replaces the machine that
-// began it.
+// TestThreeControlPlanes begins a cluster, joins two control planes one after the other, and replaces the machine
+// that began it.
 func TestThreeControlPlanes(t *testing.T) {
 	r := simulate(t, "dev", threeControlPlanes(nil))
 	o := r.up().must(t)
@@ -91,4 +91,55 @@ func TestAClusterOfThreeIsFinishedInALaterUp(t *testing.T) {
 	older := threeControlPlanes(nil)
 	older["kubeadm-aws:cluster"] = map[string]any{"name": "platform-dev", "kubernetesVersion": config.Releases[0].Version}
 	r.mustRefuse(t, older, "kubeadm-aws:cluster.kubernetesVersion")
+}
+
+// TestUpgradeOfThreeControlPlanes upgrades one control plane after the other, then the workers. One that fails stops
+// the rest, and its machine alone may be replaced.
+func TestUpgradeOfThreeControlPlanes(t *testing.T) {
+	older, newer := config.Releases[0].Version, config.DefaultRelease().Version
+	at := func(version string, change func([]map[string]any)) map[string]any {
+		settings := threeControlPlanes(change)
+		settings["kubeadm-aws:cluster"] = map[string]any{"name": "platform-dev", "kubernetesVersion": version}
+		return settings
+	}
+	r := simulate(t, "dev", at(older, nil))
+	r.up().must(t)
+	r.set(at(newer, nil))
+	o := r.preview().must(t)
+	if !strings.Contains(o.printed, "First m1:") || !strings.Contains(o.printed,
+		"Then the other control planes one after the other: m2, m3.") {
+		t.Errorf("the order is not announced:\n%s", tail(o.printed, 4000))
+	}
+	r.failing(func(op sandbox.Operation) error {
+		if op.Verb == "update" && strings.HasSuffix(op.URN, "::m2-join") {
+			return errInjected
+		}
+		return nil
+	})
+	o = r.up()
+	if o.err == nil || slices.Contains(o.order, "create m3-drain") || slices.Contains(o.order, "create worker-1-drain") {
+		t.Errorf("up ends with %v after\n%s", o.err, strings.Join(o.order, "\n"))
+	}
+	for _, prepared := range []string{"m2", "m3", "worker-1", "worker-2"} {
+		inTurn(t, o.order, "update "+prepared+"-prepare", "update m1-init")
+	}
+	inTurn(t, o.order, "update m1-init", "create m2-drain")
+	r.mustRefuse(t, at(older, nil), "kubeadm-aws:cluster.kubernetesVersion")
+	another := func(i int) func([]map[string]any) {
+		return func(nodes []map[string]any) { nodes[i]["generation"] = "2" }
+	}
+	r.mustRefuse(t, at(newer, another(0)), "kubeadm-aws:nodes[0].generation")
+	r.mustRefuse(t, at(newer, another(1)), "kubeadm-aws:nodes[1].generation")
+	r.failing(nil)
+	replaced := r.twin(t)
+	replaced.set(at(newer, another(2)))
+	for _, r := range []*simulation{r, replaced} {
+		o = r.up().must(t)
+		inTurn(t, o.order, "create m3-drain", "update m3-join", "create worker-1-drain", "update worker-1-node",
+			"create worker-2-drain")
+		if lost := r.box.Account("k8s/Node"); len(lost) != 5 {
+			t.Errorf("the cluster has the nodes %q", lost)
+		}
+		r.up().mustNotChange(t)
+	}
 }

@@ -38,3 +38,32 @@ func TestAKilledUpgradeConverges(t *testing.T) {
 		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
 	}
 }
+
+// An upgrade of three control planes that is killed goes on with the one at which it was killed.
+func TestAKilledUpgradeOfThreeConverges(t *testing.T) {
+	needCLI(t)
+	older, newer := config.Releases[0].Version, config.DefaultRelease().Version
+	dir := project(t, "name: platform-dev", "name: platform-dev\n    kubernetesVersion: "+older+`
+  kubeadm-aws:nodes:
+    - {name: m2, role: control-plane}
+    - {name: m1, role: control-plane}
+    - {name: m3, role: control-plane}
+    - {name: worker-1}
+    - {name: storage, labels: {workload: storage}}`)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	edit(t, filepath.Join(dir, "Pulumi.dev.yaml"), "kubernetesVersion: "+older, "kubernetesVersion: "+newer)
+	ups := []string{
+		"update after Command::m1-init", "create after Command::m2-drain", "update before Command::m2-join",
+		"update after Command::m2-join", "create before Command::m3-drain", "update after Command::m3-join",
+	}
+	if at := killed(t, dir, "up", ups...); len(at) != len(ups) {
+		t.Errorf("killed at %d of %d points:\n%s", len(at), len(ups), strings.Join(at, "\n"))
+	}
+	mustMatch(t, dir)
+	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
+	if code != report.ExitOK || strings.Contains(stdout, "in place") {
+		t.Errorf("preview after the last up exits %d:\n%s", code, stdout)
+	}
+}
