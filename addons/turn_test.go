@@ -11,7 +11,7 @@ import (
 	"kubeadm-aws/config"
 )
 
-// TestOneControlPlaneHasItsTurn asks at the same time for two nodes to be upgraded, as two runs do. One waits, until the
+// TestOneControlPlaneHasItsTurn asks at the same time for two nodes to be upgraded, as two runs do. One waits until the
 // other has returned.
 func TestOneControlPlaneHasItsTurn(t *testing.T) {
 	server := startAPI(t)
@@ -53,7 +53,8 @@ func TestOneControlPlaneHasItsTurn(t *testing.T) {
 		if !turn(name) || turn(other) {
 			t.Errorf("a run that goes on with %s does not keep the turn", name)
 		}
-		if cordoned := server.kubectl("get", "nodes", "--field-selector", "spec.unschedulable=true", "-o", "name"); cordoned != "" {
+		cordoned := server.kubectl("get", "nodes", "--field-selector", "spec.unschedulable=true", "-o", "name")
+		if cordoned != "" {
 			t.Errorf("%s accepts no pods", cordoned)
 		}
 		server.kubectl("annotate", "node", name, "kubeadm-aws/upgrade-")

@@ -237,8 +237,8 @@ new_manifest() { # FILE
   rm -rf "$dir"
   install -d -m 700 "$dir"
   KUBEADM_INIT_DRYRUN_DIR=$dir kubeadm init phase etcd local --dry-run --config "$CONFIG"
-  awk 'NR == FNR {if (/--initial-cluster(-state)?=/) members = members $0 "\n"; next} /--initial-cluster=/ {printf "%s", members; next} 1' \
-    "$manifest" "$dir/etcd.yaml" | install -m 600 /dev/stdin "$1"
+  MEMBERS=$(grep -E -e '--initial-cluster(-state)?=' "$manifest") awk '/--initial-cluster=/ {print ENVIRON["MEMBERS"]; next} 1' \
+    "$dir/etcd.yaml" | install -m 600 /dev/stdin "$1"
   rm -rf "$dir"
 }
 
