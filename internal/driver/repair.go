@@ -285,13 +285,22 @@ func machineOf(p check.Patient) []string {
 	return []string{p.URN}
 }
 
-// resourcesOf returns the machine of a node and its steps.
-func resourcesOf(st state.State, node string) []string {
+// resourcesOf returns the machine of a worker and its steps. An interrupted repair may have taken some of them out of
+// the state, so their names follow from those of all nodes.
+func resourcesOf(st state.State, worker string) []string {
 	var all []string
 	for _, res := range st.Resources {
-		host, _, ok := state.HostStep(res.URN, res.Inputs)
-		if ok && host == node && !slices.Contains(all, string(res.URN)) {
-			all = append(all, string(res.URN))
+		node, step, ok := state.HostStep(res.URN, res.Inputs)
+		if !ok || !slices.Contains([]string{"instance", "ready", "prepare", "balancer", "join", "drain", "node"}, step) {
+			continue
+		}
+		urn := string(res.URN)
+		if node != worker && step != "drain" {
+			_, name := state.SplitURN(res.URN)
+			urn = strings.TrimSuffix(urn, name) + worker + strings.TrimPrefix(name, node)
+		}
+		if !slices.Contains(all, urn) {
+			all = append(all, urn)
 		}
 	}
 	return all

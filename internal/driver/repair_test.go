@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,19 +16,20 @@ type sick struct {
 	dir string
 }
 
-// newSick brings a stack up.
-func newSick(t *testing.T, nodes ...string) sick {
+// newSick brings a stack up, with add-ons or without, and with the nodes of dev or with these.
+func newSick(t *testing.T, addons bool, nodes string) sick {
 	t.Helper()
 	needCLI(t)
 	s := sick{t, project(t)}
-	if len(nodes) > 0 {
-		nodesOf(t, s.dir, nodes...)
+	if !addons {
+		s.dir = project(t, "kubeadm-aws:owner: platform", twoNodes)
+		edit(t, s.settings(), "{name: worker-1, role: worker, zone: 1}", nodes)
 	}
-	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", s.dir); code != report.ExitOK {
-		t.Fatalf("up exits %d:\n%s", code, stdout)
-	}
+	s.command(report.ExitOK, []string{"up"})
 	return s
 }
+
+func (s sick) settings() string { return filepath.Join(s.dir, "Pulumi.dev.yaml") }
 
 // after lets something happen from outside.
 func (s sick) after(do func(*sandbox.Sandbox) error) sick {
@@ -72,7 +74,7 @@ func stopKubelet(node string, before time.Duration) func(*sandbox.Sandbox) error
 
 // TestRepairReplacesOneWorkerAfterTheOther loses a machine, and then a kubelet. The other machines stay.
 func TestRepairReplacesOneWorkerAfterTheOther(t *testing.T) {
-	s := newSick(t)
+	s := newSick(t, true, "")
 	s.repair(report.ExitOK, "No worker has to be replaced")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
 	s.command(report.ExitChanges, []string{"repair", "--dry-run"}, "worker-1 (i-", "1 worker would be replaced")
@@ -85,4 +87,77 @@ func TestRepairReplacesOneWorkerAfterTheOther(t *testing.T) {
 	s.unchanged()
 	// The same again at once: a new machine did not help.
 	s.after(stopKubelet("worker-2", longAgo)).repair(report.ExitBlocked, "is not replaced again before", "!instance runs")
+}
+
+// TestRepairLeavesWhatItMayNotReplace goes through what a person has to decide.
+func TestRepairLeavesWhatItMayNotReplace(t *testing.T) {
+	s := newSick(t, false, "{name: storage, zone: 1}, {name: worker, count: 3, zones: [2]}")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
+	s.repair(report.ExitOK, "worker-1 was stopped in the account", "No worker has to be replaced")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StartInstance("worker-1") })
+
+	s.after(stopKubelet("worker-1", longAgo))
+	s.after(func(s *sandbox.Sandbox) error { return s.Nodes.KeepPod("worker-1", "pod default/last stays") })
+	s.repair(report.ExitBlocked, "pod default/last stays", "1 node is not replaced", "!instance runs")
+	s.after(stopKubelet("worker-2", longAgo))
+	s.repair(report.ExitBlocked, "2 of 4 workers are unhealthy, more than 40 %", "All of them are in zone eu-central-1c",
+		"Nothing was changed", "!instance runs")
+	s.after(stopKubelet("storage", longAgo))
+	s.repair(report.ExitBlocked, "They are in several zones", "!instance runs")
+	for _, node := range []string{"worker-1", "worker-2", "storage"} {
+		s.after(func(s *sandbox.Sandbox) error { return s.Nodes.StartKubelet(node) })
+	}
+
+	s.after(stopKubelet("master", longAgo)).repair(report.ExitBlocked, "Not replaced: master", "docs/recovery.md",
+		"!instance runs")
+	s.after(func(s *sandbox.Sandbox) error { return s.Nodes.StartKubelet("master") })
+	s.after(func(s *sandbox.Sandbox) error { return s.Cluster.KillAPI() })
+	s.repair(report.ExitUnreachable, "Silence does not mean that they failed", "journalctl -u kubelet")
+	s.after(func(s *sandbox.Sandbox) error { return s.Cluster.ReviveAPI() })
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("master") })
+	s.repair(report.ExitUnreachable, "an instance is stopped: master", "aws ec2 start-instances")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StartInstance("master") })
+
+	s.after(func(s *sandbox.Sandbox) error {
+		return s.Hardware.FailStatusCheck("worker-1", time.Now().Add(-time.Minute))
+	})
+	s.repair(report.ExitOK, "fails a status check of EC2", "it counts as failed after 10m0s", "!instance runs")
+	s.after(func(s *sandbox.Sandbox) error {
+		return s.Hardware.FailStatusCheck("worker-1", time.Now().Add(-longAgo))
+	})
+	s.repair(report.ExitBlocked, "pod default/last stays")
+	s.after(func(s *sandbox.Sandbox) error { return s.Nodes.KeepPod("worker-1", "") })
+	s.repair(report.ExitOK, "worker-1 is replaced and Ready", "!worker-2       instance")
+	s.after(func(s *sandbox.Sandbox) error { return s.Hardware.RetireInstance("worker-2") })
+	s.repair(report.ExitOK, "was stopped by AWS (Server.ScheduledStop)", "worker-2 is replaced and Ready")
+	s.unchanged()
+
+	edit(t, s.settings(), "    name: platform-dev", "    name: platform-dev\n    kubernetesVersion: 1.35.4")
+	s.repair(report.ExitInvalid, "the settings have Kubernetes 1.35.4", "Nothing was changed")
+}
+
+// TestRepairGoesOnUntilTheLimit replaces two of several failed workers only when the settings allow so many.
+func TestRepairGoesOnUntilTheLimit(t *testing.T) {
+	s := newSick(t, false, "{name: storage, zone: 1}, {name: worker, count: 2, zones: [2]}")
+	edit(t, s.settings(), "kubeadm-aws:owner: platform",
+		"kubeadm-aws:owner: platform\n  kubeadm-aws:repair: {maxUnhealthyPercent: 70}")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.after(stopKubelet("storage", longAgo))
+	s.repair(report.ExitOK, "storage is replaced and Ready", "worker-1 is replaced and Ready", "!worker-2       instance")
+	s.unchanged()
+}
+
+// TestAKilledRepairGoesOn kills it before and after the old machine ends, and after the new one is created.
+func TestAKilledRepairGoesOn(t *testing.T) {
+	s := newSick(t, false, "{name: worker-1, zone: 1}")
+	s.after(stopKubelet("worker-1", longAgo))
+	points := []string{"delete before instance:Instance::worker-1", "delete after instance:Instance::worker-1",
+		"create before instance:Instance::worker-1", "create after instance:Instance::worker-1",
+		"update after Command::worker-1-join"}
+	if at := killed(t, s.dir, "repair", points...); len(at) != len(points) {
+		t.Errorf("killed at %d of %d points:\n%s", len(at), len(points), strings.Join(at, "\n"))
+	}
+	s.unchanged()
+	// It counts as one replacement.
+	s.after(stopKubelet("worker-1", longAgo)).repair(report.ExitBlocked, "is not replaced again before")
 }
