@@ -82,6 +82,8 @@ func (b *builder) secret(name string, args secretArgs, needs []pulumi.Resource) 
 		Name:       name,
 		Namespace:  args.namespace,
 		Labels:     args.labels,
-		Fields:     kube.Values{"type": cmp.Or(args.kind, "Opaque"), "data": encoded},
+		// The settings decide about these keys, also if a service or a user has changed one in the cluster.
+		Annotations: map[string]string{"pulumi.com/patchForce": "true"},
+		Fields:      kube.Values{"type": cmp.Or(args.kind, "Opaque"), "data": encoded},
 	}, needs)
 }

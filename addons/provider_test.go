@@ -39,11 +39,12 @@ import (
 func TestRealProviderOnObjects(t *testing.T) {
 	a := startAPI(t, withoutWebhooks, "--allow-privileged")
 	a.startControllers()
-	objects := install(t, nil, everything).order(t, isObject)
+	platform := install(t, nil, everything)
+	objects := platform.order(t, isObject)
 	a.defineKinds(objects)
 	a.play(a.playReadiness)
 	before := a.everything()
-	e := a.engine(objects)
+	e := a.engine(platform.provider(t), objects)
 	e.up()
 	e.changesNothing()
 	e.previewsWithoutCluster()
@@ -60,7 +61,7 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 	a.startControllers()
 	repository := httptest.NewServer(http.FileServer(http.Dir(charts)))
 	t.Cleanup(repository.Close)
-	resources := install(t, nil, func(c *config.Config) {
+	platform := install(t, nil, func(c *config.Config) {
 		everything(c)
 		for _, node := range c.Nodes {
 			(&kubelets{api: a}).join(node)
@@ -69,10 +70,11 @@ func TestRealProviderInstallsCharts(t *testing.T) {
 		for _, from := range catalog.Repositories() {
 			c.Mirrors.Charts[from] = repository.URL
 		}
-	}).order(t, func(entry registered) bool { return strings.HasPrefix(entry.kind, "kubernetes:") })
+	})
+	resources := platform.order(t, func(entry registered) bool { return strings.HasPrefix(entry.kind, "kubernetes:") })
 	a.play(a.playReadiness)
 	before := a.everything()
-	e := a.engine(resources)
+	e := a.engine(platform.provider(t), resources)
 	e.up()
 	a.workloadsAreReady()
 	e.changesNothing()
@@ -150,37 +152,57 @@ func inputOf(value resource.PropertyValue) pulumi.Input {
 	return pulumi.Any(plain(value))
 }
 
-// realEngine is the real CLI with a stack whose only provider is Pulumi's provider of Kubernetes, which it finds on
-// PATH.
-type realEngine struct {
-	api   *api
-	stack auto.Stack
+// provider returns the provider of Kubernetes that the program registers.
+func (r *recorder) provider(t *testing.T) registered {
+	t.Helper()
+	for _, entry := range r.resources {
+		if entry.kind == "pulumi:providers:kubernetes" {
+			return entry
+		}
+	}
+	t.Fatal("there is no provider of Kubernetes")
+	return registered{}
 }
 
-// engine creates a stack that registers the resources.
-func (a *api) engine(resources []registered) *realEngine {
+// inputMap converts the inputs of a registered resource.
+func (entry registered) inputMap() pulumi.Map {
+	inputs := pulumi.Map{}
+	for key, value := range entry.inputs {
+		inputs[string(key)] = inputOf(value)
+	}
+	return inputs
+}
+
+// realEngine is the real CLI with a stack whose only provider is Pulumi's provider of Kubernetes, which it finds on
+// PATH. The next up registers the resources.
+type realEngine struct {
+	api       *api
+	stack     auto.Stack
+	provider  registered
+	resources []registered
+}
+
+// engine creates a stack that registers the resources with the program's provider and the API server's kubeconfig.
+func (a *api) engine(from registered, resources []registered) *realEngine {
 	a.t.Helper()
 	testenv.NeedPulumi(a.t)
 	testenv.NeedKubernetes(a.t, "pulumi-resource-kubernetes")
+	e := &realEngine{api: a, provider: from, resources: resources}
 	program := func(ctx *pulumi.Context) error {
-		provider, err := kubernetes.NewProvider(ctx, "dev", &kubernetes.ProviderArgs{
-			Kubeconfig:            pulumi.ToSecret(pulumi.String(a.kubeconfig)).(pulumi.StringOutput),
-			ClusterIdentifier:     pulumi.String("dev"),
-			UpsertExistingObjects: pulumi.Bool(true),
-		})
+		settings := e.provider.inputMap()
+		settings["kubeconfig"] = pulumi.ToSecret(pulumi.String(a.kubeconfig)).(pulumi.StringOutput)
+		provider := &kubernetes.Provider{}
+		err := ctx.RegisterResource(e.provider.kind, "dev", settings, provider, pulumi.Version(e.provider.version))
 		if err != nil {
 			return err
 		}
 		made := map[string]pulumi.Resource{}
-		for _, entry := range resources {
+		for _, entry := range e.resources {
 			var needs []pulumi.Resource
 			for _, need := range entry.dependencies {
 				needs = append(needs, made[need])
 			}
-			inputs := pulumi.Map{}
-			for key, value := range entry.inputs {
-				inputs[string(key)] = inputOf(value)
-			}
+			inputs := entry.inputMap()
 			object := &outside{}
 			err := ctx.RegisterResource(entry.kind, entry.name, inputs, object, pulumi.Provider(provider),
 				pulumi.DependsOn(needs),
@@ -203,7 +225,8 @@ func (a *api) engine(resources []registered) *realEngine {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return &realEngine{api: a, stack: stack}
+	e.stack = stack
+	return e
 }
 
 // run fails the test with the output of an operation that fails.

@@ -150,6 +150,10 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 		// The next up adopts them. An object that gets another name in the program needs an alias: deleting the old
 		// resource would delete the object that the new one has adopted.
 		UpsertExistingObjects: pulumi.Bool(true),
+		// Without them another value in a Secret or ConfigMap would delete the object, with all keys that others wrote
+		// into it, and create it again.
+		EnableSecretMutable:    pulumi.Bool(true),
+		EnableConfigMapMutable: pulumi.Bool(true),
 	}, pulumi.Parent(c), dependsOn(s.beforeObjects(c)...))
 	if err != nil {
 		return fmt.Errorf("kubernetes provider: %w", err)

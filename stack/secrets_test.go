@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,25 @@ func TestNoSecretInPlainSight(t *testing.T) {
 }
 
 // collect adds every string below a secret mark to secrets, if it is long enough to search for.
+// A Secret that is replaced loses what services and users have stored in it.
+func TestAnotherPasswordReplacesNoSecret(t *testing.T) {
+	r := simulate(t, "dev", nil)
+	r.up().must(t)
+	r.set(map[string]any{
+		"kubeadm-aws:argocdPassword": "another-password-1", "kubeadm-aws:grafanaPassword": "another-password-2",
+		"kubeadm-aws:redisPassword": "another-password-3",
+	})
+	changes := r.up().must(t).changes
+	for _, name := range []string{"argocd-secret", "grafana-admin", "valkey-users"} {
+		updated := func(line string) bool {
+			return slices.Equal(strings.Fields(line), []string{"update", "kubernetes:core/v1:Secret", "secret-" + name})
+		}
+		if !slices.ContainsFunc(changes, updated) {
+			t.Errorf("%s is not updated in\n%s", name, strings.Join(changes, "\n"))
+		}
+	}
+}
+
 func collect(secrets map[string]string, where string, value any, secret bool) {
 	switch v := value.(type) {
 	case map[string]any:

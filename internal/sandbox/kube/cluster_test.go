@@ -133,3 +133,22 @@ func (u testCluster) wantLeft(want []string, kinds ...string) {
 		u.T.Errorf("left: %v, want %v", got, want)
 	}
 }
+
+// As with the real provider, other data replaces a Secret or a ConfigMap unless the provider may change it.
+func TestDataReplacesWithoutItsFlag(t *testing.T) {
+	for kind, flag := range map[string]string{"Secret": "enableSecretMutable", "ConfigMap": "enableConfigMapMutable"} {
+		u := newTestCluster(t)
+		in := func(value string) props.Map {
+			return props.Map{"metadata": map[string]any{"name": "it", "namespace": "default"},
+				"data": map[string]any{"key": value}}
+		}
+		made := u.Make("kubernetes:core/v1:"+kind, "it", in("1"))
+		if got := u.Diff(made, in("2")).Replaces; !slices.Equal(got, []string{"data"}) {
+			t.Errorf("%s: replaced by %v", kind, got)
+		}
+		u.Configure("kubernetes", props.Map{"kubeconfig": "the cluster's", flag: true})
+		if got := u.Diff(made, in("2")).Replaces; len(got) > 0 {
+			t.Errorf("%s: replaced by %v although it may be changed", kind, got)
+		}
+	}
+}

@@ -111,8 +111,9 @@ func (p *Provider) Diff(r *engine.Request) engine.Difference {
 		d.Replace = append(d.Replace, props.Among(d.Changed, "parameters", "provisioner", "reclaimPolicy",
 			"volumeBindingMode")...)
 	}
-	if strings.HasSuffix(r.Type, ":Secret") || strings.HasSuffix(r.Type, ":ConfigMap") {
-		if r.OldInputs.Flag("immutable") {
+	for suffix, mutable := range map[string]string{":Secret": "enableSecretMutable",
+		":ConfigMap": "enableConfigMapMutable"} {
+		if strings.HasSuffix(r.Type, suffix) && (r.OldInputs.Flag("immutable") || !r.Config.Flag(mutable)) {
 			d.Replace = append(d.Replace, props.Among(d.Changed, "data", "stringData")...)
 		}
 	}
