@@ -1,6 +1,9 @@
 package infra
 
 import (
+	"regexp"
+	"slices"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/config"
@@ -86,14 +89,24 @@ func (p nodePolicies) cloudController() policy.Document {
 	}, all, nil))
 }
 
+// ecrHost matches the host of a registry in ECR. The groups are its account and its region.
+var ecrHost = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.`)
+
+// pullImages is for the registry of the cluster's account and region, and for that of the applications, which may be in
+// another account or region.
 func (p nodePolicies) pullImages() policy.Document {
+	repositories := []string{p.arn("ecr", p.cfg.Region, p.accountID, "repository/*")}
+	if host := ecrHost.FindStringSubmatch(p.cfg.Addons.ArgoCD.Registry); host != nil {
+		repositories = append(repositories, p.arn("ecr", host[2], host[1], "repository/*"))
+	}
+	slices.Sort(repositories)
 	return policy.New(
 		policy.Allow("Login", []string{"ecr:GetAuthorizationToken"}, all, nil),
 		policy.Allow("Pull", []string{
 			"ecr:BatchCheckLayerAvailability",
 			"ecr:BatchGetImage",
 			"ecr:GetDownloadUrlForLayer",
-		}, []string{p.arn("ecr", p.cfg.Region, p.accountID, "repository/*")}, nil),
+		}, slices.Compact(repositories), nil),
 	)
 }
 

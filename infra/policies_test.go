@@ -246,3 +246,24 @@ func TestDatabaseKeysOpenTheDatabasesFolderAlone(t *testing.T) {
 		}
 	}
 }
+
+// Nodes pull the applications' images, whose registry can be in another account or region.
+func TestNodesPullFromTheRegistryOfTheApplications(t *testing.T) {
+	const own = "arn:aws:ecr:eu-central-1:123456789012:repository/*"
+	for registry, want := range map[string][]string{
+		"": {own},
+		"123456789012.dkr.ecr.eu-central-1.amazonaws.com":   {own},
+		"111122223333.dkr.ecr.eu-central-1.amazonaws.com":   {"arn:aws:ecr:eu-central-1:111122223333:repository/*", own},
+		"123456789012.dkr.ecr.us-east-1.amazonaws.com/shop": {own, "arn:aws:ecr:us-east-1:123456789012:repository/*"},
+		"ghcr.io/example": {own},
+	} {
+		w := deploy(t, "dev", settings{"addons": fmt.Sprintf(`{"argocd":{"registry":%q}}`, registry)})
+		for _, role := range []string{"control-plane", "worker"} {
+			for _, s := range w.policies(role)["images"].Statement {
+				if s.Sid == "Pull" && !slices.Equal(s.Resource, want) {
+					t.Errorf("with the registry %q, a %s pulls from %q, want %q", registry, role, s.Resource, want)
+				}
+			}
+		}
+	}
+}
