@@ -39,12 +39,13 @@ type AssumeRole struct {
 }
 
 // SweepEnvironment returns the environment variables that give the sweep the same identity as the AWS provider.
-// Settings that are not set are absent. sweep/identity.go defines the names for the role and the accounts.
+// Settings that are not set are absent. sweep/identity.go defines the names. The profile is not in AWS_PROFILE, because
+// access keys in the environment would take precedence over it there, and the provider uses the profile.
 func (c *Config) SweepEnvironment() map[string]string {
 	role := c.AWS.AssumeRole
 	all := map[string]string{
 		"AWS_REGION":               c.Region,
-		"AWS_PROFILE":              c.AWS.Profile,
+		"SWEEP_PROFILE":            c.AWS.Profile,
 		"SWEEP_ROLE_ARN":           role.RoleARN,
 		"SWEEP_ROLE_SESSION_NAME":  role.SessionName,
 		"SWEEP_ROLE_EXTERNAL_ID":   role.ExternalID,

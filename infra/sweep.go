@@ -52,7 +52,7 @@ func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 	sw.Command, err = local.NewCommand(s.ctx, "sweep", &local.CommandArgs{
 		Delete: args.network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
 			return sweepline.Line{
-				Cluster: s.cfg.Cluster.Name, Region: s.cfg.Region, VPC: string(vpc), Zone: zone,
+				Cluster: s.cfg.Cluster.Name, Region: s.cfg.Region, Account: s.accountID, VPC: string(vpc), Zone: zone,
 				Volumes: s.cfg.Protection.Volumes, Receipt: "receipt-" + s.cfg.Stack + ".json",
 			}.Format()
 		}).(pulumi.StringOutput),

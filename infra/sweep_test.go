@@ -30,7 +30,7 @@ func TestSweepRunsBetweenInstancesAndNetwork(t *testing.T) {
 func TestSweepCommand(t *testing.T) {
 	w := deploy(t, "prod", settings{"environment": "prod", "cluster": `{"name":"blue"}`})
 	sweep := w.one("Command", "sweep")
-	want := "go run ./sweep --cluster blue --region eu-central-1 --vpc vpc-id --volumes keep --receipt receipt-prod.json"
+	want := "go run ./sweep --cluster blue --region eu-central-1 --account 123456789012 --vpc vpc-id --volumes keep --receipt receipt-prod.json"
 	if got := sweep.at("delete").StringValue(); got != want {
 		t.Errorf("delete = %q\nwant     %q", got, want)
 	}
@@ -59,7 +59,7 @@ func TestSweepActsAsTheProvider(t *testing.T) {
 	}
 	got := sweep.at("environment").ObjectValue().Mappable()
 	want := map[string]any{
-		"AWS_REGION": "eu-central-1", "AWS_PROFILE": "ci", "SWEEP_ALLOWED_ACCOUNTS": "123456789012",
+		"AWS_REGION": "eu-central-1", "SWEEP_PROFILE": "ci", "SWEEP_ALLOWED_ACCOUNTS": "123456789012",
 		"SWEEP_ROLE_ARN": "arn:aws:iam::123456789012:role/deploy", "SWEEP_ROLE_SESSION_NAME": "ci",
 		"SWEEP_ROLE_EXTERNAL_ID": "abc", "SWEEP_ROLE_DURATION": "2h",
 	}

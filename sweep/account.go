@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,8 @@ const (
 // scope decides which resources belong to the cluster.
 type scope struct {
 	cluster string
+	// account is the number of the stack's account; empty if it is unknown.
+	account string
 	// vpc bounds everything: what lives in it, and by a tag (tagVPC) the volumes and snapshots, so that a second cluster
 	// of the same name elsewhere is safe.
 	vpc string
@@ -40,7 +43,7 @@ type scope struct {
 }
 
 func scopeOf(l sweepline.Line) scope {
-	return scope{cluster: l.Cluster, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
+	return scope{cluster: l.Cluster, account: l.Account, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
 }
 
 // owns reports whether a controller of the cluster created the resource with these tags. Pulumi's own resources have
@@ -68,10 +71,12 @@ type account struct {
 	route53 *route53.Client
 }
 
-// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does. It then takes the
-// role and checks the account that the environment asks for. Every call to AWS is made with what it returns.
+// configure finds credentials and, where AWS_ENDPOINT_URL is set, the endpoint, as the AWS CLI does. A profile of the
+// settings takes precedence over keys in the environment, as in the provider. It then takes the role and checks the
+// account that the environment asks for. Every call to AWS is made with what it returns.
 func configure(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithRetryMaxAttempts(8),
+		config.WithSharedConfigProfile(os.Getenv(envProfile)))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
@@ -86,6 +91,9 @@ func configure(ctx context.Context, region string) (aws.Config, error) {
 
 func open(ctx context.Context, s scope, region string) (*account, error) {
 	cfg, err := configure(ctx, region)
+	if err == nil {
+		err = checkStack(ctx, cfg, s.account)
+	}
 	if err != nil {
 		return nil, err
 	}

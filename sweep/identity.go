@@ -17,6 +17,7 @@ import (
 // config.SweepEnvironment, which uses the same names. They are not flags, because a list of processes must not show
 // the external id.
 const (
+	envProfile           = "SWEEP_PROFILE"
 	envRoleARN           = "SWEEP_ROLE_ARN"
 	envRoleSessionName   = "SWEEP_ROLE_SESSION_NAME"
 	envRoleExternalID    = "SWEEP_ROLE_EXTERNAL_ID"
@@ -74,6 +75,23 @@ func checkAccount(ctx context.Context, cfg aws.Config) error {
 		return fmt.Errorf("aws:allowedAccountIds (%s) does not hold the account %s, which the credentials belong to (%s): "+
 			"nothing was read or removed; use credentials of an allowed account", strings.Join(allowed, ", "), id,
 			deref(caller.Arn))
+	}
+	return nil
+}
+
+// checkStack refuses credentials of another account than the stack's, in which nothing of it would be found. stack is
+// empty for a stack of an earlier version, which is not checked.
+func checkStack(ctx context.Context, cfg aws.Config, stack string) error {
+	if stack == "" {
+		return nil
+	}
+	caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("ask AWS which account the credentials belong to: %w", err)
+	}
+	if id := deref(caller.Account); id != stack {
+		return fmt.Errorf("the stack is in the account %s, and the credentials belong to %s (%s): nothing was read or "+
+			"removed; use credentials of the account %s", stack, id, deref(caller.Arn), stack)
 	}
 	return nil
 }

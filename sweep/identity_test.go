@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,6 +12,7 @@ import (
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/sweep/question"
+	"kubeadm-aws/sweep/sweepline"
 )
 
 // The caller is in moto's first account and the role in another one.
@@ -49,6 +53,41 @@ func TestTheSweepActsAsTheRole(t *testing.T) {
 	}
 	if left := must(caller.aws.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes; len(left) != 1 {
 		t.Errorf("the caller's account has %d volumes, want the one that is not the role's", len(left))
+	}
+}
+
+// TestTheProfileOfTheSettingsPrecedesKeys has access keys of one account in the environment and a profile of another
+// account in the settings. The provider uses the profile.
+func TestTheProfileOfTheSettingsPrecedesKeys(t *testing.T) {
+	newExternal(t)
+	t.Setenv(envRoleARN, testRole)
+	keys := must(must(configure(ctx, region)).Credentials.Retrieve(ctx))
+	t.Setenv(envRoleARN, "")
+	file := filepath.Join(t.TempDir(), "credentials")
+	text := fmt.Sprintf("[platform]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n",
+		keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	setIdentity(t, config.AWS{Profile: "platform"})
+	o := runWith(t, `[]`, "--states")
+	var answer question.Instances
+	if err := json.Unmarshal([]byte(o.stdout), &answer); err != nil || answer.Account != roleAccount {
+		t.Errorf("account %q, want %s; error %v %s", answer.Account, roleAccount, err, o.stderr)
+	}
+}
+
+// TestTheSweepRefusesAnotherAccountThanTheStacks checks that a sweep does not report that nothing is left because it
+// looked into another account.
+func TestTheSweepRefusesAnotherAccountThanTheStacks(t *testing.T) {
+	newExternal(t)
+	for account, want := range map[string]int{callerAccount: exitClean, "": exitClean, roleAccount: exitLeft} {
+		line := sweepline.Line{Cluster: "dev", Region: region, Account: account, VPC: "vpc-1", Volumes: sweepline.Delete}
+		o := sweepIt(t, line.Args()...)
+		if o.code != want || want == exitLeft && !strings.Contains(o.stderr, "the stack is in the account "+roleAccount) {
+			t.Errorf("the stack's account %q: exit code %d, want %d: %s", account, o.code, want, o.stderr)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 	exitUsage = 2
 )
 
-const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
+const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--account NUMBER] [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
        go run ./sweep --find --region REGION < WANTED.json
        go run ./sweep --states --region REGION < INSTANCE-IDS.json
        go run ./sweep --access --region REGION < ACCESS.json
@@ -40,7 +40,8 @@ Removes what the controllers of the cluster left in the account, and proves by l
 With --find it removes nothing: it prints the ids of the resources that standard input asks for.
 With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
 With --access it opens or closes ports of security groups for one address, and removes its own rules whose time is over.
-Credentials come from the environment, as for the AWS CLI. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
+Credentials come from the environment, as for the AWS CLI, or from the profile SWEEP_PROFILE; credentials of another
+account than NUMBER are refused. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
 SWEEP_ROLE_EXTERNAL_ID, SWEEP_ROLE_DURATION). SWEEP_ALLOWED_ACCOUNTS and SWEEP_FORBIDDEN_ACCOUNTS are lists with commas.
 Exit code 0: nothing is left (or --dry-run), 1: something is, 2: usage.
 `

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kubeadm-aws/cluster/stepline"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 	"kubeadm-aws/sweep/receipt"
@@ -39,8 +40,11 @@ func sweepEnvironment(w *workspace.Workspace) []string {
 // SweepByHand returns the command with which a person lists the account if the driver cannot.
 func SweepByHand(w *workspace.Workspace, vpc string) string {
 	role := ""
+	if profile := w.Config.AWS.Profile; profile != "" {
+		role = "SWEEP_PROFILE=" + stepline.Quote(profile) + " "
+	}
 	if arn := w.Config.AWS.AssumeRole.RoleARN; arn != "" {
-		role = "SWEEP_ROLE_ARN=" + arn + " " // the external id is for the environment only
+		role += "SWEEP_ROLE_ARN=" + arn + " " // the external id is for the environment only
 	}
 	return role + sweepline.Line{
 		Cluster: w.Config.Cluster.Name, Region: w.Config.Region, VPC: vpc, Volumes: w.Config.Protection.Volumes, DryRun: true,

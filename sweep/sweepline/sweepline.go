@@ -28,6 +28,8 @@ const DefaultTimeout = 10 * time.Minute
 type Line struct {
 	// Cluster is the name of the cluster, Region such as eu-west-1, VPC the id of its VPC.
 	Cluster, Region, VPC string
+	// Account is the number of the account; empty checks none.
+	Account string
 	// Volumes is Delete or Keep.
 	Volumes string
 	// Zone is the id of the hosted zone to look for records in; empty for none.
@@ -44,7 +46,8 @@ type Line struct {
 func (l Line) Args() []string {
 	var args []string
 	for _, f := range []struct{ name, value string }{
-		{"cluster", l.Cluster}, {"region", l.Region}, {"vpc", l.VPC}, {"volumes", l.Volumes}, {"receipt", l.Receipt}, {"zone", l.Zone},
+		{"cluster", l.Cluster}, {"region", l.Region}, {"account", l.Account}, {"vpc", l.VPC}, {"volumes", l.Volumes},
+		{"receipt", l.Receipt}, {"zone", l.Zone},
 	} {
 		if f.value != "" {
 			args = append(args, "--"+f.name, f.value)
@@ -85,6 +88,7 @@ func Parse(command string) (Line, error) {
 func (l *Line) Register(flags *flag.FlagSet) {
 	flags.StringVar(&l.Cluster, "cluster", "", "")
 	flags.StringVar(&l.Region, "region", "", "")
+	flags.StringVar(&l.Account, "account", "", "")
 	flags.StringVar(&l.VPC, "vpc", "", "")
 	flags.StringVar(&l.Zone, "zone", "", "")
 	flags.StringVar(&l.Volumes, "volumes", "", "")
