@@ -52,6 +52,8 @@ var (
 	loki      = tcp("loki", 3100)
 	nodePorts = port{"node-ports", "tcp", 30000, 32767}
 	etcd      = port{"etcd", "tcp", 2379, 2380}
+	// webhook is where the Load Balancer Controller answers the API servers.
+	webhook = tcp("load-balancer-webhook", 9443)
 	// everything is every protocol and port. It is open between nodes if the user installs the CNI, because its
 	// encapsulation is unknown (VXLAN, Geneve, WireGuard, IP in IP, BGP, or none).
 	everything = port{"all", "-1", 0, 0}
@@ -145,6 +147,10 @@ func (f *Firewall) rules(r *ruleSet, cfg *config.Config) {
 	}
 	if len(config.ControlPlanes(cfg.Nodes)) > 1 {
 		r.allow(controlPlane, controlPlane, etcd)
+		// Without workload identity the controller runs on the host of a control plane, and every API server calls it.
+		if cfg.Addons.LoadBalancer.On() && !cfg.Identity.Enabled {
+			r.allow(controlPlane, controlPlane, webhook)
+		}
 	}
 	r.allow(world, balancer, http)
 	r.allow(world, balancer, https)

@@ -73,6 +73,32 @@ func TestLokiIsReachedOnlyWithLogging(t *testing.T) {
 	}
 }
 
+// Each of several API servers calls the webhook of the Load Balancer Controller. With workload identity its pod is on
+// the pods' network, where every node reaches it.
+func TestSeveralControlPlanesReachEachOther(t *testing.T) {
+	const etcd, webhook = "dev-control-plane <- dev-control-plane tcp 2379-2380",
+		"dev-control-plane <- dev-control-plane tcp 9443-9443"
+	const master = `{"name":%q,"role":"control-plane"},`
+	three := "[" + fmt.Sprintf(master, "m1") + fmt.Sprintf(master, "m2") + fmt.Sprintf(master, "m3") +
+		`{"name":"worker-1"}]`
+	for name, c := range map[string]struct {
+		over settings
+		want []string
+	}{
+		"three":         {settings{"nodes": three}, []string{etcd, webhook}},
+		"identity":      {settings{"nodes": three, "identity": `{"enabled":true}`}, []string{etcd}},
+		"no controller": {settings{"nodes": three, "addons": `{"loadBalancer":{"enabled":false}}`}, []string{etcd}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := slices.DeleteFunc(deploy(t, "dev", c.over).rules(),
+				func(rule string) bool { return !strings.HasPrefix(rule, "dev-control-plane <- dev-control-plane ") })
+			if !slices.Equal(got, c.want) {
+				t.Errorf("rules %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // A CNI that the user installs may use any port and protocol between nodes. Access from elsewhere does not change.
 func TestAnotherNetworkReachesAllNodes(t *testing.T) {
 	got := deploy(t, "dev", settings{"cluster": `{"cni":"none"}`}).rules()

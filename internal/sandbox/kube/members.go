@@ -83,3 +83,31 @@ func installBalancer(s *step) (string, error) {
 	}
 	return "balances", nil
 }
+
+// webhookPort is the port of a webhook on the network of its host.
+const webhookPort = 9443
+
+// reachesWebhook returns the reason why one of the API servers cannot call the webhook of a release, or nil. The pod of
+// a webhook on the host's network runs on any control plane. On the pods' network every node reaches it.
+func reachesWebhook(c *Cluster, release *store.Object) error {
+	if !release.Inputs.Object("values").Flag("hostNetwork") {
+		return nil
+	}
+	var machines []*store.Object
+	for _, id := range members(c.Find(clusterType, "cluster")) {
+		if machine := c.Find(aws.InstanceType, id); machine != nil {
+			machines = append(machines, machine)
+		}
+	}
+	for _, from := range machines {
+		for _, to := range machines {
+			if from == to {
+				continue
+			}
+			if err := c.Reaches(from, to, "tcp", webhookPort); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -312,6 +312,9 @@ func (c *Cluster) admit(kindName string) error {
 		if err := c.alive(name); err != nil {
 			return fmt.Errorf("internal error occurred: failed calling webhook of %s: no endpoints available: %w", name, err)
 		}
+		if err := reachesWebhook(c, release); err != nil {
+			return fmt.Errorf("internal error occurred: failed calling webhook of %s: %w", name, err)
+		}
 	}
 	return nil
 }
