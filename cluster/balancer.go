@@ -7,7 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// balancer installs the local balancer of a worker, by which it reaches every control plane under the API's name.
+// balancer installs the local balancer of a worker, by which it reaches every control plane under the API's name. Its
+// delete runs on a worker of a cluster that keeps one control plane.
 func (s members) balancer(h Host) Step {
 	var addresses []any
 	for _, c := range s.controlPlanes {
@@ -25,6 +26,10 @@ func (s members) balancer(h Host) Step {
 			}).(pulumi.StringOutput),
 			"BALANCER_CA": s.pki.cluster.cert.CertPem,
 			"API_NAME":    pulumi.String(s.scripts.path("api-name")),
+		}},
+		Delete: &Script{Name: "balancer-stop", Env: map[string]pulumi.StringInput{
+			"ENDPOINT": pulumi.String(s.args.Endpoint + ":" + apiPort),
+			"API_NAME": pulumi.String(s.scripts.path("api-name")),
 		}},
 	}
 }

@@ -89,10 +89,20 @@ func testBalancerFailures(t *testing.T) {
 	})
 }
 
+// namedHost is a machine on which api-name.sh runs.
+func namedHost(t *testing.T) *scriptHost {
+	h := newScriptHost(t)
+	h.env["NODE"] = "worker-1"
+	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/systemctl
+case $* in restart*) $ROOT/usr/local/sbin/kubeadm-aws-api-name ;; esac`)
+	h.stub("kubectl", `echo "$KUBECONFIG $*" >>$ROOT/kubectl-calls; [ ! -e $ROOT/down ]`)
+	h.stub("sleep", "")
+	return h
+}
+
 // TestTheAPIsNameHasOneLine runs what a machine runs at every boot.
 func TestTheAPIsNameHasOneLine(t *testing.T) {
-	h := newScriptHost(t)
-	h.stub("systemctl", `case $* in restart*) $ROOT/usr/local/sbin/kubeadm-aws-api-name ;; esac`)
+	h := namedHost(t)
 	const others = "127.0.0.1 localhost\n10.0.1.11 api-dev.internal\n"
 	h.write("/etc/hosts", "10.0.1.10 api.dev.internal\n"+others+"10.0.1.12 api.dev.internal\n", 0o644)
 	named := func(address string) outcome { return h.run("api-name.sh", "", "api.dev.internal", address) }
@@ -133,8 +143,76 @@ func TestTheAPIsNameHasOneLine(t *testing.T) {
 	has("10.0.1.14 api.dev.internal\n" + others)
 }
 
+// proxy writes what the kubelet keeps of a kube-proxy whose copy of /etc/hosts has the line. A pod of a user has none.
+func (h *scriptHost) proxy(line string) {
+	h.write("/var/lib/kubelet/pods/1/volumes/kubernetes.io~configmap/kube-proxy/config.conf", "", 0o600)
+	h.write("/var/lib/kubelet/pods/1/etc-hosts", "127.0.0.1 localhost\n"+line, 0o600)
+	h.write("/var/lib/kubelet/pods/2/etc-hosts", "127.0.0.1 localhost\n", 0o600)
+}
+
+// TestKubeProxyFollowsTheAPIsName starts kube-proxy again if it has a copy of another line, also after a run that was
+// interrupted before that.
+func TestKubeProxyFollowsTheAPIsName(t *testing.T) {
+	h := namedHost(t)
+	h.write("/etc/hosts", "127.0.0.1 localhost\n", 0o644)
+	for _, c := range []struct {
+		copied, address, server string
+		asks                    string
+	}{
+		{"127.0.0.1 api.dev.internal\n", "127.0.0.1", "", ""},
+		{"", "127.0.0.1", "", "/etc/kubernetes/kubelet.conf --request-timeout=20s -n kube-system delete pod -l k8s-app=kube-proxy " +
+			"--field-selector spec.nodeName=worker-1 --ignore-not-found --wait=false"},
+		{"127.0.0.1 api.dev.internal\n", "dns", "", "kubelet.conf"},
+		{"10.0.1.11 api.dev.internal\n", "10.0.1.12", "https://10.0.1.11:6443", "--server https://10.0.1.11:6443 -n kube-system"},
+		{"", "dns", "", ""},
+	} {
+		h.proxy(c.copied)
+		h.write("/kubectl-calls", "", 0o600)
+		h.env["API_SERVER"] = c.server
+		h.succeeds(h.run("api-name.sh", "", "api.dev.internal", c.address), "")
+		if calls := h.read("/kubectl-calls"); (calls != "") != (c.asks != "") || !strings.Contains(calls, c.asks) {
+			t.Errorf("%+v: %s", c, calls)
+		}
+		if got := h.read("/etc/hosts"); strings.Contains(got, "api.dev.internal") == (c.address == "dns") {
+			t.Errorf("%+v leaves %s", c, got)
+		}
+	}
+	if calls := h.read("/systemctl"); !strings.Contains(calls, "-q disable kubeadm-aws-api-name.service") {
+		t.Errorf("a boot still names the API: %s", calls)
+	}
+}
+
+// TestBalancerStops frees the name before the balancer ends.
+func TestBalancerStops(t *testing.T) {
+	h := balancerHost(t)
+	h.env["NODE"] = "worker-1"
+	h.stub("flock", "")
+	h.succeeds(h.run("balancer-stop.sh", ""), "balances nothing")
+	inOrder(t, h.read("/calls"), "named api.dev.internal dns", "systemctl -q disable --now haproxy")
+}
+
+func testBalancerStopFailures(t *testing.T) {
+	fresh := func(t *testing.T) (*scriptHost, string) {
+		h := balancerHost(t)
+		h.env["NODE"] = "worker-1"
+		return h, ""
+	}
+	refuses(t, "balancer-stop.sh", fresh, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "another run has been changing this machine", spoil: stubbed("flock", "exit 1")},
+		{says: "haproxy does not stop", spoil: stubbed("systemctl", "exit 1")},
+	})
+}
+
 func testAPINameFailures(t *testing.T) {
-	h := newScriptHost(t)
+	h := namedHost(t)
+	h.write("/etc/kubernetes/admin.conf", "", 0o600)
+	h.proxy("127.0.0.1 api.dev.internal\n")
+	h.write("/down", "", 0o600)
+	h.fails(h.run("api-name.sh", "", "api.dev.internal", "10.0.1.11"), 1, "kube-proxy of worker-1 cannot be started again")
+	if calls := h.read("/kubectl-calls"); !strings.Contains(calls, "/etc/kubernetes/admin.conf ") {
+		t.Errorf("a control plane asks with %s", calls)
+	}
 	h.stub("systemctl", `case $* in restart*) exit 1 ;; esac`)
 	h.fails(h.run("api-name.sh", "", "api.dev.internal", "127.0.0.1"), 1, "/etc/hosts cannot be written")
 	h.fails(h.run("api-name.sh", ""), 2, "usage: ")

@@ -45,22 +45,33 @@ func (s members) join(h Host) Step {
 	step := s.init(h)
 	step.Name = "join"
 	step.Run.Env["JOINS"] = pulumi.String("yes")
+	delete(step.Run.Env, "MEMBERS_LEAVE")
 	return step
 }
 
-// env returns the settings with which init.sh finds the other control planes.
-func (s members) env(h Host) map[string]pulumi.StringInput {
+// leaveEnv returns the settings with which init.sh takes out the control planes that the settings no longer contain.
+func (s members) leaveEnv() map[string]pulumi.StringInput {
 	names := make([]string, len(s.controlPlanes))
-	var peers []any
-	for i, other := range s.controlPlanes {
-		names[i] = other.Name
-		if other.Name != h.Name {
-			peers = append(peers, other.PrivateIP)
-		}
+	for i, h := range s.controlPlanes {
+		names[i] = h.Name
 	}
 	slices.Sort(names)
 	return map[string]pulumi.StringInput{
 		"CONTROL_PLANES": pulumi.String(strings.Join(names, " ")),
+		"MEMBERS_LEAVE":  pulumi.String(s.scripts.path("members-leave")),
+		"NODE_DELETE":    pulumi.String(s.scripts.path("node-delete")),
+	}
+}
+
+// env returns the settings with which init.sh finds the other control planes.
+func (s members) env(h Host) map[string]pulumi.StringInput {
+	var peers []any
+	for _, other := range s.controlPlanes {
+		if other.Name != h.Name {
+			peers = append(peers, other.PrivateIP)
+		}
+	}
+	return map[string]pulumi.StringInput{
 		"PEERS": pulumi.All(peers...).ApplyT(func(addresses []any) string {
 			return strings.Trim(fmt.Sprint(addresses), "[]")
 		}).(pulumi.StringOutput),
@@ -71,8 +82,8 @@ func (s members) env(h Host) map[string]pulumi.StringInput {
 	}
 }
 
-// ReadControlPlanes returns the control planes that a cluster was created with. It parses the command text of the step
-// init of node.
+// ReadControlPlanes returns the control planes of a cluster after the last update. It parses the command text of the
+// step init of node.
 func ReadControlPlanes(node, command string) []string {
 	line, _ := stepline.Parse(command)
 	if all := strings.Fields(line.Env["CONTROL_PLANES"]); len(all) > 0 {

@@ -46,18 +46,20 @@ func TestScriptsExplainThemselves(t *testing.T) {
 
 func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 	for file, first := range map[string]string{
-		"prepare.sh":     "TIME_LIMIT",
-		"init.sh":        "NODE",
-		"join.sh":        "NODE",
-		"node.sh":        "NODE",
-		"node-delete.sh": "NODE",
-		"node-drain.sh":  "NODE",
-		"upgrade.sh":     "NODE",
-		"member.sh":      "NODE",
-		"balancer.sh":    "TIME_LIMIT",
-		"api-name.sh":    "",
-		"nodes-ready.sh": "NODES",
-		"backup.sh":      "BACKUP_SCHEDULE",
+		"prepare.sh":       "TIME_LIMIT",
+		"init.sh":          "NODE",
+		"join.sh":          "NODE",
+		"node.sh":          "NODE",
+		"node-delete.sh":   "NODE",
+		"node-drain.sh":    "NODE",
+		"upgrade.sh":       "NODE",
+		"member.sh":        "NODE",
+		"balancer.sh":      "TIME_LIMIT",
+		"api-name.sh":      "",
+		"nodes-ready.sh":   "NODES",
+		"balancer-stop.sh": "NODE",
+		"members-leave.sh": "CONTROL_PLANES",
+		"backup.sh":        "BACKUP_SCHEDULE",
 	} {
 		_, stderr, code := runScript(t, nil, "scripts/"+file)
 		if code != 2 {

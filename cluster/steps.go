@@ -90,6 +90,7 @@ func (s steps) init(h Host) Step {
 	}
 	maps.Copy(env, s.backupEnv())
 	maps.Copy(env, s.upgradeEnv())
+	maps.Copy(env, members{s}.leaveEnv())
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
 		env["RESTORE_FROM"] = pulumi.String(from)
 	}

@@ -161,7 +161,7 @@ func (c *Config) RefuseChanges(made Made) error {
 		}
 	}
 	faults = append(faults, comparison{c}.refuseVersion(made)...)
-	faults = append(faults, comparison{c}.addedControlPlanes(made)...)
+	faults = append(faults, comparison{c}.numberOfControlPlanes(made)...)
 	faults = append(faults, comparison{c}.stoppedControlPlanes(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)
 	if len(faults) == 0 {
@@ -205,12 +205,13 @@ func (c comparison) compare(row settingRule, path string, old any) []FieldError 
 	}}
 }
 
-// removedNode refuses a configuration without the control plane's machine. Every other node may be removed.
+// removedNode refuses a configuration without the control plane that the cluster began with. Every other node may be
+// removed.
 func (c comparison) removedNode(path string, old any) []FieldError {
-	if old != ControlPlane {
+	name := nodeInPath.FindStringSubmatch(path)[1]
+	if old != ControlPlane || !c.began(name) {
 		return nil
 	}
-	name := nodeInPath.FindStringSubmatch(path)[1]
 	return []FieldError{{
 		Key: Namespace + ":nodes", Value: quote(c.ControlPlane().Name),
 		Reason: fmt.Sprintf("the control plane of the running stack is %s: another name is another machine, and etcd is "+
@@ -219,28 +220,68 @@ func (c comparison) removedNode(path string, old any) []FieldError {
 	}}
 }
 
-// addedControlPlanes refuses more control planes than the running cluster was created with. The rules of nodes[].role
-// and removedNode find the other changes.
-func (c comparison) addedControlPlanes(made Made) []FieldError {
-	had := 0
-	for _, value := range made {
-		if value == ControlPlane {
-			had++
-		}
-	}
-	if had == 0 || len(ControlPlanes(c.Nodes)) <= had {
+// began reports whether the running cluster began with this control plane.
+func (c comparison) began(name string) bool { return c.Initialised == "" || name == c.Initialised }
+
+// numberOfControlPlanes refuses another number of control planes together with a change that takes one of them out of
+// service, or while one is out of service: etcd needs more than half of its members to add or remove one.
+func (c comparison) numberOfControlPlanes(made Made) []FieldError {
+	planes := ControlPlanes(c.Nodes)
+	had := made.controlPlanes()
+	// Another role of a node that stays is refused by the rule of nodes[].role.
+	added := slices.DeleteFunc(namesOf(planes), func(name string) bool { return made["nodes["+name+"].role"] != nil })
+	stay := namesOf(c.Nodes)
+	removed := slices.DeleteFunc(slices.Clone(had), func(name string) bool { return slices.Contains(stay, name) })
+	if len(had) == 0 || len(added)+len(removed) == 0 || slices.ContainsFunc(removed, c.began) {
 		return nil
 	}
-	var faults []FieldError
-	for _, n := range ControlPlanes(c.Nodes) {
-		if made["nodes["+n.Name+"].role"] == nil {
-			faults = append(faults, FieldError{Key: Namespace + ":" + n.Key("role"), Value: quote(ControlPlane),
-				Reason: fmt.Sprintf("%s is one more than there are on the running stack: control planes cannot be added yet",
-					n.Name),
-				Example: "role: worker; for another number of control planes destroy the stack and bring it up again"})
+	refuse := func(reason, instead string) []FieldError {
+		return []FieldError{{Key: Namespace + ":nodes", Value: quote(strings.Join(namesOf(planes), ", ")),
+			Reason:  fmt.Sprintf("are control planes, and %s on the running stack: %s", strings.Join(had, ", "), reason),
+			Example: instead}}
+	}
+	if len(added) > 0 && len(removed) > 0 {
+		return refuse("some are added, and others are removed, in the same up",
+			"first only add control planes, and remove the others in an up of its own")
+	}
+	if version, _ := made[versionKey].(string); version != "" && version != c.Cluster.KubernetesVersion {
+		return refuse("their number changes, and Kubernetes is upgraded in the same up",
+			"one after the other, each in an up of its own")
+	}
+	for _, n := range planes {
+		if made.away(n.Name) {
+			return refuse(fmt.Sprintf("their number changes, and %s is not back", n.Name),
+				fmt.Sprintf("the old nodes until an up has brought %s back", n.Name))
+		}
+		if changes := c.machineChanges(n, made); len(changes) > 0 {
+			return refuse(fmt.Sprintf("their number changes, and %s stops in the same up because of %s", n.Name,
+				changes[0].Key), "one after the other, each in an up of its own")
 		}
 	}
-	return faults
+	return nil
+}
+
+// controlPlanes returns the names of the control planes, sorted.
+func (m Made) controlPlanes() []string {
+	var names []string
+	for path, value := range m {
+		if parts := nodeInPath.FindStringSubmatch(path); parts != nil && value == ControlPlane {
+			names = append(names, parts[1])
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// away reports whether the machine of a node is gone, or an update that changed it failed.
+func (m Made) away(name string) bool { return m["nodes["+name+"].away"] == true }
+
+func namesOf(nodes []Node) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	return names
 }
 
 // stoppedControlPlanes refuses settings that stop or replace the machine of a control plane while another one stops in
@@ -250,7 +291,7 @@ func (c comparison) stoppedControlPlanes(made Made) []FieldError {
 	planes := ControlPlanes(c.Nodes)
 	var away []string
 	for _, n := range planes {
-		if made["nodes["+n.Name+"].away"] == true {
+		if made.away(n.Name) {
 			away = append(away, n.Name)
 		}
 	}

@@ -107,9 +107,10 @@ func TestRefuseChanges(t *testing.T) {
 	}
 }
 
-// TestTheControlPlanesOfARunningStackStay refuses another number of them. The order of the list has no meaning, and
+// TestTheControlPlanesOfARunningStack may become more or fewer, but the one that began stays. Another number of them
+// is refused while one is out of service, and with an upgrade. The order of the list has no meaning, and
 // several are upgraded as one is.
-func TestTheControlPlanesOfARunningStackStay(t *testing.T) {
+func TestTheControlPlanesOfARunningStack(t *testing.T) {
 	const workers = "{name: w, labels: {workload: storage}}, {name: v}"
 	plane := func(name string, zone int) string {
 		return fmt.Sprintf("{name: %s, role: control-plane, zone: %d}, ", name, zone)
@@ -122,6 +123,7 @@ func TestTheControlPlanesOfARunningStackStay(t *testing.T) {
 		}
 		return m
 	}
+	with := func(m Made, key string, value any) Made { m[key] = value; return m }
 	const same = "cluster: {kubernetesVersion: 1.36.2}\n"
 	for _, c := range []struct {
 		made                Made
@@ -129,16 +131,23 @@ func TestTheControlPlanesOfARunningStackStay(t *testing.T) {
 	}{
 		{made("a", "b", "c"), three, same, ""},
 		{Made{"nodes[a].instanceType": "t3.large"}, three, "", ""}, // no cluster yet
-		{made("a"), three, same, "c is one more than there are on the running stack"},
+		{made("c"), three, same, ""},
+		{made("a", "b", "c"), plane("c", 0), same, ""},
 		{made("a", "b", "c"), plane("a", 0), same, "another name is another machine"},
 		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", ""},
 		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.1}\n", "cannot go back to an older release"},
+		{made("a", "b", "c"), three + plane("d", 1) + plane("e", 2), same, ""},
+		{made("c", "b", "x"), three, same, "some are added, and others are removed, in the same up"},
+		{made("c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", "and Kubernetes is upgraded in the same up"},
+		{with(made("a", "b", "c", "d", "e"), "nodes[b].away", true), three, same, "their number changes, and b is not back"},
+		{with(made("a", "b", "c", "d", "e"), "nodes[d].away", true), three, same, ""},
+		{with(made("c"), "nodes[c].instanceType", "t3.small"), three, same, "c stops in the same up because of kubeadm-aws:nodes[0]"},
 	} {
 		cfg, err := loadText(t, "dev", c.more+"nodes: ["+c.nodes+workers+"]")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cfg.ControlPlane().Name != "a" {
+		if strings.HasPrefix(c.nodes, three) && cfg.ControlPlane().Name != "a" {
 			t.Errorf("a new cluster begins with %s", cfg.ControlPlane().Name)
 		}
 		if cfg.Initialised = "c"; len(ControlPlanes(cfg.Nodes)) == 3 && cfg.ControlPlane().Name != "c" {

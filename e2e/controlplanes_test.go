@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestThreeControlPlanes upgrades a cluster of three control planes, replaces the one that began it, and then loses
-// the machine of each without a word, the leader of etcd among them. A worker goes on asking the API by its name
-// inside, and an application.
+// TestThreeControlPlanes makes three control planes of one, upgrades them, replaces the one that began the cluster,
+// loses the machine of each without a word, the leader of etcd among them, and makes one of three. A worker goes on
+// asking the API by its name inside, and an application.
 func TestThreeControlPlanes(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "e2e-three")
@@ -25,11 +25,17 @@ func TestThreeControlPlanes(t *testing.T) {
 		nodes = append(nodes, map[string]any{"name": name, "role": "control-plane", "zone": zone})
 	}
 	nodes = append(nodes, map[string]any{"name": "worker-1"})
-	s.set(t, "nodes", nodes)
+	one := []any{nodes[0], nodes[3]}
+	s.set(t, "nodes", one)
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
-	reportUp(t, s.must(t, "up"))
+	s.must(t, "up")
 	c := s.cluster(t)
+	s.set(t, "nodes", nodes)
+	reportUp(t, s.must(t, "up"))
 	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
+	for _, name := range append(planes, "worker-1") {
+		proxyKnowsTheName(t, c, name)
+	}
 	t.Run("the leader takes the snapshot", func(t *testing.T) {
 		s.backend(t) // the credentials of the role
 		var took []string
@@ -51,6 +57,7 @@ func TestThreeControlPlanes(t *testing.T) {
 	if ops := s.must(t, "up").done(); len(ops) > 0 {
 		t.Errorf("an up after that did %v", ops)
 	}
+	t.Run("one remains", func(t *testing.T) { oneRemains(t, s, c, one) })
 	r := s.must(t, "destroy")
 	t.Logf("FIGURE three control planes: destroy %.1f s", r.took.Seconds())
 	nothingLeft(t, s)
@@ -95,6 +102,36 @@ func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
 	c.on(t, "master", onEtcd+" endpoint health --cluster")
 	if members := c.on(t, "master", onEtcd+" member list"); strings.Count(members, "started") != 3 {
 		t.Errorf("the members of etcd are\n%s", members)
+	}
+}
+
+// proxyKnowsTheName expects kube-proxy of a node to have the same line for the API's name as the node.
+func proxyKnowsTheName(t *testing.T, c *cluster, node string) {
+	t.Helper()
+	eventually(t, time.Minute, "kube-proxy of "+node+" has the line of its node", func() error {
+		_, err := in(c.container(t, node), "", "bash", "-c", `pod=$(crictl pods -q --state ready --label k8s-app=kube-proxy) &&
+uid=$(crictl inspectp -o go-template --template '{{.status.metadata.uid}}' $pod) &&
+diff <(grep 'api[.]' /etc/hosts) <(grep 'api[.]' /var/lib/kubelet/pods/$uid/etc-hosts)`)
+		return err
+	})
+}
+
+// oneRemains removes the control planes that have joined. The first one keeps the cluster.
+func oneRemains(t *testing.T, s *stack, c *cluster, nodes []any) {
+	s.set(t, "nodes", nodes)
+	r := s.must(t, "up")
+	t.Logf("FIGURE three control planes: one remains after %.1f s", r.took.Seconds())
+	eventually(t, 2*time.Minute, "both nodes Ready", func() error { return allReady(t, c, 2) })
+	c.must(t, "get", "configmap", "kept")
+	if members := c.on(t, "master", onEtcd+" member list"); strings.Count(members, "started") != 1 {
+		t.Errorf("the members of etcd are\n%s", members)
+	}
+	proxyKnowsTheName(t, c, "worker-1")
+	if out, err := in(c.container(t, "worker-1"), "", "systemctl", "is-active", "haproxy"); err == nil {
+		t.Errorf("the balancer of the worker is %s", out)
+	}
+	if ops := s.must(t, "up").done(); len(ops) > 0 {
+		t.Errorf("an up after that did %v", ops)
 	}
 }
 

@@ -48,11 +48,6 @@ func TestThreeControlPlanes(t *testing.T) {
 
 	r.mustRefuse(t, threeControlPlanes(func(nodes []map[string]any) { nodes[0]["role"], nodes[2]["role"] = "worker", "worker" }),
 		"kubeadm-aws:nodes[0].role", "kubeadm-aws:nodes[2].role")
-	settings := threeControlPlanes(nil)
-	settings["kubeadm-aws:nodes"] = append(settings["kubeadm-aws:nodes"].([]any),
-		map[string]any{"name": "m4", "role": "control-plane"}, map[string]any{"name": "m5", "role": "control-plane"})
-	r.mustRefuse(t, settings, "kubeadm-aws:nodes[5].role", "kubeadm-aws:nodes[6].role")
-
 	// A setting of the API server restarts one API server after the other.
 	flag := threeControlPlanes(nil)
 	flag["kubeadm-aws:kubernetes"] = map[string]any{"apiServer": map[string]any{"v": "3"}}
@@ -143,4 +138,49 @@ func TestUpgradeOfThreeControlPlanes(t *testing.T) {
 		}
 		r.up().mustNotChange(t)
 	}
+}
+
+// TestTheNumberOfControlPlanesChanges makes three of one, and one of three. The first try to add them fails half way.
+func TestTheNumberOfControlPlanesChanges(t *testing.T) {
+	one := func() map[string]any {
+		settings := threeControlPlanes(nil)
+		nodes := settings["kubeadm-aws:nodes"].([]any)
+		settings["kubeadm-aws:nodes"] = slices.Concat(nodes[1:2], nodes[3:])
+		return settings
+	}
+	r := simulate(t, "dev", one())
+	r.up().must(t)
+	r.set(threeControlPlanes(nil))
+	r.failing(func(op sandbox.Operation) error {
+		if op.Verb == "create" && strings.HasSuffix(op.URN, "::m3-join") {
+			return errInjected
+		}
+		return nil
+	})
+	if o := r.up(); o.err == nil || !slices.Contains(o.order, "create m2-join") {
+		t.Errorf("up ends with %v after %q", o.err, o.order)
+	}
+	r.failing(nil)
+	o := r.up().must(t)
+	if !slices.Contains(o.order, "create m3-join") || slices.ContainsFunc(o.order, func(op string) bool {
+		return strings.HasPrefix(op, "replace") || strings.HasPrefix(op, "delete")
+	}) {
+		t.Errorf("the second try did %q", o.order)
+	}
+	r.up().mustNotChange(t)
+
+	moved := one()
+	moved["kubeadm-aws:nodes"].([]any)[0].(map[string]any)["generation"] = "2"
+	r.mustRefuse(t, moved, "kubeadm-aws:nodes")
+
+	r.set(one())
+	o = r.up().must(t)
+	inTurn(t, o.order, "update m1-init", "delete m2")
+	inTurn(t, o.order, "update m1-init", "delete worker-1-balancer")
+	if nodes := r.box.Account("k8s/Node"); len(nodes) != 3 {
+		t.Errorf("the cluster has the nodes %q", nodes)
+	}
+	r.up().mustNotChange(t)
+	r.destroy().must(t)
+	r.mustBeEmpty()
 }

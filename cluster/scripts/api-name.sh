@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Makes the name of the Kubernetes API mean one address on this machine, now and after every boot. On a worker that is the
-# balancer, on a control plane its own API server.
+# balancer, on a control plane its own API server. kube-proxy has a copy of /etc/hosts from when it started, so it is started
+# again when its copy differs.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: sudo api-name.sh NAME ADDRESS
+usage: sudo env NODE=worker-1 api-name.sh NAME ADDRESS
+       sudo env NODE=worker-1 api-name.sh NAME dns
+         the name means again what DNS says
+Environment:
+  NODE        name of this node
+  API_SERVER  URL of the API server to ask, if not that of the machine's kubeconfig
 Prints nothing.
 TEXT
 }
@@ -15,10 +21,12 @@ case ${1:-} in
     exit 0
     ;;
 esac
-[ $# = 2 ] || {
+if [ $# != 2 ] || [ -z "${NODE:-}" ]; then
   usage >&2
   exit 2
-}
+fi
+name=${1//./[.]}
+if [ "$2" = dns ]; then line=''; else line="$2 $1"; fi
 say() { printf 'api-name: %s\n' "$*" >&2; }
 die() {
   say "$*"
@@ -38,8 +46,8 @@ set -eu
 exec flock /etc/hosts sh -euc '
 copy=/etc/hosts.kubeadm-aws
 if [ -e \$copy ]; then cat \$copy >/etc/hosts; fi
-if [ "\$(grep "[[:space:]]${1//./[.]}\$" /etc/hosts)" != "$2 $1" ]; then
-  { echo "$2 $1"; grep -v "[[:space:]]${1//./[.]}\$" /etc/hosts || [ \$? = 1 ]; } >\$copy.new
+if [ "\$(grep "[[:space:]]$name\$" /etc/hosts)" != "$line" ]; then
+  { ${line:+echo "$line"; }grep -v "[[:space:]]$name\$" /etc/hosts || [ \$? = 1 ]; } >\$copy.new
   mv \$copy.new \$copy
   cat \$copy >/etc/hosts
 fi
@@ -63,3 +71,24 @@ TEXT
 systemctl daemon-reload
 systemctl -q enable kubeadm-aws-api-name.service
 systemctl restart kubeadm-aws-api-name.service || die "/etc/hosts cannot be written: is the disk full or read-only?"
+if [ -z "$line" ]; then systemctl -q disable kubeadm-aws-api-name.service; fi
+
+# stale succeeds if a kube-proxy of this machine has a copy with another line.
+stale() {
+  local pod
+  for pod in /var/lib/kubelet/pods/*; do
+    if [ -e "$pod/volumes/kubernetes.io~configmap/kube-proxy" ] && [ -e "$pod/etc-hosts" ] &&
+      [ "$(grep "[[:space:]]$name\$" "$pod/etc-hosts")" != "$line" ]; then return; fi
+  done
+  return 1
+}
+stale || exit 0
+KUBECONFIG=/etc/kubernetes/kubelet.conf
+[ ! -e /etc/kubernetes/admin.conf ] || KUBECONFIG=/etc/kubernetes/admin.conf
+export KUBECONFIG
+until=$((SECONDS + 60))
+until kubectl --request-timeout=20s ${API_SERVER:+--server "$API_SERVER"} -n kube-system delete pod -l k8s-app=kube-proxy \
+  --field-selector "spec.nodeName=$NODE" --ignore-not-found --wait=false </dev/null >/dev/null; do
+  [ "$SECONDS" -lt "$until" ] || die "kube-proxy of $NODE cannot be started again. Run pulumi up again"
+  sleep 1
+done

@@ -11,7 +11,7 @@ Environment:
   ENDPOINT          host:port of the API
   BALANCER_CONFIG   content of haproxy's configuration
   BALANCER_CA       authority of the API servers
-  API_NAME          path of api-name.sh
+  API_NAME ...      the path of api-name.sh, and its settings
 Prints "balances <host>".
 TEXT
 }

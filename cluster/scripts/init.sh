@@ -21,6 +21,7 @@ Environment:
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
   UPGRADE ...          the path of upgrade.sh, and its settings
+  MEMBERS_LEAVE ...    the path of members-leave.sh, and its settings; empty on a control plane that joins
   PEERS                addresses of the other control planes, separated by blanks; empty for the only one
   JOINS                not empty: this machine joins the others and never begins a cluster
   MEMBER ...           the path of member.sh, and its settings; with PEERS
@@ -480,6 +481,9 @@ name_api
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
 kubelet_healthy
+if [ -n "${MEMBERS_LEAVE:-}" ]; then
+  ADDRESSES="$(advertise)${PEERS:+ $PEERS}" bash "$MEMBERS_LEAVE" || exit 1
+fi
 harden
 place_coredns
 returned

@@ -68,6 +68,8 @@ kubeadm() {
 }
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 named() { bash "$API_NAME" "${ENDPOINT%:*}" "$1"; } # ADDRESS
+# The API of PEER is asked, because that of this machine may not be ready yet.
+named_here() { API_SERVER=https://$1:${ENDPOINT##*:} named "$ADDRESS"; } # PEER
 
 first() { # SECONDS CHECK: the first of the other control planes that passes the check
   local until=$((SECONDS + $1)) ip
@@ -126,14 +128,6 @@ join_config() {
   trap 'rm -f $RUN/discovery.conf' EXIT
   install -m 600 "$SECRETS/discovery.conf" $RUN/discovery.conf
   (umask 077 && printf '%s\n' "$JOIN_CONFIG" >"$STATE/join.yaml")
-}
-
-# named_here makes the API's name mean this machine. kube-proxy has a copy of /etc/hosts from when it started, and would
-# depend on PEER for as long as it runs. The API of PEER is asked, because that of this machine may not be ready yet.
-named_here() { # PEER
-  named "$ADDRESS"
-  kube --server "https://$1:${ENDPOINT##*:}" -n kube-system delete pod -l k8s-app=kube-proxy --field-selector "spec.nodeName=$NODE" \
-    --ignore-not-found --wait=false >/dev/null || die "kube-proxy of $NODE cannot be started again. Run pulumi up again"
 }
 
 join() { # PEER

@@ -31,6 +31,11 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 		return err
 	}
 	nodes, _ := exported["nodes"].Value.(map[string]any)
+	// The settings may remove some of several control planes. They leave the cluster before their machines are deleted.
+	remains := slices.ContainsFunc(config.ControlPlanes(w.Config.Nodes), func(n config.Node) bool {
+		node, _ := nodes[n.Name].(map[string]any)
+		return node["role"] == config.ControlPlane && ended[n.Name] == ""
+	})
 	for name, op := range ended {
 		node, _ := nodes[name].(map[string]any)
 		if node["role"] != config.ControlPlane {
@@ -40,6 +45,7 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 			"kubeadm-aws rebuild"
 		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
 		switch {
+		case op == "delete" && remains:
 		case op == "delete":
 			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another "+
 				"machine, and the cluster would not survive it. Nothing was changed", name)

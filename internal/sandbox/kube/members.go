@@ -69,6 +69,29 @@ func (s member) join(made props.Map) error {
 	return nil
 }
 
+// leave does what members-leave.sh does: it takes the control planes that the settings no longer contain out of the
+// cluster, if etcd has a majority.
+func (s member) leave(cluster *store.Object) error {
+	stay := strings.Fields(s.env["CONTROL_PLANES"])
+	if s.env["MEMBERS_LEAVE"] == "" || len(stay) == 0 {
+		return nil
+	}
+	all := members(cluster)
+	for _, node := range s.All("k8s/Node") {
+		id := node.Str("instance")
+		if !slices.Contains(all, id) || slices.Contains(stay, node.Str("name")) {
+			continue
+		}
+		if _, err := s.api(); err != nil {
+			return fmt.Errorf("members-leave: %w", err)
+		}
+		all = slices.DeleteFunc(all, func(member string) bool { return member == id })
+		s.Remove(node)
+		s.Change(cluster, func(_, state props.Map) { state["members"] = strings.Join(all, " ") })
+	}
+	return nil
+}
+
 // became records a machine that has become a control plane.
 func (s member) became(made props.Map) {
 	s.remember(made)

@@ -38,6 +38,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node":                   (*step).label,
 	"node-delete":            (*step).drain,
 	"balancer":               installBalancer,
+	"balancer-delete":        func(*step) (string, error) { return "balances nothing", nil },
 	"backup":                 (*step).backup,
 	"backup-delete":          (*step).backupStop,
 	"drain":                  func(s *step) (string, error) { return upgrade{s}.takeOut() },
@@ -206,7 +207,10 @@ func (s *step) init() (string, error) {
 		if err := s.sameCluster(made); err != nil {
 			return "", err
 		}
-		return "initialised", upgrade{s}.upgradeControlPlane()
+		if err := (upgrade{s}).upgradeControlPlane(); err != nil {
+			return "", err
+		}
+		return "initialised", member{s}.leave(cluster)
 	}
 	if _, err := s.api(); s.env["JOINS"] != "" || s.env["PEERS"] != "" && err == nil {
 		return "initialised", member{s}.join(made)

@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+)
+
+// leavingHost is the control plane that began a cluster of three. It keeps itself.
+func leavingHost(t *testing.T) *scriptHost {
+	h := newScriptHost(t)
+	h.env = map[string]string{
+		"CONTROL_PLANES": "master", "ADDRESSES": "10.0.1.10",
+		"NODE_DELETE": h.file("node-delete.sh", `echo "node-delete $NODE" >>$ROOT/calls; [ ! -e $ROOT/held ]`),
+	}
+	h.stub("etcdctl", `echo "etcdctl ${*: -3}" >>$ROOT/calls
+case $* in
+*"member list") [ ! -e $ROOT/silent ] || { echo "context deadline exceeded"; exit 1; }; cat $ROOT/members ;;
+*"member remove"*) [ ! -e $ROOT/remove-fails ] || { echo "etcdserver: unhealthy cluster"; exit 1; } ;;
+esac`)
+	h.write("/members", "a1, started, master, https://10.0.1.10:2380, https://10.0.1.10:2379, false\n"+others, 0o600)
+	return h
+}
+
+// TestMembersLeave takes out the members whose machines end, each after its node, and no other.
+func TestMembersLeave(t *testing.T) {
+	h := leavingHost(t)
+	h.succeeds(h.run("members-leave.sh", ""), "")
+	inOrder(t, h.read("/calls"), "node-delete master-2", "member remove b1", "node-delete master-3", "member remove c1")
+	if calls := h.read("/calls"); strings.Contains(calls, "remove a1") || strings.Contains(calls, "node-delete master\n") {
+		t.Errorf("the control plane that stays leaves: %s", calls)
+	}
+
+	// A new machine of a name that stays, and one that learns, are left to member.sh. A learner of no control plane goes.
+	h = leavingHost(t)
+	h.env["CONTROL_PLANES"], h.env["ADDRESSES"] = "master master-2 master-3", "10.0.1.10 10.0.1.21 10.0.1.12"
+	h.write("/members", h.read("/members")+"d1, unstarted, , https://10.0.1.21:2380, , true\n"+
+		"e1, unstarted, , https://10.0.1.31:2380, , true\n", 0o600)
+	h.succeeds(h.run("members-leave.sh", ""), "")
+	if calls := h.read("/calls"); strings.Contains(calls, "node-delete") || strings.Count(calls, "remove") != 1 ||
+		!strings.Contains(calls, "remove e1") {
+		t.Errorf("of a cluster in which a machine is replaced leave: %s", calls)
+	}
+}
+
+func testMembersLeaveFailures(t *testing.T) {
+	file := func(path string) func(*scriptHost) string {
+		return func(h *scriptHost) string { h.write(path, "", 0o600); return "" }
+	}
+	fresh := func(t *testing.T) (*scriptHost, string) { return leavingHost(t), "" }
+	refuses(t, "members-leave.sh", fresh, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "etcd does not list its members: context deadline exceeded", spoil: file("/silent")},
+		{says: "etcd does not remove its member b1: etcdserver: unhealthy cluster", spoil: file("/remove-fails")},
+	})
+	// A node that cannot be drained keeps its member.
+	h := leavingHost(t)
+	h.write("/held", "", 0o600)
+	h.fails(h.run("members-leave.sh", ""), 1)
+	if calls := h.read("/calls"); strings.Contains(calls, "remove") {
+		t.Errorf("a node that is not drained leaves etcd: %s", calls)
+	}
+}

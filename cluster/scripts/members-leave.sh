@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Takes the control planes that the settings no longer contain out of the cluster, while their machines still run: the node is
+# drained and deleted, and etcd removes its member. init.sh runs it on the control plane that began the cluster. Without it,
+# etcd would lose its majority with the machines.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env NODE=master CONTROL_PLANES=master ... members-leave.sh
+Environment:
+  CONTROL_PLANES  names of the control planes that stay, separated by blanks
+  ADDRESSES       their addresses, separated by blanks
+  NODE_DELETE     path of node-delete.sh
+Prints nothing.
+TEXT
+}
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+for v in CONTROL_PLANES ADDRESSES NODE_DELETE; do
+  [ -n "${!v:-}" ] || {
+    echo "members-leave: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
+done
+
+say() { printf 'members-leave: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+
+etcd() {
+  local pki=/etc/kubernetes/pki/etcd
+  timeout 60 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+    --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null
+}
+members=$(etcd member list) || die "etcd does not list its members: $(tail -n 1 <<<"$members")"
+while IFS=, read -r id _ name url _; do
+  id=${id// /} name=${name// /} url=${url// /}
+  host=${url#https://} host=${host%:*}
+  # A machine that was replaced has a name that stays. Its member is removed when the new machine joins.
+  if [ -n "$name" ]; then
+    [[ " $CONTROL_PLANES " != *" $name "* ]] || continue
+    # Few pods run on a control plane, and those of this program have no disruption budget that holds them.
+    TIMEOUT=${TIMEOUT:-300} TURN=${TURN:-600} NODE=$name bash "$NODE_DELETE" >/dev/null || exit 1
+  else
+    [[ " $ADDRESSES " != *" $host "* ]] || continue
+  fi
+  say "removing the member $id ($url) from etcd: the settings no longer contain ${name:-its machine}"
+  said=$(etcd member remove "$id") ||
+    die "etcd does not remove its member $id: $(tail -n 1 <<<"$said"). More than half of the members have to run. Add the control plane to the settings again, repair it, and remove it in a later up"
+done <<<"$members"
