@@ -61,11 +61,19 @@ func (i Image) MachineGeneration(n Node) string {
 	return text
 }
 
-// RefuseMachineChanges refuses, in an update that upgrades Kubernetes, settings that stop or replace the machine of a
-// node: it would be out of service at the same time as the node that is upgraded. exempt is the name of a node that is
-// out of service already, or "".
+// RefuseMachineChanges refuses, in an update that upgrades Kubernetes or goes on with an upgrade, settings that stop or
+// replace the machine of a node: it would be out of service at the same time as the node that is upgraded. It refuses
+// another number of control planes too, because each one that is upgraded needs all the others. exempt is the name of a
+// node that is out of service already, or "".
 func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 	var faults Changes
+	now := namesOf(ControlPlanes(c.Nodes))
+	if had := made.controlPlanes(); len(had) > 0 && !slices.Equal(had, now) {
+		faults = append(faults, FieldError{Key: Namespace + ":nodes", Value: quote(strings.Join(now, ", ")),
+			Reason: fmt.Sprintf("are control planes, and %s on the running stack: their number changes before an upgrade of "+
+				"Kubernetes is finished", strings.Join(had, ", ")),
+			Example: "the old control planes until the upgrade is finished, and the new ones in an up of its own"})
+	}
 	for _, n := range c.Nodes {
 		if n.Name == exempt {
 			continue

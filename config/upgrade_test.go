@@ -60,7 +60,7 @@ func TestUpgradeOfARunningStack(t *testing.T) {
 
 // TestRefuseMachineChanges changes each setting that stops or replaces a machine.
 func TestRefuseMachineChanges(t *testing.T) {
-	made := Made{"nodes[m].instanceType": "t3.large", "nodes[w].instanceType": "t3.medium",
+	made := Made{"nodes[m].role": ControlPlane, "nodes[m].instanceType": "t3.large", "nodes[w].instanceType": "t3.medium",
 		"nodes[w].availabilityZone": "eu-central-1a", "nodes[w].machineGeneration": "debian-12/1",
 		"nodes[gone].instanceType": "t3.nano", "nodes[w].spot": false}
 	settings := func(image, worker string) string {
@@ -73,6 +73,8 @@ func TestRefuseMachineChanges(t *testing.T) {
 		{settings("1", "instanceType: t3.medium, zone: 1"), "", "nodes[1].zone = 1"},
 		{settings("1", "instanceType: t3.medium, spot: true}, {name: s, labels: {workload: storage}"), "", `nodes[1].spot = true`},
 		{settings("2", "instanceType: t3.medium"), "", `image.generation = "2"`},
+		{settings("1", "instanceType: t3.medium}, {name: n, role: control-plane}, {name: o, role: control-plane"), "",
+			"are control planes, and m on the running stack: their number changes before an upgrade"},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "", `nodes[1].generation = "2"`},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "w", ""},
 	} {
