@@ -112,8 +112,8 @@ func (w Workspace) writeSettings() error {
 		}
 	}
 	source.Salt = copied.Salt
-	EachSetting(source.Config, "", func(_ string, value any) (any, bool) {
-		return "rehearsal-placeholder", IsSecret(value)
+	EachSetting(source.Config, "", func(at string, value any) (any, bool) {
+		return Placeholder(at, "rehearsal-placeholder"), IsSecret(value)
 	})
 	if source.Config == nil {
 		source.Config = map[string]any{}

@@ -20,8 +20,9 @@ import (
 //
 // A preview of the copy shows the same changes as one of the state, because the same text stands for a secret wherever
 // the program puts it: alone, within a longer text, or in base64. The program derives all of its inputs from settings
-// and from keys and passwords, which the providers random and tls make. A secret that any other resource returns is
-// replaced as a whole. The error names a property that holds a secret although it is not marked as one.
+// and from keys and passwords, which the providers random and tls make. A text in a secret that holds none of these is
+// replaced as a whole, unless the state has it in plain text too: it can be a secret of the settings of an earlier
+// update. The error names a property that holds a secret although it is not marked as one.
 //
 // One pair of a key and a certificate, new in each copy, stands for all of them. Pulumi's provider of Kubernetes
 // refuses a kubeconfig whose key and certificate do not match, also for a preview that reaches no cluster.
@@ -34,6 +35,7 @@ func (s State) Redact(known map[string]string) (State, error) {
 	s.PendingOperations = nil
 	s.Resources = slices.Clone(s.Resources)
 	for i, resource := range s.Resources {
+		r.keep = nil
 		if s.Resources[i].Inputs, err = r.properties(resource.Inputs, false); err != nil {
 			return State{}, fmt.Errorf("redact the inputs of %s: %w", resource.URN, err)
 		}
@@ -73,10 +75,12 @@ type redaction struct {
 	made map[string]bool
 	// keep are the redacted texts of the inputs of a resource. An output that repeats an input stays equal to it.
 	keep map[string]bool
+	// plain are the texts of the state that are not in a secret.
+	plain map[string]bool
 }
 
 func newRedaction(s State, known map[string]string, pair keyPair) *redaction {
-	r := &redaction{names: map[string]string{}, made: map[string]bool{}}
+	r := &redaction{names: map[string]string{}, made: map[string]bool{}, plain: plainTexts(s)}
 	add := func(secret, name string) {
 		if secret == "" || r.names[secret] != "" {
 			return
@@ -273,11 +277,20 @@ func (r *redaction) texts(value any, opaque bool) (any, error) {
 		if !ok {
 			return nil, false, nil
 		}
-		if text = r.text(text); opaque && !r.keep[text] {
-			text = redacted
-		}
-		return text, true, nil
+		return r.whole(text, opaque), true, nil
 	})
+}
+
+// whole redacts a text that is a secret, or a part of one. Text that names no known secret is of unknown origin.
+func (r *redaction) whole(text string, opaque bool) string {
+	out := r.text(text)
+	switch {
+	case r.keep[out]:
+		return out
+	case opaque, out == text && text != "" && !r.plain[text]:
+		return redacted
+	}
+	return out
 }
 
 // encoded matches what may be base64 within a longer text, such as the login of a registry in a header.
@@ -331,6 +344,24 @@ func (r *redaction) leak(resource Resource) (name string, found bool) {
 		}
 	}
 	return "", false
+}
+
+// plainTexts are the texts of a state outside of secrets. A step is given files in base64, with scripts that are plain.
+func plainTexts(s State) map[string]bool {
+	texts := map[string]bool{}
+	for _, resource := range s.Resources {
+		for _, properties := range []map[string]any{resource.Inputs, resource.Outputs} {
+			// The error is that of the function, which returns none.
+			_, _ = mapped(properties, func(value any) (any, bool, error) {
+				fields, _ := value.(map[string]any)
+				if text, ok := value.(string); ok {
+					texts[text] = true
+				}
+				return nil, fields[secretSign] == secretMark, nil
+			})
+		}
+	}
+	return texts
 }
 
 // secretTexts are the texts below a redacted value.

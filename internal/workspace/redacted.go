@@ -40,6 +40,9 @@ func (w *Workspace) PublishRedacted(ctx context.Context) (location string, err e
 	if err != nil {
 		return "", err
 	}
+	if err := w.earlierSecrets(ctx, known); err != nil {
+		return "", err
+	}
 	exported, err := w.Pulumi(ctx, "stack", "export", "--show-secrets")
 	if err != nil {
 		return "", w.Failure(fmt.Errorf("read the state: %w", err), nil)
@@ -236,13 +239,60 @@ func (w *Workspace) secretSettings(ctx context.Context) (known, byPath map[strin
 	return known, byPath, nil
 }
 
-// redactedSetting returns the text that stands for a secret setting. The program checks the form of some.
+// undecrypted is what the CLI shows for a secret that it cannot decrypt.
+const undecrypted = "ERROR_UNABLE_TO_DECRYPT"
+
+// earlierSecrets adds the secrets among the settings of earlier updates. After a rollback, and after an update that
+// failed, the state has some of them, and the stack's file does not. Settings that the history does not have are those
+// of a killed run; State.Redact replaces what it does not know.
+func (w *Workspace) earlierSecrets(ctx context.Context, known map[string]string) error {
+	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--show-secrets", "--page-size", "50", "--page", "1")
+	if err != nil {
+		return w.Failure(fmt.Errorf("read the history: %w", err), nil)
+	}
+	var updates []struct {
+		Config map[string]struct {
+			Value       string
+			ObjectValue any
+			Secret      bool
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &updates); err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	add := func(at, secret string) {
+		if known[secret] == "" && secret != undecrypted {
+			known[secret] = redactedSetting(at, secret)
+		}
+	}
+	for _, update := range updates {
+		for key, value := range update.Config {
+			if !value.Secret {
+				continue
+			}
+			if value.ObjectValue == nil {
+				add(key, value.Value)
+			}
+			// A setting with one secret is marked as a whole. The secrets in settings are passwords.
+			sandbox.EachSetting(value.ObjectValue, key, func(at string, value any) (any, bool) {
+				if secret, ok := value.(string); ok && strings.HasSuffix(at, ".password") {
+					add(at, secret)
+				}
+				return nil, false
+			})
+		}
+	}
+	return nil
+}
+
+// redactedSetting returns the text that stands for a secret setting. The secret is empty if it is not known.
 func redactedSetting(at, secret string) string {
 	name := "redacted-" + strings.NewReplacer(":", "-", ".", "-", "[", "-", "]", "").Replace(at)
-	if u, err := url.Parse(secret); err == nil && u.Scheme != "" && u.Host != "" {
+	stands := sandbox.Placeholder(at, name)
+	if u, err := url.Parse(secret); err == nil && u.Scheme != "" && u.Host != "" && stands == name {
 		return u.Scheme + "://redacted.invalid/" + name
 	}
-	return name
+	return stands
 }
 
 // readSettings returns the section config of a stack's file.

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/testenv"
 )
@@ -81,6 +84,54 @@ func TestTheCopyInABucketHasNoSecrets(t *testing.T) {
 		if !strings.Contains(string(settings), setting) {
 			t.Errorf("the settings of the preview have no %q:\n%s", setting, settings)
 		}
+	}
+}
+
+// After a rollback the state has the secret of another commit, which the settings do not have. The history has it. A
+// key keeps its form, because the program refuses another in a preview.
+func TestTheCopyHasNoSecretsOfEarlierSettings(t *testing.T) {
+	b := newBucketStack(t)
+	b.pulumi("config", "set", "--secret", "kubeadm-aws:argocdWebhookSecret", "OLD-webhook-secret")
+	b.pulumi("config", "set", "--secret", "--path", "kubeadm-aws:mirrors.registries.quay.password", "OLD-password")
+	w, err := b.open(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	engine, err := auto.SelectStackLocalSource(t.Context(), "dev", b.project, auto.Pulumi(w.CLI),
+		auto.Program(func(ctx *pulumi.Context) error {
+			ctx.Export("both", pulumi.ToSecret("given-token of OLD-webhook-secret and OLD-password, at quay"))
+			return nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.pulumi("config", "set", "--path", "kubeadm-aws:mirrors.registries.quay.username", "quay")
+	b.pulumi("config", "set", "--secret", "kubeadm-aws:argocdRepositoryToken", "given-token")
+	if _, err := engine.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.pulumi("config", "set", "--secret", "kubeadm-aws:argocdWebhookSecret", "NEW-webhook-secret")
+	b.pulumi("config", "rm", "kubeadm-aws:mirrors")
+	b.pulumi("config", "set", "--secret", "kubeadm-aws:argocdRepositoryKey", "given-key")
+	if _, err := w.PublishRedacted(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	c, err := b.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	outputs, err := c.Outputs(t.Context())
+	const want = "redacted-kubeadm-aws-argocdRepositoryToken of redacted-kubeadm-aws-argocdWebhookSecret and " +
+		"redacted-kubeadm-aws-mirrors-registries-quay-password, at quay"
+	if err != nil || outputs["both"].Value != want {
+		t.Errorf("the copy has %v, want %s: %v", outputs["both"].Value, want, err)
+	}
+	settings, err := os.ReadFile(filepath.Join(c.Dir, "Pulumi.dev.yaml"))
+	if err != nil || !strings.Contains(string(settings), "BEGIN PRIVATE KEY") || strings.Contains(string(settings), "given-key") {
+		t.Errorf("the settings of the preview: %v\n%s", err, settings)
 	}
 }
 
