@@ -69,7 +69,8 @@ type rules struct {
 	said question.AccessChange
 }
 
-// open lets an address reach the port of a group.
+// open lets an address reach the port of a group. It leaves out a group that does not exist: after a destroy that
+// failed half way the state can name groups that are deleted.
 func (d *rules) open(ctx context.Context, group string, from netip.Prefix) error {
 	// Another run with this address can make or remove the rule between the look and the change.
 	var err error
@@ -97,6 +98,9 @@ func (d *rules) open(ctx context.Context, group string, from netip.Prefix) error
 		}
 		if err == nil {
 			d.said.Opened = append(d.said.Opened, group)
+			return nil
+		}
+		if isGroupMissing(err) {
 			return nil
 		}
 		if !missing(err) && !isDuplicate(err) {
@@ -210,6 +214,11 @@ func opens(r types.SecurityGroupRule, port int32) bool {
 func covers(r types.SecurityGroupRule, address netip.Addr) bool {
 	prefix, err := netip.ParsePrefix(deref(r.CidrIpv4))
 	return err == nil && prefix.Contains(address)
+}
+
+func isGroupMissing(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "InvalidGroup.NotFound"
 }
 
 func isDuplicate(err error) bool {

@@ -135,6 +135,28 @@ func TestAccessTouchesOnlyItsOwnRules(t *testing.T) {
 	other.wants("of the other cluster", "192.0.2.8/32")
 }
 
+// A destroy that failed half way leaves the ids of groups in the state that do not exist. The others are opened.
+func TestAccessLeavesOutAGroupThatIsGone(t *testing.T) {
+	g := newExternal(t).gate("dev")
+	for _, group := range []string{"sg-00000000000000001", "sg-fffffffffffffffff"} { // before and after the other
+		for _, until := range []time.Time{time.Now().Add(time.Hour), {}} {
+			asked := must(json.Marshal(question.AccessRequest{Cluster: "dev", Holder: "run-1", Address: "192.0.2.1",
+				Until: until, Ports: map[string]int32{g.group: 22, group: 6443}}))
+			out := runWith(t, string(asked), "--access")
+			var a question.AccessChange
+			if err := json.Unmarshal([]byte(out.stdout), &a); out.code != exitClean || err != nil ||
+				slices.Contains(a.Opened, group) {
+				t.Fatalf("exit code %d: %s%s, %v", out.code, out.stdout, out.stderr, err)
+			}
+			if until.IsZero() {
+				g.wants("closed")
+			} else {
+				g.wants("opened", "192.0.2.1/32")
+			}
+		}
+	}
+}
+
 // The address of the machine comes from a service; an answer that is not an address opens nothing.
 func TestAccessAsksForTheAddress(t *testing.T) {
 	g := newExternal(t).gate("dev")

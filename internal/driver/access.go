@@ -87,6 +87,10 @@ func (s *run) tellAccess(change question.AccessChange, length time.Duration) {
 	if len(change.Admitted) > 0 {
 		s.log.Info(fmt.Sprintf("The rules of %s admit %s already.", strings.Join(change.Admitted, ", "), change.Address))
 	}
+	if length > 0 && len(change.Opened)+len(change.Admitted) == 0 {
+		s.log.Info("The security groups of the state do not exist anymore, as after a destroy that was interrupted. " +
+			"up --admit opens those that it creates.")
+	}
 	if len(change.Closed) > 0 {
 		s.log.Info("Closed: " + strings.Join(change.Closed, ", ") + ".")
 	} else if length == 0 {

@@ -93,6 +93,7 @@ func TestAccessOnAWSNamesTheGroupsOfTheState(t *testing.T) {
    "outputs":{"nodes":"sg-1","controlPlane":"sg-2","backend":"sg-3","loadBalancer":"sg-4"}},
   {"urn":"`+prefix+`aws:ec2/securityGroup:SecurityGroup::nodes","type":"aws:ec2/securityGroup:SecurityGroup","id":"sg-5","custom":true}]}}';;`)
 	var mu sync.Mutex
+	gone := false
 	asked := map[string]string{}
 	ec2 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -102,6 +103,11 @@ func TestAccessOnAWSNamesTheGroupsOfTheState(t *testing.T) {
 			mu.Lock()
 			asked[form.Get("GroupId")] = form.Get("IpPermissions.1.FromPort") + " " + form.Get("IpPermissions.1.IpRanges.1.CidrIp")
 			mu.Unlock()
+		}
+		if gone {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "<Response><Errors><Error><Code>InvalidGroup.NotFound</Code></Error></Errors></Response>")
+			return
 		}
 		_, _ = io.WriteString(w, "<"+action+"Response></"+action+"Response>")
 	}))
@@ -120,5 +126,10 @@ func TestAccessOnAWSNamesTheGroupsOfTheState(t *testing.T) {
 	text, _ := json.Marshal(asked)
 	if code != report.ExitOK || string(text) != `{"sg-1":"22 192.0.2.7/32","sg-2":"6443 192.0.2.7/32"}` {
 		t.Errorf("exit %d, asked for %s\n%s%s", code, text, stdout, stderr)
+	}
+	gone = true
+	code, stdout, _ = drive(t, "access", "open", "--stack", "dev", "--cloud", "aws", "--dir", root, "--address", "192.0.2.7")
+	if code != report.ExitOK || !strings.Contains(stdout, "do not exist anymore") {
+		t.Errorf("without the groups: exit %d\n%s", code, stdout)
 	}
 }

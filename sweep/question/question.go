@@ -38,7 +38,7 @@ type AccessChange struct {
 	// Address is the address that was let in; empty if none was asked for.
 	Address string `json:"address,omitempty"`
 	// Opened are the groups that now have a temporary rule for the address. Admitted are those whose permanent rules admit
-	// it.
+	// it. A group that does not exist is in neither.
 	Opened   []string `json:"opened,omitempty"`
 	Admitted []string `json:"admitted,omitempty"`
 	// Closed are the rules that were removed, each as "22 from 192.0.2.1/32".

@@ -19,7 +19,8 @@ func (u Console) ChangeAccess(d question.AccessRequest) question.AccessChange {
 	defer a.Unlock()
 	var change question.AccessChange
 	for _, group := range slices.Sorted(maps.Keys(d.Ports)) {
-		if !d.Until.IsZero() {
+		exists := slices.ContainsFunc(a.All(GroupType), func(o *store.Object) bool { return o.ID == group })
+		if !d.Until.IsZero() && exists {
 			a.letIn(group, d)
 			change.Address, change.Opened = d.Address, append(change.Opened, group)
 		}
