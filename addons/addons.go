@@ -118,4 +118,5 @@ func (b *builder) install() {
 	argocd := argoCD{b}.install(monitors, append(b.customResourceGates, balancers, volumes.gate)...)
 	rollouts{b}.install(monitors)
 	ingresses{b}.install(balancers, argocd, grafana)
+	admission{b}.install()
 }

@@ -85,6 +85,8 @@ func (i ingresses) serve(gate pulumi.Resource, s site, needs []pulumi.Resource) 
 		Annotations: map[string]string{
 			"alb.ingress.kubernetes.io/healthcheck-path": s.health,
 			"alb.ingress.kubernetes.io/listen-ports":     `[{"HTTP":80},{"HTTPS":443}]`,
+			// Before the rules of applications, whose order is 0 or more, so that none takes the requests of a site.
+			"alb.ingress.kubernetes.io/group.order": "-500",
 		},
 		Fields: kube.Values{"spec": kube.Values{
 			"ingressClassName": ingressClass,
