@@ -295,8 +295,23 @@ func TestOnlyWhatIsWellIsPromoted(t *testing.T) {
 
 func TestARollbackIsOneCommand(t *testing.T) {
 	p := newPipeline(t)
-	second := "sha256:" + strings.Repeat("d", 64)
+	second, third := "sha256:"+strings.Repeat("d", 64), "sha256:"+strings.Repeat("e", 64)
 	p.releaseToDev(built)
+	p.releaseToDev(second)
+	p.releaseToDev(third)
+	// A second rollback goes further back. A digest that was taken back comes only by its name.
+	for _, c := range []struct{ action, want string }{
+		{"rollback dev", second}, {"rollback dev", built}, {"rollback dev " + third, third}, {"rollback dev", built},
+	} {
+		if out, err := p.run("tools/app-release.sh "+c.action, "DIRECT=true"); err != nil || p.digest("main", "dev") != c.want {
+			t.Fatalf("%s: %v\n%s", c.action, err, out)
+		}
+	}
+	for action, want := range map[string]string{"rollback dev": "no other digest", "rollback dev sha256:beef": "never had"} {
+		if out, err := p.run("tools/app-release.sh "+action, "DIRECT=true"); err == nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", action, err, out)
+		}
+	}
 	p.releaseToDev(second)
 	if out, err := p.steps("application-deploy.yml", "release", "ACTION=rollback dev", "DIRECT=true"); err != nil ||
 		p.digest("main", "dev") != built {

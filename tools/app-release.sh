@@ -4,7 +4,8 @@
 #
 #   tools/app-release.sh set ENVIRONMENT DIGEST     writes the digest, commits, opens a pull request
 #   tools/app-release.sh promote FROM TO            the digest of FROM for TO
-#   tools/app-release.sh rollback ENVIRONMENT       the digest that ENVIRONMENT had before
+#   tools/app-release.sh rollback ENVIRONMENT [DIGEST]
+#                                                   the digest that ENVIRONMENT had before and that was not taken back, or DIGEST
 #   tools/app-release.sh digest ENVIRONMENT         prints the digest
 #
 # With DIRECT=true it pushes to the branch that is checked out, without a pull request. Changes of others are never overwritten.
@@ -70,19 +71,37 @@ promote() {
   set_digest "$2" "$digest" "envs: release ${digest:7:12} to $2"
 }
 
-# rollback goes to the last digest in the history of the environment that is another than its own. The zeros that stand for the
-# first release are none.
-rollback() {
-  local now commit before
-  now=$(digest_at HEAD "$1")
-  for commit in $(git log --format=%H -- "envs/$1/api/kustomization.yaml"); do
-    before=$(digest_at "$commit" "$1" 2>/dev/null) || continue
-    [ "$before" = "$now" ] || [[ $before =~ ^sha256:0+$ ]] || {
-      set_digest "$1" "$before" "envs: take $1 back to ${before:7:12}"
-      return
-    }
+# earlier ENVIRONMENT prints the digests of its history, newest first. "taken-back" follows one that a later commit replaced by an
+# older one. The zeros that stand for the first release are left out.
+earlier() {
+  local commit digest last='' i
+  local -A first=() bad=()
+  local -a all=()
+  for commit in $(git log --reverse --format=%H -- "envs/$1/api/kustomization.yaml"); do
+    digest=$(digest_at "$commit" "$1" 2>/dev/null) || continue
+    if [ "$digest" = "$last" ] || [[ $digest =~ ^sha256:0+$ ]]; then continue; fi
+    : "${first[$digest]:=${#all[@]}}"
+    bad[$digest]=
+    if [ -n "$last" ] && ((first[$digest] < first[$last])); then bad[$last]=' taken-back'; fi
+    all+=("$digest")
+    last=$digest
   done
-  fail "envs/$1 has had no other digest, as far as this clone's history goes"
+  for ((i = ${#all[@]} - 1; i >= 0; i--)); do printf '%s%s\n' "${all[i]}" "${bad[${all[i]}]}"; done
+}
+
+# rollback goes to the newest digest in the history of the environment that is another than its own and that was not taken back, or
+# to the given one.
+rollback() {
+  local now to=${2:-} history
+  now=$(digest_at HEAD "$1")
+  history=$(earlier "$1")
+  if [ -n "$to" ]; then
+    grep -Fxq -e "$to" -e "$to taken-back" <<<"$history" || fail "envs/$1 has never had $to, as far as this clone's history goes"
+  else
+    to=$(grep -x 'sha256:[0-9a-f]*' <<<"$history" | grep -vxm1 "$now") ||
+      fail "envs/$1 has had no other digest that was not taken back, as far as this clone's history goes; name one: rollback $1 DIGEST"
+  fi
+  set_digest "$1" "$to" "envs: take $1 back to ${to:7:12}"
 }
 
 case ${1:-} in
@@ -98,9 +117,9 @@ case ${1:-} in
     promote "$2" "$3"
     ;;
   rollback)
-    [ $# = 2 ] || fail 'rollback ENVIRONMENT'
+    [ $# = 2 ] || [ $# = 3 ] || fail 'rollback ENVIRONMENT [DIGEST]'
     environment "$2"
-    rollback "$2"
+    rollback "$2" "${3:-}"
     ;;
   digest)
     [ $# = 2 ] || fail 'digest ENVIRONMENT'
