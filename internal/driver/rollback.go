@@ -102,11 +102,9 @@ type checkedOut struct {
 
 // checkout makes a worktree of the commit that --to names.
 func (c commits) checkout(ctx context.Context) (checkedOut, error) {
-	commit, err := c.git(ctx, "rev-parse", "--verify", "--quiet", c.op.to+"^{commit}")
+	commit, err := c.resolve(ctx)
 	if err != nil {
-		return checkedOut{}, report.Fail(report.ExitUsage,
-			"git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
-			"--to %s is not a commit of the repository in %s", c.op.to, c.op.dir)
+		return checkedOut{}, err
 	}
 	title, err := c.git(ctx, "log", "-1", "--format=%h %s", commit)
 	if err != nil {
@@ -138,6 +136,18 @@ func (c commits) checkout(ctx context.Context) (checkedOut, error) {
 		return checkedOut{}, err
 	}
 	return to, nil
+}
+
+// resolve returns the commit that --to names. The checkout of a pipeline has branches of the remote only.
+func (c commits) resolve(ctx context.Context) (string, error) {
+	for _, name := range []string{c.op.to, "refs/remotes/origin/" + c.op.to} {
+		if commit, err := c.git(ctx, "rev-parse", "--verify", "--quiet", name+"^{commit}"); err == nil {
+			return commit, nil
+		}
+	}
+	return "", report.Fail(report.ExitUsage,
+		"git log --oneline shows what there is; a shallow clone has to be deepened: git fetch --unshallow",
+		"--to %s is not a commit of the repository in %s", c.op.to, c.op.dir)
 }
 
 // driver returns the folder of the driver's command in that commit, or "" when the commit has none.

@@ -157,3 +157,32 @@ func TestWhatCannotBeRolledBackIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// The checkout of a pipeline has one branch, and those of the remote by their full names only.
+func TestRollbackFindsBranchesOfTheRemote(t *testing.T) {
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.com"},
+			args...)...)
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, output)
+		}
+		return strings.TrimSpace(string(output))
+	}
+	git("init", "--quiet")
+	git("commit", "--quiet", "--allow-empty", "--message", "first")
+	git("update-ref", "refs/remotes/origin/fix/network", "HEAD")
+	want := git("rev-parse", "HEAD")
+	git("commit", "--quiet", "--allow-empty", "--message", "second")
+	for to, want := range map[string]string{"fix/network": want, "origin/fix/network": want, want[:10]: want, "HEAD~1": want,
+		"no/branch": ""} {
+		r := &run{op: operation{to: to}}
+		r.op.dir = dir
+		got, err := commits{r}.resolve(t.Context())
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("--to %s: %q, %v, want %q", to, got, err, want)
+		}
+	}
+}
