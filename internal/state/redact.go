@@ -77,15 +77,20 @@ type redaction struct {
 	keep map[string]bool
 	// plain are the texts of the state that are not in a secret.
 	plain map[string]bool
+	// urns are those of all resources.
+	urns string
+	// stands are the texts that stand for secrets.
+	stands map[string]bool
 }
 
 func newRedaction(s State, known map[string]string, pair keyPair) *redaction {
-	r := &redaction{names: map[string]string{}, made: map[string]bool{}, plain: plainTexts(s)}
+	r := &redaction{names: map[string]string{}, made: map[string]bool{}, plain: plainTexts(s),
+		stands: map[string]bool{}}
 	add := func(secret, name string) {
 		if secret == "" || r.names[secret] != "" {
 			return
 		}
-		r.names[secret] = name
+		r.names[secret], r.stands[name] = name, true
 		// A shorter text would be found in other texts too. It is replaced where it stands alone.
 		if len(secret) >= 4 {
 			r.secrets = append(r.secrets, secret)
@@ -93,6 +98,9 @@ func newRedaction(s State, known map[string]string, pair keyPair) *redaction {
 	}
 	for secret, name := range known {
 		add(secret, name)
+	}
+	for _, resource := range s.Resources {
+		r.urns += string(resource.URN) + "\n"
 	}
 	var certificates []string
 	for _, resource := range s.Resources {
@@ -203,7 +211,7 @@ func (r *redaction) properties(all map[string]any, opaque bool) (map[string]any,
 
 // value redacts the secrets below a value. With opaque, a text is replaced as a whole unless an input has it too.
 func (r *redaction) value(value any, opaque bool) (any, error) {
-	return mapped(value, func(value any) (any, bool, error) {
+	return mapped("", value, func(key string, value any) (any, bool, error) {
 		if text, ok := value.(string); ok {
 			return r.certificates.Replace(text), true, nil
 		}
@@ -215,47 +223,20 @@ func (r *redaction) value(value any, opaque bool) (any, error) {
 		if !ok {
 			return nil, true, errors.New("a secret of the state is not in plain text")
 		}
-		redacted, err := r.secret(text, opaque)
+		redacted, err := r.secret(key, text, opaque)
 		return redacted, true, err
 	})
 }
 
-// mapped copies a value of JSON. change may replace a part, which is then not looked into.
-func mapped(value any, change func(any) (to any, changed bool, err error)) (any, error) {
-	if to, changed, err := change(value); changed || err != nil {
-		return to, err
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, field := range v {
-			var err error
-			if out[key], err = mapped(field, change); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case []any:
-		out := make([]any, len(v))
-		for i, element := range v {
-			var err error
-			if out[i], err = mapped(element, change); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	}
-	return value, nil
-}
-
-func (r *redaction) secret(plain string, opaque bool) (any, error) {
+// secret redacts a secret, whose JSON is plain, at a key.
+func (r *redaction) secret(key, plain string, opaque bool) (any, error) {
 	var value any
 	decoder := json.NewDecoder(strings.NewReader(plain))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
 		return nil, fmt.Errorf("a secret is not JSON: %w", err)
 	}
-	redacted, err := r.texts(value, opaque)
+	redacted, err := r.texts(key, value, opaque)
 	if err != nil {
 		return nil, err
 	}
@@ -267,30 +248,39 @@ func (r *redaction) secret(plain string, opaque bool) (any, error) {
 }
 
 // texts redacts every text below the value of a secret, which may have secrets of its own.
-func (r *redaction) texts(value any, opaque bool) (any, error) {
-	return mapped(value, func(value any) (any, bool, error) {
+func (r *redaction) texts(key string, value any, opaque bool) (any, error) {
+	return mapped(key, value, func(key string, value any) (any, bool, error) {
 		if text, ok := plaintext(value); ok {
-			inner, err := r.secret(text, opaque)
+			inner, err := r.secret(key, text, opaque)
 			return inner, true, err
 		}
 		text, ok := value.(string)
 		if !ok {
 			return nil, false, nil
 		}
-		return r.whole(text, opaque), true, nil
+		return r.whole(key, text, opaque), true, nil
 	})
 }
 
-// whole redacts a text that is a secret, or a part of one. Text that names no known secret is of unknown origin.
-func (r *redaction) whole(text string, opaque bool) string {
+// open are keys of texts that the program puts next to a secret, and that are not one.
+var open = regexp.MustCompile(`^(host|port|user|username|admin-user|hostKey|provider|type|admin\.passwordMtime)$`)
+
+// whole redacts a text that is a secret, or a part of one. Text without a known secret is of unknown origin.
+func (r *redaction) whole(key, text string, opaque bool) string {
 	out := r.text(text)
 	switch {
 	case r.keep[out]:
 		return out
-	case opaque, out == text && text != "" && !r.plain[text]:
+	case opaque, out == text && text != "" && !open.MatchString(key) && !r.isPlain(text):
 		return redacted
 	}
 	return out
+}
+
+// isPlain reports whether the state has a text outside of secrets, also if it is in base64 here.
+func (r *redaction) isPlain(text string) bool {
+	inside, err := base64.StdEncoding.DecodeString(text)
+	return r.plain[text] || err == nil && r.plain[string(inside)]
 }
 
 // encoded matches what may be base64 within a longer text, such as the login of a registry in a header.
@@ -308,6 +298,7 @@ func (r *redaction) text(text string) string {
 		}
 		return redacted
 	})
+	out = r.logins(out)
 	out = encoded.ReplaceAllStringFunc(out, func(part string) string {
 		inside, err := base64.StdEncoding.DecodeString(part)
 		if err != nil || !utf8.Valid(inside) {
@@ -335,54 +326,39 @@ func (r *redaction) text(text string) string {
 	return out
 }
 
-// leak returns what stands for a secret that a resource still has, in any form.
+// basicAuth and urlLogin match logins within a longer text.
+var (
+	basicAuth = regexp.MustCompile(`\bBasic ([A-Za-z0-9+/]{4,}={0,2})`)
+	urlLogin  = regexp.MustCompile(`(://[^\s/:@"]*:)([^\s/@"]+)@`)
+)
+
+// logins replaces the passwords of logins that are not known, in a text that also has known secrets.
+func (r *redaction) logins(text string) string {
+	text = basicAuth.ReplaceAllStringFunc(text, func(login string) string {
+		inside, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(login, "Basic "))
+		_, password, _ := strings.Cut(string(inside), ":")
+		if err == nil && (r.stands[password] || r.names[password] != "") {
+			return login
+		}
+		return "Basic " + redacted
+	})
+	return urlLogin.ReplaceAllStringFunc(text, func(login string) string {
+		parts := urlLogin.FindStringSubmatch(login)
+		if r.stands[parts[2]] {
+			return login
+		}
+		return parts[1] + redacted + "@"
+	})
+}
+
+// leak returns what stands for a secret that a resource still has, in any form. A password that is also a part of the
+// name of a resource is a word that the program uses, such as monitoring.
 func (r *redaction) leak(resource Resource) (name string, found bool) {
 	text, _ := json.Marshal(resource)
 	for _, secret := range r.secrets {
-		if len(secret) >= 8 && strings.Contains(string(text), quoted(secret)) {
+		if len(secret) >= 8 && !strings.Contains(r.urns, secret) && strings.Contains(string(text), quoted(secret)) {
 			return r.names[secret], true
 		}
 	}
 	return "", false
-}
-
-// plainTexts are the texts of a state outside of secrets. A step is given files in base64, with scripts that are plain.
-func plainTexts(s State) map[string]bool {
-	texts := map[string]bool{}
-	for _, resource := range s.Resources {
-		for _, properties := range []map[string]any{resource.Inputs, resource.Outputs} {
-			// The error is that of the function, which returns none.
-			_, _ = mapped(properties, func(value any) (any, bool, error) {
-				fields, _ := value.(map[string]any)
-				if text, ok := value.(string); ok {
-					texts[text] = true
-				}
-				return nil, fields[secretSign] == secretMark, nil
-			})
-		}
-	}
-	return texts
-}
-
-// secretTexts are the texts below a redacted value.
-func secretTexts(value any) map[string]bool {
-	texts := map[string]bool{}
-	var collect func(any) (any, bool, error)
-	collect = func(value any) (any, bool, error) {
-		if text, ok := plaintext(value); ok {
-			var inside any
-			if err := json.Unmarshal([]byte(text), &inside); err != nil {
-				return nil, true, err
-			}
-			_, err := mapped(inside, collect)
-			return nil, true, err
-		}
-		if text, ok := value.(string); ok {
-			texts[text] = true
-		}
-		return nil, false, nil
-	}
-	// The texts are those of a value that was redacted before, so they are JSON.
-	_, _ = mapped(value, collect)
-	return texts
 }

@@ -126,11 +126,16 @@ func TestSecretsOfOtherSettingsAreReplacedAsAWhole(t *testing.T) {
 	const old = "OLD-token-of-the-commit-before"
 	secret := func() map[string]any {
 		return hidden(map[string]any{"url": "https://example.com/" + old, "token": old, "user": "git", "empty": "",
+			"repository": base64.StdEncoding.EncodeToString([]byte("https://example.com/repository")),
+			"login": "user " + token + " https://a:" + old + "@x https://a:" + token + "@x Basic " +
+				base64.StdEncoding.EncodeToString([]byte("a:"+old)) + " Basic " +
+				base64.StdEncoding.EncodeToString([]byte("a:"+token)),
 			"data": base64.StdEncoding.EncodeToString([]byte("password: " + old)), "new": "token=" + token})
 	}
 	st := State{Version: 3}
 	st.Resources = []Resource{
-		resourceOf("aws:s3/bucketV2:BucketV2", "b", map[string]any{"tags": map[string]any{"user": "git"}}, nil),
+		resourceOf("aws:s3/bucketV2:BucketV2", "b", map[string]any{"tags": map[string]any{"user": "git",
+			"repository": "https://example.com/repository"}}, nil),
 		resourceOf("kubernetes:core/v1:Secret", "s", map[string]any{"stringData": secret()},
 			map[string]any{"stringData": secret()}),
 	}
@@ -139,7 +144,9 @@ func TestSecretsOfOtherSettingsAreReplacedAsAWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := hidden(map[string]any{"url": redacted, "token": redacted, "user": "git", "empty": "", "data": redacted,
-		"new": "token=redacted-token"})
+		"new": "token=redacted-token", "repository": base64.StdEncoding.EncodeToString([]byte("https://example.com/repository")),
+		"login": "user redacted-token https://a:redacted@x https://a:redacted-token@x Basic redacted Basic " +
+			base64.StdEncoding.EncodeToString([]byte("a:redacted-token"))})
 	for name, has := range map[string]any{
 		"inputs": got.Resources[1].Inputs["stringData"], "outputs": got.Resources[1].Outputs["stringData"],
 	} {
@@ -147,6 +154,20 @@ func TestSecretsOfOtherSettingsAreReplacedAsAWhole(t *testing.T) {
 		if wants, _ := plaintext(want); text != wants {
 			t.Errorf("%s: %s, want %s", name, text, wants)
 		}
+	}
+}
+
+// A legal password can be a word that the program uses. It is replaced where it is secret.
+func TestAPasswordThatIsAWordIsRedacted(t *testing.T) {
+	st := State{Version: 3}
+	st.Resources = []Resource{resourceOf("kubernetes:core/v1:Secret", "monitoring", map[string]any{
+		"metadata": map[string]any{"namespace": "monitoring"}, "stringData": hidden(map[string]any{"p": "monitoring"})}, nil)}
+	got, err := st.Redact(map[string]string{"monitoring": "redacted-password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := plaintext(got.Resources[0].Inputs["stringData"]); text != `{"p":"redacted-password"}` {
+		t.Errorf("the secret is %s", text)
 	}
 }
 
