@@ -181,7 +181,7 @@ func (d *rules) holders(r types.SecurityGroupRule) (gone []types.Tag, stay bool)
 	return gone, stay
 }
 
-// list returns the ingress rules of a group.
+// list returns the ingress rules of a group, and none of a group that does not exist.
 func (d *rules) list(ctx context.Context, group string) ([]types.SecurityGroupRule, error) {
 	var all []types.SecurityGroupRule
 	pages := ec2.NewDescribeSecurityGroupRulesPaginator(d.ec2, &ec2.DescribeSecurityGroupRulesInput{
@@ -189,6 +189,9 @@ func (d *rules) list(ctx context.Context, group string) ([]types.SecurityGroupRu
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		if isGroupMissing(err) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list the rules of %s: %w", group, err)
 		}

@@ -176,8 +176,9 @@ func TestRollbackFindsBranchesOfTheRemote(t *testing.T) {
 	git("update-ref", "refs/remotes/origin/fix/network", "HEAD")
 	want := git("rev-parse", "HEAD")
 	git("commit", "--quiet", "--allow-empty", "--message", "second")
-	for to, want := range map[string]string{"fix/network": want, "origin/fix/network": want, want[:10]: want, "HEAD~1": want,
-		"no/branch": ""} {
+	for to, want := range map[string]string{
+		"fix/network": want, "origin/fix/network": want, want[:10]: want, "HEAD~1": want, "no/branch": "",
+	} {
 		r := &run{op: operation{to: to}}
 		r.op.dir = dir
 		got, err := commits{r}.resolve(t.Context())
