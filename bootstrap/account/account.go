@@ -119,7 +119,10 @@ func (d *deployer) export(state *State, images *Images, roles *Roles) error {
 			if github.Role == "preview" {
 				backend = PreviewBackend(state.Name, region)
 			}
+			// An environment of another account has another region and account.
 			variables[environment+github.Suffix] = pulumi.StringMap{
+				"AWS_REGION":         pulumi.String(region),
+				"AWS_ACCOUNT_ID":     pulumi.String(d.accountID),
 				"AWS_ROLE_ARN":       roles.ARNs[environment+"/"+github.Role],
 				"PULUMI_BACKEND_URL": pulumi.String(backend),
 			}
@@ -127,12 +130,17 @@ func (d *deployer) export(state *State, images *Images, roles *Roles) error {
 	}
 	d.ctx.Export("repository", pulumi.String(d.settings.Repository.Owner+"/"+d.settings.Repository.Name))
 	d.ctx.Export("mainBranch", pulumi.String(d.settings.MainBranch))
-	d.ctx.Export("repositoryVariables", pulumi.StringMap{
-		"AWS_REGION":      pulumi.String(region),
-		"AWS_ACCOUNT_ID":  pulumi.String(d.accountID),
-		"AWS_ROLE_IMAGES": roles.ARNs["images"],
-		"IMAGE_REGISTRY":  pulumi.String(d.registryHost()),
-	})
+	// The job that pushes images has no environment. One account of a repository has the images.
+	shared := pulumi.StringMap{}
+	if len(d.settings.Images) > 0 {
+		shared = pulumi.StringMap{
+			"AWS_REGION":      pulumi.String(region),
+			"AWS_ACCOUNT_ID":  pulumi.String(d.accountID),
+			"AWS_ROLE_IMAGES": roles.ARNs["images"],
+			"IMAGE_REGISTRY":  pulumi.String(d.registryHost()),
+		}
+	}
+	d.ctx.Export("repositoryVariables", shared)
 	d.ctx.Export("environmentVariables", variables)
 	d.ctx.Export("backend", pulumi.String(Backend(state.Name, region)))
 	d.ctx.Export("images", images.URLs)

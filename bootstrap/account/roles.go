@@ -55,10 +55,12 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 			}
 		}
 	}
-	push := []rolePolicy{{"push", pulumi.String(pushImages(images.ARNs).JSON())}}
-	r.ARNs["images"], err = d.role("kubeadm-aws-images", "ref:refs/heads/"+d.settings.MainBranch, push, opts)
-	if err != nil {
-		return nil, fmt.Errorf("images: %w", err)
+	if len(images.ARNs) > 0 {
+		push := []rolePolicy{{"push", pulumi.String(pushImages(images.ARNs).JSON())}}
+		r.ARNs["images"], err = d.role("kubeadm-aws-images", "ref:refs/heads/"+d.settings.MainBranch, push, opts)
+		if err != nil {
+			return nil, fmt.Errorf("images: %w", err)
+		}
 	}
 	return r, d.ctx.RegisterResourceOutputs(r, pulumi.Map{})
 }

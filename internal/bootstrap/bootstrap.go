@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -183,10 +184,31 @@ func (r *run) takeDown(ctx context.Context, at *place) error {
 	if err := at.leaveBucket(ctx); err != nil {
 		return err
 	}
+	if err := r.removeAll(ctx, at); err != nil {
+		return err
+	}
+	r.log.Info("The images and their repositories stay. To remove one: aws ecr delete-repository --force --repository-name NAME. " +
+		"To give it to a new stack of the account: " + importCommand("NAME"))
+	return at.forget()
+}
+
+// importCommand sets that the stack takes over a repository of the image registry.
+func importCommand(image string) string {
+	return "pulumi -C bootstrap config set --stack " + stackName + " --path '" + account.Namespace + ":importImages[0]' " + image
+}
+
+// removeAll lifts the protection, also in the settings, and destroys the stack. The settings are protected again at the
+// end, however it ends.
+func (r *run) removeAll(ctx context.Context, at *place) (err error) {
 	protect := account.Namespace + ":protect"
 	if err := at.stack.SetConfig(ctx, protect, auto.ConfigValue{Value: "false"}); err != nil {
 		return report.Fail(report.ExitFailed, "", "lift the protection: %w", err)
 	}
+	defer func() {
+		if failed := at.stack.RemoveConfig(context.WithoutCancel(ctx), protect); failed != nil && err == nil {
+			err = report.Fail(report.ExitFailed, "", "%w", failed)
+		}
+	}()
 	if _, err := at.stack.Up(ctx, optup.SuppressProgress(), optup.ShowSecrets(false)); err != nil {
 		return r.failure(err, nil)
 	}
@@ -199,12 +221,11 @@ func (r *run) takeDown(ctx context.Context, at *place) error {
 	if err != nil {
 		return r.failure(err, watcher)
 	}
-	if err := at.stack.RemoveConfig(ctx, protect); err != nil {
-		return report.Fail(report.ExitFailed, "", "%w", err)
-	}
-	r.log.Info("The images and their repositories stay. To remove one: aws ecr delete-repository --force --repository-name NAME")
-	return at.forget()
+	return nil
 }
+
+// imageExists matches what AWS, or the model of it, says of a repository of the image registry.
+var imageExists = regexp.MustCompile(`RepositoryAlreadyExists|EntityAlreadyExists: \S*ecr\S*`)
 
 // failure explains an error of the engine.
 func (r *run) failure(err error, watcher *report.Watcher) error {
@@ -217,6 +238,10 @@ func (r *run) failure(err error, watcher *report.Watcher) error {
 	if strings.Contains(err.Error(), "EntityAlreadyExists") && strings.Contains(err.Error(), "OIDC") {
 		failed = report.Fail(report.ExitBlocked, "pulumi -C bootstrap config set --stack account "+account.Namespace+":createOidcProvider false",
 			"the account has an identity provider for GitHub already, and it can have only one")
+	}
+	if imageExists.MatchString(err.Error()) {
+		failed = report.Fail(report.ExitBlocked, importCommand("NAME")+", with [1], [2] for more; remove importImages after the run",
+			"the account has an image repository of that name already, which an earlier stack of the account has left")
 	}
 	return failed
 }

@@ -123,7 +123,8 @@ func shell(t *testing.T, dir, commands string) (output string, asked []string, e
 	t.Helper()
 	bin := t.TempDir()
 	record := filepath.Join(bin, "asked")
-	stub := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>" + record + "\n"
+	// No environment exists yet.
+	stub := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>" + record + "\ncase \"$*\" in 'api --silent repos/'*) exit 1 ;; esac\n"
 	if err := os.WriteFile(filepath.Join(bin, "gh"), []byte(stub), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +175,10 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 	}
 	for _, want := range []string{
 		"variable set AWS_ROLE_ARN --env dev --body arn:aws:iam::123456789012:role/kubeadm-aws-dev-apply --repo octocat/my-repo",
+		"variable set AWS_ACCOUNT_ID --env prod-drift --body 123456789012 --repo octocat/my-repo",
+		"api --silent --method PUT repos/octocat/my-repo/environments/prod-preview",
+		`variable list --json name,value --jq [.[] | select(.name == "STACKS") | .value | fromjson[]] + ` +
+			`["dev","prod","staging"] | unique | tojson --repo octocat/my-repo`,
 		"variable set AWS_ROLE_IMAGES --body arn:aws:iam::123456789012:role/kubeadm-aws-images --repo octocat/my-repo",
 		"variable set PULUMI_BACKEND_URL --env prod-preview --body s3://kubeadm-aws-state-123456789012-eu-central-1/redacted?region=eu-central-1 --repo octocat/my-repo",
 		"api --silent --method POST repos/octocat/my-repo/environments/prod/deployment-branch-policies -f name=main",
@@ -181,6 +186,18 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 		if !slices.Contains(asked, want) {
 			t.Errorf("gh was not asked for %q, but for\n%s", want, strings.Join(asked, "\n"))
 		}
+	}
+
+	// A pipeline that has the file without what stack init wrote into it cannot open the stack.
+	printed, _, err = shell(t, dir, "export PULUMI_BACKEND_URL='s3://kubeadm-aws-state-123456789012-eu-central-1?region=eu-central-1'\n"+
+		"grep -q '^encryptedkey:' Pulumi.dev.yaml\ncp Pulumi.dev.yaml kept.yaml\n"+
+		"sed -i '/^secretsprovider:/d;/^encryptedkey:/d' Pulumi.dev.yaml\npulumi config get x --stack dev </dev/null\n")
+	cause := report.CauseOf(printed)
+	if err == nil || cause == nil || !strings.Contains(cause.Advice(report.Subject{Stack: "dev"}, ""), "Pulumi.dev.yaml lacks") {
+		t.Errorf("without the key in the file: %v\n%s", err, printed)
+	}
+	if err := os.Rename(filepath.Join(dir, "kept.yaml"), filepath.Join(dir, "Pulumi.dev.yaml")); err != nil {
+		t.Fatal(err)
 	}
 
 	code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes", "--destroy")
@@ -196,6 +213,62 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 	}
 	if code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes", "--destroy"); code != report.ExitOK {
 		t.Fatalf("destroy: exit code %d:\n%s", code, out)
+	}
+}
+
+// failing makes the CLI fail once at a command.
+func failing(t *testing.T, command string) {
+	t.Helper()
+	dir := t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *%q*) if mkdir %q; then echo cut off >&2; exit 1; fi ;; esac\nexec %q \"$@\"\n",
+		command, filepath.Join(dir, "failed"), testenv.NeedPulumi(t))
+	if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PULUMI", filepath.Join(dir, "pulumi"))
+}
+
+// A run that stops while it moves the state leaves a stack without resources in the bucket. The next run goes on from
+// the local state.
+func TestAMoveThatWasInterruptedIsRepeated(t *testing.T) {
+	mirrored(t)
+	dir := project(t)
+	failing(t, "stack import")
+	code, out := bootstrapped(t, dir, "--cloud", "aws", "--yes", "--repository", "octocat/my-repo")
+	if code != report.ExitFailed || !strings.Contains(out, "move the state into the bucket") {
+		t.Fatalf("the import fails: exit code %d:\n%s", code, out)
+	}
+	code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes")
+	if code != report.ExitOK || !strings.Contains(out, "nothing changes") {
+		t.Fatalf("again: exit code %d:\n%s", code, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bootstrap", ".state")); !os.IsNotExist(err) {
+		t.Errorf("the local state is still there: %v", err)
+	}
+	code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes")
+	if code != report.ExitOK || !strings.Contains(out, "nothing changes") ||
+		!strings.Contains(out, "s3://kubeadm-aws-state-123456789012-eu-central-1") {
+		t.Fatalf("in the bucket: exit code %d:\n%s", code, out)
+	}
+
+	// A destroy that fails leaves the settings protected.
+	failing(t, "destroy --")
+	if code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes", "--destroy"); code == report.ExitOK {
+		t.Fatalf("the destroy fails: exit code %d:\n%s", code, out)
+	}
+	settings, err := os.ReadFile(filepath.Join(dir, "bootstrap", "Pulumi.account.yaml"))
+	if err != nil || strings.Contains(string(settings), "protect") {
+		t.Errorf("after a destroy that failed: %v\n%s", err, settings)
+	}
+
+	// The file of another account is refused.
+	other := strings.Replace(string(settings), "123456789012", "210987654321", 1)
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap", "Pulumi.account.yaml"), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes")
+	if code != report.ExitInvalid || !strings.Contains(out, "belongs to account 210987654321") {
+		t.Errorf("the file of another account: exit code %d:\n%s", code, out)
 	}
 }
 

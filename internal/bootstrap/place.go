@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -32,7 +33,9 @@ type place struct {
 	// bucket is the URL of the backend in the bucket; inBucket reports whether the state is there.
 	bucket   string
 	inBucket bool
-	secrets  string
+	// interrupted means that an earlier run has stopped while it moved the state into the bucket.
+	interrupted bool
+	secrets     string
 	// local is the folder of the state that is not in the bucket.
 	local string
 	close func()
@@ -70,19 +73,19 @@ func (r *run) openAWS(ctx context.Context) (*place, error) {
 	p := &place{run: r, local: filepath.Join(r.project, ".state"), close: func() {}}
 	p.bucket = account.Backend(account.StateBucket(id, region), region)
 	p.secrets = account.SecretsProvider(stackName, region)
-	if p.inBucket, err = p.holds(ctx); err != nil {
+	if err := p.locate(ctx); err != nil {
 		return nil, err
 	}
 	if p.inBucket {
 		err = p.selectIn(ctx, p.bucket)
 	} else {
-		err = os.MkdirAll(p.local, 0o700)
-		if err == nil {
-			err = p.selectIn(ctx, p.localURL())
-		}
+		err = p.selectLocal(ctx)
 	}
 	if err != nil {
 		return nil, report.Fail(report.ExitCannotStart, "", "open the stack of the account: %s", report.Shortened(err))
+	}
+	if err := p.refuseAccount(ctx, id); err != nil {
+		return nil, err
 	}
 	for key, value := range r.settingsOf() {
 		if err := p.stack.SetConfig(ctx, key, auto.ConfigValue{Value: value.(string)}); err != nil {
@@ -90,6 +93,59 @@ func (r *run) openAWS(ctx context.Context) (*place, error) {
 		}
 	}
 	return p, nil
+}
+
+// locate finds out where the state is. A move ends with an import, so a stack without resources in the bucket next to a
+// local one is that of a move that was interrupted: the local one has the state.
+func (p *place) locate(ctx context.Context) error {
+	all, err := p.stacks(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(s stackInBucket) bool { return ours(s.Name) })
+	_, missing := os.Stat(filepath.Join(p.local, ".pulumi", "stacks", account.Namespace, stackName+".json"))
+	p.interrupted = i >= 0 && all[i].ResourceCount == 0 && missing == nil
+	p.inBucket = i >= 0 && !p.interrupted
+	return nil
+}
+
+// accountKey is the setting with the account that the settings file belongs to.
+const accountKey = account.Namespace + ":account"
+
+// refuseAccount refuses a settings file of another account, and notes the account in a new one. The file has the key of
+// the stack's secrets, so each account needs its own.
+func (p *place) refuseAccount(ctx context.Context, id string) error {
+	noted, err := p.stack.GetConfig(ctx, accountKey)
+	switch {
+	case err != nil: // not set yet
+		err = p.stack.SetConfig(ctx, accountKey, auto.ConfigValue{Value: id})
+		if err != nil {
+			return report.Fail(report.ExitCannotStart, "", "%s: %s", accountKey, report.Shortened(err))
+		}
+	case noted.Value != id:
+		return report.Fail(report.ExitInvalid, "Log in to account "+noted.Value+", or put the file of account "+id+" there: each account "+
+			"has its own (docs/bootstrap.md, \"More than one account\").",
+			"bootstrap/Pulumi.%s.yaml belongs to account %s, and these credentials to %s", stackName, noted.Value, id)
+	}
+	return nil
+}
+
+// selectLocal selects the stack in the local folder.
+func (p *place) selectLocal(ctx context.Context) error {
+	if err := os.MkdirAll(p.local, 0o700); err != nil {
+		return err
+	}
+	if p.interrupted {
+		// The move has written the keys of the bucket's stack into the settings file.
+		if err := dropKeys(p.settingsFile()); err != nil {
+			return err
+		}
+	}
+	return p.selectIn(ctx, p.localURL())
+}
+
+func (p *place) settingsFile() string {
+	return filepath.Join(p.run.project, "Pulumi."+stackName+".yaml")
 }
 
 func (p *place) localURL() string { return (&url.URL{Scheme: "file", Path: p.local}).String() }
@@ -129,8 +185,14 @@ func (p *place) pulumi(ctx context.Context, backend string, stdin []byte, args .
 	return stdout, nil
 }
 
-// stacks are all stacks in the bucket by their full names; nil when there is no bucket.
-func (p *place) stacks(ctx context.Context) ([]string, error) {
+// stackInBucket is a stack by its full name.
+type stackInBucket struct {
+	Name          string
+	ResourceCount int
+}
+
+// stacks are all stacks in the bucket; nil when there is no bucket.
+func (p *place) stacks(ctx context.Context) ([]stackInBucket, error) {
 	text, err := p.pulumi(ctx, p.bucket, nil, "stack", "ls", "--all", "--json")
 	if err != nil {
 		if strings.Contains(err.Error(), "NoSuchBucket") {
@@ -138,15 +200,11 @@ func (p *place) stacks(ctx context.Context) ([]string, error) {
 		}
 		return nil, report.Fail(report.ExitCannotStart, "Is the bucket yours, and may these credentials read it?", "look into %s: %s", p.bucket, report.Shortened(err))
 	}
-	var all []struct{ Name string }
+	var all []stackInBucket
 	if err := json.Unmarshal([]byte(text), &all); err != nil {
 		return nil, fmt.Errorf("read the stacks in %s: %w", p.bucket, err)
 	}
-	var names []string
-	for _, s := range all {
-		names = append(names, s.Name)
-	}
-	return names, nil
+	return all, nil
 }
 
 // ours reports whether a name is that of the account's stack: the CLI leaves out the project that it runs in.
@@ -154,29 +212,19 @@ func ours(name string) bool {
 	return name == stackName || strings.HasSuffix(name, account.Namespace+"/"+stackName)
 }
 
-func (p *place) holds(ctx context.Context) (bool, error) {
-	names, err := p.stacks(ctx)
-	for _, name := range names {
-		if ours(name) {
-			return true, err
-		}
-	}
-	return false, err
-}
-
 // refuseOthers refuses to take the bucket from under a stack.
 func (p *place) refuseOthers(ctx context.Context) error {
 	if p.bucket == "" {
 		return nil
 	}
-	names, err := p.stacks(ctx)
+	all, err := p.stacks(ctx)
 	if err != nil {
 		return err
 	}
 	var others []string
-	for _, name := range names {
-		if !ours(name) {
-			others = append(others, name)
+	for _, s := range all {
+		if !ours(s.Name) {
+			others = append(others, s.Name)
 		}
 	}
 	if len(others) > 0 {
@@ -191,7 +239,15 @@ func (p *place) moveState(ctx context.Context) error {
 	if p.bucket == "" || p.inBucket {
 		return nil
 	}
-	if err := p.move(ctx, p.localURL(), p.bucket); err != nil {
+	var err error
+	if p.interrupted {
+		// It has no resources, and its keys are lost.
+		_, err = p.pulumi(ctx, p.bucket, nil, "stack", "rm", stackName, "--yes", "--preserve-config")
+	}
+	if err == nil {
+		err = p.move(ctx, p.localURL(), p.bucket)
+	}
+	if err != nil {
 		return report.Fail(report.ExitFailed, "Run the same command again: it goes on from the state in "+p.local+".", "move the state into the bucket: %w", err)
 	}
 	p.inBucket = true
@@ -225,7 +281,7 @@ func (p *place) move(ctx context.Context, from, to string) error {
 		return err
 	}
 	// The keys of the settings file belong to the old backend.
-	if err := dropKeys(filepath.Join(p.run.project, "Pulumi."+stackName+".yaml")); err != nil {
+	if err := dropKeys(p.settingsFile()); err != nil {
 		return err
 	}
 	if err := p.selectIn(ctx, to); err != nil {
@@ -280,7 +336,7 @@ func dropKeys(path string) error {
 // forget removes the local state of an account that is gone.
 func (p *place) forget() error {
 	if p.bucket != "" {
-		if err := dropKeys(filepath.Join(p.run.project, "Pulumi."+stackName+".yaml")); err != nil {
+		if err := dropKeys(p.settingsFile()); err != nil {
 			return err
 		}
 	}

@@ -20,8 +20,12 @@ var causes = []Cause{
 		"Correct Pulumi.{stack}.yaml, or use: pulumi config set --path --stack {stack} KEY VALUE"},
 
 	// The state, its secrets and the plugins.
+	{regexp.MustCompile(`passphrase must be set`), ExitCannotStart,
+		"With a KMS key: Pulumi.{stack}.yaml lacks secretsprovider and encryptedkey; commit and push what `pulumi stack init` " +
+			"wrote into it. With a passphrase: set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the one that " +
+			"stack {stack} was made with."},
 	{regexp.MustCompile(
-		`incorrect passphrase|passphrase must be set|PULUMI_CONFIG_PASSPHRASE|could not decrypt|message authentication failed`), ExitCannotStart,
+		`incorrect passphrase|PULUMI_CONFIG_PASSPHRASE|could not decrypt|message authentication failed`), ExitCannotStart,
 		"Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the passphrase that stack {stack} was made with."},
 	{regexp.MustCompile(`PULUMI_ACCESS_TOKEN must be set|not logged in|pulumi login`), ExitCannotStart,
 		"Log in to the backend that has the state: pulumi login URL. See: pulumi whoami -v"},
