@@ -303,7 +303,8 @@ func TestARollbackIsOneCommand(t *testing.T) {
 	for _, c := range []struct{ action, want string }{
 		{"rollback dev", second}, {"rollback dev", built}, {"rollback dev " + third, third}, {"rollback dev", built},
 	} {
-		if out, err := p.run("tools/app-release.sh "+c.action, "DIRECT=true"); err != nil || p.digest("main", "dev") != c.want {
+		out, err := p.run("tools/app-release.sh "+c.action, "DIRECT=true")
+		if err != nil || p.digest("main", "dev") != c.want {
 			t.Fatalf("%s: %v\n%s", c.action, err, out)
 		}
 	}
