@@ -18,7 +18,7 @@
 //	      Argo CD                             deletes what Applications deployed
 //	        gate: Applications                runs before all other gates: Applications deploy all of these
 //	          root Application
-//	      cert-manager, metrics-server, Argo Rollouts
+//	      cert-manager, metrics-server, Argo Rollouts, handler of spot interruptions
 //
 // Custom resource definitions of the Prometheus operator are installed first and separately, because half of the charts
 // contain monitors. Those of VolumeSnapshots come before the driver, whose sidecar exits without them. Namespaces need
@@ -108,6 +108,7 @@ func (b *builder) install() {
 	clusterDNS{b}.budget()
 	monitors := monitoring{b}.definitions()
 	metricsServer{b}.install()
+	interruptions{b}.install()
 	volumes := ebs{b}.install()
 	certificates := certManager{b}.install(monitors)
 	balancers := loadBalancer{b}.install()

@@ -76,6 +76,13 @@ var Addons = []Addon{
 		Workloads: []string{"metrics-server"},
 	},
 	{
+		Name: "interruption handler", When: "(a worker with `nodes[].spot`)",
+		Does: "AWS Node Termination Handler: drains a spot worker when AWS announces that it takes the machine back",
+		Runs: "spot workers", Data: "no",
+		// The version is also that of the program in ../interruption, which a test runs.
+		Image: "public.ecr.aws/aws-ec2/aws-node-termination-handler:v1.25.6",
+	},
+	{
 		Name: "ebs csi", Key: "ebsCsi",
 		Does: "EBS CSI driver, default class `gp3`: encrypted, expandable, made in the zone of the pod; snapshot controller, " +
 			"default snapshot class `ebs` ([data.md](data.md#snapshots-of-volumes))",

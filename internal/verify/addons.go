@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/addons/catalog"
+	"kubeadm-aws/config"
 )
 
 // addonChecks returns a check of each add-on in the catalogue, each followed by the checks of its function.
@@ -24,7 +25,16 @@ func addonChecks() []check {
 }
 
 // ownChecks replace the general check of an add-on.
-var ownChecks = map[string]func(context.Context, *run) finding{"calico": calico, "cloud controller": cloudController}
+var ownChecks = map[string]func(context.Context, *run) finding{"calico": calico, "cloud controller": cloudController,
+	"interruption handler": interruptionHandler}
+
+// interruptionHandler checks the handler of spot interruptions, which a stack without spot workers does not have.
+func interruptionHandler(ctx context.Context, r *run) finding {
+	if !slices.ContainsFunc(r.Config.Nodes, func(n config.Node) bool { return n.Spot }) {
+		return skipped("no worker is a spot instance")
+	}
+	return r.release(ctx, "aws-node-termination-handler")
+}
 
 // details are the checks of an add-on in addition to the workloads and conditions of its row.
 var details = map[string]func(context.Context, *run) finding{
