@@ -109,9 +109,10 @@ func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
 func proxyKnowsTheName(t *testing.T, c *cluster, node string) {
 	t.Helper()
 	eventually(t, time.Minute, "kube-proxy of "+node+" has the line of its node", func() error {
-		_, err := in(c.container(t, node), "", "bash", "-c", `pod=$(crictl pods -q --state ready --label k8s-app=kube-proxy) &&
-uid=$(crictl inspectp -o go-template --template '{{.status.metadata.uid}}' $pod) &&
-diff <(grep 'api[.]' /etc/hosts) <(grep 'api[.]' /var/lib/kubelet/pods/$uid/etc-hosts)`)
+		uid := c.must(t, "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-proxy", "--field-selector",
+			"spec.nodeName="+node, "-o", "jsonpath={.items[*].metadata.uid}")
+		_, err := in(c.container(t, node), "", "bash", "-c",
+			"diff <(grep 'api[.]' /etc/hosts) <(grep 'api[.]' /var/lib/kubelet/pods/"+uid+"/etc-hosts)")
 		return err
 	})
 }
