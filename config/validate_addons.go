@@ -66,6 +66,13 @@ func (v addonsValidator) validate() {
 			v.fault("addons."+name+".values", on[name].Values, "has a key without a name", "replicas: 2")
 		}
 	}
+	if storage, _ := a.Redis.Values["dataStorage"].(map[string]any); storage != nil {
+		if size, set := storage["requestedSize"]; set {
+			v.fault("addons.redis.values.dataStorage.requestedSize", size,
+				"is decided by addons.redis.storageGiB, and with two sizes the next up would compare the wrong one",
+				"addons.redis.storageGiB: 10")
+		}
+	}
 	for _, name := range sortedKeys(a.Logging.Values) {
 		v.oneOf("addons.logging.values", name, "loki", "fluentBit")
 	}
