@@ -90,7 +90,8 @@ var settingRules = []settingRule{
 	{key: "nodes[].generation"}, {key: "nodes[].spot"}, {key: "nodes[].labels"},
 	{key: "nodes[].taints[].key"}, {key: "nodes[].taints[].value"}, {key: "nodes[].taints[].effect"},
 
-	{key: "dns.domain"}, {key: "dns.createZone"}, {key: "dns.zoneId"}, {key: "dns.ingressHosts"},
+	{key: "dns.domain"}, {key: "dns.createZone"}, // refuseZone
+	{key: "dns.zoneId"}, {key: "dns.ingressHosts"},
 	{key: "identity.enabled", rule: fixed, reason: issuerInTokens,
 		remedy: "to be without it, destroy the stack and bring it up again"},
 	{key: "identity.issuer", rule: fixed, reason: issuerInTokens, remedy: anotherCluster},
@@ -163,6 +164,8 @@ func (c *Config) RefuseChanges(made Made) error {
 	faults = append(faults, comparison{c}.refuseVersion(made)...)
 	faults = append(faults, comparison{c}.numberOfControlPlanes(made)...)
 	faults = append(faults, comparison{c}.stoppedControlPlanes(made)...)
+	faults = append(faults, comparison{c}.refuseMachines(made)...)
+	faults = append(faults, comparison{c}.refuseZone(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)
 	if len(faults) == 0 {
 		return nil

@@ -117,6 +117,9 @@ func TestWarnings(t *testing.T) {
 	for text, want := range map[string][]string{
 		"":                                  {"addresses for documentation"},
 		"access: {adminCidrs: [0.0.0.0/0]}": {"the whole internet"},
+		"access: {adminCidrs: [10.0.0.0/8, 100.64.3.0/24]}":        {"private addresses only"},
+		"access: {adminCidrs: [203.0.113.0/24, 192.168.7.0/24]}":   {"access open --stack dev --cloud aws"},
+		"access: {adminCidrs: [10.0.0.0/8, 9.9.9.9/32]}":           nil,
 		"access: {adminCidrs: [9.9.9.9/32, 203.0.113.0/24]}":       nil,
 		"access: {adminCidrs: [9.9.9.9/32]}\ncluster: {cni: none}": {"installed a network"},
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {repoUrl: 'git@git.example.com:a/b.git'}}": {

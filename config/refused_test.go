@@ -653,6 +653,13 @@ var refused = []struct {
 		"nodes[1].name", "at most 40"},
 	{"a node with the name of a group's", "nodes: [{name: master, role: control-plane}, {name: w, count: 3}, {name: w-2}]",
 		"nodes[2].name", "is the name of nodes[1] too"},
+	{"a taint that keeps the controllers off", "nodes: [{name: m, role: control-plane, taints: [{key: a, effect: NoExecute}]}" +
+		", {name: w, labels: {workload: storage}}]", "nodes[0].taints[0].effect", "keeps the cloud controller off"},
+	{"a control plane with the name of a backup", "nodes: [{name: etcd, role: control-plane}, {name: n, role: control-plane, " +
+		"zone: 1}, {name: m, role: control-plane, zone: 2}, {name: w, labels: {workload: storage}}]", "nodes[0].name",
+		"a step of the backup is called etcd-backup"},
+	{"a size that a setting decides", "addons: {redis: {values: {dataStorage: {requestedSize: 20Gi}}}}",
+		"addons.redis.values.dataStorage.requestedSize", "is decided by addons.redis.storageGiB"},
 	{"a control plane that AWS may take back",
 		"nodes: [{name: m, role: control-plane, spot: true}, " + worker + ", " + store + "]", "nodes[0].spot", "is for workers"},
 	{"a storage node that AWS may take back", "nodes: [{name: m, role: control-plane}, " + worker +

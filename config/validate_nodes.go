@@ -16,6 +16,10 @@ const (
 	maxControlPlanes = 5
 )
 
+// backups are what the program backs up by a step <name>-backup on the control plane. With several control planes each
+// has a step of this form too.
+var backups = []string{"etcd", "rabbitmq"}
+
 // nodesValidator validates the list of nodes.
 type nodesValidator struct{ part }
 
@@ -49,6 +53,10 @@ func (v nodesValidator) group(n Node) {
 	written := func(field string) bool { return v.written[Namespace+":"+n.Key(field)] }
 	if !written("count") {
 		v.nodeName(n.Key("name"), n.Name)
+		if n.Role == ControlPlane && len(ControlPlanes(v.c.Nodes)) > 1 && slices.Contains(backups, n.Name) {
+			v.fault(n.Key("name"), n.Name, fmt.Sprintf("is taken: a step of the backup is called %[1]s-backup, and so would be "+
+				"one of this control plane", n.Name), n.Name+"-1")
+		}
 		if written("zones") {
 			v.fault(n.Key("zones"), n.Zones, "is for an entry with a count: one node has one zone", "zone: 0")
 		}
@@ -227,6 +235,11 @@ func (v nodesValidator) taints(path string, n Node) {
 				"storage")
 		}
 		v.oneOf(at("effect"), t.Effect, taintEffects...)
+		if n.Role == ControlPlane && (t.Effect == "NoSchedule" || t.Effect == "NoExecute") {
+			v.fault(at("effect"), t.Effect, "keeps the cloud controller off, which no node becomes Ready without, and the "+
+				"controllers of volumes and load balancers: on a control plane they tolerate kubeadm's own taint only",
+				"no taint: kubeadm's own keeps other pods off the control plane; or PreferNoSchedule")
+		}
 		if first, ok := seen[t.Key+":"+t.Effect]; ok {
 			v.fault(fmt.Sprintf("%s[%d]", path, i), t,
 				fmt.Sprintf("has key and effect of %s[%d], and a node can have one value for them only", path, first),

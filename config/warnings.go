@@ -50,6 +50,20 @@ func isPublic(text string) bool {
 		func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
 }
 
+// privateRanges are ranges from which no request reaches a public address, other than through a translation to another
+// address: private networks, carriers, the machine itself, the link.
+var privateRanges = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+}
+
+// isReachable reports whether a range contains addresses that requests over the internet can come from.
+func isReachable(text string) bool {
+	p, _ := ipv4Range(text)
+	return isPublic(text) && !slices.ContainsFunc(privateRanges,
+		func(d netip.Prefix) bool { return d.Bits() <= p.Bits() && d.Overlaps(p) })
+}
+
 // Warnings returns a sentence for each setting that is allowed but probably a mistake.
 func (c *Config) Warnings() []string {
 	var warnings []string
@@ -62,6 +76,11 @@ func (c *Config) Warnings() []string {
 			warn("access.adminCidrs[%d] = %s lets the whole internet try SSH and the Kubernetes API. Narrow it: %s",
 				i, text, adminCommand(i))
 		}
+	}
+	if ranges := c.Access.AdminCIDRs; slices.ContainsFunc(ranges, isPublic) && !slices.ContainsFunc(ranges, isReachable) {
+		warn("access.adminCidrs = %s has private addresses only, and the program reaches its nodes at public ones. Add the "+
+			"address that your requests come from: %s; or let one in for a time: go run ./cmd/kubeadm-aws access open --stack "+
+			"%s --cloud aws", quote(ranges), adminCommand(len(ranges)), c.Stack)
 	}
 	for _, registry := range sortedKeys(c.Mirrors.Registries) {
 		if strings.Contains(c.Mirrors.Registries[registry].URL, ".dkr.ecr.") {

@@ -90,7 +90,7 @@ func (d *DNS) public(s *deployer, instances *Instances, opts []pulumi.ResourceOp
 	for _, n := range instances.controlPlanes() {
 		addresses = append(addresses, n.PublicIP)
 	}
-	record, err := route53.NewRecord(s.ctx, apiRecord, &route53.RecordArgs{
+	record, err := route53.NewRecord(s.ctx, APIRecord, &route53.RecordArgs{
 		ZoneId:  zoneID,
 		Name:    pulumi.String("api." + domain),
 		Type:    pulumi.String("A"),

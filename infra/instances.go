@@ -128,6 +128,10 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	if n.Role == config.ControlPlane {
 		opts = append(opts, s.protect()) // etcd is on its disk
 	}
+	if n.Spot {
+		// A spot instance cannot be stopped, so AWS cannot change its type.
+		opts = append(opts, pulumi.ReplaceOnChanges([]string{"instanceType"}))
+	}
 	var market ec2.InstanceInstanceMarketOptionsPtrInput
 	if n.Spot {
 		market = ec2.InstanceInstanceMarketOptionsArgs{MarketType: pulumi.String("spot")} // one-time, terminated at its end

@@ -37,8 +37,11 @@ type Exists struct {
 	DataZones []string
 }
 
-// Machine is an instance's type and availability zone.
-type Machine struct{ Type, Zone, Image string }
+// Machine is an instance's type, availability zone and image, and whether it is a spot instance.
+type Machine struct {
+	Type, Zone, Image string
+	Spot              bool
+}
 
 // OSOfUser returns the value of image.os whose image installs the key pair for this account, or "".
 func OSOfUser(user string) string {

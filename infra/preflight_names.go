@@ -13,8 +13,8 @@ import (
 	"kubeadm-aws/config"
 )
 
-// apiRecord is the logical name of the public record of the API.
-const apiRecord = "api-public"
+// APIRecord is the logical name of the public record of the API.
+const APIRecord = "api-public"
 
 // askRecords refuses a domain in which a name of this stack is a record of something else, such as another stack with
 // the same domain. AWS refuses a second record of a name, and the last of these records are created at the end of an
@@ -25,7 +25,7 @@ func (p *preflight) askRecords() {
 		return
 	}
 	wanted := map[string]bool{}
-	if !p.exists.Records[apiRecord] {
+	if !p.exists.Records[APIRecord] {
 		wanted["api."+domain] = true
 	}
 	for _, host := range p.publicHosts() {

@@ -32,12 +32,12 @@ const (
 // machineCheck asks about the machines of the nodes: their types, their memory and their image.
 type machineCheck struct{ *preflight }
 
-// newNodes returns the positions of nodes whose machine does not exist, or has another type or zone.
+// newNodes returns the positions of nodes whose machine does not exist, or has another type, zone or market.
 func (m machineCheck) newNodes() []int {
 	var positions []int
 	for i, n := range m.cfg.Nodes {
 		machine := m.exists.Machines[n.Name]
-		if machine.Type != n.InstanceType || machine.Zone != m.cfg.AvailabilityZone(n.Zone) {
+		if machine.Type != n.InstanceType || machine.Zone != m.cfg.AvailabilityZone(n.Zone) || machine.Spot != n.Spot {
 			positions = append(positions, i)
 		}
 	}

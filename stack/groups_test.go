@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,31 @@ func TestAGroupTakesTheNodesOfAList(t *testing.T) {
 		}
 	}
 	r.up(optup.ExpectNoChanges()).mustNotChange(t)
+}
+
+// TestASpotWorker changes the type of a spot instance and makes it an on-demand one. AWS does neither to a machine that
+// runs, and the provider plans no change when the market options go.
+func TestASpotWorker(t *testing.T) {
+	with := func(more map[string]any) map[string]any {
+		worker := map[string]any{"name": "worker-1", "instanceType": "t3.medium"}
+		maps.Copy(worker, more)
+		return map[string]any{"kubeadm-aws:nodes": []any{map[string]any{"name": "master", "role": "control-plane"},
+			map[string]any{"name": "storage", "labels": map[string]any{"workload": "storage"}}, worker}}
+	}
+	r := simulate(t, "dev", small())
+	r.set(with(map[string]any{"spot": true}))
+	r.up().must(t)
+	for _, change := range []map[string]any{{"spot": true, "instanceType": "t3.large"},
+		{"instanceType": "t3.large", "generation": "2"}} {
+		r.set(with(change))
+		if o := r.up().must(t); !slices.Contains(o.order, "create-replacement worker-1") {
+			t.Errorf("%v: worker-1 is not replaced: %q", change, o.order)
+		}
+		r.up(optup.ExpectNoChanges()).mustNotChange(t)
+		if change["spot"] == true {
+			r.mustRefuse(t, with(map[string]any{"instanceType": "t3.large"}), "kubeadm-aws:nodes[2].spot")
+		}
+	}
 }
 
 // TestAWorkerOnARM adds an ARM worker to a running stack and moves another one to ARM. AWS refuses both with an image

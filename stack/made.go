@@ -60,6 +60,8 @@ const (
 	typeAddress    = "aws:ec2/eip:Eip"
 	typeBucket     = "aws:s3/bucketV2:BucketV2"
 	typeRecord     = "aws:route53/record:Record"
+	typeZone       = "aws:route53/zone:Zone"
+	typeValidation = "aws:acm/certificateValidation:CertificateValidation"
 	typeRepository = "aws:ecr/repository:Repository"
 	typeCommand    = "command:remote:Command"
 	typeRelease    = "kubernetes:helm.sh/v3:Release"
@@ -71,6 +73,7 @@ const (
 func (s state) made() config.Made {
 	m := config.Made{}
 	s.madeNetwork(m)
+	s.madeZone(m)
 	s.madeCluster(m)
 	s.madeNodes(m)
 	s.madeAddons(m)
@@ -95,6 +98,16 @@ func (s state) madeNetwork(m config.Made) {
 	if zones := s.zones(parts[3], text(vpc, "cidrBlock")); len(zones) > 0 {
 		m["network.zones"] = zones
 	}
+}
+
+// madeZone adds the public zone, once a certificate was validated through it. Before that the domain may not be
+// delegated to the zone at all, for example because its name is wrong.
+func (s state) madeZone(m config.Made) {
+	domain, ok := strings.CutPrefix(text(s[typeRecord][infra.APIRecord], "name"), "api.")
+	if !ok || len(s[typeValidation]) == 0 {
+		return
+	}
+	m["dns.domain"], m["dns.createZone"] = domain, s[typeZone]["public"] != nil
 }
 
 // zones returns the letters of the subnets' zones by the position of their range. A position without a subnet is "".
@@ -180,7 +193,7 @@ func (s state) madeNodes(m config.Made) {
 		if zone := text(machine, "availabilityZone"); zone != "" {
 			m["nodes["+name+"].availabilityZone"] = zone
 		}
-		m["nodes["+name+"].spot"] = text(machine, "instanceMarketOptions", "marketType") == "spot"
+		m["nodes["+name+"].spot"] = isSpot(machine)
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
 		}
@@ -250,7 +263,7 @@ func (s state) exists() infra.Exists {
 	for name, machine := range s[typeInstance] {
 		zone := text(machine, "availabilityZone")
 		e.Machines[name] = infra.Machine{Type: text(machine, "instanceType"), Zone: zone,
-			Image: text(machine, "ami")}
+			Image: text(machine, "ami"), Spot: isSpot(machine)}
 		node := cluster.ReadNode(text(s[typeCommand][name+"-node"], "create"))
 		node.Zone = len(old.Network.Zones)
 		old.Network.Zones = append(old.Network.Zones, zone)
@@ -258,6 +271,11 @@ func (s state) exists() infra.Exists {
 	}
 	e.DataZones = old.DataZones()
 	return e
+}
+
+// isSpot reports whether an instance is a spot instance.
+func isSpot(machine map[string]any) bool {
+	return text(machine, "instanceMarketOptions", "marketType") == "spot"
 }
 
 // validations returns the TTLs of the ACM validation records, by host.

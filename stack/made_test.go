@@ -5,7 +5,25 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/infra"
 )
+
+// The public zone counts once a certificate was validated: before that the domain may be wrong.
+func TestMadeHoldsTheZone(t *testing.T) {
+	s := state{typeRecord: {infra.APIRecord: {"name": "api.dev.example.com"}}, typeZone: {"private": {}}}
+	if made := s.made(); made["dns.domain"] != nil {
+		t.Errorf("without a certificate: %v", made)
+	}
+	s[typeValidation] = map[string]map[string]any{"ingress": {}}
+	for _, created := range []bool{false, true} {
+		if created {
+			s[typeZone]["public"] = map[string]any{}
+		}
+		if made := s.made(); made["dns.domain"] != "dev.example.com" || made["dns.createZone"] != created {
+			t.Errorf("created %v: %v", created, made)
+		}
+	}
+}
 
 // Sizes of volumes that only values contain are read from the releases in the state.
 func TestMadeHoldsTheVolumesOfCharts(t *testing.T) {

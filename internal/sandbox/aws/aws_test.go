@@ -299,6 +299,8 @@ func TestReplaceOrUpdate(t *testing.T) {
 		{"nothing", nil, nil, nil},
 		{"image", props.Map{"ami": "ami-0123456789abcdef1"}, []string{"ami"}, []string{"ami"}},
 		{"size", props.Map{"instanceType": "t3.xlarge"}, []string{"instanceType"}, nil},
+		{"spot", props.Map{marketOptions: map[string]any{"marketType": "spot"}}, []string{marketOptions},
+			[]string{marketOptions}},
 		{"disk grows", props.Map{"rootBlockDevice": map[string]any{"encrypted": true, "volumeSize": 30.0}},
 			[]string{"rootBlockDevice"}, nil},
 		{"disk encryption", props.Map{"rootBlockDevice": map[string]any{"encrypted": false, "volumeSize": 20.0}},
@@ -315,6 +317,10 @@ func TestReplaceOrUpdate(t *testing.T) {
 				t.Errorf("changed %v replaces %v, want %v and %v", d.Diffs, d.Replaces, test.changed, test.forced)
 			}
 		})
+	}
+	spot := c.Make(InstanceType, "spot", base(props.Map{marketOptions: map[string]any{"marketType": "spot"}}))
+	if d := c.Diff(spot, base(nil)); len(d.Diffs) > 0 {
+		t.Errorf("a spot instance that is to be on demand changes %v, and the provider sees no change", d.Diffs)
 	}
 	c.Configure("aws", props.Map{"region": "eu-central-1", "defaultTags": `{"tags":{"owner":"another owner"}}`})
 	if d := c.Diff(host, base(nil)); !slices.Equal(d.Diffs, []string{"tagsAll"}) {

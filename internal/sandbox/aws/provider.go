@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"reflect"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/backend"
@@ -68,6 +69,10 @@ func (p *Provider) Check(r *engine.Request) (engine.Checked, error) {
 func (p *Provider) Diff(r *engine.Request) engine.Difference {
 	t := resourceTypes[r.Type]
 	d := engine.Difference{Changed: props.Changed(r.OldInputs, r.Inputs), DeleteFirst: t.deleteFirst}
+	if r.Type == InstanceType && !r.Inputs.Has(marketOptions) {
+		// The provider computes the options that are absent: https://github.com/hashicorp/terraform-provider-aws/issues/38141
+		d.Changed = slices.DeleteFunc(d.Changed, func(key string) bool { return key == marketOptions })
+	}
 	for _, path := range t.replace {
 		key, _, _ := strings.Cut(path, ".")
 		for _, c := range d.Changed {

@@ -222,11 +222,18 @@ var (
 	userDataSize = 16 << 10
 )
 
+// marketOptions are those of an instance. They make it a spot instance.
+const marketOptions = "instanceMarketOptions"
+
 func checkInstance(c *call) error {
 	if c.object != nil {
 		old, now := c.object.Inputs.Number("rootBlockDevice.volumeSize"), c.Inputs.Number("rootBlockDevice.volumeSize")
 		if now < old {
 			return fmt.Errorf("InvalidParameterValue: New size cannot be smaller than existing size (%v GiB, not %v)", old, now)
+		}
+		if c.object.Inputs.Has(marketOptions) && c.object.Inputs.Str("instanceType") != c.Inputs.Str("instanceType") {
+			return errors.New("UnsupportedOperation: You can't stop the Spot Instance because it is associated with a one-time " +
+				"Spot Instance request")
 		}
 	}
 	if !amiID.MatchString(c.Inputs.Str("ami")) {

@@ -114,7 +114,7 @@ var resourceTypes = map[string]resourceType{
 		replace: []string{
 			"ami", "availabilityZone", "subnetId", "keyName", "privateIp", "associatePublicIpAddress", "placementGroup",
 			"rootBlockDevice.encrypted", "rootBlockDevice.kmsKeyId", "ebsBlockDevices", "cpuOptions", "tenancy", "hibernation",
-			"instanceMarketOptions",
+			marketOptions,
 		},
 		check: checkInstance, created: drawHostKey, deleted: endInstance,
 		outputs: map[string]any{
