@@ -133,6 +133,25 @@ func TestTheAccountComesAndGoes(t *testing.T) {
 	}
 }
 
+// A second account of a repository has other environments and no images, and sets no variable of the repository.
+func TestASecondAccountHasNoImages(t *testing.T) {
+	r := simulate(t, map[string]any{"environments": []any{"prod"}, "images": []any{}})
+	outputs := r.up()
+	if shared := outputs["repositoryVariables"].Value.(map[string]any); len(shared) > 0 {
+		t.Errorf("variables of the repository: %v", shared)
+	}
+	all := outputs["environmentVariables"].Value.(map[string]any)
+	for _, environment := range []string{"prod", "prod-drift", "prod-preview"} {
+		values, _ := all[environment].(map[string]any)
+		if values["AWS_REGION"] != "eu-central-1" || values["AWS_ACCOUNT_ID"] != "123456789012" {
+			t.Errorf("variables of %s: %v", environment, values)
+		}
+	}
+	if roles := r.made("aws:iam/role:Role"); len(roles) != 3 {
+		t.Errorf("roles %v", roles)
+	}
+}
+
 // An imported repository keeps its images and settings; without importImages it gets those of the program.
 func TestRepositoriesAreImported(t *testing.T) {
 	r := simulate(t, nil)
