@@ -2,6 +2,7 @@ package driver
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -62,6 +63,43 @@ func TestAccessIsNoDrift(t *testing.T) {
 	wants("after its own close", "192.0.2.9", 2)
 	does(report.ExitOK, "receipt", "destroy")
 	wants("after destroy", "192.0.2.9", 0)
+}
+
+// A destroy that failed half way leaves the firewall in the state, with groups that do not exist. The stack can be
+// destroyed and brought up all the same, and up opens the groups that it creates.
+func TestAccessAfterADestroyThatFailedHalfWay(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	fails := true
+	instrument = func(o *sandbox.Options) {
+		withoutCheckpoints(o)
+		o.Fault = func(op sandbox.Operation) error {
+			if fails && op.Verb == "delete" && strings.HasSuffix(op.URN, "SecurityGroup::platform-dev-load-balancer") {
+				return errors.New("DependencyViolation: a network interface of something else")
+			}
+			return nil
+		}
+	}
+	t.Cleanup(func() { instrument = withoutCheckpoints })
+	does := func(want int, says string, command ...string) {
+		t.Helper()
+		code, stdout, stderr := drive(t, append(command, "--stack", "dev", "--dir", dir, "--address", "192.0.2.7")...)
+		if code != want || !strings.Contains(stdout, says) {
+			t.Fatalf("%v exits %d:\n%s%s", command, code, stdout, stderr)
+		}
+	}
+	does(report.ExitOK, "", "up")
+	does(report.ExitBlocked, "", "destroy")
+	does(report.ExitOK, "do not exist anymore", "access", "open")
+	fails = false
+	does(report.ExitOK, "192.0.2.7 reaches the nodes for 1h0m0s", "up", "--admit", "1h")
+	external(t, dir, func(s *sandbox.Sandbox) error {
+		if n := len(s.AWS.Find(ingressRule, nil, map[string]any{"cidrIpv4": "192.0.2.7/32"})); n != 2 {
+			t.Errorf("%d rules for the address after up, want 2", n)
+		}
+		return nil
+	})
+	does(report.ExitOK, "receipt", "destroy")
 }
 
 func TestAccessIsForOneAddressAndALimitedTime(t *testing.T) {
