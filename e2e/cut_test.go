@@ -101,6 +101,7 @@ func TestInterruptions(t *testing.T) {
 		t.Error("the shared Ingress has no load balancer")
 	}
 	t.Run("a host does not answer", func(t *testing.T) { hostAway(t, s, c) })
+	t.Run("a lost worker is repaired", func(t *testing.T) { workerLost(t, s, c) })
 	destroyed(t, s, c)
 }
 

@@ -138,7 +138,8 @@ func TestRepairLeavesWhatItMayNotReplace(t *testing.T) {
 
 // TestRepairGoesOnUntilTheLimit replaces two of several failed workers only when the settings allow so many.
 func TestRepairGoesOnUntilTheLimit(t *testing.T) {
-	s := newSick(t, false, "{name: storage, zone: 1}, {name: worker, count: 2, zones: [2]}")
+	s := newSick(t, false, "{name: master-2, role: control-plane, zone: 1}, {name: master-3, role: control-plane, zone: 2}, "+
+		"{name: storage, zone: 1}, {name: worker, count: 2, zones: [2]}")
 	edit(t, s.settings(), "kubeadm-aws:owner: platform",
 		"kubeadm-aws:owner: platform\n  kubeadm-aws:repair: {maxUnhealthyPercent: 70}")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })

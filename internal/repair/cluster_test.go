@@ -183,6 +183,9 @@ func (r real) kept(nodes []check.NodeHealth) {
 	r.pod("served", "well", "ReplicaSet", "")
 	r.budget("served")
 	r.expect(well, "a", nodes, "pod default/served is held by its disruption budget")
+	r.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", object{"metadata": object{"name": "second"},
+		"spec": object{"minAvailable": 1, "selector": object{"matchLabels": object{"app": "served"}}}})
+	r.expect(well, "a", nodes, "pod default/served cannot be evicted: This pod has more than one PodDisruptionBudget")
 	if err := r.Call(r.Context(), kubeapi.Get, "/api/v1/namespaces/default/pods/served", nil, nil); err != nil {
 		r.Errorf("the question has evicted the pod: %v", err)
 	}

@@ -116,15 +116,19 @@ type verdict struct {
 func (f Facts) judge(n config.Node) (verdict, error) {
 	v := verdict{}
 	i := slices.IndexFunc(f.Machines, func(m account.Machine) bool { return m.Name == n.Name })
-	if i < 0 || n.Role == config.Worker && !slices.Contains(f.Joined, n.Name) {
-		if f.History.Unfinished == n.Name {
-			// The first part of its replacement is done, and the rest needs no judgement.
-			v = verdict{kind: replace, unhealthy: true, why: "an earlier repair of it was interrupted"}
-			if i >= 0 && f.History.goesOn(n.Name, f.Machines[i].ID) {
-				v.machine = f.Machines[i]
-			}
-			return v, nil
+	joined := n.Role == config.ControlPlane || slices.Contains(f.Joined, n.Name)
+	switch {
+	case i >= 0 && joined:
+	case f.History.Unfinished == n.Name:
+		// The first part of its replacement is done, and the rest needs no judgement.
+		v = verdict{kind: replace, unhealthy: true, why: "an earlier repair of it was interrupted"}
+		if i >= 0 && f.History.goesOn(n.Name, f.Machines[i].ID) {
+			v.machine = f.Machines[i]
 		}
+		return v, nil
+	case i < 0 && !slices.Contains(f.Joined, n.Name):
+		return verdict{kind: note, why: "is in the settings only: up brings it up"}, nil
+	default:
 		return verdict{kind: left, why: "was not brought up to the end: up does that"}, nil
 	}
 	v.machine = f.Machines[i]

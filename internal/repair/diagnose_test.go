@@ -100,6 +100,13 @@ func TestWhatCountsAsFailed(t *testing.T) {
 		"never joined": {change: func(f *Facts) {
 			f.Joined = slices.DeleteFunc(f.Joined, func(n string) bool { return n == "a" })
 		}, left: true, says: "up does that"},
+		"machine lost from the state": {change: func(f *Facts) {
+			f.Machines = slices.DeleteFunc(f.Machines, func(m account.Machine) bool { return m.Name == "a" })
+		}, left: true, says: "up does that"},
+		"in the settings only": {change: func(f *Facts) {
+			f.Machines = slices.DeleteFunc(f.Machines, func(m account.Machine) bool { return m.Name == "a" })
+			f.Joined = slices.DeleteFunc(f.Joined, func(n string) bool { return n == "a" })
+		}, says: "in the settings only"},
 		"its replacement was interrupted": {change: func(f *Facts) {
 			f.Joined = slices.DeleteFunc(f.Joined, func(n string) bool { return n == "a" })
 			f.History = History{Unfinished: "a", Machine: "i-former"}

@@ -74,7 +74,7 @@ type Outcome struct {
 // printed, so it is shown only if nothing else explains it.
 func EngineFailure(err error, op Subject, how Outcome) *Failure {
 	again := ""
-	if op.Command == "up" || op.Command == "destroy" || op.Command == "rebuild" {
+	if op.Command == "up" || op.Command == "destroy" || op.Command == "rebuild" || op.Command == "repair" {
 		again = "Run the same command again: it goes on from the saved state."
 	}
 	switch {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -191,11 +192,14 @@ func keptByBudget(ctx context.Context, api *API, p podOnNode) (string, error) {
 		"metadata":      map[string]any{"name": p.Metadata.Name, "namespace": p.Metadata.Namespace},
 		"deleteOptions": map[string]any{"dryRun": []string{"All"}},
 	})
+	var refused *kubeapi.StatusError
 	switch {
 	case kubeapi.IsStatus(err, http.StatusTooManyRequests):
 		return fmt.Sprintf("%s is held by its disruption budget: too few other replicas are ready", p), nil
 	case notFound(err):
 		return "", nil
+	case errors.As(err, &refused): // as for a pod with two budgets
+		return fmt.Sprintf("%s cannot be evicted: %s", p, refused.Message), nil
 	}
 	return "", err
 }
