@@ -58,6 +58,8 @@ type Args struct {
 	LogBucket         pulumi.StringPtrInput
 	// DatabaseBackupRole is the ARN of the role for PostgreSQL's backups, or nil if there are none.
 	DatabaseBackupRole pulumi.StringInput
+	// Database is what the state shows of PostgreSQL.
+	Database Database
 	// Roles are the ARNs of the IAM roles of service accounts, by namespace/name. A controller without one uses the
 	// role of the control plane.
 	Roles pulumi.StringMap
@@ -77,6 +79,8 @@ type Platform struct {
 	URLs map[string]string
 	// Passwords are the passwords of the platform's services, by name. They are secret.
 	Passwords map[string]pulumi.StringOutput
+	// DatabaseArchive is the folder of PostgreSQL's backups. It is nil without backups.
+	DatabaseArchive pulumi.StringInput
 }
 
 // Install installs the enabled add-ons into the cluster.

@@ -74,7 +74,10 @@ func (a argoCD) login(namespace pulumi.Resource) pulumi.Resource {
 	data := map[string]pulumi.StringInput{
 		"admin.password": hash,
 		// Argo CD refuses sessions and API tokens of the administrator that are older than this time.
-		"admin.passwordMtime": changed.Result.ApplyT(timeOfUUID).(pulumi.StringOutput),
+		"admin.passwordMtime": changed.Result.ApplyT(func(uuid string) (string, error) {
+			at, err := timeOfUUID(uuid)
+			return at.Format(time.RFC3339), err
+		}).(pulumi.StringOutput),
 	}
 	if secret, ok := a.given(config.WebhookSecret); ok {
 		data["webhook.github.secret"] = secret
@@ -89,17 +92,17 @@ func (a argoCD) login(namespace pulumi.Resource) pulumi.Resource {
 	}, needs(namespace))
 }
 
-// timeOfUUID returns the time in a UUID of version 7 as RFC 3339. Its first 48 bits are milliseconds since 1970.
-func timeOfUUID(uuid string) (string, error) {
+// timeOfUUID returns the time in a UUID of version 7. Its first 48 bits are milliseconds since 1970.
+func timeOfUUID(uuid string) (time.Time, error) {
 	digits := strings.ReplaceAll(uuid, "-", "")
 	if len(digits) != 32 {
-		return "", fmt.Errorf("%q is not a UUID", uuid)
+		return time.Time{}, fmt.Errorf("%q is not a UUID", uuid)
 	}
 	milliseconds, err := strconv.ParseInt(digits[:12], 16, 64)
 	if err != nil {
-		return "", fmt.Errorf("%q is not a UUID: %w", uuid, err)
+		return time.Time{}, fmt.Errorf("%q is not a UUID: %w", uuid, err)
 	}
-	return time.UnixMilli(milliseconds).UTC().Format(time.RFC3339), nil
+	return time.UnixMilli(milliseconds).UTC(), nil
 }
 
 func argocdValues(cfg *config.Config, monitored bool) kube.Values {

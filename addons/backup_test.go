@@ -150,7 +150,7 @@ func TestRestoreIsANewGeneration(t *testing.T) {
 	store := restored["spec"].(map[string]any)["backup"].(map[string]any)["barmanObjectStore"].(map[string]any)
 	source := restored["spec"].(map[string]any)["externalClusters"].([]any)[0].(map[string]any)
 	if recovery["source"] != source["name"] ||
-		source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2" {
+		source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2-20260301t120000" {
 		t.Errorf("restores %v from %v into %v", recovery, source, store)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"kubeadm-aws/config"
 )
 
@@ -15,7 +17,7 @@ func TestProgramsFindTheS3OfEveryPartition(t *testing.T) {
 		b.args.Config = cfg
 		sovereign := strings.HasPrefix(region, "eusc-")
 		for program, endpoint := range map[string]any{"Loki": lokiS3(cfg)["endpoint"],
-			"PostgreSQL": postgreSQL{b}.objectStore("postgresql")["endpointURL"]} {
+			"PostgreSQL": postgreSQL{b}.objectStore(pulumi.String("postgresql"))["endpointURL"]} {
 			if want := "https://s3." + region + ".amazonaws.eu"; sovereign && endpoint != want || !sovereign && endpoint != nil {
 				t.Errorf("%s: %s gets the endpoint %v", region, program, endpoint)
 			}

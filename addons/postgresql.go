@@ -37,12 +37,14 @@ func (p postgreSQL) install(data, monitors pulumi.Resource, vol volumes) {
 	}, needs(operator, vol.gate, credentials))
 	p.customResourceGates = append(p.customResourceGates, gate)
 	keys := p.backupCredentials(data)
-	server := p.deletedByGate(gate, "postgresql", p.cluster(), needs(vol.class, vol.gate, credentials, keys),
+	archive := p.archive()
+	server := p.deletedByGate(gate, "postgresql", p.cluster(archive), needs(vol.class, vol.gate, credentials, keys),
 		// A restore creates a new database in place of the old one, with the same name.
 		pulumi.ReplaceOnChanges([]string{`metadata.annotations["` + GenerationAnnotation + `"]`}),
 		pulumi.DeleteBeforeReplace(true))
-	if p.cfg.Addons.PostgreSQL.BacksUp() {
-		p.object("postgresql-backup", scheduledBackup(p.cfg), needs(server))
+	if settings.BacksUp() {
+		p.root.DatabaseArchive = archive
+		p.object("postgresql-backup", p.scheduledBackup(), needs(server))
 	}
 	p.podMonitor("postgresql", "metrics", map[string]string{"cnpg.io/cluster": "postgresql"}, needs(monitors, data))
 }
@@ -63,7 +65,7 @@ const postgresqlInstances = 1
 // GenerationAnnotation carries addons.postgresql.generation on the Cluster.
 const GenerationAnnotation = "kubeadm-aws/generation"
 
-func (p postgreSQL) cluster() kube.ObjectArgs {
+func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 	cfg, settings := p.cfg, p.cfg.Addons.PostgreSQL
 	spec := kube.Values{
 		"imageName": postgresqlImage,
@@ -79,12 +81,12 @@ func (p postgreSQL) cluster() kube.ObjectArgs {
 	}
 	if settings.BacksUp() {
 		spec["backup"] = kube.Values{
-			"barmanObjectStore": p.objectStore(settings.Archive()),
+			"barmanObjectStore": p.objectStore(archive),
 			"retentionPolicy":   fmt.Sprintf("%dd", settings.Backup.RetentionDays),
 		}
 	}
 	if from := settings.Restore.From; from != "" {
-		spec["externalClusters"] = []kube.Values{{"name": from, "barmanObjectStore": p.objectStore(from)}}
+		spec["externalClusters"] = []kube.Values{{"name": from, "barmanObjectStore": p.objectStore(pulumi.String(from))}}
 	}
 	if place := storagePlacement(cfg); place != nil {
 		spec["affinity"] = kube.Values{"nodeSelector": place.selector, "tolerations": place.tolerations}

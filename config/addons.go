@@ -83,7 +83,7 @@ type PostgreSQLBackup struct {
 
 // PostgreSQLRestore is the backup that a database of a new generation starts from.
 type PostgreSQLRestore struct {
-	// From is the archive of an earlier generation, such as "postgresql" for the first.
+	// From is the archive of an earlier database, such as "postgresql-20261125t013000".
 	From string `json:"from"`
 	// TargetTime is a time in RFC 3339; empty restores all that was archived.
 	TargetTime string `json:"targetTime"`
@@ -92,9 +92,8 @@ type PostgreSQLRestore struct {
 // BacksUp reports whether there is a database with backups.
 func (p PostgreSQL) BacksUp() bool { return p.On() && p.Backup.Enabled != nil && *p.Backup.Enabled }
 
-// Archive is the folder of this generation's backups. Each generation has its own, because a restored database must not
-// write into the history that it came from.
-func (p PostgreSQL) Archive() string {
+// ArchivePrefix begins the name of the folder of this generation's backups. Older programs had no more than it.
+func (p PostgreSQL) ArchivePrefix() string {
 	if p.Generation == "" {
 		return "postgresql"
 	}

@@ -127,7 +127,9 @@ var settingRules = []settingRule{
 		remedy: fmt.Sprintf(aNewVolume, "addons.redis")},
 	{key: "addons.postgresql.enabled"}, {key: "addons.postgresql.values"},
 	{key: "addons.postgresql.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller",
-		remedy: fmt.Sprintf(aNewVolume, "addons.postgresql")},
+		remedy: "note `pulumi stack output postgresqlArchive`, bring the stack up with addons.postgresql.enabled: false, " +
+			"which removes the database, and then up again with the smaller size, another generation and that archive in " +
+			"restore.from"},
 	{key: "addons.postgresql.backup.enabled"}, {key: "addons.postgresql.backup.retentionDays"},
 	{key: "addons.postgresql.generation", rule: kept, reason: "without it the database would be replaced by an empty one",
 		remedy: "keep it after a restore; another one is another restore"},

@@ -767,8 +767,6 @@ var refused = []struct {
 	{"an empty generation", "addons: {postgresql: {generation: '2'}}", "addons.postgresql.restore.from", "would be empty"},
 	{"a restore into the same", "addons: {postgresql: {restore: {from: postgresql}}}", "addons.postgresql.generation",
 		"is a new generation"},
-	{"a restore into its own archive", "addons: {postgresql: {generation: '2', restore: {from: postgresql-2}}}",
-		"addons.postgresql.restore.from", "must not write into"},
 	{"a restore from a path", "addons: {postgresql: {generation: '2', restore: {from: 's3://x/y'}}}",
 		"addons.postgresql.restore.from", "is not the archive"},
 	{"a generation with a quote", "addons: {postgresql: {generation: \"a'b\", restore: {from: postgresql}}}",

@@ -8,13 +8,13 @@ import (
 
 var (
 	databaseGeneration = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$`)
-	databaseArchive    = regexp.MustCompile(`^postgresql(-[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?)?$`)
+	databaseArchive    = regexp.MustCompile(`^postgresql(-[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?)?$`)
 )
 
 // postgresqlValidator validates the database and its restore.
 type postgresqlValidator struct{ part }
 
-// validate refuses a restore that would create an empty database or write into the archive that it reads.
+// validate refuses a restore that would create an empty database or could not read its archive.
 func (v postgresqlValidator) validate(p PostgreSQL) {
 	const path = "addons.postgresql."
 	v.between(path+"backup.retentionDays", p.Backup.RetentionDays,
@@ -32,10 +32,7 @@ func (v postgresqlValidator) validate(p PostgreSQL) {
 			fmt.Sprintf("is needed by %srestore.from: a restore is a new generation of the database", path), `"2"`)
 	case !databaseArchive.MatchString(p.Restore.From):
 		v.fault(path+"restore.from", p.Restore.From, "is not the archive of a database",
-			"postgresql for the first generation, postgresql-2 for generation \"2\"")
-	case p.Restore.From == p.Archive():
-		v.fault(path+"restore.from", p.Restore.From,
-			"is the archive of this generation, which a restored database must not write into", "another generation")
+			"what `pulumi stack output postgresqlArchive` showed before the restore, such as postgresql-20261125t013000")
 	case p.Backup.Enabled != nil && !*p.Backup.Enabled:
 		v.fault(path+"backup.enabled", false, fmt.Sprintf("%srestore.from needs it: the credentials for the bucket are "+
 			"those of the backups", path), "true")

@@ -41,6 +41,9 @@ func export(ctx *pulumi.Context, cfg *config.Config, aws *infra.Infra, kube *clu
 	if len(aws.Repositories) > 0 {
 		ctx.Export("repositories", aws.Repositories)
 	}
+	if platform.DatabaseArchive != nil {
+		ctx.Export("postgresqlArchive", platform.DatabaseArchive)
+	}
 	if aws.CertificateARN != nil {
 		ctx.Export("certificateArn", aws.CertificateARN)
 	}

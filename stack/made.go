@@ -67,6 +67,7 @@ const (
 	typeRelease    = "kubernetes:helm.sh/v3:Release"
 	typeRabbitMQ   = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
 	typePostgres   = "kubernetes:postgresql.cnpg.io/v1:Cluster"
+	typeUUID       = "random:index/randomUuid7:RandomUuid7"
 )
 
 // made returns the settings that the resources were created with.
@@ -239,6 +240,20 @@ func (s state) madeAddons(m config.Made) {
 		addons.GenerationAnnotation); generation != "" {
 		m["addons.postgresql.generation"] = generation
 	}
+}
+
+// database returns what decides about the archive of PostgreSQL. If the state has the name of an archive and no
+// database, the database is lost, and a new one needs another archive.
+func (s state) database() addons.Database {
+	running, named := s[typePostgres]["postgresql"], s[typeUUID][addons.ArchiveTime]
+	if named == nil {
+		return addons.Database{Archive: text(running, "spec", "backup", "barmanObjectStore", "serverName")}
+	}
+	number, _ := strconv.Atoi(text(named, "keepers", addons.ArchiveNumber))
+	if running == nil {
+		number++
+	}
+	return addons.Database{Number: number}
 }
 
 // exists returns the resources that infra compares its plan with before the first resource.

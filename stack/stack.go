@@ -54,7 +54,7 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := kube.Build(ctx, args); err != nil {
 		return err
 	}
-	platform, err := addons.Install(ctx, addonsArgs(cfg, aws, kube))
+	platform, err := addons.Install(ctx, addonsArgs(cfg, aws, kube, before))
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 	return args
 }
 
-func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) addons.Args {
+func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster, before state) addons.Args {
 	args := addons.Args{
 		Config:             cfg,
 		Cluster:            kube,
@@ -107,6 +107,7 @@ func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster) add
 		DatabaseBackupRole: aws.DatabaseBackupRole,
 		DependsOn:          aws.DependsOn,
 		AWSProvider:        aws.Provider,
+		Database:           before.database(),
 	}
 	if aws.Issuer != nil {
 		args.Roles = aws.Issuer.Roles
