@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +114,29 @@ func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
 	}
 }
 
+// A role that was made a moment ago is refused for some seconds.
+func TestBackupCredentialsWaitForANewRole(t *testing.T) {
+	sts, refusals := startMoto(t), 0
+	target, err := url.Parse(sts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	young := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusals++; refusals <= 2 {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not yet</Message></Error></ErrorResponse>")
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	defer young.Close()
+	settings := []string{"STS_ENDPOINT=" + young.URL, "METADATA=" + instanceMetadata(t), "PATIENCE=60", "INTERVAL=0"}
+	if secret, out, err := renewCredentials(t, settings...); err != nil || secret["ACCESS_KEY_ID"] == "" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestBackupCredentialsNameWhatIsMissing(t *testing.T) {
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
@@ -152,5 +177,32 @@ func TestRestoreIsANewGeneration(t *testing.T) {
 	if recovery["source"] != source["name"] ||
 		source["barmanObjectStore"].(map[string]any)["serverName"] != "postgresql" || store["serverName"] != "postgresql-2-20260301t120000" {
 		t.Errorf("restores %v from %v into %v", recovery, source, store)
+	}
+}
+
+func TestARestoreMayTakeHours(t *testing.T) {
+	of := func(restore config.PostgreSQLRestore) registered {
+		r := install(t, nil, func(c *config.Config) {
+			everything(c)
+			if c.Addons.PostgreSQL.Restore = restore; restore.From != "" {
+				c.Addons.PostgreSQL.Generation = "2"
+			}
+		})
+		return r.find(t, "postgresql")
+	}
+	if got := of(config.PostgreSQLRestore{}).timeout; got != "12m0s" {
+		t.Errorf("an empty database has %s", got)
+	}
+	if got := of(config.PostgreSQLRestore{From: "postgresql"}).timeout; got != "6h2m0s" {
+		t.Errorf("a restore has %s", got)
+	}
+	for before, want := range map[string]time.Duration{
+		"": 0, postgresqlImage: 0, "registry:5000/cnpg/postgresql:" + major(postgresqlImage) + ".1": 0,
+		"registry:5000/cnpg/postgresql:9.6": moveTimeout,
+	} {
+		p := postgreSQL{&builder{cfg: &config.Config{}, args: Args{Database: Database{Image: before}}}}
+		if got := p.patience(); got != want {
+			t.Errorf("from %q: %s", before, got)
+		}
 	}
 }

@@ -28,6 +28,7 @@ type registered struct {
 	retained     bool
 	deletedWith  string
 	version      string
+	timeout      string
 }
 
 // recorder answers for all providers and records the registered resources.
@@ -50,6 +51,7 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		entry.retained = rpc.GetRetainOnDelete()
 		entry.deletedWith = nameOf(rpc.GetDeletedWith())
 		entry.version = rpc.GetVersion()
+		entry.timeout = rpc.GetCustomTimeouts().GetCreate()
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

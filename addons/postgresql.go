@@ -2,6 +2,8 @@ package addons
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -100,7 +102,29 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 		Fields:      kube.Values{"spec": spec},
 		// The condition alone is still true from before a change. The image shows what the operator has processed.
 		WaitFor: []string{"jsonpath={.status.image}=" + postgresqlImage, "condition=Ready"},
+		Timeout: p.patience(),
+		// The new database of a restore has the names of the old one, whose volume must be gone before.
+		Foreground: true,
 	}
+}
+
+// moveTimeout limits a restore, or an upgrade to another major version. Both take as long as the data is large.
+const moveTimeout = 6 * time.Hour
+
+// patience returns how long `up` waits for the database. Zero means the default.
+func (p postgreSQL) patience() time.Duration {
+	before := p.args.Database.Image
+	if p.cfg.Addons.PostgreSQL.Restore.From != "" || before != "" && major(before) != major(postgresqlImage) {
+		return moveTimeout
+	}
+	return 0
+}
+
+// major returns the major version in the tag of an image such as ghcr.io/cloudnative-pg/postgresql:18.4-system-trixie.
+func major(image string) string {
+	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	version, _, _ := strings.Cut(tag, ".")
+	return version
 }
 
 // generation returns no annotation for the first database, as in stacks created before generations existed: a new

@@ -127,6 +127,8 @@ func TestWarnings(t *testing.T) {
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {enabled: false, repoUrl: 'git@git.example.com:a/b.git'}}": nil,
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                                          {"Alerts are sent nowhere"},
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                                               nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 50}}":                      nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 100}}":                     {"about 50 GiB"},
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}}\n" + mailed:                          {"is not used: addons.monitoring"},
 	} {
 		c, err := loadText(t, "dev", text)

@@ -13,6 +13,9 @@ var documentationRanges = []netip.Prefix{
 	netip.MustParsePrefix("203.0.113.0/24"),
 }
 
+// safeBackup is how many GiB a base backup writes within 40 minutes, at 20 MiB a second.
+const safeBackup = 50
+
 // exampleDomains are reserved: they contain no public zone and no mail address.
 var exampleDomains = []string{"example.com", "example.net", "example.org"}
 
@@ -95,6 +98,10 @@ func (c *Config) Warnings() []string {
 	if zone, in, all := crowdedZone(c); zone != "" {
 		warn("%d of %d control planes are in zone %s: without that zone etcd has no majority, and the API does not answer. "+
 			"Give them different zones (nodes[].zone)", in, all, zone)
+	}
+	if p := c.Addons.PostgreSQL; p.BacksUp() && p.StorageGiB > safeBackup {
+		warn("addons.postgresql.storageGiB = %d: the keys of a base backup and of a restore are valid for 40 minutes to an "+
+			"hour, which is enough for about %d GiB of data. See docs/data.md, section Limits", p.StorageGiB, safeBackup)
 	}
 	if c.Environment == Prod && c.Addons.Monitoring.On() && c.Notifications.Receiver == "" {
 		warn("Alerts are sent nowhere: notifications.receiver is not set. See docs/addons.md, section Alerts")

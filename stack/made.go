@@ -246,14 +246,16 @@ func (s state) madeAddons(m config.Made) {
 // database, the database is lost, and a new one needs another archive.
 func (s state) database() addons.Database {
 	running, named := s[typePostgres]["postgresql"], s[typeUUID][addons.ArchiveTime]
+	found := addons.Database{Image: text(running, "spec", "imageName")}
 	if named == nil {
-		return addons.Database{Archive: text(running, "spec", "backup", "barmanObjectStore", "serverName")}
+		found.Archive = text(running, "spec", "backup", "barmanObjectStore", "serverName")
+		return found
 	}
-	number, _ := strconv.Atoi(text(named, "keepers", addons.ArchiveNumber))
+	found.Number, _ = strconv.Atoi(text(named, "keepers", addons.ArchiveNumber))
 	if running == nil {
-		number++
+		found.Number++
 	}
-	return addons.Database{Number: number}
+	return found
 }
 
 // exists returns the resources that infra compares its plan with before the first resource.

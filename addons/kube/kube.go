@@ -147,6 +147,8 @@ type ObjectArgs struct {
 	Fields Values
 	// WaitFor are conditions such as "condition=Ready" that creation waits for.
 	WaitFor []string
+	// Foreground makes the deletion wait for the objects that the object owns. Its webhook's server must run then.
+	Foreground bool
 	// Timeout limits one create, update or delete. Zero means DefaultTimeout.
 	Timeout time.Duration
 }
@@ -198,6 +200,9 @@ func (o ObjectArgs) annotations() (pulumi.StringMap, error) {
 	// With foreground deletion, the provider's default, the garbage collector has to update an object before it can
 	// be deleted. A webhook whose server does not run refuses that, and the object stays forever.
 	all["pulumi.com/deletionPropagationPolicy"] = pulumi.String("background")
+	if o.Foreground {
+		all["pulumi.com/deletionPropagationPolicy"] = pulumi.String("foreground")
+	}
 	if len(o.WaitFor) == 0 {
 		return all, nil
 	}

@@ -13,6 +13,7 @@ Environment, for "now" by default from /etc/kubernetes/postgresql-backup.env:
   AWS_REGION     region of the bucket
   STS_ENDPOINT   such as https://sts.eu-central-1.amazonaws.com
   METADATA       metadata service, default http://169.254.169.254
+  PATIENCE       seconds in which a refusal by AWS is asked again, default 0; 120 when it installs
 Writes the Secret data/postgresql-backup and tells the Cluster data/postgresql of it. Prints "credentials until <time>".
 TEXT
 }
@@ -58,12 +59,27 @@ instance() {
 field() { tr -d '\n' | sed -n "s:.*<$1>\\([^<]*\\)</$1>.*:\\1:p"; }
 encoded() { printf %s "$1" | base64 -w 0; }
 
+# assume < credentials of the instance: prints the answer of STS. A role and a policy that were made just before take
+# effect after some seconds, and until then STS refuses.
+assume() {
+  local keys answer
+  keys=$(cat)
+  while ! answer=$(curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$AWS_REGION:sts" -K - \
+    -d Action=AssumeRole -d Version=2011-06-15 --data-urlencode "RoleArn=$ROLE_ARN" -d RoleSessionName=postgresql-backup -d DurationSeconds=3600 \
+    "$STS_ENDPOINT/" <<<"$keys"); do
+    if [ "$(field Code <<<"$answer")" != AccessDenied ] || ((SECONDS >= patience)); then
+      die "AWS does not give the role $ROLE_ARN: $(field Message <<<"$answer")"
+    fi
+    say "AWS refuses the role $ROLE_ARN still"
+    sleep "${INTERVAL:-3}"
+  done
+  printf '%s\n' "$answer"
+}
+
 renew() {
   local keys answer id secret token until
   keys=$(instance) || die "the metadata service gives no credentials: has this machine an instance profile?"
-  answer=$(curl -sS --fail-with-body --connect-timeout 5 --max-time 30 --retry 3 --aws-sigv4 "aws:amz:$AWS_REGION:sts" -K - \
-    -d Action=AssumeRole -d Version=2011-06-15 --data-urlencode "RoleArn=$ROLE_ARN" -d RoleSessionName=postgresql-backup -d DurationSeconds=3600 \
-    "$STS_ENDPOINT/" <<<"$keys") || die "AWS does not give the role $ROLE_ARN: $(field Message <<<"$answer")"
+  answer=$(assume <<<"$keys") || exit 1
   id=$(field AccessKeyId <<<"$answer") secret=$(field SecretAccessKey <<<"$answer") token=$(field SessionToken <<<"$answer")
   until=$(field Expiration <<<"$answer")
   if [ -z "$id" ] || [ -z "$secret" ] || [ -z "$token" ]; then die "AWS answers without credentials for $ROLE_ARN"; fi
@@ -111,7 +127,9 @@ setup() {
   systemctl -q enable --now postgresql-backup-credentials.timer
 }
 
+patience=${PATIENCE:-0}
 if [ "${1:-}" != now ]; then
   setup
+  patience=${PATIENCE:-120}
 fi
 renew
