@@ -189,7 +189,7 @@ func (r *run) takeDown(ctx context.Context, at *place) error {
 	}
 	r.log.Info("The images and their repositories stay. To remove one: aws ecr delete-repository --force --repository-name NAME. " +
 		"To give it to a new stack of the account: " + importCommand("NAME"))
-	return at.forget()
+	return at.forget(ctx)
 }
 
 // importCommand sets that the stack takes over a repository of the image registry.

@@ -214,6 +214,10 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 	if code, out = bootstrapped(t, dir, "--cloud", "aws", "--yes", "--destroy"); code != report.ExitOK {
 		t.Fatalf("destroy: exit code %d:\n%s", code, out)
 	}
+	if settings, err = os.ReadFile(filepath.Join(dir, "bootstrap", "Pulumi.account.yaml")); err != nil ||
+		strings.Contains(string(settings), "123456789012") || strings.Contains(string(settings), "protect") {
+		t.Errorf("the settings after a destroy: %v\n%s", err, settings)
+	}
 }
 
 // failing makes the CLI fail once at a command.

@@ -334,8 +334,11 @@ func dropKeys(path string) error {
 }
 
 // forget removes the local state of an account that is gone.
-func (p *place) forget() error {
+func (p *place) forget(ctx context.Context) error {
 	if p.bucket != "" {
+		if err := p.stack.RemoveConfig(ctx, accountKey); err != nil {
+			return err
+		}
 		if err := dropKeys(p.settingsFile()); err != nil {
 			return err
 		}
