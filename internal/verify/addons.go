@@ -159,7 +159,7 @@ func (r *run) conditions(ctx context.Context, path, look string, types ...string
 	if len(all.Items) == 0 {
 		return failed(look, "none exists")
 	}
-	var faults, fine []string
+	faults, fine := map[string][]string{}, []string{}
 	for _, o := range all.Items {
 		fault := ""
 		for _, t := range types {
@@ -169,13 +169,13 @@ func (r *run) conditions(ctx context.Context, path, look string, types ...string
 			}
 		}
 		if fault != "" {
-			faults = append(faults, strings.TrimSpace(fault))
+			faults[o.of(path)] = append(faults[o.of(path)], strings.TrimSpace(fault))
 			continue
 		}
 		fine = append(fine, o.Metadata.Name)
 	}
 	if len(faults) > 0 {
-		return failed(look, "%s", join(faults))
+		return failedIn(look, faults)
 	}
 	return ok("%s", strings.Join(fine, ", "))
 }

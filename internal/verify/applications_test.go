@@ -102,6 +102,26 @@ func TestFaultsOfApplicationsAreDistinguished(t *testing.T) {
 		metadata(i)["namespace"] = ns
 		f.objects["/apis/networking.k8s.io/v1/ingresses"] = []any{i}
 	}
+	const (
+		databases = "/apis/postgresql.cnpg.io/v1/clusters"
+		issuers   = "/apis/cert-manager.io/v1/clusterissuers"
+	)
+	unready := func(f *fakeAPI, path string, namespaces ...string) {
+		for _, ns := range namespaces {
+			o := obj("sick", "", conditions("Ready=False"))
+			metadata(o)["namespace"] = ns
+			f.objects[path] = append(f.objects[path].([]any), o)
+		}
+	}
+	unissued := func(f *fakeAPI, namespaces ...string) {
+		unready(f, "/apis/cert-manager.io/v1/certificates", namespaces...)
+	}
+	served := func(f *fakeAPI, ns string) {
+		o := obj("v1.sick", "", conditions("Available=False"))
+		metadata(o)["namespace"] = ""
+		o["spec"] = map[string]any{"service": map[string]any{"namespace": ns}}
+		f.objects["/apis/apiregistration.k8s.io/v1/apiservices"] = []any{o}
+	}
 	for _, tt := range []struct {
 		check, what  string
 		applications bool
@@ -120,6 +140,15 @@ func TestFaultsOfApplicationsAreDistinguished(t *testing.T) {
 		{"other pods", "of both", false, func(f *fakeAPI) { sick(f, "apps", "data", "shop") }},
 		{"ingress", "of an application", true, func(f *fakeAPI) { published(f, "apps") }},
 		{"ingress", "of the platform", false, func(f *fakeAPI) { published(f, "argocd") }},
+		{"ingress", "of the shared load balancer", false, func(f *fakeAPI) { published(f, "ingress") }},
+		{"certificates", "of an application", true, func(f *fakeAPI) { unissued(f, "apps") }},
+		{"certificates", "of both", false, func(f *fakeAPI) { unissued(f, "apps", "kube-system") }},
+		{"postgresql", "of a user", true, func(f *fakeAPI) { unready(f, databases, "shop") }},
+		{"postgresql", "of the platform", false, func(f *fakeAPI) { unready(f, databases, "data") }},
+		{"postgresql", "of both", false, func(f *fakeAPI) { unready(f, databases, "shop", "data") }},
+		{"cert-manager", "another issuer", true, func(f *fakeAPI) { unready(f, issuers, "") }},
+		{"api services", "of a user", true, func(f *fakeAPI) { served(f, "keda") }},
+		{"api services", "of an add-on", false, func(f *fakeAPI) { served(f, "kube-system") }},
 		{"nodes", "one is missing", false, func(f *fakeAPI) {
 			f.objects["/api/v1/nodes"] = f.objects["/api/v1/nodes"].([]any)[:1]
 		}},

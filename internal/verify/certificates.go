@@ -16,47 +16,49 @@ const soon = 14 * 24 * time.Hour
 // certificates checks the API server's certificate, the one in the kubeconfig, and those of cert-manager.
 func certificates(ctx context.Context, r *run) finding {
 	const look = "on the control plane: kubeadm certs check-expiration (kubeadm certs renew all); kubectl get " +
-		"certificates -A"
+		"certificates -A; kubectl -n NAMESPACE describe certificate NAME"
 	first, what := time.Time{}, ""
-	consider := func(end time.Time, name string) {
+	faults := map[string][]string{}
+	consider := func(end time.Time, namespace, name string) {
 		if first.IsZero() || end.Before(first) {
 			first, what = end, name
+		}
+		switch left := end.Sub(r.Now()); {
+		case left < 0:
+			faults[namespace] = append(faults[namespace], fmt.Sprintf("%s ended %s", name, end.Format(time.DateOnly)))
+		case left < soon:
+			faults[namespace] = append(faults[namespace], fmt.Sprintf("%s ends in %d days, on %s", name,
+				int(left.Hours()/24), end.Format(time.DateOnly)))
 		}
 	}
 	serving, err := r.api.servingCertificate(ctx)
 	if err != nil {
 		return broken(look, err)
 	}
-	consider(serving.NotAfter, "the API server's certificate")
+	consider(serving.NotAfter, "", "the API server's certificate")
 	own, err := x509.ParseCertificate(r.api.TLS.Certificates[0].Certificate[0])
 	if err != nil {
 		return broken(look, err)
 	}
-	consider(own.NotAfter, "the kubeconfig's certificate")
+	consider(own.NotAfter, "", "the kubeconfig's certificate")
 	var issued list[conditioned]
 	err = r.api.get(ctx, "/apis/cert-manager.io/v1/certificates", &issued)
 	if err != nil && !notFound(err) {
 		return broken(look, err)
 	}
 	for _, c := range issued.Items {
-		name := "certificate " + c.Metadata.Namespace + "/" + c.Metadata.Name
+		ns := c.Metadata.Namespace
+		name := "certificate " + ns + "/" + c.Metadata.Name
 		if state, ready := is(c.Status.Conditions, "Ready", "True"); !ready {
-			return failed("kubectl -n "+c.Metadata.Namespace+" describe certificate "+c.Metadata.Name, "%s is not issued: %s",
-				name, state.Message)
-		}
-		if c.Status.NotAfter != nil {
-			consider(*c.Status.NotAfter, name)
+			faults[ns] = append(faults[ns], fmt.Sprintf("%s is not issued: %s", name, state.Message))
+		} else if c.Status.NotAfter != nil {
+			consider(*c.Status.NotAfter, ns, name)
 		}
 	}
-	left := first.Sub(r.Now())
-	days := int(left.Hours() / 24)
-	switch {
-	case left < 0:
-		return failed(look, "%s ended %s", what, first.Format(time.DateOnly))
-	case left < soon:
-		return failed(look, "%s ends in %d days, on %s", what, days, first.Format(time.DateOnly))
+	if len(faults) > 0 {
+		return failedIn(look, faults)
 	}
-	return ok("the first to end is %s, in %d days", what, days)
+	return ok("the first to end is %s, in %d days", what, int(first.Sub(r.Now()).Hours()/24))
 }
 
 // servingCertificate returns the certificate that the API server presents.

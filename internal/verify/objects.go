@@ -1,6 +1,10 @@
 package verify
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // The parts of Kubernetes objects that the checks read.
 
@@ -123,11 +127,29 @@ type workload struct {
 // conditioned is any object that reports its status as conditions.
 type conditioned struct {
 	Metadata meta `json:"metadata"`
-	Status   struct {
+	Spec     struct {
+		// Service is the server of an APIService.
+		Service struct {
+			Namespace string `json:"namespace"`
+		} `json:"service"`
+	} `json:"spec"`
+	Status struct {
 		Conditions []condition `json:"conditions"`
 		NotAfter   *time.Time  `json:"notAfter"`
 	} `json:"status"`
 }
+
+// of returns the namespace that decides whether the object belongs to the platform. A ClusterIssuer is in no namespace,
+// and the platform has one.
+func (c conditioned) of(path string) string {
+	if strings.HasSuffix(path, "/clusterissuers") && c.Metadata.Name != platformIssuer {
+		return "ClusterIssuer " + c.Metadata.Name
+	}
+	return cmp.Or(c.Metadata.Namespace, c.Spec.Service.Namespace)
+}
+
+// platformIssuer is the name of the platform's ClusterIssuer.
+const platformIssuer = "letsencrypt"
 
 // is reports whether a condition has a status, and returns the condition.
 func is(conditions []condition, typ, status string) (condition, bool) {

@@ -176,6 +176,9 @@ func failed(lookAt, format string, args ...any) finding {
 	return finding{status: Failed, message: fmt.Sprintf(format, args...), lookAt: lookAt}
 }
 
+// ingressNamespace is the namespace of the Ingress that stands for the shared load balancer.
+const ingressNamespace = "ingress"
+
 // failedIn is failed for faults by the namespace in which they are. Each one has its own text.
 func failedIn(lookAt string, faults map[string][]string) finding {
 	var texts []string
@@ -190,9 +193,10 @@ func failedIn(lookAt string, faults map[string][]string) finding {
 	return f
 }
 
-// ofPlatform reports whether the platform makes what is in a namespace.
+// ofPlatform reports whether the platform makes what is in a namespace. It makes what is in none.
 func ofPlatform(namespace string) bool {
-	if strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "calico-") {
+	if namespace == "" || namespace == ingressNamespace || strings.HasPrefix(namespace, "kube-") ||
+		strings.HasPrefix(namespace, "calico-") {
 		return true
 	}
 	return slices.ContainsFunc(catalog.Addons, func(a catalog.Addon) bool {
