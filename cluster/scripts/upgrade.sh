@@ -11,7 +11,7 @@ usage: sudo env KUBERNETES_VERSION=1.36.3 ... upgrade.sh check
          upgrades etcd, the API server, the other components of the control plane and, when no other control plane has the
          former release, kubeadm's add-ons
        sudo env KUBERNETES_VERSION=1.36.3 ... upgrade.sh packages NAME...
-         installs packages of the release
+         installs packages of the release; on a control plane, the kubelet after the others serve without it
 Environment:
   NODE                 name of this node
   KUBERNETES_VERSION   the new release
@@ -168,6 +168,12 @@ installed() { { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/
 
 # packages installs what prepare.sh has downloaded.
 packages() { # NAME...
+  # A kubelet of another release restarts etcd and the API server.
+  case " $* " in *' kubelet '*)
+    others_serve
+    follow
+    ;;
+  esac
   local p wanted=() install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
     -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io)
   for p in "$@"; do
