@@ -34,9 +34,7 @@ func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]a
 	if err != nil {
 		return nil, err
 	}
-	if object["kind"] == "Deployment" {
-		object = withoutPods(object)
-	}
+	object = withoutPods(object)
 	var live map[string]any
 	err = patiently(ctx, func() error {
 		return c.Call(ctx, kubeapi.Apply, path+"?fieldManager=kubeadm-aws&force=true", object, &live)
@@ -50,16 +48,29 @@ func (k cluster) Apply(ctx context.Context, object map[string]any) (map[string]a
 	return live, nil
 }
 
-// withoutPods returns a copy of a Deployment with no replicas.
-func withoutPods(deployment map[string]any) map[string]any {
-	spec, ok := deployment["spec"].(map[string]any)
+// withoutPods returns a copy of a Deployment or DaemonSet that has no pods, because the mirror does not have their
+// images. It returns any other object as it is.
+func withoutPods(object map[string]any) map[string]any {
+	spec, ok := object["spec"].(map[string]any)
 	if !ok {
-		return deployment
+		return object
 	}
-	deployment, spec = maps.Clone(deployment), maps.Clone(spec)
-	spec["replicas"] = 0
-	deployment["spec"] = spec
-	return deployment
+	spec = maps.Clone(spec)
+	switch object["kind"] {
+	case "Deployment":
+		spec["replicas"] = 0
+	case "DaemonSet":
+		template, _ := spec["template"].(map[string]any)
+		pod, _ := template["spec"].(map[string]any)
+		template, pod = maps.Clone(template), maps.Clone(pod)
+		pod["nodeSelector"] = map[string]any{"kubeadm-aws/none": "true"}
+		template["spec"], spec["template"] = pod, template
+	default:
+		return object
+	}
+	object = maps.Clone(object)
+	object["spec"] = spec
+	return object
 }
 
 // Get reads an object. An object whose kind the API does not serve is only recorded, so Get returns it as the engine

@@ -1,27 +1,29 @@
 package dockerhosts
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
-func TestPropagationIsTheProviders(t *testing.T) {
-	for policy, want := range map[string]string{"": "Foreground", "background": "Background"} {
-		object := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"pulumi.com/deletionPropagationPolicy": policy}}}
-		if got := propagation(object); got != want {
-			t.Errorf("%q: %s, want %s", policy, got, want)
+func TestObjectsWithoutPods(t *testing.T) {
+	type o = map[string]any
+	daemons := func(selector string) o {
+		return o{"kind": "DaemonSet", "spec": o{"template": o{"spec": o{"nodeSelector": o{selector: "true"}}}}}
+	}
+	for name, c := range map[string]struct{ object, want o }{
+		"a Deployment": {o{"kind": "Deployment", "spec": o{"replicas": 2}}, o{"kind": "Deployment", "spec": o{"replicas": 0}}},
+		"a DaemonSet":  {daemons("spot"), daemons("kubeadm-aws/none")},
+		"a Secret":     {o{"kind": "Secret"}, o{"kind": "Secret"}},
+		"an Ingress":   {o{"kind": "Ingress", "spec": o{"replicas": 2}}, o{"kind": "Ingress", "spec": o{"replicas": 2}}},
+	} {
+		before := reflect.ValueOf(c.object).Len()
+		if got := withoutPods(c.object); !reflect.DeepEqual(got, c.want) || before != len(c.object) {
+			t.Errorf("%s becomes %v, want %v", name, got, c.want)
 		}
 	}
-	if got := propagation(map[string]any{}); got != "Foreground" {
-		t.Errorf("without annotations: %s", got)
-	}
-}
-
-// A pod whose image the mirror does not have would never be ready.
-func TestDeploymentsHaveNoPods(t *testing.T) {
-	asked := map[string]any{"kind": "Deployment", "spec": map[string]any{"replicas": 1.0, "selector": "kept"}}
-	got := withoutPods(asked)["spec"].(map[string]any)
-	if got["replicas"] != 0 || got["selector"] != "kept" {
-		t.Errorf("applied is %v", got)
-	}
-	if asked["spec"].(map[string]any)["replicas"] != 1.0 {
-		t.Error("the object of the program has changed")
+	object := daemons("spot")
+	withoutPods(object)
+	if !reflect.DeepEqual(object, daemons("spot")) {
+		t.Errorf("the original is changed: %v", object)
 	}
 }

@@ -66,7 +66,7 @@ func (i installer) Real() []string { return i.store.read().Platform.Releases }
 // custom resource of one, and what its webhook would have to accept.
 func (p platform) Models(urn resource.URN) bool {
 	kind := string(urn.Type().Name())
-	if kind == "Release" || kind == "Deployment" {
+	if slices.Contains([]string{"Release", "Deployment", "DaemonSet"}, kind) {
 		return !slices.Contains(p.Releases, urn.Name())
 	}
 	recorded := false

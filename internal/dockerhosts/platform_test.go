@@ -17,6 +17,7 @@ func TestTheModelAnswersForWhatIsRecorded(t *testing.T) {
 		"elbv2.k8s.aws/v1beta1:IngressClassParams::alb":          true,
 		"networking.k8s.io/v1:Ingress::front":                    true,
 		"apps/v1:Deployment::snapshot-controller":                true,
+		"apps/v1:DaemonSet::aws-node-termination-handler":        true,
 		"core/v1:Secret::rabbitmq-credentials":                   false,
 		"snapshot.storage.k8s.io/v1:VolumeSnapshotClass::anyone": false,
 	} {
