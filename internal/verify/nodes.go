@@ -34,7 +34,8 @@ func (r *run) nodes(ctx context.Context) ([]node, error) {
 	return all.Items, err
 }
 
-const lookAtNodes = "kubectl describe nodes; on the host: journalctl -u kubelet"
+const lookAtNodes = "kubectl describe nodes; on the host: journalctl -u kubelet; kubeadm-aws repair replaces a worker " +
+	"that has failed"
 
 func nodesReady(ctx context.Context, r *run) finding {
 	nodes, err := r.nodes(ctx)
