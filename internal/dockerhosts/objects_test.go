@@ -11,7 +11,8 @@ func TestObjectsWithoutPods(t *testing.T) {
 		return o{"kind": "DaemonSet", "spec": o{"template": o{"spec": o{"nodeSelector": o{selector: "true"}}}}}
 	}
 	for name, c := range map[string]struct{ object, want o }{
-		"a Deployment": {o{"kind": "Deployment", "spec": o{"replicas": 2}}, o{"kind": "Deployment", "spec": o{"replicas": 0}}},
+		"a Deployment": {o{"kind": "Deployment", "spec": o{"replicas": 2}},
+			o{"kind": "Deployment", "spec": o{"replicas": 0}}},
 		"a DaemonSet":  {daemons("spot"), daemons("kubeadm-aws/none")},
 		"a Secret":     {o{"kind": "Secret"}, o{"kind": "Secret"}},
 		"an Ingress":   {o{"kind": "Ingress", "spec": o{"replicas": 2}}, o{"kind": "Ingress", "spec": o{"replicas": 2}}},
