@@ -73,7 +73,8 @@ func otherNames(branch string, stacks map[string]any) string {
 	}
 	for _, stack := range slices.Sorted(maps.Keys(stacks)) {
 		if !slices.Contains([]string{"dev", "staging", "prod"}, stack) {
-			text += "\nIn .github/workflows/deploy.yml, rollback.yml and destroy.yml: " + stack + " among the options of the input stack.\n"
+			text += "\nIn .github/workflows/deploy.yml, rollback.yml and destroy.yml: " + stack + " among the options of the input stack.\n" +
+				"In .github/workflows/repair.yml: " + stack + " as prod is, in outputs of the job look and in the step list.\n"
 		}
 	}
 	return text

@@ -15,9 +15,18 @@ type workflow struct {
 }
 
 type job struct {
-	RunsOn string `yaml:"runs-on"`
-	If     string
-	Steps  []step
+	RunsOn   string `yaml:"runs-on"`
+	If       string
+	Needs    string
+	Strategy struct {
+		Matrix struct{ Stack any }
+	}
+	Steps []step
+}
+
+// usesAWS reports whether a job works on a stack in an account.
+func (j job) usesAWS() bool {
+	return slices.ContainsFunc(j.Steps, func(s step) bool { return s.Uses == "./.github/actions/stack" })
 }
 
 type step struct {
@@ -48,7 +57,7 @@ func TestJobsLetTheirMachineInAndOut(t *testing.T) {
 	jobs := 0
 	for name, w := range workflows(t) {
 		for id, j := range w.Jobs {
-			if !strings.Contains(j.RunsOn, "vars.RUNNER") || !slices.ContainsFunc(j.Steps, func(s step) bool { return s.Uses == "./.github/actions/stack" }) {
+			if !strings.Contains(j.RunsOn, "vars.RUNNER") || !j.usesAWS() {
 				continue
 			}
 			jobs++
@@ -74,6 +83,32 @@ func TestJobsLetTheirMachineInAndOut(t *testing.T) {
 		}
 	}
 	if jobs < 5 {
+		t.Errorf("only %d jobs were looked at", jobs)
+	}
+}
+
+// A workflow works on the stacks that exist. A job without such a condition follows one that has it.
+func TestJobsOnAWSReadWhichStacksExist(t *testing.T) {
+	jobs := 0
+	for name, w := range workflows(t) {
+		for id, j := range w.Jobs {
+			if !j.usesAWS() {
+				continue
+			}
+			jobs++
+			first := j
+			for first.Needs != "" {
+				first = w.Jobs[first.Needs]
+			}
+			if !strings.Contains(first.If, "vars.STACKS") {
+				t.Errorf("%s, job %s runs without a look at the variable STACKS", name, id)
+			}
+			if _, fixed := j.Strategy.Matrix.Stack.([]any); fixed {
+				t.Errorf("%s, job %s has a fixed list of stacks", name, id)
+			}
+		}
+	}
+	if jobs < 7 {
 		t.Errorf("only %d jobs were looked at", jobs)
 	}
 }
