@@ -13,9 +13,9 @@ func TestObjectsWithoutPods(t *testing.T) {
 	for name, c := range map[string]struct{ object, want o }{
 		"a Deployment": {o{"kind": "Deployment", "spec": o{"replicas": 2}},
 			o{"kind": "Deployment", "spec": o{"replicas": 0}}},
-		"a DaemonSet":  {daemons("spot"), daemons("kubeadm-aws/none")},
-		"a Secret":     {o{"kind": "Secret"}, o{"kind": "Secret"}},
-		"an Ingress":   {o{"kind": "Ingress", "spec": o{"replicas": 2}}, o{"kind": "Ingress", "spec": o{"replicas": 2}}},
+		"a DaemonSet": {daemons("spot"), daemons("kubeadm-aws/none")},
+		"a Secret":    {o{"kind": "Secret"}, o{"kind": "Secret"}},
+		"an Ingress":  {o{"kind": "Ingress", "spec": o{"replicas": 2}}, o{"kind": "Ingress", "spec": o{"replicas": 2}}},
 	} {
 		before := reflect.ValueOf(c.object).Len()
 		if got := withoutPods(c.object); !reflect.DeepEqual(got, c.want) || before != len(c.object) {

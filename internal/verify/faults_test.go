@@ -123,6 +123,11 @@ func TestFaultsAreFoundAndExplained(t *testing.T) {
 			func(f *fakeAPI) { f.objects["/apis/metrics.k8s.io/v1beta1/nodes"] = []any{obj("master", "", nil)} }},
 		{"ebs csi", "it is down", "0 of 1 ready", unavailable("aws-ebs-csi-driver")},
 		{"ebs csi", "it is not installed", "nothing of aws-ebs-csi-driver", absent("aws-ebs-csi-driver")},
+		{"interruption handler", "it is not on every spot worker", "0 of 1 ready", func(f *fakeAPI) {
+			f.objects["/apis/apps/v1/daemonsets"] = []any{
+				obj("aws-node-termination-handler", "app.kubernetes.io/instance=aws-node-termination-handler",
+					map[string]any{"status": map[string]any{"desiredNumberScheduled": 1, "numberReady": 0}})}
+		}},
 		{"volume", "no default class", "no default StorageClass",
 			func(f *fakeAPI) { f.objects["/apis/storage.k8s.io/v1/storageclasses"] = []any{} }},
 		{"volume", "none is made", "no gp3 volume was made, so a pod does not start: not scheduled: because",

@@ -51,7 +51,7 @@ func conditions(words string) map[string]any {
 	return map[string]any{"status": map[string]any{"conditions": all}}
 }
 
-// settings returns those of a stack with one control plane, one worker and every add-on.
+// settings returns those of a stack with one control plane, one spot worker and every add-on.
 func settings() *config.Config {
 	on := true
 	c := &config.Config{
@@ -65,7 +65,7 @@ func settings() *config.Config {
 		Nodes: []config.Node{
 			{Name: "master", Role: config.ControlPlane,
 				Taints: []config.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}}},
-			{Name: "worker-1", Role: config.Worker, Zone: 1, Labels: map[string]string{"workload": "api"}},
+			{Name: "worker-1", Role: config.Worker, Zone: 1, Spot: true, Labels: map[string]string{"workload": "api"}},
 		},
 	}
 	a := config.Addon{Enabled: &on}
@@ -138,6 +138,7 @@ func healthy(t *testing.T) *fakeAPI {
 	f.objects["/apis/apps/v1/daemonsets"] = []any{
 		obj("aws-cloud-controller-manager", "", daemonSet),
 		obj("fluent-bit", "app.kubernetes.io/instance=fluent-bit", daemonSet),
+		obj("aws-node-termination-handler", "app.kubernetes.io/instance=aws-node-termination-handler", daemonSet),
 	}
 	f.objects["/apis/metrics.k8s.io/v1beta1/nodes"] = []any{obj("master", "", nil), obj("worker-1", "", nil)}
 	gp3 := obj("gp3", "", nil)
