@@ -63,6 +63,7 @@ esac; done`,
 case $1 in *.tar.gz) cat "$ROOT/served/etcd.tar.gz" >"$file" ;; *) echo "key of $1" >"$file" ;; esac`,
 		"etcdutl":         "",
 		"systemctl":       `echo "$*" >>"$ROOT/systemctl.calls"; [ "$*" != "-q is-active kubelet" ]`,
+		"containerd":      "",
 		"ctr":             `[ "$3" != plugins ] || echo "io.containerd.grpc.v1   cri   linux/amd64   ok"`,
 		"busctl":          `echo "t $(($(sed -n 's/InhibitDelayMaxSec=//p' "$ROOT` + logindFile + `") * 1000000))"`,
 		"systemd-inhibit": "",
@@ -378,6 +379,7 @@ func testPrepareFailures(t *testing.T) {
 			h.fails(h.run("prepare.sh", ""), 1, c.says)
 		})
 	}
+	t.Run("a wrong configuration of containerd", testWrongContainerd)
 	t.Run("no archive on standard input", func(t *testing.T) {
 		h := freshMachine(t)
 		mirrorsOf(h)

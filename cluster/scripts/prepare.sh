@@ -339,8 +339,22 @@ get() { # PACKAGE...
 grow_disk
 [ "$SHUTDOWN_SECONDS" = 0 ] || delay_shutdown
 
+# shellcheck disable=SC2053 # the version is a pattern
+containerd_right() { [[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]; }
+# The last configuration with which containerd offered the CRI. All nodes of a cluster get a new one at the same time.
+CONFIG=/etc/containerd/config.toml
+GOOD=$STATE/containerd.toml
+if [ -s $CONFIG ] && [ "$(cat "$STATE/containerd-config" 2>/dev/null)" = "$(sha256sum $CONFIG)" ]; then
+  put "$GOOD" 600 <$CONFIG || true
+fi
+if containerd_right; then
+  printf '%s\n' "$CONTAINERD_CONFIG" >"$mirrors/config.toml" || die "$RUN cannot be written"
+  if ! said=$(within 30 containerd --config "$mirrors/config.toml" config dump 2>&1 >/dev/null); then
+    die "containerd does not accept its configuration (kubernetes.containerd), and keeps the one before: $(tail -n 1 <<<"$said")"
+  fi
+fi
 # Written before the package is installed, so that containerd starts with it.
-put /etc/containerd/config.toml <<<"$CONTAINERD_CONFIG" || true
+put $CONFIG <<<"$CONTAINERD_CONFIG" || true
 
 put "$KUBELET_PLUGINS/ecr-credentials" <"$ECR_CREDENTIALS" || true
 chmod 755 "$KUBELET_PLUGINS/ecr-credentials"
@@ -376,8 +390,6 @@ right() { # succeeds if the packages are installed, in the right version and hel
   for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
   containerd_right
 }
-# shellcheck disable=SC2053 # the version is a pattern
-containerd_right() { [[ $(installed containerd.io) = $CONTAINERD_VERSION* ]]; }
 tools=''
 if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
   etcd_tools &
@@ -394,17 +406,31 @@ fi
 
 systemctl -q enable kubelet
 systemctl -q enable --now containerd
-config=$(sha256sum /etc/containerd/config.toml)
-if [ "$(cat "$STATE/containerd-config" 2>/dev/null)" != "$config" ]; then
+offers_cri() {
+  local until=$((SECONDS + $(atmost 60)))
+  until within 10 ctr --connect-timeout 2s plugins list 2>/dev/null | grep -qE 'io.containerd.grpc.v1 +cri +.* ok'; do
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 0.5
+  done
+}
+# starts_with_its_configuration succeeds if containerd offers the CRI with its file.
+starts_with_its_configuration() {
+  systemctl restart containerd && offers_cri || return 1
+  put "$GOOD" 600 <$CONFIG || true
+  sha256sum $CONFIG | put "$STATE/containerd-config" || true
+}
+if [ "$(cat "$STATE/containerd-config" 2>/dev/null)" = "$(sha256sum $CONFIG)" ]; then
+  offers_cri || die "containerd does not offer the CRI; see: journalctl -u containerd"
+else
   say "starting containerd with its configuration"
-  systemctl restart containerd
-  echo "$config" >"$STATE/containerd-config"
+  if ! starts_with_its_configuration; then
+    [ -s "$GOOD" ] || die "containerd does not offer the CRI; see: journalctl -u containerd"
+    put $CONFIG <"$GOOD" || true
+    starts_with_its_configuration ||
+      die "containerd offers the CRI neither with its new configuration nor with the one before; see: journalctl -u containerd"
+    die "containerd does not offer the CRI with its new configuration (kubernetes.containerd), and runs with the one before again; see: journalctl -u containerd"
+  fi
 fi
-until=$((SECONDS + $(atmost 60)))
-until within 10 ctr --connect-timeout 2s plugins list 2>/dev/null | grep -qE 'io.containerd.grpc.v1 +cri +.* ok'; do
-  [ "$SECONDS" -lt "$until" ] || die "containerd does not offer the CRI; see: journalctl -u containerd"
-  sleep 0.5
-done
 
 # ---- images -----------------------------------------------------------------
 
