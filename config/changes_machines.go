@@ -16,7 +16,10 @@ func (c comparison) refuseMachines(made Made) []FieldError {
 func (c comparison) replaces(n Node, made Made) (yes, known bool) {
 	generation, known := made["nodes["+n.Name+"].machineGeneration"].(string)
 	zone, placed := made["nodes["+n.Name+"].availabilityZone"].(string)
-	return known && generation != c.Image.MachineGeneration(n) || placed && zone != c.AvailabilityZone(n.Zone), known
+	image, _ := made["nodes["+n.Name+"].ami"].(string)
+	yes = known && generation != c.Image.MachineGeneration(n) || placed && zone != c.AvailabilityZone(n.Zone) ||
+		n.Role == Worker && image != "" && c.Image.AMI != "" && image != c.Image.AMI
+	return yes, known
 }
 
 // spotToOnDemand refuses to turn the machine of a spot node into an on-demand one in place. The provider does not see

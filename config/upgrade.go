@@ -80,7 +80,7 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 		}
 		for _, fault := range (comparison{c}).machineChanges(n, made) {
 			nodes := n.Name
-			if fault.Key == Namespace+":image.generation" {
+			if strings.HasPrefix(fault.Key, Namespace+":image.") {
 				nodes = "every worker"
 			}
 			fault.Reason += fmt.Sprintf("Kubernetes is upgraded, and the change takes %s out of service while another node is "+
@@ -114,6 +114,10 @@ func (c comparison) machineChanges(n Node, made Made) []FieldError {
 	}
 	if old, known := was("availabilityZone").(string); known && old != c.AvailabilityZone(n.Zone) {
 		differs(n.Key("zone"), quote(n.Zone), old)
+	}
+	// A control plane keeps its image.
+	if old, known := was("ami").(string); known && n.Role == Worker && c.Image.AMI != "" && old != c.Image.AMI {
+		differs("image.ami", quote(c.Image.AMI), old)
 	}
 	// The system and the architecture are the first part. Other settings decide them.
 	generation, known := was("machineGeneration").(string)

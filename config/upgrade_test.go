@@ -62,7 +62,12 @@ func TestUpgradeOfARunningStack(t *testing.T) {
 func TestRefuseMachineChanges(t *testing.T) {
 	made := Made{"nodes[m].role": ControlPlane, "nodes[m].instanceType": "t3.large", "nodes[w].instanceType": "t3.medium",
 		"nodes[w].availabilityZone": "eu-central-1a", "nodes[w].machineGeneration": "debian-12/1",
-		"nodes[gone].instanceType": "t3.nano", "nodes[w].spot": false}
+		"nodes[gone].instanceType": "t3.nano", "nodes[w].spot": false,
+		"nodes[w].ami": "ami-00000000000000001", "nodes[m].ami": "ami-00000000000000003"}
+	pinned := func(image string) string {
+		return strings.Replace("image: {os: debian-12, generation: '1', ami: AMI}\nnodes: [{name: m, role: control-plane, "+
+			"instanceType: t3.large}, {name: w, instanceType: t3.medium}]", "AMI", image, 1)
+	}
 	settings := func(image, worker string) string {
 		return "image: {os: debian-12, generation: '" + image + "'}\nnodes: [{name: m, role: control-plane, instanceType: " +
 			"t3.large}, {name: w, " + worker + "}]\n"
@@ -73,6 +78,9 @@ func TestRefuseMachineChanges(t *testing.T) {
 		{settings("1", "instanceType: t3.medium, zone: 1"), "", "nodes[1].zone = 1"},
 		{settings("1", "instanceType: t3.medium, spot: true}, {name: s, labels: {workload: storage}"), "", `nodes[1].spot = true`},
 		{settings("2", "instanceType: t3.medium"), "", `image.generation = "2"`},
+		{pinned("ami-00000000000000001"), "", ""},
+		{pinned("ami-00000000000000002"), "", `image.ami = "ami-00000000000000002"`},
+		{pinned("ami-00000000000000002"), "", "takes every worker out of service"},
 		{settings("1", "instanceType: t3.medium}, {name: n, role: control-plane}, {name: o, role: control-plane"), "",
 			"are control planes, and m on the running stack: their number changes before an upgrade"},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "", `nodes[1].generation = "2"`},

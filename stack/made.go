@@ -194,6 +194,9 @@ func (s state) madeNodes(m config.Made) {
 		if zone := text(machine, "availabilityZone"); zone != "" {
 			m["nodes["+name+"].availabilityZone"] = zone
 		}
+		if image := text(machine, "ami"); image != "" {
+			m["nodes["+name+"].ami"] = image
+		}
 		m["nodes["+name+"].spot"] = isSpot(machine)
 		if size, ok := number(machine, "rootBlockDevice", "volumeSize"); ok {
 			m["nodes["+name+"].volumeSize"] = size
