@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -134,5 +135,16 @@ func TestOneResourceForOneValidationRecord(t *testing.T) {
 		"validate-grafana.example.com"}
 	if !slices.Equal(validations, want) {
 		t.Errorf("validation records %v, want %v", validations, want)
+	}
+}
+
+// A stack that changes its domain has a record of the API in the state, under the old name.
+func TestNamesOfAnotherDomainAreChecked(t *testing.T) {
+	for name, refused := range map[string]bool{"": true, "api.old.example.com": true, "api.taken.example.com": false} {
+		exists := Exists{VPC: "vpc-1", Account: "123456789012", Records: map[string]string{APIRecord: name}}
+		_, err := tryOver(t, "dev", settings{"dns": `{"domain":"taken.example.com"}`, "addons": acme}, exists)
+		if got := strings.Contains(fmt.Sprint(err), "has api.taken.example.com (A) in its zone"); got != refused {
+			t.Errorf("the state has the record %q: refused %v, want %v: %v", name, got, refused, err)
+		}
 	}
 }

@@ -158,6 +158,11 @@ func (w *external) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 		return resource.PropertyMap{"insecureValue": resource.NewProperty("ami of " + args.Args["name"].StringValue())}, nil
 	case "aws:route53/getZone:getZone":
 		return w.zone(args.Args)
+	case "aws:route53/getRecords:getRecords":
+		if args.Args["zoneId"].StringValue() == "zone-of-taken.example.com" {
+			return resource.NewPropertyMapFromMap(map[string]any{"resourceRecordSets": []any{
+				map[string]any{"name": "api.taken.example.com.", "type": "A"}}}), nil
+		}
 	}
 	if answer, ok := anything(w.cfg)[args.Token]; ok {
 		return resource.NewPropertyMapFromMap(answer), nil

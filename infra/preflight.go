@@ -25,8 +25,8 @@ type Exists struct {
 	Addresses int
 	// Subnets are the availability zones that have a subnet.
 	Subnets map[string]bool
-	// Records are the logical names of the DNS records.
-	Records map[string]bool
+	// Records are the names of the DNS records by their logical names.
+	Records map[string]string
 	// Validations are the TTLs, in seconds, of the validation records by host.
 	Validations map[string]int
 	// IssuerBucket reports whether the bucket with the discovery documents exists.

@@ -25,11 +25,11 @@ func (p *preflight) askRecords() {
 		return
 	}
 	wanted := map[string]bool{}
-	if !p.exists.Records[APIRecord] {
+	if p.exists.Records[APIRecord] != "api."+domain {
 		wanted["api."+domain] = true
 	}
 	for _, host := range p.publicHosts() {
-		if !p.exists.Records[host] {
+		if p.exists.Records[host] == "" {
 			wanted[host] = true
 		}
 	}

@@ -275,9 +275,9 @@ func (s state) exists() infra.Exists {
 	e.IssuerBucket = s.issuerBucket() != ""
 	e.Validations = s.validations()
 	e.Repositories = slices.Sorted(maps.Keys(s[typeRepository]))
-	e.Records = map[string]bool{}
-	for name := range s[typeRecord] {
-		e.Records[name] = true
+	e.Records = map[string]string{}
+	for name, record := range s[typeRecord] {
+		e.Records[name] = text(record, "name")
 	}
 	old := config.Config{}
 	for name, machine := range s[typeInstance] {
