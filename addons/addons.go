@@ -46,9 +46,11 @@ var Scripts embed.FS
 
 // Args are the facts about the cluster and the account that add-ons need.
 type Args struct {
-	Config         *config.Config
-	Cluster        *cluster.Cluster
-	VPCID          pulumi.StringInput
+	Config  *config.Config
+	Cluster *cluster.Cluster
+	VPCID   pulumi.StringInput
+	// SubnetIDs are the subnets of the shared load balancer.
+	SubnetIDs      pulumi.StringArrayInput
 	CertificateARN pulumi.StringPtrInput
 	ZoneID         pulumi.StringPtrInput
 	// LoadBalancerGroup and BackendGroup are the ids of the shared load balancer's security groups.

@@ -23,7 +23,8 @@ func TestNothingIsMadeAfterAnError(t *testing.T) {
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
 		b := &builder{ctx: ctx, cfg: cfg, err: first}
 		b.args = Args{
-			Config: cfg, Cluster: &cluster.Cluster{}, VPCID: pulumi.String(""), LoadBalancerGroup: pulumi.String(""),
+			Config: cfg, Cluster: &cluster.Cluster{}, VPCID: pulumi.String(""),
+			SubnetIDs: pulumi.StringArray{}, LoadBalancerGroup: pulumi.String(""),
 			BackendGroup:   pulumi.String(""),
 			CertificateARN: pulumi.StringPtr(""), ZoneID: pulumi.StringPtr(""), BackupBucket: pulumi.String(""),
 			LogBucket:          pulumi.StringPtr(""),

@@ -96,7 +96,7 @@ func (l loadBalancer) ingressClass(controller pulumi.Resource) pulumi.Resource {
 		APIVersion: "elbv2.k8s.aws/v1beta1",
 		Kind:       "IngressClassParams",
 		Name:       ingressClass,
-		Fields:     kube.Values{"spec": ingressParameters(l.cfg, l.args.CertificateARN)},
+		Fields:     kube.Values{"spec": ingressParameters(l.cfg, l.args)},
 	}, needs(controller))
 	return l.object("ingressclass-"+ingressClass, kube.ObjectArgs{
 		APIVersion:  "networking.k8s.io/v1",
@@ -112,13 +112,16 @@ func (l loadBalancer) ingressClass(controller pulumi.Resource) pulumi.Resource {
 	}, needs(params))
 }
 
-func ingressParameters(cfg *config.Config, certificate pulumi.StringPtrInput) kube.Values {
+// ingressParameters names the subnets. By itself the controller looks for subnets only when it creates a load balancer.
+// It would not use a zone that is added, and AWS would not delete the subnet of one that is removed.
+func ingressParameters(cfg *config.Config, args Args) kube.Values {
 	params := kube.Values{
 		"scheme":     "internet-facing",
 		"group":      kube.Values{"name": cfg.Cluster.Name},
 		"targetType": "instance",
+		"subnets":    kube.Values{"ids": args.SubnetIDs},
 	}
-	if certificate != nil {
+	if certificate := args.CertificateARN; certificate != nil {
 		params["certificateArn"] = []any{certificate}
 		params["sslPolicy"] = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 		params["sslRedirectPort"] = "443"

@@ -134,6 +134,7 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 			Config:            cfg,
 			Cluster:           made,
 			VPCID:             pulumi.String("vpc-1"),
+			SubnetIDs:         pulumi.ToStringArray([]string{"subnet-a", "subnet-b"}),
 			LoadBalancerGroup: pulumi.String("sg-balancer"),
 			BackendGroup:      pulumi.String("sg-backend"),
 			BackupBucket:      pulumi.String("backups"),

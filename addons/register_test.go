@@ -182,6 +182,9 @@ func TestSharedLoadBalancerHasTheProgramsGroupsAndCertificate(t *testing.T) {
 	if got := params["certificateArn"].([]any)[0]; got != "arn:aws:acm:eu-central-1:1:certificate/1" {
 		t.Errorf("certificate is %v", got)
 	}
+	if got := fmt.Sprint(params["subnets"]); got != "map[ids:[subnet-a subnet-b]]" {
+		t.Errorf("subnets are %v: a zone that is added later would not be used", got)
+	}
 	record := r.find(t, "shop.example.com")
 	if got := plainMap(record.inputs)["records"].([]any)[0]; got != "shared.elb.amazonaws.com" {
 		t.Errorf("the record points to %v", got)

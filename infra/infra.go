@@ -18,6 +18,8 @@ type Infra struct {
 
 	Provider *aws.Provider
 	VPCID    pulumi.StringOutput
+	// SubnetIDs are those of the public subnets, in the order of the configured zones.
+	SubnetIDs pulumi.StringArray
 	// Nodes are in the order of the configuration.
 	Nodes []Node
 	// SSHPrivateKey is the user key in OpenSSH format. It is secret.
@@ -98,6 +100,9 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 
 	in.Provider = s.provider
 	in.VPCID = network.VPC.ID().ToStringOutput()
+	for _, subnet := range network.Subnets {
+		in.SubnetIDs = append(in.SubnetIDs, subnet.ID())
+	}
 	in.Nodes = instances.Nodes
 	in.SSHPrivateKey = keys.User.PrivateKeyOpenssh
 	in.APIName = s.cfg.APIName()

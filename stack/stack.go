@@ -98,6 +98,7 @@ func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster, bef
 		Config:             cfg,
 		Cluster:            kube,
 		VPCID:              aws.VPCID,
+		SubnetIDs:          aws.SubnetIDs,
 		CertificateARN:     aws.CertificateARN,
 		ZoneID:             aws.ZoneID,
 		LoadBalancerGroup:  aws.LoadBalancerGroup,

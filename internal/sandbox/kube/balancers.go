@@ -63,12 +63,8 @@ func (b balancers) balance(o *store.Object) string {
 	}
 	id := "k8s-" + name
 	if b.Find(aws.LoadBalancerType, id) == nil {
-		in := props.Map{"tags": tags, "name": id, "subnets": []any{}, "securityGroups": []any{}, "certificateArns": []any{}}
-		for _, s := range b.All(aws.SubnetType) {
-			if _, ok := s.Tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.VPCOf(machine) {
-				in["subnets"] = append(in.List("subnets"), s.ID)
-			}
-		}
+		in := props.Map{"tags": tags, "name": id, "subnets": b.discovered(machine), "securityGroups": []any{},
+			"certificateArns": []any{}}
 		for _, g := range splitList(note("security-groups")) {
 			in["securityGroups"] = append(in.List("securityGroups"), g)
 		}
@@ -82,6 +78,12 @@ func (b balancers) balance(o *store.Object) string {
 		b.Put(&store.Object{Type: aws.LoadBalancerType, ID: id, Inputs: in, State: props.Map{
 			"dnsName": fmt.Sprintf("%s-%s.%s.elb.amazonaws.com", id, b.NewID(aws.LoadBalancerType, id, 9), region),
 		}})
+	}
+	if chosen := b.chosen(o); chosen != nil {
+		lb := *b.Find(aws.LoadBalancerType, id)
+		lb.Inputs = props.Clone(lb.Inputs)
+		lb.Inputs["subnets"] = chosen
+		b.Put(&lb)
 	}
 	target := "tg-" + strings.ReplaceAll(o.ID, "/", "-")
 	if b.Find(aws.TargetGroupType, target) == nil {
@@ -99,6 +101,30 @@ func (b balancers) balance(o *store.Object) string {
 		b.Change(o, func(_, state props.Map) { state["hostname"] = hostname })
 	}
 	return id
+}
+
+// discovered returns the subnets that a new load balancer is created in by their tag.
+func (b balancers) discovered(machine *store.Object) []any {
+	subnets := []any{}
+	for _, s := range b.All(aws.SubnetType) {
+		if _, ok := s.Tags()["kubernetes.io/role/elb"]; ok && s.Inputs.Str("vpcId") == b.VPCOf(machine) {
+			subnets = append(subnets, s.ID)
+		}
+	}
+	return subnets
+}
+
+// chosen returns the subnets in the parameters of the class of an Ingress, or nil. The load balancer follows them.
+func (b balancers) chosen(o *store.Object) []any {
+	class := b.object("IngressClass", "", o.Inputs.Str("spec.ingressClassName"))
+	if class == nil {
+		return nil
+	}
+	params := b.object("IngressClassParams", "", class.Inputs.Str("spec.parameters.name"))
+	if params == nil {
+		return nil
+	}
+	return params.Inputs.Object("spec").Object("subnets").List("ids")
 }
 
 // movesOthers reports whether the rules of an Ingress come before those of another one of its group that has rules
