@@ -122,7 +122,7 @@ func (b *builder) install() {
 	dataServices{b}.install(monitors, volumes)
 	grafana := monitoring{b}.install(monitors, volumes)
 	logging{b}.install(monitors, volumes)
-	argocd := argoCD{b}.install(monitors, append(b.customResourceGates, balancers, volumes.gate)...)
+	argocd := argoCD{b}.install(monitors, append(b.customResourceGates, balancers, volumes.gate, certificates)...)
 	rollouts{b}.install(monitors)
 	ingresses{b}.install(balancers, argocd, grafana)
 	admission{b}.install()

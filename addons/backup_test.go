@@ -206,3 +206,48 @@ func TestARestoreMayTakeHours(t *testing.T) {
 		}
 	}
 }
+
+// Switching backups off removes the timer and the keys. Otherwise the timer would fail every 20 minutes.
+func TestTimerOfBackupCredentialsGoes(t *testing.T) {
+	dir := t.TempDir()
+	text := readScript(t, "backup-credentials")
+	for _, folder := range []string{"/etc/", "/usr/local/sbin/"} {
+		text = strings.ReplaceAll(text, " "+folder, " "+dir+folder)
+		text = strings.ReplaceAll(text, "="+folder, "="+dir+folder)
+	}
+	for name, content := range map[string]string{
+		"script": text, "etc/systemd/system/postgresql-backup-credentials.timer": "x", "etc/kubernetes/postgresql-backup.env": "x",
+		"etc/systemd/system/postgresql-backup-credentials.service": "x", "usr/local/sbin/postgresql-backup-credentials": "x",
+		"kubectl":   "#!/bin/sh\necho kubectl \"$@\" >>" + dir + "/calls\n",
+		"systemctl": "#!/bin/sh\necho systemctl \"$@\" >>" + dir + "/calls\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("bash", filepath.Join(dir, "script"))
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "ACTION=remove")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := filepath.Glob(dir + "/*/*/*/postgresql-backup*")
+	env, _ := filepath.Glob(dir + "/etc/kubernetes/*")
+	if err != nil || len(left)+len(env) > 0 {
+		t.Errorf("it leaves %v %v", left, env)
+	}
+	calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
+	for _, want := range []string{"disable --now postgresql-backup-credentials.timer", "daemon-reload",
+		"-n data delete secret postgresql-backup"} {
+		if !strings.Contains(string(calls), want) {
+			t.Errorf("no %q in %s", want, calls)
+		}
+	}
+	step := install(t, nil, everything).find(t, "postgresql-backup-credentials")
+	if removal := step.inputs["delete"]; !removal.IsString() || !strings.Contains(removal.StringValue(), "ACTION='remove'") {
+		t.Errorf("switching backups off runs %v", removal)
+	}
+}

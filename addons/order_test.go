@@ -71,6 +71,7 @@ var mustOutlive = []struct{ lasting, going, why string }{
 	{"cloudnative-pg", "release-gate-postgresql", "the operator's webhook answers for clusters"},
 	{"release-gate-postgresql", "postgresql", "the operator's webhook answers for clusters"},
 
+	{"cert-manager", "release-gate-applications", "its webhook answers for the certificates of Applications"},
 	{"cert-manager", "clusterissuer-letsencrypt", "its webhook answers for issuers"},
 	{"prometheus-operator-crds", "kube-prometheus-stack", "its custom resources are part of its chart"},
 	{"prometheus-operator-crds", "podmonitor-rabbitmq", "it is one of these custom resources"},

@@ -21,6 +21,7 @@ if [ -e dead ]; then echo "error: unable to upgrade connection: container not fo
 case "$*" in
 *authenticate_user*) IFS= read -r given; if [ "$given" = "$(cat password)" ]; then echo Success; else echo 'Error: failed to authenticate user'; exit 65; fi ;;
 *valkey-cli*) IFS= read -r given; if [ "$given" = "$(cat password)" ]; then echo PONG; else echo 'AUTH failed: WRONGPASS invalid username-password pair'; fi ;;
+*GF_SECURITY_ADMIN_PASSWORD*) IFS= read -r given; [ -e same ] && [ "$given" = "$(cat password)" ] ;;
 *change_password*|*reset-admin-password*) if [ -e stubborn ]; then echo 'Error: no such user'; exit 1; fi; IFS= read -r given; printf %s "$given" >password ;;
 *'rollout restart'*) [ -e stubborn ] || cp secret password ;;
 esac
@@ -90,6 +91,16 @@ func TestPasswordThatIsAcceptedChangesNothing(t *testing.T) {
 		out, _, calls, err := runPassword(t, service, "old")
 		if err != nil || out != "unchanged\n" || strings.Count(calls, "\n") != 1 {
 			t.Errorf("%s: %q, %v, calls:\n%s", service, out, err, calls)
+		}
+	}
+}
+
+// Its sidecars have the password in their environment, so they need a restart. A new Grafana has it already.
+func TestAnotherPasswordRestartsGrafana(t *testing.T) {
+	for file, restarts := range map[string]bool{"same": false, "other": true} {
+		out, _, calls, err := runPassword(t, "grafana", "fresh", file)
+		if got := strings.Contains(calls, "rollout restart deployment/grafana"); err != nil || got != restarts {
+			t.Errorf("the environment has the %s password: %v, restarted: %t\n%s", file, err, got, out)
 		}
 	}
 }

@@ -29,6 +29,9 @@ func (p postgreSQL) backupCredentials(data pulumi.Resource) pulumi.Resource {
 			// A new machine with the same address gets the timer too.
 			"MACHINE": p.args.Cluster.MachineID,
 		}},
+		Delete: &cluster.Script{
+			Name: "backup-credentials", Env: map[string]pulumi.StringInput{"ACTION": pulumi.String("remove")},
+		},
 		Minutes: 5,
 	}, p.outlived(data))
 }

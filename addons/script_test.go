@@ -56,6 +56,9 @@ func TestReleaseGate(t *testing.T) {
 		"gate deletes volumes with their workloads":         gateDeletesVolumesWithTheirWorkloads,
 		"gate keeps volumes":                                gateKeepsVolumes,
 		"gate names volumes that a dead driver leaves":      gateNamesVolumesThatADeadDriverLeaves,
+		"gate refuses what Argo CD would create again":      gateRefusesWhatArgoCDWouldCreateAgain,
+		"gate fails where an object comes back":             gateFailsWhereAnObjectComesBack,
+		"gate keeps webhooks of other groups":               gateKeepsWebhooksOfOtherGroups,
 		"holding volumes sets what becomes of them":         holdingVolumesSetsWhatBecomesOfThem,
 	} {
 		t.Run(name, func(t *testing.T) {

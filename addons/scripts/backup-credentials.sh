@@ -8,6 +8,7 @@ usage() {
   cat <<'TEXT'
 usage: sudo env ROLE_ARN=... AWS_REGION=... STS_ENDPOINT=... bash backup-credentials.sh   installs
        sudo postgresql-backup-credentials now                                            renews
+       sudo env ACTION=remove bash backup-credentials.sh                                 removes the timer and the Secret
 Environment, for "now" by default from /etc/kubernetes/postgresql-backup.env:
   ROLE_ARN       role to take
   AWS_REGION     region of the bucket
@@ -24,6 +25,24 @@ case ${1:-} in
     ;;
 esac
 settings=/etc/kubernetes/postgresql-backup.env
+remove() {
+  systemctl -q disable --now postgresql-backup-credentials.timer || say "there is no timer"
+  rm -f /etc/systemd/system/postgresql-backup-credentials.timer /etc/systemd/system/postgresql-backup-credentials.service \
+    "$settings" /usr/local/sbin/postgresql-backup-credentials
+  systemctl daemon-reload
+  kube -n data delete secret postgresql-backup --ignore-not-found >/dev/null || die "the Secret data/postgresql-backup cannot be deleted"
+}
+say() { printf 'backup-credentials: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
+kube() { kubectl --request-timeout=30s "$@"; }
+if [ "${ACTION:-}" = remove ]; then
+  remove
+  exit 0
+fi
 if [ -z "${ROLE_ARN:-}" ] && [ -r "$settings" ]; then
   # shellcheck source=/dev/null
   . "$settings"
@@ -35,13 +54,6 @@ for v in ROLE_ARN AWS_REGION STS_ENDPOINT; do
     exit 2
   }
 done
-say() { printf 'backup-credentials: %s\n' "$*" >&2; }
-die() {
-  say "$*"
-  exit 1
-}
-export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
-kube() { kubectl --request-timeout=30s "$@"; }
 
 metadata=${METADATA:-http://169.254.169.254}/latest
 ask() { curl -fsS --connect-timeout 2 --max-time 10 --retry 2 "$@"; }

@@ -69,7 +69,15 @@ case $SERVICE in
     # A question to Grafana would need the password on a command line. Setting it again is harmless.
     ask() { echo unknown; }
     accepted='-' refused='unknown'
-    apply() { inside monitoring deployment/grafana grafana grafana cli admin reset-admin-password --password-from-stdin; }
+    # The sidecars, which load dashboards and data sources, have the password in their environment like Grafana itself.
+    apply() {
+      inside monitoring deployment/grafana grafana grafana cli admin reset-admin-password --password-from-stdin || return 1
+      # shellcheck disable=SC2016 # expanded in the container
+      if ! inside monitoring deployment/grafana grafana sh -c 'IFS= read -r given; [ "$given" = "$GF_SECURITY_ADMIN_PASSWORD" ]'; then
+        kube -n monitoring rollout restart deployment/grafana 2>&1 &&
+          kubectl -n monitoring rollout status deployment/grafana --timeout="${limit}s" 2>&1
+      fi
+    }
     ;;
   *) die "unknown service: $SERVICE" ;;
 esac

@@ -97,17 +97,45 @@ strip_finalizers() {
   done <<<"$objects"
 }
 
-# Deletes the webhook configurations of a resource. Without their server they would refuse the patch.
+# Deletes the webhook configurations of a resource such as ingresses.networking.k8s.io. Without their server they would
+# refuse the patch.
 drop_webhooks() {
-  local plural=${1%%.*} kind rules name
+  local plural=${1%%.*} group=${1#*.} kind rules name
   for kind in validatingwebhookconfigurations mutatingwebhookconfigurations; do
-    # shellcheck disable=SC2016 # the variable is the template's
-    rules=$(kube get "$kind" -o go-template='{{range $c := .items}}{{range .webhooks}}{{range .rules}}{{range .resources}}{{$c.metadata.name}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}')
+    # shellcheck disable=SC2016 # the variables are the template's
+    rules=$(kube get "$kind" -o go-template='{{range $c := .items}}{{range .webhooks}}{{range $r := .rules}}{{range $g := .apiGroups}}{{range $r.resources}}{{$c.metadata.name}} {{$g}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}')
     while read -r name; do
       say "deleting $kind $name, which nobody answers for any more"
       kube delete "$kind" "$name" --ignore-not-found >/dev/null
-    done < <(awk -v plural="$plural" '$2 == plural { print $1 }' <<<"$rules" | sort -u)
+    done < <(awk -v of="$group/$plural" '$2 == of { print $1 }' <<<"$rules" | sort -u)
   done
+}
+
+# Prints "<group> <kind> <namespace> <name> <Application>" for each object that an Application with automated sync
+# deploys. An empty automated means on, so the template looks for the key.
+deployed() {
+  known applications.argoproj.io || return 0
+  # shellcheck disable=SC2016 # the variables are the template's
+  kube get applications.argoproj.io --all-namespaces -o go-template='{{range $a := .items}}{{range $key, $automated := .spec.syncPolicy}}{{if eq $key "automated"}}{{if ne (printf "%v" $automated.enabled) "false"}}{{with $a.status}}{{range .resources}}{{or .group "-"}} {{.kind}} {{or .namespace "-"}} {{.name}} {{$a.metadata.namespace}}/{{$a.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+}
+
+# Fails if Argo CD would create again what the gate removes. $1 are lines of deployed.
+refuse_deployed() {
+  [[ -n $1 ]] || return 0
+  say "Argo CD would create again what has to go before its controller:"
+  awk '{ print "  " $2 " " $3 "/" $4 " of the Application " $5 }' <<<"$1" >&2
+  say "Remove it in Git, or switch the automated sync of the Application off, and run up again. Nothing was removed."
+  exit 1
+}
+
+# Fails if objects of a resource exist that are not being deleted: they were created after the gate had deleted all.
+refuse_created_again() {
+  local left
+  left=$(kube get "$1" --all-namespaces -o go-template='{{range .items}}{{if not .metadata.deletionTimestamp}}{{if or (ne .kind "Service") (eq (printf "%v" .spec.type) "LoadBalancer")}}{{.metadata.namespace}}/{{.metadata.name}} {{end}}{{end}}{{end}}')
+  [[ -n $left ]] || return 0
+  say "Created again while the gate removed all $1: $left"
+  say "Stop what creates them, and run again."
+  exit 1
 }
 
 applications_left() { names applications.argoproj.io; }
@@ -141,23 +169,33 @@ balancers_left() {
 }
 
 release_load_balancers() {
-  local services namespace name hosts
+  local services namespace name hosts all found
   hosts=$(kube get ingresses,services --all-namespaces -o go-template='{{range .items}}{{range .status.loadBalancer.ingress}}{{.hostname}} {{end}}{{end}}')
   services=$(balanced_services)
+  all=$(deployed)
+  found=$(
+    awk '$2 == "Ingress"' <<<"$all"
+    while read -r namespace name; do
+      awk -v namespace="$namespace" -v name="$name" '$2 == "Service" && $3 == namespace && $4 == name' <<<"$all"
+    done <<<"$services"
+  )
+  refuse_deployed "$found"
   delete_all ingresses
   while read -r namespace name; do
     [[ -n $name ]] || continue
     kube -n "$namespace" delete service "$name" --wait=false --ignore-not-found >&2
   done <<<"$services"
   if ! wait_until_gone balancers_left; then
-    drop_webhooks ingresses
-    drop_webhooks targetgroupbindings
+    drop_webhooks ingresses.networking.k8s.io
+    drop_webhooks targetgroupbindings.elbv2.k8s.aws
     strip_finalizers ingresses
     strip_finalizers services
     if known targetgroupbindings.elbv2.k8s.aws; then
       delete_all targetgroupbindings.elbv2.k8s.aws
       strip_finalizers targetgroupbindings.elbv2.k8s.aws
     fi
+    refuse_created_again ingresses
+    refuse_created_again services
     say "Load balancers may be left in AWS, for the sweep to remove: $hosts"
   fi
 }
@@ -165,12 +203,18 @@ release_load_balancers() {
 resources_left() { names "$resource"; }
 
 release_resources() {
+  local all
+  all=$(deployed)
   for resource in ${RESOURCES:?}; do
+    refuse_deployed "$(awk -v of="$resource" 'tolower($2) "s." $1 == of' <<<"$all")"
+  done
+  for resource in $RESOURCES; do
     known "$resource" || continue
     delete_all "$resource"
     if ! wait_until_gone resources_left; then
       drop_webhooks "$resource"
       strip_finalizers "$resource"
+      refuse_created_again "$resource"
     fi
   done
 }
@@ -263,6 +307,22 @@ release_snapshots() {
   done <<<"$touched"
 }
 
+# Prints the lines of deployed that are claims, snapshots, and StatefulSets that make claims.
+deployed_claims() {
+  local all group kind namespace name application claims
+  all=$(deployed)
+  while read -r group kind namespace name application; do
+    case $kind in
+      PersistentVolumeClaim | VolumeSnapshot) claims=yes ;;
+      StatefulSet) claims=$(kube -n "$namespace" get statefulset "$name" --ignore-not-found -o jsonpath='{.spec.volumeClaimTemplates[*].metadata.name}') ;;
+      *) claims='' ;;
+    esac
+    if [[ -n $claims ]]; then
+      echo "$group $kind $namespace $name $application"
+    fi
+  done <<<"$all"
+}
+
 volumes_left() {
   names persistentvolumeclaims || return 1
   if [[ $VOLUMES == delete ]]; then
@@ -277,6 +337,7 @@ release_volumes() {
   if [[ $VOLUMES == keep ]]; then
     verb=kept policy=Retain
   fi
+  refuse_deployed "$(deployed_claims)"
   release_snapshots
   set_reclaim_policy "$policy"
   touched=$(volumes)
@@ -289,6 +350,7 @@ release_volumes() {
   delete_all persistentvolumeclaims
   if ! wait_until_gone volumes_left; then
     strip_finalizers persistentvolumeclaims
+    refuse_created_again persistentvolumeclaims
     verb="not confirmed gone, left to the sweep"
   fi
   while read -r _ volume size _ claim; do
