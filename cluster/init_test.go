@@ -41,7 +41,7 @@ func initHost(t *testing.T) *scriptHost {
 		"BUCKET": "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
 		"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
 [ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
-case $1 in control-plane) sed -i "s#:v1.35.4#:v$KUBERNETES_VERSION#" $ROOT/etc/kubernetes/manifests/*.yaml ;; esac`),
+case $1 in control-plane) sed -i "s#:v1.35.4#:v$KUBERNETES_VERSION#" $ROOT/etc/kubernetes/manifests/*.yaml; [ ! -e $ROOT/upgrade-stops ] ;; esac`),
 		// It replaces etcd-snapshot.sh, whose failures have their own tests.
 		"ETCD_SNAPSHOT": h.file("etcd-snapshot.sh", `echo "snapshot $*" >>$ROOT/calls
 case $1 in
@@ -284,15 +284,36 @@ func testUpgradeInInit(t *testing.T, running func(*testing.T) (*scriptHost, stri
 	// One that stops half way goes on without the checks, which an upgrade that has begun may fail.
 	for _, part := range []string{"control-plane", "packages"} {
 		h, stdin = older(t)
-		h.write("/upgrade-fails", part, 0o600)
+		if part == "control-plane" {
+			h.write("/upgrade-stops", "", 0o600)
+		} else {
+			h.write("/upgrade-fails", part, 0o600)
+		}
 		h.fails(h.run("init.sh", stdin), 1)
-		if begun(h) != "1.36.3" {
+		if begun(h) != "1.36.3" || strings.Contains(h.read("/calls"), "kubeadm-aws/upgrade-") {
 			t.Errorf("%s: nothing records the upgrade: %q", part, begun(h))
+		}
+		if part == "control-plane" {
+			h.remove("/upgrade-stops")
 		}
 		h.write("/upgrade-fails", "check", 0o600)
 		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 		if !strings.Contains(runs(h), "v1.36.3") || begun(h) != "" {
 			t.Errorf("%s: left are %s %s", part, runs(h), begun(h))
+		}
+	}
+	// One that fails before it changes etcd or the API server has not begun: the mark goes, and the checks follow.
+	for file, again := range map[string]int{"check": 1, "none": 0} {
+		h, stdin = older(t)
+		h.write("/upgrade-fails", "control-plane", 0o600)
+		h.fails(h.run("init.sh", stdin), 1)
+		inOrder(t, h.read("/calls"), "kubeadm-aws/upgrade=upgrading", "annotate node master kubeadm-aws/upgrade-")
+		if begun(h) != "" {
+			t.Errorf("an upgrade that has changed nothing has begun: %q", begun(h))
+		}
+		h.write("/upgrade-fails", file, 0o600)
+		if o := h.run("init.sh", stdin); o.code != again {
+			t.Errorf("the next run exits %d: %s", o.code, o.stderr)
 		}
 	}
 	// The release of before: a control plane that is upgraded refuses it, and one that is not goes back as a whole.

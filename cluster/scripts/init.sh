@@ -356,6 +356,7 @@ begun() { [ "$(cat "$STATE/upgrade.started" 2>/dev/null)" = "$KUBERNETES_VERSION
 
 # upgrade brings etcd, the API server and the rest to the release. reconfigure then updates the kubelet.
 upgrade() {
+  local former=''
   # Evictions fail while the API restarts. node-drain.sh gives the other control planes their turn under this lock.
   exec 8>/run/kubeadm-aws-drain.lock
   flock -w 600 8 || die "nodes have been draining for 10 minutes, and the control plane is not upgraded meanwhile. Nothing is wrong: run pulumi up again"
@@ -366,11 +367,24 @@ upgrade() {
     bash "$UPGRADE" check || exit 1
     kube annotate node "$NODE" --overwrite kubeadm-aws/upgrade=upgrading >/dev/null ||
       die "the API does not record that $NODE is upgraded, so it stays as it is; run pulumi up again"
+    # The others have their turn from this control plane, and keep it.
+    [ -n "${JOINS:-}" ] || former=$(images)
   fi
   rm -rf "$STATE/manifests.before"
   put_files
   printf '%s\n' "$KUBERNETES_VERSION" >"$STATE/upgrade.started"
-  bash "$UPGRADE" control-plane >&2 || exit 1
+  if ! bash "$UPGRADE" control-plane >&2; then
+    [ -z "$former" ] || [ "$former" != "$(images)" ] || not_begun
+    exit 1
+  fi
+}
+images() { sed -n 's/^ *image: //p' /etc/kubernetes/manifests/{etcd,kube-apiserver}.yaml; }
+# not_begun forgets an upgrade that has changed neither etcd nor the API server, so that the former release can be set
+# again and no repair waits for it. The next upgrade begins with the checks. The file without a release stays: it makes the
+# next run of the former release write all its files.
+not_begun() {
+  kube annotate node "$NODE" kubeadm-aws/upgrade- >/dev/null || return 0
+  : >"$STATE/upgrade.started"
 }
 upgrade_mark() {
   # shellcheck disable=SC2016 # a Go template
