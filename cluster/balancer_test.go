@@ -163,8 +163,8 @@ func TestKubeProxyFollowsTheAPIsName(t *testing.T) {
 		{"", "127.0.0.1", "", "/etc/kubernetes/kubelet.conf --request-timeout=20s -n kube-system delete pod -l k8s-app=kube-proxy " +
 			"--field-selector spec.nodeName=worker-1 --ignore-not-found --wait=false"},
 		{"127.0.0.1 api.dev.internal\n", "dns", "", "kubelet.conf"},
-		{"10.0.1.11 api.dev.internal\n", "10.0.1.12", "https://10.0.1.11:6443", "--server https://10.0.1.11:6443 -n kube-system"},
 		{"", "dns", "", ""},
+		{"10.0.1.11 api.dev.internal\n", "10.0.1.12", "https://10.0.1.11:6443", "--server https://10.0.1.11:6443 -n kube-system"},
 	} {
 		h.proxy(c.copied)
 		h.write("/kubectl-calls", "", 0o600)
@@ -173,7 +173,7 @@ func TestKubeProxyFollowsTheAPIsName(t *testing.T) {
 		if calls := h.read("/kubectl-calls"); (calls != "") != (c.asks != "") || !strings.Contains(calls, c.asks) {
 			t.Errorf("%+v: %s", c, calls)
 		}
-		if got := h.read("/etc/hosts"); strings.Contains(got, "api.dev.internal") == (c.address == "dns") {
+		if got := h.read("/etc/hosts"); strings.Contains(got, "127.0.0.1 api.dev.internal") != (c.address == "127.0.0.1") {
 			t.Errorf("%+v leaves %s", c, got)
 		}
 	}

@@ -12,9 +12,13 @@ func leavingHost(t *testing.T) *scriptHost {
 		"CONTROL_PLANES": "master", "ADDRESSES": "10.0.1.10",
 		"NODE_DELETE": h.file("node-delete.sh", `echo "node-delete $NODE" >>$ROOT/calls; [ ! -e $ROOT/held ]`),
 	}
+	// The file /dead is the id of a member that does not answer. A member that was removed is not asked.
 	h.stub("etcdctl", `echo "etcdctl ${*: -3}" >>$ROOT/calls
+dead=$(cat $ROOT/dead 2>/dev/null) || dead=none
 case $* in
 *"member list") [ ! -e $ROOT/silent ] || { echo "context deadline exceeded"; exit 1; }; cat $ROOT/members ;;
+*"endpoint health --cluster") [ $dead = none ] || grep -q "remove $dead" $ROOT/calls || { echo "$dead is unhealthy"; exit 1; } ;;
+*"endpoint health") ! grep "^$dead," $ROOT/members | grep -q "$2" ;;
 *"member remove"*) [ ! -e $ROOT/remove-fails ] || { echo "etcdserver: unhealthy cluster"; exit 1; } ;;
 esac`)
 	h.write("/members", "a1, started, master, https://10.0.1.10:2380, https://10.0.1.10:2379, false\n"+others, 0o600)
@@ -29,6 +33,12 @@ func TestMembersLeave(t *testing.T) {
 	if calls := h.read("/calls"); strings.Contains(calls, "remove a1") || strings.Contains(calls, "node-delete master\n") {
 		t.Errorf("the control plane that stays leaves: %s", calls)
 	}
+
+	// One that does not answer goes first: etcd would keep the living one while it counts.
+	h = leavingHost(t)
+	h.write("/dead", "c1", 0o600)
+	h.succeeds(h.run("members-leave.sh", ""), "")
+	inOrder(t, h.read("/calls"), "node-delete master-3", "member remove c1", "node-delete master-2", "member remove b1")
 
 	// A new machine of a name that stays, and one that learns, are left to member.sh. A learner of no control plane goes.
 	h = leavingHost(t)
@@ -50,6 +60,12 @@ func testMembersLeaveFailures(t *testing.T) {
 	refuses(t, "members-leave.sh", fresh, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "etcd does not list its members: context deadline exceeded", spoil: file("/silent")},
+		{says: "etcd would not remove its member b1, because another one does not answer: a1 is unhealthy",
+			spoil: func(h *scriptHost) string { h.write("/dead", "a1", 0o600); return "" }, after: func(h *scriptHost) {
+				if calls := h.read("/calls"); strings.Contains(calls, "node-delete") || strings.Contains(calls, "remove") {
+					h.t.Errorf("a node leaves: %s", calls)
+				}
+			}},
 		{says: "etcd does not remove its member b1: etcdserver: unhealthy cluster", spoil: file("/remove-fails")},
 	})
 	// A node that cannot be drained keeps its member.

@@ -123,6 +123,13 @@ func TestTheControlPlanesOfARunningStack(t *testing.T) {
 		}
 		return m
 	}
+	joined := func(names ...string) Made {
+		m := made(names...)
+		for _, name := range names {
+			m["nodes["+name+"].machineGeneration"] = "ubuntu-24.04/"
+		}
+		return m
+	}
 	with := func(m Made, key string, value any) Made { m[key] = value; return m }
 	const same = "cluster: {kubernetesVersion: 1.36.2}\n"
 	for _, c := range []struct {
@@ -134,13 +141,18 @@ func TestTheControlPlanesOfARunningStack(t *testing.T) {
 		{made("c"), three, same, ""},
 		{made("a", "b", "c"), plane("c", 0), same, ""},
 		{made("a", "b", "c"), plane("a", 0), same, "another name is another machine"},
-		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", ""},
+		{joined("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", ""},
 		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.1}\n", "cannot go back to an older release"},
 		{made("a", "b", "c"), three + plane("d", 1) + plane("e", 2), same, ""},
 		{made("c", "b", "x"), three, same, "some are added, and others are removed, in the same up"},
 		{made("c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", "and Kubernetes is upgraded in the same up"},
 		{with(made("a", "b", "c", "d", "e"), "nodes[b].away", true), three, same, "their number changes, and b is not back"},
 		{with(made("a", "b", "c", "d", "e"), "nodes[d].away", true), three, same, ""},
+		{with(with(made("a", "b", "c"), "nodes[a].left", true), "nodes[a].machineGeneration", "ubuntu-24.04/"), three, same,
+			"nodes[1].generation = \"\"\n      is the generation of a machine that has left the cluster"},
+		{with(with(made("a", "b", "c"), "nodes[a].left", true), "nodes[a].machineGeneration", "ubuntu-24.04//1"), three, same, ""},
+		{with(made("a", "b", "c"), "nodes[b].machineGeneration", "ubuntu-24.04/"), three, "cluster: {kubernetesVersion: 1.36.3}\n",
+			"not joined yet: a, c"},
 		{with(made("c"), "nodes[c].instanceType", "t3.small"), three, same, "c stops in the same up because of kubeadm-aws:nodes[0]"},
 	} {
 		cfg, err := loadText(t, "dev", c.more+"nodes: ["+c.nodes+workers+"]")

@@ -167,6 +167,16 @@ func (s state) initialised() string {
 	return ""
 }
 
+// left reports whether the last step init no longer names a control plane, so that it has left the cluster.
+func (s state) left(name string) bool {
+	for step, command := range s[typeCommand] {
+		if node, isInit := strings.CutSuffix(step, "-init"); isInit {
+			return !slices.Contains(cluster.ReadControlPlanes(node, text(command, "create")), name)
+		}
+	}
+	return false
+}
+
 // running returns the releases of Kubernetes that the nodes run, as their steps show them.
 func (s state) running() map[string]cluster.Running {
 	commands := map[string]string{}
@@ -216,6 +226,7 @@ func (s state) madeNodes(m config.Made) {
 		machine := s[typeInstance][name]
 		m["nodes["+name+"].away"] = machine == nil || typ != "" && typ != text(machine, "instanceType") ||
 			id != "" && path.Base(id) != path.Base(text(machine, "arn"))
+		m["nodes["+name+"].left"] = machine != nil && m["nodes["+name+"].role"] == config.ControlPlane && s.left(name)
 	}
 }
 

@@ -8,7 +8,7 @@ usage() {
   cat <<'TEXT'
 usage: sudo env NODE=worker-1 api-name.sh NAME ADDRESS
        sudo env NODE=worker-1 api-name.sh NAME dns
-         the name means again what DNS says
+         ends the line of a balancer, so that the name means again what DNS says
 Environment:
   NODE        name of this node
   API_SERVER  URL of the API server to ask, if not that of the machine's kubeconfig
@@ -25,8 +25,8 @@ if [ $# != 2 ] || [ -z "${NODE:-}" ]; then
   usage >&2
   exit 2
 fi
-name=${1//./[.]}
-if [ "$2" = dns ]; then line=''; else line="$2 $1"; fi
+name="[[:space:]]${1//./[.]}\$"
+if [ "$2" = dns ]; then line='' old="^127[.]0[.]0[.]1$name"; else line="$2 $1" old=$name; fi
 say() { printf 'api-name: %s\n' "$*" >&2; }
 die() {
   say "$*"
@@ -46,8 +46,8 @@ set -eu
 exec flock /etc/hosts sh -euc '
 copy=/etc/hosts.kubeadm-aws
 if [ -e \$copy ]; then cat \$copy >/etc/hosts; fi
-if [ "\$(grep "[[:space:]]$name\$" /etc/hosts)" != "$line" ]; then
-  { ${line:+echo "$line"; }grep -v "[[:space:]]$name\$" /etc/hosts || [ \$? = 1 ]; } >\$copy.new
+if [ "\$(grep "$old" /etc/hosts)" != "$line" ]; then
+  { ${line:+echo "$line"; }grep -v "$old" /etc/hosts || [ \$? = 1 ]; } >\$copy.new
   mv \$copy.new \$copy
   cat \$copy >/etc/hosts
 fi
@@ -78,7 +78,7 @@ stale() {
   local pod
   for pod in /var/lib/kubelet/pods/*; do
     if [ -e "$pod/volumes/kubernetes.io~configmap/kube-proxy" ] && [ -e "$pod/etc-hosts" ] &&
-      [ "$(grep "[[:space:]]$name\$" "$pod/etc-hosts")" != "$line" ]; then return; fi
+      [ "$(grep "$name" "$pod/etc-hosts")" != "$(grep "$name" /etc/hosts)" ]; then return; fi
   done
   return 1
 }
@@ -87,8 +87,8 @@ KUBECONFIG=/etc/kubernetes/kubelet.conf
 [ ! -e /etc/kubernetes/admin.conf ] || KUBECONFIG=/etc/kubernetes/admin.conf
 export KUBECONFIG
 until=$((SECONDS + 60))
-until kubectl --request-timeout=20s ${API_SERVER:+--server "$API_SERVER"} -n kube-system delete pod -l k8s-app=kube-proxy \
-  --field-selector "spec.nodeName=$NODE" --ignore-not-found --wait=false </dev/null >/dev/null; do
-  [ "$SECONDS" -lt "$until" ] || die "kube-proxy of $NODE cannot be started again. Run pulumi up again"
+until said=$(kubectl --request-timeout=20s ${API_SERVER:+--server "$API_SERVER"} -n kube-system delete pod -l k8s-app=kube-proxy \
+  --field-selector "spec.nodeName=$NODE" --ignore-not-found --wait=false </dev/null 2>&1); do
+  [ "$SECONDS" -lt "$until" ] || die "kube-proxy of $NODE cannot be started again: $(tail -n 1 <<<"$said"). Run pulumi up again"
   sleep 1
 done

@@ -488,12 +488,13 @@ elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ] || [ -e "$STATE
   same_cluster
   if upgrade_begun; then upgrade; fi
   reconfigure
+  exec 8>&- # members-leave.sh takes the same lock
   # The former release of etcd is back, if an upgrade has ended before the API server.
   rm -f "$STATE/etcd.before"
 fi
 name_api
 systemctl is-active -q kubelet || systemctl restart kubelet
-api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
+api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine${JOINS:+. If $NODE was removed from the settings and added again, it has left etcd: give its nodes[].generation another text}"
 kubelet_healthy
 if [ -n "${MEMBERS_LEAVE:-}" ]; then
   ADDRESSES="$(advertise)${PEERS:+ $PEERS}" bash "$MEMBERS_LEAVE" || exit 1

@@ -36,24 +36,42 @@ die() {
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
 etcd() {
   local pki=/etc/kubernetes/pki/etcd
-  timeout 60 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+  timeout 60 etcdctl --endpoints "${at:-https://127.0.0.1:2379}" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
     --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null
 }
+# leaving prints the members that go: id, name or -, URLs. Those that do not answer come first, because etcd removes a living
+# one only while more than half of the others answer.
+leaving() {
+  local id name url client host answers
+  while IFS=, read -r id _ name url client _; do
+    id=${id// /} name=${name// /} url=${url// /} client=${client// /}
+    host=${url#https://} host=${host%:*}
+    # A machine that was replaced has a name that stays. Its member is removed when the new machine joins.
+    if [ -n "$name" ]; then
+      [[ " $CONTROL_PLANES " != *" $name "* ]] || continue
+    else
+      [[ " $ADDRESSES " != *" $host "* ]] || continue
+    fi
+    answers=0
+    if [ -n "$client" ] && at=$client etcd endpoint health >/dev/null; then answers=1; fi
+    echo "$answers $id ${name:--} $url"
+  done <<<"$1" | sort -k 1,1n -s
+}
+
 members=$(etcd member list) || die "etcd does not list its members: $(tail -n 1 <<<"$members")"
-while IFS=, read -r id _ name url _; do
-  id=${id// /} name=${name// /} url=${url// /}
-  host=${url#https://} host=${host%:*}
-  # A machine that was replaced has a name that stays. Its member is removed when the new machine joins.
-  if [ -n "$name" ]; then
-    [[ " $CONTROL_PLANES " != *" $name "* ]] || continue
-    # Few pods run on a control plane, and those of this program have no disruption budget that holds them.
-    TIMEOUT=${TIMEOUT:-300} TURN=${TURN:-600} NODE=$name bash "$NODE_DELETE" >/dev/null || exit 1
-  else
-    [[ " $ADDRESSES " != *" $host "* ]] || continue
+leaving "$members" >"$list"
+while read -r answers id name url; do
+  if [ "$answers" = 1 ]; then
+    said=$(etcd endpoint health --cluster) ||
+      die "etcd would not remove its member $id, because another one does not answer: $(tail -n 1 <<<"$said"). Nothing has been changed for $name. Repair the control plane that does not answer, or remove that one first; then run pulumi up again"
   fi
-  say "removing the member $id ($url) from etcd: the settings no longer contain ${name:-its machine}"
+  # Few pods run on a control plane, and those of this program have no disruption budget that holds them.
+  [ "$name" = - ] || TIMEOUT=${TIMEOUT:-300} TURN=${TURN:-600} NODE=$name bash "$NODE_DELETE" >/dev/null || exit 1
+  say "removing the member $id ($url) from etcd: the settings no longer contain ${name/#-/its machine}"
   said=$(etcd member remove "$id") ||
-    die "etcd does not remove its member $id: $(tail -n 1 <<<"$said"). More than half of the members have to run. Add the control plane to the settings again, repair it, and remove it in a later up"
-done <<<"$members"
+    die "etcd does not remove its member $id: $(tail -n 1 <<<"$said"). More than half of the members have to run. Repair the control planes, then run pulumi up again"
+done <"$list"
