@@ -187,7 +187,9 @@ func TestTheNumberOfControlPlanesChanges(t *testing.T) {
 	r.failing(nil)
 	r.mustRefuse(t, threeControlPlanes(nil), "kubeadm-aws:nodes[0].generation", "kubeadm-aws:nodes[2].generation")
 	back := r.twin(t)
-	back.set(threeControlPlanes(func(nodes []map[string]any) { nodes[0]["generation"], nodes[2]["generation"] = "2", "2" }))
+	back.set(threeControlPlanes(func(nodes []map[string]any) {
+		nodes[0]["generation"], nodes[2]["generation"] = "2", "2"
+	}))
 	inTurn(t, back.up().must(t).order, "update m2-join", "update m3-join")
 	back.up().mustNotChange(t)
 
