@@ -54,6 +54,7 @@ esac`),
 [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
 mkdir -p $ROOT/etc/kubernetes/manifests $ROOT/etc/kubernetes/pki $ROOT/var/lib/etcd/member $ROOT/var/lib/kubelet
 case $* in
+config\ images\ list*) echo registry.k8s.io/coredns/coredns:v1.13.1 ;;
 init\ --config* | "init phase control-plane"*) cp $ROOT/new/*.yaml $ROOT/etc/kubernetes/manifests/ ;;
 esac
 case $* in

@@ -146,6 +146,7 @@ case $* in
 *kubeletVersion*) cat $ROOT/status 2>/dev/null || echo "v1.36.3 True" ;;
 *ignore-not-found*go-template*) cat $ROOT/mark ;;
 *component=kube-apiserver*) cat $ROOT/image ;;
+*"get deployment coredns"*jsonpath*) cat $ROOT/coredns 2>/dev/null || true ;;
 *upgrade-) : >$ROOT/mark ;;
 esac`)
 		return h, stdin
@@ -160,10 +161,30 @@ esac`)
 			t.Errorf("next to %s: %s", image, calls)
 		}
 	}
+	// CoreDNS follows the last API server, unless kubeadm has moved it.
+	const dns = "registry.k8s.io/coredns/coredns:"
+	for _, c := range []struct {
+		api, has string
+		moves    bool
+	}{
+		{older1, dns + "v1.12.4", false}, {newer, dns + "v1.12.4", true}, {newer, dns + "v1.13.1", false}, {newer, "", false},
+	} {
+		h, stdin := joined("upgrading", newer+"\n"+c.api)
+		h.write("/coredns", c.has, 0o600)
+		h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
+		if calls := h.read("/calls"); strings.Contains(calls, "kubeadm init phase addon coredns") != c.moves {
+			t.Errorf("next to %s, with %s: %s", c.api, c.has, calls)
+		}
+	}
 	for says, spoil := range map[string]func(*scriptHost){
 		"it is not the turn of master to be upgraded":     func(h *scriptHost) { h.write("/mark", "", 0o600) },
 		"the API does not record that master is upgraded": func(h *scriptHost) { h.write("/kubectl-fails", "upgrade=upgrading", 0o600) },
-		"the API does not list its servers":               func(h *scriptHost) { h.write("/kubectl-fails", "component=kube-apiserver", 0o600) },
+		"the API does not show the release of CoreDNS": func(h *scriptHost) {
+			h.write("/kubectl-fails", "deployment coredns.*jsonpath", 0o600)
+		},
+		"the API does not list its servers": func(h *scriptHost) {
+			h.write("/kubectl-fails", "component=kube-apiserver", 0o600)
+		},
 		"node master does not become Ready with Kubernetes 1.36.3, and no other node is upgraded": func(h *scriptHost) {
 			h.write("/status", "v1.35.4 True", 0o600)
 		},

@@ -452,6 +452,19 @@ reconfigure() {
   if [ "$before" != "$(kube -n kube-system get configmap kube-proxy -o 'jsonpath={.data}' | sha256sum)" ]; then
     kube -n kube-system rollout restart daemonset/kube-proxy >/dev/null
   fi
+  bring_coredns
+}
+
+# bring_coredns moves CoreDNS to the release. kubeadm does that when it upgrades the last control plane, but not when a new
+# machine joins in its place. kubeadm keeps a Corefile that was changed.
+bring_coredns() {
+  local has wanted
+  [ -n "${PEERS:-}" ] || return 0
+  has=$(kube -n kube-system get deployment coredns --ignore-not-found -o 'jsonpath={.spec.template.spec.containers[0].image}') ||
+    die "the API does not show the release of CoreDNS; run pulumi up again"
+  [ -n "$has" ] || return 0 # a different DNS server
+  wanted=$(command kubeadm config images list --config "$CONFIG" 2>/dev/null </dev/null | grep /coredns:) || wanted=''
+  [ "$has" = "$wanted" ] || kubeadm init phase addon coredns --config "$CONFIG"
 }
 
 # older_api succeeds if the API server of another control plane has another release.
