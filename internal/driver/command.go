@@ -86,7 +86,7 @@ func usage(w io.Writer, flags *flag.FlagSet) {
 	flags.PrintDefaults()
 	fmt.Fprint(w, `
 Exit codes
-  0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run
+  0 done    1 cannot start    2 usage    3 settings refused    4 locked by another run or an upgrade
   5 failed, run it again to go on    6 something is left    7 verify found a fault
   8 preview found changes (with --expect-no-changes), or repair --dry-run workers to replace    9 the cluster cannot be reached, nothing was changed
   10 failed, and again until the named cause is removed    11 verify found faults of applications only

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
 	"kubeadm-aws/config"
@@ -28,6 +28,14 @@ func repair(ctx context.Context, s *run) error {
 	w, st, err := openState(ctx, s)
 	if err != nil {
 		return err
+	}
+	commit, err := commits{s}.appliedElsewhere(ctx, w)
+	if err != nil || commit != "" {
+		w.Close() // the other driver opens the same stack
+		if err != nil {
+			return err
+		}
+		return repairAt(ctx, s, commit)
 	}
 	defer w.Close()
 	r := &repairs{run: s, w: w}
@@ -94,10 +102,8 @@ func (r *repairs) open(ctx context.Context, st state.State) error {
 	if err != nil {
 		return err
 	}
-	if runs, _ := outputs["kubernetes"].Value.(string); runs != r.cfg.Cluster.KubernetesVersion {
-		return report.Fail(report.ExitInvalid, "Finish the upgrade with up, or run repair with the settings that the stack "+
-			"was brought up with.", "the settings have Kubernetes %s, and the last up that succeeded had %s: a new worker "+
-			"would not fit to the cluster. Nothing was changed", r.cfg.Cluster.KubernetesVersion, runs)
+	if err := r.refuseRelease(outputs, st); err != nil {
+		return err
 	}
 	if r.cluster, err = check.Open(ctx, r.w); err != nil {
 		return report.Fail(report.ExitFailed, "", "%w", err)
@@ -107,6 +113,22 @@ func (r *repairs) open(ctx context.Context, st state.State) error {
 	}
 	_, err = recovery.RecoverPending(ctx, r.w, false)
 	return err
+}
+
+// refuseRelease refuses a repair when a new worker would not have the release of the cluster.
+func (r *repairs) refuseRelease(outputs auto.OutputMap, st state.State) error {
+	settings := r.cfg.Cluster.KubernetesVersion
+	was, _ := outputs["kubernetes"].Value.(string)
+	if runs := runningVersion(st); runs != "" && runs != was {
+		return report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
+			"an upgrade from Kubernetes %s to %s is under way. Nothing was changed", was, runs)
+	}
+	if was != settings {
+		return report.Fail(report.ExitInvalid, "Finish the upgrade with up, or run repair with the settings that the stack "+
+			"was brought up with.", "the settings have Kubernetes %s, and the last up that succeeded had %s: a new worker "+
+			"would not fit to the cluster. Nothing was changed", settings, was)
+	}
+	return nil
 }
 
 // diagnose asks AWS and the cluster about every node.
@@ -135,7 +157,7 @@ func (r *repairs) diagnose(ctx context.Context) (check.Diagnosis, error) {
 	r.history = f.History
 	for _, n := range f.Nodes {
 		if n.Upgrading {
-			return check.Diagnosis{}, report.Fail(report.ExitBlocked, "Finish the upgrade with up, then run this again.",
+			return check.Diagnosis{}, report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
 				"an upgrade is under way: it has taken node %s out of service. Nothing was changed", n.Name)
 		}
 	}
@@ -201,7 +223,7 @@ func (r *repairs) refuse(d check.Diagnosis) error {
 
 // replaceAll asks once and replaces the workers one after the other. Before each it looks at the whole cluster again.
 func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
-	if err := r.showPlan(ctx, d); err != nil {
+	if _, _, err := r.plan(ctx, d.Replace...); err != nil {
 		return err
 	}
 	if err := r.confirm(fmt.Sprintf("Replace %d %s, one after the other?", len(d.Replace),
@@ -231,21 +253,6 @@ func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
 	return nil
 }
 
-// showPlan previews the replacement of all workers.
-func (r *repairs) showPlan(ctx context.Context, d check.Diagnosis) error {
-	st, err := r.w.State(ctx)
-	if err != nil {
-		return err
-	}
-	var machines, targets []string
-	for _, p := range d.Replace {
-		machines = append(machines, machineOf(p)...)
-		targets = append(targets, resourcesOf(st, p.Name)...)
-	}
-	_, err = makePlan(ctx, r.w, optpreview.Replace(machines), optpreview.Target(targets))
-	return err
-}
-
 // replace replaces one worker and waits until its node is Ready.
 func (r *repairs) replace(ctx context.Context, p check.Patient) error {
 	r.log.Info(fmt.Sprintf("Replacing %s.", p))
@@ -253,12 +260,7 @@ func (r *repairs) replace(ctx context.Context, p check.Patient) error {
 	if r.history, err = r.cluster.Note(ctx, r.history.Begin(p, time.Now())); err != nil {
 		return err
 	}
-	st, err := r.w.State(ctx)
-	if err != nil {
-		return err
-	}
-	targets := resourcesOf(st, p.Name)
-	plan, err := makePlan(ctx, r.w, optpreview.Replace(machineOf(p)), optpreview.Target(targets))
+	plan, targets, err := r.plan(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -275,35 +277,6 @@ func (r *repairs) replace(ctx context.Context, p check.Patient) error {
 	}
 	r.log.Info(p.Name + " is replaced and Ready.")
 	return nil
-}
-
-// machineOf returns the machine to replace, if it exists in the state.
-func machineOf(p check.Patient) []string {
-	if p.URN == "" {
-		return nil
-	}
-	return []string{p.URN}
-}
-
-// resourcesOf returns the machine of a worker and its steps. An interrupted repair may have taken some of them out of
-// the state, so their names follow from those of all nodes.
-func resourcesOf(st state.State, worker string) []string {
-	var all []string
-	for _, res := range st.Resources {
-		node, step, ok := state.HostStep(res.URN, res.Inputs)
-		if !ok || !slices.Contains([]string{"instance", "ready", "prepare", "balancer", "join", "drain", "node"}, step) {
-			continue
-		}
-		urn := string(res.URN)
-		if node != worker && step != "drain" {
-			_, name := state.SplitURN(res.URN)
-			urn = strings.TrimSuffix(urn, name) + worker + strings.TrimPrefix(name, node)
-		}
-		if !slices.Contains(all, urn) {
-			all = append(all, urn)
-		}
-	}
-	return all
 }
 
 // await returns when a node is Ready.

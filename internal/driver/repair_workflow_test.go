@@ -32,6 +32,7 @@ exit "${CODE:-1}"`)
 		notices                     []string
 	}{
 		{code: "0", result: "success"},
+		{code: "4", says: "an upgrade is under way", result: "success"},
 		{code: "8", result: "success", repairs: "true"},
 		{code: "1", says: "there is no stack dev yet", result: "success"},
 		{code: "1", says: "stack dev has no cluster yet", result: "success"},

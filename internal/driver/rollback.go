@@ -223,7 +223,7 @@ func (c checkedOut) execute(command ...string) error {
 	switch {
 	case c.by.cli.Stopped():
 		return report.Fail(report.ExitInterrupted, "Run the same command again: it goes on from the saved state.",
-			"rollback was interrupted; the state is saved")
+			"%s was interrupted; the state is saved", c.by.op.Command)
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
 		return report.Fail(exit.ExitCode(), "", "%s of commit %s failed, as it says above", command[0], c.title)
 	}

@@ -14,7 +14,7 @@ const (
 	ExitCannotStart = 1 // no Pulumi CLI, no such stack, no credentials: nothing was attempted
 	ExitUsage       = 2 // the command line is wrong
 	ExitInvalid     = 3 // the settings of the stack were refused; nothing was attempted
-	ExitLocked      = 4 // another run holds the stack
+	ExitLocked      = 4 // another run holds the stack, or an upgrade is under way
 	ExitFailed      = 5 // the run failed; its changes are in the state, and the same command continues from there
 	ExitLeftovers   = 6 // destroy or sweep ended, and a resource of the cluster still exists
 	ExitUnverified  = 7 // verify found a fault of the platform in the live cluster

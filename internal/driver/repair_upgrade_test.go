@@ -1,0 +1,105 @@
+package driver
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"kubeadm-aws/cluster/stepline"
+	"kubeadm-aws/config"
+	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
+)
+
+// TestRepairOfAWorkerLeavesOtherNodesOut names the resources of a worker in a cluster that was upgraded before.
+func TestRepairOfAWorkerLeavesOtherNodesOut(t *testing.T) {
+	const prefix = "urn:pulumi:dev::kubeadm-aws::command:remote:Command::"
+	var st state.State
+	for _, res := range []struct{ name, after string }{
+		{"worker-1-prepare", ""}, {"worker-1-drain", ""}, {"worker-1-node", ""}, {"master-init", "worker-1-prepare"},
+		{"worker-2-prepare", ""}, {"worker-2-drain", "worker-1-node"}, {"worker-3-drain", "worker-2-node"},
+	} {
+		i := strings.LastIndex(res.name, "-")
+		line := stepline.Line{Name: res.name[i+1:], Node: res.name[:i], Args: []string{"x.sh"}}
+		st.Resources = append(st.Resources, apitype.ResourceV3{URN: resource.URN(prefix + res.name),
+			Inputs: map[string]any{"create": line.Format()}, Dependencies: []resource.URN{resource.URN(prefix + res.after)}})
+	}
+	for worker, want := range map[string]string{
+		"worker-1": "master-init worker-1-drain worker-1-node worker-1-prepare worker-2-drain",
+		"worker-2": "worker-2-drain worker-2-node worker-2-prepare worker-3-drain",
+		"worker-9": "worker-9-node worker-9-prepare",
+	} {
+		got := resourcesOf(st, worker)
+		slices.Sort(got)
+		if text := strings.ReplaceAll(strings.Join(got, " "), prefix, ""); text != want {
+			t.Errorf("the resources of %s are %s, want %s", worker, text, want)
+		}
+	}
+}
+
+// TestRepairWaitsForAnUpgrade asks for a repair in the middle of an upgrade, and after it.
+func TestRepairWaitsForAnUpgrade(t *testing.T) {
+	needCLI(t)
+	older, newer := config.Releases[0].Version, config.DefaultRelease().Version
+	s := sick{t, project(t, "kubeadm-aws:owner: platform", twoNodes,
+		"name: platform-dev", "name: platform-dev\n    kubernetesVersion: "+older)}
+	edit(t, s.settings(), "{name: worker-1, role: worker, zone: 1}", "{name: worker-1, zone: 1}, {name: worker-2, zone: 1}")
+	s.command(report.ExitOK, []string{"up"})
+	edit(t, s.settings(), older, newer)
+	s.repair(report.ExitInvalid, "the settings have Kubernetes "+newer, "Nothing was changed")
+	t.Setenv(killAt, "create after Command::worker-1-drain")
+	t.Setenv(killLog, filepath.Join(t.TempDir(), "killed"))
+	if code, said := startDriver(t, s.dir, "up").all(); code != -1 {
+		t.Fatalf("up exits %d:\n%s", code, said)
+	}
+	t.Setenv(killAt, "")
+	s.repair(report.ExitLocked, "an upgrade from Kubernetes "+older+" to "+newer+" is under way")
+	edit(t, s.settings(), newer, older)
+	s.repair(report.ExitLocked, "is under way", "Nothing was changed")
+	edit(t, s.settings(), older, newer)
+	s.command(report.ExitOK, []string{"up"})
+
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.repair(report.ExitOK, "worker-1 is replaced and Ready", "!worker-2       is drained")
+	s.unchanged()
+}
+
+// TestRepairTakesTheCommitOfTheStack repairs from a checkout that has a later commit, as main has after a rollback.
+func TestRepairTakesTheCommitOfTheStack(t *testing.T) {
+	needCLI(t)
+	const size = "{name: worker-1, role: worker, zone: 1"
+	s := sick{t, repository(t, "kubeadm-aws:owner: platform", twoNodes, size, size+", instanceType: c7i.large")}
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", s.dir}, args...)...)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, output)
+		}
+	}
+	git("checkout", "--quiet", "HEAD~1")
+	s.command(report.ExitOK, []string{"up"})
+	git("checkout", "--quiet", "-")
+	output := filepath.Join(t.TempDir(), "output")
+	t.Setenv("GITHUB_OUTPUT", output)
+	s.repair(report.ExitOK, "repair takes the driver and the settings of that commit", "No worker has to be replaced")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.command(report.ExitChanges, []string{"repair", "--dry-run"}, "1 worker would be replaced")
+	s.repair(report.ExitOK, "worker-1 is replaced and Ready")
+	if text, err := os.ReadFile(output); err != nil || !strings.HasSuffix(string(text), "code=0\nbegun=true\n") {
+		t.Errorf("the outputs of the step: %v\n%s", err, text)
+	}
+	t.Setenv("GITHUB_OUTPUT", "")
+	s.command(report.ExitChanges, []string{"preview", "--expect-no-changes"}, "worker-1")
+	r := &run{op: operation{dir: s.dir}}
+	if err := repairAt(t.Context(), r, strings.Repeat("a", 40)); report.CodeOf(err) != report.ExitCannotStart ||
+		!strings.Contains(err.Error(), "does not have") {
+		t.Errorf("a commit that is not in the clone: %v", err)
+	}
+}
