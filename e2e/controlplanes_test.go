@@ -230,6 +230,8 @@ func askInside(t *testing.T, c *cluster, worker, what string) func(*testing.T) {
 		t.Fatal(err)
 	}
 	script := `mkdir -p /root/ask; cd /root/ask; rm -f *
+# The node may learn of the Service a little later than the Deployment is ready.
+for i in $(seq 300); do ! curl -s -o /dev/null -m 1 http://` + application + `/health || break; sleep 0.1; done
 cat >loop <<'LOOP'
 cd /root/ask
 key=/var/lib/kubelet/pki/kubelet-client-current.pem

@@ -224,7 +224,9 @@ func ask(t *testing.T, c *cluster) func(*testing.T) (lost losses, silence time.D
 		}
 		script += fmt.Sprintf("base64 -d >%s <<<'%s'\n", name, data)
 	}
-	script += `cat >loop <<'LOOP'
+	script += `# The node may learn of the Service a little later than the Deployment is ready.
+for i in $(seq 300); do ! curl -s -o /dev/null -m 1 http://` + ip + `/health || break; sleep 0.1; done
+cat >loop <<'LOOP'
 cd /root/ask
 while [ ! -e stop ]; do
   if curl -s -o /dev/null -m 5 http://` + ip + `/health; then echo ok; else echo "lost $(date +%T) by $?"; fi >>application
