@@ -15,7 +15,7 @@ type admission struct{ *builder }
 
 // install creates the policies. Each holds outside the namespaces of the platform.
 func (a admission) install() {
-	if a.cfg.Addons.LoadBalancer.On() && (ingresses{a.builder}).published() {
+	if a.cfg.Addons.LoadBalancer.On() && ingresses(a).published() {
 		a.policy("ingresses", ingressPolicy(a.cfg.DNS.IngressHosts))
 	}
 	if a.cfg.Addons.Monitoring.On() {

@@ -106,11 +106,6 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	if n.Role == config.ControlPlane {
 		groups = append(groups, a.firewall.ControlPlane.ID())
 	}
-	key := a.keys.Hosts[n.Name]
-	data := pulumi.All(key.PrivateKeyOpenssh, key.PublicKeyOpenssh).ApplyT(func(k []any) (string, error) {
-		return userData(n.Name, k[0].(string), k[1].(string))
-	}).(pulumi.StringOutput)
-
 	// Boot parameters are fixed when an instance is created: a newer image or changed user data must not stop a
 	// running node. A change of the trigger replaces the instance, with the newest image and user data. A stopped
 	// worker has no public address, and a refresh writes that to the state; without associatePublicIpAddress in this
@@ -128,13 +123,11 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 	if n.Role == config.ControlPlane {
 		opts = append(opts, s.protect()) // etcd is on its disk
 	}
-	if n.Spot {
-		// A spot instance cannot be stopped, so AWS cannot change its type.
-		opts = append(opts, pulumi.ReplaceOnChanges([]string{"instanceType"}))
-	}
 	var market ec2.InstanceInstanceMarketOptionsPtrInput
 	if n.Spot {
 		market = ec2.InstanceInstanceMarketOptionsArgs{MarketType: pulumi.String("spot")} // one-time, terminated at its end
+		// A spot instance cannot be stopped, so AWS cannot change its type.
+		opts = append(opts, pulumi.ReplaceOnChanges([]string{"instanceType"}))
 	}
 	return ec2.NewInstance(s.ctx, n.Name, &ec2.InstanceArgs{
 		Ami:                   pulumi.String(ami),
@@ -146,7 +139,7 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 		VpcSecurityGroupIds:   groups,
 		// Control planes need it too: the Elastic IP is associated after the boot, and the boot needs the internet.
 		AssociatePublicIpAddress: pulumi.Bool(true),
-		UserData:                 data,
+		UserData:                 a.userData(n),
 		MetadataOptions: ec2.InstanceMetadataOptionsArgs{
 			HttpEndpoint: pulumi.String("enabled"),
 			HttpTokens:   pulumi.String("required"),
@@ -164,6 +157,14 @@ func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pul
 		},
 		Tags: s.tags(n.Name, map[string]string{s.clusterTag(): "owned"}),
 	}, opts...)
+}
+
+// userData gives a machine the host key that its connections are pinned to.
+func (a instancesArgs) userData(n config.Node) pulumi.StringOutput {
+	key := a.keys.Hosts[n.Name]
+	return pulumi.All(key.PrivateKeyOpenssh, key.PublicKeyOpenssh).ApplyT(func(k []any) (string, error) {
+		return userData(n.Name, k[0].(string), k[1].(string))
+	}).(pulumi.StringOutput)
 }
 
 // address creates an Elastic IP for a control plane. The address exists before the instance, because the certificate

@@ -62,7 +62,7 @@ func (u Nodes) StartKubelet(node string) error { return u.setNode(node, kubeletS
 func (u Nodes) KeepPod(node, description string) error { return u.setNode(node, keptPod, description) }
 
 func (u Nodes) setNode(name, key, value string) error {
-	return Admin{u.cluster}.mark("a node "+name, func(c *Cluster) *store.Object { return c.object("Node", "", name) },
+	return Admin(u).mark("a node "+name, func(c *Cluster) *store.Object { return c.object("Node", "", name) },
 		func(state props.Map) { state[key] = value })
 }
 
