@@ -99,7 +99,7 @@ var stepLatencies = map[string]latency{
 	// Two calls of a command line in a container; a restart only where the password has changed.
 	"password": {6 * second, call},
 	// Two calls to the metadata service, one to STS, one to the API.
-	"backup-credentials": {3 * second, call},
+	"backup-credentials": {3 * second, 2 * second},
 	"rabbitmq-backup":    {2 * second, 2 * second},
 	// Deletion waits for users' load balancers and volumes; most stacks have none at that point.
 	"release-gate": {call, 10 * second},

@@ -161,7 +161,7 @@ func releaseOf(text string) string {
 		return cmp.Or(of[line.Env["SERVICE"]], line.Env["SERVICE"])
 	case strings.HasPrefix(line.Name, "rabbitmq-backup"):
 		return rabbitmq
-	case line.Name == "backup-credentials":
+	case strings.HasPrefix(line.Name, "backup-credentials"):
 		return "cloudnative-pg"
 	}
 	return ""

@@ -49,6 +49,8 @@ var steps = map[string]func(s *step) (string, error){
 	"release-gate":           func(s *step) (string, error) { return gate{s}.hold() },
 	"release-gate-delete":    func(s *step) (string, error) { return gate{s}.release() },
 	"rabbitmq-backup-delete": rabbitmqBackup,
+	// It deletes the Secret of the credentials too.
+	"backup-credentials-delete": (*step).backupCredentials,
 }
 
 // Shell runs the steps of the program on the machines of the model.
