@@ -49,7 +49,9 @@ func (c comparison) resizedWorkers(made Made) []FieldError {
 		old, is := made["nodes["+n.Name+"].instanceType"].(string)
 		replaces, _ := c.replaces(n, made)
 		spot := n.Spot || made["nodes["+n.Name+"].spot"] == true
-		if n.Role != Worker || !is || old == n.InstanceType || replaces || spot {
+		// Another role is refused by a rule of its own.
+		worker := n.Role == Worker && made["nodes["+n.Name+"].role"] != ControlPlane
+		if !worker || !is || old == n.InstanceType || replaces || spot {
 			continue
 		}
 		resized++

@@ -34,7 +34,8 @@ func threeControlPlanes(change func(nodes []map[string]any)) map[string]any {
 func TestThreeControlPlanes(t *testing.T) {
 	r := simulate(t, "dev", threeControlPlanes(nil))
 	o := r.up().must(t)
-	inTurn(t, o.order, "create m2-prepare", "create m1-init", "create m2-join", "create m3-join", "create m3-node")
+	inTurn(t, o.order, "create m1-init", "create m2-join", "create m3-join", "create m3-node")
+	inTurn(t, o.order, "create m2-prepare", "create m2-join")
 	inTurn(t, o.order, "create m1-init", "create worker-1-join")
 	inTurn(t, o.order, "create worker-1-prepare", "create worker-1-balancer", "create worker-1-join")
 	if slices.Contains(o.order, "create m1-balancer") {

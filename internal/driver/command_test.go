@@ -201,7 +201,7 @@ func TestEngineFailureIsShownOnce(t *testing.T) {
 	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--cloud", "aws", "--dir", project(t, reachable...))
 	if code != report.ExitCannotStart || strings.Count(stdout, "passphrase must be set") != 1 ||
 		strings.Contains(stdout, "noise") ||
-		!strings.Contains(stdout, "Set PULUMI_CONFIG_PASSPHRASE") || strings.Contains(stdout, "Run the same command again") {
+		!strings.Contains(stdout, "set PULUMI_CONFIG_PASSPHRASE, or") || strings.Contains(stdout, "Run the same command again") {
 		t.Errorf("exit %d:\n%s", code, stdout)
 	}
 }
