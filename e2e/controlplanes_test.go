@@ -36,6 +36,7 @@ func TestThreeControlPlanes(t *testing.T) {
 	for _, name := range append(planes, "worker-1") {
 		proxyKnowsTheName(t, c, name)
 	}
+	c.must(t, "create", "configmap", "kept")
 	t.Run("the leader takes the snapshot", func(t *testing.T) {
 		s.backend(t) // the credentials of the role
 		var took []string
@@ -88,7 +89,6 @@ func upgradeThree(t *testing.T, s *stack, c *cluster) {
 
 // replaceFirst gives the control plane that was initialised another machine, which joins the others.
 func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
-	c.must(t, "create", "configmap", "kept")
 	before := c.container(t, "master")
 	nodes[0].(map[string]any)["generation"] = "2"
 	s.set(t, "nodes", nodes)

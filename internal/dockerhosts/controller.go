@@ -27,6 +27,9 @@ const (
 	uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 
 	controlInterval = 300 * time.Millisecond
+	// zoneInterval is how often machines get the records of the private zone again. One that has given up its own line
+	// for a name then has that of the zone.
+	zoneInterval = 10 * time.Second
 )
 
 // controller replaces the CNI and the cloud controller manager, and restores addresses and records of hosts that boot
@@ -89,16 +92,20 @@ func (c *controller) watchBoots(ctx context.Context) {
 }
 
 func (c *controller) run(ctx context.Context) {
-	tick := time.NewTicker(controlInterval)
+	tick, zoneTick := time.NewTicker(controlInterval), time.NewTicker(zoneInterval)
 	defer tick.Stop()
+	defer zoneTick.Stop()
 	last := ""
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
+		case <-zoneTick.C:
+			err = c.backend.zone.writeRecords(ctx)
 		case <-tick.C:
+			err = c.reconcile(ctx)
 		}
-		err := c.reconcile(ctx)
 		// An API that does not answer is expected at the start and the end. Other errors are logged once.
 		if err == nil || ctx.Err() != nil || isAway(err) {
 			continue
