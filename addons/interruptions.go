@@ -30,25 +30,18 @@ func (i interruptions) install() {
 
 // interruptionAccount creates the handler's service account with its permissions: those of its chart.
 func interruptionAccount() []kube.ObjectArgs {
-	const rbac = "rbac.authorization.k8s.io/v1"
-	rule := func(group, resource string, verbs ...string) kube.Values {
-		return kube.Values{"apiGroups": []string{group}, "resources": []string{resource}, "verbs": verbs}
-	}
 	return []kube.ObjectArgs{
 		{APIVersion: "v1", Kind: "ServiceAccount", Name: interruptionHandler, Namespace: "kube-system"},
-		{APIVersion: rbac, Kind: "ClusterRole", Name: interruptionHandler, Fields: kube.Values{"rules": []kube.Values{
-			rule("", "nodes", "get", "list", "patch", "update"),
-			rule("", "pods", "list", "get"),
-			rule("", "pods/eviction", "create"),
-			rule("extensions", "daemonsets", "get"),
-			rule("apps", "daemonsets", "get"),
-			rule("", "events", "create", "patch"),
+		{APIVersion: rbacVersion, Kind: "ClusterRole", Name: interruptionHandler, Fields: kube.Values{"rules": []kube.Values{
+			rbacRule("", "nodes", "get", "list", "patch", "update"),
+			rbacRule("", "pods", "list", "get"),
+			rbacRule("", "pods/eviction", "create"),
+			rbacRule("extensions", "daemonsets", "get"),
+			rbacRule("apps", "daemonsets", "get"),
+			rbacRule("", "events", "create", "patch"),
 		}}},
-		{APIVersion: rbac, Kind: "ClusterRoleBinding", Name: interruptionHandler, Fields: kube.Values{
-			"subjects": []kube.Values{{"kind": "ServiceAccount", "name": interruptionHandler, "namespace": "kube-system"}},
-			"roleRef": kube.Values{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-				"name": interruptionHandler},
-		}},
+		{APIVersion: rbacVersion, Kind: "ClusterRoleBinding", Name: interruptionHandler,
+			Fields: rbacBinding(interruptionHandler, "ClusterRole", interruptionHandler)},
 	}
 }
 
@@ -87,15 +80,11 @@ func interruptionDaemonSet() kube.ObjectArgs {
 	labels := map[string]string{"app.kubernetes.io/name": interruptionHandler,
 		"app.kubernetes.io/instance": interruptionHandler}
 	container := kube.Values{
-		"name":      interruptionHandler,
-		"image":     catalog.Get("interruption handler").Image,
-		"env":       interruptionEnv(),
-		"resources": requests("10m", "32Mi"),
-		"securityContext": kube.Values{
-			"allowPrivilegeEscalation": false,
-			"readOnlyRootFilesystem":   true,
-			"capabilities":             kube.Values{"drop": []string{"ALL"}},
-		},
+		"name":            interruptionHandler,
+		"image":           catalog.Get("interruption handler").Image,
+		"env":             interruptionEnv(),
+		"resources":       requests("10m", "32Mi"),
+		"securityContext": unprivileged(),
 	}
 	return kube.ObjectArgs{
 		APIVersion: "apps/v1",
@@ -114,12 +103,8 @@ func interruptionDaemonSet() kube.ObjectArgs {
 					"dnsPolicy":          "ClusterFirstWithHostNet",
 					"nodeSelector":       map[string]string{config.LifecycleLabel: "spot"},
 					"tolerations":        anywhere,
-					"securityContext": kube.Values{
-						"runAsNonRoot":   true,
-						"runAsUser":      1000,
-						"seccompProfile": kube.Values{"type": "RuntimeDefault"},
-					},
-					"containers": []kube.Values{container},
+					"securityContext":    asUser(1000),
+					"containers":         []kube.Values{container},
 				},
 			},
 		}},

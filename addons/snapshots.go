@@ -77,35 +77,28 @@ func ebsSnapshotClass(cfg *config.Config) kube.ObjectArgs {
 // snapshotAccount creates the controller's service account with its permissions: those of its release, without the
 // rules for group snapshots, which are disabled.
 func snapshotAccount() []kube.ObjectArgs {
-	const rbac = "rbac.authorization.k8s.io/v1"
-	rule := func(group, resource string, verbs ...string) kube.Values {
-		return kube.Values{"apiGroups": []string{group}, "resources": []string{resource}, "verbs": verbs}
-	}
-	subjects := []kube.Values{{"kind": "ServiceAccount", "name": snapshotController, "namespace": "kube-system"}}
-	role := func(kind, name string) kube.Values {
-		return kube.Values{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
-	}
 	const own, runner, lease = "snapshot.storage.k8s.io", "snapshot-controller-runner",
 		"snapshot-controller-leaderelection"
 	return []kube.ObjectArgs{
 		{APIVersion: "v1", Kind: "ServiceAccount", Name: snapshotController, Namespace: "kube-system"},
-		{APIVersion: rbac, Kind: "ClusterRole", Name: runner, Fields: kube.Values{"rules": []kube.Values{
-			rule("", "persistentvolumes", "get", "list", "watch"),
-			rule("", "persistentvolumeclaims", "get", "list", "watch", "update"),
-			rule("", "events", "list", "watch", "create", "update", "patch"),
-			rule(own, "volumesnapshotclasses", "get", "list", "watch"),
-			rule(own, "volumesnapshotcontents", "create", "get", "list", "watch", "update", "delete", "patch"),
-			rule(own, "volumesnapshotcontents/status", "patch"),
-			rule(own, "volumesnapshots", "create", "get", "list", "watch", "update", "patch", "delete"),
-			rule(own, "volumesnapshots/status", "update", "patch"),
+		{APIVersion: rbacVersion, Kind: "ClusterRole", Name: runner, Fields: kube.Values{"rules": []kube.Values{
+			rbacRule("", "persistentvolumes", "get", "list", "watch"),
+			rbacRule("", "persistentvolumeclaims", "get", "list", "watch", "update"),
+			rbacRule("", "events", "list", "watch", "create", "update", "patch"),
+			rbacRule(own, "volumesnapshotclasses", "get", "list", "watch"),
+			rbacRule(own, "volumesnapshotcontents", "create", "get", "list", "watch", "update", "delete", "patch"),
+			rbacRule(own, "volumesnapshotcontents/status", "patch"),
+			rbacRule(own, "volumesnapshots", "create", "get", "list", "watch", "update", "patch", "delete"),
+			rbacRule(own, "volumesnapshots/status", "update", "patch"),
 		}}},
-		{APIVersion: rbac, Kind: "ClusterRoleBinding", Name: "snapshot-controller-role",
-			Fields: kube.Values{"subjects": subjects, "roleRef": role("ClusterRole", runner)}},
-		{APIVersion: rbac, Kind: "Role", Name: lease, Namespace: "kube-system", Fields: kube.Values{"rules": []kube.Values{
-			rule("coordination.k8s.io", "leases", "get", "watch", "list", "delete", "update", "create"),
-		}}},
-		{APIVersion: rbac, Kind: "RoleBinding", Name: lease, Namespace: "kube-system",
-			Fields: kube.Values{"subjects": subjects, "roleRef": role("Role", lease)}},
+		{APIVersion: rbacVersion, Kind: "ClusterRoleBinding", Name: "snapshot-controller-role",
+			Fields: rbacBinding(snapshotController, "ClusterRole", runner)},
+		{APIVersion: rbacVersion, Kind: "Role", Name: lease, Namespace: "kube-system",
+			Fields: kube.Values{"rules": []kube.Values{
+				rbacRule("coordination.k8s.io", "leases", "get", "watch", "list", "delete", "update", "create"),
+			}}},
+		{APIVersion: rbacVersion, Kind: "RoleBinding", Name: lease, Namespace: "kube-system",
+			Fields: rbacBinding(snapshotController, "Role", lease)},
 	}
 }
 
@@ -123,15 +116,11 @@ func snapshotDeployment() kube.ObjectArgs {
 			"--leader-election-namespace=kube-system",
 			"--http-endpoint=:8080",
 		},
-		"ports":          []kube.Values{{"name": "http", "containerPort": 8080}},
-		"readinessProbe": probe,
-		"livenessProbe":  probe,
-		"resources":      requests("5m", "24Mi"),
-		"securityContext": kube.Values{
-			"allowPrivilegeEscalation": false,
-			"readOnlyRootFilesystem":   true,
-			"capabilities":             kube.Values{"drop": []string{"ALL"}},
-		},
+		"ports":           []kube.Values{{"name": "http", "containerPort": 8080}},
+		"readinessProbe":  probe,
+		"livenessProbe":   probe,
+		"resources":       requests("5m", "24Mi"),
+		"securityContext": unprivileged(),
 	}
 	return kube.ObjectArgs{
 		APIVersion: "apps/v1",
@@ -148,12 +137,8 @@ func snapshotDeployment() kube.ObjectArgs {
 					"priorityClassName":  "system-cluster-critical",
 					"nodeSelector":       controlPlaneSelector,
 					"tolerations":        controlPlaneTolerations,
-					"securityContext": kube.Values{
-						"runAsNonRoot":   true,
-						"runAsUser":      65532,
-						"seccompProfile": kube.Values{"type": "RuntimeDefault"},
-					},
-					"containers": []kube.Values{container},
+					"securityContext":    asUser(65532),
+					"containers":         []kube.Values{container},
 				},
 			},
 		}},

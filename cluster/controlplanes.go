@@ -33,7 +33,7 @@ func byHostName(hosts []Host) []Host {
 	return slices.SortedFunc(slices.Values(hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// members builds the steps that only a cluster with several control planes has.
+// members builds the steps and settings with which control planes join and leave a cluster.
 type members struct{ steps }
 
 // several reports whether the cluster has more than one control plane.

@@ -178,6 +178,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 	}
 	var turn []pulumi.Resource
 	for _, h := range byHostName(s.args.Hosts) {
+		drains := h.Role == config.Worker && s.drains(h)
 		after := []pulumi.Resource{c.APIReady, prepared[h.Name]}
 		if step := joined[h.Name]; step != nil {
 			after = append(after, step)
@@ -185,7 +186,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		if h.Role == config.Worker && s.upgrade != nil {
 			after = append(after, c.Upgraded)
 		}
-		if h.Role == config.Worker && s.drains(h) {
+		if drains {
 			drained, err := c.OnControlPlane(ctx, h.Name+"-drain", s.drain(h, first), dependsOn(append(turn, after...)...))
 			if err != nil {
 				return err
@@ -196,7 +197,7 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		if err != nil {
 			return err
 		}
-		if h.Role == config.Worker && s.drains(h) && s.upgrade != nil {
+		if drains && s.upgrade != nil {
 			turn = []pulumi.Resource{last}
 		}
 		c.nodeNames = append(c.nodeNames, h.Name)

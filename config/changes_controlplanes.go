@@ -19,9 +19,7 @@ func (c comparison) numberOfControlPlanes(made Made) []FieldError {
 		return nil
 	}
 	refuse := func(reason, instead string) []FieldError {
-		return []FieldError{{Key: Namespace + ":nodes", Value: quote(strings.Join(namesOf(planes), ", ")),
-			Reason:  fmt.Sprintf("are control planes, and %s on the running stack: %s", strings.Join(had, ", "), reason),
-			Example: instead}}
+		return []FieldError{c.otherControlPlanes(made, reason, instead)}
 	}
 	if len(added) > 0 && len(removed) > 0 {
 		return refuse("some are added, and others are removed, in the same up",
@@ -42,6 +40,14 @@ func (c comparison) numberOfControlPlanes(made Made) []FieldError {
 		}
 	}
 	return nil
+}
+
+// otherControlPlanes is the fault of settings with other control planes than those of the running stack.
+func (c comparison) otherControlPlanes(made Made, reason, instead string) FieldError {
+	return FieldError{Key: Namespace + ":nodes", Value: quote(strings.Join(namesOf(ControlPlanes(c.Nodes)), ", ")),
+		Reason: fmt.Sprintf("has the control planes %s on the running stack: %s", strings.Join(made.controlPlanes(), ", "),
+			reason),
+		Example: instead}
 }
 
 // controlPlanes returns the names of the control planes, sorted.
@@ -109,8 +115,9 @@ func (c comparison) stoppedControlPlanes(made Made) []FieldError {
 	return faults
 }
 
-// incompleteControlPlanes refuses what control planes that were added or removed by an interrupted update would stop
-// for ever: an upgrade while some have not joined, and the settings of before while some have left.
+// incompleteControlPlanes refuses settings with which every update would fail after one that added or removed control
+// planes was interrupted. These are another release while some have not joined, and the former nodes after some have
+// left.
 func (c comparison) incompleteControlPlanes(made Made) []FieldError {
 	var faults []FieldError
 	var missing []string

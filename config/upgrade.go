@@ -69,10 +69,9 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 	var faults Changes
 	now := namesOf(ControlPlanes(c.Nodes))
 	if had := made.controlPlanes(); len(had) > 0 && !slices.Equal(had, now) {
-		faults = append(faults, FieldError{Key: Namespace + ":nodes", Value: quote(strings.Join(now, ", ")),
-			Reason: fmt.Sprintf("are control planes, and %s on the running stack: their number changes before an upgrade of "+
-				"Kubernetes is finished", strings.Join(had, ", ")),
-			Example: "the old control planes until the upgrade is finished, and the new ones in an up of its own"})
+		faults = append(faults, comparison{c}.otherControlPlanes(made,
+			"their number changes before an upgrade of Kubernetes is finished",
+			"the old control planes until the upgrade is finished, and the new ones in an up of its own"))
 	}
 	for _, n := range c.Nodes {
 		if n.Name == exempt {

@@ -82,7 +82,7 @@ func TestRefuseMachineChanges(t *testing.T) {
 		{pinned("ami-00000000000000002"), "", `image.ami = "ami-00000000000000002"`},
 		{pinned("ami-00000000000000002"), "", "takes every worker out of service"},
 		{settings("1", "instanceType: t3.medium}, {name: n, role: control-plane}, {name: o, role: control-plane"), "",
-			"are control planes, and m on the running stack: their number changes before an upgrade"},
+			"has the control planes m on the running stack: their number changes before an upgrade"},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "", `nodes[1].generation = "2"`},
 		{settings("1", "instanceType: t3.medium, generation: '2'"), "w", ""},
 	} {

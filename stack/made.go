@@ -169,12 +169,9 @@ func (s state) initialised() string {
 
 // left reports whether the last step init no longer names a control plane, so that it has left the cluster.
 func (s state) left(name string) bool {
-	for step, command := range s[typeCommand] {
-		if node, isInit := strings.CutSuffix(step, "-init"); isInit {
-			return !slices.Contains(cluster.ReadControlPlanes(node, text(command, "create")), name)
-		}
-	}
-	return false
+	first := s.initialised()
+	stay := cluster.ReadControlPlanes(first, text(s[typeCommand][first+"-init"], "create"))
+	return first != "" && !slices.Contains(stay, name)
 }
 
 // running returns the releases of Kubernetes that the nodes run, as their steps show them.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Takes the control planes that the settings no longer contain out of the cluster, while their machines still run: the node is
-# drained and deleted, and etcd removes its member. init.sh runs it on the control plane that began the cluster. Without it,
-# etcd would lose its majority with the machines.
+# Takes the control planes that the settings no longer contain out of the cluster. Each node is drained and deleted, and etcd
+# removes its member. init.sh runs it on the control plane that began the cluster, before the machines are deleted: etcd would
+# lose its majority with them.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: sudo env NODE=master CONTROL_PLANES=master ... members-leave.sh
+usage: sudo env CONTROL_PLANES=master ... members-leave.sh
 Environment:
   CONTROL_PLANES  names of the control planes that stay, separated by blanks
   ADDRESSES       their addresses, separated by blanks
@@ -43,8 +43,8 @@ etcd() {
   timeout 60 etcdctl --endpoints "${at:-https://127.0.0.1:2379}" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
     --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null
 }
-# leaving prints the members that go: id, name or -, URLs. Those that do not answer come first, because etcd removes a living
-# one only while more than half of the others answer.
+# leaving prints for each member that goes 1 or 0 (it answers or not), its id, its name or -, and its URL. Members that do not answer
+# come first, because etcd removes one that answers only while more than half of the others do.
 leaving() {
   local id name url client host answers
   while IFS=, read -r id _ name url client _; do

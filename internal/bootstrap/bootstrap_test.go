@@ -224,7 +224,7 @@ func TestTheStateMovesIntoTheBucket(t *testing.T) {
 func failing(t *testing.T, command string) {
 	t.Helper()
 	dir := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *%q*) if mkdir %q; then echo cut off >&2; exit 1; fi ;; esac\nexec %q \"$@\"\n",
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *%q*) if mkdir %q; then echo interrupted >&2; exit 1; fi ;; esac\nexec %q \"$@\"\n",
 		command, filepath.Join(dir, "failed"), testenv.NeedPulumi(t))
 	if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)

@@ -13,10 +13,10 @@ import (
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/recovery"
-	check "kubeadm-aws/internal/repair"
+	diagnosis "kubeadm-aws/internal/repair"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
-	verified "kubeadm-aws/internal/verify"
+	check "kubeadm-aws/internal/verify"
 	"kubeadm-aws/internal/workspace"
 )
 
@@ -69,7 +69,7 @@ func repair(ctx context.Context, s *run) error {
 }
 
 // leftFailure returns the failure of a repair that leaves nodes to a person.
-func leftFailure(d check.Diagnosis) error {
+func leftFailure(d diagnosis.Diagnosis) error {
 	if len(d.Left) == 0 {
 		return nil
 	}
@@ -82,8 +82,8 @@ func leftFailure(d check.Diagnosis) error {
 type repairs struct {
 	*run
 	w       *workspace.Workspace
-	cluster check.Cluster
-	history check.History
+	cluster diagnosis.Cluster
+	history diagnosis.History
 }
 
 // open refuses a stack that cannot be judged, and finishes what an interrupted run left.
@@ -105,7 +105,7 @@ func (r *repairs) open(ctx context.Context, st state.State) error {
 	if err := r.refuseRelease(outputs, st); err != nil {
 		return err
 	}
-	if r.cluster, err = check.Open(ctx, r.w); err != nil {
+	if r.cluster, err = diagnosis.Open(ctx, r.w); err != nil {
 		return report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	if r.op.dryRun {
@@ -132,18 +132,18 @@ func (r *repairs) refuseRelease(outputs auto.OutputMap, st state.State) error {
 }
 
 // diagnose asks AWS and the cluster about every node.
-func (r *repairs) diagnose(ctx context.Context) (check.Diagnosis, error) {
+func (r *repairs) diagnose(ctx context.Context) (diagnosis.Diagnosis, error) {
 	st, err := r.w.State(ctx)
 	if err != nil {
-		return check.Diagnosis{}, err
+		return diagnosis.Diagnosis{}, err
 	}
 	outputs, err := r.w.Outputs(ctx)
 	if err != nil {
-		return check.Diagnosis{}, err
+		return diagnosis.Diagnosis{}, err
 	}
-	f := check.Facts{Now: time.Now(), Settings: r.cfg, Joined: joined(st)}
+	f := diagnosis.Facts{Now: time.Now(), Settings: r.cfg, Joined: joined(st)}
 	if f.Machines, _, err = account.Machines(ctx, r.w, st, outputs); err != nil {
-		return check.Diagnosis{}, report.Fail(report.ExitUnreachable,
+		return diagnosis.Diagnosis{}, report.Fail(report.ExitUnreachable,
 			"With credentials that may list instances and their status, run this again.",
 			"the account could not be asked about the machines: %w", err)
 	}
@@ -151,20 +151,20 @@ func (r *repairs) diagnose(ctx context.Context) (check.Diagnosis, error) {
 		f.History, err = r.cluster.History(ctx)
 	}
 	if err != nil {
-		return check.Diagnosis{}, report.Fail(report.ExitUnreachable, "Run this again.",
+		return diagnosis.Diagnosis{}, report.Fail(report.ExitUnreachable, "Run this again.",
 			"the cluster could not be asked about its nodes: %w", err)
 	}
 	r.history = f.History
 	for _, n := range f.Nodes {
 		if n.Upgrading {
-			return check.Diagnosis{}, report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
+			return diagnosis.Diagnosis{}, report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
 				"an upgrade is under way: it has taken node %s out of service. Nothing was changed", n.Name)
 		}
 	}
-	f.Kept = func(n verified.NodeHealth) ([]string, error) {
+	f.Kept = func(n check.NodeHealth) ([]string, error) {
 		return r.cluster.Kept(ctx, n, r.zone(n.Name), f.Nodes)
 	}
-	d, err := check.Diagnose(f)
+	d, err := diagnosis.Diagnose(f)
 	if err != nil {
 		err = report.Fail(report.ExitUnreachable, "Run this again.", "the cluster could not be asked about its pods: %w", err)
 	}
@@ -193,7 +193,7 @@ func joined(st state.State) []string {
 }
 
 // tell reports every node that is not well.
-func (r *repairs) tell(d check.Diagnosis) {
+func (r *repairs) tell(d diagnosis.Diagnosis) {
 	for _, text := range d.Notes {
 		r.log.Info(text)
 	}
@@ -206,7 +206,7 @@ func (r *repairs) tell(d check.Diagnosis) {
 }
 
 // refuse refuses to replace workers when too many are unhealthy: the cause is then not in their machines.
-func (r *repairs) refuse(d check.Diagnosis) error {
+func (r *repairs) refuse(d diagnosis.Diagnosis) error {
 	limit := r.cfg.Repair.MaxUnhealthyPercent
 	if !d.TooMany(limit) {
 		return nil
@@ -222,7 +222,7 @@ func (r *repairs) refuse(d check.Diagnosis) error {
 }
 
 // replaceAll asks once and replaces the workers one after the other. Before each it looks at the whole cluster again.
-func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
+func (r *repairs) replaceAll(ctx context.Context, d diagnosis.Diagnosis) error {
 	if _, _, err := r.plan(ctx, d.Replace...); err != nil {
 		return err
 	}
@@ -241,7 +241,9 @@ func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
 				return err
 			}
 		}
-		at := slices.IndexFunc(d.Replace, func(n check.Patient) bool { return n.Name == p.Name && n.Machine == p.Machine })
+		at := slices.IndexFunc(d.Replace, func(n diagnosis.FailedWorker) bool {
+			return n.Name == p.Name && n.Machine == p.Machine
+		})
 		if at < 0 {
 			r.log.Info(p.Name + " does not have to be replaced any more.")
 			continue
@@ -254,7 +256,7 @@ func (r *repairs) replaceAll(ctx context.Context, d check.Diagnosis) error {
 }
 
 // replace replaces one worker and waits until its node is Ready.
-func (r *repairs) replace(ctx context.Context, p check.Patient) error {
+func (r *repairs) replace(ctx context.Context, p diagnosis.FailedWorker) error {
 	r.log.Info(fmt.Sprintf("Replacing %s.", p))
 	var err error
 	if r.history, err = r.cluster.Note(ctx, r.history.Begin(p, time.Now())); err != nil {

@@ -7,14 +7,14 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 
-	check "kubeadm-aws/internal/repair"
+	diagnosis "kubeadm-aws/internal/repair"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 )
 
 // plan previews the replacement of workers, and returns the resources to name to the engine. It refuses a plan that
 // changes another node: settings of that node are then not carried out yet.
-func (r *repairs) plan(ctx context.Context, workers ...check.Patient) (*report.Watcher, []string, error) {
+func (r *repairs) plan(ctx context.Context, workers ...diagnosis.FailedWorker) (*report.Watcher, []string, error) {
 	st, err := r.w.State(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -40,7 +40,7 @@ func (r *repairs) plan(ctx context.Context, workers ...check.Patient) (*report.W
 }
 
 // machineOf returns the machine to replace, if it exists in the state.
-func machineOf(p check.Patient) []string {
+func machineOf(p diagnosis.FailedWorker) []string {
 	if p.URN == "" {
 		return nil
 	}

@@ -10,17 +10,17 @@ import (
 	"kubeadm-aws/internal/sandbox"
 )
 
-// sick is a stack of dev with workers in one or several zones.
-type sick struct {
+// repairTest is a stack of dev with workers in one or several zones.
+type repairTest struct {
 	*testing.T
 	dir string
 }
 
-// newSick brings a stack up, with add-ons or without, and with the nodes of dev or with these.
-func newSick(t *testing.T, addons bool, nodes string) sick {
+// newRepairTest brings a stack up, with add-ons or without, and with the nodes of dev or with these.
+func newRepairTest(t *testing.T, addons bool, nodes string) repairTest {
 	t.Helper()
 	needCLI(t)
-	s := sick{t, project(t)}
+	s := repairTest{t, project(t)}
 	if !addons {
 		s.dir = project(t, "kubeadm-aws:owner: platform", twoNodes)
 		edit(t, s.settings(), "{name: worker-1, role: worker, zone: 1}", nodes)
@@ -29,10 +29,10 @@ func newSick(t *testing.T, addons bool, nodes string) sick {
 	return s
 }
 
-func (s sick) settings() string { return filepath.Join(s.dir, "Pulumi.dev.yaml") }
+func (s repairTest) settings() string { return filepath.Join(s.dir, "Pulumi.dev.yaml") }
 
 // after lets something happen from outside.
-func (s sick) after(do func(*sandbox.Sandbox) error) sick {
+func (s repairTest) after(do func(*sandbox.Sandbox) error) repairTest {
 	s.Helper()
 	external(s.T, s.dir, do)
 	return s
@@ -40,12 +40,12 @@ func (s sick) after(do func(*sandbox.Sandbox) error) sick {
 
 // repair runs the command and compares its exit code and parts of what it says. A part that begins with ! must be
 // absent.
-func (s sick) repair(code int, says ...string) {
+func (s repairTest) repair(code int, says ...string) {
 	s.Helper()
 	s.command(code, []string{"repair"}, says...)
 }
 
-func (s sick) command(code int, args []string, says ...string) {
+func (s repairTest) command(code int, args []string, says ...string) {
 	s.Helper()
 	got, stdout, _ := drive(s.T, append(args, "--stack", "dev", "--dir", s.dir)...)
 	if got != code {
@@ -60,7 +60,7 @@ func (s sick) command(code int, args []string, says ...string) {
 }
 
 // unchanged checks that the settings plan nothing and the state matches what exists.
-func (s sick) unchanged() {
+func (s repairTest) unchanged() {
 	s.Helper()
 	s.command(report.ExitOK, []string{"preview", "--expect-no-changes"})
 	mustMatch(s.T, s.dir)
@@ -74,7 +74,7 @@ func stopKubelet(node string, before time.Duration) func(*sandbox.Sandbox) error
 
 // TestRepairReplacesOneWorkerAfterTheOther loses a machine, and then a kubelet. The other machines stay.
 func TestRepairReplacesOneWorkerAfterTheOther(t *testing.T) {
-	s := newSick(t, true, "")
+	s := newRepairTest(t, true, "")
 	s.repair(report.ExitOK, "No worker has to be replaced")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
 	s.command(report.ExitChanges, []string{"repair", "--dry-run"}, "worker-1 (i-", "1 worker would be replaced")
@@ -91,7 +91,7 @@ func TestRepairReplacesOneWorkerAfterTheOther(t *testing.T) {
 
 // TestRepairLeavesWhatItMayNotReplace goes through what a person has to decide.
 func TestRepairLeavesWhatItMayNotReplace(t *testing.T) {
-	s := newSick(t, false, "{name: storage, zone: 1}, {name: worker, count: 3, zones: [2]}")
+	s := newRepairTest(t, false, "{name: storage, zone: 1}, {name: worker, count: 3, zones: [2]}")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("worker-1") })
 	s.repair(report.ExitOK, "worker-1 was stopped in the account", "No worker has to be replaced")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StartInstance("worker-1") })
@@ -138,7 +138,7 @@ func TestRepairLeavesWhatItMayNotReplace(t *testing.T) {
 
 // TestRepairGoesOnUntilTheLimit replaces two of several failed workers only when the settings allow so many.
 func TestRepairGoesOnUntilTheLimit(t *testing.T) {
-	s := newSick(t, false, "{name: master-2, role: control-plane, zone: 1}, {name: master-3, role: control-plane, zone: 2}, "+
+	s := newRepairTest(t, false, "{name: master-2, role: control-plane, zone: 1}, {name: master-3, role: control-plane, zone: 2}, "+
 		"{name: storage, zone: 1}, {name: worker, count: 2, zones: [2]}")
 	edit(t, s.settings(), "kubeadm-aws:owner: platform",
 		"kubeadm-aws:owner: platform\n  kubeadm-aws:repair: {maxUnhealthyPercent: 70}")
@@ -150,7 +150,7 @@ func TestRepairGoesOnUntilTheLimit(t *testing.T) {
 
 // TestAKilledRepairGoesOn kills it before and after the old machine ends, and after the new one is created.
 func TestAKilledRepairGoesOn(t *testing.T) {
-	s := newSick(t, false, "{name: worker-1, zone: 1}")
+	s := newRepairTest(t, false, "{name: worker-1, zone: 1}")
 	s.after(stopKubelet("worker-1", longAgo))
 	points := []string{"delete before instance:Instance::worker-1", "delete after instance:Instance::worker-1",
 		"create before instance:Instance::worker-1", "create after instance:Instance::worker-1",

@@ -48,7 +48,7 @@ func TestRepairOfAWorkerLeavesOtherNodesOut(t *testing.T) {
 func TestRepairWaitsForAnUpgrade(t *testing.T) {
 	needCLI(t)
 	older, newer := config.Releases[0].Version, config.DefaultRelease().Version
-	s := sick{t, project(t, "kubeadm-aws:owner: platform", twoNodes,
+	s := repairTest{t, project(t, "kubeadm-aws:owner: platform", twoNodes,
 		"name: platform-dev", "name: platform-dev\n    kubernetesVersion: "+older)}
 	edit(t, s.settings(), "{name: worker-1, role: worker, zone: 1}", "{name: worker-1, zone: 1}, {name: worker-2, zone: 1}")
 	s.command(report.ExitOK, []string{"up"})
@@ -75,7 +75,7 @@ func TestRepairWaitsForAnUpgrade(t *testing.T) {
 func TestRepairTakesTheCommitOfTheStack(t *testing.T) {
 	needCLI(t)
 	const size = "{name: worker-1, role: worker, zone: 1"
-	s := sick{t, repository(t, "kubeadm-aws:owner: platform", twoNodes, size, size+", instanceType: c7i.large")}
+	s := repairTest{t, repository(t, "kubeadm-aws:owner: platform", twoNodes, size, size+", instanceType: c7i.large")}
 	git := func(args ...string) {
 		t.Helper()
 		cmd := exec.Command("git", append([]string{"-C", s.dir}, args...)...)

@@ -231,7 +231,7 @@ func TestARealAPIKeepsTheHistory(t *testing.T) {
 	if err != nil || empty.Unfinished != "" || len(empty.Began) > 0 {
 		t.Fatalf("%+v %v", empty, err)
 	}
-	p := Patient{Name: "a", URN: "urn:a", Machine: "i-a"}
+	p := FailedWorker{Name: "a", URN: "urn:a", Machine: "i-a"}
 	first, err := r.Note(ctx, empty.Begin(p, now))
 	if err != nil {
 		t.Fatal(err)

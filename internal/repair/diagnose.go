@@ -29,8 +29,8 @@ type Facts struct {
 	Kept func(check.NodeHealth) ([]string, error)
 }
 
-// Patient is a worker to replace.
-type Patient struct {
+// FailedWorker is a worker to replace.
+type FailedWorker struct {
 	Name string
 	// URN is its machine in the state. It is empty if an interrupted repair has ended the machine: the rest of the
 	// replacement is then to be done.
@@ -39,7 +39,7 @@ type Patient struct {
 	Machine, Why string
 }
 
-func (p Patient) String() string {
+func (p FailedWorker) String() string {
 	if p.Machine == "" {
 		return p.Name + ": " + p.Why
 	}
@@ -49,7 +49,7 @@ func (p Patient) String() string {
 // Diagnosis is what a repair does and what it leaves to a person.
 type Diagnosis struct {
 	// Replace are the workers to replace, in the order of their names.
-	Replace []Patient
+	Replace []FailedWorker
 	// Left are the nodes that are not well and are not replaced, each with the reason.
 	Left []string
 	// Notes are nodes that are not well and need nothing yet, or that someone took out of service on purpose.
@@ -76,7 +76,7 @@ func Diagnose(f Facts) (Diagnosis, error) {
 		case left:
 			d.Left = append(d.Left, n.Name+" "+v.why)
 		case replace:
-			d.Replace = append(d.Replace, Patient{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why})
+			d.Replace = append(d.Replace, FailedWorker{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why})
 		}
 		if v.unhealthy && n.Role == config.Worker {
 			d.Unhealthy++
@@ -85,7 +85,7 @@ func Diagnose(f Facts) (Diagnosis, error) {
 			}
 		}
 	}
-	slices.SortFunc(d.Replace, func(a, b Patient) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(d.Replace, func(a, b FailedWorker) int { return strings.Compare(a.Name, b.Name) })
 	return d, nil
 }
 

@@ -208,7 +208,7 @@ func TestTooManyAreNotReplaced(t *testing.T) {
 
 // TestHistorySurvives writes a history and reads it, and counts a replacement that goes on once.
 func TestHistorySurvives(t *testing.T) {
-	first := Patient{Name: "a", URN: "urn:a", Machine: "i-a"}
+	first := FailedWorker{Name: "a", URN: "urn:a", Machine: "i-a"}
 	h := History{Began: map[string][]time.Time{"a": {ago(1500)}, "b": {ago(1500)}}}.Begin(first, now)
 	if len(h.Began) != 1 || !slices.Equal(h.Began["a"], []time.Time{now}) {
 		t.Errorf("what is older than a day is kept: %v", h.Began)
@@ -217,12 +217,12 @@ func TestHistorySurvives(t *testing.T) {
 	if h.Unfinished != "a" || h.Machine != "i-a" || !slices.Equal(h.Began["a"], []time.Time{now}) {
 		t.Errorf("read %+v", h)
 	}
-	for _, p := range []Patient{first, {Name: "a"}} {
+	for _, p := range []FailedWorker{first, {Name: "a"}} {
 		if again := h.Begin(p, now.Add(time.Minute)); len(again.Began["a"]) != 1 || again.Machine != "i-a" {
 			t.Errorf("%+v: a replacement that goes on counts twice: %+v", p, again)
 		}
 	}
-	other := h.Begin(Patient{Name: "a", URN: "urn:a", Machine: "i-new"}, now.Add(time.Hour))
+	other := h.Begin(FailedWorker{Name: "a", URN: "urn:a", Machine: "i-new"}, now.Add(time.Hour))
 	if len(other.Began["a"]) != 2 || len(h.Began["a"]) != 1 {
 		t.Errorf("another replacement: %v; the former history: %v", other.Began, h.Began)
 	}

@@ -63,7 +63,7 @@ func (h History) goesOn(name, machine string) bool {
 }
 
 // Begin returns the history in which a replacement has begun. One that goes on is not counted again.
-func (h History) Begin(p Patient, now time.Time) History {
+func (h History) Begin(p FailedWorker, now time.Time) History {
 	all := map[string][]time.Time{}
 	for worker, times := range h.Began {
 		if kept := recent(times, now); len(kept) > 0 {
