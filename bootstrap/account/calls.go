@@ -68,7 +68,8 @@ var clusterCalls = map[string]calls{
 	"aws:ec2/instance:Instance": {
 		reads: []string{
 			"ec2:DescribeImages", "ec2:DescribeInstanceAttribute", "ec2:DescribeInstanceCreditSpecifications", "ec2:DescribeInstances",
-			"ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypes", "ec2:DescribeTags", "ec2:DescribeVolumes", "ec2:DescribeVolumesModifications",
+			"ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypes", "ec2:DescribeSpotInstanceRequests", "ec2:DescribeTags",
+			"ec2:DescribeVolumes", "ec2:DescribeVolumesModifications",
 		},
 		creates: []string{"ec2:RunInstances"},
 		changes: append([]string{

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"kubeadm-aws/config"
+	"kubeadm-aws/infra/policy"
 	"kubeadm-aws/internal/sandbox/sandboxtest"
 )
 
@@ -31,5 +33,26 @@ func TestEveryResourceCanBeMade(t *testing.T) {
 		if !function.MatchString(token) && len(makes) == 0 {
 			t.Errorf("%s: the role may call %v, which makes nothing", token, slices.Concat(c.creates, c.changes))
 		}
+	}
+}
+
+// The provider reads the request of a spot instance whenever it reads the instance: also in a refresh and in the
+// comparison of a drift run. Its calls depend on the settings, so the table of types alone does not show them.
+func TestEveryRoleReadsSpotInstances(t *testing.T) {
+	s, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := permissions{&deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}, "dev"}
+	if reads := p.readAccount().Statement[0]; !slices.Contains(reads.Action, "ec2:DescribeSpotInstanceRequests") {
+		t.Errorf("no role reads spot instances: %v", reads.Action)
+	}
+	all := p.changeCluster()
+	role := slices.ContainsFunc(all["identities"].Statement, func(s policy.Statement) bool {
+		return slices.Equal(s.Action, []string{"iam:CreateServiceLinkedRole"}) &&
+			slices.Equal(s.Resource, []string{"arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/*"})
+	})
+	if !role {
+		t.Error("the first spot instance of an account needs its service-linked role, which the deploy role cannot make")
 	}
 }

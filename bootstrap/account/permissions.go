@@ -51,7 +51,7 @@ func (p permissions) changeCluster() map[string]policy.Document {
 		"tagged":  policy.New(p.tagged(creates, changes)...),
 		"network": policy.New(p.network(creates, changes)...),
 		"identities": policy.New(p.identities(changes), p.passRoles(),
-			p.attachments(), p.serviceAccounts()),
+			p.attachments(), p.serviceAccounts(), p.spotRole()),
 		"buckets": policy.New(p.buckets(changes)),
 		"names":   policy.New(p.names(creates, changes)...),
 	}
@@ -145,6 +145,13 @@ func (p permissions) attachments() policy.Statement {
 func (p permissions) serviceAccounts() policy.Statement {
 	return policy.Allow("ServiceAccounts", []string{"iam:AttachRolePolicy", "iam:DetachRolePolicy"},
 		[]string{p.arn("iam", "", "role/"+p.cluster()+"-sa-*")}, nil)
+}
+
+// spotRole lets the first spot instance of an account be started: EC2 then makes the service-linked role for them.
+func (p permissions) spotRole() policy.Statement {
+	// The name is the same in every partition.
+	return policy.Allow("SpotRole", []string{"iam:CreateServiceLinkedRole"},
+		[]string{p.arn("iam", "", "role/aws-service-role/spot.amazonaws.com/*")}, nil)
 }
 
 // buckets is the part for S3: buckets have the name of the cluster and a random end.

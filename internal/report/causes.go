@@ -44,6 +44,9 @@ var causes = []Cause{
 	{regexp.MustCompile(
 		`ExpiredToken|RequestExpired|token (included in the request )?(has|is) expired|InvalidGrantException|SSO session has expired`), ExitCannotStart,
 		"The AWS credentials have ended. Renew them (aws sso login, or the next session of the role), then run this again."},
+	{regexp.MustCompile(`ServiceLinkedRoleCreationNotPermitted`), ExitBlocked,
+		"The account has not had a spot instance yet. Let an administrator make the role of EC2 for them, once: " +
+			"aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"},
 	{regexp.MustCompile(
 		`InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure|RequestTimeTooSkewed`),
 		ExitCannotStart,

@@ -29,6 +29,8 @@ func TestAFailureIsExplainedByItsCause(t *testing.T) {
 		{"api error InvalidClientTokenId: The security token included in the request is invalid", ExitCannotStart,
 			"get-caller-identity"},
 		{"api error AuthFailure: AWS was not able to validate the provided access credentials", ExitCannotStart, "clock"},
+		{"api error AuthFailure.ServiceLinkedRoleCreationNotPermitted: The provided credentials do not have permission to " +
+			"create the service-linked role for EC2 Spot Instances.", ExitBlocked, "create-service-linked-role"},
 		{"No valid credential sources found", ExitCannotStart, "AWS_PROFILE"},
 		{"api error OptInRequired: You are not subscribed to this service", ExitBlocked, "sign-up"},
 		{"api error UnauthorizedOperation: You are not authorized to perform this operation", ExitBlocked, "policy"},
