@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,17 +35,52 @@ var neededValues = []neededValue{
 		"would let the chart write the Secret that the program creates with argocdPassword", "false, or no value"},
 	{"argocd", "controller.dynamicClusterDistribution", false, false,
 		"makes a Deployment, and a destroy asks the StatefulSet of the controller", "no value"},
+	{"certManager", "serviceAccount.name", "cert-manager", "cert-manager",
+		"is needed: only this service account may make the Ingresses of challenges", "no value"},
 	{"argocd", "fullnameOverride", "argocd", nil, "is needed: the program refers to its objects by name", "no value"},
 	{"monitoring", "grafana.fullnameOverride", "grafana", nil,
 		"is needed: the program refers to its objects by name", "no value"},
 }
 
 // namedCharts are the add-ons whose controllers or servers the program finds by the names that their charts give them.
-var namedCharts = []string{"ebsCsi", "loadBalancer", "rabbitmq", "redis", "postgresql"}
+var namedCharts = []string{"ebsCsi", "loadBalancer", "certManager", "rabbitmq", "redis", "postgresql"}
+
+// none is the needed value of a list that a user's list would replace: every value is refused, null too.
+const none = "none"
+
+// identityValues are needed while controllers have roles of their own: IAM trusts one service account each, and the
+// token reaches the container through lists.
+func identityValues() []neededValue {
+	const (
+		account = "is needed: the controller's IAM role trusts this service account alone"
+		replace = "replaces the list with which the controller gets the credentials of its IAM role"
+	)
+	var all []neededValue
+	for _, c := range []struct {
+		addon, account string
+		name           ServiceAccount
+		lists          []string
+	}{
+		{"ebsCsi", "controller.serviceAccount.name", EBSDriverAccount,
+			[]string{"controller.env", "controller.volumes", "controller.volumeMounts"}},
+		{"loadBalancer", "serviceAccount.name", LoadBalancerAccount, []string{"extraVolumes", "extraVolumeMounts"}},
+		{"logging", "loki.serviceAccount.name", LokiAccount, []string{
+			"loki.singleBinary.extraEnv", "loki.singleBinary.extraVolumes", "loki.singleBinary.extraVolumeMounts"}},
+	} {
+		all = append(all, neededValue{c.addon, c.account, c.name.Name, c.name.Name, account, "no value"})
+		for _, list := range c.lists {
+			all = append(all, neededValue{c.addon, list, none, nil, replace, "no value, or identity.enabled: false"})
+		}
+	}
+	return all
+}
 
 // neededValues refuses values that would break every up, or the checks and alerts after it.
 func (v addonsValidator) neededValues(on map[string]Addon) {
 	all := neededValues
+	if v.c.Identity.Enabled {
+		all = slices.Concat(all, identityValues())
+	}
 	for _, name := range namedCharts {
 		for _, key := range []string{"fullnameOverride", "nameOverride"} {
 			all = append(all[:len(all):len(all)], neededValue{name, key, nil, nil,
@@ -57,7 +93,7 @@ func (v addonsValidator) neededValues(on map[string]Addon) {
 			continue
 		}
 		got, set := userValue(addon.Values, strings.Split(need.path, "."))
-		if got == nil {
+		if got == nil || got == "" {
 			got = need.chart
 		}
 		if addon.On() && set && fmt.Sprint(got) != fmt.Sprint(need.want) {
