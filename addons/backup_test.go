@@ -196,6 +196,21 @@ func TestARestoreMayTakeHours(t *testing.T) {
 	if got := of(config.PostgreSQLRestore{From: "postgresql"}).timeout; got != "6h2m0s" {
 		t.Errorf("a restore has %s", got)
 	}
+	restored := config.PostgreSQL{Generation: "2", Restore: config.PostgreSQLRestore{From: "postgresql"}}
+	for _, c := range []struct {
+		before Database
+		want   time.Duration
+	}{
+		{Database{Image: postgresqlImage}, moveTimeout}, // the generation before
+		{Database{Image: postgresqlImage, Generation: "2", NotReady: true}, moveTimeout},
+		{Database{Image: postgresqlImage, Generation: "2"}, 0},
+	} {
+		p := postgreSQL{&builder{cfg: &config.Config{}, args: Args{Database: c.before}}}
+		p.cfg.Addons.PostgreSQL = restored
+		if got := p.patience(); got != c.want {
+			t.Errorf("with %+v in the state: %s", c.before, got)
+		}
+	}
 	for before, want := range map[string]time.Duration{
 		"": 0, postgresqlImage: 0, "registry:5000/cnpg/postgresql:" + major(postgresqlImage) + ".1": 0,
 		"registry:5000/cnpg/postgresql:9.6": moveTimeout,

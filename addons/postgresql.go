@@ -111,10 +111,12 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 // moveTimeout limits a restore, or an upgrade to another major version. Both take as long as the data is large.
 const moveTimeout = 6 * time.Hour
 
-// patience returns how long `up` waits for the database. Zero means the default.
+// patience returns how long `up` waits for the database. Zero means the default. The settings keep restore.from after a
+// restore, and a fault of the restored database must not hold every later update for hours.
 func (p postgreSQL) patience() time.Duration {
-	before := p.args.Database.Image
-	if p.cfg.Addons.PostgreSQL.Restore.From != "" || before != "" && major(before) != major(postgresqlImage) {
+	settings, before := p.cfg.Addons.PostgreSQL, p.args.Database
+	restores := before.Image == "" || before.Generation != settings.Generation || before.NotReady
+	if settings.Restore.From != "" && restores || before.Image != "" && major(before.Image) != major(postgresqlImage) {
 		return moveTimeout
 	}
 	return 0

@@ -64,6 +64,10 @@ type Database struct {
 	Number int
 	// Image is the image that the database runs, or "".
 	Image string
+	// Generation is addons.postgresql.generation with which it was created.
+	Generation string
+	// NotReady reports whether the operator had not finished it when an update last read it.
+	NotReady bool
 }
 
 const (

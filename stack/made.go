@@ -257,7 +257,11 @@ func (s state) madeAddons(m config.Made) {
 // database, the database is lost, and a new one needs another archive.
 func (s state) database() addons.Database {
 	running, named := s[typePostgres]["postgresql"], s[typeUUID][addons.ArchiveTime]
-	found := addons.Database{Image: text(running, "spec", "imageName")}
+	found := addons.Database{
+		Image:      text(running, "spec", "imageName"),
+		Generation: text(running, "metadata", "annotations", addons.GenerationAnnotation),
+		NotReady:   at(running, []string{"status"}) != nil && condition(running, "Ready") != "True",
+	}
 	if named == nil {
 		found.Archive = text(running, "spec", "backup", "barmanObjectStore", "serverName")
 		return found
@@ -321,6 +325,17 @@ func (s state) validations() map[string]int {
 func text(in map[string]any, path ...string) string {
 	s, _ := at(in, path).(string)
 	return s
+}
+
+// condition returns the status of a condition of an object: "True", "False", "Unknown" or "".
+func condition(object map[string]any, name string) string {
+	conditions, _ := at(object, []string{"status", "conditions"}).([]any)
+	for _, c := range conditions {
+		if c, _ := c.(map[string]any); text(c, "type") == name {
+			return text(c, "status")
+		}
+	}
+	return ""
 }
 
 var gibibytes = regexp.MustCompile(`^([0-9]+)(Gi)?$`)
