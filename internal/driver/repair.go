@@ -2,13 +2,11 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
 	"kubeadm-aws/config"
 	"kubeadm-aws/internal/account"
@@ -19,9 +17,6 @@ import (
 	check "kubeadm-aws/internal/verify"
 	"kubeadm-aws/internal/workspace"
 )
-
-// backTimes is how often a new node is asked whether it is Ready. Between two times the repair waits askAfter.
-const backTimes = 120
 
 // repair replaces the workers that AWS or the cluster reports as failed, one after the other.
 func repair(ctx context.Context, s *run) error {
@@ -154,7 +149,6 @@ func (r *repairs) diagnose(ctx context.Context) (diagnosis.Diagnosis, error) {
 		return diagnosis.Diagnosis{}, report.Fail(report.ExitUnreachable, "Run this again.",
 			"the cluster could not be asked about its nodes: %w", err)
 	}
-	r.history = f.History
 	for _, n := range f.Nodes {
 		if n.Upgrading {
 			return diagnosis.Diagnosis{}, report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
@@ -168,6 +162,7 @@ func (r *repairs) diagnose(ctx context.Context) (diagnosis.Diagnosis, error) {
 	if err != nil {
 		err = report.Fail(report.ExitUnreachable, "Run this again.", "the cluster could not be asked about its pods: %w", err)
 	}
+	r.history = d.History
 	return d, err
 }
 
@@ -219,98 +214,4 @@ func (r *repairs) refuse(d diagnosis.Diagnosis) error {
 		"a node another nodes[].generation and run up.",
 		"%d of %d workers are unhealthy, more than %d %% (repair.maxUnhealthyPercent): a zone or the network may be lost. "+
 			"Nothing was changed", d.Unhealthy, d.Workers, limit)
-}
-
-// replaceAll asks once and replaces the workers one after the other. Before each it looks at the whole cluster again.
-func (r *repairs) replaceAll(ctx context.Context, d diagnosis.Diagnosis) error {
-	if _, _, err := r.plan(ctx, d.Replace...); err != nil {
-		return err
-	}
-	if err := r.confirm(fmt.Sprintf("Replace %d %s, one after the other?", len(d.Replace),
-		report.Plural(len(d.Replace), "worker", "workers"))); err != nil {
-		return err
-	}
-	asked := d.Replace
-	for i, p := range asked {
-		if i > 0 {
-			var err error
-			if d, err = r.diagnose(ctx); err != nil {
-				return err
-			}
-			if err := r.refuse(d); err != nil {
-				return err
-			}
-		}
-		at := slices.IndexFunc(d.Replace, func(n diagnosis.FailedWorker) bool {
-			return n.Name == p.Name && n.Machine == p.Machine
-		})
-		if at < 0 {
-			r.log.Info(p.Name + " does not have to be replaced any more.")
-			continue
-		}
-		if err := r.replace(ctx, d.Replace[at]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// replace replaces one worker and waits until its node is Ready.
-func (r *repairs) replace(ctx context.Context, p diagnosis.FailedWorker) error {
-	r.log.Info(fmt.Sprintf("Replacing %s.", p))
-	var err error
-	if r.history, err = r.cluster.Note(ctx, r.history.Begin(p, time.Now())); err != nil {
-		return err
-	}
-	plan, targets, err := r.plan(ctx, p)
-	if err != nil {
-		return err
-	}
-	watcher, result, err := r.carryOut(ctx, r.w, plan, nil, optup.Replace(machineOf(p)), optup.Target(targets))
-	if err != nil {
-		return r.w.Failure(err, watcher)
-	}
-	commits{r.run}.recordRepaired(ctx, r.w, result.Summary.StartTime)
-	if err := r.await(ctx, p.Name); err != nil {
-		return err
-	}
-	if r.history, err = r.cluster.Note(ctx, r.history.End()); err != nil {
-		return err
-	}
-	r.log.Info(p.Name + " is replaced and Ready.")
-	return nil
-}
-
-// await returns when a node is Ready.
-func (r *repairs) await(ctx context.Context, name string) error {
-	ctx, stop := r.cli.Until(ctx)
-	defer stop()
-	why := "the cluster has no node of it"
-	for range backTimes {
-		if r.cli.Stopped() {
-			break
-		}
-		nodes, err := r.cluster.Health(ctx)
-		if err != nil {
-			why = err.Error()
-		}
-		for _, n := range nodes {
-			if n.Name != name {
-				continue
-			}
-			if n.Ready {
-				return nil
-			}
-			why = n.Message
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(askAfter):
-		}
-	}
-	if r.cli.Stopped() {
-		return report.Fail(report.ExitInterrupted, "Run it again: it goes on with "+name+".", "repair was interrupted")
-	}
-	return report.Fail(report.ExitFailed, "kubectl describe node "+name+"; on the host: journalctl -u kubelet",
-		"%s has a new machine and did not become Ready: %s. No other worker was touched", name, why)
 }

@@ -1,13 +1,16 @@
 package driver
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
+	"kubeadm-aws/internal/state"
 )
 
 // repairTest is a stack of dev with workers in one or several zones.
@@ -161,4 +164,43 @@ func TestAKilledRepairGoesOn(t *testing.T) {
 	s.unchanged()
 	// It counts as one replacement.
 	s.after(stopKubelet("worker-1", longAgo)).repair(report.ExitBlocked, "is not replaced again before")
+}
+
+// TestOneWorkerDoesNotHoldBackTheOthers lets AWS have no machine for workers while others fail.
+func TestOneWorkerDoesNotHoldBackTheOthers(t *testing.T) {
+	s := newRepairTest(t, false, "{name: storage, zone: 1}, {name: worker, count: 3, zones: [2]}")
+	edit(t, s.settings(), "kubeadm-aws:owner: platform",
+		"kubeadm-aws:owner: platform\n  kubeadm-aws:repair: {maxUnhealthyPercent: 100}")
+	var failing string
+	instrument = func(o *sandbox.Options) {
+		withoutCheckpoints(o)
+		o.Fault = func(op sandbox.Operation) error {
+			_, name := state.SplitURN(state.URN(op.URN))
+			if op.Verb != "delete" && slices.Contains(strings.Fields(failing), name) {
+				return errors.New("InsufficientInstanceCapacity: there is not enough capacity")
+			}
+			return nil
+		}
+	}
+	t.Cleanup(func() { instrument = withoutCheckpoints })
+	terminate := func(names ...string) repairTest {
+		for _, name := range names {
+			s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance(name) })
+		}
+		return s
+	}
+	failing = "worker-2 storage"
+	terminate("worker-2").repair(report.ExitFailed, "InsufficientInstanceCapacity")
+	// The name of worker-1 comes before that of the worker whose replacement began.
+	terminate("worker-1", "storage").repair(report.ExitFailed, "worker-2: repair failed", "Going on with 2 more workers",
+		"storage: repair failed", "worker-1 is replaced and Ready")
+	s.repair(report.ExitFailed, "storage: repair failed\n  worker-2: repair failed", "!is replaced")
+	// A new machine that does not come up ends the repair, and does not hold back the next one.
+	failing = "storage-join"
+	terminate("worker-3").repair(report.ExitFailed, "2 more workers stay as they are", "!is replaced")
+	s.repair(report.ExitFailed, "Going on with 2 more workers", "worker-2 is replaced and Ready",
+		"worker-3 is replaced and Ready", "storage: repair failed")
+	failing = ""
+	s.repair(report.ExitOK, "storage is replaced and Ready", "!worker-1       instance", "!worker-2       instance")
+	s.unchanged()
 }

@@ -37,6 +37,8 @@ type FailedWorker struct {
 	URN string
 	// Machine is the id of its machine, and Why what is wrong with it.
 	Machine, Why string
+	// Unfinished reports whether an earlier run began the replacement.
+	Unfinished bool
 }
 
 func (p FailedWorker) String() string {
@@ -48,7 +50,7 @@ func (p FailedWorker) String() string {
 
 // Diagnosis is what a repair does and what it leaves to a person.
 type Diagnosis struct {
-	// Replace are the workers to replace, in the order of their names.
+	// Replace are the workers to replace: first those whose replacement has begun, then by name.
 	Replace []FailedWorker
 	// Left are the nodes that are not well and are not replaced, each with the reason.
 	Left []string
@@ -57,11 +59,15 @@ type Diagnosis struct {
 	// Workers counts the workers, and Unhealthy those of them that are not well. Zones are the zones of these.
 	Workers, Unhealthy int
 	Zones              []string
+	// History is that of the facts, without the replacements that have ended since: up finished them, or the worker left
+	// the settings.
+	History History
 }
 
 // Diagnose judges every node.
 func Diagnose(f Facts) (Diagnosis, error) {
-	var d Diagnosis
+	d := Diagnosis{History: f.History}
+	d.History.Unfinished = map[string]string{}
 	for _, n := range f.Settings.Nodes {
 		if n.Role == config.Worker {
 			d.Workers++
@@ -70,13 +76,18 @@ func Diagnose(f Facts) (Diagnosis, error) {
 		if err != nil {
 			return d, err
 		}
+		had, unfinished := f.History.Unfinished[n.Name]
+		if unfinished && v.kind != well {
+			d.History.Unfinished[n.Name] = had
+		}
 		switch v.kind {
 		case note:
 			d.Notes = append(d.Notes, n.Name+" "+v.why)
 		case left:
 			d.Left = append(d.Left, n.Name+" "+v.why)
 		case replace:
-			d.Replace = append(d.Replace, FailedWorker{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why})
+			d.Replace = append(d.Replace, FailedWorker{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why,
+				Unfinished: unfinished})
 		}
 		if v.unhealthy && n.Role == config.Worker {
 			d.Unhealthy++
@@ -85,7 +96,15 @@ func Diagnose(f Facts) (Diagnosis, error) {
 			}
 		}
 	}
-	slices.SortFunc(d.Replace, func(a, b FailedWorker) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(d.Replace, func(a, b FailedWorker) int {
+		switch {
+		case a.Unfinished == b.Unfinished:
+			return strings.Compare(a.Name, b.Name)
+		case a.Unfinished:
+			return -1
+		}
+		return 1
+	})
 	return d, nil
 }
 
@@ -117,16 +136,17 @@ func (f Facts) judge(n config.Node) (verdict, error) {
 	v := verdict{}
 	i := slices.IndexFunc(f.Machines, func(m account.Machine) bool { return m.Name == n.Name })
 	joined := n.Role == config.ControlPlane || slices.Contains(f.Joined, n.Name)
+	_, unfinished := f.History.Unfinished[n.Name]
 	switch {
 	case i >= 0 && joined:
-	case f.History.Unfinished == n.Name:
+	case unfinished:
 		// The first part of its replacement is done, and the rest needs no judgement.
 		v = verdict{kind: replace, unhealthy: true, why: "an earlier repair of it was interrupted"}
 		if i >= 0 && f.History.goesOn(n.Name, f.Machines[i].ID) {
 			v.machine = f.Machines[i]
 		}
 		return v, nil
-	case i < 0 && !slices.Contains(f.Joined, n.Name):
+	case i < 0 && !slices.Contains(f.Joined, n.Name) && len(recent(f.History.Began[n.Name], f.Now)) == 0:
 		return verdict{kind: note, why: "is in the settings only: up brings it up"}, nil
 	default:
 		return verdict{kind: left, why: "was not brought up to the end: up does that"}, nil

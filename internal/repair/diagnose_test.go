@@ -109,7 +109,7 @@ func TestWhatCountsAsFailed(t *testing.T) {
 		}, says: "in the settings only"},
 		"its replacement was interrupted": {change: func(f *Facts) {
 			f.Joined = slices.DeleteFunc(f.Joined, func(n string) bool { return n == "a" })
-			f.History = History{Unfinished: "a", Machine: "i-former"}
+			f.History = History{Unfinished: map[string]string{"a": "i-former"}}
 		}, replace: "a", says: "interrupted"},
 		"a pod lives only there": {change: func(f *Facts) {
 			notReady(f, "a", 60)
@@ -137,7 +137,7 @@ func TestWhatCountsAsFailed(t *testing.T) {
 		}, replace: "a"},
 		"a repair was killed before it ended the machine": {change: func(f *Facts) {
 			notReady(f, "a", 20)
-			f.History = History{Began: map[string][]time.Time{"a": {ago(5)}}, Unfinished: "a", Machine: "i-a"}
+			f.History = History{Began: map[string][]time.Time{"a": {ago(5)}}, Unfinished: map[string]string{"a": "i-a"}}
 		}, replace: "a"},
 		"another worker was replaced": {change: func(f *Facts) {
 			notReady(f, "a", 20)
@@ -214,11 +214,11 @@ func TestHistorySurvives(t *testing.T) {
 		t.Errorf("what is older than a day is kept: %v", h.Began)
 	}
 	h = parse(h.format())
-	if h.Unfinished != "a" || h.Machine != "i-a" || !slices.Equal(h.Began["a"], []time.Time{now}) {
+	if h.Unfinished["a"] != "i-a" || !slices.Equal(h.Began["a"], []time.Time{now}) {
 		t.Errorf("read %+v", h)
 	}
 	for _, p := range []FailedWorker{first, {Name: "a"}} {
-		if again := h.Begin(p, now.Add(time.Minute)); len(again.Began["a"]) != 1 || again.Machine != "i-a" {
+		if again := h.Begin(p, now.Add(time.Minute)); len(again.Began["a"]) != 1 || again.Unfinished["a"] != "i-a" {
 			t.Errorf("%+v: a replacement that goes on counts twice: %+v", p, again)
 		}
 	}
@@ -226,10 +226,52 @@ func TestHistorySurvives(t *testing.T) {
 	if len(other.Began["a"]) != 2 || len(h.Began["a"]) != 1 {
 		t.Errorf("another replacement: %v; the former history: %v", other.Began, h.Began)
 	}
-	if end := parse(other.End().format()); end.Unfinished != "" || len(end.Began["a"]) != 2 {
+	if end := parse(other.End("a").format()); len(end.Unfinished) > 0 || len(end.Began["a"]) != 2 {
 		t.Errorf("read %+v", end)
 	}
 	if keys := slices.Collect(maps.Keys(History{}.format().Metadata.Annotations)); len(keys) > 0 {
 		t.Errorf("annotations %v of an empty history", keys)
+	}
+}
+
+// TestAnUnfinishedReplacementIsNotForgotten lets another worker fail while one has neither machine nor steps.
+func TestAnUnfinishedReplacementIsNotForgotten(t *testing.T) {
+	f := ward()
+	lost := func(name string) {
+		f.Machines = slices.DeleteFunc(f.Machines, func(m account.Machine) bool { return m.Name == name })
+		f.Joined = slices.DeleteFunc(f.Joined, func(n string) bool { return n == name })
+	}
+	diagnose := func(want string) Diagnosis {
+		t.Helper()
+		d, err := Diagnose(f)
+		var replaced []string
+		for _, p := range d.Replace {
+			replaced = append(replaced, p.Name)
+		}
+		if got := strings.Join(replaced, " "); err != nil || got != want {
+			t.Errorf("replaces %q, want %q: %v %v", got, want, d, err)
+		}
+		return d
+	}
+	f.machine("b").State = "terminated"
+	f.History = f.History.Begin(diagnose("b").Replace[0], now)
+	lost("b")
+	f.machine("a").State = "terminated"
+	d := diagnose("b a")
+	f.History = parse(d.History.Begin(d.Replace[1], now).End("a").format())
+	f.machine("a").State = "running"
+	diagnose("b")
+
+	// Without the record of what is unfinished, for example of an older driver, a person is told.
+	f.History.Unfinished = nil
+	if d := diagnose(""); len(d.Left) != 1 || !strings.Contains(d.Left[0], "up does that") {
+		t.Errorf("left %v, notes %v", d.Left, d.Notes)
+	}
+
+	// A replacement that up has finished, and one of a worker that left the settings.
+	f = ward()
+	f.History.Unfinished = map[string]string{"a": "i-former", "gone": "i-gone"}
+	if d := diagnose(""); len(d.History.Unfinished) > 0 {
+		t.Errorf("unfinished %v", d.History.Unfinished)
 	}
 }

@@ -27,8 +27,9 @@ const (
 type History struct {
 	// Began are the times at which replacements began, by the name of the worker.
 	Began map[string][]time.Time
-	// Unfinished is the worker whose replacement began and has not ended, or "". Machine is the machine that it had.
-	Unfinished, Machine string
+	// Unfinished has the workers whose replacement began and has not ended. The value is the id of the machine that the
+	// worker had when it began.
+	Unfinished map[string]string
 
 	// version is that of the object that was read, or "" if there was none.
 	version string
@@ -59,10 +60,12 @@ func recent(times []time.Time, now time.Time) []time.Time {
 
 // goesOn reports whether the replacement of a worker was interrupted before its machine ended.
 func (h History) goesOn(name, machine string) bool {
-	return h.Unfinished == name && h.Machine == machine
+	had, ok := h.Unfinished[name]
+	return ok && had == machine
 }
 
-// Begin returns the history in which a replacement has begun. One that goes on is not counted again.
+// Begin returns the history in which a replacement has begun. One that goes on is not counted again. The others that
+// are unfinished stay: the state does not tell a worker without machine and steps from one that was never created.
 func (h History) Begin(p FailedWorker, now time.Time) History {
 	all := map[string][]time.Time{}
 	for worker, times := range h.Began {
@@ -70,22 +73,25 @@ func (h History) Begin(p FailedWorker, now time.Time) History {
 			all[worker] = kept
 		}
 	}
+	unfinished := map[string]string{}
+	maps.Copy(unfinished, h.Unfinished)
 	if !h.goesOn(p.Name, p.Machine) && p.URN != "" {
 		all[p.Name] = append(all[p.Name], now)
-		h.Machine = p.Machine
+		unfinished[p.Name] = p.Machine
 	}
-	h.Began, h.Unfinished = all, p.Name
+	h.Began, h.Unfinished = all, unfinished
 	return h
 }
 
-// End returns the history in which the replacement has ended.
-func (h History) End() History {
-	h.Unfinished, h.Machine = "", ""
+// End returns the history in which the replacement of a worker has ended.
+func (h History) End(name string) History {
+	h.Unfinished = maps.Clone(h.Unfinished)
+	delete(h.Unfinished, name)
 	return h
 }
 
-// The object in the cluster that holds the history: for each worker the times, and in an annotation the one that is
-// unfinished.
+// The object in the cluster that holds the history: for each worker the times, and in an annotation those that are
+// unfinished, as "worker machine, worker machine".
 const (
 	historyName          = "kubeadm-aws-repairs"
 	historyPath          = "/api/v1/namespaces/kube-system/configmaps"
@@ -109,8 +115,12 @@ type configMapMeta struct {
 func (h History) format() configMap {
 	m := configMap{APIVersion: "v1", Kind: "ConfigMap", Data: map[string]string{},
 		Metadata: configMapMeta{Name: historyName, ResourceVersion: h.version}}
-	if h.Unfinished != "" {
-		m.Metadata.Annotations = map[string]string{unfinishedAnnotation: h.Unfinished + " " + h.Machine}
+	var unfinished []string
+	for _, name := range slices.Sorted(maps.Keys(h.Unfinished)) {
+		unfinished = append(unfinished, name+" "+h.Unfinished[name])
+	}
+	if len(unfinished) > 0 {
+		m.Metadata.Annotations = map[string]string{unfinishedAnnotation: strings.Join(unfinished, ", ")}
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Began)) {
 		var times []string
@@ -124,8 +134,12 @@ func (h History) format() configMap {
 
 // parse reads the object. A time that cannot be read counts as none.
 func parse(m configMap) History {
-	h := History{Began: map[string][]time.Time{}, version: m.Metadata.ResourceVersion}
-	h.Unfinished, h.Machine, _ = strings.Cut(m.Metadata.Annotations[unfinishedAnnotation], " ")
+	h := History{Began: map[string][]time.Time{}, Unfinished: map[string]string{}, version: m.Metadata.ResourceVersion}
+	for entry := range strings.SplitSeq(m.Metadata.Annotations[unfinishedAnnotation], ",") {
+		if name, machine, _ := strings.Cut(strings.TrimSpace(entry), " "); name != "" {
+			h.Unfinished[name] = machine
+		}
+	}
 	for name, text := range m.Data {
 		for _, field := range strings.Fields(text) {
 			if t, err := time.Parse(time.RFC3339, field); err == nil {
