@@ -2,25 +2,27 @@ package driver
 
 import (
 	"context"
-	"strings"
 
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/workspace"
 )
 
 // appliedElsewhere returns the commit that the stack was brought up with if another one is checked out, else "". After
-// a rollback, the main branch still has the commit that failed. The commit of a stack is unknown if its last up was not
-// one of a commit.
+// a rollback, the main branch still has the commit that failed. The checkout counts if the commit of the stack is
+// unknown.
 func (c commits) appliedElsewhere(ctx context.Context, w *workspace.Workspace) (string, error) {
 	head, err := c.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return "", nil // a project outside of git has no commits
 	}
-	tags, err := stackTags(ctx, w)
+	commit, err := c.applied(ctx, w)
 	if err != nil {
 		return "", err
 	}
-	commit, _, _ := strings.Cut(tags[appliedTag], " ")
+	if commit == "" {
+		c.log.Info("The commit of the stack is unknown, because its last update was not an up of a commit by this command " +
+			"that succeeded. A new worker gets the settings of this checkout.")
+	}
 	if commit == head {
 		return "", nil
 	}

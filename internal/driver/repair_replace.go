@@ -114,7 +114,8 @@ func (r *repairs) replace(ctx context.Context, p diagnosis.FailedWorker) (made b
 	if err != nil {
 		return false, err
 	}
-	watcher, result, err := r.carryOut(ctx, r.w, plan, nil, optup.Replace(machineOf(p)), optup.Target(targets))
+	watcher, _, err := r.carryOut(ctx, r.w, plan, nil, optup.Replace(machineOf(p)), optup.Target(targets),
+		optup.Message(commits{r.run}.ofRepair(ctx)))
 	made = slices.ContainsFunc(watcher.Plan, func(c report.PlannedChange) bool {
 		types, name := state.SplitURN(state.URN(c.URN))
 		return types[len(types)-1] == account.InstanceType && name == p.Name && (c.Op == "create" || c.Op == "replace")
@@ -122,7 +123,6 @@ func (r *repairs) replace(ctx context.Context, p diagnosis.FailedWorker) (made b
 	if err != nil {
 		return made, r.w.Failure(err, watcher)
 	}
-	commits{r.run}.recordRepaired(ctx, r.w, result.Summary.StartTime)
 	if err := r.await(ctx, p.Name); err != nil {
 		return made, err
 	}

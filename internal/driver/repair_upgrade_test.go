@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,16 +77,9 @@ func TestRepairTakesTheCommitOfTheStack(t *testing.T) {
 	needCLI(t)
 	const size = "{name: worker-1, role: worker, zone: 1"
 	s := repairTest{t, repository(t, "kubeadm-aws:owner: platform", twoNodes, size, size+", instanceType: c7i.large")}
-	git := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("git", append([]string{"-C", s.dir}, args...)...)
-		if output, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, output)
-		}
-	}
-	git("checkout", "--quiet", "HEAD~1")
+	s.git("checkout", "--quiet", "HEAD~1")
 	s.command(report.ExitOK, []string{"up"})
-	git("checkout", "--quiet", "-")
+	s.git("checkout", "--quiet", "-")
 	output := filepath.Join(t.TempDir(), "output")
 	t.Setenv("GITHUB_OUTPUT", output)
 	s.repair(report.ExitOK, "repair takes the driver and the settings of that commit", "No worker has to be replaced")
@@ -102,4 +96,49 @@ func TestRepairTakesTheCommitOfTheStack(t *testing.T) {
 		!strings.Contains(err.Error(), "does not have") {
 		t.Errorf("a commit that is not in the clone: %v", err)
 	}
+}
+
+func (s repairTest) git(args ...string) {
+	s.Helper()
+	cmd := exec.Command("git", append([]string{"-C", s.dir, "-c", "user.name=test",
+		"-c", "user.email=test@example.com"}, args...)...)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("git %v: %v\n%s", args, err, output)
+	}
+}
+
+// TestTheCommitOfTheStackIsThatOfItsLastUp brings a stack up with a commit, repairs it, and brings it up with changes
+// that are not committed. The commit is then unknown, and a repair takes the checkout.
+func TestTheCommitOfTheStackIsThatOfItsLastUp(t *testing.T) {
+	needCLI(t)
+	s := repairTest{t, repository(t, "kubeadm-aws:owner: platform", twoNodes)}
+	const verified = "is noted as verified: rollback"
+	s.command(report.ExitOK, []string{"up"})
+	refused := true
+	instrument = func(o *sandbox.Options) {
+		withoutCheckpoints(o)
+		o.Fault = func(op sandbox.Operation) error {
+			if refused && op.Verb == "create" {
+				return errors.New("InsufficientInstanceCapacity: there is not enough capacity")
+			}
+			return nil
+		}
+	}
+	t.Cleanup(func() { instrument = withoutCheckpoints })
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.repair(report.ExitFailed, "worker-1: repair failed")
+	s.command(report.ExitOK, []string{"verify"}, verified)
+	refused = false
+	s.repair(report.ExitOK, "worker-1 is replaced and Ready")
+	s.command(report.ExitOK, []string{"verify"}, verified)
+	s.command(report.ExitUsage, []string{"rollback"}, "Updates that succeeded", "!"+repairMessage)
+
+	s.git("commit", "--quiet", "--allow-empty", "--message", "later")
+	const size = "{name: worker-1, role: worker, zone: 1"
+	edit(t, s.settings(), size, size+", instanceType: c7i.large")
+	s.command(report.ExitOK, []string{"up"})
+	s.command(report.ExitOK, []string{"verify"}, "No commit is noted as verified")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.repair(report.ExitBlocked, "The commit of the stack is unknown", "is not replaced again before",
+		"!repair takes the driver and the settings of that commit")
 }

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -232,22 +231,17 @@ func (c checkedOut) execute(command ...string) error {
 
 // earlierStates lists the last commits with which an update of the stack has succeeded, newest first.
 func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) {
-	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", "1")
+	updates, err := history(ctx, w, 1)
 	if err != nil {
 		return "", err
-	}
-	var updates []struct {
-		Kind, Result, Message string
-		StartTime             time.Time
-		Environment           map[string]string
-	}
-	if err := json.Unmarshal([]byte(text), &updates); err != nil {
-		return "", fmt.Errorf("read the history of the stack: %w", err)
 	}
 	const most = 5
 	lines, seen := []string{"Updates that succeeded:"}, map[string]bool{}
 	for _, u := range updates {
 		commit := u.Environment["git.head"]
+		if u.isRepair("") {
+			continue // it changed the machines of workers only
+		}
 		if u.Kind != "update" || u.Result != "succeeded" || commit == "" || seen[commit] || len(seen) == most {
 			continue
 		}
@@ -257,7 +251,11 @@ func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) 
 			dirty = " (with changes that were not committed)"
 		}
 		subject, _, _ := strings.Cut(u.Message, "\n")
-		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, u.StartTime.Format("2006-01-02 15:04"), subject,
+		started, err := time.Parse(time.RFC3339, u.StartTime)
+		if err != nil {
+			return "", fmt.Errorf("read the history of the stack: %w", err)
+		}
+		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, started.Format("2006-01-02 15:04"), subject,
 			dirty))
 	}
 	if len(seen) == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"kubeadm-aws/internal/report"
@@ -14,11 +15,16 @@ import (
 
 // Tags of a stack. The backend stores them separately from the state, so setting one is not an update of the stack.
 const (
-	// appliedTag is the commit of the last up that succeeded, and the start of that update.
+	// appliedTag is the commit of the last up of a commit that succeeded, and the start of that update. Later updates
+	// leave it as it is; applied knows them by the history.
 	appliedTag = "kubeadm-aws:applied"
 	// verifiedTag is the commit that was last brought up and verified.
 	verifiedTag = "kubeadm-aws:verified"
 )
+
+// repairMessage begins the message of a repair in the history of the stack. The commit that is checked out follows, if
+// it has no other changes.
+const repairMessage = "kubeadm-aws repair"
 
 // lastVerified is the value of --to for the commit in the tag.
 const lastVerified = "last-verified"
@@ -27,14 +33,10 @@ const lastVerified = "last-verified"
 type commits struct{ *run }
 
 // recordApplied records which commit the stack now matches. started is the start of the update, as the history writes
-// it. A project outside of git, or with changes that are not committed, has no such commit.
+// it.
 func (c commits) recordApplied(ctx context.Context, w *workspace.Workspace, started string) {
-	commit, err := c.git(ctx, "rev-parse", "HEAD")
-	if err != nil {
-		return
-	}
-	changed, err := c.git(ctx, "status", "--porcelain", "--untracked-files=no", "--", ".")
-	if err != nil || changed != "" {
+	commit := c.clean(ctx)
+	if commit == "" {
 		return
 	}
 	if _, err := w.Pulumi(ctx, "stack", "tag", "set", appliedTag, commit+" "+started); err != nil {
@@ -43,18 +45,52 @@ func (c commits) recordApplied(ctx context.Context, w *workspace.Workspace, star
 	}
 }
 
-// recordRepaired keeps the record of the last up after a repair, which is an update of its own. A repair changes
-// machines and not what the stack consists of. started is the start of that update.
-func (c commits) recordRepaired(ctx context.Context, w *workspace.Workspace, started string) {
+// clean returns the commit that is checked out. It returns "" for a project outside of git, or with changes that are
+// not committed.
+func (c commits) clean(ctx context.Context) string {
+	commit, err := c.git(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return ""
+	}
+	changed, err := c.git(ctx, "status", "--porcelain", "--untracked-files=no", "--", ".")
+	if err != nil || changed != "" {
+		return ""
+	}
+	return commit
+}
+
+// ofRepair returns the message of a repair with the checkout as it is.
+func (c commits) ofRepair(ctx context.Context) string {
+	return strings.TrimSpace(repairMessage + " " + c.clean(ctx))
+}
+
+// applied returns the commit that the stack was last brought up with, or "" if that is unknown: another program than
+// this driver has updated the stack since then, or an up that failed or had changes that were not committed. A repair
+// with that commit, also one that failed, changes machines and not what the stack consists of.
+func (c commits) applied(ctx context.Context, w *workspace.Workspace) (string, error) {
 	tags, err := stackTags(ctx, w)
-	commit, _, known := strings.Cut(tags[appliedTag], " ")
-	if err != nil || !known {
-		return
+	if err != nil {
+		return "", err
 	}
-	if head, err := c.git(ctx, "rev-parse", "HEAD"); err != nil || head != commit {
-		return // the worker now has the settings of another commit than the rest
+	commit, started, _ := strings.Cut(tags[appliedTag], " ")
+	if commit == "" {
+		return "", nil
 	}
-	c.recordApplied(ctx, w, started)
+	for page := 1; ; page++ {
+		updates, err := history(ctx, w, page)
+		if err != nil || len(updates) == 0 {
+			return "", err
+		}
+		for _, u := range updates {
+			switch {
+			case u.Kind != "update" && u.Kind != "destroy", u.isRepair(" " + commit):
+			case u.StartTime == started:
+				return commit, nil
+			default:
+				return "", nil
+			}
+		}
+	}
 }
 
 // noteVerified calls recordVerified for a verify. It only warns of an error, because the verify has succeeded.
@@ -64,40 +100,21 @@ func (c commits) noteVerified(ctx context.Context, w *workspace.Workspace) {
 	}
 }
 
-// recordVerified records that the commit of the last up is verified. It records nothing if that up failed, or if
-// another program than this driver has updated the stack since then: the commit of the cluster is then unknown.
+// recordVerified records that the commit of the last up is verified. It records nothing if that commit is unknown.
 func (c commits) recordVerified(ctx context.Context, w *workspace.Workspace) error {
-	tags, err := stackTags(ctx, w)
+	commit, err := c.applied(ctx, w)
 	if err != nil {
 		return err
 	}
-	commit, started, _ := strings.Cut(tags[appliedTag], " ")
 	if commit == "" {
-		c.log.Info("No commit is noted as verified: the last up was not one of a commit.")
+		c.log.Info("No commit is noted as verified: the last update of the stack was not an up of a commit by this command " +
+			"that succeeded.")
 		return nil
 	}
-	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "20", "--page", "1")
-	if err != nil {
+	if _, err := w.Pulumi(ctx, "stack", "tag", "set", verifiedTag, commit); err != nil {
 		return err
 	}
-	var updates []struct{ Kind, StartTime string }
-	if err := json.Unmarshal([]byte(text), &updates); err != nil {
-		return fmt.Errorf("read the history of the stack: %w", err)
-	}
-	for _, u := range updates {
-		if u.Kind != "update" && u.Kind != "destroy" {
-			continue
-		}
-		if u.StartTime != started {
-			break
-		}
-		if _, err := w.Pulumi(ctx, "stack", "tag", "set", verifiedTag, commit); err != nil {
-			return err
-		}
-		c.log.Info(fmt.Sprintf("Commit %.10s is noted as verified: rollback --to %s goes back to it.", commit, lastVerified))
-		return nil
-	}
-	c.log.Warn("No commit is noted as verified: the stack was updated since the last up of this command that succeeded.")
+	c.log.Info(fmt.Sprintf("Commit %.10s is noted as verified: rollback --to %s goes back to it.", commit, lastVerified))
 	return nil
 }
 
@@ -122,6 +139,33 @@ func (c commits) verifiedCommit(ctx context.Context, w *workspace.Workspace) (st
 			"commit %.10s is the last verified one, and is also the one that is checked out", commit)
 	}
 	return commit, nil
+}
+
+// update is an entry of the history of a stack.
+type update struct {
+	Kind, Result, Message string
+	// StartTime is as the CLI prints it.
+	StartTime   string
+	Environment map[string]string
+}
+
+// isRepair reports whether the update was a repair whose message goes on with a text. The Automation API passes
+// messages in quotes.
+func (u update) isRepair(text string) bool {
+	return strings.HasPrefix(strings.Trim(u.Message, `"`), repairMessage+text)
+}
+
+// history returns a page of the history of the stack, newest first. The first page is 1.
+func history(ctx context.Context, w *workspace.Workspace, page int) ([]update, error) {
+	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", strconv.Itoa(page))
+	if err != nil {
+		return nil, err
+	}
+	var updates []update
+	if err := json.Unmarshal([]byte(text), &updates); err != nil {
+		return nil, fmt.Errorf("read the history of the stack: %w", err)
+	}
+	return updates, nil
 }
 
 func stackTags(ctx context.Context, w *workspace.Workspace) (map[string]string, error) {
