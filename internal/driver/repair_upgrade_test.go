@@ -142,3 +142,32 @@ func TestTheCommitOfTheStackIsThatOfItsLastUp(t *testing.T) {
 	s.repair(report.ExitBlocked, "The commit of the stack is unknown", "is not replaced again before",
 		"!repair takes the driver and the settings of that commit")
 }
+
+// TestRepairLeavesAHalfGrownStackToUp asks for a repair after an up that could not create the second control plane. The
+// steps of the workers for several control planes are not in the state yet.
+func TestRepairLeavesAHalfGrownStackToUp(t *testing.T) {
+	const one, more = "{name: worker-1, zone: 1}", ", {name: master-2, role: control-plane, zone: 1}, " +
+		"{name: master-3, role: control-plane, zone: 2}"
+	s := newRepairTest(t, false, one+", {name: worker-2, zone: 1}")
+	edit(t, s.settings(), one, one+more)
+	instrument = func(o *sandbox.Options) {
+		withoutCheckpoints(o)
+		o.Fault = func(op sandbox.Operation) error {
+			if op.Verb == "create" && strings.HasSuffix(op.URN, "instance:Instance::master-3") {
+				return errors.New("VcpuLimitExceeded: you have requested more vCPU capacity than your current limit")
+			}
+			return nil
+		}
+	}
+	t.Cleanup(func() { instrument = withoutCheckpoints })
+	s.command(report.ExitBlocked, []string{"up"}, "VcpuLimitExceeded")
+	instrument = withoutCheckpoints
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("worker-1") })
+	s.repair(report.ExitBlocked, "Bring the stack up, then run this again", "!instance runs")
+	s.command(report.ExitFailed, []string{"up"}, "FAILED: balancer")
+	edit(t, s.settings(), more, "")
+	s.repair(report.ExitOK, "worker-1 is replaced and Ready", "!master-2")
+	edit(t, s.settings(), one, one+more)
+	s.command(report.ExitOK, []string{"up"})
+	s.unchanged()
+}

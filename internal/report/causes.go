@@ -90,6 +90,12 @@ var causes = []Cause{
 		"AWS has no such machine in that zone at present. Run this again later, or choose another zone or instanceType " +
 			"for the node."},
 
+	// A repair names the resources of one worker to the engine.
+	{regexp.MustCompile(`not specified in --target list`), ExitBlocked,
+		"The settings need more than the machine of this worker, because the last up did not carry them out to the end. " +
+			"Bring the stack up, then run this again. If up needs the worker: put the settings back to those of the last up " +
+			"that succeeded, run this, then change them again."},
+
 	// What exists already, or is missing.
 	{regexp.MustCompile(`InvalidSubnet\.Conflict|InvalidVpc\.Range|CidrConflict`), ExitBlocked,
 		"The address range is taken by another subnet of the VPC. The ranges and zones of a running network cannot " +
