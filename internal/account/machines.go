@@ -155,6 +155,9 @@ func (m Machine) Stopped() bool { return m.State == "stopped" || m.State == "sto
 // StoppedByAWS reports whether AWS stopped the instance, and not a person or a program in the account.
 func (m Machine) StoppedByAWS() bool { return m.Stopped() && strings.HasPrefix(m.Reason, "Server.") }
 
+// StoppedOnPurpose reports whether a person or a program in the account stopped the instance.
+func (m Machine) StoppedOnPurpose() bool { return m.Stopped() && !m.StoppedByAWS() }
+
 func (m Machine) String() string { return fmt.Sprintf("%s (%s)", m.Name, m.ID) }
 
 // Admitted reports whether the firewall lets an address reach the API on the machine.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -34,8 +35,13 @@ func repair(ctx context.Context, s *run) error {
 	}
 	defer w.Close()
 	r := &repairs{run: s, w: w}
-	if err := r.open(ctx, st); err != nil {
+	stopped, err := r.open(ctx, st)
+	if err != nil {
 		return err
+	}
+	if stopped != "" {
+		s.log.Info(stopped)
+		return nil
 	}
 	d, err := r.diagnose(ctx)
 	if err != nil {
@@ -81,33 +87,34 @@ type repairs struct {
 	history diagnosis.History
 }
 
-// open refuses a stack that cannot be judged, and finishes what an interrupted run left.
-func (r *repairs) open(ctx context.Context, st state.State) error {
+// open refuses a stack that cannot be judged, and finishes what an interrupted run left. stopped is not empty if
+// someone stopped the cluster: it says so.
+func (r *repairs) open(ctx context.Context, st state.State) (stopped string, err error) {
 	if !st.HasCluster() {
-		return report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+r.op.Stack+
-			" --cloud "+r.op.Cloud, "stack %s has no cluster yet", r.op.Stack)
+		return "", report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+
+			r.op.Stack+" --cloud "+r.op.Cloud, "stack %s has no cluster yet", r.op.Stack)
 	}
 	if err := account.RefuseOther(ctx, r.w, st); err != nil {
-		return err
+		return "", err
 	}
-	if err := recovery.RefuseSilent(ctx, r.w, st, askAfter); err != nil {
-		return err
+	if stopped, err := recovery.RefuseSilent(ctx, r.w, st, askAfter); err != nil || stopped != "" {
+		return stopped, err
 	}
 	outputs, err := r.w.Outputs(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := r.refuseRelease(outputs, st); err != nil {
-		return err
+		return "", err
 	}
 	if r.cluster, err = diagnosis.Open(ctx, r.w); err != nil {
-		return report.Fail(report.ExitFailed, "", "%w", err)
+		return "", report.Fail(report.ExitFailed, "", "%w", err)
 	}
 	if r.op.dryRun {
-		return recovery.WarnPending(ctx, r.w)
+		return "", recovery.WarnPending(ctx, r.w)
 	}
 	_, err = recovery.RecoverPending(ctx, r.w, false)
-	return err
+	return "", err
 }
 
 // refuseRelease refuses a repair when a new worker would not have the release of the cluster.
@@ -115,8 +122,7 @@ func (r *repairs) refuseRelease(outputs auto.OutputMap, st state.State) error {
 	settings := r.cfg.Cluster.KubernetesVersion
 	was, _ := outputs["kubernetes"].Value.(string)
 	if runs := runningVersion(st); runs != "" && runs != was {
-		return report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
-			"an upgrade from Kubernetes %s to %s is under way. Nothing was changed", was, runs)
+		return underWay(lastStep(st), fmt.Sprintf("an upgrade from Kubernetes %s to %s is under way", was, runs))
 	}
 	if was != settings {
 		return report.Fail(report.ExitInvalid, "Finish the upgrade with up, or run repair with the settings that the stack "+
@@ -124,6 +130,32 @@ func (r *repairs) refuseRelease(outputs auto.OutputMap, st state.State) error {
 			"would not fit to the cluster. Nothing was changed", settings, was)
 	}
 	return nil
+}
+
+// forgotten is the time without progress after which an upgrade counts as interrupted, and not as under way. The
+// longest step of an upgrade takes less than an hour.
+const forgotten = 6 * time.Hour
+
+// underWay returns the failure of a repair that finds an upgrade. since is when the upgrade last went on, or zero if
+// that is unknown. An upgrade that was interrupted ends only when a person finishes it, and keeps repairs away until
+// then.
+func underWay(since time.Time, what string) error {
+	const next = "Finish the upgrade with up, then run this again."
+	if since.IsZero() || time.Since(since) < forgotten {
+		return report.Fail(report.ExitLocked, next, "%s. Nothing was changed", what)
+	}
+	return report.Fail(report.ExitBlocked, next, "%s, and has not gone on since %s. No worker is repaired until it is "+
+		"finished. Nothing was changed", what, since.UTC().Format(time.RFC3339))
+}
+
+// lastStep returns when a step on a host was last carried out, or zero if the state does not say.
+func lastStep(st state.State) (last time.Time) {
+	for _, res := range st.Resources {
+		if _, _, ok := state.HostStep(res.URN, res.Inputs); ok && res.Modified != nil && res.Modified.After(last) {
+			last = *res.Modified
+		}
+	}
+	return last
 }
 
 // diagnose asks AWS and the cluster about every node.
@@ -151,8 +183,8 @@ func (r *repairs) diagnose(ctx context.Context) (diagnosis.Diagnosis, error) {
 	}
 	for _, n := range f.Nodes {
 		if n.Upgrading {
-			return diagnosis.Diagnosis{}, report.Fail(report.ExitLocked, "Finish the upgrade with up, then run this again.",
-				"an upgrade is under way: it has taken node %s out of service. Nothing was changed", n.Name)
+			return diagnosis.Diagnosis{}, underWay(n.UpgradingSince, "an upgrade is under way: it has taken node "+n.Name+
+				" out of service")
 		}
 	}
 	f.Kept = func(n check.NodeHealth) ([]string, error) {

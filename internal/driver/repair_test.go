@@ -118,6 +118,9 @@ func TestRepairLeavesWhatItMayNotReplace(t *testing.T) {
 	s.repair(report.ExitUnreachable, "Silence does not mean that they failed", "journalctl -u kubelet")
 	s.after(func(s *sandbox.Sandbox) error { return s.Cluster.ReviveAPI() })
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("master") })
+	s.repair(report.ExitOK, "The cluster was stopped in the account", "aws ec2 start-instances")
+	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StartInstance("master") })
+	s.after(func(s *sandbox.Sandbox) error { return s.Hardware.RetireInstance("master") })
 	s.repair(report.ExitUnreachable, "an instance is stopped: master", "aws ec2 start-instances")
 	s.after(func(s *sandbox.Sandbox) error { return s.AWS.StartInstance("master") })
 

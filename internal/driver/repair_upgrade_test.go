@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
@@ -170,4 +172,28 @@ func TestRepairLeavesAHalfGrownStackToUp(t *testing.T) {
 	edit(t, s.settings(), one, one+more)
 	s.command(report.ExitOK, []string{"up"})
 	s.unchanged()
+}
+
+// TestAForgottenUpgradeIsNotUnderWay goes by the last step on a host in the state.
+func TestAForgottenUpgradeIsNotUnderWay(t *testing.T) {
+	r := &repairs{run: blue(t)}
+	outputs := auto.OutputMap{"kubernetes": auto.OutputValue{Value: config.Releases[0].Version}}
+	env := map[string]string{"KUBERNETES_VERSION": config.DefaultRelease().Version,
+		"IDENTITY": "pods 10.1.0.0/16 services 10.2.0.0/16 domain cluster.local endpoint api"}
+	for hours, code := range map[int]int{-1: report.ExitLocked, 5: report.ExitLocked, 6: report.ExitBlocked} {
+		var st state.State
+		for i, name := range []string{"init", "drain", "instance"} {
+			line := stepline.Line{Name: name, Node: "master", Args: []string{"x.sh"}, Env: env}
+			res := apitype.ResourceV3{URN: resource.URN("urn:pulumi:dev::kubeadm-aws::command:remote:Command::" + name),
+				Inputs: map[string]any{"create": line.Format()}}
+			if at := time.Now().Add(-time.Duration(hours+2-2*i) * time.Hour); hours >= 0 && i < 2 {
+				res.Modified = &at
+			}
+			st.Resources = append(st.Resources, res)
+		}
+		if err := r.refuseRelease(outputs, st); report.CodeOf(err) != code ||
+			!strings.Contains(err.Error(), "is under way") {
+			t.Errorf("an upgrade that went on %d hours ago: %v", hours, err)
+		}
+	}
 }

@@ -85,33 +85,39 @@ func FindDead(ctx context.Context, w *workspace.Workspace, args DeadArgs) (dead 
 }
 
 // RefuseSilent refuses to judge the nodes of a cluster whose API does not answer. Nothing is known of its nodes then,
-// and silence does not mean that they failed.
-func RefuseSilent(ctx context.Context, w *workspace.Workspace, st state.State, askAfter time.Duration) error {
+// and silence does not mean that they failed. stopped is not empty if someone in the account stopped every control
+// plane: it says so, and how to start them.
+func RefuseSilent(ctx context.Context, w *workspace.Workspace, st state.State, askAfter time.Duration) (stopped string,
+	err error) {
 	contact, why, err := reach(ctx, w, askAfter)
 	if err != nil || contact == answers {
-		return err
+		return "", err
 	}
 	outputs, err := w.Outputs(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	machines, address, err := account.Machines(ctx, w, st, outputs)
 	if err != nil {
-		return report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again.",
+		return "", report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again.",
 			"the Kubernetes API does not answer (%s), and the account could not be asked about its machine: %w; nothing was "+
 				"changed", why, err)
 	}
 	machines = slices.DeleteFunc(machines, func(m account.Machine) bool { return !m.ControlPlane })
 	living := slices.DeleteFunc(slices.Clone(machines), account.Machine.Ended)
 	if len(living) == 0 {
-		return report.Fail(report.ExitUnreachable, "Restore it with up: docs/recovery.md, \"The control-plane instance is lost\".",
+		return "", report.Fail(report.ExitUnreachable, "Restore it with up: docs/recovery.md, \"The control-plane instance is lost\".",
 			"the Kubernetes API does not answer, because the machine of the control plane is gone: %s; nothing was changed",
 			listedMachines(machines))
 	}
-	if err := account.RefuseStopped(w, living); err != nil {
-		return err
+	if !slices.ContainsFunc(machines, func(m account.Machine) bool { return !m.StoppedOnPurpose() }) {
+		return fmt.Sprintf("The cluster was stopped in the account, so nothing is judged: %s. To start it: %s",
+			listedMachines(machines), account.StartCommand(w, machines)), nil
 	}
-	return report.Fail(report.ExitUnreachable, lookAt(contact, living, address),
+	if err := account.RefuseStopped(w, living); err != nil {
+		return "", err
+	}
+	return "", report.Fail(report.ExitUnreachable, lookAt(contact, living, address),
 		"the Kubernetes API does not answer (%s), so nothing is known of the workers. Silence does not mean that they "+
 			"failed; nothing was changed", why)
 }

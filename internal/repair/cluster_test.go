@@ -144,10 +144,12 @@ func TestARealAPISaysWhatIsUnhealthy(t *testing.T) {
 	}
 	silent, well, young := nodes[0], nodes[1], nodes[2]
 	if silent.Ready || !silent.Since.Equal(since) || silent.Instance != "i-silent" || silent.Zone != "b" ||
-		silent.Message != "Kubelet stopped posting node status." || silent.Off || silent.Upgrading {
+		silent.Message != "Kubelet stopped posting node status." || silent.Off || silent.Upgrading ||
+		!silent.UpgradingSince.IsZero() {
 		t.Errorf("a silent node: %+v", silent)
 	}
-	if !well.Ready || !well.Upgrading || well.Off {
+	if !well.Ready || !well.Upgrading || well.Off || well.UpgradingSince.IsZero() ||
+		time.Since(well.UpgradingSince) > time.Minute {
 		t.Errorf("a node that is well: %+v", well)
 	}
 	if young.Ready || !young.Off || time.Since(young.Since) > time.Minute || young.Since.IsZero() {

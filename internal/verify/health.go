@@ -34,6 +34,8 @@ type NodeHealth struct {
 	Zone string
 	// Off reports whether an operator keeps repairs away from the node, and Upgrading whether an upgrade is under way.
 	Off, Upgrading bool
+	// UpgradingSince is when the upgrade took the node out of service, or zero if that is unknown.
+	UpgradingSince time.Time
 }
 
 // Health returns the health of every node of the cluster.
@@ -50,6 +52,9 @@ func Health(ctx context.Context, api *API) ([]NodeHealth, error) {
 			Message: ready.Message, Zone: n.Metadata.Labels["topology.kubernetes.io/zone"],
 			Off:       n.Metadata.Annotations[repairAnnotation] == "off",
 			Upgrading: n.Metadata.Annotations[upgradeAnnotation] != "",
+		}
+		if h.Upgrading {
+			h.UpgradingSince = n.Metadata.annotated(upgradeAnnotation)
 		}
 		if h.Since.IsZero() { // the kubelet has never reported
 			h.Since = n.Metadata.CreationTimestamp

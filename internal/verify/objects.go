@@ -20,6 +20,27 @@ type meta struct {
 	CreationTimestamp time.Time         `json:"creationTimestamp"`
 	DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
 	OwnerReferences   []owner           `json:"ownerReferences"`
+	// ManagedFields say when a program last changed the fields that it owns.
+	ManagedFields []managed `json:"managedFields"`
+}
+
+type managed struct {
+	Time   time.Time `json:"time"`
+	Fields struct {
+		Metadata struct {
+			Annotations map[string]any `json:"f:annotations"`
+		} `json:"f:metadata"`
+	} `json:"fieldsV1"`
+}
+
+// annotated returns when an annotation was set, or zero if the API server does not say.
+func (m meta) annotated(key string) (at time.Time) {
+	for _, f := range m.ManagedFields {
+		if _, owns := f.Fields.Metadata.Annotations["f:"+key]; owns && f.Time.After(at) {
+			at = f.Time
+		}
+	}
+	return at
 }
 
 type owner struct {
