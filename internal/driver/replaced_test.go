@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/sandbox"
 )
 
 // nodesOf writes a list of nodes into the settings of dev, where there is none.
@@ -69,5 +70,32 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 	if code, stdout, _ := drive(t, "destroy", "--stack", "dev", "--dir", dir); code != report.ExitOK ||
 		!strings.Contains(stdout, "left      0") {
 		t.Errorf("destroy exits %d:\n%s", code, stdout)
+	}
+}
+
+// TestAnEndedSpotInstanceAndAControlPlaneAreReplacedTogether ends a spot instance before an up that replaces a control
+// plane. up replaces both, because no setting keeps the spot instance out of the plan.
+func TestAnEndedSpotInstanceAndAControlPlaneAreReplacedTogether(t *testing.T) {
+	const master, spot = "{name: master, role: control-plane", "{name: spot-1, spot: true}"
+	const store = "{name: worker-1, zone: 1, volumeSize: 60, instanceType: t3.large, labels: {workload: storage}}"
+	for name, c := range map[string]struct{ nodes, from, to, runs string }{
+		"one of three": {nodes: "{name: master-2, role: control-plane, zone: 1}, {name: master-3, role: control-plane, zone: 2}, " +
+			store + ", " + spot,
+			from: "{name: master-2, ", to: "{name: master-2, generation: '2', ", runs: "master-2       instance runs"},
+		"the only one": {nodes: store + ", " + spot,
+			from: master, to: master + ", generation: '2'", runs: "master         is a control plane"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newRepairTest(t, false, c.nodes)
+			s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("spot-1") })
+			edit(t, s.settings(), c.from, c.to)
+			if name == "the only one" {
+				edit(t, s.settings(), "kubeadm-aws:owner: platform",
+					"kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}")
+			}
+			s.command(report.ExitOK, []string{"up"}, "AWS has taken spot-1 (i-", "spot-1         has joined", c.runs,
+				"!worker-1       instance runs")
+			s.unchanged()
+		})
 	}
 }

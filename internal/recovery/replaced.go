@@ -31,31 +31,72 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 		return err
 	}
 	nodes, _ := exported["nodes"].Value.(map[string]any)
+	isControlPlane := func(name string) bool {
+		node, _ := nodes[name].(map[string]any)
+		return node["role"] == config.ControlPlane
+	}
 	// The settings may remove some of several control planes. They leave the cluster before their machines are deleted.
 	remains := slices.ContainsFunc(config.ControlPlanes(w.Config.Nodes), func(n config.Node) bool {
-		node, _ := nodes[n.Name].(map[string]any)
-		return node["role"] == config.ControlPlane && ended[n.Name] == ""
+		return isControlPlane(n.Name) && ended[n.Name] == ""
 	})
 	for name, op := range ended {
-		node, _ := nodes[name].(map[string]any)
-		if node["role"] != config.ControlPlane {
+		if !isControlPlane(name) {
 			continue
 		}
 		const how = "Read docs/recovery.md, \"A new machine for the control plane\". To begin from nothing instead: " +
 			"kubeadm-aws rebuild"
-		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
 		switch {
 		case op == "delete" && remains:
+			continue
 		case op == "delete":
 			return report.Fail(report.ExitInvalid, how, "this would delete the control plane %s; another name is another "+
 				"machine, and the cluster would not survive it. Nothing was changed", name)
+		}
+		others := slices.DeleteFunc(slices.Sorted(maps.Keys(ended)), func(other string) bool { return other == name })
+		planes := config.ControlPlanes(w.Config.Nodes)
+		if planes[0].Name != name {
+			// Workers leave the cluster through the first control plane, which stays.
+			others = slices.DeleteFunc(others, func(other string) bool { return !isControlPlane(other) })
+		} else if others, err = living(ctx, w, others); err != nil {
+			return err
+		}
+		switch {
+		case slices.ContainsFunc(others, isControlPlane):
+			return report.Fail(report.ExitInvalid, how, "this would replace several control planes, %s and %s, and etcd needs "+
+				"the majority of them. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
 		case len(others) > 0:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which "+
 				"leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
-		case w.Config.Backup.RestoreFrom == "" && len(config.ControlPlanes(w.Config.Nodes)) == 1:
+		case w.Config.Backup.RestoreFrom == "" && len(planes) == 1:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and "+
 				"backup.restoreFrom is not set. Nothing was changed", name)
 		}
 	}
 	return nil
+}
+
+// living returns the nodes among these whose machines exist in the account. An ended machine of a worker has left the
+// cluster already, and up replaces a spot instance that AWS took back in any case.
+func living(ctx context.Context, w *workspace.Workspace, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	st, err := w.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := w.Outputs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	machines, _, err := account.Machines(ctx, w, st, outputs)
+	if err != nil {
+		return nil, report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again.",
+			"the account could not be asked about the machines to replace: %w", err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(machines, func(m account.Machine) bool {
+			return m.Name == name && m.Ended() && !m.ControlPlane
+		})
+	}), nil
 }
