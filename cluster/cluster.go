@@ -86,12 +86,12 @@ type Cluster struct {
 
 // New creates the keys and authorities of a cluster. Build creates the rest once the machines exist. There are two
 // functions because the machines depend on Identity.
-func New(ctx *pulumi.Context, name string) (*Cluster, error) {
+func New(ctx *pulumi.Context, name string, keys TokenKeys) (*Cluster, error) {
 	c := &Cluster{}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:Cluster", name, c); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	return c, c.keys(ctx, name)
+	return c, c.keys(ctx, name, keys)
 }
 
 // Identity returns the resources that identify a running control plane. The machines depend on it, so destroy deletes
@@ -142,6 +142,11 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if err := c.joinAll(ctx, s, first, prepared); err != nil {
 		return err
 	}
+	if c.pki.tokenKeys.Rotated {
+		if _, err := c.OnControlPlane(ctx, TokenKeysStep, c.pki.tokenKeys.step(s), dependsOn(c.Upgraded)); err != nil {
+			return err
+		}
+	}
 	c.Provider, err = kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
 		Kubeconfig: c.Kubeconfig,
 		// Without it, a kubeconfig that is unknown in a preview would replace every object in the cluster.
@@ -162,7 +167,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 }
 
 // keys creates the providers and, with two of them, the PKI.
-func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
+func (c *Cluster) keys(ctx *pulumi.Context, name string, keys TokenKeys) error {
 	var err error
 	if c.commands, err = command.NewProvider(ctx, "command", &command.ProviderArgs{}, pulumi.Parent(c)); err != nil {
 		return fmt.Errorf("command provider: %w", err)
@@ -175,7 +180,7 @@ func (c *Cluster) keys(ctx *pulumi.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("random provider: %w", err)
 	}
-	c.pki, err = newPKI(ctx, name, tlsProvider, randomProvider, c)
+	c.pki, err = newPKI(ctx, name, keys, keyProviders{tlsProvider, randomProvider}, c)
 	return err
 }
 

@@ -71,6 +71,12 @@ func (r *recorder) commands() map[string]pulumi.MockResourceArgs {
 // deploy creates a cluster of a control plane and two workers.
 func deploy(t *testing.T, change func(*Args)) *recorder {
 	t.Helper()
+	return deployWith(t, NewTokenKeys(settings()), change)
+}
+
+// deployWith creates it with other keys of service accounts.
+func deployWith(t *testing.T, keys TokenKeys, change func(*Args)) *recorder {
+	t.Helper()
 	r := &recorder{resources: map[string]pulumi.MockResourceArgs{}}
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		args := Args{
@@ -101,7 +107,7 @@ func deploy(t *testing.T, change func(*Args)) *recorder {
 		if change != nil {
 			change(&args)
 		}
-		c, err := New(ctx, args.Config.Cluster.Name)
+		c, err := New(ctx, args.Config.Cluster.Name, keys)
 		if err != nil {
 			return err
 		}

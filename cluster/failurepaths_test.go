@@ -47,6 +47,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"backup.sh", testBackupFailures},
 		{"backup-stop.sh", testBackupStopFailures},
 		{"init.sh", testInitFailures},
+		{"token-keys.sh", testTokenKeysFailures},
 		{"member.sh", testMemberFailures},
 		{"members-leave.sh", testMembersLeaveFailures},
 		{"balancer.sh", testBalancerFailures},

@@ -36,7 +36,17 @@ func (s steps) publish() ([]pulumi.Resource, error) {
 		return nil, nil
 	}
 	discovery := issuer.URL.ToStringOutput().ApplyT(discoveryDocument).(pulumi.StringOutput)
-	keys := s.pki.serviceAccount.PublicKeyPem.ApplyT(keySet).(pulumi.StringOutput)
+	var accepted []any
+	for _, n := range s.pki.tokenKeys.Accepted {
+		accepted = append(accepted, s.pki.serviceAccounts[n].PublicKeyPem)
+	}
+	keys := pulumi.All(accepted...).ApplyT(func(all []any) (string, error) {
+		public := make([]string, len(all))
+		for i, text := range all {
+			public[i] = text.(string)
+		}
+		return keySet(public...)
+	}).(pulumi.StringOutput)
 	var published []pulumi.Resource
 	for _, d := range []struct {
 		path     string
@@ -64,28 +74,40 @@ func discoveryDocument(issuer string) (string, error) {
 	return string(text), err
 }
 
-// keySet returns the JSON Web Key Set of an RSA public key in PEM. The key id is the one that the API server writes
-// into its tokens.
-func keySet(publicPEM string) (string, error) {
+// keySet returns the JSON Web Key Set of RSA public keys in PEM.
+func keySet(publicPEMs ...string) (string, error) {
+	keys := make([]any, len(publicPEMs))
+	for i, text := range publicPEMs {
+		var err error
+		if keys[i], err = webKey(text); err != nil {
+			return "", fmt.Errorf("the public key of the service accounts %w", err)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"keys": keys})
+	return string(text), err
+}
+
+// webKey returns the JSON Web Key of an RSA public key in PEM. Its id is the one that the API server writes into its
+// tokens.
+func webKey(publicPEM string) (map[string]string, error) {
 	block, _ := pem.Decode([]byte(publicPEM))
 	if block == nil {
-		return "", errors.New("the public key of the service accounts is not PEM")
+		return nil, errors.New("is not PEM")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return "", fmt.Errorf("the public key of the service accounts: %w", err)
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	key, ok := parsed.(*rsa.PublicKey)
 	if !ok {
-		return "", fmt.Errorf("the public key of the service accounts is a %T, not RSA", parsed)
+		return nil, fmt.Errorf("is a %T, not RSA", parsed)
 	}
 	id := sha256.Sum256(block.Bytes)
 	encode := base64.RawURLEncoding.EncodeToString
-	text, err := json.Marshal(map[string]any{"keys": []any{map[string]string{
+	return map[string]string{
 		"use": "sig", "kty": "RSA", "alg": "RS256", "kid": encode(id[:]),
 		"n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
-	}}})
-	return string(text), err
+	}, nil
 }
 
 // issuerFlags returns the flags by which the API server signs tokens as the issuer. The first issuer signs. kubeadm's

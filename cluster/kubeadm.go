@@ -40,6 +40,7 @@ type controlPlaneFacts struct {
 	certSANs []string
 	// issuer signs service-account tokens; empty leaves kubeadm's.
 	issuer string
+	keys   TokenKeys
 }
 
 // initConfig is the input of `kubeadm init`.
@@ -138,7 +139,7 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 		},
 		"apiServer": object{
 			"certSANs": f.certSANs,
-			"extraArgs": append(flags(map[string]string{
+			"extraArgs": slices.Concat(flags(map[string]string{
 				"audit-log-maxage":                            "30",
 				"audit-log-maxbackup":                         "10",
 				"audit-log-maxsize":                           "100",
@@ -150,7 +151,7 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 				// The token of a service account ends after the requested hour, not after a year.
 				"service-account-extend-token-expiration": "false",
 				"tls-min-version":                         "VersionTLS12",
-			}, k.APIServer), issuerFlags(f.issuer, cfg.ClusterIssuer())...),
+			}, k.APIServer), issuerFlags(f.issuer, cfg.ClusterIssuer()), f.keys.apiServerFlags()),
 			"extraVolumes": []any{
 				object{"name": "apiserver-config", "hostPath": "/etc/kubernetes/apiserver",
 					"mountPath": "/etc/kubernetes/apiserver", "readOnly": true, "pathType": "DirectoryOrCreate"},
@@ -158,13 +159,13 @@ func clusterConfig(cfg *config.Config, r config.Release, f controlPlaneFacts) ob
 			},
 		},
 		// Metrics listen on all addresses for Prometheus. The security groups block them from outside.
-		"controllerManager": object{"extraArgs": flags(map[string]string{
+		"controllerManager": object{"extraArgs": append(flags(map[string]string{
 			"bind-address":                "0.0.0.0",
 			"cloud-provider":              "external",
 			"profiling":                   "false",
 			"terminated-pod-gc-threshold": "1000",
 			"tls-min-version":             "VersionTLS12",
-		}, k.ControllerManager)},
+		}, k.ControllerManager), f.keys.controllerManagerFlags()...)},
 		"scheduler": object{"extraArgs": flags(map[string]string{
 			"bind-address":    "0.0.0.0",
 			"profiling":       "false",

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"path"
 
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi-tls/sdk/v5/go/tls"
@@ -14,8 +15,10 @@ type pki struct {
 	pulumi.ResourceState
 
 	cluster, frontProxy, etcd authority
-	serviceAccount            *tls.PrivateKey
-	admin, join               clientCert
+	// serviceAccounts are the accepted keys of tokenKeys, by number.
+	serviceAccounts map[int]*tls.PrivateKey
+	tokenKeys       TokenKeys
+	admin, join     clientCert
 	// encryptionBytes are the 32 bytes for Secrets at rest. encryptionKey is their base64 text.
 	encryptionBytes *random.RandomBytes
 	encryptionKey   pulumi.StringOutput
@@ -46,13 +49,18 @@ const (
 	clientRenewalHours = 90 * 24
 )
 
-func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomProvider *random.Provider,
-	parent pulumi.Resource) (*pki, error) {
-	p := &pki{}
+// keyProviders are the providers of newPKI.
+type keyProviders struct {
+	tls    *tls.Provider
+	random *random.Provider
+}
+
+func newPKI(ctx *pulumi.Context, name string, keys TokenKeys, by keyProviders, parent pulumi.Resource) (*pki, error) {
+	p := &pki{tokenKeys: keys, serviceAccounts: map[int]*tls.PrivateKey{}}
 	if err := ctx.RegisterComponentResource("kubeadm-aws:cluster:PKI", name+"-pki", p, pulumi.Parent(parent)); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
-	opts := []pulumi.ResourceOption{pulumi.Parent(p), pulumi.Provider(tlsProvider)}
+	opts := []pulumi.ResourceOption{pulumi.Parent(p), pulumi.Provider(by.tls)}
 	var err error
 	for _, a := range []struct {
 		name, commonName string
@@ -67,12 +75,14 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 			return nil, err
 		}
 	}
-	p.serviceAccount, err = tls.NewPrivateKey(ctx, "service-account", &tls.PrivateKeyArgs{
-		Algorithm: pulumi.String("RSA"),
-		RsaBits:   pulumi.Int(2048),
-	}, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("service account key: %w", err)
+	for _, n := range keys.Accepted {
+		p.serviceAccounts[n], err = tls.NewPrivateKey(ctx, tokenKeyName(n), &tls.PrivateKeyArgs{
+			Algorithm: pulumi.String("RSA"),
+			RsaBits:   pulumi.Int(2048),
+		}, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("service account key: %w", err)
+		}
 	}
 	if p.admin, err = newClientCert(ctx, "admin", subject{"kubernetes-admin", adminGroup}, p.cluster, opts); err != nil {
 		return nil, err
@@ -82,7 +92,7 @@ func newPKI(ctx *pulumi.Context, name string, tlsProvider *tls.Provider, randomP
 	}
 	p.encryptionBytes, err = random.NewRandomBytes(ctx, "encryption-at-rest",
 		&random.RandomBytesArgs{Length: pulumi.Int(32)},
-		pulumi.Parent(p), pulumi.Provider(randomProvider))
+		pulumi.Parent(p), pulumi.Provider(by.random))
 	if err != nil {
 		return nil, fmt.Errorf("encryption key: %w", err)
 	}
@@ -156,29 +166,41 @@ func newClientCert(ctx *pulumi.Context, name string, of subject, by authority,
 // identity returns every resource from which files are derived. init.sh refuses a running control plane with
 // different files.
 func (p *pki) identity() []pulumi.Resource {
-	return []pulumi.Resource{
+	all := []pulumi.Resource{
 		p.cluster.key, p.cluster.cert,
 		p.frontProxy.key, p.frontProxy.cert,
 		p.etcd.key, p.etcd.cert,
-		p.serviceAccount,
 		p.encryptionBytes,
 	}
+	for _, n := range p.tokenKeys.Accepted {
+		all = append(all, p.serviceAccounts[n])
+	}
+	return all
 }
 
 // files returns the parts of the PKI that a control plane needs, by their path below /etc/kubernetes. kubeadm creates
 // the certificates of the components from them.
 func (p *pki) files() map[string]pulumi.StringInput {
-	return map[string]pulumi.StringInput{
+	signing := p.serviceAccounts[p.tokenKeys.Signing]
+	files := map[string]pulumi.StringInput{
 		"pki/ca.crt":             p.cluster.cert.CertPem,
 		"pki/ca.key":             p.cluster.key.PrivateKeyPem,
 		"pki/front-proxy-ca.crt": p.frontProxy.cert.CertPem,
 		"pki/front-proxy-ca.key": p.frontProxy.key.PrivateKeyPem,
 		"pki/etcd/ca.crt":        p.etcd.cert.CertPem,
 		"pki/etcd/ca.key":        p.etcd.key.PrivateKeyPem,
-		"pki/sa.key":             p.serviceAccount.PrivateKeyPem,
-		"pki/sa.pub":             p.serviceAccount.PublicKeyPem,
+		// kubeadm needs these two, also if the API server has other flags.
+		"pki/sa.key": signing.PrivateKeyPem,
+		"pki/sa.pub": signing.PublicKeyPem,
 		"apiserver/encryption.yaml": p.encryptionKey.ApplyT(func(key string) (string, error) {
 			return encryptionConfig(key)
 		}).(pulumi.StringOutput),
 	}
+	if p.tokenKeys.Rotated {
+		for n, key := range p.serviceAccounts {
+			files["pki/"+path.Base(tokenKeyPath(n, ".pub"))] = key.PublicKeyPem
+		}
+		files["pki/"+path.Base(tokenKeyPath(p.tokenKeys.Signing, ".key"))] = signing.PrivateKeyPem
+	}
+	return files
 }

@@ -94,6 +94,9 @@ func (s steps) init(h Host) Step {
 	if from := s.cfg.Backup.RestoreFrom; from != "" {
 		env["RESTORE_FROM"] = pulumi.String(from)
 	}
+	if s.pki.tokenKeys.Rotated && s.cfg.Identity.RotateHours > 0 {
+		env["TOKEN_KEYS"] = pulumi.String(s.scripts.path("token-keys"))
+	}
 	files := s.pki.files()
 	if s.several() {
 		maps.Copy(env, members{s}.env(h))
@@ -225,7 +228,7 @@ func (s steps) initConfig(h Host) pulumi.StringOutput {
 	}
 	return pulumi.All(inputs...).ApplyT(func(v []any) (string, error) {
 		facts := controlPlaneFacts{node: s.facts(h, v[0].(string), v[1].(string)), endpoint: s.args.Endpoint,
-			issuer: v[2].(string)}
+			issuer: v[2].(string), keys: s.pki.tokenKeys}
 		for _, san := range append([]any{s.args.Endpoint, v[0]}, v[3:]...) {
 			if !slices.Contains(facts.certSANs, san.(string)) {
 				facts.certSANs = append(facts.certSANs, san.(string))

@@ -95,6 +95,7 @@ var settingRules = []settingRule{
 	{key: "identity.enabled", rule: fixed, reason: issuerInTokens,
 		remedy: "to be without it, destroy the stack and bring it up again"},
 	{key: "identity.issuer", rule: fixed, reason: issuerInTokens, remedy: anotherCluster},
+	{key: "identity.rotate"}, {key: "identity.rotateHours"}, // cluster.PlanTokenKeys
 	{key: "identity.serviceAccounts[].namespace"}, {key: "identity.serviceAccounts[].name"},
 	{key: "identity.serviceAccounts[].policy"},
 	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},

@@ -148,6 +148,11 @@ type Identity struct {
 	// Issuer is the user's own URL in front of the bucket with the discovery documents, which is then private. Empty
 	// makes the issuer the URL of the bucket, and the two documents public.
 	Issuer string `json:"issuer"`
+	// Rotate is the number of the key that signs the tokens of service accounts. Another number is another key, to
+	// which a running cluster moves in stages.
+	Rotate int `json:"rotate"`
+	// RotateHours is the time between two stages. 0 drops the former key as soon as the new one signs.
+	RotateHours int `json:"rotateHours"`
 	// ServiceAccounts get an IAM role each.
 	ServiceAccounts []ServiceAccount `json:"serviceAccounts"`
 }

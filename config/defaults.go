@@ -63,6 +63,8 @@ func (d defaults) fill() {
 	}
 	d.expand()
 
+	set(d.written, "identity.rotateHours", &d.Identity.RotateHours, 25)
+
 	set(d.written, "backup.everyHours", &d.Backup.EveryHours, byEnvironment(env, 24, 6, 1))
 	set(d.written, "backup.retentionDays", &d.Backup.RetentionDays, byEnvironment(env, 7, 14, 30))
 	setBool(&d.Backup.KeepBucket, env != Dev)

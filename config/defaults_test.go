@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
    "taints": [{"key": "workload", "value": "storage", "effect": "NoSchedule"}], "count": 0, "zones": null, "without": null}
  ],
  "dns": {"domain": "", "createZone": false, "ingressHosts": null, "zoneId": ""},
- "identity": {"enabled": false, "issuer": "", "serviceAccounts": null},
+ "identity": {"enabled": false, "issuer": "", "rotate": 0, "rotateHours": 25, "serviceAccounts": null},
  "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "repair": {"notReadyMinutes": 15, "maxUnhealthyPercent": 40},
  "protection": {"protect": false, "volumes": "delete"},

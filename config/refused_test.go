@@ -397,6 +397,8 @@ var refused = []struct {
 		policyOK + "}"), "identity.serviceAccounts[1]", "already at identity.serviceAccounts[0]"},
 	{"role for a controller of the platform", accountsWith("{namespace: kube-system, name: ebs-csi-controller-sa, policy: " +
 		policyOK + "}"), "identity.serviceAccounts[0]", "of the platform, which has a role of its own"},
+	{"negative number of a key", "identity: {rotate: -1}", "identity.rotate", "must be from 0 to 9999"},
+	{"stages of years", "identity: {rotateHours: 9000}", "identity.rotateHours", "must be from 0 to 8760"},
 	{"roles without an issuer", "identity: {serviceAccounts: [{namespace: a, name: b, policy: " + policyOK + "}]}",
 		"identity.serviceAccounts", "need identity.enabled"},
 	{"role without a policy", accountsWith("{namespace: a, name: b}"), accountAt + "policy", "is missing"},

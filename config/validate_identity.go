@@ -17,6 +17,12 @@ const (
 	KeySetPath    = "openid/v1/jwks"
 )
 
+// Limits of the rotation. A key is a file on every control plane, with its number in the name.
+const (
+	maxRotate      = 9999
+	maxRotateHours = 8760
+)
+
 // maxIssuer is IAM's limit for the URL of an identity provider.
 const maxIssuer = 255
 
@@ -39,6 +45,9 @@ func (v identityValidator) validate() {
 			"the issuers, so that the wrong one may sign", sortingRelease), "false, or a later patch release")
 	}
 	v.issuer(id)
+	v.between("identity.rotate", id.Rotate, bounds{0, maxRotate, "the number of the key of service accounts", 1})
+	v.between("identity.rotateHours", id.RotateHours, bounds{0, maxRotateHours,
+		"kubelets renew every token within 24 hours; 0 drops the former key at once", 25})
 	v.serviceAccounts(id)
 }
 

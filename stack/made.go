@@ -67,6 +67,7 @@ const (
 	typeRelease    = "kubernetes:helm.sh/v3:Release"
 	typeRabbitMQ   = "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster"
 	typePostgres   = "kubernetes:postgresql.cnpg.io/v1:Cluster"
+	typeKey        = "tls:index/privateKey:PrivateKey"
 	typeUUID       = "random:index/randomUuid7:RandomUuid7"
 )
 
@@ -181,6 +182,17 @@ func (s state) running() map[string]cluster.Running {
 		commands[name] = text(step, "create")
 	}
 	return cluster.ReadRunning(commands)
+}
+
+// tokenKeys returns the keys of service-account tokens of the cluster. ok is false if it does not exist yet.
+func (s state) tokenKeys() (keys cluster.TokenKeys, ok bool) {
+	first := s.initialised()
+	if first == "" {
+		return cluster.TokenKeysOf(slices.Collect(maps.Keys(s[typeKey])))
+	}
+	recorded := s[typeCommand][cluster.TokenKeysStep]
+	return cluster.ReadTokenKeys(text(s[typeCommand][first+"-init"], "create"), text(recorded, "create"),
+		text(recorded, "stdout")), true
 }
 
 // issuerBucket returns the name of the bucket with the discovery documents, or "".

@@ -2,6 +2,8 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/addons"
@@ -25,14 +27,18 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := cfg.RefuseChanges(before.made()); err != nil {
 		return err
 	}
-	running := before.running()
-	if plan := cluster.PlanUpgrade(cfg, running); plan != nil {
+	running, plan := before.running(), cluster.PlanUpgrade(cfg, before.running())
+	if plan != nil {
 		if err := config.RefuseMachineChanges(cfg, before.made(), plan.OutOfService()); err != nil {
 			return err
 		}
 		if err := ctx.Log.Warn(plan.String(), nil); err != nil {
 			return err
 		}
+	}
+	keys, err := tokenKeys(ctx, cfg, before, plan)
+	if err != nil {
+		return err
 	}
 	everything, err := watch(ctx)
 	if err != nil {
@@ -42,7 +48,7 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	kube, err := cluster.New(ctx, cfg.Cluster.Name)
+	kube, err := cluster.New(ctx, cfg.Cluster.Name, keys)
 	if err != nil {
 		return err
 	}
@@ -60,6 +66,25 @@ func Deploy(ctx *pulumi.Context) error {
 	}
 	export(ctx, cfg, aws, kube, platform)
 	return guard(ctx, cfg, *everything)
+}
+
+// tokenKeys returns the keys of service-account tokens after this update, and logs what it does to them.
+func tokenKeys(ctx *pulumi.Context, cfg *config.Config, before state, upgrade *cluster.Upgrade) (cluster.TokenKeys,
+	error) {
+	keys, ok := before.tokenKeys()
+	if !ok {
+		return cluster.NewTokenKeys(cfg), nil
+	}
+	text := ""
+	if upgrade != nil {
+		keys, text = keys.Hold(cfg)
+	} else {
+		keys, text = cluster.PlanTokenKeys(cfg, keys, time.Now())
+	}
+	if text == "" {
+		return keys, nil
+	}
+	return keys, ctx.Log.Warn(text, nil)
 }
 
 func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {

@@ -22,6 +22,7 @@ Environment:
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
   UPGRADE ...          the path of upgrade.sh, and its settings
   MEMBERS_LEAVE ...    the path of members-leave.sh, and its settings; empty on a control plane that joins
+  TOKEN_KEYS           path of token-keys.sh, to check Secrets before a key of service accounts is dropped; may be empty
   PEERS                addresses of the other control planes, separated by blanks; empty for the only one
   JOINS                not empty: this machine joins the others and never begins a cluster
   MEMBER ...           the path of member.sh, and its settings; with PEERS
@@ -93,12 +94,16 @@ api_answers() { # SECONDS
 
 # ---- files ------------------------------------------------------------------
 
+# reads_key succeeds if the manifest of the API server names this key of service accounts, such as pki/sa.pub.
+reads_key() { grep -qs -e "-key-file=.*/$1'\{0,1\}\$" /etc/kubernetes/manifests/kube-apiserver.yaml; }
 put_files() {
   local f
   install -d -m 700 /etc/kubernetes/apiserver
   install -d /etc/kubernetes/pki/etcd
   install -d -m 700 /var/log/kubernetes/audit
   (cd "$secrets" && find pki apiserver -type f) | while read -r f; do
+    # A running API server keeps its key until it has the flags of another one.
+    if reads_key "$f"; then continue; fi
     case $f in
       *.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
       # Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
@@ -262,8 +267,26 @@ same_cluster() {
   [ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
     die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
   (cd "$secrets/pki" && find . -type f) | while read -r f; do
-    cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || refuse_identity "${f#./}"
+    cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || rotated "pki/${f#./}" || refuse_identity "${f#./}"
   done
+}
+# rotated succeeds for a key of service accounts that the API server does not read, or does not read any more after this
+# run. kubeadm's own names are read if the settings name no other key.
+rotated() { # FILE
+  [[ $1 = pki/sa[.-]* ]] || return 1
+  case $1 in
+    pki/sa.*) ! reads_key "$1" || grep -q service-account-signing-key-file <<<"$KUBEADM_CONFIG" ;;
+    *) ! reads_key "$1" ;;
+  esac
+}
+# drop_keys gives kubeadm's own names the key that signs, and removes the keys that the settings no longer contain.
+drop_keys() {
+  local f
+  for f in /etc/kubernetes/pki/sa-*; do
+    [ -e "$f" ] || return 0
+    [ -e "$secrets/pki/${f##*/}" ] || rm -f "$f"
+  done
+  put_files
 }
 
 # An authority expires after ten years, and the stack creates a new certificate for the same key. Nodes, kubeconfigs and
@@ -416,6 +439,7 @@ settled() {
 reconfigure() {
   local component before
   check_flags
+  [ -z "${TOKEN_KEYS:-}" ] || bash "$TOKEN_KEYS" secrets "$secrets/pki" || exit 1
   say "bringing the control plane to changed settings"
   if [ ! -d "$STATE/manifests.before" ]; then
     rm -rf "$STATE/manifests.copy"
@@ -435,6 +459,7 @@ reconfigure() {
   api_answers 120 || die "the API does not answer after the change; see /var/log/pods/kube-system_kube-apiserver-* on this machine, and kubernetes.apiServer in the settings"
   changing=''
   rm -rf "$STATE/manifests.before"
+  drop_keys
   # Not before the static pods have their new flags: a kubelet that has just started and finds a changed manifest may
   # wait two minutes for the volumes of the old pod. Not after the upload, from which workers read the settings.
   if begun; then bash "$UPGRADE" packages kubelet kubectl || exit 1; fi

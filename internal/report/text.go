@@ -119,6 +119,7 @@ var (
 		"join": "has joined", "node": "has its labels", "drain": "is drained", "backup": "takes snapshots",
 		"balancer":    "reaches every control plane",
 		"nodes-ready": "sees every node Ready",
+		"token-keys":  "knows the key of service accounts on every control plane",
 	}
 	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}
 )

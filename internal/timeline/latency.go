@@ -96,6 +96,8 @@ var stepLatencies = map[string]latency{
 	"backup": {4 * second, call},
 	// measured: 5 to 12 s to Ready and CoreDNS; Calico's images of 200 MB are pulled before it: seen, 25 to 35 s.
 	"nodes-ready": {40 * second, 0},
+	// Two calls to each API server.
+	"token-keys": {3 * second, 0},
 	// Two calls of a command line in a container; a restart only where the password has changed.
 	"password": {6 * second, call},
 	// Two calls to the metadata service, one to STS, one to the API.

@@ -43,6 +43,7 @@ var steps = map[string]func(s *step) (string, error){
 	"backup-delete":          (*step).backupStop,
 	"drain":                  func(s *step) (string, error) { return upgrade{s}.takeOut() },
 	"nodes-ready":            (*step).nodesReady,
+	"token-keys":             tokenKeysInUse,
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
 	"rabbitmq-backup":        rabbitmqBackup,

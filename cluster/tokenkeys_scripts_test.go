@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kubeadm-aws/cluster/stepline"
+)
+
+// tokenOf returns the text of a token that a key has signed, as far as the script reads it.
+func tokenOf(t *testing.T, public string) string {
+	t.Helper()
+	key, err := webKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err := json.Marshal(map[string]string{"alg": "RS256", "kid": key["kid"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(header) + ".payload.signature"
+}
+
+// tokenHost is a control plane with the public parts of two keys. The file /signs is the token that the API server
+// issues, and /keys is what it publishes. /secrets is the list of Secrets with tokens.
+func tokenHost(t *testing.T) (h *scriptHost, public []string) {
+	h = newScriptHost(t)
+	for _, name := range []string{"0", "1"} {
+		_, part := serviceAccountKey(t)
+		public = append(public, part)
+		h.write("/etc/kubernetes/pki/sa-"+name+".pub", part, 0o644)
+	}
+	h.env = map[string]string{"ACCEPTS": "0 1", "SIGNS": "0", "ENDS": "1", "ADDRESSES": "10.0.1.10 10.0.1.11"}
+	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls
+case $* in
+*jwks) cat $ROOT/keys ;;
+*"create token"*) cat $ROOT/signs ;;
+*"get secrets"*) [ ! -e $ROOT/api-down ] && cat $ROOT/secrets ;;
+esac`)
+	h.stub("sleep", "")
+	set, err := keySet(public...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("/keys", set, 0o600)
+	h.write("/signs", tokenOf(t, public[0]), 0o600)
+	h.write("/var/lib/kubeadm-aws/x", "", 0o600)
+	return h, public
+}
+
+// TestAStageIsRecorded expects every API server to be asked, and the time of a stage to stay when the step runs again.
+func TestAStageIsRecorded(t *testing.T) {
+	h, public := tokenHost(t)
+	o := h.run("token-keys.sh", "")
+	since, ok := strings.CutPrefix(o.stdout, "signing with 0 since ")
+	if _, err := time.Parse(time.RFC3339, since); !ok || err != nil || o.code != 0 {
+		t.Fatalf("prints %q: %s", o.stdout, o.stderr)
+	}
+	for _, want := range []string{"--server https://10.0.1.10:6443", "--server https://10.0.1.11:6443"} {
+		if !strings.Contains(h.read("/calls"), want) {
+			t.Errorf("no %s in %s", want, h.read("/calls"))
+		}
+	}
+	record := h.read("/var/lib/kubeadm-aws/token-keys")
+	h.write("/var/lib/kubeadm-aws/token-keys", strings.Replace(record, since, "2026-01-02T03:04:05Z", 1), 0o600)
+	h.succeeds(h.run("token-keys.sh", ""), "signing with 0 since 2026-01-02T03:04:05Z")
+	h.env["SIGNS"] = "1"
+	h.write("/signs", tokenOf(t, public[1]), 0o600)
+	if o := h.run("token-keys.sh", ""); !strings.HasPrefix(o.stdout, "signing with 1 since 2") ||
+		strings.Contains(o.stdout, "2026-01-02") {
+		t.Errorf("the next stage prints %q: %s", o.stdout, o.stderr)
+	}
+}
+
+func testTokenKeysFailures(t *testing.T) {
+	host := func(t *testing.T) (*scriptHost, string) { h, _ := tokenHost(t); return h, "" }
+	const refuses2 = "the API server at 10.0.1.10 does not accept the keys 0 1 of service accounts, or does not sign with 0"
+	refuses(t, "token-keys.sh", host, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: refuses2, spoil: func(h *scriptHost) string { h.write("/keys", `{"keys":[]}`, 0o600); return "" }},
+		{says: refuses2, spoil: func(h *scriptHost) string {
+			_, other := serviceAccountKey(h.t)
+			h.write("/signs", tokenOf(h.t, other), 0o600)
+			return ""
+		}},
+	})
+	h, public := tokenHost(t)
+	h.remove("/etc/kubernetes/pki/sa-0.pub")
+	secret := func(name, public string) string {
+		return name + " " + base64.StdEncoding.EncodeToString([]byte(tokenOf(t, public))) + "\n"
+	}
+	folder := h.at("/etc/kubernetes/pki")
+	h.write("/secrets", secret("apps/new", public[1])+"apps/empty \n", 0o600)
+	h.succeeds(h.run("token-keys.sh", "", "secrets", folder), "")
+	h.write("/secrets", secret("apps/new", public[1])+secret("ci/old", public[0])+secret("ci/older", public[0]), 0o600)
+	o := h.run("token-keys.sh", "", "secrets", folder)
+	h.fails(o, 1, "and nothing has been changed: ci/old ci/older. Have each renewed")
+	if strings.Contains(o.stderr, "apps/new") || strings.Contains(o.stderr, "payload") {
+		t.Errorf("it says %s", o.stderr)
+	}
+	h.write("/api-down", "", 0o600)
+	h.fails(h.run("token-keys.sh", "", "secrets", folder), 1, "the API does not list the Secrets with tokens")
+	h.fails(h.run("token-keys.sh", "", "secrets"), 2)
+	delete(h.env, "SIGNS")
+	h.fails(h.run("token-keys.sh", ""), 2, "SIGNS is not set")
+}
+
+// keyFlagsOf returns what kubeadm writes for the flags of keys into the manifest of the API server.
+func keyFlagsOf(keys TokenKeys) string {
+	if !keys.Rotated {
+		return "--service-account-key-file=/etc/kubernetes/pki/sa.pub --service-account-signing-key-file=/etc/kubernetes/pki/sa.key"
+	}
+	text := ""
+	for _, flag := range keys.apiServerFlags() {
+		text += " --" + flag.(object)["name"].(string) + "=" + flag.(object)["value"].(string)
+	}
+	return text
+}
+
+// TestARotationOnAHost runs init.sh for each stage. The API server's own key stays in place until it has other flags,
+// kubeadm's names then have the key that signs, and the key that was dropped is gone.
+func TestARotationOnAHost(t *testing.T) {
+	h := initHost(t)
+	h.env["TOKEN_KEYS"] = h.file("token-keys.sh", `echo "token-keys $*" >>$ROOT/calls; [ ! -e $ROOT/old-secrets ]`)
+	authority := authorityPEM(t, newKeyPair(t), time.Now().AddDate(10, 0, 0))
+	content := []string{"zero", "one"}
+	run := func(keys TokenKeys) outcome {
+		t.Helper()
+		own, err := stepline.Unpack(initFiles(t, authority))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signing := content[keys.Signing]
+		maps.Copy(own, map[string]string{"pki/sa.key": "private " + signing, "pki/sa.pub": signing})
+		text, err := renderYAML(object{"apiServer": object{"extraArgs": keys.apiServerFlags()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.env["KUBEADM_CONFIG"] = "advertiseAddress: 10.0.1.10\n" + text
+		if keys.Rotated {
+			for _, n := range keys.Accepted {
+				own["pki/"+filepath.Base(tokenKeyPath(n, ".pub"))] = content[n]
+			}
+			own["pki/"+filepath.Base(tokenKeyPath(keys.Signing, ".key"))] = "private " + signing
+		}
+		stdin, err := stepline.Pack(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.write("/new/kube-apiserver.yaml", manifest("kube-apiserver", keyFlagsOf(keys)), 0o600)
+		h.write("/calls", "", 0o600)
+		return h.run("init.sh", stdin)
+	}
+	files := func() string {
+		found, _ := filepath.Glob(h.at("/etc/kubernetes/pki/sa*"))
+		text := ""
+		for _, file := range found {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += filepath.Base(file) + "=" + string(raw) + " "
+		}
+		return text
+	}
+	plain, leaked := ReadTokenKeys("", "", ""), keysFrom(time.Time{}, 1, 1, 1)
+	h.succeeds(run(plain), "initialised 1.36.3")
+	// A change that fails leaves the files of the API server that goes on.
+	h.write("/crash", "kube-scheduler", 0o600)
+	h.fails(run(leaked), 1, "the manifests of before are back")
+	if got := files(); !strings.Contains(got, "sa.key=private zero sa.pub=zero") {
+		t.Errorf("after a failure the files are %s", got)
+	}
+	h.remove("/crash")
+	h.write("/old-secrets", "", 0o600)
+	h.fails(run(leaked), 1)
+	if calls := h.read("/calls"); strings.Contains(calls, "kubeadm ") || !strings.Contains(calls, "token-keys secrets") {
+		t.Errorf("with a Secret of the old key: %s", calls)
+	}
+	h.remove("/old-secrets")
+	for _, c := range []struct {
+		keys TokenKeys
+		want string
+	}{
+		{keysFrom(time.Time{}, 0, 1, 0, 1), "sa-0.key=private zero sa-0.pub=zero sa-1.pub=one sa.key=private zero sa.pub=zero "},
+		{keysFrom(time.Time{}, 1, 1, 0, 1), "sa-0.pub=zero sa-1.key=private one sa-1.pub=one sa.key=private one sa.pub=one "},
+		{leaked, "sa-1.key=private one sa-1.pub=one sa.key=private one sa.pub=one "},
+		{keysFrom(time.Time{}, 0, 0, 0), "sa-0.key=private zero sa-0.pub=zero sa.key=private zero sa.pub=zero "},
+	} {
+		h.succeeds(run(c.keys), "initialised 1.36.3")
+		if got := files(); got != c.want {
+			t.Errorf("%+v: the files are %s, want %s", c.keys, got, c.want)
+		}
+	}
+	// The same number with another key is another cluster's.
+	content[0] = "another"
+	h.fails(run(keysFrom(time.Time{}, 0, 0, 0)), 1, "it is another cluster's control plane")
+}
