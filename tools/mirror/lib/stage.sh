@@ -82,8 +82,7 @@ install_missing() {
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
   say "installing ${missing[*]}"
-  apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
+  "$mirror/../apt.sh" "${missing[@]}"
 }
 
 # debian_mirror prints where Debian's packages come from: DEBIAN_MIRROR, else where the apt of this machine gets them.
