@@ -44,6 +44,9 @@ func TestAccepted(t *testing.T) {
 			"{aws:SecureTransport: false}}}]}}"),
 		accountsWith("{namespace: apps, name: api, policy: {Statement: {Effect: Allow, Action: s3:GetObject, Resource: '*'}}}"),
 		"backup: {restoreFrom: latest}",
+		"maintenance: {reboots: true}",
+		"maintenance: {reboots: true, days: [sat, sun], start: '22:00', end: '04:00', timeZone: America/New_York}",
+		"maintenance: {reboots: true, start: '00:00', end: '24:00', timeZone: Asia/Seoul}",
 		"backup: {restoreFrom: platform/etcd/2026-11-23T03:00:00Z.db, retentionDays: 3650, keepBucket: true}",
 		"mirrors: {kubernetesApt: 'http://10.0.0.9:8080/k8s', s3Endpoint: 'http://minio.example.com:9000', registries: " +
 			"{'localhost:5000': 'http://10.0.0.9:5000', docker.io: 'https://m.example.com/v2/hub'}, charts: " +

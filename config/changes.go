@@ -100,6 +100,8 @@ var settingRules = []settingRule{
 	{key: "identity.serviceAccounts[].policy"},
 	{key: "backup.everyHours"}, {key: "backup.retentionDays"}, {key: "backup.keepBucket"}, {key: "backup.restoreFrom"},
 	{key: "repair.notReadyMinutes"}, {key: "repair.maxUnhealthyPercent"},
+	{key: "maintenance.reboots"}, {key: "maintenance.days"}, {key: "maintenance.start"}, {key: "maintenance.end"},
+	{key: "maintenance.timeZone"},
 	{key: "protection.protect"}, {key: "protection.volumes"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},

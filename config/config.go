@@ -18,15 +18,18 @@ type Config struct {
 	// Owner goes into the default tags: a team or a person to ask.
 	Owner string `json:"owner"`
 
-	Cluster    Cluster    `json:"cluster"`
-	Network    Network    `json:"network"`
-	Access     Access     `json:"access"`
-	Image      Image      `json:"image"`
-	Nodes      []Node     `json:"nodes"`
-	DNS        DNS        `json:"dns"`
-	Identity   Identity   `json:"identity"`
-	Backup     Backup     `json:"backup"`
-	Repair     Repair     `json:"repair"`
+	Cluster  Cluster  `json:"cluster"`
+	Network  Network  `json:"network"`
+	Access   Access   `json:"access"`
+	Image    Image    `json:"image"`
+	Nodes    []Node   `json:"nodes"`
+	DNS      DNS      `json:"dns"`
+	Identity Identity `json:"identity"`
+	Backup   Backup   `json:"backup"`
+	Repair   Repair   `json:"repair"`
+
+	Maintenance Maintenance `json:"maintenance"`
+
 	Protection Protection `json:"protection"`
 	Mirrors    Mirrors    `json:"mirrors"`
 	Kubernetes Kubernetes `json:"kubernetes"`
@@ -183,6 +186,19 @@ type Repair struct {
 	NotReadyMinutes int `json:"notReadyMinutes"`
 	// MaxUnhealthyPercent is the share of the workers above which nothing is replaced.
 	MaxUnhealthyPercent int `json:"maxUnhealthyPercent"`
+}
+
+// Maintenance is when nodes reboot for updates that need it, such as those of the kernel.
+type Maintenance struct {
+	// Reboots lets nodes reboot, one after the other.
+	Reboots bool `json:"reboots"`
+	// Days are mon, tue, wed, thu, fri, sat and sun: those on which the hours begin.
+	Days []string `json:"days"`
+	// Start and End are the hours as HH:MM. They end on the next day if End is not after Start; 24:00 is midnight.
+	Start string `json:"start"`
+	End   string `json:"end"`
+	// TimeZone is the zone of the days and hours: UTC, or a name such as Europe/Berlin.
+	TimeZone string `json:"timeZone"`
 }
 
 // Protection limits what a destroy may remove.

@@ -72,6 +72,11 @@ func (d defaults) fill() {
 	set(d.written, "repair.notReadyMinutes", &d.Repair.NotReadyMinutes, 15)
 	set(d.written, "repair.maxUnhealthyPercent", &d.Repair.MaxUnhealthyPercent, 40)
 
+	set(d.written, "maintenance.days", &d.Maintenance.Days, weekdays)
+	set(d.written, "maintenance.start", &d.Maintenance.Start, "02:00")
+	set(d.written, "maintenance.end", &d.Maintenance.End, "05:00")
+	set(d.written, "maintenance.timeZone", &d.Maintenance.TimeZone, "UTC")
+
 	setBool(&d.Protection.Protect, env == Prod)
 	set(d.written, "protection.volumes", &d.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
 

@@ -39,6 +39,7 @@ func validate(c *Config, d *decoder, get func(key string) (string, bool)) Errors
 	identityValidator{p}.validate()
 	backupValidator{p}.validate()
 	repairValidator{p}.validate()
+	maintenanceValidator{p}.validate()
 	mirrorsValidator{p}.validate()
 	kubernetesValidator{p, tableOf(c.Cluster.KubernetesVersion)}.validate()
 	addonsValidator{p}.validate()
