@@ -63,6 +63,10 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"install.sh", testInstallFailures},
 		{"ready.sh", testReadyFailures},
 		{"prepare.sh", testPrepareFailures},
+		{"reboot.sh", testRebootFailures},
+		{"reboot-turn.sh", testRebootTurnFailures},
+		{"reboots.sh", testRebootsFailures},
+		{"reboots-stop.sh", testRebootsStopFailures},
 	} {
 		tested[script.name] = true
 		ran := false // stays false if -run selects other tests

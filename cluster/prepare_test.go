@@ -41,6 +41,7 @@ func freshMachine(t *testing.T) *scriptHost {
 		"CONTAINERD_VERSION": "2.2.*", "CONTAINERD_APT": "https://docker.example.com",
 		"CONTAINERD_APT_KEY": strings.Repeat("B", 40),
 		"CONTAINERD_CONFIG":  "version = 3", "ECR_CREDENTIALS": h.file("ecr-credentials.sh", "#!/bin/sh"), "KUBELET_PLUGINS": plugins,
+		"REBOOT": h.file("reboot.sh", "#!/bin/sh"), "NODE": "worker-1",
 		"IMAGES":       "registry.k8s.io/pause:3.10.2 registry.k8s.io/kube-proxy:v1.36.3",
 		"ETCD_VERSION": "3.6.14", "ETCD_RELEASES": "https://etcd.example.com",
 		"ETCD_SHA256": fmt.Sprintf("%x", sha256.Sum256(archive)),

@@ -28,8 +28,8 @@ var installScript string
 type scripts map[string]string
 
 // workerScripts are the scripts that a worker gets. A control plane gets all.
-var workerScripts = []string{"limit", "ready", "prepare", "join", "upgrade", "ecr-credentials", "balancer", "balancer-stop",
-	"api-name"}
+var workerScripts = []string{"limit", "ready", "prepare", "join", "upgrade", "ecr-credentials", "reboot", "balancer",
+	"balancer-stop", "api-name"}
 
 // newScripts returns the scripts of the hosts by role. The control plane also gets those of more, which may be nil.
 func newScripts(more fs.FS) (map[string]scripts, error) {

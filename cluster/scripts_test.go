@@ -60,6 +60,9 @@ func TestScriptsNameTheSettingThatIsMissing(t *testing.T) {
 		"balancer-stop.sh": "NODE",
 		"members-leave.sh": "CONTROL_PLANES",
 		"backup.sh":        "BACKUP_SCHEDULE",
+		"reboot.sh":        "NODE",
+		"reboot-turn.sh":   "NODE",
+		"reboots.sh":       "REBOOT_TURN",
 	} {
 		_, stderr, code := runScript(t, nil, "scripts/"+file)
 		if code != 2 {

@@ -53,6 +53,7 @@ func (s steps) prepare(h Host) (Step, error) {
 		"REGISTRY_MIRRORS":   pulumi.String(registryMirrors(s.cfg.Mirrors.Registries)),
 		"ECR_CREDENTIALS":    pulumi.String(s.scripts.path("ecr-credentials")),
 		"KUBELET_PLUGINS":    pulumi.String(kubeletPlugins),
+		"REBOOT":             pulumi.String(s.scripts.path("reboot")),
 		"IMAGES":             pulumi.String(strings.Join(s.release.Images(h.Role == config.ControlPlane), " ")),
 	}
 	if h.Role == config.ControlPlane {

@@ -52,7 +52,7 @@ func TestUpgradeOfOneOfThree(t *testing.T) {
 	h.env["JOINS"] = "yes"
 	h.write("/led", "", 0o600)
 	h.write("/metrics", deprecated("flow.k8s.io", "schemas", "1.36"), 0o600)
-	h.write("/nodes", "master True v1.35.4 half\nmaster-2 True v1.36.3 \n", 0o600)
+	h.write("/nodes", "master True v1.35.4 - half\nmaster-2 True v1.36.3 - \n", 0o600)
 	h.succeeds(h.run("upgrade.sh", "", "check"), "")
 	h.succeeds(h.run("upgrade.sh", "", "control-plane"), "upgraded 1.36.3")
 	calls := h.read("/calls")
@@ -109,14 +109,14 @@ func testUpgradeKeepsTheMajority(t *testing.T) {
 // name gets none.
 func testControlPlaneHasItsTurn(t *testing.T, host func(*testing.T) (*scriptHost, string)) {
 	for state, prints := range map[string]string{
-		"worker-1 True v1.35.4 open ":               "drained",
-		"worker-1 True v1.35.4 cordoned ":           "drained",
-		"worker-1 False v1.35.4 open upgrading":     "drained",
-		"worker-1 True v1.36.3 open ":               "stays",
-		"worker-1 False v1.35.4 open  # aws:///a/0": "stays",
+		"worker-1 True v1.35.4 open - ":               "drained",
+		"worker-1 True v1.35.4 cordoned - ":           "drained",
+		"worker-1 False v1.35.4 open - upgrading":     "drained",
+		"worker-1 True v1.36.3 open - ":               "stays",
+		"worker-1 False v1.35.4 open -  # aws:///a/0": "stays",
 	} {
 		h, _ := host(t)
-		h.write("/nodes", "master True v1.36.3 open \n"+state+"\n", 0o600)
+		h.write("/nodes", "master True v1.36.3 open - \n"+state+"\n", 0o600)
 		h.env["ROLE"], h.env["PROVIDER_ID"] = "control-plane", ""
 		if strings.Contains(state, "#") {
 			h.env["PROVIDER_ID"] = "aws:///a/1"

@@ -7,7 +7,7 @@ import (
 )
 
 // readyNodes is what upgrade.sh reads of a cluster in which every node serves.
-const readyNodes = "master True v1.35.4 \nworker-1 True v1.35.4 \n"
+const readyNodes = "master True v1.35.4 - \nworker-1 True v1.35.4 - \n"
 
 // deprecated is the metric of a requested API.
 func deprecated(group, resource, removed string) string {
@@ -81,12 +81,14 @@ func testUpgradeFailures(t *testing.T) {
 		{says: "is more than one minor release later", spoil: manifest("1.34.9")},
 		{says: "the API does not answer, so nothing has been changed", spoil: failing("readyz")},
 		{says: "the nodes cannot be listed", spoil: failing("get nodes")},
+		{says: "worker-1 reboots for an update (maintenance.reboots) and has not returned",
+			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 Unknown v1.35.4 reboots \n")},
 		{says: "not Ready: worker-1. An upgrade takes one node after the other",
-			spoil: write("/nodes", "master True v1.35.4 \nworker-1 Unknown v1.35.4 \n")},
+			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 Unknown v1.35.4 - \n")},
 		{says: "an earlier upgrade has not finished on worker-1",
-			spoil: write("/nodes", "master True v1.35.4 \nworker-1 True v1.35.4 half\n")},
+			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 True v1.35.4 - half\n")},
 		{says: "an earlier upgrade has not reached worker-1 (v1.34.9)",
-			spoil: write("/nodes", "master True v1.35.4 \nworker-1 True v1.34.9 \n")},
+			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 True v1.34.9 - \n")},
 		{says: "the disk of this machine has 9 MiB left", spoil: stubbed("df", "printf 'Avail\\n9999\\n'")},
 		{says: "does not say which APIs are used", spoil: failing("metrics")},
 		{says: "does not have: flow.k8s.io/v1beta3/schemas. Nothing has been changed",
@@ -163,7 +165,7 @@ func drainHost(nodes string) func(t *testing.T) (*scriptHost, string) {
 }
 
 func testNodeDrainFailures(t *testing.T) {
-	const all = "master True v1.36.3 open \nworker-1 True v1.35.4 open \nworker-2 True v1.35.4 open \n"
+	const all = "master True v1.36.3 open - \nworker-1 True v1.35.4 open - \nworker-2 True v1.35.4 open - \n"
 	nodes := func(old, now string) func(*scriptHost) string {
 		return func(h *scriptHost) string { h.write("/nodes", strings.Replace(all, old, now, 1), 0o600); return "" }
 	}
@@ -204,22 +206,26 @@ echo "$*" >>$ROOT/calls`
 		{says: "not in service: worker-2. Nodes are upgraded one after the other",
 			spoil: nodes("worker-2 True", "worker-2 Unknown"), after: kept},
 		{says: "not in service: worker-2",
-			spoil: nodes("worker-2 True v1.35.4 open ", "worker-2 True v1.35.4 cordoned drained"), after: kept},
+			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 True v1.35.4 cordoned - drained"), after: kept},
+		{says: "not in service: worker-2 (reboots for an update). Nodes are upgraded one after the other", after: kept,
+			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 True v1.35.4 cordoned reboots ")},
+		{says: "not in service: worker-1 (reboots for an update)", after: kept,
+			spoil: nodes("worker-1 True v1.35.4 open - ", "worker-1 False v1.35.4 cordoned reboots ")},
 		{says: "node worker-1 cannot be cordoned", spoil: failing("draining"), after: kept},
 		{says: "these pods stay: data/db-0. The node is back in service", spoil: stubbed("kubectl", blocked), after: back},
 		{says: "and the API does not record it", spoil: failing(`"drained"`)},
 	})
 	for state, want := range map[string]struct{ prints, calls string }{
-		"worker-1 True v1.35.4 open ":                  {"drained", `"kubeadm-aws/upgrade": "drained"}`},
-		"worker-1 True v1.35.4 cordoned ":              {"drained", `"kubeadm-aws/upgrade": "drained kept"}`},
-		"worker-1 True v1.35.4 cordoned draining":      {"drained", `"kubeadm-aws/upgrade": "drained"}`},
-		"worker-1 True v1.35.4 cordoned draining kept": {"drained", `"kubeadm-aws/upgrade": "drained kept"}`},
+		"worker-1 True v1.35.4 open - ":                  {"drained", `"kubeadm-aws/upgrade": "drained"}`},
+		"worker-1 True v1.35.4 cordoned - ":              {"drained", `"kubeadm-aws/upgrade": "drained kept"}`},
+		"worker-1 True v1.35.4 cordoned - draining":      {"drained", `"kubeadm-aws/upgrade": "drained"}`},
+		"worker-1 True v1.35.4 cordoned - draining kept": {"drained", `"kubeadm-aws/upgrade": "drained kept"}`},
 		// The kubelet of a node that was drained before may be stopped.
-		"worker-1 False v1.35.4 cordoned drained kept": {"drained", ""},
-		"worker-1 True v1.36.3 open ":                  {"stays", ""},
-		"worker-9 True v1.35.4 open ":                  {"stays", ""},
+		"worker-1 False v1.35.4 cordoned - drained kept": {"drained", ""},
+		"worker-1 True v1.36.3 open - ":                  {"stays", ""},
+		"worker-9 True v1.35.4 open - ":                  {"stays", ""},
 	} {
-		h, _ := drainHost(strings.Replace(all, "worker-1 True v1.35.4 open ", state, 1))(t)
+		h, _ := drainHost(strings.Replace(all, "worker-1 True v1.35.4 open - ", state, 1))(t)
 		h.succeeds(h.run("node-drain.sh", ""), "node worker-1 "+want.prints)
 		calls := h.read("/calls")
 		if want.calls == "" && (strings.Contains(calls, "patch") || strings.Contains(calls, "drain ")) {

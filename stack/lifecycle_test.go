@@ -127,6 +127,7 @@ func TestChanges(t *testing.T) {
 			map[string]any{"kubeadm-aws:mirrors": map[string]any{"registries": map[string]any{"registry.k8s.io": "https://mirror.example.com"}}}},
 		{"backup schedule", map[string]any{"kubeadm-aws:backup": map[string]any{"everyHours": 6, "keepBucket": false}}},
 		{"backup retention", map[string]any{"kubeadm-aws:backup": map[string]any{"retentionDays": 90, "keepBucket": false}}},
+		{"reboots for updates", map[string]any{"kubeadm-aws:maintenance": map[string]any{"reboots": true}}},
 		{"owner", map[string]any{"kubeadm-aws:owner": "platform-team"}},
 	}
 	r := simulate(t, "dev", base)
@@ -170,4 +171,26 @@ func golden(t *testing.T, name, got string) {
 	if got != string(want) {
 		t.Errorf("%s differs (run with -update to accept):\n%s", path, got)
 	}
+}
+
+// TestRebootsAreSwitchedOnAndOff changes the setting on a running stack, in both directions.
+func TestRebootsAreSwitchedOnAndOff(t *testing.T) {
+	r := simulate(t, "dev", small())
+	r.up().must(t)
+	for _, on := range []bool{true, false} {
+		r.set(map[string]any{"kubeadm-aws:maintenance": map[string]any{"reboots": on}})
+		var did []string
+		before := len(r.box.Operations())
+		r.up().must(t)
+		for _, op := range r.box.Operations()[before:] {
+			if op.Verb == "create" || op.Verb == "update" || op.Verb == "delete" {
+				did = append(did, op.Verb+" "+op.URN[strings.LastIndex(op.URN, ":")+1:])
+			}
+		}
+		want := map[bool]string{true: "create reboots", false: "delete reboots"}[on]
+		if !slices.Equal(did, []string{want}) {
+			t.Errorf("up did %v, want %s", did, want)
+		}
+	}
+	r.up(optup.ExpectNoChanges()).mustNotChange(t)
 }

@@ -47,13 +47,14 @@ flock -w 600 9 || die "another run has been changing node $NODE for 10 minutes"
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
-# nodes prints for each node: its name, whether it accepts pods, and the taints that pods must tolerate.
+# nodes prints for each node: its name, whether it accepts pods, "reboots" if it has its turn to reboot (reboot-turn.sh), and the
+# taints that pods must tolerate.
 nodes() {
   # shellcheck disable=SC2016 # a template, not a variable
-  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
+  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}reboots{{else}}-{{end}}{{else}}-{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
 }
 
-# missing prints a node that left within RETURN seconds and has not returned.
+# missing prints a node that left or began to reboot within RETURN seconds and has not returned.
 missing() {
   local file name
   for file in "$left"/*; do
@@ -66,11 +67,12 @@ missing() {
       return
     fi
   done
+  [ "$SECONDS" -ge "$RETURN" ] || awk -v node="$NODE" '$1 != node && $3 == "reboots" {print $1; exit}' <<<"$1"
 }
 
 # others succeeds if another node accepts the pods of this one.
 others() {
-  awk -v node="$NODE" '$1 == node { own = $3 } { open[$1] = $2; taints[$1] = $3 }
+  awk -v node="$NODE" '$1 == node { own = $4 } { open[$1] = $2; taints[$1] = $4 }
 		END { for (n in open) if (n != node && open[n] == "true" && taints[n] == own) found = 1; exit !found }' <<<"$1"
 }
 

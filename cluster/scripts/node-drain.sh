@@ -52,14 +52,15 @@ flock -w 300 9 || die "another run has been changing node $NODE for 5 minutes"
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
-# nodes prints for each node: its name, whether it is Ready, the release of its kubelet, whether it accepts no pods, and
-# how far an upgrade of it is: draining or drained, and kept if it accepted no pods before. A control plane is upgrading.
+# nodes prints for each node: its name, whether it is Ready, the release of its kubelet, whether it accepts no pods, "reboots" if
+# it has its turn to reboot (reboot-turn.sh), and how far an upgrade of it is: draining or drained, and kept if it accepted no
+# pods before. A control plane is upgrading.
 nodes() {
   # shellcheck disable=SC2016 # a Go template
-  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{if .spec.unschedulable}}cordoned{{else}}open{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}'
+  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{if .spec.unschedulable}}cordoned{{else}}open{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}reboots{{else}}-{{end}} {{with index . "kubeadm-aws/upgrade"}}{{.}}{{end}}{{else}}- {{end}}{{"\n"}}{{end}}'
 }
 all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"
-read -r _ ready version cordoned mark < <(awk -v node="$NODE" '$1 == node' <<<"$all") || true
+read -r _ ready version _ reboots mark < <(awk -v node="$NODE" '$1 == node' <<<"$all") || true
 if [ -z "${version:-}" ] || { [ "$version" = "v$KUBERNETES_VERSION" ] && [ -z "$mark" ]; }; then
   echo "node $NODE stays"
   exit
@@ -73,7 +74,7 @@ if [ "${mark%% *}" = drained ] || [ "$mark" = upgrading ]; then
   echo "node $NODE drained"
   exit
 fi
-[ "$ready" = True ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it, or give it another generation (nodes[].generation), then run pulumi up again; nothing has been changed on it"
+[ "$ready" = True ] || [ "$reboots" = reboots ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it, or give it another generation (nodes[].generation), then run pulumi up again; nothing has been changed on it"
 
 runs=$(kube get --raw=/version | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p') || runs=''
 [ "$runs" = "$KUBERNETES_VERSION" ] ||
@@ -84,7 +85,7 @@ exec 8>"$run/kubeadm-aws-drain.lock"
 flock -w 300 8 || die "other nodes have been draining for 5 minutes. Nothing is wrong with $NODE: run pulumi up again"
 [ ! -e "$STATE/upgrade.started" ] ||
   die "the upgrade of the control plane on this machine has not finished, so $NODE stays as it is. Run the whole pulumi up, without --target"
-away() { awk -v node="$NODE" '$1 != node && ($2 != "True" || $5 != "") {print $1}' <<<"$1" | xargs; }
+away() { awk -v node="$NODE" '$1 != node && ($2 != "True" || $6 != "") {print $1} $5 == "reboots" {print $1, "(reboots for an update)"}' <<<"$1" | xargs; }
 until=$((SECONDS + SERVE))
 while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
   missing=$(away "$all")
@@ -92,6 +93,7 @@ while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drai
   [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair what is not Ready, then run pulumi up again. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
   sleep 2
 done
+cordoned=$(awk -v node="$NODE" '$1 == node {print $4}' <<<"$all")
 
 if [ "$ROLE" = control-plane ]; then
   kube annotate node "$NODE" --overwrite kubeadm-aws/upgrade=upgrading >/dev/null ||

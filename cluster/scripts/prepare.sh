@@ -21,6 +21,7 @@ Environment:
   REGISTRY_MIRRORS     lines "<registry> <url>"; may be empty
   ECR_CREDENTIALS      file with the kubelet's credential provider for ECR
   KUBELET_PLUGINS      folder for it and its settings, such as /usr/local/lib/kubelet
+  REBOOT               file with the program that asks for reboots
   IMAGES               images to pull ahead, separated by blanks; may be empty
   ETCD_VERSION         release of etcdctl and etcdutl; empty on a worker
   ETCD_RELEASES        where the etcd archives are, such as https://github.com/etcd-io/etcd/releases/download
@@ -37,7 +38,7 @@ case ${1:-} in
     ;;
 esac
 for v in TIME_LIMIT VOLUME_SIZE SHUTDOWN_SECONDS KUBERNETES_VERSION KUBERNETES_APT KUBERNETES_APT_KEY CONTAINERD_VERSION CONTAINERD_APT \
-  CONTAINERD_APT_KEY CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS; do
+  CONTAINERD_APT_KEY CONTAINERD_CONFIG ECR_CREDENTIALS KUBELET_PLUGINS REBOOT NODE; do
   [ -n "${!v:-}" ] || {
     echo "prepare: $v is not set" >&2
     usage >&2
@@ -431,6 +432,37 @@ else
     die "containerd does not offer the CRI with its new configuration (kubernetes.containerd), and runs with the one before again; see: journalctl -u containerd"
   fi
 fi
+
+# ---- reboots ----------------------------------------------------------------
+
+# Nothing else reboots a node. unattended-upgrades installs the security updates of the operating system.
+command -v unattended-upgrade >/dev/null ||
+  say "unattended-upgrades is not installed, so this machine gets no security updates by itself"
+changed=''
+put /usr/local/sbin/kubeadm-aws-reboot 755 <"$REBOOT" || true
+put /etc/systemd/system/kubeadm-aws-reboot.service <<-TEXT && changed=1
+	[Unit]
+	Description=Request of a reboot that an update needs
+	After=network-online.target kubelet.service
+
+	[Service]
+	Type=oneshot
+	Environment=NODE=$NODE HOME=/root
+	ExecStart=/usr/local/sbin/kubeadm-aws-reboot
+	TimeoutStartSec=2min
+TEXT
+put /etc/systemd/system/kubeadm-aws-reboot.timer <<-'TEXT' && changed=1
+	[Unit]
+	Description=Requests of reboots that updates need
+
+	[Timer]
+	OnCalendar=minutely
+
+	[Install]
+	WantedBy=timers.target
+TEXT
+[ -z "$changed" ] || systemctl daemon-reload
+systemctl -q enable --now kubeadm-aws-reboot.timer
 
 # ---- images -----------------------------------------------------------------
 

@@ -70,11 +70,11 @@ newer() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1
 
 # ---- before anything changes ------------------------------------------------
 
-# nodes prints for each node: its name, whether it is Ready, the release of its kubelet, and "half" if a run that was
-# interrupted left it in the middle of an upgrade.
+# nodes prints for each node: its name, whether it is Ready, the release of its kubelet, "reboots" if it has its turn to reboot
+# (reboot-turn.sh), and "half" if a run that was interrupted left it in the middle of an upgrade.
 nodes() {
   # shellcheck disable=SC2016 # a Go template
-  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/upgrade"}}half{{end}}{{end}}{{"\n"}}{{end}}'
+  kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}reboots{{else}}-{{end}} {{with index . "kubeadm-aws/upgrade"}}half{{end}}{{else}}- {{end}}{{"\n"}}{{end}}'
 }
 
 # removed_apis prints the requested APIs that the new release does not have, as group/version/resource.
@@ -119,6 +119,18 @@ others_serve() {
   done
 }
 
+# no_reboots waits for a node that reboots. No other one begins meanwhile, because init.sh holds the lock of drains.
+no_reboots() {
+  local until=$((SECONDS + 300)) bad
+  while
+    all=$(nodes) || die "the nodes cannot be listed, so nothing has been changed"
+    bad=$(awk '$4 == "reboots" {print $1}' <<<"$all" | xargs) && [ -n "$bad" ]
+  do
+    [ "$SECONDS" -lt "$until" ] || die "$bad reboots for an update (maintenance.reboots) and has not returned, and an upgrade takes nodes out of service too. Run pulumi up again when it is Ready; $NODE has not been changed"
+    sleep 2
+  done
+}
+
 check() {
   local from all bad used free work server
   from=$(running)
@@ -129,11 +141,11 @@ check() {
     die "the control plane runs Kubernetes $from, and $KUBERNETES_VERSION is more than one minor release later. Upgrade to each release in between first"
   [ "$(kube get --raw=/readyz 2>/dev/null)" = ok ] ||
     die "the API does not answer, so nothing has been changed; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
+  no_reboots
   others_serve
-  all=$(nodes) || die "the nodes cannot be listed, so nothing has been changed"
   bad=$(awk '$2 != "True" {print $1}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair what is not Ready, then run pulumi up again; $NODE has not been changed. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
-  bad=$(awk -v node="$NODE" '$1 != node && $4 == "half" {print $1}' <<<"$all" | xargs)
+  bad=$(awk -v node="$NODE" '$1 != node && $5 == "half" {print $1}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "an earlier upgrade has not finished on $bad. Set cluster.kubernetesVersion to $from, the release of the control plane, and run pulumi up; then upgrade to $KUBERNETES_VERSION"
   bad=$(awk -v want="$(minor "$from")" '{split($3, v, "."); if (v[2] < want) print $1 " (" $3 ")"}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "the control plane runs Kubernetes $from, and an earlier upgrade has not reached $bad. Set cluster.kubernetesVersion to $from and run pulumi up; then upgrade to $KUBERNETES_VERSION"

@@ -120,6 +120,7 @@ var (
 		"balancer":    "reaches every control plane",
 		"nodes-ready": "sees every node Ready",
 		"token-keys":  "knows the key of service accounts on every control plane",
+		"reboots":     "lets nodes reboot in turn",
 	}
 	stepUndone = map[string]string{"instance": "instance is gone", "node": "is drained and out of the cluster"}
 )

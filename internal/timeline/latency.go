@@ -103,6 +103,7 @@ var stepLatencies = map[string]latency{
 	// Two calls to the metadata service, one to STS, one to the API.
 	"backup-credentials": {3 * second, 2 * second},
 	"rabbitmq-backup":    {2 * second, 2 * second},
+	"reboots":            {call, call},
 	// Deletion waits for users' load balancers and volumes; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }

@@ -50,6 +50,9 @@ var steps = map[string]func(s *step) (string, error){
 	"release-gate":           func(s *step) (string, error) { return gate{s}.hold() },
 	"release-gate-delete":    func(s *step) (string, error) { return gate{s}.release() },
 	"rabbitmq-backup-delete": rabbitmqBackup,
+	// No machine of the model needs a reboot.
+	"reboots":        func(*step) (string, error) { return "reboots", nil },
+	"reboots-delete": func(*step) (string, error) { return "reboots are stopped", nil },
 	// It deletes the Secret of the credentials too.
 	"backup-credentials-delete": (*step).backupCredentials,
 }

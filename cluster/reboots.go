@@ -1,0 +1,38 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// reboots builds the step with which nodes reboot for updates, one after the other.
+type reboots struct{ steps }
+
+// create creates the step if the settings ask for reboots. It waits for all nodes, so that none leaves before.
+func (s reboots) create(ctx *pulumi.Context, c *Cluster, first Host) error {
+	if !s.cfg.Maintenance.Reboots {
+		return nil
+	}
+	_, err := c.OnControlPlane(ctx, "reboots", s.install(first), dependsOn(c.Joined...))
+	return err
+}
+
+// install installs the timer that gives nodes their turn. Its delete returns a node that has its turn to service.
+func (s reboots) install(h Host) Step {
+	m := s.cfg.Maintenance
+	return Step{
+		Name: "reboots", Node: h.Name, Minutes: 5,
+		Run: Script{Name: "reboots", Env: map[string]pulumi.StringInput{
+			// A replaced control plane has no timer yet.
+			"MACHINE":     h.ProviderID,
+			"REBOOT_TURN": pulumi.String(s.scripts.path("reboot-turn")),
+			"DAYS":        pulumi.String(strings.Trim(fmt.Sprint(m.Weekdays()), "[]")),
+			"START":       pulumi.Sprintf("%d", m.StartMinute()),
+			"END":         pulumi.Sprintf("%d", m.EndMinute()),
+			"TIME_ZONE":   pulumi.String(m.TimeZone),
+		}},
+		Delete: &Script{Name: "reboots-stop"},
+	}
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Asks for the reboot that an installed update needs, and reboots this machine when its turn has come. prepare.sh installs it
+# on every node. A systemd timer runs it every minute.
+#
+# A package whose update takes effect with a reboot, such as the kernel, creates /run/reboot-required. The file is gone after a
+# reboot, because /run is in memory. The annotation kubeadm-aws/reboot-required shows it in the cluster. reboot-turn.sh on the
+# control plane drains the node and gives it its turn by the annotation kubeadm-aws/reboot.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env NODE=worker-1 reboot.sh
+Environment:
+  NODE   name of this node
+Prints nothing.
+TEXT
+}
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+[ -n "${NODE:-}" ] || {
+  echo "reboot: NODE is not set" >&2
+  usage >&2
+  exit 2
+}
+
+STATE=/var/lib/kubeadm-aws
+METRICS=/var/lib/node-exporter/textfile/reboot.prom
+REQUIRED=/run/reboot-required
+since=/run/kubeadm-aws-reboot-since
+asked=$STATE/reboot.asked
+turn=$STATE/reboot.turn
+# The kubelet may annotate its own node.
+export KUBECONFIG=/etc/kubernetes/kubelet.conf
+say() { printf 'reboot: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+
+# Each further update touches the file again. The first time counts.
+if [ ! -e $REQUIRED ]; then
+  rm -f $since
+elif [ ! -s $since ]; then
+  stat -c %Y $REQUIRED >$since
+fi
+at=$(cat $since 2>/dev/null) || at=0
+metrics() {
+  mkdir -p "${METRICS%/*}" && cat >"$METRICS.new" <<-TEXT && chmod 644 "$METRICS.new" && mv "$METRICS.new" "$METRICS"
+		# HELP kubeadm_aws_reboot_required_since_timestamp_seconds When an update was installed that needs a reboot; 0 is none.
+		# TYPE kubeadm_aws_reboot_required_since_timestamp_seconds gauge
+		kubeadm_aws_reboot_required_since_timestamp_seconds $at
+	TEXT
+}
+metrics || say "the metric in $METRICS cannot be written"
+[ -s $KUBECONFIG ] || exit 0 # the machine has not joined yet
+
+kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+annotation() { # NAME
+  # shellcheck disable=SC2016 # a Go template
+  kube get node "$NODE" -o go-template='{{with .metadata.annotations}}{{with index . "'"$1"'"}}{{.}}{{end}}{{end}}'
+}
+
+if [ "$at" = 0 ]; then
+  # After a reboot, the node returns to service when the annotation is gone. So the kubelet has to serve before.
+  if [ -e "$asked" ] && curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then
+    kube annotate node "$NODE" kubeadm-aws/reboot-required- >/dev/null ||
+      die "the API does not record that $NODE needs no reboot; the next run tries again"
+    rm "$asked"
+  fi
+  exit
+fi
+
+if [ -z "$(annotation kubeadm-aws/reboot-required)" ]; then
+  touch "$asked" || die "$STATE cannot be written: is the disk full or read-only?"
+  kube annotate node "$NODE" --overwrite "kubeadm-aws/reboot-required=$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ)" >/dev/null ||
+    die "the API does not record that $NODE needs a reboot; the next run tries again"
+  say "an update needs a reboot: $(xargs <"$REQUIRED.pkgs" 2>/dev/null || echo "see $REQUIRED")"
+fi
+mark=$(annotation kubeadm-aws/reboot)
+case $mark in granted*) ;; *) exit ;; esac
+# One reboot for each turn, also if the file is created again at every boot.
+if [ "$mark" = "$(cat "$turn" 2>/dev/null)" ]; then
+  say "this machine has rebooted in its turn, and $REQUIRED still asks for a reboot"
+  exit
+fi
+# A reboot would interrupt a step of pulumi up.
+if pgrep -f "^bash $STATE/scripts/limit.sh " >/dev/null; then
+  say "a step of pulumi up runs on this machine, so it does not reboot yet"
+  exit
+fi
+printf '%s\n' "$mark" >"$turn" || die "$STATE cannot be written, so $NODE does not reboot: is the disk full or read-only?"
+say "rebooting $NODE"
+systemctl reboot
