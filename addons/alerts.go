@@ -25,6 +25,9 @@ const (
 	backupFailed = "kubeadm_aws_etcd_backup_last_run_failed"
 )
 
+// rebootRequired is the metric that every node writes for the node exporter. 0 is a node that needs no reboot.
+const rebootRequired = "kubeadm_aws_reboot_required_since_timestamp_seconds"
+
 // alerts returns the rules that the chart's own rules do not cover: the snapshots, the certificates and the data
 // services of this platform. The chart covers nodes, pods and volumes.
 func (m monitoring) alerts(definitions pulumi.Resource) {
@@ -45,6 +48,13 @@ func alertGroups(cfg *config.Config) map[string][]alert {
 			{"EtcdBackupNeverReported", "absent(" + backupTime + ")", "24h", "warning",
 				"No etcd snapshot has been reported for a day.",
 				"Look at: systemctl list-timers etcd-snapshot.timer on the control plane."},
+		},
+		// Hours of maintenance come once a week at least.
+		"reboots": {
+			{"NodeNeedsReboot", fmt.Sprintf("time() - (%s > 0) > 8 * 24 * 3600", rebootRequired), "15m", "warning",
+				"{{ $labels.instance }} has needed a reboot for an update for more than eight days.",
+				"With maintenance.reboots, nodes reboot in the hours of maintenance. Look at what holds them: " +
+					"journalctl -u kubeadm-aws-reboot-turn on the control plane."},
 		},
 		"certificates": {
 			// A count, not a quantile, because the program's own certificates are a small share of the requests.

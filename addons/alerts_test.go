@@ -14,15 +14,19 @@ var ownMetric = regexp.MustCompile(`kubeadm_aws_\w+`)
 
 // A metric whose name differs from the script's would never fire and never be displayed.
 func TestSnapshotMetricsAreTheScripts(t *testing.T) {
-	script, err := os.ReadFile("../cluster/scripts/etcd-snapshot.sh")
-	if err != nil {
-		t.Fatal(err)
+	text := readScript(t, "rabbitmq-backup")
+	for _, name := range []string{"etcd-snapshot", "reboot"} {
+		script, err := os.ReadFile("../cluster/scripts/" + name + ".sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(script)
 	}
 	written := map[string]bool{}
-	for _, name := range ownMetric.FindAllString(string(script)+readScript(t, "rabbitmq-backup"), -1) {
+	for _, name := range ownMetric.FindAllString(text, -1) {
 		written[name] = true
 	}
-	for _, name := range []string{backupTime, backupFailed, definitionsTime, definitionsFailed} {
+	for _, name := range []string{backupTime, backupFailed, definitionsTime, definitionsFailed, rebootRequired} {
 		if !written[name] {
 			t.Errorf("alerts ask for %s, which the script does not write", name)
 		}

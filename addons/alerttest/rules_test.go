@@ -44,6 +44,8 @@ const (
 	lastDefinitions = `kubeadm_aws_rabbitmq_backup_last_success_timestamp_seconds{job="node-exporter",instance="10.0.0.10:9100"}`
 	definitionsFail = `kubeadm_aws_rabbitmq_backup_last_run_failed{job="node-exporter",instance="10.0.0.10:9100"}`
 
+	workerNode = `{job="node-exporter",instance="10.0.0.11:9100"}`
+
 	postgres  = `{namespace="data",pod="postgresql-1",job="data/postgresql"}`
 	rabbit    = `{namespace="data",pod="rabbitmq-server-0",job="data/rabbitmq"}`
 	valkey    = `{namespace="data",pod="valkey-1",job="valkey"}`
@@ -64,6 +66,12 @@ var ruleCases = []ruleCase{
 	{"snapshot that worked", "EtcdBackupFailed", backupFails + " 0x60", 30 * time.Minute, nil},
 	{"no metric of snapshots", "EtcdBackupNeverReported", "up 1x2000", 25 * time.Hour, []string{"etcd-snapshot.timer"}},
 	{"metric of snapshots", "EtcdBackupNeverReported", lastBackup + " 0x2000", 25 * time.Hour, nil},
+
+	{"a kernel of nine days ago", "NodeNeedsReboot", "kubeadm_aws_reboot_required_since_timestamp_seconds" + workerNode + " 1x13000\n" +
+		"kubeadm_aws_reboot_required_since_timestamp_seconds" + strings.ReplaceAll(workerNode, ".11:", ".12:") + " 0x13000",
+		9 * 24 * time.Hour, []string{"journalctl -u kubeadm-aws-reboot-turn"}},
+	{"a kernel of a week ago", "NodeNeedsReboot",
+		"kubeadm_aws_reboot_required_since_timestamp_seconds" + workerNode + " 172800x13000", 9 * 24 * time.Hour, nil},
 
 	{"requests with an old certificate", "ClientCertificateExpiresSoon", expiring + `le="604800.0"} 0+1x120`, time.Hour,
 		[]string{"pulumi up"}},
