@@ -456,8 +456,15 @@ func checkAnalyses(t *testing.T, objects []object, v any) {
 	t.Helper()
 	switch v := v.(type) {
 	case map[string]any:
-		if name := text(v, "templateName"); name != "" && find(objects, "AnalysisTemplate", name) == nil {
-			t.Errorf("there is no AnalysisTemplate %q", name)
+		if name := text(v, "templateName"); name != "" {
+			template := find(objects, "AnalysisTemplate", name)
+			if template == nil {
+				t.Errorf("there is no AnalysisTemplate %q", name)
+			}
+			// Argo CD would otherwise write the Rollout first, by their names.
+			if text(template, "metadata", "annotations", "argocd.argoproj.io/sync-wave") != "-1" {
+				t.Errorf("AnalysisTemplate %q is not in a wave before the Rollout that runs it", name)
+			}
 		}
 		for _, part := range v {
 			checkAnalyses(t, objects, part)
