@@ -5,7 +5,9 @@ go 1.26.1
 
 require (
 	github.com/argoproj/argo-cd/v3 v3.4.4
+	github.com/yuin/gopher-lua v1.1.1
 	k8s.io/apimachinery v0.36.1
+	layeh.com/gopher-json v0.0.0-20190114024228-97fed8db8427
 	sigs.k8s.io/kustomize/api v0.21.1
 	sigs.k8s.io/kustomize/kyaml v0.21.1
 	sigs.k8s.io/yaml v1.6.0
