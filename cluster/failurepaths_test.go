@@ -50,6 +50,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"token-keys.sh", testTokenKeysFailures},
 		{"member.sh", testMemberFailures},
 		{"members-leave.sh", testMembersLeaveFailures},
+		{"control-planes.sh", testControlPlanesFailures},
 		{"balancer.sh", testBalancerFailures},
 		{"balancer-stop.sh", testBalancerStopFailures},
 		{"api-name.sh", testAPINameFailures},

@@ -31,6 +31,7 @@ type Step struct {
 	// NODE.
 	Node string
 	// Run is executed at creation, and again when it, the files or the connection change. It must be idempotent.
+	// Without a name nothing is executed, and the host is not asked.
 	Run Script
 	// Delete is executed when the step is removed from the program or replaced. Nil does nothing.
 	Delete *Script
@@ -100,15 +101,16 @@ func (h host) booting() host {
 
 // run creates the resource of a step. It creates every remote command of the program.
 func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.ResourceOption) (*remote.Command, error) {
-	create, err := h.commandText(step, step.Name, step.Run, step.Minutes)
-	if err != nil {
-		return nil, err
-	}
 	args := &remote.CommandArgs{
 		Connection:             h.connection,
-		Create:                 create,
 		AddPreviousOutputInEnv: pulumi.Bool(false),
 		Triggers:               step.Triggers,
+	}
+	var err error
+	if step.Run.Name != "" {
+		if args.Create, err = h.commandText(step, step.Name, step.Run, step.Minutes); err != nil {
+			return nil, err
+		}
 	}
 	deleteMinutes := step.Minutes
 	if step.DeleteMinutes > 0 {
@@ -127,19 +129,25 @@ func (h host) run(ctx *pulumi.Context, name string, step Step, opts ...pulumi.Re
 	opts = append([]pulumi.ResourceOption{
 		pulumi.Parent(h.parent),
 		pulumi.Provider(h.provider),
-		// A step's effect disappears with its machine. Deleting both must not connect to a dead host.
-		pulumi.DeletedWith(h.machine),
-		pulumi.DependsOn([]pulumi.Resource{h.machine}),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: timeout, Update: timeout, Delete: deleteTimeout}),
 		// A trigger contains the machine behind a name. Two machines with one name cannot be in the cluster at the
 		// same time.
 		pulumi.DeleteBeforeReplace(true),
-	}, opts...)
+	}, slices.Concat(h.withMachine(), opts)...)
 	cmd, err := remote.NewCommand(ctx, name, args, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("step %s: %w", name, err)
 	}
 	return cmd, nil
+}
+
+// withMachine returns the options of a step whose effect disappears with its machine. Deleting both must not connect
+// to a dead host.
+func (h host) withMachine() []pulumi.ResourceOption {
+	if h.machine == nil {
+		return nil
+	}
+	return []pulumi.ResourceOption{pulumi.DeletedWith(h.machine), dependsOn(h.machine)}
 }
 
 // commandText returns the command for the host, as one line of shell.

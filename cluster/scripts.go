@@ -31,6 +31,10 @@ type scripts map[string]string
 var workerScripts = []string{"limit", "ready", "prepare", "join", "upgrade", "ecr-credentials", "reboot", "balancer",
 	"balancer-stop", "api-name"}
 
+// servingScripts are the scripts that the step control-planes brings itself: the host may have those of an older
+// program.
+var servingScripts = []string{"limit", "control-planes"}
+
 // newScripts returns the scripts of the hosts by role. The control plane also gets those of more, which may be nil.
 func newScripts(more fs.FS) (map[string]scripts, error) {
 	all := scripts{}
@@ -51,11 +55,16 @@ func newScripts(more fs.FS) (map[string]scripts, error) {
 		}
 	}
 	delete(all, "install")
-	worker := scripts{}
-	for _, name := range workerScripts {
-		worker[name] = all[name]
+	return map[string]scripts{config.ControlPlane: all, config.Worker: all.only(workerScripts)}, nil
+}
+
+// only returns the scripts with these names.
+func (s scripts) only(names []string) scripts {
+	some := scripts{}
+	for _, name := range names {
+		some[name] = s[name]
 	}
-	return map[string]scripts{config.ControlPlane: all, config.Worker: worker}, nil
+	return some
 }
 
 // limitFile is the script that runs the others. Its name has no digest, so a change of it does not run every step

@@ -68,6 +68,9 @@ func (m Made) away(name string) bool { return m["nodes["+name+"].away"] == true 
 // left reports whether a control plane was taken out of the cluster, and its machine still exists.
 func (m Made) left(name string) bool { return m["nodes["+name+"].left"] == true }
 
+// leaving reports whether an update that takes a control plane out of the cluster has begun, and has not succeeded.
+func (m Made) leaving(name string) bool { return m["nodes["+name+"].leaving"] == true }
+
 // joined reports whether every step of a node has run.
 func (m Made) joined(name string) bool { return m["nodes["+name+"].machineGeneration"] != nil }
 
@@ -115,13 +118,46 @@ func (c comparison) stoppedControlPlanes(made Made) []FieldError {
 	return faults
 }
 
+// StoppedControlPlanes returns the control planes whose machines an update of a running stack stops or replaces, and
+// one that stays, which knows whether the others serve. If all of them are away, nothing stops: no majority of etcd
+// can be lost.
+func StoppedControlPlanes(c *Config, made Made) (stop []string, stays Node) {
+	stays = c.ControlPlane()
+	planes := ControlPlanes(c.Nodes)
+	away := slices.DeleteFunc(namesOf(planes), func(name string) bool { return !made.away(name) })
+	if len(planes) < 2 || len(away) == len(planes) {
+		return nil, stays
+	}
+	var others []Node
+	for _, n := range planes {
+		// Without a type the state has no machine.
+		has := made["nodes["+n.Name+"].instanceType"] != nil && !made.left(n.Name)
+		switch {
+		case has && len((comparison{c}).machineChanges(n, made)) > 0:
+			stop = append(stop, n.Name)
+		case has && !made.away(n.Name) && made.joined(n.Name):
+			others = append(others, n)
+		}
+	}
+	slices.Sort(stop)
+	if slices.Contains(stop, stays.Name) || made.away(stays.Name) {
+		for _, n := range others {
+			return stop, n
+		}
+	}
+	return stop, stays
+}
+
 // incompleteControlPlanes refuses settings with which every update would fail after one that added or removed control
-// planes was interrupted. These are another release while some have not joined, and the former nodes after some have
-// left.
+// planes was interrupted. These are another release while some have not joined, and the former nodes while some leave
+// or after they have left.
 func (c comparison) incompleteControlPlanes(made Made) []FieldError {
 	var faults []FieldError
-	var missing []string
+	var missing, leaving []string
 	for _, n := range ControlPlanes(c.Nodes) {
+		if made.leaving(n.Name) {
+			leaving = append(leaving, n.Name)
+		}
 		generation, _ := made["nodes["+n.Name+"].machineGeneration"].(string)
 		if made.left(n.Name) && generation == c.Image.MachineGeneration(n) {
 			faults = append(faults, FieldError{Key: Namespace + ":" + n.Key("generation"), Value: quote(n.Generation),
@@ -132,6 +168,11 @@ func (c comparison) incompleteControlPlanes(made Made) []FieldError {
 		if made["nodes["+n.Name+"].role"] != nil && !made.joined(n.Name) {
 			missing = append(missing, n.Name)
 		}
+	}
+	if len(leaving) > 0 {
+		names := strings.Join(leaving, " and ")
+		faults = append(faults, c.otherControlPlanes(made, "an update that removes "+names+" has begun and not finished, so they "+
+			"may have left etcd", "the nodes without "+names+" until an up has finished. After that they can be added again"))
 	}
 	from, _ := made[versionKey].(string)
 	if len(ControlPlanes(c.Nodes)) > 1 && len(missing) > 0 && from != "" && from != c.Cluster.KubernetesVersion {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -145,6 +146,8 @@ func TestTheControlPlanesOfARunningStack(t *testing.T) {
 		{made("a", "b", "c"), three, "cluster: {kubernetesVersion: 1.36.1}\n", "cannot go back to an older release"},
 		{made("a", "b", "c"), three + plane("d", 1) + plane("e", 2), same, ""},
 		{made("c", "b", "x"), three, same, "some are added, and others are removed, in the same up"},
+		{with(made("a", "b", "c"), "nodes[a].leaving", true), three, same, "an update that removes a has begun and not finished"},
+		{with(made("a", "b", "c"), "nodes[a].leaving", true), plane("c", 0), same, ""},
 		{made("c"), three, "cluster: {kubernetesVersion: 1.36.3}\n", "and Kubernetes is upgraded in the same up"},
 		{with(made("a", "b", "c", "d", "e"), "nodes[b].away", true), three, same, "their number changes, and b is not back"},
 		{with(made("a", "b", "c", "d", "e"), "nodes[d].away", true), three, same, ""},
@@ -206,6 +209,7 @@ func TestOneControlPlaneStopsAtATime(t *testing.T) {
 			t.Errorf("%q, %q away: %v", nodes, c.away, changes)
 		}
 	}
+	testStoppedControlPlanes(t, made, plane, worker)
 	made = Made{"nodes[a].role": ControlPlane, "nodes[a].instanceType": "t3.xlarge", "nodes[a].machineGeneration": "x/"}
 	cfg, err := loadText(t, "dev", fmt.Sprintf("nodes: ["+plane+worker, "a", ""))
 	if err != nil {
@@ -213,6 +217,42 @@ func TestOneControlPlaneStopsAtATime(t *testing.T) {
 	}
 	if err := cfg.RefuseChanges(made); err != nil {
 		t.Errorf("the only control plane: %v", err)
+	}
+}
+
+// testStoppedControlPlanes finds the control planes that stop, and one that stays and can be asked.
+func testStoppedControlPlanes(t *testing.T, made Made, plane, worker string) {
+	t.Helper()
+	for _, c := range []struct{ away, left, gone, a, b, stop, asks string }{
+		{asks: "a"},
+		{b: ", generation: '2'", stop: "b", asks: "a"},
+		{a: ", generation: '2'", stop: "a", asks: "b"},
+		{a: ", zone: 1", stop: "a", asks: "b"},
+		{away: "a", a: ", generation: '2'", stop: "a", asks: "b"},
+		{away: "ab", a: ", generation: '2'", stop: "a", asks: "c"},
+		{away: "a", gone: "a", a: ", generation: '2'", asks: "b"},
+		{away: "b", left: "b", b: ", generation: '2'", asks: "a"},
+		// The cluster is lost and restored.
+		{away: "abc", a: ", generation: '2'", b: ", generation: '2'", asks: "a"},
+	} {
+		cfg, err := loadText(t, "dev", fmt.Sprintf("nodes: ["+plane+plane+plane+worker, "a", c.a, "b", c.b, "c", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Initialised = "a"
+		was := maps.Clone(made)
+		for _, name := range []string{"a", "b", "c"} {
+			was["nodes["+name+"].availabilityZone"] = "eu-central-1a"
+			was["nodes["+name+"].away"] = strings.Contains(c.away, name)
+			was["nodes["+name+"].left"] = strings.Contains(c.left, name)
+			if strings.Contains(c.gone, name) {
+				delete(was, "nodes["+name+"].instanceType")
+			}
+		}
+		stop, stays := StoppedControlPlanes(cfg, was)
+		if strings.Join(stop, " ") != c.stop || stays.Name != c.asks {
+			t.Errorf("%+v: %q stop, and %s is asked", c, stop, stays.Name)
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 // TestThreeControlPlanes makes three control planes of one, upgrades them, replaces the one that began the cluster,
-// loses the machine of each without a word, the leader of etcd among them, and makes one of three. A worker goes on
-// asking the API by its name inside, and an application.
+// refuses to replace one while another is dead, loses the machine of each without a word, the leader of etcd among
+// them, and makes one of three. A worker goes on asking the API by its name inside, and an application.
 func TestThreeControlPlanes(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "e2e-three")
@@ -51,6 +51,7 @@ func TestThreeControlPlanes(t *testing.T) {
 	})
 	t.Run("it is upgraded", func(t *testing.T) { upgradeThree(t, s, c) })
 	t.Run("the one that began the cluster is replaced", func(t *testing.T) { replaceFirst(t, s, c, nodes) })
+	t.Run("none goes while another one is dead", func(t *testing.T) { noneGoesWithoutTheOthers(t, s, c, nodes) })
 	t.Run("each is lost in turn", func(t *testing.T) {
 		s.backend(t) // gives machines that boot again their addresses
 		loseEach(t, c, planes)
@@ -103,6 +104,57 @@ func replaceFirst(t *testing.T, s *stack, c *cluster, nodes []any) {
 	if members := c.on(t, "master", onEtcd+" member list"); strings.Count(members, "started") != 3 {
 		t.Errorf("the members of etcd are\n%s", members)
 	}
+}
+
+// noneGoesWithoutTheOthers kills one control plane and asks for another machine of a second one: first the etcd hangs,
+// then the whole machine is stopped. The account of the hosts does not know either.
+func noneGoesWithoutTheOthers(t *testing.T, s *stack, c *cluster, nodes []any) {
+	third := nodes[2].(map[string]any)
+	dead, goes := c.container(t, "master-2"), c.container(t, "master-3")
+	refused := func() {
+		t.Helper()
+		const why = "etcd of master-2 ("
+		r := s.run(t, "up", nil)
+		t.Logf("FIGURE three control planes: a replacement refused after %.1f s", r.took.Seconds())
+		if r.code == 0 || !strings.Contains(r.messages(), why) {
+			t.Errorf("up ends with %d and no %q in\n%s", r.code, why, r.messages())
+		}
+		if c.container(t, "master-3") != goes {
+			t.Fatal("the machine of master-3 was replaced")
+		}
+		c.must(t, "get", "configmap", "kept")
+		members := c.on(t, "master", onEtcd+" member list")
+		if strings.Count(members, "started") != 3 {
+			t.Errorf("the members of etcd are\n%s", members)
+		}
+	}
+	third["generation"] = "2"
+	s.set(t, "nodes", nodes)
+	c.on(t, "master-2", "systemctl stop kubelet; pkill -STOP -x etcd")
+	refused()
+	if out, err := exec.Command("docker", "stop", "--time", "1", dead).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	refused()
+	t.Run("it comes back", func(t *testing.T) {
+		s.backend(t) // gives a machine that boots again its addresses
+		if out, err := exec.Command("docker", "start", dead).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		eventually(t, 4*time.Minute, "master-2 is back", func() error {
+			_, err := in(dead, "", "bash", "-c", onEtcd+" endpoint health --cluster")
+			return err
+		})
+		eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
+	})
+	s.must(t, "up")
+	if c.container(t, "master-3") == goes {
+		t.Error("the machine of master-3 was not replaced")
+	}
+	if members := c.on(t, "master", onEtcd+" member list"); strings.Count(members, "started") != 3 {
+		t.Errorf("the members of etcd are\n%s", members)
+	}
+	eventually(t, 2*time.Minute, "all nodes Ready", func() error { return allReady(t, c, 4) })
 }
 
 // proxyKnowsTheName expects kube-proxy of a node to have the same line for the API's name as the node.

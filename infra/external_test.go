@@ -79,7 +79,7 @@ func tryOver(t *testing.T, stack string, over settings, exists Exists) (*externa
 		if err := ctx.RegisterResource("test:index:Authority", "authority", nil, &authority); err != nil {
 			return err
 		}
-		return in.Build([]pulumi.Resource{&authority})
+		return in.Build(Before{Identity: []pulumi.Resource{&authority}})
 	}, pulumi.WithMocks(config.Namespace, stack, w))
 	return w, err
 }

@@ -73,16 +73,25 @@ func New(ctx *pulumi.Context, cfg *config.Config, exists Exists) (*Infra, error)
 	return in, nil
 }
 
+// Before are the resources of other packages that machines wait for.
+type Before struct {
+	// Identity exists before the machines and until they are deleted.
+	Identity []pulumi.Resource
+	// Serving creates the resource that machines of control planes wait for. It gets the control planes without their
+	// machines, and the private key for SSH. It may be nil, and return nil.
+	Serving func(controlPlanes []Node, key pulumi.StringInput) (pulumi.Resource, error)
+}
+
 // Build registers all AWS resources of a cluster and returns without waiting for them. Outputs are known once their
-// resources exist. The instances depend on clusterIdentity, so it exists before them and until they are deleted.
-func (in *Infra) Build(clusterIdentity []pulumi.Resource) error {
-	if err := in.build(clusterIdentity); err != nil {
+// resources exist.
+func (in *Infra) Build(before Before) error {
+	if err := in.build(before); err != nil {
 		return fmt.Errorf("infra: %w", err)
 	}
 	return nil
 }
 
-func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
+func (in *Infra) build(before Before) error {
 	s := in.deployer
 	network := phase(s, newNetwork, none{})
 	firewall := phase(s, newFirewall, network)
@@ -92,7 +101,7 @@ func (in *Infra) build(clusterIdentity []pulumi.Resource) error {
 	keys := phase(s, newKeys, none{})
 	registry := phase(s, newRegistry, none{})
 	sweep := phase(s, newSweep, sweepArgs{network, firewall})
-	instances := phase(s, newInstances, instancesArgs{network, firewall, identity, keys, sweep, clusterIdentity})
+	instances := phase(s, newInstances, instancesArgs{network, firewall, identity, keys, sweep, before})
 	dns := phase(s, newDNS, dnsArgs{network, instances})
 	if s.err != nil {
 		return s.err

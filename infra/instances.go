@@ -50,8 +50,7 @@ type instancesArgs struct {
 	identity *Identity
 	keys     *Keys
 	sweep    *Sweep
-	// clusterIdentity is needed by the machines until they are deleted, like the sweep.
-	clusterIdentity []pulumi.Resource
+	before   Before
 }
 
 // newInstances creates the machines and addresses.
@@ -66,38 +65,80 @@ func newInstances(s *deployer, args instancesArgs) (*Instances, error) {
 		return nil, err
 	}
 	// The sweep depends on every route and rule, so one dependency is enough for all of them.
-	opts = with(opts, pulumi.DependsOn(append(slices.Clone(args.clusterIdentity), args.sweep.Command)))
-	for _, n := range s.cfg.Nodes {
-		machine, err := args.launch(s, n, amis[n.Architecture()], opts)
+	opts = with(opts, pulumi.DependsOn(append(slices.Clone(args.before.Identity), args.sweep.Command)))
+	if in.Nodes, err = args.nodes(s, in, opts); err != nil {
+		return nil, err
+	}
+	serving, err := args.serving(in)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range in.Nodes {
+		launch := opts
+		if n.Role == config.ControlPlane {
+			launch = with(opts, pulumi.DependsOn(serving))
+		}
+		machine, err := args.launch(s, n.Node, amis[n.Architecture()], launch)
 		if err != nil {
 			return nil, fmt.Errorf("instance %s: %w", n.Name, err)
 		}
 		in.Machines[n.Name] = machine
-		node := Node{
-			Node:       n,
-			Zone:       s.cfg.AvailabilityZone(n.Zone),
-			User:       images[s.cfg.Image.OS].user,
-			PublicIP:   machine.PublicIp,
-			PrivateIP:  machine.PrivateIp,
-			ProviderID: pulumi.Sprintf("aws:///%s/%s", s.cfg.AvailabilityZone(n.Zone), machine.ID()),
-			HostKey:    trimmed(args.keys.Hosts[n.Name].PublicKeyOpenssh),
-			Instance:   machine,
+		in.Nodes[i].Instance, in.Nodes[i].PrivateIP = machine, machine.PrivateIp
+		in.Nodes[i].ProviderID = pulumi.Sprintf("aws:///%s/%s", n.Zone, machine.ID())
+		if n.Role != config.ControlPlane {
+			in.Nodes[i].PublicIP = machine.PublicIp
+			continue
 		}
-		if n.Role == config.ControlPlane {
-			address, association, err := in.address(s, n.Name, machine, opts)
-			if err != nil {
-				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
-			}
-			node.PublicIP = address.PublicIp
-			node.DependsOn = append([]pulumi.Resource{association}, args.identity.Policies[n.Role]...)
+		association, err := associate(s, in.Addresses[n.Name], n.Name, machine, opts)
+		if err != nil {
+			return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
 		}
-		in.Nodes = append(in.Nodes, node)
+		in.Nodes[i].DependsOn = append([]pulumi.Resource{association}, args.identity.Policies[n.Role]...)
 	}
 	ids := pulumi.StringMap{}
 	for name, machine := range in.Machines {
 		ids[name] = machine.ID()
 	}
 	return in, s.ctx.RegisterResourceOutputs(in, pulumi.Map{"instanceIds": ids})
+}
+
+// nodes returns the nodes without their machines. It creates the addresses of the control planes.
+func (a instancesArgs) nodes(s *deployer, in *Instances, opts []pulumi.ResourceOption) ([]Node, error) {
+	var nodes []Node
+	for _, n := range s.cfg.Nodes {
+		node := Node{
+			Node:    n,
+			Zone:    s.cfg.AvailabilityZone(n.Zone),
+			User:    images[s.cfg.Image.OS].user,
+			HostKey: trimmed(a.keys.Hosts[n.Name].PublicKeyOpenssh),
+		}
+		if n.Role == config.ControlPlane {
+			address, err := in.address(s, n.Name, opts)
+			if err != nil {
+				return nil, fmt.Errorf("elastic ip of %s: %w", n.Name, err)
+			}
+			node.PublicIP = address.PublicIp
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
+// serving returns the resource that the machines of control planes wait for, if there is one.
+func (a instancesArgs) serving(in *Instances) ([]pulumi.Resource, error) {
+	if a.before.Serving == nil {
+		return nil, nil
+	}
+	planes := in.controlPlanes()
+	for i := range planes {
+		// The sweep depends on the rules of the firewall.
+		planes[i].DependsOn = []pulumi.Resource{a.sweep.Command}
+	}
+	resource, err := a.before.Serving(planes, a.keys.User.PrivateKeyOpenssh)
+	if err != nil || resource == nil {
+		return nil, err
+	}
+	return []pulumi.Resource{resource}, nil
 }
 
 func (a instancesArgs) launch(s *deployer, n config.Node, ami string, opts []pulumi.ResourceOption) (*ec2.Instance,
@@ -169,23 +210,23 @@ func (a instancesArgs) userData(n config.Node) pulumi.StringOutput {
 
 // address creates an Elastic IP for a control plane. The address exists before the instance, because the certificate
 // of the API contains it. It outlives the instance, because kubeconfigs contain it.
-func (in *Instances) address(s *deployer, node string, machine *ec2.Instance, opts []pulumi.ResourceOption) (*ec2.Eip,
-	*ec2.EipAssociation, error) {
+func (in *Instances) address(s *deployer, node string, opts []pulumi.ResourceOption) (*ec2.Eip, error) {
 	address, err := ec2.NewEip(s.ctx, node, &ec2.EipArgs{
 		Domain: pulumi.String("vpc"),
 		Tags:   s.tags(node),
 	}, with(opts, s.protect())...)
-	if err != nil {
-		return nil, nil, err
-	}
 	in.Addresses[node] = address
-	// DeletedWith the machine is not set: the address would be released while the machine that still has it shuts
-	// down.
-	association, err := ec2.NewEipAssociation(s.ctx, node, &ec2.EipAssociationArgs{
+	return address, err
+}
+
+// associate gives a machine its address. DeletedWith the machine is not set: the address would be released while the
+// machine that still has it shuts down.
+func associate(s *deployer, address *ec2.Eip, node string, machine *ec2.Instance,
+	opts []pulumi.ResourceOption) (*ec2.EipAssociation, error) {
+	return ec2.NewEipAssociation(s.ctx, node, &ec2.EipAssociationArgs{
 		AllocationId: address.AllocationId,
 		InstanceId:   machine.ID(),
 	}, with(opts, pulumi.DeleteBeforeReplace(true))...)
-	return address, association, err
 }
 
 // amis returns the image of each architecture that a node has: the pinned one, or the newest of the operating system.

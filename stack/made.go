@@ -175,6 +175,13 @@ func (s state) left(name string) bool {
 	return first != "" && !slices.Contains(stay, name)
 }
 
+// leaving reports whether the last update began to take a control plane out of the cluster and failed before the end of
+// init.
+func (s state) leaving(name string) bool {
+	asked := cluster.ReadServing(text(s[typeCommand][cluster.ServingStep], "create")).ControlPlanes
+	return len(asked) > 0 && !slices.Contains(asked, name) && !s.left(name)
+}
+
 // running returns the releases of Kubernetes that the nodes run, as their steps show them.
 func (s state) running() map[string]cluster.Running {
 	commands := map[string]string{}
@@ -236,6 +243,7 @@ func (s state) madeNodes(m config.Made) {
 		m["nodes["+name+"].away"] = machine == nil || typ != "" && typ != text(machine, "instanceType") ||
 			id != "" && path.Base(id) != path.Base(text(machine, "arn"))
 		m["nodes["+name+"].left"] = machine != nil && m["nodes["+name+"].role"] == config.ControlPlane && s.left(name)
+		m["nodes["+name+"].leaving"] = m["nodes["+name+"].role"] == config.ControlPlane && s.leaving(name)
 	}
 }
 

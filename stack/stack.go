@@ -24,12 +24,13 @@ func Deploy(ctx *pulumi.Context) error {
 		return err
 	}
 	cfg.Initialised = before.initialised()
-	if err := cfg.RefuseChanges(before.made()); err != nil {
+	made := before.made()
+	if err := cfg.RefuseChanges(made); err != nil {
 		return err
 	}
 	running, plan := before.running(), cluster.PlanUpgrade(cfg, before.running())
 	if plan != nil {
-		if err := config.RefuseMachineChanges(cfg, before.made(), plan.OutOfService()); err != nil {
+		if err := config.RefuseMachineChanges(cfg, made, plan.OutOfService()); err != nil {
 			return err
 		}
 		if err := ctx.Log.Warn(plan.String(), nil); err != nil {
@@ -52,7 +53,8 @@ func Deploy(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := aws.Build(kube.Identity()); err != nil {
+	waits := infra.Before{Identity: kube.Identity(), Serving: serving{ctx, cfg, kube, before}.create}
+	if err := aws.Build(waits); err != nil {
 		return err
 	}
 	args := clusterArgs(cfg, aws)
@@ -103,19 +105,23 @@ func clusterArgs(cfg *config.Config, aws *infra.Infra) cluster.Args {
 		args.Issuer = &cluster.Issuer{URL: aws.Issuer.URL, Publish: aws.Issuer.Publish}
 	}
 	for _, n := range aws.Nodes {
-		args.Hosts = append(args.Hosts, cluster.Host{
-			Node:       n.Node,
-			Address:    n.PublicIP,
-			PrivateIP:  n.PrivateIP,
-			ProviderID: n.ProviderID,
-			Zone:       n.Zone,
-			User:       n.User,
-			HostKey:    n.HostKey,
-			Machine:    n.Instance,
-			DependsOn:  n.DependsOn,
-		})
+		args.Hosts = append(args.Hosts, hostOf(n))
 	}
 	return args
+}
+
+func hostOf(n infra.Node) cluster.Host {
+	return cluster.Host{
+		Node:       n.Node,
+		Address:    n.PublicIP,
+		PrivateIP:  n.PrivateIP,
+		ProviderID: n.ProviderID,
+		Zone:       n.Zone,
+		User:       n.User,
+		HostKey:    n.HostKey,
+		Machine:    n.Instance,
+		DependsOn:  n.DependsOn,
+	}
 }
 
 func addonsArgs(cfg *config.Config, aws *infra.Infra, kube *cluster.Cluster, before state) addons.Args {

@@ -62,11 +62,20 @@ leaving() {
   done <<<"$1" | sort -k 1,1n -s
 }
 
+# all_healthy waits, because the removal of the leader causes an election.
+all_healthy() {
+  local until=$((SECONDS + ${SERVE:-60}))
+  until said=$(etcd endpoint health --cluster); do
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 2
+  done
+}
+
 members=$(etcd member list) || die "etcd does not list its members: $(tail -n 1 <<<"$members")"
 leaving "$members" >"$list"
 while read -r answers id name url; do
   if [ "$answers" = 1 ]; then
-    said=$(etcd endpoint health --cluster) ||
+    all_healthy ||
       die "etcd would not remove its member $id, because another one does not answer: $(tail -n 1 <<<"$said"). Nothing has been changed for $name. Repair the control plane that does not answer, or remove that one first; then run pulumi up again"
   fi
   # Few pods run on a control plane, and those of this program have no disruption budget that holds them.

@@ -92,6 +92,33 @@ func (s member) leave(cluster *store.Object) error {
 	return nil
 }
 
+// serve does what control-planes.sh does: it fails unless the control planes that stay in service run, and etcd keeps
+// its majority by them.
+func (s member) serve() (string, error) {
+	cluster := s.Find(clusterType, "cluster")
+	if cluster == nil {
+		return "", errors.New("control-planes: etcd does not list its members")
+	}
+	if _, err := majority(s.Cluster, cluster, ""); err != nil {
+		return "", fmt.Errorf("control-planes: %w", err)
+	}
+	all, stay := members(cluster), 0
+	for _, node := range s.All("k8s/Node") {
+		name, id := node.Str("name"), node.Str("instance")
+		if !slices.Contains(all, id) || !slices.Contains(strings.Fields(s.env["STAY"]), name) {
+			continue
+		}
+		if machine := s.Find(aws.InstanceType, id); machine == nil || aws.IsStopped(machine) {
+			return "", fmt.Errorf("control-planes: etcd of %s is not healthy", name)
+		}
+		stay++
+	}
+	if s.env["STOP"] != "" && 2*stay <= len(all) {
+		return "", fmt.Errorf("control-planes: without %s etcd keeps %d of %d members", s.env["STOP"], stay, len(all))
+	}
+	return "control planes serve", nil
+}
+
 // became records a machine that has become a control plane.
 func (s member) became(made props.Map) {
 	s.remember(made)
@@ -110,8 +137,8 @@ func installBalancer(s *step) (string, error) {
 // webhookPort is the port of a webhook on the network of its host.
 const webhookPort = 9443
 
-// reachesWebhook returns the reason why one of the API servers cannot call the webhook of a release, or nil. The pod of
-// a webhook on the host's network runs on any control plane. On the pods' network every node reaches it.
+// reachesWebhook returns the reason why one of the API servers cannot call the webhook of a release, or nil. The pod
+// of a webhook on the host's network runs on any control plane. On the pods' network every node reaches it.
 func reachesWebhook(c *Cluster, release *store.Object) error {
 	if !release.Inputs.Object("values").Flag("hostNetwork") {
 		return nil

@@ -38,6 +38,7 @@ var steps = map[string]func(s *step) (string, error){
 	"node":                   (*step).label,
 	"node-delete":            (*step).drain,
 	"balancer":               installBalancer,
+	"control-planes":         func(s *step) (string, error) { return member{s}.serve() },
 	"balancer-delete":        func(*step) (string, error) { return "balances nothing", nil },
 	"backup":                 (*step).backup,
 	"backup-delete":          (*step).backupStop,

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Fails unless the control planes that stay in service can do without the others. Runs on one that stays, before the machine
+# of another one stops, is replaced or is removed. Changes nothing.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: sudo env STAY="master master-2" ... control-planes.sh
+Environment:
+  STAY      names of the control planes that stay in service, separated by blanks
+  STOP      names of those whose machines stop or are replaced; may be empty
+  ENDPOINT  host:port of the API
+  SERVE     seconds to wait until all that stay serve, default 120
+Prints "control planes serve".
+TEXT
+}
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+for v in STAY ENDPOINT; do
+  [ -n "${!v:-}" ] || {
+    echo "control-planes: $v is not set" >&2
+    usage >&2
+    exit 2
+  }
+done
+
+say() { printf 'control-planes: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
+
+etcd_on() { # ADDRESS COMMAND...
+  local pki=/etc/kubernetes/pki/etcd
+  timeout 30 etcdctl --endpoints "https://$1:2379" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+    --key $pki/healthcheck-client.key "${@:2}" 2>&1 </dev/null
+}
+api_ready() { # ADDRESS
+  [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert /etc/kubernetes/pki/ca.crt --resolve "$ENDPOINT:$1" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]
+}
+# away prints why the control planes that stay cannot do without the others. A member of etcd that learns does not vote: it
+# joined in a run that was interrupted.
+away() {
+  local all name url learner host voters=0 staying=0
+  # Without a majority etcd does not list them.
+  all=$(etcd_on 127.0.0.1 member list) || {
+    echo "etcd does not list its members: $(tail -n 1 <<<"$all");"
+    return
+  }
+  while IFS=, read -r _ _ name url _ learner; do
+    name=${name// /} url=${url// /}
+    [ "${learner// /}" = false ] || continue
+    voters=$((voters + 1))
+    # One that has just been added has no name yet.
+    [[ -n "$name" && " $STAY " = *" $name "* ]] || continue
+    staying=$((staying + 1)) host=${url#https://} host=${host%:*}
+    etcd_on "$host" endpoint health >/dev/null || echo "etcd of $name ($host) is not healthy;"
+    api_ready "$host" || echo "the API of $name ($host) is not ready;"
+  done <<<"$all"
+  # Members that are removed leave one after the other. A machine that stops is missed at once.
+  [ -n "${STOP:-}" ] || voters=1
+  [ $((2 * staying)) -gt "$voters" ] ||
+    echo "without ${STOP:-the others} etcd keeps $staying of $voters members, and needs more than half;"
+}
+
+until=$((SECONDS + ${SERVE:-120}))
+until bad=$(away | xargs -r -d '\n') && [ -z "$bad" ]; do
+  [ "$SECONDS" -lt "$until" ] || die "${bad%;}. The machine of ${STOP:-another control plane} changes in this update, and all that stay ($STAY) have to serve meanwhile, so nothing has been changed. Repair what does not serve; a control plane that is lost is replaced first, alone, with another nodes[].generation. Then run pulumi up again"
+  sleep 2
+done
+echo "control planes serve"

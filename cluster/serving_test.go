@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+)
+
+// servingHost is a control plane of three, master, from which master-3 is about to go. The file /dead has the address
+// of one whose etcd does not answer, and /unready that of one whose API is not ready.
+func servingHost(t *testing.T) *scriptHost {
+	h := newScriptHost(t)
+	h.env = map[string]string{"STAY": "master master-2", "STOP": "master-3", "ENDPOINT": "api.dev.internal:6443"}
+	h.stub("etcdctl", `case $* in
+*"member list") [ ! -e $ROOT/silent ] || { echo "context deadline exceeded"; exit 1; }; cat $ROOT/members ;;
+*"endpoint health") [ ! -e $ROOT/dead ] || ! grep -q "//$(cat $ROOT/dead):" <<<"$2" ;;
+esac`)
+	h.stub("curl", `[ -e $ROOT/unready ] && grep -q ":$(cat $ROOT/unready) " <<<"$* " || echo ok`)
+	h.stub("sleep", "")
+	h.write("/members", first+others, 0o600)
+	return h
+}
+
+const first = "a1, started, master, https://10.0.1.10:2380, https://10.0.1.10:2379, false\n"
+
+// TestControlPlanesServe lets a control plane go that the others can do without, also one that is dead itself.
+func TestControlPlanesServe(t *testing.T) {
+	const serve = "control planes serve"
+	learner := "d1, unstarted, , https://10.0.1.13:2380, , true\n"
+	for name, c := range map[string]struct {
+		dead, members string
+		env           map[string]string
+	}{
+		"all serve":                     {"", first + others, nil},
+		"the one that goes is dead":     {"10.0.1.12", first + others, nil},
+		"it is no member":               {"", first + strings.Split(others, "\n")[0] + "\n" + learner, nil},
+		"dead ones are removed":         {"10.0.1.12", first + others, map[string]string{"STAY": "master", "STOP": ""}},
+		"others are added to the first": {"", first, map[string]string{"STAY": "master master-2 master-3", "STOP": ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := servingHost(t)
+			h.write("/members", c.members, 0o600)
+			if c.dead != "" {
+				h.write("/dead", c.dead, 0o600)
+			}
+			for k, v := range c.env {
+				h.env[k] = v
+			}
+			h.succeeds(h.run("control-planes.sh", ""), serve)
+		})
+	}
+}
+
+func testControlPlanesFailures(t *testing.T) {
+	file := func(path, content string) func(*scriptHost) string {
+		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
+	}
+	fresh := func(t *testing.T) (*scriptHost, string) { return servingHost(t), "" }
+	refuses(t, "control-planes.sh", fresh, []spoilt{
+		{says: "needs root", spoil: stubbed("id", "echo 1000")},
+		{says: "is not healthy. The machine of master-3 changes in this update", spoil: file("/dead", "10.0.1.11")},
+		{says: "is not ready. The machine of master-3 changes in this update", spoil: file("/unready", "10.0.1.11")},
+		{says: "etcd does not list its members: context deadline exceeded. The machine", spoil: file("/silent", "")},
+		// An update that was interrupted has left two members, both of which etcd needs.
+		{says: "without master-3 etcd keeps 1 of 2 members, and needs more than half.",
+			spoil: file("/members", first+strings.Split(others, "\n")[1]+"\n")},
+		{says: "without the others etcd keeps 0 of 1 members", spoil: func(h *scriptHost) string {
+			h.env["STOP"], h.env["STAY"] = "", "gone"
+			return ""
+		}},
+		{says: "The machine of another control plane changes in this update", spoil: func(h *scriptHost) string {
+			h.env["STOP"] = ""
+			return file("/dead", "10.0.1.10")(h)
+		}},
+	})
+}
