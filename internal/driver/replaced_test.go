@@ -99,3 +99,43 @@ func TestAnEndedSpotInstanceAndAControlPlaneAreReplacedTogether(t *testing.T) {
 		})
 	}
 }
+
+// A control plane is not replaced while the machine of another one is stopped or gone. The state shows neither.
+func TestAControlPlaneIsNotReplacedWithoutTheOthers(t *testing.T) {
+	needCLI(t)
+	dir := project(t)
+	const (
+		first, second = "{name: m1, role: control-plane}", "{name: m2, role: control-plane, zone: 1}"
+		third         = "{name: m3, role: control-plane, zone: 2}"
+		store         = "{name: storage, labels: {workload: storage}}"
+	)
+	again := strings.NewReplacer("}", ", generation: '2'}")
+	nodesOf(t, dir, first, second, third, store)
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
+		t.Fatalf("up exits %d:\n%s", code, stdout)
+	}
+	settings := filepath.Join(dir, "Pulumi.dev.yaml")
+	edit(t, settings, third, again.Replace(third))
+	for _, c := range []struct {
+		happens func(s *sandbox.Sandbox) error
+		code    int
+		says    string
+	}{
+		{func(s *sandbox.Sandbox) error { return s.AWS.StopInstance("m2") }, report.ExitUnreachable, "an instance is stopped: m2 (i-"},
+		{func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("m2") }, report.ExitBlocked,
+			"the plan takes m3 out of service, and another control plane is lost: m2."},
+	} {
+		external(t, dir, c.happens)
+		for _, command := range []string{"preview", "up"} {
+			if code, stdout, _ := drive(t, command, "--stack", "dev", "--dir", dir); code != c.code ||
+				!strings.Contains(stdout, c.says) || !strings.Contains(stdout, "othing was changed") {
+				t.Errorf("%s exits %d, want %d and %q:\n%s", command, code, c.code, c.says, stdout)
+			}
+		}
+	}
+	edit(t, settings, again.Replace(third), third)
+	edit(t, settings, second, again.Replace(second))
+	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
+		t.Errorf("the lost one is replaced: up exits %d:\n%s", code, stdout)
+	}
+}

@@ -181,6 +181,9 @@ func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview
 	}
 	w.Log.Emit(watcher.PlanEvent())
 	tellFolded(w.Log, watcher)
+	if err := recovery.RefuseWithoutOthers(ctx, w, watcher.Plan); err != nil {
+		return watcher, err
+	}
 	return watcher, recovery.RefuseLostControlPlane(ctx, w, watcher.Plan)
 }
 
