@@ -29,6 +29,11 @@ func (c comparison) numberOfControlPlanes(made Made) []FieldError {
 		return refuse("their number changes, and Kubernetes is upgraded in the same up",
 			"one after the other, each in an up of its own")
 	}
+	// The engine would delete workers first, and then refuse to delete these machines.
+	if len(removed) > 0 && *c.Protection.Protect {
+		return refuse(strings.Join(removed, " and ")+" would be deleted, and protection.protect is true", "an up with "+
+			"protection.protect: false and the old nodes, then one without these nodes, and then protection.protect: true again")
+	}
 	for _, n := range planes {
 		if made.away(n.Name) {
 			return refuse(fmt.Sprintf("their number changes, and %s is not back", n.Name),

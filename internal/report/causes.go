@@ -124,6 +124,9 @@ var causes = []Cause{
 			"domain of its own, or delete the record."},
 	{regexp.MustCompile(`InvalidAMIID\.`), ExitBlocked,
 		"The region {region} has no such image: the id of an image is another one in every region. Correct or remove image.ami."},
+	{regexp.MustCompile(`because it is protected`), ExitBlocked,
+		"What is named is protected in the state. If it may go, an up with protection.protect: false comes first, in which it " +
+			"is still in the settings: docs/aws.md, \"What is protected, kept and emptied\"."},
 	{regexp.MustCompile(`disableApiTermination`), ExitBlocked,
 		"The instance is protected from termination. If it may go: aws ec2 modify-instance-attribute --region {region} " +
 			"--no-disable-api-termination --instance-id ID"},

@@ -62,6 +62,8 @@ func TestAFailureIsExplainedByItsCause(t *testing.T) {
 			"free plan"},
 		{"creating Route53 Record: InvalidChangeBatch: [Tried to create resource record set [name='api.example.com.', " +
 			"type='A'] but it already exists]", ExitBlocked, "dns.domain"},
+		{"resource \"urn:pulumi:prod::kubeadm-aws::aws:ec2/instance:Instance::m2\" cannot be deleted\nbecause it is protected. To " +
+			"unprotect the resource, either remove the `protect` flag", ExitBlocked, "protection.protect: false comes first"},
 		{"api error OperationNotPermitted: The instance 'i-1' may not be terminated. Modify its 'disableApiTermination' " +
 			"instance attribute and try again.", ExitBlocked, "no-disable-api-termination"},
 		{"api error DependencyViolation: The vpc 'vpc-1' has dependencies and cannot be deleted.", ExitBlocked,
