@@ -85,6 +85,10 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 			fault.Reason += fmt.Sprintf("Kubernetes is upgraded, and the change takes %s out of service while another node is "+
 				"upgraded", nodes)
 			fault.Example = "the old setting until the upgrade is finished, and the new one in an up of its own"
+			if (comparison{c}).inGroupOf(n, exempt) && fault.Key == Namespace+":"+n.Key("generation") {
+				fault.Example = fmt.Sprintf("count one lower, without: [%[1]s] unless %[1]s has the last number, and an entry of its "+
+					"own for %[1]s with the other fields of the group, its zone and the new generation", exempt)
+			}
 			if !slices.Contains(faults, fault) {
 				faults = append(faults, fault)
 			}
@@ -94,6 +98,13 @@ func RefuseMachineChanges(c *Config, made Made, exempt string) error {
 		return nil
 	}
 	return faults
+}
+
+// inGroupOf reports whether a node comes from the same entry of the settings as another one.
+func (c comparison) inGroupOf(n Node, name string) bool {
+	return slices.ContainsFunc(c.Nodes, func(other Node) bool {
+		return other.Name == name && other.Name != n.Name && other.entry == n.entry
+	})
 }
 
 // machineChanges returns the settings of a node that stop or replace its machine. The reasons begin with the old value,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -96,5 +97,41 @@ func TestRefuseMachineChanges(t *testing.T) {
 		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
 			t.Errorf("%s: no %q in %v", c.settings, c.says, err)
 		}
+	}
+}
+
+// TestOneNodeOfAGroupIsReplaced stops an upgrade at the second node of a group. Another generation of the group would
+// replace all its nodes, so the refusal names an entry of its own, which changes no other node.
+func TestOneNodeOfAGroupIsReplaced(t *testing.T) {
+	made := Made{"nodes[m].role": ControlPlane}
+	const master = "nodes: [{name: m, role: control-plane}, {name: s, labels: {workload: storage}}, "
+	for name, zone := range map[string]string{"pool-1": "a", "pool-2": "b", "pool-3": "c"} {
+		made["nodes["+name+"].machineGeneration"] = "ubuntu-24.04/"
+		made["nodes["+name+"].availabilityZone"] = "eu-central-1" + zone
+	}
+	for settings, refused := range map[string]bool{
+		"{name: pool, count: 3, zones: [0, 1, 2], generation: '2'}]":                                             true,
+		"{name: pool, count: 2, zones: [0, 1, 2], without: [pool-2]}, {name: pool-2, zone: 1, generation: '2'}]": false,
+	} {
+		cfg, err := loadText(t, "dev", master+settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = RefuseMachineChanges(cfg, made, "pool-2")
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "count one lower, without: [pool-2] unless") {
+			t.Errorf("%s: %v", settings, err)
+		}
+		// The example holds for the last node as well.
+		if last := RefuseMachineChanges(cfg, made, "pool-3"); refused && !strings.Contains(fmt.Sprint(last),
+			"an entry of its own for pool-3") {
+			t.Errorf("%s: %v", settings, last)
+		}
+	}
+	cfg, err := loadText(t, "dev", master+"{name: pool, count: 2, zones: [0, 1, 2]}, {name: pool-3, zone: 2, generation: '2'}]")
+	if err == nil {
+		err = RefuseMachineChanges(cfg, made, "pool-3")
+	}
+	if err != nil {
+		t.Errorf("the last node: %v", err)
 	}
 }

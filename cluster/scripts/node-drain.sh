@@ -74,7 +74,7 @@ if [ "${mark%% *}" = drained ] || [ "$mark" = upgrading ]; then
   echo "node $NODE drained"
   exit
 fi
-[ "$ready" = True ] || [ "$reboots" = reboots ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it, or give it another generation (nodes[].generation), then run pulumi up again; nothing has been changed on it"
+[ "$ready" = True ] || [ "$reboots" = reboots ] || die "node $NODE is not Ready, so its pods cannot leave in order. Repair it, or give it another generation (nodes[].generation; a node of a group needs an entry of its own for that: docs/upgrade.md), then run pulumi up again; nothing has been changed on it"
 
 runs=$(kube get --raw=/version | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p') || runs=''
 [ "$runs" = "$KUBERNETES_VERSION" ] ||

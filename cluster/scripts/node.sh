@@ -121,7 +121,7 @@ fi
 if [ -n "$upgrade" ]; then
   until=$((SECONDS + 300))
   until [ "$(kube get node "$NODE" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}' 2>"$error")" = "v$KUBERNETES_VERSION True" ]; do
-    [ "$SECONDS" -lt "$until" ] || die "node $NODE does not become Ready with Kubernetes $KUBERNETES_VERSION, and no other node is upgraded; see on it: journalctl -u kubelet. When the reason is gone, run pulumi up again. If the machine cannot be repaired, give the node another generation (nodes[].generation): a new machine takes its place"
+    [ "$SECONDS" -lt "$until" ] || die "node $NODE does not become Ready with Kubernetes $KUBERNETES_VERSION, and no other node is upgraded; see on it: journalctl -u kubelet. When the reason is gone, run pulumi up again. If the machine cannot be repaired, give the node another generation (nodes[].generation): a new machine takes its place. A node of a group (count) needs an entry of its own for that: docs/upgrade.md"
     sleep 0.5
   done
   unschedulable=false
