@@ -123,7 +123,7 @@ func install(t *testing.T, secrets map[string]string, change func(*config.Config
 		if err := ctx.RegisterResource("test:index:Machine", "machine", pulumi.Map{}, machine); err != nil {
 			return err
 		}
-		made, err := cluster.New(ctx, cfg.Cluster.Name)
+		made, err := cluster.New(ctx, cfg.Cluster.Name, cluster.NewTokenKeys(cfg))
 		if err != nil {
 			return err
 		}
