@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// deadline is what is left of the reason: the controller writes that the ReplicaSet has timed out, and at its next look
-// only that the release was aborted. No smoke test and no analysis has run, so nothing else can have aborted it.
-const deadline = "Rollout aborted update"
+// deadline are the reasons of an abort by the deadline: the controller writes that the ReplicaSet has timed out, and at
+// its next look only that the release was aborted. No smoke test has run, so nothing else can have aborted it.
+var deadline = []string{"has timed out progressing", "Rollout aborted update"}
 
 // prod releases by canary: the load balancer sends a growing share of the requests to the new version.
 func canary(t *testing.T, p programs) {
@@ -54,7 +54,7 @@ func canary(t *testing.T, p programs) {
 		c.rollback()
 		c.isReleased(second)
 		c.release(unready)
-		c.isAborted(second, deadline)
+		c.isAborted(second, deadline...)
 		c.smoked(0)
 		c.hadShare(0)
 	})
@@ -148,7 +148,7 @@ func blueGreen(t *testing.T, p programs) {
 		c.rollback()
 		c.isReleased(second)
 		c.release(unready)
-		c.isAborted(second, deadline)
+		c.isAborted(second, deadline...)
 		c.smoked(0)
 		c.never(unready)
 	})

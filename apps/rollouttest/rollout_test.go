@@ -56,8 +56,8 @@ func (c *cluster) isReleased(digest string) {
 	c.serves(digest)
 }
 
-// isAborted waits until a release is aborted for a reason, and wants all users to get the version before.
-func (c *cluster) isAborted(stable, reason string) {
+// isAborted waits until a release is aborted for one of the reasons, and wants all users to get the version before.
+func (c *cluster) isAborted(stable string, reasons ...string) {
 	c.t.Helper()
 	c.until("the release is aborted", func() bool {
 		r := c.rollout()
@@ -66,8 +66,10 @@ func (c *cluster) isAborted(stable, reason string) {
 		}
 		return r.Status.Abort && r.Status.Phase == "Degraded"
 	})
-	if r := c.rollout(); !strings.Contains(r.Status.Message, reason) || r.Status.StableRS != c.hash(stable) {
-		c.t.Errorf("the release was aborted with: %s; want %s\n%s", r.Status.Message, reason, c.state())
+	r := c.rollout()
+	known := slices.ContainsFunc(reasons, func(reason string) bool { return strings.Contains(r.Status.Message, reason) })
+	if !known || r.Status.StableRS != c.hash(stable) {
+		c.t.Errorf("the release was aborted with: %s; want one of %q\n%s", r.Status.Message, reasons, c.state())
 	}
 	c.serves(stable)
 }
