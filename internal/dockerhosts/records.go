@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The lines of /etc/hosts between these belong to the private zone.
@@ -63,10 +64,13 @@ func zoneLines(records map[string][]string) string {
 	return strings.Join(append(append([]string{zoneBegin}, lines...), zoneEnd), "\n") + "\n"
 }
 
-// docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other. A machine
-// that has a line of its own for a name does not ask the DNS, so the records of that name are left out.
-const writeZoneScript = `flock /etc/hosts sh -c '
-zone=$(cat)
+// docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other, and take the
+// lock only with a complete input: one that was cut off would hold it, or remove the records. A machine that has a line
+// of its own for a name does not ask the DNS, so the records of that name are left out.
+const writeZoneScript = `zone=$(cat)
+case $zone in *"` + zoneEnd + `") ;; *) exit 1 ;; esac
+export zone
+exec flock -w 30 /etc/hosts sh -c '
 rest=$(sed "/^` + zoneBegin + `$/,/^` + zoneEnd + `$/d" /etc/hosts)
 all=$(printf "%s\n%s\n" "$rest" "$zone" | awk "/^` + zoneBegin + `\$/ { zone = 1 }
   zone && (\$2 in own) { next }
@@ -74,7 +78,13 @@ all=$(printf "%s\n%s\n" "$rest" "$zone" | awk "/^` + zoneBegin + `\$/ { zone = 1
   { print }")
 printf "%s\n" "$all" >/etc/hosts'`
 
+// writeZone finishes what it began, also when a run ends meanwhile.
 func writeZone(ctx context.Context, container, zone string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	_, err := dockerIn(ctx, zone, "exec", "--interactive", container, "sh", "-c", writeZoneScript)
 	// A machine that is being terminated needs no records.
 	if err != nil && !isGone(err) && !strings.Contains(err.Error(), "is not running") {
