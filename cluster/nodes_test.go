@@ -275,6 +275,15 @@ func testNodeDeleteFailures(t *testing.T) {
 	})
 	h, _ := host(t)
 	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+	// The machine is gone, and its node is Ready until the drain waits for pods that nothing ends.
+	h, _ = apiHost(map[string]string{"NODE": "worker-1", "INTERVAL": "0.1", "LOST": "0"},
+		`case $* in drain*) touch $ROOT/lost; exec /bin/sleep 600 ;; *"get node"*metadata.name*) echo "worker-1 True " ;;
+*"get node"*) if [ -e $ROOT/lost ]; then echo Unknown; else echo True; fi ;; esac`)(t)
+	h.stub("sleep", `exec /bin/sleep "$@"`)
+	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+	if calls := h.read("/calls"); !strings.Contains(calls, "delete node") {
+		t.Errorf("the node of a lost machine stays: %s", calls)
+	}
 	for id, deletes := range map[string]bool{"aws:///eu-central-1a/i-1": true, "aws:///eu-central-1a/i-2": false} {
 		h, _ := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1", "PROVIDER_ID": "aws:///eu-central-1a/i-1"},
 			`case $* in *"get node"*) echo "worker-1 True `+id+`" ;; esac`)(t)

@@ -12,6 +12,7 @@ Environment:
   TIMEOUT   seconds that pods have to leave, default 1200. Disruption budgets are respected all the time: a budget can hold
             a pod until the node that left before is back.
   TURN      seconds to wait for the turn of this node, default 3000
+  LOST      seconds without the Ready condition after which the pods are not waited for, default 30
   RETURN    seconds to wait for a node that left before, default 900. A node that is removed for good does not come back.
 Prints "node <name> deleted".
 TEXT
@@ -30,6 +31,7 @@ esac
 
 TIMEOUT=${TIMEOUT:-1200}
 TURN=${TURN:-3000}
+LOST=${LOST:-30}
 RETURN=${RETURN:-900}
 run=${RUN_DIR:-/run}
 left=$run/kubeadm-aws-left
@@ -90,6 +92,40 @@ wait_for_room() {
   done
 }
 
+# stop_if_lost ends a drain when the node has not been Ready for LOST seconds: a machine that is gone ends no pods. It stays Ready
+# for most of a minute after its end.
+stop_if_lost() { # PID
+  local since='' status
+  while sleep "${INTERVAL:-5}"; do
+    status=$(kube get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') || continue
+    if [ "$status" = True ]; then
+      since=''
+      continue
+    fi
+    since=${since:-$SECONDS}
+    if [ $((SECONDS - since)) -ge "$LOST" ]; then break; fi
+  done
+  kill "$1"
+}
+
+# drain succeeds if the pods have left, or if the machine was lost meanwhile.
+drain() {
+  local pid watch rc=0
+  kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null \
+    > >(sed '/^Warning: ignoring DaemonSet/d' >&2) 2>&1 &
+  pid=$!
+  # Its last sleep may outlive this script, so it holds neither the connection nor the locks.
+  stop_if_lost $pid >/dev/null 2>&1 8>&- 9>&- &
+  watch=$!
+  wait $pid || rc=$?
+  kill $watch 2>/dev/null || true
+  if [ $rc = 143 ]; then # ended by stop_if_lost
+    say "$NODE has been lost meanwhile; its pods cannot leave in order"
+    rc=0
+  fi
+  return $rc
+}
+
 ready=$(kube get node "$NODE" --ignore-not-found -o 'jsonpath={.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.spec.providerID}') ||
   die "the API does not answer, so node $NODE cannot be drained"
 machine=${ready##* } ready=${ready% *}
@@ -109,8 +145,7 @@ if [ "$ready" = "$NODE True" ]; then
   wait_for_room
   kube cordon "$NODE" >/dev/null
   say "draining $NODE"
-  if ! kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null 2>&1 |
-    sed '/^Warning: ignoring DaemonSet/d' >&2; then
+  if ! drain; then
     say "pods that are still on $NODE:"
     kube get pods -A --field-selector "spec.nodeName=$NODE,status.phase=Running" -o wide >&2 || true
     say "disruption budgets:"
