@@ -241,6 +241,13 @@ func testRebootTurnFailures(t *testing.T) {
 	testRebootOfControlPlanes(t)
 	h, _ := turnHost(t)
 	h.fails(h.run("reboot-turn.sh", "", "start"), 2, "usage: ")
+	// A step of pulumi up names the node, and not the settings in the file.
+	for _, name := range []string{"DAYS", "START", "END", "TIME_ZONE"} {
+		delete(h.env, name)
+	}
+	h.write("/etc/kubernetes/reboots.env", "NODE=master\nDAYS=1\\ 2\nSTART=120\nEND=300\nTIME_ZONE=Europe/Berlin\n", 0o600)
+	h.succeeds(h.run("reboot-turn.sh", "", "stop"), "")
+	h.remove("/etc/kubernetes/reboots.env")
 	h.env["DAYS"] = ""
 	h.fails(h.run("reboot-turn.sh", ""), 2, "DAYS is not set", "usage: ")
 }

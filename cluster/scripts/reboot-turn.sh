@@ -33,7 +33,7 @@ case $#,${1:-} in
     exit 2
     ;;
 esac
-if [ -z "${NODE:-}" ] && [ -r /etc/kubernetes/reboots.env ]; then
+if [ -z "${DAYS:-}" ] && [ -r /etc/kubernetes/reboots.env ]; then
   # shellcheck source=/dev/null
   . /etc/kubernetes/reboots.env
 fi
