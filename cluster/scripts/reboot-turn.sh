@@ -133,6 +133,7 @@ finish() {
 # next_node prints the node whose turn it is, and its role: workers first, and this control plane last. A node that a person
 # has cordoned keeps its state.
 next_node() {
+  # shellcheck disable=SC2153 # the file of the settings has it
   awk -v own="$NODE" '$2 == "True" && $4 == "open" && $7 == "asks" {print ($1 == own ? 2 : $5 == "worker" ? 0 : 1), $1, $5}' <<<"$all" |
     sort -k 1,1n -k 2,2 | while read -r _ name role; do
     [ -e "$failed/$name" ] || echo "$name $role"
