@@ -76,28 +76,27 @@ func TestAControlPlaneIsNotReplacedByTheWay(t *testing.T) {
 // TestAnEndedSpotInstanceAndAControlPlaneAreReplacedTogether ends a spot instance before an up that replaces a control
 // plane. up replaces both, because no setting keeps the spot instance out of the plan.
 func TestAnEndedSpotInstanceAndAControlPlaneAreReplacedTogether(t *testing.T) {
-	const master, spot = "{name: master, role: control-plane", "{name: spot-1, spot: true}"
+	const spot = "{name: spot-1, spot: true}"
 	const store = "{name: worker-1, zone: 1, volumeSize: 60, instanceType: t3.large, labels: {workload: storage}}"
-	for name, c := range map[string]struct{ nodes, from, to, runs string }{
-		"one of three": {nodes: "{name: master-2, role: control-plane, zone: 1}, {name: master-3, role: control-plane, zone: 2}, " +
-			store + ", " + spot,
-			from: "{name: master-2, ", to: "{name: master-2, generation: '2', ", runs: "master-2       instance runs"},
-		"the only one": {nodes: store + ", " + spot,
-			from: master, to: master + ", generation: '2'", runs: "master         is a control plane"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newRepairTest(t, false, c.nodes)
-			s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("spot-1") })
-			edit(t, s.settings(), c.from, c.to)
-			if name == "the only one" {
-				edit(t, s.settings(), "kubeadm-aws:owner: platform",
-					"kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}")
-			}
-			s.command(report.ExitOK, []string{"up"}, "AWS has taken spot-1 (i-", "spot-1         has joined", c.runs,
-				"!worker-1       instance runs")
-			s.unchanged()
-		})
-	}
+	t.Run("one of three", func(t *testing.T) {
+		s := newRepairTest(t, false, "{name: master-2, role: control-plane, zone: 1}, "+
+			"{name: master-3, role: control-plane, zone: 2}, "+store+", "+spot)
+		s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("spot-1") })
+		edit(t, s.settings(), "{name: master-2, ", "{name: master-2, generation: '2', ")
+		s.command(report.ExitOK, []string{"up"}, "AWS has taken spot-1 (i-", "spot-1         has joined",
+			"master-2       instance runs", "!worker-1       instance runs")
+		s.unchanged()
+	})
+	// The step that takes the worker out of the cluster runs on the machine that is replaced.
+	t.Run("the only one", func(t *testing.T) {
+		const master = "{name: master, role: control-plane"
+		s := newRepairTest(t, false, store+", "+spot)
+		s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance("spot-1") })
+		edit(t, s.settings(), master, master+", generation: '2'")
+		edit(t, s.settings(), "kubeadm-aws:owner: platform",
+			"kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}")
+		s.command(report.ExitInvalid, []string{"up"}, "together with spot-1", "The command repair replaces workers")
+	})
 }
 
 // A control plane is not replaced while the machine of another one is stopped or gone. The state shows neither.

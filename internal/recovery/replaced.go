@@ -57,8 +57,6 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 		if planes[0].Name != name {
 			// Workers leave the cluster through the first control plane, which stays.
 			others = slices.DeleteFunc(others, func(other string) bool { return !isControlPlane(other) })
-		} else if others, err = living(ctx, w, others); err != nil {
-			return err
 		}
 		switch {
 		case slices.ContainsFunc(others, isControlPlane):
@@ -66,37 +64,12 @@ func RefuseLostControlPlane(ctx context.Context, w *workspace.Workspace, plan []
 				"the majority of them. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
 		case len(others) > 0:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s together with %s, which "+
-				"leave the cluster through it. Nothing was changed; replace one after the other", name, strings.Join(others, ", "))
+				"leave the cluster through it. Nothing was changed; replace one after the other. The command repair replaces "+
+				"workers whose machines have ended", name, strings.Join(others, ", "))
 		case w.Config.Backup.RestoreFrom == "" && len(planes) == 1:
 			return report.Fail(report.ExitInvalid, how, "this would replace the control plane %s, whose disk holds etcd, and "+
 				"backup.restoreFrom is not set. Nothing was changed", name)
 		}
 	}
 	return nil
-}
-
-// living returns the nodes among these whose machines exist in the account. An ended machine of a worker has left the
-// cluster already, and up replaces a spot instance that AWS took back in any case.
-func living(ctx context.Context, w *workspace.Workspace, names []string) ([]string, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	st, err := w.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	outputs, err := w.Outputs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	machines, _, err := account.Machines(ctx, w, st, outputs)
-	if err != nil {
-		return nil, report.Fail(report.ExitUnreachable, "With credentials that may list instances, run this again.",
-			"the account could not be asked about the machines to replace: %w", err)
-	}
-	return slices.DeleteFunc(names, func(name string) bool {
-		return slices.ContainsFunc(machines, func(m account.Machine) bool {
-			return m.Name == name && m.Ended() && !m.ControlPlane
-		})
-	}), nil
 }
