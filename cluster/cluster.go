@@ -147,6 +147,16 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 			return err
 		}
 	}
+	if err := c.kubernetes(ctx, s); err != nil {
+		return err
+	}
+	return ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
+}
+
+// kubernetes creates the provider of the objects in the cluster.
+func (c *Cluster) kubernetes(ctx *pulumi.Context, s steps) error {
+	name := s.cfg.Cluster.Name
+	var err error
 	c.Provider, err = kubernetes.NewProvider(ctx, name, &kubernetes.ProviderArgs{
 		Kubeconfig: c.Kubeconfig,
 		// Without it, a kubeconfig that is unknown in a preview would replace every object in the cluster.
@@ -163,7 +173,7 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 	if err != nil {
 		return fmt.Errorf("kubernetes provider: %w", err)
 	}
-	return ctx.RegisterResourceOutputs(c, pulumi.Map{"kubeconfig": c.Kubeconfig})
+	return nil
 }
 
 // keys creates the providers and, with two of them, the PKI.
