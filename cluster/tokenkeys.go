@@ -28,7 +28,7 @@ type TokenKeys struct {
 	Since time.Time
 }
 
-// tokenKeyFile is the path of a key on a control plane, without its end. The number keeps the former key in place until
+// tokenKeyFile is the path of a key on a control plane, without its extension. The number keeps the former key in place until
 // the API server has the flags of the new one.
 const tokenKeyFile = "/etc/kubernetes/pki/sa-%d"
 
@@ -161,7 +161,7 @@ func tokenKeyName(n int) string {
 	return fmt.Sprintf("service-account-%d", n)
 }
 
-func tokenKeyPath(n int, end string) string { return fmt.Sprintf(tokenKeyFile, n) + end }
+func tokenKeyPath(n int, extension string) string { return fmt.Sprintf(tokenKeyFile, n) + extension }
 
 // apiServerFlags returns the flags of the API server. kubeadm has the flags of a plain cluster.
 func (k TokenKeys) apiServerFlags() []any {

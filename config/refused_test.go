@@ -464,7 +464,7 @@ var refused = []struct {
 		"at least 30 minutes after maintenance.start (23:55)"},
 	{"no maintenance, or all day", "maintenance: {reboots: true, start: '02:00', end: '02:00'}", "maintenance.end",
 		"at least 30 minutes"},
-	{"a time zone that is none", "maintenance: {reboots: true, timeZone: Europe/Bonn}", "maintenance.timeZone",
+	{"an unknown time zone", "maintenance: {reboots: true, timeZone: Europe/Bonn}", "maintenance.timeZone",
 		"is not UTC or a time zone by region and city"},
 	{"a time zone of an optional package", "maintenance: {reboots: true, timeZone: US/Pacific}", "maintenance.timeZone",
 		"by region and city"},

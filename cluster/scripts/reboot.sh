@@ -52,7 +52,7 @@ fi
 at=$(cat $since 2>/dev/null) || at=0
 metrics() {
   mkdir -p "${METRICS%/*}" && cat >"$METRICS.new" <<-TEXT && chmod 644 "$METRICS.new" && mv "$METRICS.new" "$METRICS"
-		# HELP kubeadm_aws_reboot_required_since_timestamp_seconds When an update was installed that needs a reboot; 0 is none.
+		# HELP kubeadm_aws_reboot_required_since_timestamp_seconds Time at which an update that needs a reboot was installed, or 0.
 		# TYPE kubeadm_aws_reboot_required_since_timestamp_seconds gauge
 		kubeadm_aws_reboot_required_since_timestamp_seconds $at
 	TEXT

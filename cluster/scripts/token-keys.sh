@@ -98,7 +98,7 @@ secrets() { # FOLDER
     [ -z "$token" ] || [[ "$known " = *" $(base64 -d <<<"$token" | token_key) "* ]] || old+=" $name"
   done <<<"$all"
   [ -z "$old" ] ||
-    die "these Secrets hold tokens of a key that would be dropped, and nothing has been changed:$old. Have each renewed, and hand the new token to whoever uses it: kubectl -n <namespace> patch secret <name> -p '{\"data\":{\"token\":null}}'. Delete those that nobody uses. Then run pulumi up again"
+    die "these Secrets hold tokens of a key that would be dropped, and nothing has been changed:$old. Renew each token, and give the new one to the programs that use it: kubectl -n <namespace> patch secret <name> -p '{\"data\":{\"token\":null}}'. Delete those that nobody uses. Then run pulumi up again"
 }
 
 if [ $# = 0 ]; then in_use; else secrets "$2"; fi
