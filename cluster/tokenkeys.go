@@ -28,8 +28,8 @@ type TokenKeys struct {
 	Since time.Time
 }
 
-// tokenKeyFile is the path of a key on a control plane, without its extension. The number keeps the former key in place until
-// the API server has the flags of the new one.
+// tokenKeyFile is the path of a key on a control plane, without its extension. The number keeps the former key in place
+// until the API server has the flags of the new one.
 const tokenKeyFile = "/etc/kubernetes/pki/sa-%d"
 
 // ReadTokenKeys returns the keys of a running cluster. initCommand is the text of the step init. command and output

@@ -65,8 +65,9 @@ func zoneLines(records map[string][]string) string {
 }
 
 // docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other. A writer
-// takes the lock only after it has read the whole input. An incomplete input would keep the lock, or remove the records.
-// A machine that has a line of its own for a name does not ask the DNS, so the records of that name are left out.
+// takes the lock only after it has read the whole input. An incomplete input would keep the lock, or remove the
+// records. A machine that has a line of its own for a name does not ask the DNS, so the records of that name are left
+// out.
 const writeZoneScript = `zone=$(cat)
 case $zone in *"` + zoneEnd + `") ;; *) exit 1 ;; esac
 export zone
