@@ -100,7 +100,7 @@ func testTokenKeysFailures(t *testing.T) {
 	h.succeeds(h.run("token-keys.sh", "", "secrets", folder), "")
 	h.write("/secrets", secret("apps/new", public[1])+secret("ci/old", public[0])+secret("ci/older", public[0]), 0o600)
 	o := h.run("token-keys.sh", "", "secrets", folder)
-	h.fails(o, 1, "and nothing has been changed: ci/old ci/older. Have each renewed")
+	h.fails(o, 1, "and nothing has been changed: ci/old ci/older. Renew each token")
 	if strings.Contains(o.stderr, "apps/new") || strings.Contains(o.stderr, "payload") {
 		t.Errorf("it says %s", o.stderr)
 	}
