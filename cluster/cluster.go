@@ -147,6 +147,12 @@ func (c *Cluster) Build(ctx *pulumi.Context, args Args) error {
 			return err
 		}
 	}
+	if cfg.Maintenance.Reboots {
+		// No node leaves before all have joined.
+		if _, err := c.OnControlPlane(ctx, "reboots", reboots{s}.install(first), dependsOn(c.Joined...)); err != nil {
+			return err
+		}
+	}
 	if err := c.kubernetes(ctx, s); err != nil {
 		return err
 	}

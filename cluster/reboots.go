@@ -10,15 +10,6 @@ import (
 // reboots builds the step with which nodes reboot for updates, one after the other.
 type reboots struct{ steps }
 
-// create creates the step if the settings ask for reboots. It waits for all nodes, so that none leaves before.
-func (s reboots) create(ctx *pulumi.Context, c *Cluster, first Host) error {
-	if !s.cfg.Maintenance.Reboots {
-		return nil
-	}
-	_, err := c.OnControlPlane(ctx, "reboots", s.install(first), dependsOn(c.Joined...))
-	return err
-}
-
 // install installs the timer that gives nodes their turn. Its delete returns a node that has its turn to service.
 func (s reboots) install(h Host) Step {
 	m := s.cfg.Maintenance

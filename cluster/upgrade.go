@@ -170,7 +170,7 @@ func (s steps) beforeObjects(c *Cluster) []pulumi.Resource {
 // joinAll creates the steps that add the hosts to the cluster. In an upgrade each worker waits for the one before, so
 // a worker that fails stops the rest; otherwise the hosts do not wait for each other. The order is that of the names:
 // an interrupted upgrade goes on with the same node. A new worker waits for all API servers, because its kubelet must
-// not be newer than any of them. Reboots begin when all hosts have joined.
+// not be newer than any of them.
 func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map[string]pulumi.Resource) error {
 	joined, err := c.joinControlPlanes(ctx, s, prepared)
 	if err != nil {
@@ -203,5 +203,5 @@ func (c *Cluster) joinAll(ctx *pulumi.Context, s steps, first Host, prepared map
 		c.nodeNames = append(c.nodeNames, h.Name)
 		c.Joined = append(c.Joined, last)
 	}
-	return reboots{s}.create(ctx, c, first)
+	return nil
 }
