@@ -259,8 +259,10 @@ esac`)
 }
 
 func testNodeDeleteFailures(t *testing.T) {
+	// Another node has room.
+	const roomy = "worker-1 true - \nworker-3 true - \n"
 	host := apiHost(map[string]string{"NODE": "worker-1", "TIMEOUT": "1"},
-		`case $* in *"get node"*) echo "worker-1 True " ;; esac`)
+		`case $* in *"get nodes"*) cat $ROOT/nodes 2>/dev/null || true ;; *"get node"*) echo "worker-1 True " ;; esac`)
 	kept := func(h *scriptHost) {
 		if strings.Contains(h.read("/calls"), "delete node") {
 			h.t.Error("the node is deleted although its pods could not leave")
@@ -272,9 +274,31 @@ func testNodeDeleteFailures(t *testing.T) {
 		{says: "other nodes have been draining for 3000 s", spoil: stubbed("flock", `[ "$3" != 8 ]`), after: kept},
 		{says: "the API does not answer, so node worker-1 cannot be drained", spoil: failing("get node"), after: kept},
 		{says: "could not be drained within 1 s; it is cordoned and still there", spoil: failing("^drain"), after: kept},
+		{says: "worker-2 has its turn to reboot (maintenance.reboots) and has not returned within 900 s, so worker-1 has not been drained",
+			spoil: func(h *scriptHost) string {
+				h.write("/nodes", roomy+"worker-2 false reboots \n", 0o600)
+				return ""
+			},
+			after: func(h *scriptHost) {
+				kept(h)
+				if calls := h.read("/calls"); strings.Contains(calls, "cordon") {
+					h.t.Errorf("two nodes are away: %s", calls)
+				}
+			}},
 	})
 	h, _ := host(t)
+	// Its own turn ends, so that the end of the turn does not let pods return in the middle of the drain.
+	h.write("/nodes", "worker-1 false reboots \n", 0o600)
 	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+	inOrder(t, h.read("/calls"), "annotate node worker-1 kubeadm-aws/reboot-", "cordon worker-1", "drain worker-1")
+	// Another node returns from its reboot meanwhile. The time until the lock is free does not count.
+	h, _ = host(t)
+	h.waits = true
+	h.env["SECONDS"] = "2000"
+	h.stub("sleep", "echo '"+strings.TrimSpace(roomy)+"' >$ROOT/nodes; echo slept >>$ROOT/calls")
+	h.write("/nodes", roomy+"worker-2 false reboots \n", 0o600)
+	h.succeeds(h.run("node-delete.sh", ""), "node worker-1 deleted")
+	inOrder(t, h.read("/calls"), "slept", "cordon worker-1")
 	// The machine is gone, and its node is Ready until the drain waits for pods that nothing ends.
 	h, _ = apiHost(map[string]string{"NODE": "worker-1", "INTERVAL": "0.1", "LOST": "0"},
 		`case $* in drain*) touch $ROOT/lost; exec /bin/sleep 600 ;; *"get node"*metadata.name*) echo "worker-1 True " ;;

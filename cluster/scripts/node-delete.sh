@@ -13,7 +13,8 @@ Environment:
             a pod until the node that left before is back.
   TURN      seconds to wait for the turn of this node, default 3000
   LOST      seconds without the Ready condition after which the pods are not waited for, default 30
-  RETURN    seconds to wait for a node that left before, default 900. A node that is removed for good does not come back.
+  RETURN    seconds to wait for a node that left before or reboots, default 900. Without the node that left, the drain goes on:
+            it may be removed for good. While a node reboots, this one stays.
 Prints "node <name> deleted".
 TEXT
 }
@@ -56,7 +57,7 @@ nodes() {
   kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{$open := not .spec.unschedulable}}{{range .status.conditions}}{{if eq .type "Ready"}}{{and $open (eq .status "True")}}{{end}}{{end}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}reboots{{else}}-{{end}}{{else}}-{{end}} {{range .spec.taints}}{{if and (ne .effect "PreferNoSchedule") (ne .key "node.kubernetes.io/unschedulable")}}{{.key}}={{with .value}}{{.}}{{end}}:{{.effect}},{{end}}{{end}}{{"\n"}}{{end}}'
 }
 
-# missing prints a node that left or began to reboot within RETURN seconds and has not returned.
+# missing prints a node that left within RETURN seconds and has not returned.
 missing() {
   local file name
   for file in "$left"/*; do
@@ -69,8 +70,10 @@ missing() {
       return
     fi
   done
-  [ "$SECONDS" -ge "$RETURN" ] || awk -v node="$NODE" '$1 != node && $3 == "reboots" {print $1; exit}' <<<"$1"
 }
+
+# rebooting prints another node that has its turn to reboot.
+rebooting() { awk -v node="$NODE" '$1 != node && $3 == "reboots" {print $1; exit}' <<<"$1"; }
 
 # others succeeds if another node accepts the pods of this one.
 others() {
@@ -78,14 +81,19 @@ others() {
 		END { for (n in open) if (n != node && open[n] == "true" && taints[n] == own) found = 1; exit !found }' <<<"$1"
 }
 
-# wait_for_room returns when evicted pods have a node to run on, or when no earlier node is expected to return.
+# wait_for_room returns when no node reboots, and evicted pods have a node to run on or no earlier node is expected to return.
 wait_for_room() {
-  local all waiting said=
+  local all waiting reason said='' until=$((SECONDS + RETURN))
   while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
-    waiting=$(missing "$all")
-    if [ -z "$waiting" ] || others "$all"; then return; fi
+    waiting=$(rebooting "$all") reason='it reboots for an update'
+    if [ -z "$waiting" ]; then
+      waiting=$(missing "$all") reason="without it the pods of $NODE have no node to go to"
+      if [ -z "$waiting" ] || others "$all"; then return; fi
+    elif [ "$SECONDS" -ge "$until" ]; then
+      die "$waiting has its turn to reboot (maintenance.reboots) and has not returned within $RETURN s, so $NODE has not been drained. Repair or replace $waiting, or end its turn by hand: kubectl annotate node $waiting kubeadm-aws/reboot-, then kubectl uncordon $waiting. Then run the same command again"
+    fi
     if [ -z "$said" ]; then
-      say "waiting up to $RETURN s for $waiting: without it the pods of $NODE have no node to go to"
+      say "waiting up to $RETURN s for $waiting: $reason"
       said=1
     fi
     sleep "${INTERVAL:-5}"
@@ -143,6 +151,8 @@ if [ "$ready" = "$NODE True" ]; then
   exec 8>"$run/kubeadm-aws-drain.lock"
   flock -w "$TURN" 8 || die "other nodes have been draining for $TURN s. Nothing is wrong with $NODE: run the same command again"
   wait_for_room
+  # A node that has its turn to reboot would reboot, or return to service, in the middle of this drain.
+  kube annotate node "$NODE" kubeadm-aws/reboot- >/dev/null
   kube cordon "$NODE" >/dev/null
   say "draining $NODE"
   if ! drain; then
