@@ -66,6 +66,14 @@ func upgradeFails(t *testing.T, part string, cases []spoilt) {
 	}
 }
 
+// whileOthersServe runs lines of shell while the upgrade waits for the other control planes.
+func whileOthersServe(h *scriptHost, lines string) string {
+	h.env["PEERS"], h.env["ENDPOINT"] = "10.0.1.11", "api.dev.internal:6443"
+	h.stub("etcdctl", `case $* in *list) printf 'a1, started, m, x, x, false\nb1, started, n, x, x, false\n' ;; esac`)
+	h.stub("curl", lines+"; echo ok")
+	return ""
+}
+
 func testUpgradeFailures(t *testing.T) {
 	write := func(path, content string) func(*scriptHost) string {
 		return func(h *scriptHost) string { h.write(path, content, 0o600); return "" }
@@ -83,6 +91,14 @@ func testUpgradeFailures(t *testing.T) {
 		{says: "the nodes cannot be listed", spoil: failing("get nodes")},
 		{says: "worker-1 reboots for an update (maintenance.reboots) and has not returned",
 			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 Unknown v1.35.4 reboots \n")},
+		{says: "by itself within half an hour: kubectl annotate node NAME kubeadm-aws/reboot-, then kubectl uncordon NAME; master",
+			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 True v1.35.4 reboots \n")},
+		{says: "the API does not list the nodes, so nothing has been changed", spoil: func(h *scriptHost) string {
+			return whileOthersServe(h, "echo 'get nodes' >$ROOT/fails")
+		}},
+		{says: "not Ready: worker-1. An upgrade takes one node after the other", spoil: func(h *scriptHost) string {
+			return whileOthersServe(h, "sed -i 's/worker-1 True/worker-1 False/' $ROOT/nodes")
+		}},
 		{says: "not Ready: worker-1. An upgrade takes one node after the other",
 			spoil: write("/nodes", "master True v1.35.4 - \nworker-1 Unknown v1.35.4 - \n")},
 		{says: "an earlier upgrade has not finished on worker-1",
@@ -209,6 +225,10 @@ echo "$*" >>$ROOT/calls`
 			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 True v1.35.4 cordoned - drained"), after: kept},
 		{says: "not in service: worker-2 (reboots for an update). Nodes are upgraded one after the other", after: kept,
 			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 True v1.35.4 cordoned reboots ")},
+		{says: "not in service: worker-2 (reboots for an update). Nodes", after: kept,
+			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 False v1.35.4 cordoned reboots ")},
+		{says: "or by hand: kubectl annotate node NAME kubeadm-aws/reboot-, then kubectl uncordon NAME", after: kept,
+			spoil: nodes("worker-2 True v1.35.4 open - ", "worker-2 False v1.35.4 cordoned reboots ")},
 		{says: "not in service: worker-1 (reboots for an update)", after: kept,
 			spoil: nodes("worker-1 True v1.35.4 open - ", "worker-1 False v1.35.4 cordoned reboots ")},
 		{says: "node worker-1 cannot be cordoned", spoil: failing("draining"), after: kept},

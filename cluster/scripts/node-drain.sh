@@ -85,12 +85,12 @@ exec 8>"$run/kubeadm-aws-drain.lock"
 flock -w 300 8 || die "other nodes have been draining for 5 minutes. Nothing is wrong with $NODE: run pulumi up again"
 [ ! -e "$STATE/upgrade.started" ] ||
   die "the upgrade of the control plane on this machine has not finished, so $NODE stays as it is. Run the whole pulumi up, without --target"
-away() { awk -v node="$NODE" '$1 != node && ($2 != "True" || $6 != "") {print $1} $5 == "reboots" {print $1, "(reboots for an update)"}' <<<"$1" | xargs; }
+away() { awk -v node="$NODE" '$5 == "reboots" {print $1, "(reboots for an update)"; next} $1 != node && ($2 != "True" || $6 != "") {print $1}' <<<"$1" | xargs; }
 until=$((SECONDS + SERVE))
 while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do
   missing=$(away "$all")
   [ -n "$missing" ] || break
-  [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair what is not Ready, then run pulumi up again. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
+  [ "$SECONDS" -lt "$until" ] || die "not in service: $missing. Nodes are upgraded one after the other, so $NODE stays as it is. Repair what is not Ready, then run pulumi up again. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME. A turn to reboot ends within half an hour, or by hand: kubectl annotate node NAME kubeadm-aws/reboot-, then kubectl uncordon NAME"
   sleep 2
 done
 cordoned=$(awk -v node="$NODE" '$1 == node {print $4}' <<<"$all")

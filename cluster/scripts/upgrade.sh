@@ -71,7 +71,7 @@ newer() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1
 # ---- before anything changes ------------------------------------------------
 
 # nodes prints for each node: its name, whether it is Ready, the release of its kubelet, "reboots" if it has its turn to reboot
-# (reboot-turn.sh), and "half" if a run that was interrupted left it in the middle of an upgrade.
+# (reboot-turn.sh) or "-", and "half" if it is in the middle of an upgrade, also of one that was interrupted.
 nodes() {
   # shellcheck disable=SC2016 # a Go template
   kube get nodes -o go-template='{{range .items}}{{.metadata.name}} {{range .status.conditions}}{{if eq .type "Ready"}}{{.status}}{{end}}{{end}} {{.status.nodeInfo.kubeletVersion}} {{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}reboots{{else}}-{{end}} {{with index . "kubeadm-aws/upgrade"}}half{{end}}{{else}}- {{end}}{{"\n"}}{{end}}'
@@ -119,14 +119,15 @@ others_serve() {
   done
 }
 
-# no_reboots waits for a node that reboots. No other one begins meanwhile, because init.sh holds the lock of drains.
+# no_reboots waits for a node that reboots. No other one begins meanwhile: on the first control plane init.sh holds the lock of
+# drains, and on another one the annotation of node-drain.sh keeps reboot-turn.sh from it.
 no_reboots() {
-  local until=$((SECONDS + 300)) bad
+  local until=$((SECONDS + 300)) all bad
   while
     all=$(nodes) || die "the nodes cannot be listed, so nothing has been changed"
     bad=$(awk '$4 == "reboots" {print $1}' <<<"$all" | xargs) && [ -n "$bad" ]
   do
-    [ "$SECONDS" -lt "$until" ] || die "$bad reboots for an update (maintenance.reboots) and has not returned, and an upgrade takes nodes out of service too. Run pulumi up again when it is Ready; $NODE has not been changed"
+    [ "$SECONDS" -lt "$until" ] || die "$bad reboots for an update (maintenance.reboots) and has not returned, and an upgrade takes nodes out of service too. Run pulumi up again when it is back. If its turn does not end by itself within half an hour: kubectl annotate node NAME kubeadm-aws/reboot-, then kubectl uncordon NAME; $NODE has not been changed"
     sleep 2
   done
 }
@@ -143,6 +144,8 @@ check() {
     die "the API does not answer, so nothing has been changed; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine"
   no_reboots
   others_serve
+  # Again, because a node may have failed while the others were waited for.
+  all=$(nodes) || die "the API does not list the nodes, so nothing has been changed; run pulumi up again"
   bad=$(awk '$2 != "True" {print $1}' <<<"$all" | xargs)
   [ -z "$bad" ] || die "not Ready: $bad. An upgrade takes one node after the other out of service, so all the others have to serve. Repair what is not Ready, then run pulumi up again; $NODE has not been changed. A node that is removed from the settings leaves at the end of an up: remove it first with kubectl delete node NAME"
   bad=$(awk -v node="$NODE" '$1 != node && $5 == "half" {print $1}' <<<"$all" | xargs)
