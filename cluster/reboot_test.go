@@ -27,9 +27,20 @@ esac`)(t)
 		t.Fatal(err)
 	}
 	h.stub("curl", "")
-	h.stub("pgrep", "[ -e $ROOT/step ]")
+	h.stub("pgrep", processes)
+	h.stub("date", `case $* in +%s) cat $ROOT/clock ;; *) exec /bin/date "$@" ;; esac`)
+	h.write("/clock", "1793000060", 0o600)
 	h.stub("systemctl", `echo "systemctl $*" >>$ROOT/calls`)
 	return h, stdin
+}
+
+// processes stands for pgrep. The file step exists while the command of a step runs: it has the line of that process.
+const processes = `[ "$1" = -f ] && [ -e $ROOT/step ] && grep -qe "$2" $ROOT/step`
+
+// runsStep starts the process of a step, with the file of the scripts as the step names it.
+func (h *scriptHost) runsStep() {
+	line := "bash " + h.at(scripts{}.path("limit")) + " 300 " + h.at(stepline.ScriptDir+"/join.0.sh")
+	h.write("/step", line+"\n", 0o600)
 }
 
 const rebootMetric = "/var/lib/node-exporter/textfile/reboot.prom"
@@ -51,7 +62,10 @@ func testRebootFailures(t *testing.T) {
 	refuses(t, "reboot.sh", rebootHost, []spoilt{
 		{says: "needs root", spoil: stubbed("id", "echo 1000"), after: stays},
 		{says: "the API does not record that worker-1 needs a reboot", spoil: failing("annotate"), after: stays},
-		{says: "/var/lib/kubeadm-aws cannot be written: is the disk full", spoil: stubbed("touch", "exit 1"), after: stays},
+		{says: "the API does not show whether worker-1 asks for a reboot", after: stays,
+			spoil: failing("template.*required")},
+		{says: "the API does not show whether worker-1 has its turn", after: stays,
+			spoil: granted(func(h *scriptHost) { failing(`template.*reboot"`)(h) })},
 		// A full disk, on which the next run would not know that the machine has rebooted.
 		{says: "cannot be written, so worker-1 does not reboot", after: stays, spoil: granted(func(h *scriptHost) {
 			if err := os.Mkdir(h.at("/var/lib/kubeadm-aws/reboot.turn"), 0o700); err != nil {
@@ -59,9 +73,13 @@ func testRebootFailures(t *testing.T) {
 			}
 		})},
 		{says: "the API does not record that worker-1 needs no reboot", spoil: func(h *scriptHost) string {
-			h.write("/var/lib/kubeadm-aws/reboot.asked", "", 0o600)
+			h.write("/asks", "yes", 0o600)
 			h.remove("/run/reboot-required")
 			return failing("annotate")(h)
+		}},
+		{says: "the API does not show whether worker-1 asks for a reboot", spoil: func(h *scriptHost) string {
+			h.remove("/run/reboot-required")
+			return failing("get node")(h)
 		}},
 	})
 	testRebootOfANode(t)
@@ -110,7 +128,7 @@ func testRebootOfANode(t *testing.T) {
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("get node", "systemctl")
 	h.write("/turn", "granted:1793000000", 0o600)
-	h.write("/step", "", 0o600)
+	h.runsStep()
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("get node", "systemctl")
 	h.remove("/step")
@@ -119,6 +137,11 @@ func testRebootOfANode(t *testing.T) {
 	// A machine that creates the file at every boot reboots once in its turn.
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("get node", "systemctl")
+	// A turn that a former program left does not end.
+	h.write("/turn", "granted:1792998560", 0o600)
+	h.succeeds(h.run("reboot.sh", ""), "")
+	calls("get node", "systemctl")
+	h.write("/clock", "1793086400", 0o600)
 	h.write("/turn", "granted:1793086400", 0o600)
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("systemctl reboot")
@@ -135,9 +158,11 @@ func testRebootOfANode(t *testing.T) {
 		t.Errorf("the metric is %s", metric)
 	}
 	h.succeeds(h.run("reboot.sh", ""), "")
-	if got := h.read("/calls"); got != "" {
-		t.Errorf("without a request it calls the API: %s", got)
-	}
+	calls("get node", "annotate", "systemctl")
+	// The disk of the machine is a copy, or the node was restored from a snapshot: the API shows a request that is done.
+	h.write("/asks", "yes", 0o600)
+	h.succeeds(h.run("reboot.sh", ""), "")
+	calls("annotate node worker-1 kubeadm-aws/reboot-required-", "systemctl")
 }
 
 func testRebootBeforeTheJoin(t *testing.T) {
@@ -159,7 +184,8 @@ func turnHost(t *testing.T) (*scriptHost, string) {
 		"TIME_ZONE": "Europe/Berlin", "TIMEOUT": "1"},
 		`case $* in
 *go-template*) cat $ROOT/nodes ;;
-*jsonpath*) echo 10.0.1.10 10.0.1.11 ;;
+*kubeadm-aws/stops*) cat $ROOT/stops 2>/dev/null || true ;;
+*jsonpath*) cat $ROOT/addresses ;;
 *readyz*) [ -e $ROOT/api-down ] || echo ok ;;
 drain*) [ ! -e $ROOT/held ] || { cat $ROOT/held >&2; exit 1; } ;;
 esac`)(t)
@@ -168,7 +194,8 @@ esac`)(t)
 	h.write("/clock", "2 03 00", 0o600)
 	h.write("/var/lib/kubeadm-aws/none", "", 0o600)
 	h.stub("date", `case $* in *%u*) cat $ROOT/clock ;; *) echo 1793000600 ;; esac`)
-	h.stub("pgrep", "[ -e $ROOT/step ]")
+	h.write("/addresses", "10.0.1.10 10.0.1.11 10.0.1.12", 0o600)
+	h.stub("pgrep", processes)
 	h.stub("etcdctl", `[ ! -e $ROOT/etcd-down ] || { echo "10.0.1.11 is unhealthy"; exit 1; }
 case $* in *list*) cat $ROOT/members ;; esac`)
 	return h, stdin
@@ -211,8 +238,20 @@ func testRebootTurnFailures(t *testing.T) {
 				nodes("worker-2", `True v1.36.3 cordoned worker - asks "draining"`)(h)
 				return failing("patch")(h)
 			}},
+		{says: "the API does not record the turn of master, so it does not reboot", spoil: func(h *scriptHost) string {
+			h.write("/nodes", alone, 0o600)
+			h.write("/addresses", "10.0.1.10", 0o600)
+			h.write("/members", first, 0o600)
+			return failing("draining")(h)
+		}},
 		{says: "node worker-2 has not returned from its reboot for 43 minutes, and no other node reboots", after: stays,
 			spoil: nodes("worker-2", `False v1.36.3 cordoned worker - asks "granted:1792998000"`)},
+		// Another node whose drain was interrupted does not wait for it.
+		{says: "node worker-2 has not returned from its reboot for 43 minutes", spoil: func(h *scriptHost) string {
+			h.write("/nodes", strings.Replace(nodesBut("worker-2", `False v1.36.3 cordoned worker - asks "granted:1792998000"`),
+				`worker-3 True v1.36.3 open worker - asks ""`, `worker-3 True v1.36.3 cordoned worker - asks "draining"`, 1), 0o600)
+			return ""
+		}, after: func(h *scriptHost) { inOrder(h.t, h.read("/calls"), givesBack("worker-3", `"draining"`, true)) }},
 		{says: "node worker-2 cannot be cordoned", spoil: failing("draining"), after: stays},
 		{says: "worker-2 could not be drained within 1 s: data/db-0. It is back in service without a reboot",
 			spoil: func(h *scriptHost) string {
@@ -221,11 +260,20 @@ func testRebootTurnFailures(t *testing.T) {
 			},
 			after: func(h *scriptHost) {
 				inOrder(h.t, h.read("/calls"), `"kubeadm-aws/reboot": "draining"}}, "spec": {"unschedulable": true}`,
-					`"kubeadm-aws/reboot": null}}, "spec": {"unschedulable": false}`)
+					givesBack("worker-2", `"draining"`, true))
 				// In these hours, another node has its turn.
 				h.remove("/held")
 				h.succeeds(h.run("reboot-turn.sh", ""), "")
 				inOrder(h.t, h.read("/calls"), "drain worker-3")
+				// Hours that last the whole day do not end, so the node has its turn again after a day.
+				failed := h.at("/run/kubeadm-aws-reboots-failed/worker-2")
+				h.write("/calls", "", 0o600)
+				if err := os.Chtimes(failed, time.Time{}, time.Now().Add(-25*time.Hour)); err != nil {
+					h.t.Fatal(err)
+				}
+				h.succeeds(h.run("reboot-turn.sh", ""), "")
+				inOrder(h.t, h.read("/calls"), "drain worker-2")
+				h.write("/run/kubeadm-aws-reboots-failed/worker-2", "", 0o600)
 				h.write("/clock", "2 05 00", 0o600)
 				h.succeeds(h.run("reboot-turn.sh", ""), "")
 				h.write("/clock", "1 02 00", 0o600)
@@ -254,8 +302,8 @@ func testRebootTurnFailures(t *testing.T) {
 
 // testRebootTurns follows the turns of nodes, also of those whose run was interrupted.
 func testRebootTurns(t *testing.T) {
-	const drains, back = "drain worker-2", `patch node worker-2 --type=merge -p {"metadata": {"annotations": ` +
-		`{"kubeadm-aws/reboot": null}}, "spec": {"unschedulable": false}}`
+	const drains = "drain worker-2"
+	back := func(turn string) string { return givesBack("worker-2", turn, true) }
 	for _, c := range []struct {
 		name, node, line string
 		args, does, not  []string
@@ -263,7 +311,8 @@ func testRebootTurns(t *testing.T) {
 		{"the first worker by name", "worker-1", `True v1.36.3 open worker - - ""`, nil,
 			[]string{`"draining"}}, "spec": {"unschedulable": true}`, drains + " --ignore-daemonsets",
 				`"granted:1793000600"`}, nil},
-		{"an interrupted drain", "worker-2", `True v1.36.3 cordoned worker - asks "draining"`, nil, []string{back}, nil},
+		{"an interrupted drain", "worker-2", `True v1.36.3 cordoned worker - asks "draining"`, nil,
+			[]string{back(`"draining"`)}, nil},
 		{"one that is about to reboot", "worker-2", `True v1.36.3 cordoned worker - asks "granted:1793000000"`, nil, nil,
 			[]string{"drain", "patch"}},
 		{"one that reboots", "worker-2", `False v1.36.3 cordoned worker - asks "granted:1793000000"`, nil, nil,
@@ -271,15 +320,15 @@ func testRebootTurns(t *testing.T) {
 		{"one that has booted and is not Ready", "worker-2", `False v1.36.3 cordoned worker - - "granted:1793000000"`, nil,
 			nil, []string{"drain", "patch"}},
 		{"one that has rebooted", "worker-2", `True v1.36.3 cordoned worker - - "granted:1793000000"`, nil,
-			[]string{back, "drain worker-3"}, nil},
+			[]string{back(`"granted:1793000000"`), "drain worker-3"}, nil},
 		{"one that does not reboot", "worker-2", `True v1.36.3 cordoned worker - asks "granted:1792998000"`, nil,
-			[]string{back, "drain worker-3"}, []string{drains}},
+			[]string{back(`"granted:1792998000"`), "drain worker-3"}, []string{drains}},
 		{"a turn that is no turn", "worker-2", `True v1.36.3 cordoned worker - asks "granted:x\n"`, nil,
-			[]string{back, "drain worker-3"}, []string{drains}},
+			[]string{back(`"granted:x\n"`), "drain worker-3"}, []string{drains}},
 		{"one that was cordoned by hand", "worker-2", `True v1.36.3 cordoned worker - asks ""`, nil,
 			[]string{"drain worker-3"}, []string{"worker-2"}},
 		{"reboots are switched off", "worker-2", `False v1.36.3 cordoned worker - asks "granted:1793000000"`, []string{"stop"},
-			[]string{back}, []string{"drain"}},
+			[]string{back(`"granted:1793000000"`)}, []string{"drain"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, _ := turnHost(t)
@@ -332,7 +381,8 @@ func testRebootHours(t *testing.T) {
 	h.write("/calls", "", 0o600)
 	h.write("/nodes", nodesBut("worker-2", `True v1.36.3 cordoned worker - - "granted:1793000000"`), 0o600)
 	h.succeeds(h.run("reboot-turn.sh", ""), "")
-	if calls := h.read("/calls"); !strings.Contains(calls, "null") || strings.Contains(calls, "drain") {
+	inOrder(t, h.read("/calls"), givesBack("worker-2", `"granted:1793000000"`, true))
+	if calls := h.read("/calls"); strings.Contains(calls, "drain") {
 		t.Errorf("after the hours: %s", calls)
 	}
 }
@@ -352,7 +402,13 @@ func testRebootsWait(t *testing.T) {
 		"the control plane on this machine is upgraded": func(h *scriptHost) {
 			h.write("/var/lib/kubeadm-aws/upgrade.started", "1.36.3", 0o600)
 		},
-		"a step of pulumi up runs on this machine": func(h *scriptHost) { h.write("/step", "", 0o600) },
+		"a step of pulumi up runs on this machine": func(h *scriptHost) { h.runsStep() },
+		"the machine of a control plane is about to stop": func(h *scriptHost) {
+			h.write("/stops", "1792999701 1793000630", 0o600)
+		},
+		"the API does not show whether a control plane is about to stop": func(h *scriptHost) {
+			h.write("/fails", "stops", 0o600)
+		},
 		"worker-9 was removed and may return": func(h *scriptHost) {
 			h.write("/run/kubeadm-aws-left/worker-9", "", 0o600)
 			at := time.Unix(1793000600-60, 0)
@@ -369,6 +425,9 @@ func testRebootsWait(t *testing.T) {
 			t.Errorf("it says %q and does %s", o.stderr, h.read("/calls"))
 		}
 	}
+	h, _ := turnHost(t)
+	h.stub("flock", "exit 1")
+	h.fails(h.run("reboot-turn.sh", "", "stop"), 1, "another run of this program has not ended within a minute")
 	for _, lock := range []string{"8", "9"} {
 		h, _ := turnHost(t)
 		h.stub("flock", `[ "$2" != `+lock+" ]")
@@ -398,8 +457,9 @@ worker-1 True v1.36.3 open worker - - ""
 	h := host()
 	h.succeeds(h.run("reboot-turn.sh", ""), "")
 	inOrder(t, h.read("/calls"), "--server https://10.0.1.10:6443", "--server https://10.0.1.11:6443",
+		`patch node master-3 --type=merge -p {"metadata": {"annotations": {"kubeadm-aws/reboot": "draining"}}}`, "stops",
 		`patch node master-3 --type=merge -p {"metadata": {"annotations": {"kubeadm-aws/reboot": "granted:1793000600"}}}`)
-	if strings.Contains(h.read("/calls"), "drain") {
+	if strings.Contains(h.read("/calls"), "\ndrain") {
 		t.Errorf("a control plane is drained: %s", h.read("/calls"))
 	}
 	h.write("/nodes", strings.Replace(three, `master-3 True v1.36.3 open control-plane - asks ""`,
@@ -407,12 +467,24 @@ worker-1 True v1.36.3 open worker - - ""
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("reboot-turn.sh", ""), "")
 	inOrder(t, h.read("/calls"),
-		`patch node master-3 --type=merge -p {"metadata": {"annotations": {"kubeadm-aws/reboot": null}}}`,
+		givesBack("master-3", `"granted:1793000600"`, false),
 		`patch node master --type=merge -p {"metadata": {"annotations": {"kubeadm-aws/reboot": "granted:1793000600"}}}`)
 	for says, spoil := range map[string]func(*scriptHost){
 		"etcd: 10.0.1.11 is unhealthy":        func(h *scriptHost) { h.write("/etcd-down", "", 0o600) },
 		"the API of 10.0.1.10 is not ready":   func(h *scriptHost) { h.write("/api-down", "", 0o600) },
 		"etcd has other members than the con": func(h *scriptHost) { h.write("/members", member("0", "false"), 0o600) },
+		"other members than the control planes, or": func(h *scriptHost) {
+			h.write("/members", h.read("/members")+member("3", "true"), 0o600)
+		},
+		"etcd has two members and needs both": func(h *scriptHost) {
+			h.write("/members", member("0", "false")+member("1", "false"), 0o600)
+			h.write("/nodes", strings.Replace(three, `master-2 True v1.36.3 open control-plane - - ""`+"\n", "", 1), 0o600)
+		},
+		// What it prints has one quotation mark.
+		"etcd: can't reach it": func(h *scriptHost) { h.stub("etcdctl", `echo "can't reach it"; exit 1`) },
+		"the API does not list the addresses of the control planes": func(h *scriptHost) {
+			h.write("/fails", "InternalIP", 0o600)
+		},
 		"or one that does not vote": func(h *scriptHost) {
 			h.write("/members", member("0", "false")+member("1", "false")+member("2", "true"), 0o600)
 		},
@@ -425,12 +497,47 @@ worker-1 True v1.36.3 open worker - - ""
 			t.Errorf("no %q: it says %q and does %s", says, o.stderr, h.read("/calls"))
 		}
 	}
-	// One control plane alone has no majority to keep.
-	h = host()
-	h.write("/etcd-down", "", 0o600)
-	h.write("/nodes", "master True v1.36.3 open control-plane - asks \"\"\n", 0o600)
+	testRebootOfTheOnlyControlPlane(t, host, member)
+}
+
+const alone = "master True v1.36.3 open control-plane - asks \"\"\n"
+
+// testRebootOfTheOnlyControlPlane reboots a control plane that has no majority to keep. One that joins it needs both.
+func testRebootOfTheOnlyControlPlane(t *testing.T, host func() *scriptHost, member func(n, learns string) string) {
+	h := host()
+	h.write("/nodes", alone, 0o600)
+	h.write("/addresses", "10.0.1.10", 0o600)
+	h.write("/members", member("0", "false"), 0o600)
 	h.succeeds(h.run("reboot-turn.sh", ""), "")
 	inOrder(t, h.read("/calls"), `patch node master --type=merge`, "granted")
+
+	h.write("/calls", "", 0o600)
+	h.write("/members", member("0", "false")+member("1", "false"), 0o600)
+	h.succeeds(h.run("reboot-turn.sh", ""), "")
+	if strings.Contains(h.read("/calls"), "patch") {
+		t.Errorf("while another one joins, it does %s", h.read("/calls"))
+	}
+
+	// Between the look at the annotation and the turn, an update has begun that stops another control plane.
+	h = host()
+	h.stub("kubectl", strings.Replace(h.read("/bin/kubectl"), "*kubeadm-aws/stops*)",
+		"*kubeadm-aws/stops*) [ ! -e $ROOT/again ] || echo 1793000600; touch $ROOT/again;", 1))
+	o := h.run("reboot-turn.sh", "")
+	h.succeeds(o, "")
+	inOrder(t, h.read("/calls"), `"draining"`, givesBack("master-3", `"draining"`, false))
+	if strings.Contains(h.read("/calls"), "granted") || !strings.Contains(o.stderr, "is about to stop") {
+		t.Errorf("it says %q and does %s", o.stderr, h.read("/calls"))
+	}
+}
+
+// givesBack is the call that ends a turn if it is still the same one, and returns a worker to service.
+func givesBack(node, turn string, worker bool) string {
+	const at = `"path": "/metadata/annotations/kubeadm-aws~1reboot"`
+	call := "patch node " + node + ` --type=json -p [{"op": "test", ` + at + `, "value": ` + turn + `}, {"op": "remove", ` + at + "}"
+	if worker {
+		call += `, {"op": "add", "path": "/spec/unschedulable", "value": false}`
+	}
+	return call + "]"
 }
 
 func testRebootsFailures(t *testing.T) {
@@ -447,7 +554,11 @@ func testRebootsFailures(t *testing.T) {
 			spoil: set("TIME_ZONE", "Mars/Olympus")},
 	})
 	h, _ := host(t)
+	h.write("/var/lib/kubeadm-aws/none", "", 0o600)
 	h.succeeds(h.run("reboots.sh", ""), "reboots in Europe/Berlin")
+	if _, err := os.Stat(h.at("/var/lib/kubeadm-aws/reboots.away")); err != nil {
+		t.Error("a node that had its turn before the machine was new stays away:", err)
+	}
 	inOrder(t, h.read("/calls"), "daemon-reload", "enable kubeadm-aws-reboot-turn.timer",
 		"restart kubeadm-aws-reboot-turn.timer")
 	if env := h.read("/etc/kubernetes/reboots.env"); env != "NODE=master\nDAYS=1\\ 2\nSTART=120\nEND=300\nTIME_ZONE=Europe/Berlin\n" {

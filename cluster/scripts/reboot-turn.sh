@@ -49,7 +49,7 @@ TIMEOUT=${TIMEOUT:-900}
 LIMIT=${LIMIT:-1800}
 STATE=/var/lib/kubeadm-aws
 run=${RUN_DIR:-/run}
-# away exists while a node may have its turn, failed has a file for each node that could not be drained in these hours.
+# away exists while a node may have its turn. failed has a file for each node that could not be drained in these hours.
 away=$STATE/reboots.away failed=$run/kubeadm-aws-reboots-failed
 export KUBECONFIG=${KUBECONFIG:-/etc/kubernetes/admin.conf}
 say() { printf 'reboot-turn: %s\n' "$*" >&2; }
@@ -60,7 +60,11 @@ die() {
 
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 exec 9>"$run/kubeadm-aws-reboots.lock"
-flock -n 9 || exit 0 # another run drains a node
+if [ "${1:-}" = stop ]; then
+  flock -w 60 9 || die "another run of this program has not ended within a minute, so a node may have its turn; see: pgrep -af reboot-turn"
+else
+  flock -n 9 || exit 0 # another run drains a node
+fi
 
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 
@@ -90,9 +94,13 @@ turn() { # NODE TURN UNSCHEDULABLE: records the turn of a worker; a control plan
 }
 unschedulable() { if [ "$1" = worker ]; then echo "$2"; else echo -; fi; } # ROLE VALUE
 
-# give_back ends the turn of a node and returns it to service.
-give_back() { # NODE ROLE
-  turn "$1" null "$(unschedulable "$2" false)" || die "the API does not record that the turn of $1 has ended; the next run tries again"
+# give_back ends the turn of a node and returns it to service, unless something else has ended the turn meanwhile: a removal of
+# the node keeps it cordoned.
+give_back() { # NODE ROLE TURN
+  local at='"path": "/metadata/annotations/kubeadm-aws~1reboot"' spec=''
+  [ "$2" != worker ] || spec=', {"op": "add", "path": "/spec/unschedulable", "value": false}'
+  kube patch node "$1" --type=json -p "[{\"op\": \"test\", $at, \"value\": $3}, {\"op\": \"remove\", $at}$spec]" >/dev/null ||
+    die "the API does not record that the turn of $1 has ended; the next run tries again"
 }
 could_not() { mkdir -p "$failed" && touch "$failed/$1"; } # NODE
 
@@ -100,10 +108,10 @@ could_not() { mkdir -p "$failed" && touch "$failed/$1"; } # NODE
 
 # finish ends the turns of nodes. It fails while a node is away.
 finish() {
-  local name ready role asks turn age waits=''
+  local name ready role asks turn value age waits='' late=''
   while read -r name ready _ _ role _ asks turn; do
     [ "$turn" != '""' ] || continue
-    turn=${turn//\"/}
+    value=$turn turn=${turn//\"/}
     age=${turn#granted:}
     [[ $age =~ ^[0-9]+$ ]] || age=0
     age=$(($(date +%s) - age))
@@ -118,12 +126,13 @@ finish() {
       say "node $name returns to service: it has not rebooted within $LIMIT s, or asks again; see on it: journalctl -u kubeadm-aws-reboot"
     else
       waits=$name
-      [ "$age" -lt "$LIMIT" ] ||
-        die "node $name has not returned from its reboot for $((age / 60)) minutes, and no other node reboots. Look at its machine, or replace it: kubeadm-aws repair, or nodes[].generation"
+      [ "$age" -lt "$LIMIT" ] || late="node $name has not returned from its reboot for $((age / 60)) minutes"
       continue
     fi
-    give_back "$name" "$role"
+    give_back "$name" "$role" "$value"
   done <<<"$all"
+  [ -z "$late" ] ||
+    die "$late, and no other node reboots. Look at its machine, or replace it: kubeadm-aws repair, or nodes[].generation"
   [ -z "$waits" ] || return 1
   rm -f "$away"
 }
@@ -140,9 +149,26 @@ next_node() {
   done | head -n 1
 }
 
+# stopping prints whether the machine of a control plane is about to stop (control-planes.sh).
+stopping() {
+  local times time age
+  times=$(kube get nodes -o 'jsonpath={.items[*].metadata.annotations.kubeadm-aws/stops}') ||
+    echo "the API does not show whether a control plane is about to stop;"
+  for time in $times; do
+    [[ $time =~ ^[0-9]+$ ]] || continue
+    # The clocks of two machines differ.
+    age=$(($(date +%s) - time))
+    if [ ${age#-} -lt 900 ]; then
+      echo "the machine of a control plane is about to stop;"
+      return
+    fi
+  done
+}
+
 # hindrance prints why no node may leave now.
 hindrance() {
   local bad file
+  stopping
   if pgrep -f "^bash $STATE/scripts/limit.sh " >/dev/null; then echo "a step of pulumi up runs on this machine;"; fi
   [ ! -e "$STATE/upgrade.started" ] || echo "the control plane on this machine is upgraded;"
   bad=$(awk '$2 != "True" {print $1}' <<<"$all" | xargs)
@@ -157,16 +183,20 @@ hindrance() {
   done
 }
 
-# without_majority prints why etcd or the API would not serve without one more control plane.
+# without_majority prints why etcd or the API would not serve without one more control plane, or why that is unknown. The only
+# control plane reboots too, if no other one is about to join it.
 without_majority() {
-  local pki=/etc/kubernetes/pki/etcd said ip
-  [ "$(awk '$5 == "control-plane"' <<<"$all" | wc -l)" -gt 1 ] || return 0
+  local pki=/etc/kubernetes/pki/etcd said addresses ip planes
+  planes=$(awk '$5 == "control-plane"' <<<"$all" | wc -l)
   etcd() { timeout 60 etcdctl --endpoints https://127.0.0.1:2379 --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null; }
   said=$(etcd endpoint health --cluster) || echo "etcd: $(tail -n 1 <<<"$said");"
   said=$(etcd member list) || said=''
-  [ "$(awk -F', ' '$2 == "started" && $6 == "false"' <<<"$said" | wc -l)" = "$(awk '$5 == "control-plane"' <<<"$all" | wc -l)" ] ||
+  [ "$(awk -F', ' '$2 == "started" && $6 == "false"' <<<"$said" | wc -l),$(grep -c . <<<"$said")" = "$planes,$planes" ] ||
     echo "etcd has other members than the control planes, or one that does not vote;"
-  for ip in $(kube get nodes -l node-role.kubernetes.io/control-plane -o 'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}'); do
+  [ "$planes" != 2 ] || echo "etcd has two members and needs both;"
+  addresses=$(kube get nodes -l node-role.kubernetes.io/control-plane -o 'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}') || addresses=''
+  [ "$(wc -w <<<"$addresses")" = "$planes" ] || echo "the API does not list the addresses of the control planes;"
+  for ip in $addresses; do
     [ "$(kube --server "https://$ip:6443" get --raw=/readyz 2>/dev/null)" = ok ] || echo "the API of $ip is not ready;"
   done
 }
@@ -177,12 +207,17 @@ drain() { # NODE
   turn "$1" '"draining"' true || die "node $1 cannot be cordoned, so it does not reboot"
   kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout="${TIMEOUT}s" </dev/null >"$log" 2>&1 && return
   could_not "$1"
-  give_back "$1" worker
+  give_back "$1" worker '"draining"'
   held=$(sed -n 's/^error when evicting pods\/"\([^"]*\)" -n "\([^"]*\)".*/\2\/\1/p' "$log" | sort -u | xargs)
   die "$1 could not be drained within $TIMEOUT s: ${held:-$(tail -n 1 "$log")}. It is back in service without a reboot, and has its next turn in the next hours of maintenance. Give the pods a replica elsewhere, or relax their disruption budget"
 }
 
-if ! in_hours; then rm -rf "$failed"; fi
+if ! in_hours; then
+  rm -rf "$failed"
+elif [ -d "$failed" ]; then
+  # Hours that last the whole day do not end.
+  find "$failed" -mindepth 1 -mmin +1440 -delete
+fi
 if [ "${1:-}" != stop ] && [ ! -e "$away" ] && ! in_hours; then exit 0; fi
 all=$(nodes) || die "the API does not answer, so no node reboots"
 finish "${1:-}" || exit 0
@@ -192,13 +227,23 @@ exec 8>"$run/kubeadm-aws-drain.lock"
 flock -n 8 || exit 0 # another run drains or upgrades nodes
 all=$(nodes) || die "the API does not answer, so no node reboots"
 read -r node role < <(next_node) || exit 0
-why=$(hindrance | xargs)
-if [ -z "$why" ] && [ "$role" = control-plane ]; then why=$(without_majority | xargs); fi
-if [ -n "$why" ]; then
-  say "$node waits for its reboot: ${why%;}"
+postpone() { # WHY
+  say "$node waits for its reboot: ${1%;}"
   exit
-fi
+}
+why=$(hindrance | xargs -r -d '\n')
+if [ -z "$why" ] && [ "$role" = control-plane ]; then why=$(without_majority | xargs -r -d '\n'); fi
+[ -z "$why" ] || postpone "$why"
 touch "$away"
-if [ "$role" = worker ]; then drain "$node"; fi
+if [ "$role" = worker ]; then
+  drain "$node"
+else
+  turn "$node" '"draining"' - || die "the API does not record the turn of $node, so it does not reboot; the next run tries again"
+  why=$(stopping | xargs -r -d '\n')
+  if [ -n "$why" ]; then
+    give_back "$node" "$role" '"draining"'
+    postpone "$why"
+  fi
+fi
 turn "$node" "\"granted:$(date +%s)\"" "$(unschedulable "$role" true)" || die "the API does not record that $node may reboot; the next run tries again"
 say "$node reboots"

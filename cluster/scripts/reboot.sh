@@ -31,8 +31,9 @@ STATE=/var/lib/kubeadm-aws
 METRICS=/var/lib/node-exporter/textfile/reboot.prom
 REQUIRED=/run/reboot-required
 since=/run/kubeadm-aws-reboot-since
-asked=$STATE/reboot.asked
 turn=$STATE/reboot.turn
+# Seconds in which a turn may begin. reboot-turn.sh returns the node to service after 1800 s.
+BEGIN=1500
 # The kubelet may annotate its own node.
 export KUBECONFIG=/etc/kubernetes/kubelet.conf
 say() { printf 'reboot: %s\n' "$*" >&2; }
@@ -68,25 +69,29 @@ annotation() { # NAME
 
 if [ "$at" = 0 ]; then
   # After a reboot, the node returns to service when the annotation is gone. So the kubelet has to serve before.
-  if [ -e "$asked" ] && curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then
-    kube annotate node "$NODE" kubeadm-aws/reboot-required- >/dev/null ||
-      die "the API does not record that $NODE needs no reboot; the next run tries again"
-    rm "$asked"
-  fi
+  curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz || exit 0
+  asks=$(annotation kubeadm-aws/reboot-required) || die "the API does not show whether $NODE asks for a reboot; the next run tries again"
+  [ -z "$asks" ] || kube annotate node "$NODE" kubeadm-aws/reboot-required- >/dev/null ||
+    die "the API does not record that $NODE needs no reboot; the next run tries again"
   exit
 fi
 
-if [ -z "$(annotation kubeadm-aws/reboot-required)" ]; then
-  touch "$asked" || die "$STATE cannot be written: is the disk full or read-only?"
+asks=$(annotation kubeadm-aws/reboot-required) || die "the API does not show whether $NODE asks for a reboot; the next run tries again"
+if [ -z "$asks" ]; then
   kube annotate node "$NODE" --overwrite "kubeadm-aws/reboot-required=$(date -u -d "@$at" +%Y-%m-%dT%H:%M:%SZ)" >/dev/null ||
     die "the API does not record that $NODE needs a reboot; the next run tries again"
   say "an update needs a reboot: $(xargs <"$REQUIRED.pkgs" 2>/dev/null || echo "see $REQUIRED")"
 fi
-mark=$(annotation kubeadm-aws/reboot)
-case $mark in granted*) ;; *) exit ;; esac
+mark=$(annotation kubeadm-aws/reboot) || die "the API does not show whether $NODE has its turn to reboot; the next run tries again"
+[[ $mark =~ ^granted:([0-9]+)$ ]] || exit 0
 # One reboot for each turn, also if the file is created again at every boot.
 if [ "$mark" = "$(cat "$turn" 2>/dev/null)" ]; then
   say "this machine has rebooted in its turn, and $REQUIRED still asks for a reboot"
+  exit
+fi
+# The annotation can be left from a turn that ended long ago. Pods run on this machine again.
+if [ $(($(date +%s) - BASH_REMATCH[1])) -ge $BEGIN ]; then
+  say "the turn of $NODE began more than $BEGIN s ago, so it does not reboot"
   exit
 fi
 # A reboot would interrupt a step of pulumi up.

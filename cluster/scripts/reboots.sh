@@ -25,6 +25,7 @@ for v in REBOOT_TURN NODE DAYS START END TIME_ZONE; do
   }
 done
 
+STATE=/var/lib/kubeadm-aws
 say() { printf 'reboots: %s\n' "$*" >&2; }
 die() {
   say "$*"
@@ -64,6 +65,8 @@ put 644 /etc/systemd/system/kubeadm-aws-reboot-turn.timer <<-'TEXT'
 	[Install]
 	WantedBy=timers.target
 TEXT
+# A node may have had its turn before this machine was new. Outside of the hours, reboot-turn.sh looks for one if the file exists.
+touch "$STATE/reboots.away"
 systemctl daemon-reload
 systemctl -q enable kubeadm-aws-reboot-turn.timer
 systemctl restart kubeadm-aws-reboot-turn.timer
