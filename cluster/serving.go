@@ -51,7 +51,7 @@ func (c *Cluster) Serving(ctx *pulumi.Context, args ServingArgs) (pulumi.Resourc
 	}
 	on := c.host(args.Peer, args.SSHPrivateKey)
 	on.isNew, on.scripts = true, all[config.ControlPlane].only(servingScripts)
-	step := Step{Name: ServingStep, Minutes: 5}
+	step := Step{Name: ServingStep, Minutes: 10}
 	opts := []pulumi.ResourceOption{pulumi.DependsOn(args.Peer.DependsOn)}
 	if len(args.Ask.ControlPlanes) == 0 {
 		return on.run(ctx, ServingStep, step, append(opts, pulumi.IgnoreChanges([]string{"connection", "create"}))...)

@@ -15,7 +15,11 @@ func servingHost(t *testing.T) *scriptHost {
 *"endpoint health") [ ! -e $ROOT/dead ] || ! grep -q "//$(cat $ROOT/dead):" <<<"$2" ;;
 esac`)
 	h.stub("curl", `[ -e $ROOT/unready ] && grep -q ":$(cat $ROOT/unready) " <<<"$* " || echo ok`)
+	h.stub("kubectl", `echo "$*" >>$ROOT/calls
+if [ -e $ROOT/fails ] && grep -qe "$(cat $ROOT/fails)" <<<"$*"; then echo "the server is silent" >&2; exit 1; fi
+case $* in *go-template*) cat $ROOT/turns 2>/dev/null || true ;; esac`)
 	h.stub("sleep", "")
+	h.stub("date", "echo 1793000600")
 	h.write("/members", first+others, 0o600)
 	return h
 }
@@ -46,8 +50,17 @@ func TestControlPlanesServe(t *testing.T) {
 				h.env[k] = v
 			}
 			h.succeeds(h.run("control-planes.sh", ""), serve)
+			inOrder(t, h.read("/calls"), "annotate nodes -l node-role.kubernetes.io/control-plane --overwrite kubeadm-aws/stops=1793000600",
+				`index . "kubeadm-aws/reboot"`)
 		})
 	}
+	// One that reboots is waited for, unless its machine changes anyway.
+	h := servingHost(t)
+	h.waits = true
+	h.write("/turns", "master-2 master-3 ", 0o600)
+	h.stub("sleep", "echo master-3 >$ROOT/turns; echo slept >>$ROOT/calls")
+	h.succeeds(h.run("control-planes.sh", ""), serve)
+	inOrder(t, h.read("/calls"), "slept", "annotate")
 }
 
 func testControlPlanesFailures(t *testing.T) {
@@ -59,6 +72,10 @@ func testControlPlanesFailures(t *testing.T) {
 		{says: "needs root", spoil: stubbed("id", "echo 1000")},
 		{says: "is not healthy. The machine of master-3 changes in this update", spoil: file("/dead", "10.0.1.11")},
 		{says: "is not ready. The machine of master-3 changes in this update", spoil: file("/unready", "10.0.1.11")},
+		{says: "master-2 has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node master-2 " +
+			"kubeadm-aws/reboot-. The machine of master-3", spoil: file("/turns", "master-2 ")},
+		{says: "the API does not record that the machine of a control plane changes. The", spoil: file("/fails", "annotate")},
+		{says: "the API does not list the control planes. The machine of master-3", spoil: file("/fails", "get nodes")},
 		{says: "etcd does not list its members: context deadline exceeded. The machine", spoil: file("/silent", "")},
 		// An update that was interrupted has left two members, both of which etcd needs.
 		{says: "without master-3 etcd keeps 1 of 2 members, and needs more than half.",

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Fails unless the control planes that stay in service can do without the others. Runs on one that stays, before the machine
-# of another one stops, is replaced or is removed. Changes nothing.
+# of another one stops, is replaced or is removed.
+#
+# The annotation kubeadm-aws/stops on all control planes records when this was asked last. reboot-turn.sh gives no node its turn
+# in the 15 minutes after that. It sets a turn before it looks for that annotation, and here the order is the reverse. So one of
+# the two sees the other.
 set -euo pipefail
 
 usage() {
@@ -10,7 +14,7 @@ Environment:
   STAY      names of the control planes that stay in service, separated by blanks
   STOP      names of those whose machines stop or are replaced; may be empty
   ENDPOINT  host:port of the API
-  SERVE     seconds to wait until all that stay serve, default 120
+  SERVE     seconds to wait until all that stay serve, default 240. A control plane that reboots is back in that time.
 Prints "control planes serve".
 TEXT
 }
@@ -34,6 +38,7 @@ die() {
   exit 1
 }
 
+export KUBECONFIG=/etc/kubernetes/admin.conf
 [ "$(id -u)" = 0 ] || die "needs root: run it with sudo"
 
 etcd_on() { # ADDRESS COMMAND...
@@ -44,10 +49,25 @@ etcd_on() { # ADDRESS COMMAND...
 api_ready() { # ADDRESS
   [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert /etc/kubernetes/pki/ca.crt --resolve "$ENDPOINT:$1" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]
 }
+kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+# turns prints which control planes that stay have their turn to reboot, after it has recorded that none may get one.
+turns() {
+  local role=node-role.kubernetes.io/control-plane names name
+  kube annotate nodes -l $role --overwrite "kubeadm-aws/stops=$(date +%s)" >/dev/null 2>&1 ||
+    echo "the API does not record that the machine of a control plane changes;"
+  # shellcheck disable=SC2016 # a Go template
+  names=$(kube get nodes -l $role -o go-template='{{range .items}}{{$name := .metadata.name}}{{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}{{$name}} {{end}}{{end}}{{end}}' 2>/dev/null) ||
+    echo "the API does not list the control planes;"
+  for name in $names; do
+    [[ " $STAY " != *" $name "* ]] ||
+      echo "$name has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node $name kubeadm-aws/reboot-;"
+  done
+}
 # away prints why the control planes that stay cannot do without the others. A member of etcd that learns does not vote: it
 # joined in a run that was interrupted.
 away() {
   local all name url learner host voters=0 staying=0
+  turns
   # Without a majority etcd does not list them.
   all=$(etcd_on 127.0.0.1 member list) || {
     echo "etcd does not list its members: $(tail -n 1 <<<"$all");"
@@ -69,7 +89,7 @@ away() {
     echo "without ${STOP:-the others} etcd keeps $staying of $voters members, and needs more than half;"
 }
 
-until=$((SECONDS + ${SERVE:-120}))
+until=$((SECONDS + ${SERVE:-240}))
 until bad=$(away | xargs -r -d '\n') && [ -z "$bad" ]; do
   [ "$SECONDS" -lt "$until" ] || die "${bad%;}. The machine of ${STOP:-another control plane} changes in this update, and all that stay ($STAY) have to serve meanwhile, so nothing has been changed. Repair what does not serve; a control plane that is lost is replaced first, alone, with another nodes[].generation. Then run pulumi up again"
   sleep 2
