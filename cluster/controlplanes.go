@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -65,16 +64,9 @@ func (s members) leaveEnv() map[string]pulumi.StringInput {
 
 // env returns the settings with which init.sh finds the other control planes.
 func (s members) env(h Host) map[string]pulumi.StringInput {
-	var peers []any
-	for _, other := range s.controlPlanes {
-		if other.Name != h.Name {
-			peers = append(peers, other.PrivateIP)
-		}
-	}
+	peers := slices.DeleteFunc(slices.Clone(s.controlPlanes), func(other Host) bool { return other.Name == h.Name })
 	return map[string]pulumi.StringInput{
-		"PEERS": pulumi.All(peers...).ApplyT(func(addresses []any) string {
-			return strings.Trim(fmt.Sprint(addresses), "[]")
-		}).(pulumi.StringOutput),
+		"PEERS":       addressesOf(peers),
 		"ENDPOINT":    pulumi.String(s.args.Endpoint + ":" + apiPort),
 		"MEMBER":      pulumi.String(s.scripts.path("member")),
 		"API_NAME":    pulumi.String(s.scripts.path("api-name")),

@@ -1,9 +1,6 @@
 package cluster
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -19,7 +16,7 @@ func (s reboots) install(h Host) Step {
 			// A replaced control plane has no timer yet.
 			"MACHINE":     h.ProviderID,
 			"REBOOT_TURN": pulumi.String(s.scripts.path("reboot-turn")),
-			"DAYS":        pulumi.String(strings.Trim(fmt.Sprint(m.Weekdays()), "[]")),
+			"DAYS":        pulumi.String(spaced(m.Weekdays())),
 			"START":       pulumi.Sprintf("%d", m.StartMinute()),
 			"END":         pulumi.Sprintf("%d", m.EndMinute()),
 			"TIME_ZONE":   pulumi.String(m.TimeZone),

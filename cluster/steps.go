@@ -297,6 +297,18 @@ func taintLines(taints []config.Taint) string {
 	return strings.Join(lines, "")
 }
 
+// addressesOf returns the private addresses of hosts, separated by blanks.
+func addressesOf(hosts []Host) pulumi.StringOutput {
+	all := make([]any, len(hosts))
+	for i, h := range hosts {
+		all[i] = h.PrivateIP
+	}
+	return pulumi.All(all...).ApplyT(spaced[any]).(pulumi.StringOutput)
+}
+
+// spaced returns a list with blanks between its items.
+func spaced[T any](list []T) string { return strings.Trim(fmt.Sprint(list), "[]") }
+
 func or(value, otherwise string) string {
 	if value == "" {
 		return otherwise

@@ -109,7 +109,7 @@ func PlanTokenKeys(cfg *config.Config, has TokenKeys, now time.Time) (TokenKeys,
 	next, begins := has, has.Since.Add(wait)
 	next.Target, next.Rotated = target, true
 	says := fmt.Sprintf("The key of service-account tokens becomes %d (identity.rotate). ", target)
-	signs, drops := fmt.Sprintf("signs with key %d.", target), fmt.Sprintf("drops key %s.", numbers(former))
+	signs, drops := fmt.Sprintf("signs with key %d.", target), fmt.Sprintf("drops key %s.", spaced(former))
 	later := fmt.Sprintf("An update %d hours later ", cfg.Identity.RotateHours)
 	switch {
 	case wait == 0:
@@ -142,8 +142,6 @@ func (k TokenKeys) Hold(cfg *config.Config) (TokenKeys, string) {
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-func numbers(keys []int) string { return strings.Trim(fmt.Sprint(keys), "[]") }
 
 // TokenKeysStep is the name of the step that records the keys of a cluster with a rotation.
 const TokenKeysStep = "token-keys"
@@ -185,16 +183,9 @@ func (k TokenKeys) controllerManagerFlags() []any {
 
 // step waits until every API server accepts and signs with the keys, and records since when.
 func (k TokenKeys) step(s steps) Step {
-	addresses := make([]any, len(s.controlPlanes))
-	for i, h := range s.controlPlanes {
-		addresses[i] = h.PrivateIP
-	}
 	return Step{Name: TokenKeysStep, Node: s.controlPlanes[0].Name, Minutes: 10,
 		Run: Script{Name: "token-keys", Env: map[string]pulumi.StringInput{
-			"ACCEPTS": pulumi.String(numbers(k.Accepted)), "SIGNS": pulumi.String(strconv.Itoa(k.Signing)),
-			"ENDS": pulumi.String(strconv.Itoa(k.Target)),
-			"ADDRESSES": pulumi.All(addresses...).ApplyT(func(all []any) string {
-				return strings.Trim(fmt.Sprint(all), "[]")
-			}).(pulumi.StringOutput),
+			"ACCEPTS": pulumi.String(spaced(k.Accepted)), "SIGNS": pulumi.String(strconv.Itoa(k.Signing)),
+			"ENDS": pulumi.String(strconv.Itoa(k.Target)), "ADDRESSES": addressesOf(s.controlPlanes),
 		}}}
 }

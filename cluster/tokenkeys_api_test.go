@@ -155,7 +155,7 @@ func TestARotationOnRealAPIServers(t *testing.T) {
 		}
 		before, former = c, verify
 	}
-	if keys.Signing != 1 || numbers(keys.Accepted) != "1" {
+	if keys.Signing != 1 || spaced(keys.Accepted) != "1" {
 		t.Errorf("the rotation ends with %+v", keys)
 	}
 }

@@ -90,7 +90,7 @@ func (w *tokenWorld) pass(d time.Duration) {
 	for _, p := range w.planes {
 		w.used[p.Signing] = w.now.Add(24 * time.Hour)
 	}
-	w.cached[numbers(w.published)] = w.now.Add(24 * time.Hour)
+	w.cached[spaced(w.published)] = w.now.Add(24 * time.Hour)
 }
 
 // refused returns who refuses a token that is in use, or "".
@@ -168,7 +168,7 @@ func TestNoTokenIsRefused(t *testing.T) {
 				t.Fatalf("%d control planes: %s after%s", count, who, history)
 			}
 		}
-		reached[numbers(w.planes[0].Accepted)]++
+		reached[spaced(w.planes[0].Accepted)]++
 	}
 	if len(reached) < 6 {
 		t.Errorf("the test reaches only %v", reached)
@@ -198,7 +198,7 @@ func TestTokenKeysAreReadBack(t *testing.T) {
 			"service-account-1"}, "0 1": {"service-account-1", "service-account"},
 	} {
 		keys, ok := TokenKeysOf(names)
-		if numbers(keys.Accepted) != want || ok != (want != "") || keys.Rotated != (ok && want != "0") {
+		if spaced(keys.Accepted) != want || ok != (want != "") || keys.Rotated != (ok && want != "0") {
 			t.Errorf("the keys of %v are %+v, %v", names, keys, ok)
 		}
 	}
