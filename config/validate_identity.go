@@ -17,9 +17,11 @@ const (
 	KeySetPath    = "openid/v1/jwks"
 )
 
-// Limits of the rotation. A key is a file on every control plane, with its number in the name.
+// Limits of the rotation. A key is a file on every control plane, with its number in the name. renewalHours is the time
+// in which a kubelet renews every token.
 const (
 	maxRotate      = 9999
+	renewalHours   = 24
 	maxRotateHours = 8760
 )
 
@@ -48,6 +50,10 @@ func (v identityValidator) validate() {
 	v.between("identity.rotate", id.Rotate, bounds{0, maxRotate, "the number of the key of service accounts", 1})
 	v.between("identity.rotateHours", id.RotateHours, bounds{0, maxRotateHours,
 		"kubelets renew every token within 24 hours; 0 drops the former key at once", 25})
+	if h := id.RotateHours; h > 0 && h <= renewalHours {
+		v.fault("identity.rotateHours", h, fmt.Sprintf("is too short: kubelets renew every token within %d hours, and the API "+
+			"would refuse those that are older", renewalHours), "25 or more, or 0 for a key that has leaked")
+	}
 	v.serviceAccounts(id)
 }
 
