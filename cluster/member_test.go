@@ -22,8 +22,11 @@ func memberHost(t *testing.T) *scriptHost {
 	h.write("/var/lib/kubeadm-aws/kubeadm.log", "", 0o600)
 	h.stub("kubeadm", `echo "kubeadm $*" >>$ROOT/calls
 [ ! -e $ROOT/kubeadm-fails ] || { echo "token abcdef.0123456789abcdef is wrong"; exit 1; }
-case $* in join\ --config* | *kubelet-start*) cat $ROOT/run/kubeadm-aws/discovery.conf >>$ROOT/calls ;; esac`)
+case $* in *upload-config*) cat ${!#} >$ROOT/uploaded ;; join\ --config* | *kubelet-start*) cat $ROOT/run/kubeadm-aws/discovery.conf >>$ROOT/calls ;; esac`)
+	h.write("/var/lib/kubeadm-aws/kubeadm.yaml", "kind: ClusterConfiguration\nkubernetesVersion: v1.36.3\n", 0o600)
+	h.write("/settings", "kubernetesVersion: v1.36.3\n", 0o600)
 	h.stub("kubectl", `echo "kubectl $*" >>$ROOT/calls
+case $* in *"get configmap kubeadm-config"*) cat $ROOT/settings ;; esac
 [ ! -e $ROOT/kubectl-fails ] || ! grep -q "$(cat $ROOT/kubectl-fails)" <<<"$*"`)
 	h.stub("curl", `echo "curl $*" >>$ROOT/calls; case $* in *:10.0.1.12\ *) [ -e $ROOT/down ] || echo ok ;; *) exit 7 ;; esac`)
 	h.stub("etcdctl", `echo "etcdctl $*" >>$ROOT/calls
@@ -95,6 +98,9 @@ func TestMemberJoins(t *testing.T) {
 	if h.read("/run/kubeadm-aws/discovery.conf") != "" {
 		t.Error("the credentials of the join stay on the machine")
 	}
+	if h.read("/uploaded") != "" {
+		t.Error("a machine with the keys of the cluster changes its settings")
+	}
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "finish", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase kubelet-start --config",
@@ -144,6 +150,11 @@ func testMemberFailures(t *testing.T) {
 		}},
 		{"join", "kubeadm init fails; the whole output is in", func(h *scriptHost) string {
 			h.write("/kubeadm-fails", "", 0o600)
+			return ""
+		}},
+		{"join", "the API of 10.0.1.12 does not show the settings of the cluster", func(h *scriptHost) string {
+			h.write("/kubectl-fails", "kubeadm-config", 0o600)
+			h.write("/settings", "", 0o600)
 			return ""
 		}},
 		{"join", "the former node master cannot be deleted", func(h *scriptHost) string {

@@ -23,7 +23,8 @@ Environment:
   ENDPOINT      host:port of the API
   JOIN_CONFIG   JoinConfiguration
   API_NAME      path of api-name.sh
-  SECRETS       folder with pki/ca.crt and discovery.conf, the kubeconfig to join with
+  SECRETS       folder with pki/ and discovery.conf, the kubeconfig to join with
+  TOKEN_KEYS    path of token-keys.sh, to check Secrets before a key of service accounts is dropped; may be empty
 The keys in /etc/kubernetes/pki and the configuration in /var/lib/kubeadm-aws/kubeadm.yaml are those of this machine.
 TEXT
 }
@@ -130,10 +131,27 @@ join_config() {
   (umask 077 && printf '%s\n' "$JOIN_CONFIG" >"$STATE/join.yaml")
 }
 
+# The settings in the cluster may name keys of service accounts of another stage of a rotation. This machine does not have
+# them, and its API server would not start. So the cluster gets the settings of this machine first, with the release that it has.
+bring_keys() { # PEER
+  local has release
+  has=$(kube -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}') || has=''
+  release=$(sed -n 's/^kubernetesVersion: *//p' <<<"$has")
+  [ -n "$release" ] || die "the API of $1 does not show the settings of the cluster in the ConfigMap kubeadm-config; run pulumi up again"
+  [ "$(token_keys <<<"$has")" != "$(token_keys <"$CONFIG")" ] || return 0
+  if [ -n "${TOKEN_KEYS:-}" ] && grep -q 'pub$' < <(comm -23 <(token_keys <<<"$has") <(token_keys <"$CONFIG")); then
+    bash "$TOKEN_KEYS" secrets "$SECRETS/pki" || exit 1
+  fi
+  (umask 077 && sed "s/^kubernetesVersion: .*/kubernetesVersion: $release/" "$CONFIG" >"$STATE/upload.yaml")
+  kubeadm init phase upload-config kubeadm --config "$STATE/upload.yaml"
+}
+token_keys() { grep -o '/sa-[0-9]*\.[a-z]*' | sort -u; }
+
 join() { # PEER
   named "$1"
   join_config
   kubeadm init phase kubeconfig admin --config "$CONFIG"
+  bring_keys "$1"
   # kubeadm refuses the name of a Ready node, and no kubelet can change the provider id of its node.
   kube delete node "$NODE" --ignore-not-found >/dev/null || die "the former node $NODE cannot be deleted"
   say "kubeadm join through $1"
