@@ -164,7 +164,7 @@ func newClientCert(ctx *pulumi.Context, name string, of subject, by authority,
 }
 
 // identity returns every resource from which files are derived. init.sh refuses a running control plane with
-// different files.
+// different files, except for the keys of service accounts that its API server does not read.
 func (p *pki) identity() []pulumi.Resource {
 	all := []pulumi.Resource{
 		p.cluster.key, p.cluster.cert,

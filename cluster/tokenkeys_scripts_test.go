@@ -105,7 +105,7 @@ func testTokenKeysFailures(t *testing.T) {
 		t.Errorf("it says %s", o.stderr)
 	}
 	h.write("/api-down", "", 0o600)
-	h.fails(h.run("token-keys.sh", "", "secrets", folder), 1, "the API does not list the Secrets with tokens")
+	h.fails(h.run("token-keys.sh", "", "secrets", folder), 1, "so no key is dropped and nothing has been changed")
 	h.fails(h.run("token-keys.sh", "", "secrets"), 2)
 	delete(h.env, "SIGNS")
 	h.fails(h.run("token-keys.sh", ""), 2, "SIGNS is not set")
@@ -123,58 +123,127 @@ func keyFlagsOf(keys TokenKeys) string {
 	return text
 }
 
+// rotationHost is a control plane with the keys 0 and 1. The check
+// of Secrets fails while the file /old-secrets exists.
+type rotationHost struct {
+	*scriptHost
+	authority string
+	content   []string // of the keys
+}
+
+func newRotationHost(t *testing.T) *rotationHost {
+	h := &rotationHost{initHost(t), authorityPEM(t, newKeyPair(t), time.Now().AddDate(10, 0, 0)), []string{"zero", "one"}}
+	h.env["TOKEN_KEYS"] = h.file("token-keys.sh", `echo "token-keys $*" >>$ROOT/calls; [ ! -e $ROOT/old-secrets ]`)
+	return h
+}
+
+// runWith runs init.sh with keys, and flags of other settings.
+func (h *rotationHost) runWith(keys TokenKeys, others string) outcome {
+	h.t.Helper()
+	own, err := stepline.Unpack(initFiles(h.t, h.authority))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	signing := h.content[keys.Signing]
+	maps.Copy(own, map[string]string{"pki/sa.key": "private " + signing, "pki/sa.pub": signing})
+	text, err := renderYAML(object{"apiServer": object{"extraArgs": keys.apiServerFlags()}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.env["KUBEADM_CONFIG"] = "advertiseAddress: 10.0.1.10\n" + text + others
+	if keys.Rotated {
+		for _, n := range keys.Accepted {
+			own["pki/"+filepath.Base(tokenKeyPath(n, ".pub"))] = h.content[n]
+		}
+		own["pki/"+filepath.Base(tokenKeyPath(keys.Signing, ".key"))] = "private " + signing
+	}
+	stdin, err := stepline.Pack(own)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write("/new/kube-apiserver.yaml", manifest("kube-apiserver", keyFlagsOf(keys)+" "+others), 0o600)
+	h.write("/calls", "", 0o600)
+	return h.run("init.sh", stdin)
+}
+
+// TestSecretsAreCheckedWhenAKeyIsDropped changes settings of clusters whose check of Secrets fails: a Secret has a
+// token of the former key, or the API does not answer.
+func TestSecretsAreCheckedWhenAKeyIsDropped(t *testing.T) {
+	first, last := ReadTokenKeys("", "", ""), keysFrom(time.Time{}, 1, 1, 1)
+	accepts, signs := keysFrom(time.Time{}, 0, 1, 0, 1), keysFrom(time.Time{}, 1, 1, 0, 1)
+	for name, c := range map[string]struct {
+		has, wants TokenKeys
+		down       bool
+		refused    bool
+	}{
+		"API down, no key dropped":                     {last, last, true, false},
+		"API down, no key dropped in a stage":          {accepts, signs, true, false},
+		"old Secret, no key dropped":                   {signs, signs, false, false},
+		"old Secret, first stage":                      {first, accepts, false, false},
+		"numbered key dropped with an old Secret":      {signs, last, false, true},
+		"key dropped, API down":                        {signs, last, true, true},
+		"direct drop of the first key, old Secret":     {first, last, false, true},
+		"direct drop of a numbered key, an old Secret": {last, keysFrom(time.Time{}, 0, 0, 0), false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newRotationHost(t)
+			h.succeeds(h.runWith(c.has, ""), "initialised 1.36.3")
+			h.write("/old-secrets", "", 0o600)
+			if c.down {
+				// The API server does not run with its settings.
+				h.write("/etc/kubernetes/manifests/kube-apiserver.yaml",
+					manifest("kube-apiserver", keyFlagsOf(c.has)+" --v=bad"), 0o600)
+			}
+			before := h.files()
+			o := h.runWith(c.wants, "--v=3")
+			changes := strings.Contains(h.read("/calls"), "kubeadm ") || h.files() != before
+			if c.refused {
+				h.fails(o, 1)
+				if changes {
+					t.Errorf("it is changed to %s: %s", h.files(), h.read("/calls"))
+				}
+				h.remove("/old-secrets")
+				h.succeeds(h.runWith(c.wants, "--v=3"), "initialised 1.36.3")
+				key := h.content[c.wants.Signing]
+				if want := "sa.key=private " + key + " sa.pub=" + key + " "; !strings.HasSuffix(h.files(), want) {
+					t.Errorf("the files are %s, want %s", h.files(), want)
+				}
+				return
+			}
+			h.succeeds(o, "initialised 1.36.3")
+			if checks := strings.Contains(h.read("/calls"), "token-keys"); checks || !changes {
+				t.Errorf("checks Secrets: %v, changes settings: %v", checks, changes)
+			}
+		})
+	}
+}
+
+// files returns the keys on the control plane.
+func (h *rotationHost) files() string {
+	h.t.Helper()
+	found, _ := filepath.Glob(h.at("/etc/kubernetes/pki/sa*"))
+	text := ""
+	for _, file := range found {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		text += filepath.Base(file) + "=" + string(raw) + " "
+	}
+	return text
+}
+
 // TestARotationOnAHost runs init.sh for each stage. The API server's own key stays in place until it has other flags,
 // kubeadm's names then have the key that signs, and the key that was dropped is gone.
 func TestARotationOnAHost(t *testing.T) {
-	h := initHost(t)
-	h.env["TOKEN_KEYS"] = h.file("token-keys.sh", `echo "token-keys $*" >>$ROOT/calls; [ ! -e $ROOT/old-secrets ]`)
-	authority := authorityPEM(t, newKeyPair(t), time.Now().AddDate(10, 0, 0))
-	content := []string{"zero", "one"}
-	run := func(keys TokenKeys) outcome {
-		t.Helper()
-		own, err := stepline.Unpack(initFiles(t, authority))
-		if err != nil {
-			t.Fatal(err)
-		}
-		signing := content[keys.Signing]
-		maps.Copy(own, map[string]string{"pki/sa.key": "private " + signing, "pki/sa.pub": signing})
-		text, err := renderYAML(object{"apiServer": object{"extraArgs": keys.apiServerFlags()}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.env["KUBEADM_CONFIG"] = "advertiseAddress: 10.0.1.10\n" + text
-		if keys.Rotated {
-			for _, n := range keys.Accepted {
-				own["pki/"+filepath.Base(tokenKeyPath(n, ".pub"))] = content[n]
-			}
-			own["pki/"+filepath.Base(tokenKeyPath(keys.Signing, ".key"))] = "private " + signing
-		}
-		stdin, err := stepline.Pack(own)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.write("/new/kube-apiserver.yaml", manifest("kube-apiserver", keyFlagsOf(keys)), 0o600)
-		h.write("/calls", "", 0o600)
-		return h.run("init.sh", stdin)
-	}
-	files := func() string {
-		found, _ := filepath.Glob(h.at("/etc/kubernetes/pki/sa*"))
-		text := ""
-		for _, file := range found {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text += filepath.Base(file) + "=" + string(raw) + " "
-		}
-		return text
-	}
+	h := newRotationHost(t)
+	run := func(keys TokenKeys) outcome { t.Helper(); return h.runWith(keys, "") }
 	plain, leaked := ReadTokenKeys("", "", ""), keysFrom(time.Time{}, 1, 1, 1)
 	h.succeeds(run(plain), "initialised 1.36.3")
 	// A change that fails leaves the files of the API server that goes on.
 	h.write("/crash", "kube-scheduler", 0o600)
 	h.fails(run(leaked), 1, "the manifests of before are back")
-	if got := files(); !strings.Contains(got, "sa.key=private zero sa.pub=zero") {
+	if got := h.files(); !strings.Contains(got, "sa.key=private zero sa.pub=zero") {
 		t.Errorf("after a failure the files are %s", got)
 	}
 	h.remove("/crash")
@@ -194,11 +263,11 @@ func TestARotationOnAHost(t *testing.T) {
 		{keysFrom(time.Time{}, 0, 0, 0), "sa-0.key=private zero sa-0.pub=zero sa.key=private zero sa.pub=zero "},
 	} {
 		h.succeeds(run(c.keys), "initialised 1.36.3")
-		if got := files(); got != c.want {
+		if got := h.files(); got != c.want {
 			t.Errorf("%+v: the files are %s, want %s", c.keys, got, c.want)
 		}
 	}
 	// The same number with another key is another cluster's.
-	content[0] = "another"
+	h.content[0] = "another"
 	h.fails(run(keysFrom(time.Time{}, 0, 0, 0)), 1, "it is another cluster's control plane")
 }

@@ -96,6 +96,13 @@ api_answers() { # SECONDS
 
 # reads_key succeeds if the manifest of the API server names this key of service accounts, such as pki/sa.pub.
 reads_key() { grep -qs -e "-key-file=.*/$1'\{0,1\}\$" /etc/kubernetes/manifests/kube-apiserver.yaml; }
+put_file() { # FILE below /etc/kubernetes
+  case $1 in
+    *.crt | *.pub) install -m 644 "$secrets/$1" "/etc/kubernetes/$1" ;;
+    # Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
+    *) install -m 600 "$secrets/$1" "/etc/kubernetes/$1.new" && mv "/etc/kubernetes/$1.new" "/etc/kubernetes/$1" ;;
+  esac
+}
 put_files() {
   local f
   install -d -m 700 /etc/kubernetes/apiserver
@@ -103,12 +110,7 @@ put_files() {
   install -d -m 700 /var/log/kubernetes/audit
   (cd "$secrets" && find pki apiserver -type f) | while read -r f; do
     # A running API server keeps its key until it has the flags of another one.
-    if reads_key "$f"; then continue; fi
-    case $f in
-      *.crt | *.pub) install -m 644 "$secrets/$f" "/etc/kubernetes/$f" ;;
-      # Replaced atomically, because the API server reloads the encryption keys whenever their file changes.
-      *) install -m 600 "$secrets/$f" "/etc/kubernetes/$f.new" && mv "/etc/kubernetes/$f.new" "/etc/kubernetes/$f" ;;
-    esac
+    reads_key "$f" || put_file "$f"
   done
   printf '%s\n' "$AUDIT_POLICY" >"$AUDIT_POLICY_FILE"
   (umask 077 && printf '%s\n' "$KUBEADM_CONFIG" >"$CONFIG")
@@ -279,14 +281,30 @@ rotated() { # FILE
     *) ! reads_key "$1" ;;
   esac
 }
+# drops_key succeeds if the API server accepts a key of service accounts that the settings no longer contain.
+drops_key() {
+  local f
+  for f in /etc/kubernetes/pki/sa*.pub; do
+    if reads_key "pki/${f##*/}" && ! keeps_key "$f"; then return 0; fi
+  done
+  return 1
+}
+keeps_key() { # FILE
+  local f
+  for f in "$secrets"/pki/sa*.pub; do
+    if cmp -s "$f" "$1"; then return 0; fi
+  done
+  return 1
+}
 # drop_keys gives kubeadm's own names the key that signs, and removes the keys that the settings no longer contain.
 drop_keys() {
   local f
   for f in /etc/kubernetes/pki/sa-*; do
-    [ -e "$f" ] || return 0
     [ -e "$secrets/pki/${f##*/}" ] || rm -f "$f"
   done
-  put_files
+  for f in pki/sa.key pki/sa.pub; do
+    cmp -s "$secrets/$f" "/etc/kubernetes/$f" || put_file "$f"
+  done
 }
 
 # An authority expires after ten years, and the stack creates a new certificate for the same key. Nodes, kubeconfigs and
@@ -439,7 +457,8 @@ settled() {
 reconfigure() {
   local component before
   check_flags
-  [ -z "${TOKEN_KEYS:-}" ] || bash "$TOKEN_KEYS" secrets "$secrets/pki" || exit 1
+  # Only then, because it needs the API, and changed settings may repair an API server that does not answer.
+  if [ -n "${TOKEN_KEYS:-}" ] && drops_key; then bash "$TOKEN_KEYS" secrets "$secrets/pki" || exit 1; fi
   say "bringing the control plane to changed settings"
   if [ ! -d "$STATE/manifests.before" ]; then
     rm -rf "$STATE/manifests.copy"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Looks after the keys of service-account tokens. A rotation of the key is a sequence of stages. The step token-keys ends
-# each, and init.sh checks the Secrets before the last one.
+# Ends a stage in the rotation of the key of service-account tokens, or checks the Secrets before a key is dropped.
 set -euo pipefail
 
 usage() {
@@ -93,7 +92,7 @@ secrets() { # FOLDER
   # shellcheck disable=SC2016 # a Go template
   all=$(kube get secrets --all-namespaces --field-selector type=kubernetes.io/service-account-token \
     -o go-template='{{range .items}}{{.metadata.namespace}}/{{.metadata.name}} {{with .data}}{{with .token}}{{.}}{{end}}{{end}}{{"\n"}}{{end}}') ||
-    die "the API does not list the Secrets with tokens; run pulumi up again"
+    die "the API does not list the Secrets with tokens, so no key is dropped and nothing has been changed. Repair the API, then run pulumi up again; to change other settings first, set identity.rotateHours to 8760 meanwhile"
   while read -r name token; do
     [ -z "$token" ] || [[ "$known " = *" $(base64 -d <<<"$token" | token_key) "* ]] || old+=" $name"
   done <<<"$all"
