@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Judges how a repair of a stack ended, or a look for failed workers. usage: repair-judge.sh STACK EXIT-CODE FILE
+# Judges how a job of repair.yml ended. usage: repair-judge.sh JOB STACK EXIT-CODE FILE
 #
-# The exit code is the driver's: 0 all is well, 1 there is no such stack yet, 4 an upgrade or another run is under way, 8 workers would
-# be replaced, 10 nodes are left to a person. For 10 the stack has one issue, which 0 closes. Any other code fails this step: the
-# cluster could not be looked at, or a replacement failed.
+# JOB is look, which replaces nothing, or repair. The exit code is the driver's: 0 all is well, 1 there is no such stack yet, 4 an upgrade or
+# another run is under way, 5 a replacement failed, 8 workers would be replaced, 10 nodes are left to a person. The stack has one issue for
+# what needs a person. 0 closes it, unless the cluster is stopped: its nodes are not judged then. Any other code fails this step: the
+# cluster could not be looked at.
 #
-# Writes STACK=true into GITHUB_OUTPUT if workers are to be replaced, and opened=true if the issue is new.
+# Writes STACK=true into GITHUB_OUTPUT if workers are to be replaced, and tell=true if the issue is new or names another node.
 set -euo pipefail
-stack=$1 code=$2 file=$3
+job=$1 stack=$2 code=$3 file=$4
 issue() { "$(dirname "$0")/stack-issue.sh" repair "repair: $stack has nodes that need a person" "$@"; }
+left() { issue 'The driver leaves this to a person (docs/driver.md, "repair"):' "$file"; }
 
 # under_way prints the job of another run that repairs the stack or waits for its reviewers. Without this one more job
 # would wait each hour.
@@ -25,27 +27,35 @@ under_way() {
   done < <(sort -u <<<"$runs")
 }
 
-case $code in
-  0) issue 'All nodes are well, or were stopped on purpose.' ;;
-  4) echo "$stack is being changed. The next look decides." ;;
-  8)
-    job=$(under_way)
-    if [ -n "$job" ]; then
-      echo "Another run repairs $stack, or waits for its reviewers: $job"
+case $job:$code in
+  look:0)
+    if grep -q 'nothing is judged' "$file"; then
+      echo "$stack is stopped. An issue stays as it is."
+    else
+      issue 'All nodes are well, or were stopped on purpose.'
+    fi
+    ;;
+  look:4) echo "$stack is being changed. The next look decides." ;;
+  look:8)
+    if grep -q 'Not replaced: ' "$file"; then left; fi
+    other=$(under_way)
+    if [ -n "$other" ]; then
+      echo "Another run repairs $stack, or waits for its reviewers: $other"
     else
       echo "$stack=true" >>"$GITHUB_OUTPUT"
     fi
     ;;
-  10) issue "The driver leaves this to a person (docs/driver.md, \"repair\"):" "$file" ;;
-  1)
+  look:10 | repair:10) left ;;
+  look:1)
     grep -qE 'there is no stack|has no cluster yet' "$file" || {
       echo 'repair could not start.'
       exit 1
     }
     echo "There is nothing to repair in $stack yet."
     ;;
+  repair:5) issue 'A replacement failed. The next run, within the hour, tries it again:' "$file" ;;
   *)
-    echo "repair ended with exit code ${code:-none}."
+    echo "$job ended with exit code ${code:-none}."
     exit 1
     ;;
 esac

@@ -114,12 +114,12 @@ func (p *pipeline) step(s pipelineStep, values map[string]string) (int, string) 
 
 var expression = regexp.MustCompile(`\$\{\{ (.*?) \}\}`)
 
-// filled replaces the expressions in the environment of a step.
+// filled replaces the expressions in the environment of a step. A condition in it does not depend on a failure before.
 func (p *pipeline) filled(text string, values map[string]string) string {
 	return expression.ReplaceAllStringFunc(text, func(e string) string {
 		inner := expression.FindStringSubmatch(e)[1]
 		if m := regexp.MustCompile(`^(.*) && '(.*)' \|\| '(.*)'$`).FindStringSubmatch(inner); m != nil {
-			if p.isTrue(m[1], values) {
+			if p.isTrue("always() && ("+m[1]+")", values) {
 				return m[2]
 			}
 			return m[3]

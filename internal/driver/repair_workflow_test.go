@@ -14,8 +14,9 @@ import (
 )
 
 // newRepairPipeline runs jobs of repair.yml with a stand-in for the driver, which ends with CODE, and one for gh. The
-// latter answers with the issues in OPEN, and with runs of repair.yml whose only job has the name JOB and the status
-// STATUS. It writes into the file asked what it is asked to change.
+// latter answers with the issues in OPEN, with BODY as the text of an issue, and with runs of repair.yml whose only job
+// has the name JOB and the status STATUS. It writes into the file asked what it is asked to change. The command of the
+// driver in BREAK fails.
 func newRepairPipeline(t *testing.T) (p *pipeline, asked string) {
 	t.Helper()
 	testenv.NeedProgram(t, "jq", "jq")
@@ -28,9 +29,10 @@ func newRepairPipeline(t *testing.T) (p *pipeline, asked string) {
 		}
 	}
 	p = &pipeline{T: t, dir: dir, sent: filepath.Join(bin, "sent")}
-	p.tool(bin, "driver", `[ "$1" = repair ] || exit 0
+	p.tool(bin, "driver", `case " $BREAK " in *" $1 "* | *" $2 "*) exit 1 ;; esac
+[ "$1" = repair ] || exit 0
 if [ -n "$LOOK" ] && [[ " $* " != *" --dry-run "* ]]; then exit 99; fi
-[ -z "$CODE" ] || printf 'code=%s\n' "$CODE" >> "$GITHUB_OUTPUT"
+[ -z "$CODE" ] || printf 'code=%s\nbegun=true\n' "$CODE" >> "$GITHUB_OUTPUT"
 echo "$SAYS"
 exit "${CODE:-1}"`)
 	p.tool(bin, "gh", `answer=
@@ -41,6 +43,7 @@ case "$*" in
 *"repos/octocat/platform/actions/runs/7/jobs"*)
   answer="{\"jobs\": [{\"name\": \"$JOB\", \"status\": \"$STATUS\", \"html_url\": \"http://job\"}]}" ;;
 "issue list"*) answer=$OPEN ;;
+"issue view 3 "*) answer=$(jq -n --arg body "$BODY" '{body: $body}') ;;
 api*) echo "unexpected: gh $*" >&2; exit 1 ;;
 *) echo "$*" >> `+asked+`; exit 0 ;;
 esac
@@ -72,37 +75,69 @@ func told(t *testing.T, asked string) string {
 	return string(text)
 }
 
+// asks compares what gh is asked to change: as many requests, each with its part.
+func (p *pipeline) asks(asked string, wanted ...string) {
+	p.Helper()
+	text := told(p.T, asked)
+	at := 0
+	for _, w := range wanted {
+		i := strings.Index(text[at:], w)
+		if i < 0 {
+			p.Errorf("gh is asked for %q, want %q", text, wanted)
+			return
+		}
+		at += i + len(w)
+	}
+	if len(wanted) == 0 && text != "" {
+		p.Errorf("gh is asked for %q", text)
+	}
+}
+
 // TestEveryEndOfALook goes through the exit codes of a repair that only looks.
 func TestEveryEndOfALook(t *testing.T) {
 	p, asked := newRepairPipeline(t)
+	const one, two = "warning  Not replaced: worker-1 lost", "warning  To be replaced: worker-10 (i-1) lost"
 	for _, c := range []struct {
-		code, says, open, result, repairs, told string
-		notices                                 []string
+		code, says, open, body, result, repairs string
+		told, notices                           []string
 	}{
 		{code: "0", result: "success"},
-		{code: "0", open: openIssue, result: "success", told: "issue close 3"},
+		{code: "0", open: openIssue, result: "success", told: []string{"issue close 3"}},
+		// Nodes of a stopped cluster are not well because of that.
+		{code: "0", says: "The cluster was stopped in the account, so nothing is judged: x", open: openIssue,
+			result: "success"},
 		{code: "4", says: "an upgrade is under way", open: openIssue, result: "success"},
-		{code: "8", open: openIssue, result: "success", repairs: "true"},
+		{code: "8", says: two, open: openIssue, result: "success", repairs: "true"},
+		{code: "8", says: one + "\n" + two, result: "success", repairs: "true", told: []string{"issue create --title"},
+			notices: []string{"http://notify", "repair does not replace it"}},
+		{code: "8", says: one + "\n" + two, open: openIssue, body: one, result: "success", repairs: "true",
+			told:    []string{"issue comment 3 --body New here:\n\n- To be replaced: worker-10\n", "issue edit 3"},
+			notices: []string{"http://notify"}},
 		{code: "1", says: "there is no stack dev yet", result: "success"},
 		{code: "1", says: "stack dev has no cluster yet", result: "success"},
 		{code: "1", says: "no credentials", result: "failure", notices: []string{"http://notify", "could not look"}},
 		{code: "9", result: "failure", notices: []string{"http://notify"}},
-		{code: "10", result: "success", told: "issue create --title repair: dev has nodes that need a person --label repair",
+		{code: "10", result: "success",
+			told:    []string{"issue create --title repair: dev has nodes that need a person --label repair"},
 			notices: []string{"http://notify", "repair does not replace it"}},
-		{code: "10", open: openIssue, result: "success", told: "issue edit 3"},
+		{code: "10", says: one, open: openIssue, body: one, result: "success", told: []string{"issue edit 3"}},
+		{code: "10", says: one, open: openIssue, body: strings.Replace(one, "Not", "To be", 1), result: "success",
+			told:    []string{"issue comment 3 --body New here:\n\n- Not replaced: worker-1\n", "issue edit 3"},
+			notices: []string{"http://notify"}},
 		{code: "5", open: openIssue, result: "failure", notices: []string{"http://notify"}},
 		{code: "", result: "failure", notices: []string{"http://notify"}},
 	} {
-		p := p.with("CODE="+c.code, "SAYS="+c.says, "LOOK=1", cmp.Or(c.open, "OPEN=[]"))
-		result, outcomes := p.run("repair.yml", "look")
-		if result != c.result || p.outputs["steps.judge.outputs.dev"] != c.repairs ||
-			outcomes["let no runner in"] != "success" {
-			t.Errorf("exit code %q: the job %s, repairs %q, %v", c.code, result, p.outputs["steps.judge.outputs.dev"], outcomes)
-		}
-		p.only(c.notices...)
-		if text := told(t, asked); !strings.Contains(text, c.told) || c.told == "" && text != "" {
-			t.Errorf("exit code %q with the issues %s: gh is asked for %q", c.code, c.open, text)
-		}
+		t.Run(c.code+" "+c.says+c.open+c.body, func(t *testing.T) {
+			p := p.with("CODE="+c.code, "SAYS="+c.says, "LOOK=1", cmp.Or(c.open, "OPEN=[]"), "BODY="+c.body)
+			p.T = t
+			result, outcomes := p.run("repair.yml", "look")
+			if result != c.result || p.outputs["steps.judge.outputs.dev"] != c.repairs ||
+				outcomes["let no runner in"] != "success" {
+				t.Errorf("the job %s, repairs %q, %v", result, p.outputs["steps.judge.outputs.dev"], outcomes)
+			}
+			p.only(c.notices...)
+			p.asks(asked, c.told...)
+		})
 	}
 }
 
@@ -139,27 +174,43 @@ func TestARepairThatWaitsIsNotAskedForAgain(t *testing.T) {
 // TestEveryEndOfARepair goes through the exit codes of a repair. What fails each hour is told once.
 func TestEveryEndOfARepair(t *testing.T) {
 	p, asked := newRepairPipeline(t)
+	const says, all, notAll = "warning  To be replaced: worker-1 (i-1) lost", "the workers that failed were replaced",
+		"not all workers that failed were replaced"
 	for _, c := range []struct {
-		code, open, result, told string
-		notices                  []string
+		code, open, body, breaks, result, told string
+		notices                                []string
 	}{
-		{"0", "", "success", "", []string{"the workers that failed were replaced"}},
-		{"5", "", "failure", "issue create", []string{"not all workers that failed were replaced"}},
-		{"5", openIssue, "failure", "issue edit 3", nil},
-		{"10", "", "failure", "issue create", []string{"not all workers"}},
-		{"10", openIssue, "failure", "issue edit 3", nil},
+		{code: "0", result: "success", notices: []string{all}},
+		{code: "5", result: "failure", told: "issue create", notices: []string{notAll}},
+		{code: "5", open: openIssue, body: says, result: "failure", told: "issue edit 3"},
+		{code: "5", open: openIssue, result: "failure", told: "issue comment 3 --body New here:\n\n- To be replaced: worker-1\n",
+			notices: []string{notAll}},
+		{code: "10", result: "failure", told: "issue create", notices: []string{notAll}},
+		{code: "10", open: openIssue, body: says, result: "failure", told: "issue edit 3"},
 		// Another run holds the stack, perhaps one that is dead.
-		{"4", openIssue, "failure", "", []string{"not all workers"}},
-		{"", openIssue, "failure", "", []string{"not all workers"}},
+		{code: "4", open: openIssue, result: "failure", notices: []string{notAll}},
+		{code: "", open: openIssue, result: "failure", notices: []string{notAll}},
+		// The steps after the repair.
+		{code: "0", breaks: "redact", result: "failure", notices: []string{all + "; a later step failed"}},
+		{code: "5", open: openIssue, body: says, breaks: "redact", result: "failure", told: "issue edit 3",
+			notices: []string{notAll + "; a later step failed"}},
+		{code: "5", open: openIssue, body: says, breaks: "close", result: "failure", told: "issue edit 3",
+			notices: []string{notAll + "; a later step failed"}},
 	} {
-		p := p.with("CODE="+c.code, cmp.Or(c.open, "OPEN=[]"))
-		if result, outcomes := p.run("repair.yml", "repair"); result != c.result || outcomes["let no runner in"] != "success" {
-			t.Errorf("exit code %q: the job %s, %v", c.code, result, outcomes)
-		}
-		p.only(c.notices...)
-		if text := told(t, asked); !strings.Contains(text, c.told) || c.told == "" && text != "" {
-			t.Errorf("exit code %q with the issues %s: gh is asked for %q", c.code, c.open, text)
-		}
+		t.Run(c.code+" "+c.open+c.body+c.breaks, func(t *testing.T) {
+			p := p.with("CODE="+c.code, cmp.Or(c.open, "OPEN=[]"), "SAYS="+says, "BODY="+c.body, "BREAK="+c.breaks)
+			p.T = t
+			result, outcomes := p.run("repair.yml", "repair")
+			if result != c.result || (outcomes["let no runner in"] == "success") != (c.breaks != "close") {
+				t.Errorf("the job %s, %v", result, outcomes)
+			}
+			p.only(c.notices...)
+			var wanted []string
+			if c.told != "" {
+				wanted = append(wanted, c.told)
+			}
+			p.asks(asked, wanted...)
+		})
 	}
 }
 
