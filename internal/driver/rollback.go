@@ -229,20 +229,18 @@ func (c checkedOut) execute(command ...string) error {
 	return err
 }
 
-// earlierStates lists the last commits with which an update of the stack has succeeded, newest first.
+// earlierStates lists the last five commits with which an update of the stack has succeeded, newest first. Repairs are
+// left out, because they change the machines of workers only.
 func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) {
-	updates, err := history(ctx, w, 1)
-	if err != nil {
-		return "", err
-	}
 	const most = 5
 	lines, seen := []string{"Updates that succeeded:"}, map[string]bool{}
-	for _, u := range updates {
-		commit := u.Environment["git.head"]
-		if u.isRepair("") {
-			continue // it changed the machines of workers only
+	for u, err := range history(ctx, w) {
+		if err != nil {
+			return "", err
 		}
-		if u.Kind != "update" || u.Result != "succeeded" || commit == "" || seen[commit] || len(seen) == most {
+		commit := u.Environment["git.head"]
+		_, isRepair := u.repairOf()
+		if isRepair || u.Kind != "update" || u.Result != "succeeded" || commit == "" || seen[commit] {
 			continue
 		}
 		seen[commit] = true
@@ -257,6 +255,9 @@ func earlierStates(ctx context.Context, w *workspace.Workspace) (string, error) 
 		}
 		lines = append(lines, fmt.Sprintf("  --to %.10s  %s  %s%s", commit, started.Format("2006-01-02 15:04"), subject,
 			dirty))
+		if len(seen) == most {
+			break
+		}
 	}
 	if len(seen) == 0 {
 		return "The history of the stack names no commit.", nil

@@ -1,11 +1,14 @@
 package driver
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kubeadm-aws/internal/report"
 )
@@ -88,6 +91,7 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
+	repairedOften(t, dir)
 	if code, stdout := rollback(); code != report.ExitUsage ||
 		!strings.Contains(stdout, "kubeadm-aws:owner: another-team") {
 		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
@@ -119,6 +123,47 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 	worktrees, err := exec.Command("git", "-C", dir, "worktree", "list").Output()
 	if err != nil || strings.Count(string(worktrees), "\n") != 1 {
 		t.Errorf("worktrees stay behind (%v):\n%s", err, worktrees)
+	}
+}
+
+// repairedOften adds so many repairs to the history of dev that its first page has nothing else.
+func repairedOften(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, ".sandbox", "dev", "state", ".pulumi", "history", "*", "dev",
+		"*.history.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no history: %v", err)
+	}
+	text, err := os.ReadFile(files[len(files)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entry map[string]any
+	if err := json.Unmarshal(text, &entry); err != nil {
+		t.Fatal(err)
+	}
+	entry["message"] = `"` + repairMessage + `"`
+	if text, err = json.Marshal(entry); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		at := time.Now().UnixNano() + int64(i)
+		write(t, filepath.Join(filepath.Dir(files[0]), fmt.Sprintf("dev-%d.history.json", at)), string(text))
+	}
+}
+
+// TestOnlyTheMessageOfARepairIsOne tells repairs from updates whose commit has a subject that begins like one.
+func TestOnlyTheMessageOfARepairIsOne(t *testing.T) {
+	commit := strings.Repeat("0a", 20)
+	for message, want := range map[string]string{
+		repairMessage: "", `"` + repairMessage + `"`: "", repairMessage + " " + commit: commit,
+		`"` + repairMessage + " " + commit + `"`: commit, repairMessage + ": wait longer": "no", "": "no",
+		repairMessage + "s " + commit: "no", repairMessage + " " + commit + " again": "no",
+	} {
+		got, ok := update{Message: message}.repairOf()
+		if ok != (want != "no") || ok && got != want {
+			t.Errorf("%q: %q, %t", message, got, ok)
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -25,6 +27,10 @@ const (
 // repairMessage begins the message of a repair in the history of the stack. The commit that is checked out follows, if
 // it has no other changes.
 const repairMessage = "kubeadm-aws repair"
+
+// messageOfRepair matches the message of a repair; the group is the commit. The Automation API passes messages in
+// quotes.
+var messageOfRepair = regexp.MustCompile(`^"?` + repairMessage + `(?: ([0-9a-f]{40}))?"?$`)
 
 // lastVerified is the value of --to for the commit in the tag.
 const lastVerified = "last-verified"
@@ -76,21 +82,20 @@ func (c commits) applied(ctx context.Context, w *workspace.Workspace) (string, e
 	if commit == "" {
 		return "", nil
 	}
-	for page := 1; ; page++ {
-		updates, err := history(ctx, w, page)
-		if err != nil || len(updates) == 0 {
+	for u, err := range history(ctx, w) {
+		if err != nil {
 			return "", err
 		}
-		for _, u := range updates {
-			switch {
-			case u.Kind != "update" && u.Kind != "destroy", u.isRepair(" " + commit):
-			case u.StartTime == started:
-				return commit, nil
-			default:
-				return "", nil
-			}
+		repaired, isRepair := u.repairOf()
+		switch {
+		case u.Kind != "update" && u.Kind != "destroy", isRepair && repaired == commit:
+		case u.StartTime == started:
+			return commit, nil
+		default:
+			return "", nil
 		}
 	}
+	return "", nil
 }
 
 // noteVerified calls recordVerified for a verify. It only warns of an error, because the verify has succeeded.
@@ -149,14 +154,40 @@ type update struct {
 	Environment map[string]string
 }
 
-// isRepair reports whether the update was a repair whose message goes on with a text. The Automation API passes
-// messages in quotes.
-func (u update) isRepair(text string) bool {
-	return strings.HasPrefix(strings.Trim(u.Message, `"`), repairMessage+text)
+// repairOf returns the commit that a repair had checked out, or "" if it had none or changes that were not committed.
+// ok is false if the update was not a repair.
+func (u update) repairOf() (commit string, ok bool) {
+	match := messageOfRepair.FindStringSubmatch(u.Message)
+	if match == nil {
+		return "", false
+	}
+	return match[1], true
 }
 
-// history returns a page of the history of the stack, newest first. The first page is 1.
-func history(ctx context.Context, w *workspace.Workspace, page int) ([]update, error) {
+// history returns the updates of the stack, newest first. An error is the last pair. A page is read when it is needed,
+// because the history of a stack grows forever.
+func history(ctx context.Context, w *workspace.Workspace) iter.Seq2[update, error] {
+	return func(yield func(update, error) bool) {
+		for page := 1; ; page++ {
+			updates, err := historyPage(ctx, w, page)
+			if err != nil {
+				yield(update{}, err)
+				return
+			}
+			for _, u := range updates {
+				if !yield(u, nil) {
+					return
+				}
+			}
+			if len(updates) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// historyPage returns a page of the history. The first page is 1. A page after the last one is empty.
+func historyPage(ctx context.Context, w *workspace.Workspace, page int) ([]update, error) {
 	text, err := w.Pulumi(ctx, "stack", "history", "--json", "--page-size", "50", "--page", strconv.Itoa(page))
 	if err != nil {
 		return nil, err
