@@ -48,6 +48,7 @@ func TestValuesThatRolesOfControllersNeed(t *testing.T) {
 		"ebsCsi: {values: {controller: {env: null}}}":                                                               "ebsCsi.values.controller.env",
 		"ebsCsi: {values: {controller: {resources: {requests: {cpu: 20m}}}}}":                                       "",
 		"loadBalancer: {values: {extraVolumes: []}}":                                                                "loadBalancer.values.extraVolumes",
+		"loadBalancer: {values: {extraVolumes: none}}":                                                              "loadBalancer.values.extraVolumes",
 		"loadBalancer: {values: {env: {A: b}}}":                                                                     "",
 		"logging: {enabled: true, values: {loki: {singleBinary: {extraEnv: []}}}}":                                  "logging.values.loki.singleBinary.extraEnv",
 		"logging: {enabled: false, values: {loki: {singleBinary: {extraEnv: []}}}}":                                 "",

@@ -45,8 +45,9 @@ var neededValues = []neededValue{
 // namedCharts are the add-ons whose controllers or servers the program finds by the names that their charts give them.
 var namedCharts = []string{"ebsCsi", "loadBalancer", "certManager", "rabbitmq", "redis", "postgresql"}
 
-// none is the needed value of a list that a user's list would replace: every value is refused, null too.
-const none = "none"
+// noValue is the needed value of a list that a user's list would replace: every value is refused, null too. It is a
+// type of its own, because a user can write every string.
+type noValue struct{}
 
 // identityValues are needed while controllers have roles of their own: IAM trusts one service account each, and the
 // token reaches the container through lists.
@@ -69,7 +70,7 @@ func identityValues() []neededValue {
 	} {
 		all = append(all, neededValue{c.addon, c.account, c.name.Name, c.name.Name, account, "no value"})
 		for _, list := range c.lists {
-			all = append(all, neededValue{c.addon, list, none, nil, replace, "no value, or identity.enabled: false"})
+			all = append(all, neededValue{c.addon, list, noValue{}, nil, replace, "no value, or identity.enabled: false"})
 		}
 	}
 	return all
@@ -96,7 +97,8 @@ func (v addonsValidator) neededValues(on map[string]Addon) {
 		if got == nil || got == "" {
 			got = need.chart
 		}
-		if addon.On() && set && fmt.Sprint(got) != fmt.Sprint(need.want) {
+		_, every := need.want.(noValue)
+		if addon.On() && set && (every || fmt.Sprint(got) != fmt.Sprint(need.want)) {
 			v.fault("addons."+need.addon+".values."+need.path, got, need.why, need.instead)
 		}
 	}
