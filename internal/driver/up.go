@@ -181,10 +181,7 @@ func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview
 	}
 	w.Log.Emit(watcher.PlanEvent())
 	tellFolded(w.Log, watcher)
-	if err := recovery.RefuseWithoutOthers(ctx, w, watcher.Plan); err != nil {
-		return watcher, err
-	}
-	return watcher, recovery.RefuseLostControlPlane(ctx, w, watcher.Plan)
+	return watcher, recovery.RefusePlan(ctx, w, watcher.Plan)
 }
 
 // confirm asks before a change to a real account.

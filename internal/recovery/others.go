@@ -5,37 +5,22 @@ import (
 	"slices"
 	"strings"
 
-	"kubeadm-aws/cluster"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+
 	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
-	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 )
 
-// RefuseWithoutOthers refuses a plan that stops or replaces the machine of a control plane while the machine of
+// refuseWithoutOthers refuses a plan that stops or replaces the machine of a control plane while the machine of
 // another one does not run. The step control-planes refuses the same in the update, and asks etcd and the API servers.
 // The account tells the reason before the update, and without waiting for a connection. An account that cannot be
 // asked is no reason to refuse.
-func RefuseWithoutOthers(ctx context.Context, w *workspace.Workspace, plan []report.PlannedChange) error {
-	asks, changed := false, []string{}
-	for _, change := range plan {
-		types, name := state.SplitURN(state.URN(change.URN))
-		switch {
-		case name == cluster.ServingStep:
-			asks = true
-		case types[len(types)-1] == account.InstanceType && (change.Op == "replace" || change.Op == "delete" ||
-			slices.Contains(change.Keys, "instanceType")):
-			changed = append(changed, name)
-		}
-	}
-	if !asks || len(changed) == 0 {
+func refuseWithoutOthers(ctx context.Context, w *workspace.Workspace, outputs auto.OutputMap, c changes) error {
+	if !c.asks {
 		return nil
 	}
 	st, err := w.State(ctx)
-	if err != nil {
-		return err
-	}
-	outputs, err := w.Outputs(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,30 +28,34 @@ func RefuseWithoutOthers(ctx context.Context, w *workspace.Workspace, plan []rep
 	if err != nil {
 		return nil
 	}
-	return refuseWithout(w, machines, changed)
+	planes := slices.DeleteFunc(machines, func(m account.Machine) bool { return !m.ControlPlane })
+	return refuseWithout(w, planes, c.down)
 }
 
-func refuseWithout(w *workspace.Workspace, machines []account.Machine, changed []string) error {
-	ends := slices.ContainsFunc(machines, func(m account.Machine) bool {
-		return m.ControlPlane && slices.Contains(changed, m.Name)
-	})
-	if !ends {
+// refuseWithout compares the machines of the control planes with the nodes that a plan takes out of service.
+func refuseWithout(w *workspace.Workspace, planes []account.Machine, down []string) error {
+	var taken, lost []string
+	var others []account.Machine
+	for _, m := range planes {
+		if slices.Contains(down, m.Name) {
+			taken = append(taken, m.Name)
+			continue
+		}
+		others = append(others, m)
+		if m.Ended() {
+			lost = append(lost, m.Name)
+		}
+	}
+	if len(taken) == 0 {
 		return nil
 	}
-	others := slices.DeleteFunc(slices.Clone(machines), func(m account.Machine) bool {
-		return !m.ControlPlane || slices.Contains(changed, m.Name)
-	})
 	if err := account.RefuseStopped(w, others); err != nil {
 		return err
 	}
-	if lost := slices.DeleteFunc(others, func(m account.Machine) bool { return !m.Ended() }); len(lost) > 0 {
-		var names []string
-		for _, m := range lost {
-			names = append(names, m.Name)
-		}
+	if len(lost) > 0 {
 		return report.Fail(report.ExitBlocked, "Replace the lost control plane first, alone: docs/recovery.md, \"One of three "+
 			"control planes is lost\".", "the plan takes %s out of service, and another control plane is lost: %s. Etcd would lose "+
-			"its majority; nothing was changed", strings.Join(changed, ", "), strings.Join(names, ", "))
+			"its majority; nothing was changed", strings.Join(taken, ", "), strings.Join(lost, ", "))
 	}
 	return nil
 }
