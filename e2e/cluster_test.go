@@ -140,6 +140,15 @@ func (c *cluster) on(t *testing.T, name, script string) string {
 	return out
 }
 
+// stopLoop returns the script that ends the loop of a systemd unit in the folder /root/<unit>. It fails if the unit
+// ended by itself, or is still active after five minutes.
+func stopLoop(unit string) string {
+	return "cd /root/" + unit + "; touch stop\n" +
+		"for i in $(seq 300); do systemctl -q is-active " + unit + " || break; sleep 1; done\n" +
+		"[ -e stopped ] || { echo 'the unit " + unit + " did not end its loop'; systemctl status --no-pager " + unit +
+		"; exit 1; } >&2\n"
+}
+
 // started returns the start times of a host's services. A change means that a service was restarted.
 func (c *cluster) started(t *testing.T, name string) string {
 	t.Helper()

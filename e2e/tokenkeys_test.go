@@ -222,7 +222,7 @@ systemd-run -q --collect --unit tokens bash /root/tokens/loop
 	}
 	return func(t *testing.T) {
 		t.Helper()
-		out, err := in(worker, "cd /root/tokens; touch stop; until [ -e stopped ]; do sleep 0.1; done; cat codes", "bash", "-s")
+		out, err := in(worker, stopLoop("tokens")+"cat codes", "bash", "-s")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -244,7 +244,7 @@ systemd-run -q --collect --unit ask bash /root/ask/loop
 	c.on(t, "master", script)
 	return func(t *testing.T) (lost losses, silence time.Duration, answered int) {
 		t.Helper()
-		out := c.on(t, "master", "cd /root/ask; touch stop; until [ -e stopped ]; do sleep 0.1; done; cat application; cat api")
+		out := c.on(t, "master", stopLoop("ask")+"cat application; cat api")
 		last := 0.0
 		for line := range strings.SplitSeq(out, "\n") {
 			switch at, err := strconv.ParseFloat(line, 64); {
