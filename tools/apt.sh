@@ -2,7 +2,8 @@
 # Installs packages of Debian: tools/apt.sh PACKAGES...  Needs root. Waits up to five minutes for another apt, such as the
 # daily one of the system.
 set -euo pipefail
-export DEBIAN_FRONTEND=noninteractive
+# The message of a lock is read below, so it has to be in English.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 # The lists have a lock of their own, for which DPkg::Lock::Timeout does not wait.
 for ((attempt = 1; ; attempt++)); do

@@ -30,6 +30,7 @@ func TestAptWaitsForAnotherApt(t *testing.T) {
 				"sleep": "exit 0\n",
 				"apt-get": `echo "$1" >>"$DIR/calls"
 if [ "$1" = install ]; then echo "$*" >"$DIR/install"; exit 0; fi
+[ "$LC_ALL" = C ] || SAYS="E: in another language"
 [ "$(wc -l <"$DIR/calls")" -gt "$ATTEMPTS" ] || { echo "$SAYS" >&2; exit 100; }
 `,
 			} {
@@ -39,7 +40,7 @@ if [ "$1" = install ]; then echo "$*" >"$DIR/install"; exit 0; fi
 			}
 			command := exec.Command("../../tools/apt.sh", "jq", "file")
 			command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "DIR="+dir, "SAYS="+c.says,
-				"ATTEMPTS="+c.attempts)
+				"ATTEMPTS="+c.attempts, "LC_ALL=de_DE.UTF-8")
 			out, err := command.CombinedOutput()
 			if (err != nil) != c.fails {
 				t.Errorf("ends with %v: %s", err, out)
