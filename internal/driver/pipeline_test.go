@@ -175,11 +175,6 @@ func newPipeline(t *testing.T) *pipeline {
 	dir, bin := repository(t), t.TempDir()
 	p := &pipeline{T: t, dir: dir, sent: filepath.Join(bin, "sent")}
 	copyTree(t, filepath.Join("..", "..", ".github"), filepath.Join(dir, ".github"))
-	for _, script := range []string{"notify.sh", "preview-comment.sh", "repair-judge.sh", "stack-issue.sh"} {
-		if err := os.Chmod(filepath.Join(dir, ".github", "scripts", script), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
 	build := exec.Command("go", "build", "-o", filepath.Join(bin, "real"), "./cmd/kubeadm-aws")
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {

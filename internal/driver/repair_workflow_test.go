@@ -23,11 +23,6 @@ func newRepairPipeline(t *testing.T) (p *pipeline, asked string) {
 	bin, dir := t.TempDir(), t.TempDir()
 	asked = filepath.Join(bin, "asked")
 	copyTree(t, filepath.Join("..", "..", ".github"), filepath.Join(dir, ".github"))
-	for _, script := range []string{"notify.sh", "repair-judge.sh", "stack-issue.sh"} {
-		if err := os.Chmod(filepath.Join(dir, ".github", "scripts", script), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
 	p = &pipeline{T: t, dir: dir, sent: filepath.Join(bin, "sent")}
 	p.tool(bin, "driver", `case " $BREAK " in *" $1 "* | *" $2 "*) exit 1 ;; esac
 [ "$1" = repair ] || exit 0

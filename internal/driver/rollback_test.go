@@ -44,6 +44,7 @@ func repository(t *testing.T, changes ...string) string {
 	return dir
 }
 
+// copyTree copies the files of a folder with their modes, apart from tests.
 func copyTree(t *testing.T, from, to string) {
 	t.Helper()
 	err := filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
@@ -57,6 +58,10 @@ func copyTree(t *testing.T, from, to string) {
 		case entry.IsDir() || strings.HasSuffix(path, "_test.go"):
 			return nil
 		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -64,7 +69,7 @@ func copyTree(t *testing.T, from, to string) {
 		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
 			return err
 		}
-		return os.WriteFile(at, text, 0o600)
+		return os.WriteFile(at, text, info.Mode().Perm())
 	})
 	if err != nil {
 		t.Fatal(err)
