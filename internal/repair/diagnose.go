@@ -37,8 +37,6 @@ type FailedWorker struct {
 	URN string
 	// Machine is the id of its machine, and Why what is wrong with it.
 	Machine, Why string
-	// Unfinished reports whether an earlier run began the replacement.
-	Unfinished bool
 }
 
 func (p FailedWorker) String() string {
@@ -86,8 +84,7 @@ func Diagnose(f Facts) (Diagnosis, error) {
 		case left:
 			d.Left = append(d.Left, n.Name+" "+v.why)
 		case replace:
-			d.Replace = append(d.Replace, FailedWorker{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why,
-				Unfinished: unfinished})
+			d.Replace = append(d.Replace, FailedWorker{Name: n.Name, URN: v.machine.URN, Machine: v.machine.ID, Why: v.why})
 		}
 		if v.unhealthy && n.Role == config.Worker {
 			d.Unhealthy++
@@ -97,10 +94,12 @@ func Diagnose(f Facts) (Diagnosis, error) {
 		}
 	}
 	slices.SortFunc(d.Replace, func(a, b FailedWorker) int {
+		_, begunA := d.History.Unfinished[a.Name]
+		_, begunB := d.History.Unfinished[b.Name]
 		switch {
-		case a.Unfinished == b.Unfinished:
+		case begunA == begunB:
 			return strings.Compare(a.Name, b.Name)
-		case a.Unfinished:
+		case begunA:
 			return -1
 		}
 		return 1
