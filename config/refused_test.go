@@ -399,7 +399,7 @@ var refused = []struct {
 		policyOK + "}"), "identity.serviceAccounts[0]", "of the platform, which has a role of its own"},
 	{"negative number of a key", "identity: {rotate: -1}", "identity.rotate", "must be from 0 to 9999"},
 	{"stages of minutes", "identity: {rotateHours: 1}", "identity.rotateHours", "is too short: kubelets renew"},
-	{"stages of a day", "identity: {rotateHours: 24}", "identity.rotateHours", "25 or more, or 0 for a key that has leaked"},
+	{"stages of a day", "identity: {rotateHours: 24}", "identity.rotateHours", "is too short: kubelets renew"},
 	{"stages of years", "identity: {rotateHours: 9000}", "identity.rotateHours", "must be from 0 to 8760"},
 	{"roles without an issuer", "identity: {serviceAccounts: [{namespace: a, name: b, policy: " + policyOK + "}]}",
 		"identity.serviceAccounts", "need identity.enabled"},
