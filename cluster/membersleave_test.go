@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,8 @@ func leavingHost(t *testing.T) *scriptHost {
 	h := newScriptHost(t)
 	h.env = map[string]string{
 		"CONTROL_PLANES": "master", "ADDRESSES": "10.0.1.10",
-		"NODE_DELETE": h.file("node-delete.sh", `echo "node-delete $NODE" >>$ROOT/calls; [ ! -e $ROOT/held ]`),
+		"NODE_DELETE": h.file("node-delete.sh", `echo "node-delete $NODE" >>$ROOT/calls
+echo $((TIMEOUT + TURN + ${RETURN:-900})) >$ROOT/longest; [ ! -e $ROOT/held ]`),
 	}
 	// The file /dead is the id of a member that does not answer. A member that was removed is not asked.
 	h.stub("etcdctl", `echo "etcdctl ${*: -3}" >>$ROOT/calls
@@ -34,6 +36,10 @@ func TestMembersLeave(t *testing.T) {
 	inOrder(t, h.read("/calls"), "node-delete master-2", "member remove b1", "node-delete master-3", "member remove c1")
 	if calls := h.read("/calls"); strings.Contains(calls, "remove a1") || strings.Contains(calls, "node-delete master\n") {
 		t.Errorf("the control plane that stays leaves: %s", calls)
+	}
+	// The step init would end without a word of the reason after 25 minutes.
+	if longest, err := strconv.Atoi(strings.TrimSpace(h.read("/longest"))); err != nil || longest >= 25*60 {
+		t.Errorf("a node that leaves waits for %d s, %v", longest, err)
 	}
 
 	// One that does not answer goes first: etcd would keep the living one while it counts.

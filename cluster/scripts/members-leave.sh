@@ -79,7 +79,7 @@ while read -r answers id name url; do
       die "etcd would not remove its member $id, because another one does not answer: $(tail -n 1 <<<"$said"). Nothing has been changed for $name. Repair the control plane that does not answer, or remove that one first; then run pulumi up again"
   fi
   # Few pods run on a control plane, and those of this program have no disruption budget that holds them.
-  [ "$name" = - ] || TIMEOUT=${TIMEOUT:-300} TURN=${TURN:-600} NODE=$name bash "$NODE_DELETE" >/dev/null || exit 1
+  [ "$name" = - ] || TIMEOUT=${TIMEOUT:-300} TURN=${TURN:-600} RETURN=${RETURN:-300} NODE=$name bash "$NODE_DELETE" >/dev/null || exit 1
   say "removing the member $id ($url) from etcd: the settings no longer contain ${name/#-/its machine}"
   said=$(etcd member remove "$id") ||
     die "etcd does not remove its member $id: $(tail -n 1 <<<"$said"). More than half of the members have to run. Repair the control planes, then run pulumi up again"
