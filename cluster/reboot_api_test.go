@@ -59,6 +59,7 @@ func startRebootCluster(t *testing.T) *rebootCluster {
 		"TIME_ZONE": "UTC", "TIMEOUT": "5", "KUBECONFIG": api.Kubeconfig})
 	c.first.env["RUN_DIR"] = c.first.at("/run")
 	c.first.stub("pgrep", "exit 1")
+	c.first.stub("etcdctl", `case $* in *list) echo "a1, started, master, https://10.0.1.10:2380, x, false" ;; esac`)
 	c.first.write("/etc/kubernetes/admin.conf", string(kubeconfig), 0o600)
 	return c
 }
@@ -164,6 +165,7 @@ func TestRealNodesRebootInTurn(t *testing.T) {
 		t.Errorf("%v reboot", got)
 	}
 	testOthersWait(t, c)
+	testTurnThatHasEnded(t, c)
 
 	// The machine boots. No other node has its turn until its kubelet is Ready and its request is gone.
 	for _, step := range []func(){
@@ -217,6 +219,23 @@ func testOthersWait(t *testing.T, c *rebootCluster) {
 	h.fails(h.run("upgrade.sh", "", "check"), 1, "worker-1 reboots for an update (maintenance.reboots)")
 	h = host(map[string]string{"NODE": "worker-2", "TIMEOUT": "1", "RETURN": "0"})
 	h.fails(h.run("node-delete.sh", ""), 1, "worker-1 has its turn to reboot (maintenance.reboots)", "worker-2 has not been drained")
+}
+
+// testTurnThatHasEnded removes the turn of worker-1 between the moments at which the script reads it and ends it, as the
+// removal of the node does. The node keeps its state.
+func testTurnThatHasEnded(t *testing.T, c *rebootCluster) {
+	t.Helper()
+	turn := c.run("", "get", "node", "worker-1", "-o", "jsonpath={.metadata.annotations.kubeadm-aws/reboot}")
+	c.run("", "annotate", "node", "worker-1", "--overwrite", "kubeadm-aws/reboot=draining")
+	ends := c.kubectl + " annotate node worker-1 kubeadm-aws/reboot- >/dev/null"
+	c.first.stub("kubectl", `case $* in *"patch node worker-1"*) `+ends+" && "+ends+` ;; esac
+exec `+c.kubectl+` "$@"`)
+	if said := c.turn(1); !strings.Contains(said, "the API does not record that the turn of worker-1 has ended") {
+		t.Errorf("it says %q", said)
+	}
+	c.stateIs("master:open:asks: worker-1:cordoned:asks: worker-2:open:asks:")
+	c.first.stub("kubectl", `exec `+c.kubectl+` "$@"`)
+	c.run("", "annotate", "node", "worker-1", "kubeadm-aws/reboot="+turn)
 }
 
 // testHoursOfAZone asks for the hours around now in a zone that is 14 hours ahead of UTC. The next node is still held.

@@ -240,7 +240,6 @@ func testRebootTurnFailures(t *testing.T) {
 			}},
 		{says: "the API does not record the turn of master, so it does not reboot", spoil: func(h *scriptHost) string {
 			h.write("/nodes", alone, 0o600)
-			h.write("/addresses", "10.0.1.10", 0o600)
 			h.write("/members", first, 0o600)
 			return failing("draining")(h)
 		}},
@@ -361,6 +360,10 @@ func testRebootHours(t *testing.T) {
 		{"7", "1320", "240", "1 04 00", false},
 		{"7", "1320", "240", "7 03 00", false},
 		{"7", "1320", "240", "1 22 00", false},
+		{"7", "1320", "0", "7 23 59", true},
+		{"7", "1320", "0", "1 00 00", false},
+		{"7", "1320", "1440", "7 23 59", true},
+		{"7", "1320", "1440", "1 00 00", false},
 		{"1 2 3 4 5 6 7", "0", "1440", "4 23 59", true},
 		{"5", "0", "1440", "5 08 09", true},
 	} {
@@ -506,7 +509,6 @@ const alone = "master True v1.36.3 open control-plane - asks \"\"\n"
 func testRebootOfTheOnlyControlPlane(t *testing.T, host func() *scriptHost, member func(n, learns string) string) {
 	h := host()
 	h.write("/nodes", alone, 0o600)
-	h.write("/addresses", "10.0.1.10", 0o600)
 	h.write("/members", member("0", "false"), 0o600)
 	h.succeeds(h.run("reboot-turn.sh", ""), "")
 	inOrder(t, h.read("/calls"), `patch node master --type=merge`, "granted")

@@ -193,6 +193,7 @@ without_majority() {
   said=$(etcd member list) || said=''
   [ "$(awk -F', ' '$2 == "started" && $6 == "false"' <<<"$said" | wc -l),$(grep -c . <<<"$said")" = "$planes,$planes" ] ||
     echo "etcd has other members than the control planes, or one that does not vote;"
+  [ "$planes" -gt 1 ] || return 0
   [ "$planes" != 2 ] || echo "etcd has two members and needs both;"
   addresses=$(kube get nodes -l node-role.kubernetes.io/control-plane -o 'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}') || addresses=''
   [ "$(wc -w <<<"$addresses")" = "$planes" ] || echo "the API does not list the addresses of the control planes;"
