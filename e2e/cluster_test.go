@@ -71,8 +71,9 @@ type node struct {
 		Annotations map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
-		ProviderID string `json:"providerID"`
-		Taints     []struct{ Key, Value, Effect string }
+		ProviderID    string `json:"providerID"`
+		Unschedulable bool   `json:"unschedulable"`
+		Taints        []struct{ Key, Value, Effect string }
 	} `json:"spec"`
 	Status struct {
 		Conditions []struct{ Type, Status string }
@@ -104,15 +105,28 @@ func (n node) taints() []string {
 // nodes are the nodes by name.
 func (c *cluster) nodes(t *testing.T) map[string]node {
 	t.Helper()
-	var list struct{ Items []node }
-	if err := json.Unmarshal([]byte(c.must(t, "get", "nodes", "--output", "json")), &list); err != nil {
+	all, err := c.tryNodes()
+	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// tryNodes returns no nodes and an error while the API does not answer.
+func (c *cluster) tryNodes() (map[string]node, error) {
+	out, err := c.kubectl("get", "nodes", "--output", "json")
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Items []node }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, err
 	}
 	all := map[string]node{}
 	for _, n := range list.Items {
 		all[n.Metadata.Name] = n
 	}
-	return all
+	return all, nil
 }
 
 // container is the host of a node, by the instance in the node's provider id.

@@ -24,7 +24,7 @@ done
 docker info >/dev/null 2>&1 || die "docker does not answer; start it (systemctl start docker, or dockerd)"
 
 # The names of the stacks are fixed, so that what a run left behind is found by the next.
-stacks=(e2e e2e-cut e2e-rotate e2e-three e2e-upgrade e2e-hosts e2e-platform)
+stacks=(e2e e2e-cut e2e-reboots e2e-rotate e2e-three e2e-upgrade e2e-hosts e2e-platform)
 exec 9>/run/lock/kubeadm-aws-e2e.lock
 flock -n 9 || die "another run is under way on this machine; wait for its end"
 work=$(mktemp -d "${TMPDIR:-/tmp}/kubeadm-aws-e2e.XXXXXX")
