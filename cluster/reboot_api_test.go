@@ -221,8 +221,8 @@ func testOthersWait(t *testing.T, c *rebootCluster) {
 	h.fails(h.run("node-delete.sh", ""), 1, "worker-1 has its turn to reboot (maintenance.reboots)", "worker-2 has not been drained")
 }
 
-// testTurnThatHasEnded removes the turn of worker-1 between the moments at which the script reads it and ends it, as the
-// removal of the node does. The node keeps its state.
+// testTurnThatHasEnded removes the turn of worker-1 after the script has read it and before it ends it, as the removal
+// of the node does. The node keeps its state.
 func testTurnThatHasEnded(t *testing.T, c *rebootCluster) {
 	t.Helper()
 	turn := c.run("", "get", "node", "worker-1", "-o", "jsonpath={.metadata.annotations.kubeadm-aws/reboot}")
