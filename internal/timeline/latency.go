@@ -48,7 +48,7 @@ var latencies = map[string]latency{
 	"aws:iam/instanceProfile:InstanceProfile": {7 * second, 2 * second},
 	"aws:iam/role:Role":                       {2 * second, 2 * second},
 	// provider: waits for "running". seen: 12 to 16 s for t3; termination waits for "terminated", 35 to 60 s.
-	"aws:ec2/instance:Instance":             {15 * second, 45 * second},
+	instance:                                {15 * second, 45 * second},
 	"aws:ec2/eip:Eip":                       {2 * second, 2 * second},
 	"aws:ec2/eipAssociation:EipAssociation": {2 * second, 2 * second},
 	// seen.
@@ -117,7 +117,11 @@ const unknownChart = 30 * time.Second
 // resources, twice.
 const sweepLatency = 15 * time.Second
 
+// resize is the latency of another instance type: the machine stops and starts. seen: 45 to 75 s.
+const resize = 60 * second
+
 const (
+	instance      = "aws:ec2/instance:Instance"
 	remoteCommand = "command:remote:Command"
 	localCommand  = "command:local:Command"
 )

@@ -26,7 +26,7 @@ func Measure(exported []byte, spans map[state.URN]Span, down bool) (Schedule, er
 			delete(spans, urn)
 			continue
 		}
-		out.add(r, spans[urn].Start, spans[urn].End)
+		out.add(urn, r, spans[urn].Start, spans[urn].End)
 	}
 	seen := map[state.URN]bool{}
 	for urn := out.last; urn != "" && !seen[urn]; {

@@ -26,8 +26,10 @@ type Schedule struct {
 // Span is the time of one resource, relative to the beginning of the run.
 type Span struct {
 	// Name is for reports: the resource's name and its kind. URN is empty for a phase.
-	Name       string
-	URN        state.URN
+	Name string
+	URN  state.URN
+	// Node is the node whose machine or step this is, or "".
+	Node       string
 	Start, End time.Duration
 }
 
@@ -44,16 +46,20 @@ func readGraph(exported []byte) (graph, error) {
 	if err != nil {
 		return graph{}, err
 	}
+	return newGraph(st.Resources), nil
+}
+
+func newGraph(resources []state.Resource) graph {
 	g := graph{map[state.URN]*state.Resource{}, map[state.URN][]state.URN{}, map[state.URN][]state.URN{}}
-	for i := range st.Resources {
-		r := &st.Resources[i]
+	for i := range resources {
+		r := &resources[i]
 		g.resources[r.URN] = r
 		g.children[r.Parent] = append(g.children[r.Parent], r.URN)
 	}
 	for urn, r := range g.resources {
 		g.needs[urn] = g.needsOf(r)
 	}
-	return g, nil
+	return g
 }
 
 // needsOf returns the resources that r depends on. A component means all its children.
@@ -83,18 +89,18 @@ func (g graph) needsOf(r *state.Resource) []state.URN {
 	return out
 }
 
-// drawing builds a schedule: spans are added by URN, the critical path from its end to its beginning.
+// drawing builds a schedule: spans are added by their keys, the critical path from its end to its beginning.
 type drawing struct {
 	schedule Schedule
 	phases   map[string]*Span
-	// last is the URN of the span that ended last.
+	// last is the key of the span that ended last.
 	last state.URN
 }
 
-func (d *drawing) add(r *state.Resource, start, end time.Duration) {
-	d.schedule.Spans = append(d.schedule.Spans, Span{Name: spanName(r), URN: r.URN, Start: start, End: end})
+func (d *drawing) add(key state.URN, r *state.Resource, start, end time.Duration) {
+	d.schedule.Spans = append(d.schedule.Spans, newSpan(r, start, end))
 	if end > d.schedule.Total {
-		d.schedule.Total, d.last = end, r.URN
+		d.schedule.Total, d.last = end, key
 	}
 	name := state.PhaseOf(r.URN)
 	if d.phases == nil {
@@ -108,7 +114,7 @@ func (d *drawing) add(r *state.Resource, start, end time.Duration) {
 }
 
 func (d *drawing) critical(r *state.Resource, start, end time.Duration) {
-	d.schedule.Critical = append(d.schedule.Critical, Span{Name: spanName(r), URN: r.URN, Start: start, End: end})
+	d.schedule.Critical = append(d.schedule.Critical, newSpan(r, start, end))
 }
 
 func (d *drawing) finish() Schedule {
@@ -121,6 +127,17 @@ func (d *drawing) finish() Schedule {
 	}
 	slices.SortStableFunc(out.Phases, byStart)
 	return out
+}
+
+func newSpan(r *state.Resource, start, end time.Duration) Span {
+	span := Span{Name: spanName(r), URN: r.URN, Start: start, End: end}
+	if node, _, ok := state.HostStep(r.URN, r.Inputs); ok {
+		span.Node = node
+	}
+	if r.Delete {
+		span.Name = "delete " + span.Name
+	}
+	return span
 }
 
 // spanName returns "vpc (Vpc)", "worker-1 join" or "cert-manager (release)".
@@ -152,6 +169,38 @@ func (s Schedule) String() string {
 		fmt.Fprintf(&b, "    %6s  +%-6s %s\n", clock(c.Start), clock(c.End-c.Start), c.Name)
 	}
 	return b.String()
+}
+
+// Duration says in one line how long the plan takes, and which nodes take their time one after the other.
+func (s Schedule) Duration() string {
+	var nodes []string
+	var sum time.Duration
+	for _, c := range s.Critical {
+		if c.Node == "" {
+			continue
+		}
+		sum += c.End - c.Start
+		if !slices.Contains(nodes, c.Node) {
+			nodes = append(nodes, c.Node)
+		}
+	}
+	line := about(s.Total) + " on AWS (predicted)"
+	if len(nodes) > 1 {
+		line += fmt.Sprintf(", of that %s for %s one after the other", strings.TrimPrefix(about(sum), "about "),
+			strings.Join(nodes, ", "))
+	}
+	return line
+}
+
+// about rounds a duration for people, because a prediction is not exact.
+func about(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return "a few seconds"
+	case d < 90*time.Second:
+		return fmt.Sprintf("about %d s", int(d.Round(10*time.Second).Seconds()))
+	}
+	return fmt.Sprintf("about %d min", int(d.Round(time.Minute).Minutes()))
 }
 
 // clock returns 1:05 for a minute and five seconds.

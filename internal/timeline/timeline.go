@@ -29,22 +29,9 @@ func Predict(exported []byte) (Timeline, error) {
 	t.Up = schedule(g.resources, g.needs, func(r *state.Resource) time.Duration {
 		return latencyOf(string(r.Type), r.Inputs).create
 	})
-	with := map[state.URN]time.Duration{} // the slowest resource that is deleted with a resource
-	for _, r := range g.resources {
-		with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(string(r.Type), r.Inputs).delete)
-	}
-	t.Destroy = schedule(g.resources, reversed(g.needs), func(r *state.Resource) time.Duration {
-		alone := latencyOf(string(r.Type), r.Inputs).delete
-		switch {
-		case r.RetainOnDelete || g.resources[r.DeletedWith] != nil:
-			return 0
-		case r.Type != remoteCommand:
-			return alone
-		case text(r.Inputs, "delete") == "":
-			return 0
-		}
-		return max(alone, with[r.URN]) // a release gate deletes its objects; with a machine they just end
-	})
+	t.Destroy = schedule(g.resources, reversed(g.needs), g.deletions(func(urn state.URN) bool {
+		return g.resources[urn] != nil
+	}))
 	for _, s := range t.Up.Spans {
 		if r := g.resources[s.URN]; r.Type == remoteCommand {
 			if step, _ := stepline.Parse(text(r.Inputs, "create")); step.Name == "nodes-ready" {
@@ -53,6 +40,28 @@ func Predict(exported []byte) (Timeline, error) {
 		}
 	}
 	return t, nil
+}
+
+// deletions returns how long the deletion of a resource takes, if those that gone reports are deleted.
+func (g graph) deletions(gone func(state.URN) bool) func(*state.Resource) time.Duration {
+	with := map[state.URN]time.Duration{} // the slowest resource that is deleted with a resource
+	for urn, r := range g.resources {
+		if gone(urn) {
+			with[r.DeletedWith] = max(with[r.DeletedWith], latencyOf(string(r.Type), r.Inputs).delete)
+		}
+	}
+	return func(r *state.Resource) time.Duration {
+		alone := latencyOf(string(r.Type), r.Inputs).delete
+		switch {
+		case !gone(r.URN) || r.RetainOnDelete || gone(r.DeletedWith):
+			return 0
+		case r.Type != remoteCommand:
+			return alone
+		case text(r.Inputs, "delete") == "":
+			return 0
+		}
+		return max(alone, with[r.URN]) // a release gate deletes its objects; with a machine they just end
+	}
 }
 
 func reversed(needs map[state.URN][]state.URN) map[state.URN][]state.URN {
@@ -88,7 +97,7 @@ func schedule(resources map[state.URN]*state.Resource, needs map[state.URN][]sta
 	var out drawing
 	for _, urn := range slices.Sorted(maps.Keys(resources)) {
 		if r := resources[urn]; r.Custom && takes(r) > 0 {
-			out.add(r, end(urn)-takes(r), end(urn))
+			out.add(urn, r, end(urn)-takes(r), end(urn))
 		}
 	}
 	for urn := out.last; urn != ""; urn = waitsFor[urn] {
