@@ -39,13 +39,17 @@ func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Wat
 }
 
 func timelineEvent(title string, schedule timeline.Schedule) report.Event {
-	e := report.Event{Kind: report.KindTimeline,
+	return report.Event{Kind: report.KindTimeline,
 		Message: title + ": " + report.Seconds(schedule.Total.Seconds()) + "\n" + schedule.String(),
-		Seconds: schedule.Total.Seconds()}
+		Seconds: schedule.Total.Seconds(), Path: criticalPath(schedule)}
+}
+
+func criticalPath(schedule timeline.Schedule) []report.PathStep {
+	var path []report.PathStep
 	for _, c := range schedule.Critical {
-		e.Path = append(e.Path, report.PathStep{Resource: c.Name, Start: round(c.Start), End: round(c.End)})
+		path = append(path, report.PathStep{Resource: c.Name, Start: round(c.Start), End: round(c.End)})
 	}
-	return e
+	return path
 }
 
 func round(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

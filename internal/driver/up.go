@@ -170,16 +170,25 @@ func refresh(ctx context.Context, s *run) error {
 
 // makePlan previews, reports the plan and refuses one that cannot succeed.
 func makePlan(ctx context.Context, w *workspace.Workspace, options ...optpreview.Option) (*report.Watcher, error) {
+	saved, err := savePlan(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	defer saved.remove()
 	watcher := report.NewWatcher(w.Log, nil, true)
-	err := watcher.Follow(func(stream chan<- events.EngineEvent) error {
+	err = watcher.Follow(func(stream chan<- events.EngineEvent) error {
 		_, err := w.Engine.Preview(ctx, append(options, optpreview.EventStreams(stream), optpreview.Parallel(w.Parallel),
-			optpreview.SuppressProgress())...)
+			optpreview.SuppressProgress(), optpreview.Plan(saved.path))...)
 		return err
 	})
 	if err != nil {
 		return nil, w.Failure(err, watcher)
 	}
-	w.Log.Emit(watcher.PlanEvent())
+	plan := watcher.PlanEvent()
+	if err := saved.predict(ctx, w, watcher, &plan); err != nil {
+		w.Log.Warn("the duration is not known: " + err.Error())
+	}
+	w.Log.Emit(plan)
 	tellFolded(w.Log, watcher)
 	return watcher, recovery.RefusePlan(ctx, w, watcher.Plan)
 }

@@ -15,7 +15,7 @@ const (
 	KindStart    = "start"    // command, stack, cloud, state, message
 	KindSettings = "settings" // message
 	KindInvalid  = "invalid"  // message; one per fault
-	KindPlan     = "plan"     // changes, resources
+	KindPlan     = "plan"     // changes, plan; predicted for AWS: message, seconds, path
 	KindPhase    = "phase"    // phase, status started|done|failed, count, seconds
 	KindHost     = "host"     // host, step, status done|failed, seconds
 	KindResource = "resource" // op, resource, status done|failed, seconds

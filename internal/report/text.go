@@ -88,15 +88,18 @@ func (t *Text) plan(e Event) {
 		parts = append(parts, p.Phase+" "+countsText(p.Changes))
 	}
 	t.line("plan", "%s (%s)", countsText(e.Changes), strings.Join(parts, "; "))
-	if len(e.Plan) > fewChanges {
-		return
-	}
 	for _, c := range e.Plan {
+		if len(e.Plan) > fewChanges {
+			break
+		}
 		keys := ""
 		if len(c.Keys) > 0 {
 			keys = ": " + strings.Join(c.Keys, ", ")
 		}
 		t.printf("          %-8s %s%s\n", c.Op, c.Resource, keys)
+	}
+	if e.Message != "" {
+		t.line("time", "%s", e.Message)
 	}
 }
 

@@ -37,6 +37,8 @@ type Watcher struct {
 	Changes  map[string]int
 	perPhase map[string]map[string]int
 	Plan     []PlannedChange
+	// Steps are the counted operations of a preview, in the engine's order.
+	Steps []apitype.StepEventMetadata
 	// Installs are the Helm releases that the plan creates.
 	Installs []state.Release
 	// Unready are the Helm releases that did not become ready.
@@ -189,6 +191,9 @@ func (w *Watcher) count(phase string, m apitype.StepEventMetadata) {
 	sort.Strings(keys)
 	if m.New != nil && m.Type == state.ReleaseType && op == string(apitype.OpCreate) {
 		w.Installs = append(w.Installs, state.ReleaseIn(m.New.Inputs))
+	}
+	if w.Preview {
+		w.Steps = append(w.Steps, m)
 	}
 	w.Plan = append(w.Plan, PlannedChange{Op: op, Resource: state.Readable(state.URN(m.URN)), URN: m.URN, Keys: keys})
 }

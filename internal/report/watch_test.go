@@ -120,6 +120,9 @@ func TestPreviewBecomesAPlan(t *testing.T) {
 		strings.Join(plan.Plan[1].Keys, " ") != "ami userData" {
 		t.Errorf("plan is %+v", plan)
 	}
+	if len(w.Steps) != 2 || w.Steps[1].URN != instance {
+		t.Errorf("steps are %+v", w.Steps)
+	}
 	if len(plan.Phases) != 1 || plan.Phases[0].Phase != state.PhaseInfra {
 		t.Errorf("phases are %+v", plan.Phases)
 	}
@@ -197,7 +200,8 @@ func TestTextIsReadable(t *testing.T) {
 			Phases: []PhaseChanges{{state.PhaseInfra, map[string]int{"create": 1}},
 				{state.PhaseCluster, map[string]int{"update": 1}}},
 			Plan: []PlannedChange{{Op: "create", Resource: "dev (Vpc)"},
-				{Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}}},
+				{Op: "update", Resource: "worker-1-node (Command)", Keys: []string{"create"}}},
+			Message: "about 50 s on AWS (predicted)"},
 		{Kind: KindPhase, Phase: state.PhaseInfra, Status: "started", Total: 1},
 		{Kind: KindHost, Host: "worker-1", Step: "join", Status: "done", Op: "create", Seconds: 9.4,
 			Time: at.Add(75 * time.Second)},
@@ -220,6 +224,7 @@ state     .sandbox/dev/state
 plan      create 1, update 1 (infra create 1; cluster update 1)
           create   dev (Vpc)
           update   worker-1-node (Command): create
+time      about 50 s on AWS (predicted)
 infra     started, 1 resources
     1m15s  worker-1       has joined (9.4s)
 infra     done, 1 resources (1m01s)
