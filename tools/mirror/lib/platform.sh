@@ -1,27 +1,35 @@
 # shellcheck shell=bash
-# The images of the add-ons, as platform.txt lists them: programs compiled from their own Go modules, and servers of Debian 14.
+# The images of the add-ons, as platform.txt lists them: programs compiled from their own Go modules, systems of Debian 14,
+# and the application of apps/src.
 
 # platform_rows prints the rows of the table that have an image.
 platform_rows() { sed -e '/^#/d' -e '/ -$/d' "$mirror/platform.txt"; }
 
-# compile_module MODULE@VERSION PACKAGE USER FLAGS makes $out/program. The module is built in a copy of its folder, because only
-# there its own go.mod, go.sum and replacements count. Go checks the download by its public checksum database.
+# compile_module MODULE@VERSION PACKAGE [NESTED@VERSION...] [FLAGS...] makes $out/program. The module is built in a copy of
+# its folder, because only there its own go.mod, go.sum and replacements count. Go checks the download by its public
+# checksum database.
 compile_module() {
-  local dir
-  dir=$(cd / && go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-  [ -n "$dir" ] || die "$1 cannot be downloaded"
+  local dir module=$1 package=$2 nested folder versions=()
+  shift 2
+  while [[ ${1:-} == *@* ]]; do
+    versions+=("$1")
+    shift
+  done
+  dir=$(cd / && go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  [ -n "$dir" ] || die "$module cannot be downloaded"
   cp -r "$dir" "$out/source"
   chmod -R u+w "$out/source"
   # Alertmanager embeds a page that only its releases build.
-  case $1 in */alertmanager@*) install -D /dev/null "$out/source/ui/app/dist/index.html" ;; esac
+  case $module in */alertmanager@*) install -D /dev/null "$out/source/ui/app/dist/index.html" ;; esac
   (
     cd "$out/source" || exit
-    # A module has no nested ones, which its go.mod takes from its own folders. They are published at the same version.
+    # A module has no nested ones, which its go.mod takes from its own folders. Most are published at the same version.
     while read -r nested folder; do
-      [ -e "$folder" ] || go mod edit -replace "$nested=$nested@${1#*@}"
+      [ -e "$folder" ] || go mod edit -replace "$nested=$nested@${module#*@}"
     done < <(sed -n 's/^\(replace \)\?\t*\([^ ]*\).* => \(\.[^ ]*\)$/\2 \3/p' go.mod)
+    for nested in "${versions[@]}"; do go mod edit -replace "${nested%@*}=$nested"; done
     CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off \
-      go build -trimpath -ldflags "-s -w ${*:4}" -o "$out/program" "./$2"
+      go build -trimpath -ldflags "-s -w $*" -o "$out/program" "./$package"
   )
   rm -rf "$out/source"
 }
@@ -29,29 +37,66 @@ compile_module() {
 # image_of_module IMAGE MODULE@VERSION PACKAGE=PATH[,PATH] USER FLAGS: the program is at each path, and starts from the first.
 image_of_module() {
   local paths
-  compile_module "$2" "${3%%=*}" "${@:4}"
+  compile_module "$2" "${3%%=*}" "${@:5}"
   IFS=, read -ra paths <<<"${3#*=}"
   add_image "$1" "{\"Entrypoint\":[\"${paths[0]}\"],\"User\":\"$4\"}" "${paths[@]/#/$out/program=}" \
     /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
   rm "$out/program"
 }
 
-# image_of_packages IMAGE PACKAGES FILES CONFIG: files/FILES-root prepares the system before its packages are configured, and
-# files/FILES-serve is its entrypoint. Both may be absent.
+# debian_root PACKAGES [HOOKS...] makes $out/root, a system of Debian 14. HOOKS are arguments of mmdebstrap.
+debian_root() {
+  local debian
+  debian=$(debian_mirror)
+  # A copy of the repository may stand still for longer than its release file is valid.
+  mmdebstrap --variant=essential --include="$1" --aptopt='Acquire::Check-Valid-Until "false"' \
+    "${@:2}" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' forky "$out/root" "deb $debian/debian forky main" >&2
+  rm -rf "${out:?}"/root/{dev,proc,sys,var/cache,var/lib/apt}
+}
+
+# add_root IMAGE CONFIG adds $out/root as an image and removes it.
+add_root() {
+  add_image "$1" "$2" "$out/root=/"
+  rm -rf "${out:?}/root"
+}
+
+# image_of_packages IMAGE PACKAGES FILES CONFIG: files/FILES-root prepares the system before its packages are configured,
+# files/FILES-serve is its entrypoint, and files/FILES-programs lists programs to compile into it. Each may be absent.
 image_of_packages() {
-  local debian hooks=()
+  local module program words path paths hooks=()
   if [ -e "$mirror/files/$3-root" ]; then hooks+=("--essential-hook=$mirror/files/$3-root"); fi
   if [ -e "$mirror/files/$3-serve" ]; then
     hooks+=("--customize-hook=install -m 755 $mirror/files/$3-serve \"\$1/usr/local/bin/serve\"")
   fi
-  debian=$(debian_mirror)
-  # A copy of the repository may stand still for longer than its release file is valid.
-  mmdebstrap --variant=essential --include="$2" --aptopt='Acquire::Check-Valid-Until "false"' \
-    "${hooks[@]}" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' forky "$out/root" "deb $debian/debian forky main" >&2
-  rm -rf "${out:?}"/root/{dev,proc,sys,var/cache,var/lib/apt}
-  add_image "$1" "$4" "$out/root=/"
-  rm -rf "${out:?}/root"
+  debian_root "$2" "${hooks[@]}"
+  while read -r module program words <&4; do
+    # shellcheck disable=SC2086 # several words
+    compile_module "$module" "${program%%=*}" $words
+    IFS=, read -ra paths <<<"${program#*=}"
+    install -D "$out/program" "$out/root${paths[0]}"
+    for path in "${paths[@]:1}"; do ln -s "${paths[0]}" "$out/root$path"; done
+    rm "$out/program"
+  done 4< <(sed '/^#/d' "$mirror/files/$3-programs" 2>/dev/null)
+  add_root "$1" "$4"
+}
+
+# image_of_app IMAGE VERSION lays out the application as apps/src/Dockerfile does, with the packages of its requirements.txt.
+image_of_app() {
+  local source=$mirror/../../apps/src python
+  debian_root python3
+  python=$(chroot "$out/root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  python3 -m venv "$out/pip"
+  "$out/pip/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    --python-version "$python" --target "$out/root/venv" --requirement "$source/requirements.txt" >&2
+  sed -i '1s|^#!.*|#!/usr/bin/python3|' "$out"/root/venv/bin/*
+  ln -s /usr/bin/python3 "$out/root/venv/bin/python"
+  mkdir "$out/root/app"
+  cp -r "$source/app" "$out/root/app/app"
+  find "$out/root/app" -name __pycache__ -prune -exec rm -r {} +
+  rm -rf "$out/pip"
+  add_root "$1" "{\"User\":\"10001\",\"WorkingDir\":\"/app\",\"Env\":[\"VERSION=$2\",\"PYTHONPATH=/venv\",
+    \"PYTHONUNBUFFERED=1\",\"PYTHONDONTWRITEBYTECODE=1\",\"PATH=/venv/bin:/usr/bin:/bin\"]}"
 }
 
 # image_of_standin IMAGE COMMAND=PATH USER: standins/main.go, with the command before the arguments of the pod.
@@ -73,15 +118,24 @@ gather() {
 }
 
 build_platform() {
-  local image from path rest name packer layouts=()
+  local image from path rest name packer input layouts=()
   packer=$(content "$mirror"/server/*)
   install_missing mmdebstrap ca-certificates
   while read -r _ image from path rest <&3; do
     name=image-$(basename "${image/:/-}")
     case $from in
       forky:*)
-        stage "$name" "$packer $(find "$mirror/files" -name "$path-*" | sort | xargs -r cat | content) $(declare -f debian_mirror)" \
-          image_of_packages "$image" "${from#forky:}" "$path" "$rest"
+        input="$packer $(declare -f debian_mirror debian_root add_root)"
+        input+=$(find "$mirror/files" -name "$path-*" | sort | xargs -r cat | content)
+        if [ -e "$mirror/files/$path-programs" ]; then input+="$go_version $(declare -f compile_module)"; fi
+        stage "$name" "$input" image_of_packages "$image" "${from#forky:}" "$path" "$rest"
+        ;;
+      app:)
+        install_missing python3-venv
+        input="$packer $(declare -f debian_mirror debian_root add_root)"
+        input+=$(find "$mirror"/../../apps/src/{app,requirements.txt} -name '*.py' -o -name requirements.txt | sort |
+          xargs cat | content)
+        stage "$name" "$input" image_of_app "$image" "$path"
         ;;
       standin:)
         # shellcheck disable=SC2086
