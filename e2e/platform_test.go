@@ -22,9 +22,10 @@ func TestPlatform(t *testing.T) {
 	}
 	s := newStack(t, "e2e-platform")
 	// The database's backups need AWS: temporary keys of its role.
-	s.set(t, "addons", map[string]any{"postgresql": map[string]any{
+	s.addon(t, "postgresql", map[string]any{
 		"enabled": true, "storageGiB": 2, "backup": map[string]any{"enabled": false},
-	}})
+	})
+	d := deliver(t, s)
 	up := s.must(t, "up")
 	reportUp(t, up)
 	for _, e := range up.events {
@@ -37,8 +38,14 @@ func TestPlatform(t *testing.T) {
 		name string
 		run  func(*testing.T, *stack, *cluster)
 	}{
+		{"Argo CD takes the password of the stack", argoCDLogin},
+		{"Argo CD deploys the application", applicationDeployed},
 		{"verify finds what runs", platformVerified},
 		{"up again and a refresh change nothing", platformUnchanged},
+		{"a commit is rolled out", d.rolledOut},
+		{"a change by hand is undone", d.undone},
+		{"Git may not create a ClusterRole", d.refused},
+		{"what Git deletes is pruned", d.pruned},
 		{"a client of Redis writes and reads", redisClient},
 		{"a client of PostgreSQL writes and reads", postgreSQLClient},
 		{"a client of RabbitMQ publishes and receives", rabbitMQClient},
@@ -66,7 +73,7 @@ func platformVerified(t *testing.T, s *stack, _ *cluster) {
 		}
 	}
 	for _, name := range []string{
-		"rabbitmq", "redis", "postgresql", "argo rollouts", "monitoring", "metrics-server", "volume",
+		"rabbitmq", "redis", "postgresql", "argo cd", "argo rollouts", "monitoring", "metrics-server", "volume",
 	} {
 		if checked[name] != "ok" {
 			t.Errorf("%s is %q", name, checked[name])
@@ -267,7 +274,8 @@ func passwords(t *testing.T, s *stack, c *cluster) {
 		eventually(t, time.Minute, "a login at "+x.name, func() error { return x.login(t, c, after) })
 		mustRefuse(t, c, x.name, before[x.name])
 	}
-	s.must(t, "verify")
+	restartApplication(t, c)
+	s.must(t, "verify", "--wait", "3m")
 	if ops := s.must(t, "up").done(); len(ops) > 0 {
 		t.Errorf("up after the change did %v", ops)
 	}

@@ -11,6 +11,9 @@ import (
 	"kubeadm-aws/config"
 )
 
+// EncryptedSetting is the name that the placeholders of a stack's encrypted settings are made of.
+const EncryptedSetting = "rehearsal-placeholder"
+
 // Placeholder returns the text that stands for the secret setting at a path, such as "kubeadm-aws:notificationsUrl". It
 // is made of a name and has the form that the program asks for. One name always has the same placeholder.
 func Placeholder(at, name string) string {

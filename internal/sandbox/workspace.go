@@ -113,7 +113,7 @@ func (w Workspace) writeSettings() error {
 	}
 	source.Salt = copied.Salt
 	EachSetting(source.Config, "", func(at string, value any) (any, bool) {
-		return Placeholder(at, "rehearsal-placeholder"), IsSecret(value)
+		return Placeholder(at, EncryptedSetting), IsSecret(value)
 	})
 	if source.Config == nil {
 		source.Config = map[string]any{}
