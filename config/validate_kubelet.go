@@ -338,6 +338,15 @@ func amountFault(field, text string) (reason, example string) {
 	return "", ""
 }
 
+// reachNodes reports whether addresses for the ports of Services are those of all nodes.
+func (v fieldsValidator) reachNodes(addresses []string) bool {
+	nodes, fault := ipv4Range(v.c.Network.VPCCIDR)
+	return fault != "" || slices.ContainsFunc(addresses, func(text string) bool {
+		p, _ := ipv4Range(text)
+		return text == "primary" || p.Bits() <= nodes.Bits() && p.Contains(nodes.Addr())
+	})
+}
+
 // namedItems validates the items of lists.
 func (v fieldsValidator) namedItems(field string, list []any) {
 	at := v.path(field)
@@ -365,11 +374,16 @@ func (v fieldsValidator) namedItems(field string, list []any) {
 		}
 		v.unique(at, names)
 	case "nodePortAddresses", "ipvs.excludeCIDRs":
+		before := len(v.found)
 		for i, name := range names {
 			if _, fault := ipv4Range(name); fault != "" &&
 				!(name == "primary" && field == "nodePortAddresses" && len(names) == 1) {
 				v.fault(fmt.Sprintf("%s[%d]", at, i), name, fault, "10.0.0.0/16")
 			}
+		}
+		if field == "nodePortAddresses" && len(names) > 0 && len(v.found) == before && !v.reachNodes(names) {
+			v.fault(at, list, "closes the ports of Services on the nodes' addresses, on which load balancers reach them",
+				fmt.Sprintf("[%s], which is network.vpcCidr, or [primary]", v.c.Network.VPCCIDR))
 		}
 	}
 }
