@@ -21,16 +21,19 @@ func (r redis) install(data, monitors pulumi.Resource, vol volumes) {
 	credentials := r.secret("valkey-users", secretArgs{namespace: dataNamespace,
 		data: map[string]pulumi.StringInput{"default": password}}, needs(data))
 	server := r.release("valkey", kube.ReleaseArgs{
-		Values: valkeyValues(r.cfg, monitors != nil).Merge(settings.Values),
+		Values: valkeyValues(r.cfg, monitors != nil).Merge(settings.Values).Merge(kube.Values{
+			"valkeyConfig": valkeyConfig(settings),
+		}),
 	}, needs(r.root.NodesReady, credentials, vol.class, vol.gate, monitors))
 	r.applyPassword("redis", "default", password, server)
 }
 
 // valkeyConfig writes every change to the log on disk within a second; without the log a restart would lose minutes.
 // Memory is limited, because a growing cache would take down the node with PostgreSQL, RabbitMQ and Prometheus on it.
-// Keys with an expiry are cache, and are evicted first.
-func valkeyConfig(memoryMiB int) string {
-	return fmt.Sprintf("appendonly yes\nmaxmemory %dmb\nmaxmemory-policy volatile-lru\n", memoryMiB)
+// Keys with an expiry are cache, and are evicted first. The user's lines follow: the last line of a directive decides.
+func valkeyConfig(settings config.Redis) string {
+	own, _ := settings.Values["valkeyConfig"].(string)
+	return fmt.Sprintf("appendonly yes\nmaxmemory %dmb\nmaxmemory-policy volatile-lru\n", settings.MaxMemoryMiB) + own
 }
 
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
@@ -49,7 +52,6 @@ func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 			"requestedSize": fmt.Sprintf("%dGi", cfg.Addons.Redis.StorageGiB),
 			"className":     storageClass,
 		},
-		"valkeyConfig": valkeyConfig(memory),
 		// The volume can be attached to one node only, so the old pod has to stop first.
 		"deploymentStrategy": "Recreate",
 		"readinessProbe":     kube.Values{"enabled": true},

@@ -163,3 +163,23 @@ func TestLogsAreLabelledByWhereTheyComeFrom(t *testing.T) {
 		t.Error("an input forgets at a restart how far it has read")
 	}
 }
+
+// The chart takes one text. The program's lines must not be lost with a line of the user.
+func TestLinesOfValkeyFollowTheProgramsOwn(t *testing.T) {
+	const own = "appendonly yes\nmaxmemory 256mb\nmaxmemory-policy volatile-lru\n"
+	for _, c := range []struct {
+		given any
+		want  string
+	}{
+		{"maxmemory-policy allkeys-lru", own + "maxmemory-policy allkeys-lru"}, {nil, own}, {"", own},
+	} {
+		r := install(t, nil, func(cfg *config.Config) {
+			everything(cfg)
+			cfg.Addons.Redis.Values = map[string]any{"valkeyConfig": c.given, "priorityClassName": "high"}
+		})
+		values := valuesOf(r.find(t, "valkey"))
+		if values["valkeyConfig"] != c.want || values["priorityClassName"] != "high" {
+			t.Errorf("with %v Valkey gets %v", c.given, values)
+		}
+	}
+}

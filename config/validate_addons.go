@@ -62,6 +62,7 @@ func (v addonsValidator) validate() {
 	argocdValidator(v).validate(a.ArgoCD)
 	v.acme(a)
 	v.neededValues(on)
+	v.valkeyConfig(on["redis"])
 	for _, name := range sortedKeys(on) {
 		if _, ok := on[name].Values[""]; ok {
 			v.fault("addons."+name+".values", on[name].Values, "has a key without a name", "replicas: 2")
