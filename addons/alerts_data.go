@@ -37,7 +37,8 @@ func rabbitmqAlerts(cfg *config.Config) []alert {
 		{"RabbitMQBlocksPublishers",
 			`max by (pod) (rabbitmq_alarms_memory_used_watermark) > 0 or max by (pod) (rabbitmq_alarms_free_disk_space_watermark) > 0`,
 			"2m", "critical", "{{ $labels.pod }} has run short of memory or disk and holds publishers back.",
-			"Drain queues, or raise addons.rabbitmq.storageGiB."},
+			"Drain queues, or raise addons.rabbitmq.memoryMiB or addons.rabbitmq.storageGiB. Which of the two is short: " +
+				"kubectl -n data exec {{ $labels.pod }} -c rabbitmq -- rabbitmq-diagnostics alarms."},
 		{"RabbitMQQueueGrows",
 			`sum by (pod) (rabbitmq_queue_messages_ready) > 10000 and sum by (pod) (deriv(rabbitmq_queue_messages_ready[15m])) > 0`,
 			"30m", "warning", "Messages on {{ $labels.pod }} are published faster than they are consumed.",

@@ -102,6 +102,7 @@ func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringI
 
 func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 	settings := cfg.Addons.RabbitMQ
+	memory := fmt.Sprintf("%dMi", settings.MemoryMiB)
 	spec := kube.Values{
 		"image":    catalog.Get("rabbitmq").Image,
 		"replicas": settings.Replicas,
@@ -114,8 +115,8 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 		},
 		// RabbitMQ blocks publishers at a share of its memory limit, so it needs a limit, equal to its request.
 		"resources": kube.Values{
-			"requests": kube.Values{"cpu": "100m", "memory": "1Gi"},
-			"limits":   kube.Values{"memory": "1Gi"},
+			"requests": kube.Values{"cpu": "100m", "memory": memory},
+			"limits":   kube.Values{"memory": memory},
 		},
 		// The default is a week, for queues that must drain to other members.
 		"terminationGracePeriodSeconds": 60,

@@ -55,6 +55,8 @@ type Storage struct {
 type RabbitMQ struct {
 	Storage
 	Replicas int `json:"replicas"`
+	// MemoryMiB is the memory of each server: its request and its limit.
+	MemoryMiB int `json:"memoryMiB"`
 }
 
 // Redis is Valkey with one server.

@@ -125,6 +125,7 @@ var settingRules = []settingRule{
 		reason: "the operator removes no replica, because queues may have their only copy there",
 		remedy: "export definitions and drain the queues, bring the stack up with addons.rabbitmq.enabled: false, and " +
 			"then up again with fewer replicas"},
+	{key: "addons.rabbitmq.memoryMiB"},
 	{key: "addons.redis.enabled"}, {key: "addons.redis.values"}, {key: "addons.redis.maxMemoryMiB"},
 	{key: "addons.redis.storageGiB", rule: growing, reason: "Kubernetes does not make a volume smaller",
 		remedy: fmt.Sprintf(aNewVolume, "addons.redis")},

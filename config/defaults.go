@@ -181,6 +181,7 @@ func (a *Addons) fill(present map[string]bool, env string) {
 
 	set(present, "addons.rabbitmq.storageGiB", &a.RabbitMQ.StorageGiB, 10)
 	set(present, "addons.rabbitmq.replicas", &a.RabbitMQ.Replicas, 1)
+	set(present, "addons.rabbitmq.memoryMiB", &a.RabbitMQ.MemoryMiB, 1024)
 	set(present, "addons.redis.storageGiB", &a.Redis.StorageGiB, 5)
 	set(present, "addons.redis.maxMemoryMiB", &a.Redis.MaxMemoryMiB, 256)
 	set(present, "addons.postgresql.storageGiB", &a.PostgreSQL.StorageGiB, 10)

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
   "metricsServer": {"enabled": true, "values": null}, "ebsCsi": {"enabled": true, "values": null},
   "certManager": {"enabled": true, "values": null}, "loadBalancer": {"enabled": true, "values": null},
   "monitoring": {"enabled": true, "values": null}, "logging": {"enabled": false, "values": null},
-  "rabbitmq": {"enabled": true, "values": null, "storageGiB": 10, "replicas": 1},
+  "rabbitmq": {"enabled": true, "values": null, "storageGiB": 10, "replicas": 1, "memoryMiB": 1024},
   "redis": {"enabled": true, "values": null, "storageGiB": 5, "maxMemoryMiB": 256},
   "postgresql": {"enabled": false, "values": null, "storageGiB": 10, "generation": "",
    "backup": {"enabled": true, "retentionDays": 14}, "restore": {"from": "", "targetTime": ""}},

@@ -694,6 +694,8 @@ var refused = []struct {
 		"addons.redis.values.valkeyConfig", "would close the port"},
 	{"lines of Valkey as a mapping", "addons: {redis: {values: {valkeyConfig: {maxmemory-policy: allkeys-lru}}}}",
 		"addons.redis.values.valkeyConfig", "one directive on each line"},
+	{"memory that RabbitMQ does not start with", "addons: {rabbitmq: {memoryMiB: 64}}", "addons.rabbitmq.memoryMiB",
+		"from 512 to"},
 	{"a size that a setting decides", "addons: {redis: {values: {dataStorage: {requestedSize: 20Gi}}}}",
 		"addons.redis.values.dataStorage.requestedSize", "is decided by addons.redis.storageGiB"},
 	{"a control plane that AWS may take back",

@@ -14,7 +14,9 @@ const (
 	maxReplicas = 7
 	// Valkey needs some MiB for itself. The largest EC2 instances have 24 TiB.
 	minRedisMemory = 32
-	maxRedisMemory = 8 << 20
+	// RabbitMQ itself takes about 150 MiB, and takes messages while it uses less than a share of its memory.
+	minRabbitMQMemory = 512
+	maxMemory         = 8 << 20
 )
 
 // addonsValidator validates the add-ons.
@@ -51,7 +53,9 @@ func (v addonsValidator) validate() {
 		v.between(s.path, s.size, bounds{s.low, maxClaim, s.why, 10})
 	}
 	v.between("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB,
-		bounds{minRedisMemory, maxRedisMemory, "MiB of data, and the pod's limit is twice that", 256})
+		bounds{minRedisMemory, maxMemory, "MiB of data, and the pod's limit is twice that", 256})
+	v.between("addons.rabbitmq.memoryMiB", a.RabbitMQ.MemoryMiB,
+		bounds{minRabbitMQMemory, maxMemory, "MiB of each server", 2048})
 	if n := a.RabbitMQ.Replicas; n < 1 || n > maxReplicas || n%2 == 0 {
 		v.fault("addons.rabbitmq.replicas", n,
 			fmt.Sprintf("must be an odd number from 1 to %d: with an even one no half has the majority after a split",

@@ -12,13 +12,22 @@ import (
 // redisLimit is the ratio of the pod's memory limit to maxMemoryMiB. addons/redis.go sets that limit.
 const redisLimit = 2
 
-// askRedis refuses more memory for Redis than the largest node that may run it has. Such a pod would stay pending, or
-// take down its node. Every accepted instance type has at least minMemoryMiB, so a limit of up to half of that needs
-// no request.
-func (p *preflight) askRedis() {
-	redis := p.cfg.Addons.Redis
-	needs := redisLimit * redis.MaxMemoryMiB
-	if !redis.On() || needs <= minMemoryMiB/2 {
+// askMemory refuses more memory for Redis and RabbitMQ than the largest node that may run them has.
+func (p *preflight) askMemory() {
+	a := p.cfg.Addons
+	if a.Redis.On() {
+		p.askPod("addons.redis.maxMemoryMiB", a.Redis.MaxMemoryMiB, redisLimit)
+	}
+	if a.RabbitMQ.On() {
+		p.askPod("addons.rabbitmq.memoryMiB", a.RabbitMQ.MemoryMiB, 1)
+	}
+}
+
+// askPod refuses a pod that takes times the memory of a setting, if no node has that. Such a pod would stay pending, or
+// take down its node. Every accepted instance type has at least minMemoryMiB, so up to half of that needs no request.
+func (p *preflight) askPod(key string, value, times int) {
+	needs := times * value
+	if needs <= minMemoryMiB/2 {
 		return
 	}
 	var largest config.Node
@@ -36,10 +45,10 @@ func (p *preflight) askRedis() {
 	if needs < memory {
 		return
 	}
-	p.refuse("addons.redis.maxMemoryMiB", fmt.Sprint(redis.MaxMemoryMiB),
+	p.refuse(key, fmt.Sprint(value),
 		fmt.Sprintf("lets the pod take %d MiB, and the largest node for it, %s (%s), has %d", needs, largest.Name,
 			largest.InstanceType, memory),
-		fmt.Sprintf("%d, or a larger instanceType", memory/redisLimit/2))
+		fmt.Sprintf("%d, or a larger instanceType", memory/times/2))
 }
 
 // needs are the memory in bytes and the CPUs that the platform's own pods take on a node.

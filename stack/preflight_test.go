@@ -45,6 +45,8 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			[]string{"needs a VPC", "L-F678F1CE"}},
 		{"more memory for Redis than its node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:addons.redis.maxMemoryMiB": 5000},
 			[]string{"kubeadm-aws:addons.redis.maxMemoryMiB = 5000", "storage (t3.large), has 8192", "2048, or a larger"}},
+		{"more memory for RabbitMQ than its node has", sandbox.Limits{}, map[string]any{"kubeadm-aws:addons.rabbitmq.memoryMiB": 9000},
+			[]string{"kubeadm-aws:addons.rabbitmq.memoryMiB = 9000", "storage (t3.large), has 8192", "4096, or a larger"}},
 		{"more memory for Redis than the nodes have that take its pod", sandbox.Limits{}, map[string]any{
 			"kubeadm-aws:addons.redis.maxMemoryMiB": 3000, "kubeadm-aws:nodes": []any{
 				map[string]any{"name": "master", "role": "control-plane"},
