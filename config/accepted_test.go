@@ -16,6 +16,9 @@ func TestAccepted(t *testing.T) {
 		"network: {vpcCidr: 172.17.0.0/16, podCidr: 100.64.0.0/10, serviceCidr: 192.168.0.0/20, zones: [d, b, f, a, c, e, " +
 			"g, h]}",
 		"network: {vpcCidr: 10.0.0.0/22}",
+		"identity: {enabled: true, serviceAccounts: [{namespace: a, name: b, policy: {Statement: {Effect: Allow, Action: '*', " +
+			"Resource: ['arn:aws:s3:::é/${aws:PrincipalTag/team}', 'arn:*:sqs:*:*:x'], Condition: {" +
+			"'ForAnyValue:StringLikeIfExists': {aws:PrincipalTag/a: [b]}, bool: {aws:SecureTransport: 'true'}}}}}]}",
 		"image: {os: debian-12, ami: ami-0123456789abcdef0, generation: 2026-11}",
 		"image: {ami: ami-12345678}",
 		"nodes: [" + master + ", " + worker + "]\naddons: {rabbitmq: {enabled: false}, redis: {enabled: false}}",

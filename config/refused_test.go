@@ -432,6 +432,20 @@ var refused = []struct {
 		accountAt + "policy.Statement[0].Resource", "IAM knows"},
 	{"two statements of one id", withPolicy("{Statement: [{Sid: A, Effect: Allow, Action: '*', Resource: '*'}, {Sid: A, Effect: " +
 		"Allow, Action: '*', Resource: '*'}]}"), accountAt + "policy.Statement[1].Sid", "once in the policy"},
+	{"resource with too few parts", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: ['*', 'arn:aws:s3:my-bucket']}]}"),
+		accountAt + "policy.Statement[0].Resource", "five colons"},
+	{"resource of another partition", withPolicy("{Statement: [{Effect: Deny, Action: '*', NotResource: 'arn:aws-cn:s3:::a'}]}"),
+		accountAt + "policy.Statement[0].NotResource", "in the partition aws-cn"},
+	{"resource in Korean", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: 'arn:aws:s3:::자료'}]}"),
+		accountAt + "policy", "does not take"},
+	{"condition with a misspelt operator", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: '*', " +
+		"Condition: {StringEqual: {aws:SourceVpc: a}}}]}"), accountAt + "policy.Statement[0].Condition.StringEqual",
+		"is not an operator"},
+	{"null if it exists", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: '*', " +
+		"Condition: {NullIfExists: {aws:SourceVpc: 'true'}}}]}"), accountAt + "policy.Statement[0].Condition.NullIfExists",
+		"is not an operator"},
+	{"operator without keys", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: '*', Condition: {Bool: true}}]}"),
+		accountAt + "policy.Statement[0].Condition.Bool", "mapping of keys"},
 	{"condition as text", withPolicy("{Statement: [{Effect: Allow, Action: '*', Resource: '*', Condition: never}]}"),
 		accountAt + "policy.Statement[0].Condition", "mapping of operators"},
 	{"policy too long", withPolicy("{Statement: [{Effect: Allow, Action: 's3:" + strings.Repeat("a", 10240) + "', Resource: '*'}]}"),

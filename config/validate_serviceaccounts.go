@@ -97,6 +97,10 @@ func (v identityValidator) policy(path string, a ServiceAccount) {
 	case map[string]any:
 		before := len(v.found)
 		v.policyDocument(path, policy)
+		if letter := foreignLetter(a.PolicyDocument()); letter != "" {
+			v.fault(path, letter, "is a character that IAM does not take: policies have those up to U+00FF, such as é",
+				"the name in such characters, or * in its place")
+		}
 		if size := len(a.PolicyDocument()); len(v.found) == before && size > maxInlinePolicy {
 			v.fault(path, nil, fmt.Sprintf("has %d characters, and IAM takes %d for a role", size, maxInlinePolicy),
 				"fewer resources by wildcards, or the ARN of a policy")
@@ -162,14 +166,13 @@ func (v identityValidator) statement(path string, s map[string]any, ids map[stri
 		ids[text] = true
 	}
 	if condition, ok := s["Condition"]; ok {
-		if _, ok := condition.(map[string]any); !ok {
-			v.fault(path+".Condition", condition, "must be a mapping of operators", "{StringEquals: {aws:SourceVpc: vpc-1}}")
-		}
+		v.conditions(path+".Condition", condition)
 	}
 	v.eitherOf(path, s, "Action", "s3:GetObject", policyAction.MatchString)
 	v.eitherOf(path, s, "Resource", "arn:aws:s3:::my-bucket/*", func(text string) bool {
 		return text == "*" || strings.HasPrefix(text, "arn:")
 	})
+	v.resources(path, s)
 }
 
 // eitherOf checks the texts of a key or of its negation, of which a statement has one.

@@ -72,7 +72,8 @@ func (s *deployer) preflight(exists Exists) error {
 	machines := machineCheck{p}
 	var asked sync.WaitGroup
 	for _, ask := range []func(){p.askZones, machines.askMachines, p.askNamesakes, p.askVolumes, p.askAddresses,
-		p.askVPCs, p.askMemory, machines.askReserves, p.askRecords, machines.askImage, p.askPublicBucket} {
+		p.askVPCs, p.askMemory, machines.askReserves, p.askRecords, machines.askImage, p.askPublicBucket,
+		p.checkPolicies} {
 		asked.Go(ask)
 	}
 	asked.Wait()

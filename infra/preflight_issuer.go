@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
@@ -31,4 +32,17 @@ func (p *preflight) askPublicBucket() {
 		"identity.issuer: the URL of a CloudFront distribution in front of the bucket, which then stays private "+
 			"(docs/aws.md, \"Workload identity\"); or lift BlockPublicPolicy and RestrictPublicBuckets in the account's "+
 			"settings of S3")
+}
+
+// checkPolicies refuses policies of other accounts: a role takes those of its own account, and those of AWS.
+func (p *preflight) checkPolicies() {
+	for i, a := range p.cfg.Identity.ServiceAccounts {
+		parts := strings.Split(a.PolicyARN(), ":")
+		if len(parts) < 6 || parts[4] == "aws" || parts[4] == p.accountID {
+			continue
+		}
+		p.refuse(fmt.Sprintf("identity.serviceAccounts[%d].policy", i), fmt.Sprintf("%q", a.PolicyARN()),
+			"is a policy of the account "+parts[4]+", and the roles of this stack are in "+p.accountID,
+			"a policy of this account or of AWS, or a mapping with Statement")
+	}
 }

@@ -82,6 +82,10 @@ func TestAnAccountThatCannotHoldTheStack(t *testing.T) {
 			sandbox.Limits{Images: map[string]sandbox.Image{"ami-0123456789abcdef0": {RootGiB: 50}}},
 			map[string]any{"kubeadm-aws:image.ami": "ami-0123456789abcdef0"},
 			[]string{"kubeadm-aws:nodes[0].volumeSize = 40", "which has 50 GiB"}},
+		{"a policy of another account", sandbox.Limits{}, map[string]any{"kubeadm-aws:identity": map[string]any{
+			"enabled": true, "serviceAccounts": []any{map[string]any{"namespace": "apps", "name": "api",
+				"policy": "arn:aws:iam::999999999999:policy/api"}}}},
+			[]string{"kubeadm-aws:identity.serviceAccounts[0].policy", "is a policy of the account 999999999999"}},
 		{"an account that is not allowed", sandbox.Limits{AccountID: "210987654321"},
 			map[string]any{"aws:allowedAccountIds": []any{"123456789012"}},
 			[]string{"aws:allowedAccountIds = [\"123456789012\"]", "do not hold the account 210987654321", "AWS_PROFILE"}},
