@@ -83,7 +83,7 @@ func TestAPlanSaysHowLongItTakes(t *testing.T) {
 			"worker-3 (Instance)|worker-3 ready|worker-3 prepare|worker-3 join|worker-3 node", "master init|worker-1 join", "about 2 min"},
 		{"a worker is replaced", nodes(`, generation: "2"`), [2]float64{150, 280},
 			"delete worker-1 node|delete worker-1 (Instance)|worker-1 (Instance)|worker-1 ready|worker-1 join", "master init", "about 3 min"},
-		{"an upgrade", strings.Replace(nodes(""), older, newer, 1), [2]float64{200, 700},
+		{"an upgrade", strings.Replace(nodes(""), older, newer, 1), [2]float64{290, 330},
 			"master init|storage drain|storage join|storage node|worker-1 drain|worker-1 join|worker-1 node|worker-2 drain|" +
 				"worker-2 join",
 			"master (Instance)", "for master, storage, worker-1, worker-2 one after the other"},

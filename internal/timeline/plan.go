@@ -153,11 +153,30 @@ func updateLatency(r *state.Resource, m apitype.StepEventMetadata) time.Duration
 	created := latencyOf(m.Type, r.Inputs).create
 	switch {
 	case r.Type == remoteCommand || r.Type == state.ReleaseType:
-		return created
+		return max(created, upgradeLatency(m))
 	case r.Type == instance && slices.Contains(m.Diffs, "instanceType"):
 		return resize
 	}
 	return min(created, call)
+}
+
+// upgradeLatency returns how long a step takes that upgrades a control plane to another release, or 0.
+func upgradeLatency(m apitype.StepEventMetadata) time.Duration {
+	const version = "KUBERNETES_VERSION"
+	after, _ := stepline.Parse(text(m.New.Inputs, "create"))
+	if m.Old == nil || after.Env[version] == "" {
+		return 0
+	}
+	before, _ := stepline.Parse(text(m.Old.Inputs, "create"))
+	switch {
+	case before.Env[version] == after.Env[version]:
+		return 0
+	case after.Name == "init":
+		return upgradeFirst
+	case after.Name == "join" && after.Env["MEMBER"] != "": // a member of etcd
+		return upgradeOther
+	}
+	return 0
 }
 
 func (w planned) takes(r *state.Resource) time.Duration {

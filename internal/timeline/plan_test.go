@@ -131,6 +131,28 @@ func TestPredictPlanReportsWhatItCannotRead(t *testing.T) {
 	}
 }
 
+func TestAnUpgradeOfAControlPlaneTakesLonger(t *testing.T) {
+	const older, newer = "KUBERNETES_VERSION='1.35.4' ", "KUBERNETES_VERSION='1.36.3' "
+	for _, tt := range []struct {
+		step, before, after string
+		want                time.Duration
+	}{
+		{"init", older, newer, upgradeFirst}, {"init", newer, newer, stepLatencies["init"].create},
+		{"join", older + "MEMBER='m' ", newer + "MEMBER='m' ", upgradeOther},
+		{"join", older, newer, stepLatencies["join"].create}, {"init", "", "", stepLatencies["init"].create},
+	} {
+		m := operation(apitype.OpUpdate, aNode)
+		line := "sudo env STEP='" + tt.step + "' NODE='a' "
+		m.Old = &apitype.StepEventStateMetadata{Inputs: map[string]any{"create": line + tt.before + "bash true"}}
+		m.New.Inputs["create"] = line + tt.after + "bash true"
+		saved, _ := twice()
+		got, err := PredictPlan(Plan{Saved: saved, Steps: []apitype.StepEventMetadata{m}})
+		if err != nil || got.Total != tt.want {
+			t.Errorf("%s from %q to %q takes %v, want %v (%v)", tt.step, tt.before, tt.after, got.Total, tt.want, err)
+		}
+	}
+}
+
 // A step on a new machine has no text in a preview. Its name says the step; its node has a machine of that name.
 func TestAnUnknownStepIsKnownByItsName(t *testing.T) {
 	nodes := map[string]bool{"worker-1": true, "drain": true}
