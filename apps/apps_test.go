@@ -3,6 +3,7 @@
 package apps
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path"
@@ -503,6 +504,35 @@ func checkRelease(t *testing.T, objects []object, workload object) {
 			t.Errorf("Ingress %s sends to %v; Argo Rollouts can shift requests only where it sends to %s by annotation", name,
 				backend, root)
 		}
+		checkFirstShares(t, objects, ingress, root, text(strategy, "canary", "stableService"))
+	}
+}
+
+// checkFirstShares wants the annotation that an Ingress begins with. The load balancer controller refuses the backend
+// use-annotation without it, and then changes no Ingress of the group.
+func checkFirstShares(t *testing.T, objects []object, ingress object, root, stable string) {
+	t.Helper()
+	var action struct {
+		Type          string
+		ForwardConfig struct {
+			TargetGroups []struct {
+				ServiceName, ServicePort string
+				Weight                   int
+			}
+		}
+	}
+	annotation := text(ingress, "metadata", "annotations", "alb.ingress.kubernetes.io/actions."+root)
+	if err := json.Unmarshal([]byte(annotation), &action); err != nil {
+		t.Fatalf("%s: the first shares of %s are %q: %v", ingress, root, annotation, err)
+	}
+	groups := action.ForwardConfig.TargetGroups
+	if action.Type != "forward" || len(groups) != 1 || groups[0].ServiceName != stable || groups[0].Weight != 100 {
+		t.Fatalf("%s: the first shares are %q, want all requests for %s", ingress, annotation, stable)
+	}
+	port := fmt.Sprint(at(find(objects, "Service", stable), "spec", "ports", 0, "port"))
+	if port != groups[0].ServicePort {
+		t.Errorf("%s: the first shares are for port %s, and Service %s has %s", ingress, groups[0].ServicePort, stable,
+			port)
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
+	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -268,5 +271,53 @@ func TestTheRootApplicationSetsTheProject(t *testing.T) {
 				t.Errorf("%s is in the project %q although the stack says dev", a.Name, a.Spec.Project)
 			}
 		}
+	}
+}
+
+// Argo Rollouts moves requests by an annotation of the Ingress, for which Git has the first value. Argo CD sees no
+// difference in it, and sees each other one. It compares and syncs without the fields that its normalizer removes.
+func TestTheSharesOfACanaryAreLeftToArgoRollouts(t *testing.T) {
+	const shares = "alb.ingress.kubernetes.io/actions.api"
+	var app v1alpha1.Application
+	for _, o := range render(t, "envs/prod", nil) {
+		if o.Metadata.Name == "api" {
+			if err := yaml.UnmarshalStrict(o.text, &app); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if app.Spec.SyncPolicy == nil || !app.Spec.SyncPolicy.SyncOptions.HasOption("RespectIgnoreDifferences=true") {
+		t.Errorf("a sync writes what the comparison ignores: %+v", app.Spec.SyncPolicy)
+	}
+	normalizer, err := normalizers.NewIgnoreNormalizer(app.Spec.IgnoreDifferences, nil, normalizers.IgnoreNormalizerOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	normal := func(change map[string]string) *unstructured.Unstructured {
+		var o unstructured.Unstructured
+		for _, deployed := range render(t, "envs/prod/api", nil) {
+			if deployed.Kind == "Ingress" {
+				if err := yaml.Unmarshal(deployed.text, &o.Object); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		annotations := o.GetAnnotations()
+		if annotations[shares] == "" {
+			t.Fatal("Git has no first value")
+		}
+		maps.Copy(annotations, change)
+		o.SetAnnotations(annotations)
+		if err := normalizer.Normalize(&o); err != nil {
+			t.Fatal(err)
+		}
+		return &o
+	}
+	git := normal(nil)
+	if !reflect.DeepEqual(git, normal(map[string]string{shares: "what Argo Rollouts writes"})) {
+		t.Error("Argo CD would take back what Argo Rollouts writes")
+	}
+	if reflect.DeepEqual(git, normal(map[string]string{"alb.ingress.kubernetes.io/healthcheck-path": "/"})) {
+		t.Error("Argo CD would leave other annotations as they are")
 	}
 }

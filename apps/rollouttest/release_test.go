@@ -114,6 +114,9 @@ func (c *cluster) sync() {
 				endpoint.(map[string]any)["proxyUrl"] = c.network.url
 			}
 		}
+		if r.GetKind() == "Ingress" {
+			c.keepShares(o)
+		}
 		text, err := json.Marshal(faster(o))
 		if err != nil {
 			c.t.Fatal(err)
@@ -123,6 +126,16 @@ func (c *cluster) sync() {
 	}
 	for _, wave := range slices.Sorted(maps.Keys(waves)) {
 		c.apply(waves[wave]...)
+	}
+}
+
+// keepShares leaves the shares of both versions as Argo Rollouts has written them, if the Ingress is there. The options
+// of the Application do that on a cluster.
+func (c *cluster) keepShares(ingress map[string]any) {
+	const shares = "alb.ingress.kubernetes.io/actions.api"
+	var live struct{ Metadata metadata }
+	if c.get("/apis/networking.k8s.io/v1/namespaces/apps/ingresses/api", &live) && live.Metadata.Annotations[shares] != "" {
+		ingress["metadata"].(map[string]any)["annotations"].(map[string]any)[shares] = live.Metadata.Annotations[shares]
 	}
 }
 
