@@ -29,41 +29,49 @@ func (r *repairs) replaceAll(ctx context.Context, d diagnosis.Diagnosis) error {
 		return err
 	}
 	var failures []error
-	asked := d.Replace
-	for i, p := range asked {
+	last := len(d.Replace) - 1
+	for i, asked := range d.Replace {
 		if i > 0 {
+			// The replacement before took its time, and others may have changed the cluster since the diagnosis.
 			var err error
-			if d, err = r.diagnose(ctx); err == nil {
-				err = r.refuse(d)
-			}
-			if err != nil {
-				return together(append(failures, err))
+			if d, err = r.diagnoseAgain(ctx); err != nil {
+				return joinFailures(append(failures, err))
 			}
 		}
 		at := slices.IndexFunc(d.Replace, func(n diagnosis.FailedWorker) bool {
-			return n.Name == p.Name && n.Machine == p.Machine
+			return n.Name == asked.Name && n.Machine == asked.Machine
 		})
 		if at < 0 {
-			r.log.Info(p.Name + " does not have to be replaced any more.")
+			r.log.Info(asked.Name + " does not have to be replaced any more.")
 			continue
 		}
 		made, err := r.replace(ctx, d.Replace[at])
-		if err != nil {
-			failures = append(failures, report.Fail(report.CodeOf(err), nextOf(err), "%s: %w", p.Name, err))
+		if err == nil {
+			continue
 		}
-		if left := asked[i+1:]; err != nil && len(left) > 0 && !r.goesOn(made, err, len(left)) {
+		failures = append(failures, report.Fail(report.CodeOf(err), nextOf(err), "%s: %w", asked.Name, err))
+		if !r.canContinue(made, err, last-i) {
 			break
 		}
 	}
-	return together(failures)
+	return joinFailures(failures)
 }
 
-// goesOn reports whether the next worker is replaced although this one could not be. Without capacity for one worker,
-// or with a pod that holds its drain, the others can still be replaced. After a new machine that did not come up the
-// others stay, because their new machines would have the same fault.
-func (r *repairs) goesOn(made bool, err error, left int) bool {
+// diagnoseAgain diagnoses between two replacements, and refuses to go on when too many workers are unhealthy by now.
+func (r *repairs) diagnoseAgain(ctx context.Context) (diagnosis.Diagnosis, error) {
+	d, err := r.diagnose(ctx)
+	if err != nil {
+		return d, err
+	}
+	return d, r.refuse(d)
+}
+
+// canContinue reports whether the next worker is replaced although this one could not be. Without capacity for one
+// worker, or with a pod that holds its drain, the others can still be replaced. After a new machine that did not come
+// up the others stay, because their new machines would have the same fault. left counts the others.
+func (r *repairs) canContinue(made bool, err error, left int) bool {
 	code := report.CodeOf(err)
-	if r.cli.Stopped() || code != report.ExitFailed && code != report.ExitBlocked {
+	if left == 0 || r.cli.Stopped() || code != report.ExitFailed && code != report.ExitBlocked {
 		return false
 	}
 	others := fmt.Sprintf("%d more %s", left, report.Plural(left, "worker", "workers"))
@@ -75,9 +83,9 @@ func (r *repairs) goesOn(made bool, err error, left int) bool {
 	return true
 }
 
-// together returns one failure for all. Its code is that of the last one that stopped the repair, or the one that
-// says that another try may help.
-func together(failures []error) error {
+// joinFailures returns one failure for all. Its code is that of the last one, or ExitFailed if a failure has it and the
+// last one has ExitBlocked: another try may help then.
+func joinFailures(failures []error) error {
 	if len(failures) < 2 {
 		return errors.Join(failures...)
 	}
