@@ -170,7 +170,7 @@ func (c *Config) RefuseChanges(made Made) error {
 	faults = append(faults, comparison{c}.refuseVersion(made)...)
 	faults = append(faults, comparison{c}.numberOfControlPlanes(made)...)
 	faults = append(faults, comparison{c}.incompleteControlPlanes(made)...)
-	faults = append(faults, comparison{c}.stoppedControlPlanes(made)...)
+	faults = append(faults, comparison{c}.stopTogether(made)...)
 	faults = append(faults, comparison{c}.refuseMachines(made)...)
 	faults = append(faults, comparison{c}.refuseZone(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)

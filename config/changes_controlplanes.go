@@ -87,10 +87,10 @@ func namesOf(nodes []Node) []string {
 	return names
 }
 
-// stoppedControlPlanes refuses settings that stop or replace the machine of a control plane while another one stops in
+// stopTogether refuses settings that stop or replace the machine of a control plane while another one stops in
 // the same update, or is away: etcd would lose its majority, and with it the API. A control plane is away if its
 // machine is gone, or if an update that changed its machine failed. The settings may change if all of them are away.
-func (c comparison) stoppedControlPlanes(made Made) []FieldError {
+func (c comparison) stopTogether(made Made) []FieldError {
 	planes := ControlPlanes(c.Nodes)
 	var away []string
 	for _, n := range planes {

@@ -23,11 +23,11 @@ type serving struct {
 // records that the others left.
 func (s serving) create(controlPlanes []infra.Node, key pulumi.StringInput) (pulumi.Resource, error) {
 	step := s.before[typeCommand][cluster.ServingStep]
-	args := s.args(cluster.ReadServing(text(step, "create")))
+	stop, peer := config.StoppedControlPlanes(s.cfg, s.before.made())
+	args := s.args(cluster.ReadServing(text(step, "create")), stop)
 	if step == nil && len(args.Ask.ControlPlanes) == 0 && len(controlPlanes) == 1 {
 		return nil, nil
 	}
-	_, peer := config.StoppedControlPlanes(s.cfg, s.before.made())
 	i := slices.IndexFunc(controlPlanes, func(n infra.Node) bool { return n.Name == peer.Name })
 	args.Peer, args.SSHPrivateKey = hostOf(controlPlanes[i]), key
 	return s.kube.Serving(s.ctx, args)
@@ -35,7 +35,7 @@ func (s serving) create(controlPlanes []infra.Node, key pulumi.StringInput) (pul
 
 // args decides whether the step asks. It does so before each stop of a machine, also if an earlier update asked and
 // then failed, and before control planes are added or removed.
-func (s serving) args(last cluster.Serving) cluster.ServingArgs {
+func (s serving) args(last cluster.Serving, stop []string) cluster.ServingArgs {
 	args := cluster.ServingArgs{Endpoint: s.cfg.APIName()}
 	first := s.before.initialised()
 	if first == "" {
@@ -50,8 +50,8 @@ func (s serving) args(last cluster.Serving) cluster.ServingArgs {
 	if len(had) == 0 {
 		had = cluster.ReadControlPlanes(first, text(s.before[typeCommand][first+"-init"], "create"))
 	}
-	args.Stop, _ = config.StoppedControlPlanes(s.cfg, s.before.made())
-	if len(args.Stop) > 0 || !slices.Equal(had, names) {
+	args.Stop = stop
+	if len(stop) > 0 || !slices.Equal(had, names) {
 		args.Ask = cluster.Serving{ControlPlanes: names, Times: last.Times + 1}
 	}
 	return args
