@@ -3,7 +3,6 @@ package addons
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,10 +37,8 @@ func startAPI(t *testing.T, flags ...string) *api {
 
 func (a *api) until(what string, done func() bool) {
 	a.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			a.t.Fatalf("not after a minute: %s", what)
-		}
+	if !testenv.Until(time.Minute, done) {
+		a.t.Fatalf("not after a minute: %s", what)
 	}
 }
 
@@ -56,11 +53,8 @@ func (a *api) definitionsAreEstablished() {
 }
 
 func (a *api) try(input string, args ...string) (string, error) {
-	cmd := exec.Command("kubectl", args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+a.kubeconfig)
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	a.t.Helper()
+	return testenv.Kubectl(a.t, a.kubeconfig, input, args...)
 }
 
 func (a *api) kubectl(args ...string) string {

@@ -62,7 +62,7 @@ func TestOnlySpotWorkersHaveAHandler(t *testing.T) {
 
 // TestTheHandlerIsThatOfItsModule compares version, permissions and settings with the module.
 func TestTheHandlerIsThatOfItsModule(t *testing.T) {
-	source := sourceIn(t, "interruption", handlerModule)
+	source := testenv.SourceOf(t, "interruption", handlerModule)
 	image := catalog.Get("interruption handler").Image
 	if _, version, _ := strings.Cut(image, ":"); !strings.HasSuffix(source, "@"+version) {
 		t.Errorf("the image is %s, the module %s", image, source)
@@ -176,7 +176,7 @@ func (a *api) startHandler(r *recorder, metadata string) {
 func (a *api) handler() (program, account string) {
 	a.t.Helper()
 	const fixed = "/var/run/secrets/kubernetes.io/serviceaccount/"
-	program = programOf(a.t, "interruption", handlerModule+"/cmd")
+	program = testenv.ProgramOf(a.t, "interruption", handlerModule+"/cmd", a.t.TempDir())
 	account, err := os.MkdirTemp("", "sa")
 	if err != nil {
 		a.t.Fatal(err)

@@ -3,8 +3,6 @@ package addons
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,39 +81,13 @@ func (a *api) done(namespace, object string, expressions []string) bool {
 // operator builds a program of the module operators/ and returns its path. With a warm Go cache it takes seconds.
 func operator(t *testing.T, pkg string) string {
 	t.Helper()
-	return programOf(t, "operators", pkg)
-}
-
-// programOf builds a command of a module in a directory of this package.
-func programOf(t *testing.T, dir, pkg string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "program")
-	build := exec.Command("go", "build", "-C", dir, "-o", path, pkg)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", pkg, err, out)
-	}
-	return path
+	return testenv.ProgramOf(t, "operators", pkg, t.TempDir())
 }
 
 // sourceOf returns the directory of a module of operators/.
 func sourceOf(t *testing.T, module string) string {
 	t.Helper()
-	return sourceIn(t, "operators", module)
-}
-
-// sourceIn returns the directory of a module that the module in a directory of this package requires.
-func sourceIn(t *testing.T, dir, module string) string {
-	t.Helper()
-	out, err := exec.Command("go", "mod", "download", "-C", dir, "-json", module).Output()
-	var found struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &found)
-	}
-	if err != nil {
-		t.Fatalf("downloading %s: %v", module, err)
-	}
-	return found.Dir
+	return testenv.SourceOf(t, "operators", module)
 }
 
 // define creates the custom resource definitions of a module.

@@ -1,26 +1,18 @@
 package addons
 
 import (
-	"encoding/json"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kubeadm-aws/internal/testenv"
 )
 
 // defineArgoCD creates the custom resource definitions of Argo CD, at the version of the chart.
 func (a *api) defineArgoCD() {
 	a.t.Helper()
-	out, err := exec.Command("go", "mod", "download", "-C", "../apps/projecttest", "-json",
-		"github.com/argoproj/argo-cd/v3").Output()
-	var found struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &found)
-	}
-	if err != nil {
-		a.t.Fatalf("downloading Argo CD: %v", err)
-	}
-	a.kubectl("apply", "--server-side", "-k", filepath.Join(found.Dir, "manifests", "crds"))
+	source := testenv.SourceOf(a.t, "../apps/projecttest", "github.com/argoproj/argo-cd/v3")
+	a.kubectl("apply", "--server-side", "-k", filepath.Join(source, "manifests", "crds"))
 	a.definitionsAreEstablished()
 }
 

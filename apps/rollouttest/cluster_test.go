@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,7 +25,6 @@ type cluster struct {
 	t           *testing.T
 	environment string
 	api         testenv.API
-	kubectl     string
 	programs    programs
 	client      *http.Client
 	network     *network
@@ -43,51 +40,26 @@ type programs struct{ rollouts, plugin, operator, prometheus, health string }
 
 func build(t *testing.T) programs {
 	t.Helper()
-	// Go does not link a program again that is up to date.
 	dir, err := filepath.Abs("../../.bin/rollouttest")
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := func(module, pkg string, flags ...string) string {
-		path := filepath.Join(dir, filepath.Base(pkg))
-		args := append([]string{"build", "-C", module, "-o", path}, flags...)
-		cmd := exec.Command("go", append(args, pkg)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", pkg, err, out)
-		}
-		return path
-	}
 	return programs{
-		rollouts: one("../releasetest", "github.com/argoproj/argo-rollouts/cmd/rollouts-controller"),
-		plugin:   one("../releasetest", "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts"),
-		health:   one("../projecttest", "kubeadm-aws/apps/projecttest/health"),
-		operator: one("prometheus", "github.com/prometheus-operator/prometheus-operator/cmd/operator"),
+		rollouts: testenv.ProgramOf(t, "../releasetest", "github.com/argoproj/argo-rollouts/cmd/rollouts-controller", dir),
+		plugin:   testenv.ProgramOf(t, "../releasetest", "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts", dir),
+		health:   testenv.ProgramOf(t, "../projecttest", "kubeadm-aws/apps/projecttest/health", dir),
+		operator: testenv.ProgramOf(t, "prometheus", "github.com/prometheus-operator/prometheus-operator/cmd/operator", dir),
 		// Service discovery of other kinds than Kubernetes is most of what would be compiled.
-		prometheus: one("prometheus", "github.com/prometheus/prometheus/cmd/prometheus",
+		prometheus: testenv.ProgramOf(t, "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", dir,
 			"-tags=netgo,remove_all_sd,enable_kubernetes_sd"),
 	}
-}
-
-// sourceOf returns the directory of a module that another module requires.
-func sourceOf(t *testing.T, in, module string) string {
-	t.Helper()
-	out, err := exec.Command("go", "mod", "download", "-C", in, "-json", module).Output()
-	var found struct{ Dir string }
-	if err == nil {
-		err = json.Unmarshal(out, &found)
-	}
-	if err != nil {
-		t.Fatalf("downloading %s: %v", module, err)
-	}
-	return found.Dir
 }
 
 // newCluster starts a control plane with an environment, whose first release runs when it returns.
 func newCluster(t *testing.T, p programs, environment string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, environment: environment, api: testenv.StartAPI(t), stop: make(chan struct{}),
-		kubectl: testenv.NeedKubernetes(t, "kubectl"), programs: p, repository: newRepository(t)}
+		programs: p, repository: newRepository(t)}
 	// The token and the certificate of the test's API server.
 	c.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		MaxIdleConnsPerHost: 10}}
@@ -139,7 +111,7 @@ func (c *cluster) nodeIsReady() {
 // define creates the definitions in a module that another module requires.
 func (c *cluster) define(in, module, files string) {
 	c.t.Helper()
-	found, err := filepath.Glob(filepath.Join(sourceOf(c.t, in, module), files))
+	found, err := filepath.Glob(filepath.Join(testenv.SourceOf(c.t, in, module), files))
 	if err != nil || len(found) == 0 {
 		c.t.Fatalf("no definitions in %s: %v", module, err)
 	}
@@ -196,10 +168,8 @@ func (c *cluster) run(name string, test func()) {
 }
 
 func (c *cluster) try(input string, args ...string) (string, error) {
-	cmd := exec.Command(c.kubectl, append([]string{"--kubeconfig", c.api.Kubeconfig}, args...)...)
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	c.t.Helper()
+	return testenv.Kubectl(c.t, c.api.Kubeconfig, input, args...)
 }
 
 // apply is `kubectl apply`, which merges as Argo CD does: what controllers add to the objects stays. A definition may
@@ -253,9 +223,7 @@ func (c *cluster) call(method, path string, body, into any) error {
 // until waits for a state, and shows where the release stands when it does not come.
 func (c *cluster) until(what string, done func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			c.t.Fatalf("not after two minutes: %s\n%s", what, c.state())
-		}
+	if !testenv.Until(2*time.Minute, done) {
+		c.t.Fatalf("not after two minutes: %s\n%s", what, c.state())
 	}
 }

@@ -86,23 +86,40 @@ users: [{name: test, user: {token: test}}]
 contexts: [{name: test, context: {cluster: test, user: test}}]
 current-context: test
 `, a.URL))
-	a.await(t, NeedKubernetes(t, "kubectl"))
+	a.await(t)
 	return a
 }
 
-func (a API) await(t testing.TB, kubectl string) {
+// await returns when the API server is ready.
+func (a API) await(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		out, err := exec.Command(kubectl, "--kubeconfig", a.Kubeconfig, "get", "--raw", "/readyz").CombinedOutput()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the API server does not answer: %v: %s", err, out)
-		}
-		time.Sleep(50 * time.Millisecond)
+	var said string
+	if !Until(2*time.Minute, func() bool {
+		var err error
+		said, err = Kubectl(t, a.Kubeconfig, "", "get", "--raw", "/readyz")
+		return err == nil
+	}) {
+		t.Fatalf("the API server does not answer: %s", said)
 	}
+}
+
+// Kubectl runs kubectl with an input and returns what it prints.
+func Kubectl(t testing.TB, kubeconfig, input string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(NeedKubernetes(t, "kubectl"), append([]string{"--kubeconfig", kubeconfig}, args...)...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Until asks twenty times a second whether something is done. It returns false if that is not so within a limit.
+func Until(limit time.Duration, done func() bool) bool {
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // Start runs a program until the test ends. If the test fails, it shows the end of the program's output.
