@@ -30,6 +30,7 @@ type cluster struct {
 	network     *network
 	balancer    *balancer
 	repository  *repository
+	messages    messages
 	prometheus  *prometheus
 	stop        chan struct{}
 	running     sync.WaitGroup
@@ -74,6 +75,7 @@ func newCluster(t *testing.T, p programs, environment string) *cluster {
 		_, err := c.try("", "wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinitions", "--all")
 		return err == nil
 	})
+	c.loop(100*time.Millisecond, func() { c.watch(t.Context()) })
 	c.controllers(p, c.network.url)
 	c.prometheus = &prometheus{program: p.prometheus, dir: t.TempDir(), port: testenv.FreePort(t)}
 	c.apply(c.prometheus.object(c.api))
@@ -223,7 +225,7 @@ func (c *cluster) call(method, path string, body, into any) error {
 // until waits for a state, and shows where the release stands when it does not come.
 func (c *cluster) until(what string, done func() bool) {
 	c.t.Helper()
-	if !testenv.Until(2*time.Minute, done) {
-		c.t.Fatalf("not after two minutes: %s\n%s", what, c.state())
+	if !testenv.Until(5*time.Minute, done) {
+		c.t.Fatalf("not after five minutes: %s\n%s", what, c.state())
 	}
 }

@@ -123,15 +123,17 @@ func (n *network) smoke(digest string) {
 	n.smokes = append(n.smokes, digest)
 }
 
-// smoked returns the versions whose smoke test has run since the last release, and forgets them if asked to.
-func (n *network) smoked(forget bool) []string {
+// smoked returns the versions whose smoke test has run since the last release.
+func (n *network) smoked() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	list := slices.Clone(n.smokes)
-	if forget {
-		n.smokes = nil
-	}
-	return list
+	return slices.Clone(n.smokes)
+}
+
+func (n *network) forgetSmokes() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.smokes = nil
 }
 
 // balancer is the load balancer: it sends requests of users to Services, in the shares that the Ingress asks for.

@@ -94,7 +94,8 @@ func (c *cluster) digest() string {
 func (c *cluster) sync() {
 	c.t.Helper()
 	c.balancer.forget()
-	c.network.smoked(true)
+	c.network.forgetSmokes()
+	c.messages.forget()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(),
 		filepath.Join(c.repository.clone, "envs", c.environment, "api"))
 	if err != nil {
@@ -235,8 +236,10 @@ func (c *cluster) state() string {
 		text.WriteString(out + "\n")
 	}
 	weights, answers := c.balancer.record()
+	messages := c.messages.of(c.hash(c.digest()))
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()
-	fmt.Fprintf(&text, "shares of the canary: %v; answers: %v; events: %v", weights, answers, c.network.events)
+	fmt.Fprintf(&text, "shares of the canary: %v; answers: %v; events: %v; messages: %q", weights, answers,
+		c.network.events, messages)
 	return text.String()
 }

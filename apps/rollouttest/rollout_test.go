@@ -2,6 +2,7 @@ package rollouttest
 
 import (
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -56,25 +57,41 @@ func (c *cluster) isReleased(digest string) {
 	c.serves(digest)
 }
 
-// isAborted waits until a release is aborted for one of the reasons, and wants all users to get the version before.
-func (c *cluster) isAborted(stable string, reasons ...string) {
+// The reasons of an abort, as the controller writes them. The deadline is that of pods which do not get ready.
+var (
+	byPerson   = regexp.MustCompile(`^RolloutAborted: Rollout aborted update to revision \d+$`)
+	byDeadline = regexp.MustCompile(`ReplicaSet "api-.*" has timed out progressing`)
+	byErrors   = regexp.MustCompile(`assessed Error`)
+	byRate     = regexp.MustCompile(`Metric "success-rate" assessed Failed`)
+	byLatency  = regexp.MustCompile(`Metric "latency" assessed Failed`)
+	bySmoke    = regexp.MustCompile(`Metric "smoke" assessed Failed`)
+)
+
+// isAborted waits until a release is aborted for a reason, and wants all users to get the version before.
+func (c *cluster) isAborted(stable string, reason *regexp.Regexp) {
 	c.t.Helper()
+	var r rollout
 	c.until("the release is aborted", func() bool {
-		r := c.rollout()
+		r = c.rollout()
 		if r.Status.Phase == "Healthy" && r.Status.StableRS == c.hash(c.digest()) {
 			c.t.Fatalf("the version was released\n%s", c.state())
 		}
 		return r.Status.Abort && r.Status.Phase == "Degraded"
 	})
-	r := c.rollout()
-	known := slices.ContainsFunc(reasons, func(reason string) bool { return strings.Contains(r.Status.Message, reason) })
-	if !known || r.Status.StableRS != c.hash(stable) {
-		c.t.Errorf("the release was aborted with: %s; want one of %q\n%s", r.Status.Message, reasons, c.state())
+	hash := c.hash(c.digest())
+	c.until("the watch has the message of the abort", func() bool {
+		return slices.Contains(c.messages.of(hash), r.Status.Message)
+	})
+	if said := c.messages.of(hash); !slices.ContainsFunc(said, reason.MatchString) {
+		c.t.Errorf("the release was aborted with: %q; want %s\n%s", said, reason, c.state())
+	}
+	if r.Status.StableRS != c.hash(stable) {
+		c.t.Errorf("the version before is no longer the stable one\n%s", c.state())
 	}
 	c.serves(stable)
 }
 
-// serves waits until the version answers the requests of users, and wants no other answer after that.
+// serves waits until at least twenty answers in a row are 202 of the version. It does not look at answers after that.
 func (c *cluster) serves(digest string) {
 	c.t.Helper()
 	good := answer{digest, 202}
@@ -176,7 +193,7 @@ func (c *cluster) analyses() []analysis {
 // smoked wants that the smoke test of the version itself has run a number of times.
 func (c *cluster) smoked(times int) {
 	c.t.Helper()
-	got := c.network.smoked(false)
+	got := c.network.smoked()
 	if len(got) != times || slices.ContainsFunc(got, func(digest string) bool { return digest != c.digest() }) {
 		c.t.Errorf("the smoke tests were of %v, want %d of %s", got, times, c.digest())
 	}
