@@ -37,8 +37,8 @@ func startAPI(t *testing.T, flags ...string) *api {
 
 func (a *api) until(what string, done func() bool) {
 	a.t.Helper()
-	if !testenv.Until(time.Minute, done) {
-		a.t.Fatalf("not after a minute: %s", what)
+	if !testenv.Until(5*time.Minute, done) {
+		a.t.Fatalf("not after five minutes: %s", what)
 	}
 }
 
