@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,41 @@ func LoadFile(stack, dir string) (*Config, error) {
 		return nil, faults
 	}
 	return c, nil
+}
+
+// ClusterName returns the name of a stack's cluster, as Pulumi.<stack>.yaml in dir sets it. It reads no other setting.
+// The name is "" if the file does not exist.
+func ClusterName(stack, dir string) (string, error) {
+	path := filepath.Join(dir, "Pulumi."+stack+".yaml")
+	var file struct {
+		Config config.Map `yaml:"config"`
+	}
+	if err := readYAML(path, &file); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	values, err := projectValues(filepath.Join(dir, "Pulumi.yaml"))
+	if err != nil {
+		return "", err
+	}
+	const key = Namespace + ":cluster"
+	text := values[key]
+	if value, ok := file.Config[config.MustMakeKey(Namespace, "cluster")]; ok {
+		if text, err = value.Value(config.NewBlindingDecrypter()); err != nil {
+			return "", fmt.Errorf("%s: %s: %w", path, key, err)
+		}
+	}
+	set := struct{ Name string }{stack}
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &set); err != nil {
+			return "", fmt.Errorf("%s: %s must be a mapping with the name as text, such as {name: %s}", path, key, stack)
+		}
+	}
+	if !clusterName.MatchString(set.Name) {
+		return "", fmt.Errorf("%s: cluster.name = %q is not the name of a cluster", path, set.Name)
+	}
+	return set.Name, nil
 }
 
 // sealedKeys returns the paths of the encrypted values at and below a setting.

@@ -11,9 +11,17 @@ import (
 	"kubeadm-aws/config"
 )
 
-// Deploy is the Pulumi program: settings -> bucket and key of the state -> image registry -> roles -> exports.
-func Deploy(ctx *pulumi.Context) error {
-	settings, err := fromContext(ctx)
+// Deploy is the Pulumi program that the CLI starts.
+func Deploy(ctx *pulumi.Context) error { return deploy(ctx, ctx.RootDirectory()) }
+
+// In is Deploy for a program inside the driver, which the engine does not tell the directory of the project.
+func In(project string) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return deploy(ctx, project) }
+}
+
+// deploy is settings -> bucket and key of the state -> image registry -> roles -> exports.
+func deploy(ctx *pulumi.Context, project string) error {
+	settings, err := fromContext(ctx, project)
 	if err != nil {
 		return err
 	}

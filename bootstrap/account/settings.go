@@ -3,6 +3,8 @@ package account
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,7 +26,8 @@ type Settings struct {
 	MainBranch string
 	// Environments are the names of the stacks of clusters.
 	Environments []string
-	// Clusters are the names of clusters by environment, of those that set cluster.name.
+	// Clusters are the names of clusters by environment: cluster.name of the stacks, and the setting for stacks whose
+	// files are not in this project.
 	Clusters map[string]string
 	// Images are the names of the repositories in the image registry. ImportImages are those of Images that exist already.
 	Images, ImportImages []string
@@ -48,8 +51,9 @@ func (s *Settings) Cluster(environment string) string {
 	return environment
 }
 
-// load reads and checks the settings. get returns the text of a key with its namespace. The error is a config.Errors.
-func load(get func(key string) (string, bool)) (*Settings, error) {
+// load reads and checks the settings. get returns the text of a key with its namespace. stacks is the directory with
+// the settings files of the clusters' stacks. The error is a config.Errors.
+func load(get func(key string) (string, bool), stacks string) (*Settings, error) {
 	l := &loader{get: get}
 	s := &Settings{
 		MainBranch: "main", Environments: []string{"dev", "staging", "prod"}, Images: []string{"app"},
@@ -67,6 +71,8 @@ func load(get func(key string) (string, bool)) (*Settings, error) {
 	l.read("protect", &s.Protect)
 	s.Repository = l.repository()
 	l.check(s)
+	l.namesOfStacks(s, stacks)
+	l.checkClusters(s)
 	if len(l.faults) > 0 {
 		return nil, l.faults
 	}
@@ -167,7 +173,33 @@ func (l *loader) check(s *Settings) {
 			l.fault(Namespace+":clusters", s.Clusters, fmt.Sprintf("names %q, which is not in environments", environment), "")
 		}
 	}
-	l.checkClusters(s)
+}
+
+// namesOfStacks completes Clusters with the names in the files of the stacks. The roles are for these names, so another
+// name in the setting is refused.
+func (l *loader) namesOfStacks(s *Settings, dir string) {
+	names := maps.Clone(s.Clusters)
+	if names == nil {
+		names = map[string]string{}
+	}
+	for i, environment := range s.Environments {
+		if !environmentName.MatchString(environment) {
+			continue // check has refused it
+		}
+		name, err := config.ClusterName(environment, dir)
+		switch set := s.Clusters[environment]; {
+		case err != nil:
+			l.fault(fmt.Sprintf("%s:environments[%d]", Namespace, i), environment,
+				"has settings that cannot be read: "+err.Error(), "correct them")
+		case name == "":
+		case set != "" && set != name:
+			l.fault(Namespace+":clusters", set, fmt.Sprintf("is not the name of the cluster of %s: cluster.name in Pulumi.%[1]s.yaml is %s, "+
+				"and the roles would be for another cluster", environment, name), "remove "+environment+" from clusters")
+		default:
+			names[environment] = name
+		}
+	}
+	s.Clusters = names
 }
 
 // checkClusters refuses names of clusters of which one begins the other. The role of an environment may change what
@@ -182,7 +214,7 @@ func (l *loader) checkClusters(s *Settings) {
 		for other, of := range taken {
 			if other != cluster && strings.HasPrefix(other, cluster+"-") {
 				l.fault(Namespace+":clusters", cluster, fmt.Sprintf("begins the name %s of %s, so the role of %s could change those too", other, of, environment),
-					"another name for one of them: cluster.name in the stack, and clusters here")
+					"another name for one of them: cluster.name in Pulumi.<environment>.yaml")
 			}
 		}
 	}
@@ -201,5 +233,8 @@ func (l *loader) each(name string, items []string, valid *regexp.Regexp, want st
 	}
 }
 
-// fromContext loads the settings of the running stack.
-func fromContext(ctx *pulumi.Context) (*Settings, error) { return load(ctx.GetConfig) }
+// fromContext loads the settings of the running stack. Its project is the directory bootstrap next to the files of the
+// clusters' stacks.
+func fromContext(ctx *pulumi.Context, project string) (*Settings, error) {
+	return load(ctx.GetConfig, filepath.Dir(project))
+}

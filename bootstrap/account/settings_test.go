@@ -3,6 +3,8 @@ package account
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ func loaded(t *testing.T, set map[string]string) (*Settings, error) {
 		}
 		all[key] = value
 	}
-	return load(func(key string) (string, bool) { text, ok := all[key]; return text, ok && text != "" })
+	return load(func(key string) (string, bool) { text, ok := all[key]; return text, ok && text != "" }, t.TempDir())
 }
 
 func TestSettingsAreRefused(t *testing.T) {
@@ -60,6 +62,57 @@ func TestNamesOfClustersMayDiffer(t *testing.T) {
 	s, err := loaded(t, map[string]string{"clusters": `{"prod":"blue"}`})
 	if err != nil || s.Cluster("prod") != "blue" || s.Cluster("dev") != "dev" {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The roles are for the clusters of the files of the stacks, the shipped ones and those with another name.
+func TestRolesAreForTheClustersOfTheStacks(t *testing.T) {
+	own := t.TempDir()
+	for name, text := range map[string]string{
+		"Pulumi.yaml":     "name: kubeadm-aws\nruntime: go\n",
+		"Pulumi.dev.yaml": "config:\n  kubeadm-aws:cluster: {name: blue}\n",
+		// The default of cluster.name is the name of the stack.
+		"Pulumi.staging.yaml": "config:\n  aws:region: eu-central-1\n",
+	} {
+		if err := os.WriteFile(filepath.Join(own, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := map[string]string{"aws:region": "eu-central-1", Namespace + ":repository": "octocat/my-repo"}
+	get := func(key string) (string, bool) { text, ok := set[key]; return text, ok }
+	for dir, want := range map[string]map[string]string{
+		filepath.Join("..", ".."): {"dev": "platform-dev", "staging": "platform-staging", "prod": "platform-prod"},
+		own:                       {"dev": "blue", "staging": "staging", "prod": "prod"},
+	} {
+		s, err := load(get, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for environment, cluster := range want {
+			if s.Cluster(environment) != cluster {
+				t.Errorf("%s: the roles of %s are for the cluster %s, and its stack has %s", dir, environment,
+					s.Cluster(environment), cluster)
+			}
+			if cfg, err := config.LoadFile(environment, dir); dir != own && (err != nil || cfg.Cluster.Name != cluster) {
+				t.Errorf("%s: the settings of %s have another name than %s: %v", dir, environment, cluster, err)
+			}
+		}
+	}
+	set[Namespace+":clusters"] = `{"dev":"green","prod":"red"}`
+	if _, err := load(get, own); err == nil || strings.Count(err.Error(), "clusters") == 0 ||
+		!strings.Contains(err.Error(), "cluster.name in Pulumi.dev.yaml is blue") {
+		t.Errorf("another name in the setting: %v", err)
+	}
+	set[Namespace+":clusters"] = `{"prod":"red"}`
+	if s, err := load(get, own); err != nil || s.Cluster("prod") != "red" {
+		t.Errorf("a stack whose file is elsewhere: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "Pulumi.dev.yaml"), []byte("config:\n  kubeadm-aws:cluster: blue\n"),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(get, own); err == nil || !strings.Contains(err.Error(), "must be a mapping") {
+		t.Errorf("settings that cannot be read: %v", err)
 	}
 }
 

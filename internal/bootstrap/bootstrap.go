@@ -47,7 +47,8 @@ type run struct {
 
 // Run carries out the command and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	r := &run{in: os.Stdin, out: stdout, program: func() auto.LocalWorkspaceOption { return auto.Program(account.Deploy) }}
+	r := &run{in: os.Stdin, out: stdout}
+	r.program = func() auto.LocalWorkspaceOption { return auto.Program(account.In(r.project)) }
 	begun := time.Now()
 	r.log = &report.Log{Now: time.Now, To: &report.Text{Out: stdout, Begun: begun}}
 	dir, err := r.parse(args)

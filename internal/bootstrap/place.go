@@ -50,7 +50,7 @@ func (r *run) open(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, report.Fail(report.ExitCannotStart, "", "start the sandbox: %w", err)
 	}
-	copies := sandbox.Workspace{Project: r.project, Dir: dir, Stack: stackName, Program: account.Deploy,
+	copies := sandbox.Workspace{Project: r.project, Dir: dir, Stack: stackName, Program: account.In(r.project),
 		Settings: r.settingsOf(), CLI: r.cli}
 	stack, err := copies.Open(ctx, box)
 	if err != nil {
