@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
 # Writes superseded=true into GITHUB_OUTPUT if STACK has a later commit than the one that is checked out. CI of an older push can end
-# last, and an old run can be started again. The driver notes in a tag of the stack which commit it brought up.
+# last, and an old run can be started again. A run that a person dispatched fails instead. The driver notes in a tag of the stack which
+# commit it brought up.
 set -euo pipefail
 head=$(git rev-parse HEAD)
-applied=$("$PULUMI" stack tag get kubeadm-aws:applied --stack "$STACK" || true)
-applied=${applied%% *}
+# Unlike "tag get", the list is no error if there is no such tag.
+tags=$("$PULUMI" stack tag ls --json --stack "$STACK")
+applied=$(sed -n 's/.*"kubeadm-aws:applied": *"\([0-9a-f]*\)[ "].*/\1/p' <<<"$tags")
 superseded=false
 if [ -n "$applied" ] && [ "$applied" != "$head" ] && git merge-base --is-ancestor "$head" "$applied"; then
   superseded=true
   echo "Stack $STACK has the later commit ${applied:0:10} already, so nothing is done." | tee -a "$GITHUB_STEP_SUMMARY"
+  if [ "$GITHUB_EVENT_NAME" = workflow_dispatch ]; then
+    echo "To go back on purpose, dispatch the workflow rollback with the commit ${head:0:10}." | tee -a "$GITHUB_STEP_SUMMARY"
+    exit 1
+  fi
 fi
 echo "superseded=$superseded" >>"$GITHUB_OUTPUT"
