@@ -123,7 +123,7 @@ func script(t *testing.T, answer, name string, args ...string) (asked string, er
 	t.Helper()
 	bin := t.TempDir()
 	record := filepath.Join(bin, "asked")
-	stub := "#!/bin/bash\ncase \"$*\" in *--jq*) printf '%s' \"$ANSWER\" ;; *) echo \"$*\" >>\"$RECORD\" ;; esac\n"
+	stub := "#!/bin/bash\ncase \"$*\" in *'--jq .body') printf '%s' \"$BODY\" ;; *--jq*) printf '%s' \"$ANSWER\" ;; *) echo \"$*\" >>\"$RECORD\" ;; esac\n"
 	if err := os.WriteFile(filepath.Join(bin, "gh"), []byte(stub), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -139,15 +139,20 @@ func script(t *testing.T, answer, name string, args ...string) (asked string, er
 
 func TestDriftHasOneIssueForEachStack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "drift.txt")
+	t.Setenv("BODY", "Compared\r\n```\r\nplan      change 1\r\n          update   vpc\r\n```")
+	const before = "preview   dev, second 3\nplan      change 1\n          update   vpc\n"
 	for _, c := range []struct {
 		name, open, code, said, want string
 		fails                        bool
 	}{
 		{"nothing differs", "", "0", "", "", false},
 		{"nothing differs any more", "7", "0", "", "issue close 7", false},
-		{"drift is found", "", "8", "plan", "issue create --title drift: dev is not what main says --label drift", false},
-		{"drift is still there", "7", "8", "plan", "issue edit 7 --body-file", false},
+		{"drift is found", "", "8", "plan", "issue create --title drift: dev is not what was brought up --label drift",
+			false},
+		{"drift is still there", "7", "8", before, "issue edit 7 --body-file", false},
+		{"something else differs", "7", "8", before + "          update   nodes\n", "issue comment 7 --body-file", false},
 		{"the stack is missing", "", "1", "error: there is no stack dev yet", "", false},
+		{"the stack was destroyed", "7", "1", "error: stack dev has no resources", "issue close 7", false},
 		{"no credentials", "", "1", "error: no credentials", "", true},
 		{"the comparison failed", "", "5", "", "", true},
 		{"the driver never ran", "", "", "", "", true},
@@ -158,6 +163,9 @@ func TestDriftHasOneIssueForEachStack(t *testing.T) {
 		asked, err := script(t, c.open, "drift-issue.sh", "dev", c.code, file)
 		if (err != nil) != c.fails || !strings.Contains(asked, c.want) || (c.want == "") != (asked == "") {
 			t.Errorf("%s: asked gh for %q, %v", c.name, asked, err)
+		}
+		if strings.Contains(asked, "issue comment") != strings.Contains(c.want, "issue comment") {
+			t.Errorf("%s: a comment tells of what is known already: %q", c.name, asked)
 		}
 	}
 }

@@ -26,6 +26,8 @@ type operation struct {
 	expectNoChanges bool
 	// refresh makes a preview look at what exists before it plans.
 	refresh bool
+	// atApplied makes a preview take the commit that the stack was brought up with.
+	atApplied bool
 	// redacted makes a preview work on the copy of the state without secrets.
 	redacted bool
 	// showSecrets prints the values of secret outputs.
@@ -107,6 +109,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 	flags.BoolVar(&op.yes, "yes", false, "on aws: do not ask before a change")
 	flags.BoolVar(&op.expectNoChanges, "expect-no-changes", false, "preview: exit 8 when there are changes")
 	flags.BoolVar(&op.refresh, "refresh", false, "preview: compare with what exists, not with what the state says")
+	flags.BoolVar(&op.atApplied, "applied", false, "preview: with the driver and the settings of the commit that the stack was brought up with")
 	flags.BoolVar(&op.redacted, "redacted", false, "preview: work on the copy of the state that redact wrote")
 	flags.StringVar(&op.to, "to", "", "rollback: the `commit`, tag or branch, or last-verified; without it those that are known to be good are listed")
 	flags.BoolVar(&op.dryRun, "dry-run", false, "sweep, repair: list, and change nothing")

@@ -13,6 +13,10 @@ import (
 func TestAPreviewWithRefreshSeesDrift(t *testing.T) {
 	needCLI(t)
 	dir := project(t)
+	code, stdout, _ := drive(t, "preview", "--stack", "dev", "--dir", dir, "--expect-no-changes")
+	if code != report.ExitCannotStart || !strings.Contains(stdout, "stack dev has no resources") {
+		t.Errorf("of an empty stack it exits %d:\n%s", code, stdout)
+	}
 	if code, stdout, _ := drive(t, "up", "--stack", "dev", "--dir", dir); code != report.ExitOK {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
@@ -21,7 +25,7 @@ func TestAPreviewWithRefreshSeesDrift(t *testing.T) {
 			flags...)...)
 		return code, stdout
 	}
-	code, stdout := compare("--refresh")
+	code, stdout = compare("--refresh")
 	if code != report.ExitOK {
 		t.Fatalf("of an untouched stack it exits %d:\n%s", code, stdout)
 	}

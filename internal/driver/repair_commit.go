@@ -21,7 +21,7 @@ func (c commits) appliedElsewhere(ctx context.Context, w *workspace.Workspace) (
 	}
 	if commit == "" {
 		c.log.Info("The commit of the stack is unknown, because its last update was not an up of a commit by this command " +
-			"that succeeded. A new worker gets the settings of this checkout.")
+			"that succeeded. " + c.op.Command + " takes the settings of this checkout.")
 	}
 	if commit == head {
 		return "", nil
@@ -29,29 +29,57 @@ func (c commits) appliedElsewhere(ctx context.Context, w *workspace.Workspace) (
 	return commit, nil
 }
 
-// repairAt repairs the stack with the driver and the settings of a commit, so that a new worker is like the others.
-// The checkout stays as it is.
-func repairAt(ctx context.Context, s *run, commit string) error {
-	if _, err := (commits{s}).git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
-		return report.Fail(report.ExitCannotStart, "git fetch; a shallow clone has to be deepened: git fetch --unshallow",
-			"stack %s was brought up with commit %.10s, which the repository in %s does not have", s.op.Stack, commit,
-			s.op.dir)
+// builtAt makes a worktree of the commit of the stack and builds its driver. The checkout stays as it is.
+func (c commits) builtAt(ctx context.Context, commit string) (checkedOut, error) {
+	if _, err := c.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
+		return checkedOut{}, report.Fail(report.ExitCannotStart,
+			"git fetch; a shallow clone has to be deepened: git fetch --unshallow",
+			"stack %s was brought up with commit %.10s, which the repository in %s does not have", c.op.Stack, commit,
+			c.op.dir)
 	}
-	s.op.to = commit
-	to, err := commits{s}.checkout(ctx)
+	c.op.to = commit
+	to, err := c.checkout(ctx)
+	if err != nil {
+		return checkedOut{}, err
+	}
+	c.log.Info("The stack was brought up with commit " + to.title + ", and another one is checked out: " + c.op.Command +
+		" takes the driver and the settings of that commit. Building its driver.")
+	if to.driver() == "" {
+		err = report.Fail(report.ExitCannotStart, "Bring the stack up with a later commit.", "commit %s has no driver",
+			to.title)
+	} else if err = workspace.GoBuild(ctx, to.dir, "./"+to.driver(), to.program()); err != nil {
+		err = report.Fail(report.ExitCannotStart, "", "commit %s: %w", commit, err)
+	}
+	if err != nil {
+		to.remove()
+	}
+	return to, err
+}
+
+// previewAt previews the stack with the driver and the settings of a commit.
+func previewAt(ctx context.Context, s *run, commit string) error {
+	to, err := commits{s}.builtAt(ctx, commit)
 	if err != nil {
 		return err
 	}
 	defer to.remove()
-	s.log.Info("The stack was brought up with commit " + to.title + ", and another one is checked out: repair takes the " +
-		"driver and the settings of that commit. Building its driver.")
-	if to.driver() == "" {
-		return report.Fail(report.ExitCannotStart, "Bring the stack up with a later commit.", "commit %s has no driver",
-			to.title)
+	command := []string{"preview"}
+	if s.op.refresh {
+		command = append(command, "--refresh")
 	}
-	if err := workspace.GoBuild(ctx, to.dir, "./"+to.driver(), to.program()); err != nil {
-		return report.Fail(report.ExitCannotStart, "", "commit %s: %w", commit, err)
+	if s.op.expectNoChanges {
+		command = append(command, "--expect-no-changes")
 	}
+	return to.execute(command...)
+}
+
+// repairAt repairs the stack with the driver and the settings of a commit, so that a new worker is like the others.
+func repairAt(ctx context.Context, s *run, commit string) error {
+	to, err := commits{s}.builtAt(ctx, commit)
+	if err != nil {
+		return err
+	}
+	defer to.remove()
 	if s.op.dryRun || s.op.asks() {
 		err := to.execute("repair", "--dry-run")
 		switch code := report.CodeOf(err); {

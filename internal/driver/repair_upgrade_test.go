@@ -93,6 +93,8 @@ func TestRepairTakesTheCommitOfTheStack(t *testing.T) {
 	}
 	t.Setenv("GITHUB_OUTPUT", "")
 	s.command(report.ExitChanges, []string{"preview", "--expect-no-changes"}, "worker-1")
+	s.command(report.ExitOK, []string{"preview", "--refresh", "--applied", "--expect-no-changes"},
+		"preview takes the driver and the settings of that commit", "nothing changes")
 	r := &run{op: operation{dir: s.dir}}
 	if err := repairAt(t.Context(), r, strings.Repeat("a", 40)); report.CodeOf(err) != report.ExitCannotStart ||
 		!strings.Contains(err.Error(), "does not have") {

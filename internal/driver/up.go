@@ -3,11 +3,13 @@ package driver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/recovery"
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/workspace"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -123,7 +125,21 @@ func preview(ctx context.Context, s *run) error {
 		return err
 	}
 	defer w.Close()
+	if s.op.atApplied {
+		if commit, err := (commits{s}).appliedElsewhere(ctx, w); err != nil || commit != "" {
+			w.Close() // the other driver opens the same stack
+			if err != nil {
+				return err
+			}
+			return previewAt(ctx, s, commit)
+		}
+	}
 	s.start(w)
+	if s.op.expectNoChanges {
+		if err := s.refuseEmpty(ctx, w); err != nil {
+			return err
+		}
+	}
 	if err := recovery.WarnPending(ctx, w); err != nil {
 		return err
 	}
@@ -143,6 +159,22 @@ func preview(ctx context.Context, s *run) error {
 			"stack %s is not what its settings say", s.op.Stack)
 	}
 	return nil
+}
+
+// refuseEmpty refuses to compare a stack that was never brought up, or that was destroyed: all of it would differ.
+func (s *run) refuseEmpty(ctx context.Context, w *workspace.Workspace) error {
+	st, err := w.State(ctx)
+	if err != nil {
+		return err
+	}
+	made := func(r state.Resource) bool {
+		return r.Custom && !strings.HasPrefix(string(r.Type), "pulumi:providers:")
+	}
+	if slices.ContainsFunc(st.Resources, made) || len(st.PendingOperations) > 0 {
+		return nil
+	}
+	return report.Fail(report.ExitCannotStart, "Bring it up first: go run ./cmd/kubeadm-aws up --stack "+s.op.Stack+
+		" --cloud "+s.op.Cloud, "stack %s has no resources", s.op.Stack)
 }
 
 // refresh updates the state from the account.
