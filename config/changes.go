@@ -116,6 +116,7 @@ var settingRules = []settingRule{
 	{key: "addons.ebsCsi.enabled"}, {key: "addons.ebsCsi.values"},
 	{key: "addons.certManager.enabled"}, {key: "addons.certManager.values"},
 	{key: "addons.loadBalancer.enabled"}, {key: "addons.loadBalancer.values"},
+	// lostVolumes compares what switches an add-on with volumes.
 	{key: "addons.monitoring.enabled"}, {key: "addons.monitoring.values"},
 	{key: "addons.logging.enabled"}, {key: "addons.logging.values"},
 	{key: "addons.rabbitmq.enabled"}, {key: "addons.rabbitmq.values"},
@@ -174,6 +175,7 @@ func (c *Config) RefuseChanges(made Made) error {
 	faults = append(faults, comparison{c}.refuseMachines(made)...)
 	faults = append(faults, comparison{c}.refuseZone(made)...)
 	faults = append(faults, comparison{c}.smallerVolumes(made)...)
+	faults = append(faults, comparison{c}.lostVolumes(made)...)
 	if len(faults) == 0 {
 		return nil
 	}

@@ -351,6 +351,52 @@ func TestSmallerVolumesOfChartsAreRefused(t *testing.T) {
 	}
 }
 
+// TestAnAddonWithDataIsKept refuses to switch it off on a protected stack, and warns on others.
+func TestAnAddonWithDataIsKept(t *testing.T) {
+	made := Made{"addons.postgresql.storageGiB": 10, "addons.postgresql.generation": "2", "addons.rabbitmq.replicas": 1,
+		"addons.redis.storageGiB": 5, ChartVolumes[0].Key(): "20Gi", ChartVolumes[1].Key(): "1Gi",
+		ChartVolumes[3].Key(): "10Gi"}
+	const off = "addons: {postgresql: {enabled: false}, rabbitmq: {enabled: false}, redis: {enabled: false}, " +
+		"monitoring: {enabled: false}, logging: {enabled: false}}\n"
+	const on = "addons: {logging: {enabled: true}, postgresql: {enabled: true, generation: '2', restore: {from: postgresql-1}}}\n"
+	for _, c := range []struct {
+		settings        string
+		refused, warned []string
+	}{
+		{off + "protection: {protect: true}\n", []string{"logging", "monitoring", "postgresql", "redis"}, nil},
+		{off, nil, []string{"logging", "monitoring", "postgresql", "redis"}},
+		{on + "protection: {protect: true}\n", nil, []string{}},
+		{"protection: {protect: true}\n", []string{"logging", "postgresql"}, nil}, // In dev they are off by default.
+	} {
+		cfg, err := loadText(t, "dev", c.settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused, _ := cfg.RefuseChanges(made).(Changes)
+		var keys []string
+		for _, f := range refused {
+			if !strings.Contains(f.Reason, "is true on the running stack: ") ||
+				!strings.Contains(f.Example, "protection.protect false") {
+				t.Errorf("no reason or remedy: %v", f)
+			}
+			keys = append(keys, strings.TrimSuffix(strings.TrimPrefix(f.Key, Namespace+":addons."), ".enabled"))
+		}
+		if !slices.Equal(keys, c.refused) {
+			t.Errorf("%s refused %v, want %v", c.settings, keys, c.refused)
+		}
+		warnings := ChangeWarnings(cfg, made)
+		for i, addon := range c.warned {
+			if len(warnings) != len(c.warned) || !strings.Contains(warnings[i], "addons."+addon+".enabled") ||
+				!strings.Contains(warnings[i], "deleted with their data") {
+				t.Errorf("%s warns %q, want %v", c.settings, warnings, c.warned)
+			}
+		}
+	}
+	if fate := (Protection{Volumes: "keep"}).VolumesFate(); !strings.Contains(fate, "stay in EBS") {
+		t.Errorf("volumes that are kept: %s", fate)
+	}
+}
+
 // TestNothingMadeRefusesNothing checks that settings are free before the resources that depend on them exist.
 func TestNothingMadeRefusesNothing(t *testing.T) {
 	cfg, err := loadText(t, "dev", "")

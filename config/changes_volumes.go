@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,6 +69,59 @@ func (c comparison) smallerVolumes(made Made) []FieldError {
 		})
 	}
 	return faults
+}
+
+// goneWithVolumes returns the keys of add-ons that are off and have volumes on the running stack.
+func (c comparison) goneWithVolumes(made Made) []string {
+	var gone []string
+	addons := c.Addons.ByKey()
+	for _, path := range sortedKeys(made) {
+		parts := strings.SplitN(path, ".", 3)
+		if len(parts) < 3 || parts[0] != "addons" || addons[parts[1]].On() || slices.Contains(gone, parts[1]) {
+			continue
+		}
+		isChart := slices.ContainsFunc(ChartVolumes, func(v ChartVolume) bool { return v.Key() == path })
+		if isChart || parts[2] == "storageGiB" {
+			gone = append(gone, parts[1])
+		}
+	}
+	return gone
+}
+
+// lostVolumes refuses to switch off an add-on with data on a protected stack.
+func (c comparison) lostVolumes(made Made) []FieldError {
+	if !*c.Protection.Protect {
+		return nil
+	}
+	var faults []FieldError
+	for _, addon := range c.goneWithVolumes(made) {
+		key := "addons." + addon + ".enabled"
+		faults = append(faults, FieldError{
+			Key: Namespace + ":" + key, Value: "false",
+			Reason: "is true on the running stack: the add-on has its data on volumes, and protection.protect is true",
+			Example: fmt.Sprintf("true; to give the data up, save what you need, then: pulumi config set --path "+
+				"%s:protection.protect false", Namespace),
+		})
+	}
+	return faults
+}
+
+// ChangeWarnings returns a sentence for each change of the running stack that is allowed and loses data.
+func ChangeWarnings(c *Config, made Made) []string {
+	var warnings []string
+	for _, addon := range (comparison{c}).goneWithVolumes(made) {
+		warnings = append(warnings, fmt.Sprintf("addons.%s.enabled is false, and true on the running stack: this update removes "+
+			"the add-on. %s", addon, c.Protection.VolumesFate()))
+	}
+	return warnings
+}
+
+// VolumesFate says what becomes of the volumes of an add-on that is removed.
+func (p Protection) VolumesFate() string {
+	if p.Volumes == "keep" {
+		return "Its volumes stay in EBS with their data (protection.volumes: keep), and nothing attaches them again"
+	}
+	return "Its volumes are deleted with their data (protection.volumes: delete)"
 }
 
 // sizeAt returns the value at a path of the user's values. It returns own if the values have none, and nil if null

@@ -28,6 +28,11 @@ func Deploy(ctx *pulumi.Context) error {
 	if err := cfg.RefuseChanges(made); err != nil {
 		return err
 	}
+	for _, w := range config.ChangeWarnings(cfg, made) {
+		if err := ctx.Log.Warn(w, nil); err != nil {
+			return err
+		}
+	}
 	running, plan := before.running(), cluster.PlanUpgrade(cfg, before.running())
 	if plan != nil {
 		if err := config.RefuseMachineChanges(cfg, made, plan.OutOfService()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 )
 
 // rollback brings the stack to the settings and the program of an earlier commit. The driver of that commit runs in a
-// worktree of its own, so the checkout stays as it is. A rollback is an `up` like any other; data in the cluster
-// stays as it is.
+// worktree of its own, so the checkout stays as it is. A rollback is an `up` like any other. Data in the cluster stays
+// as it is, except that of add-ons which that commit switches off.
 func rollback(ctx context.Context, s *run) error {
 	w, err := s.open(ctx)
 	if err != nil {
@@ -58,6 +59,9 @@ func rollback(ctx context.Context, s *run) error {
 	name, _ := exported["cluster"].Value.(string)
 	version := runningVersion(current)
 	if err := to.refuse(name, version); err != nil {
+		return err
+	}
+	if err := to.refuseLoss(current); err != nil {
 		return err
 	}
 	s.log.Info("to commit " + to.title + "; building its driver.")
@@ -201,6 +205,42 @@ func (c checkedOut) refuse(name, version string) error {
 				"cannot go back",
 			c.title, then.Cluster.KubernetesVersion, version)
 	}
+	return nil
+}
+
+// volumesOf are the add-ons with data on volumes, with the resources that show in a state that there is one.
+var volumesOf = map[string]string{
+	"rabbitmq": "kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster::rabbitmq", "redis": "kubernetes:helm.sh/v3:Release::valkey",
+	"postgresql": "kubernetes:postgresql.cnpg.io/v1:Cluster::postgresql", "logging": "kubernetes:helm.sh/v3:Release::loki",
+	"monitoring": "kubernetes:helm.sh/v3:Release::kube-prometheus-stack",
+}
+
+// refuseLoss refuses to go back to a commit without an add-on that has data, on a protected stack, and warns on others.
+// The program of an older commit compares neither.
+func (c checkedOut) refuseLoss(running state.State) error {
+	then, err := config.LoadFile(c.by.op.Stack, c.dir)
+	if err != nil {
+		return nil // the driver of that commit checks the settings by its own rules
+	}
+	var lost []string
+	for addon, settings := range then.Addons.ByKey() {
+		made := func(r state.Resource) bool { return strings.HasSuffix(string(r.URN), volumesOf[addon]) }
+		if volumesOf[addon] != "" && !settings.On() && slices.ContainsFunc(running.Resources, made) {
+			lost = append(lost, "addons."+addon)
+		}
+	}
+	slices.Sort(lost)
+	protected := func(r state.Resource) bool { return r.Protect }
+	switch {
+	case len(lost) == 0:
+		return nil
+	case slices.ContainsFunc(running.Resources, protected):
+		return report.Fail(report.ExitInvalid, "Switch them on on top of that commit, commit it on a branch, and roll back to the "+
+			"branch. To give the data up, bring the stack up with protection.protect: false first.",
+			"commit %s is without %s, whose data is on volumes, and the stack is protected", c.title, strings.Join(lost, ", "))
+	}
+	c.by.log.Warn(fmt.Sprintf("Commit %s is without %s, so this removes what the running stack has. %s.", c.title,
+		strings.Join(lost, ", "), then.Protection.VolumesFate()))
 	return nil
 }
 

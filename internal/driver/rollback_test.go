@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"kubeadm-aws/internal/report"
+	"kubeadm-aws/internal/state"
 )
 
 // repository is a git repository with the sources of this project in a folder of it, one commit for each change to
@@ -97,6 +99,13 @@ func TestRollbackBringsBackAnEarlierCommit(t *testing.T) {
 		t.Fatalf("up exits %d:\n%s", code, stdout)
 	}
 	repairedOften(t, dir)
+	for addon, urn := range volumesOf {
+		made := func(r state.Resource) bool { return strings.HasSuffix(string(r.URN), urn) }
+		off := addon == "postgresql" || addon == "logging" // by default in dev
+		if slices.ContainsFunc(stateOf(t, dir).Resources, made) == off {
+			t.Errorf("%s is not found by %s", addon, urn)
+		}
+	}
 	if code, stdout := rollback(); code != report.ExitUsage ||
 		!strings.Contains(stdout, "kubeadm-aws:owner: another-team") {
 		t.Errorf("rollback without --to exits %d and does not list the commit of the update:\n%s", code, stdout)
@@ -205,6 +214,37 @@ func TestWhatCannotBeRolledBackIsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.says)
 			}
 		})
+	}
+}
+
+// A rollback does not take an add-on's data away from a protected stack, and warns on others.
+func TestARollbackKeepsDataOfAProtectedStack(t *testing.T) {
+	s := blue(t)
+	recorded := &recorder{}
+	s.log = newTestLog(recorded)
+	resources := func(protect bool, names ...string) state.State {
+		st := state.State{}
+		for _, name := range names {
+			st.Resources = append(st.Resources, state.Resource{URN: state.URN(prefix + volumesOf[name])})
+		}
+		st.Resources = append(st.Resources, state.Resource{URN: prefix + "aws:ec2/eip:Eip::master", Protect: protect})
+		return st
+	}
+	without := checkedOut{by: s, title: "abc first", dir: project(t, "kubeadm-aws:owner: platform",
+		"kubeadm-aws:owner: platform\n  kubeadm-aws:addons: {redis: {enabled: false}, postgresql: {enabled: false}}")}
+	err := without.refuseLoss(resources(true, "redis", "postgresql", "monitoring"))
+	if err == nil || !strings.Contains(err.Error(), "is without addons.postgresql, addons.redis, whose data") {
+		t.Errorf("on a protected stack: %v", err)
+	}
+	if err := without.refuseLoss(resources(true, "monitoring")); err != nil {
+		t.Errorf("nothing is lost: %v", err)
+	}
+	if len(recorded.events) != 0 {
+		t.Errorf("it warns of nothing: %v", recorded.events)
+	}
+	err = without.refuseLoss(resources(false, "redis"))
+	if err != nil || len(recorded.events) != 1 || !strings.Contains(recorded.events[0].Message, "is without addons.redis") {
+		t.Errorf("on a stack without protection: %v %v", err, recorded.events)
 	}
 }
 
