@@ -60,11 +60,13 @@ func TestAccepted(t *testing.T) {
 			", etcd: 'https://m.example.com', etcdSha256: " + strings.Repeat("a1", 32) + "}",
 		"kubernetes: {kubelet: {maxPods: 60, evictionHard: {memory.available: 5%}, tlsMinVersion: ~}, kubeProxy: " +
 			"{conntrack: {min: 1000}}, apiServer: {max-requests-inflight: '600', audit-log-maxage: '90'}, controllerManager: " +
-			"{v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, " +
+			"{v: '4'}, scheduler: {v: '4'}, ignorePreflightErrors: [NumCPU, mem, Port-10250, " +
 			"FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]}",
 		"kubernetes: {containerd: \"# more\\n[debug]\\nlevel = " +
 			"'debug'\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.gvisor]\\nruntime_type = " +
 			"'io.containerd.runsc.v1'\"}",
+		"kubernetes: {kubelet: {allowedUnsafeSysctls: [kernel.sem, 'kernel.shm*', kernel/msgmax, 'net.*', 'net.ipv4.*', " +
+			"net/ipv4/conf/all/rp_filter, fs.mqueue.msg_max]}, scheduler: {leader-elect: 'true'}}",
 		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: " +
 			"{disable-admission-plugins: DefaultTolerationSeconds}}",
 		"kubernetes: {containerd: \"[debug]\\nlevel = " +

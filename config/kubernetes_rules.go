@@ -108,6 +108,7 @@ var (
 		"kube-api-burst":                              "0..",
 		"kube-api-content-type":                       "application/json|application/vnd.kubernetes.protobuf",
 		"kube-api-qps":                                "0..",
+		"leader-elect":                                "true", // With several control planes all would act at once.
 		"leader-elect-lease-duration":                 "1s..",
 		"leader-elect-renew-deadline":                 "1s..",
 		"leader-elect-retry-period":                   "1s..",

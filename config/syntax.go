@@ -18,10 +18,13 @@ var (
 	fullVersion  = regexp.MustCompile(`^(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$`)
 	instanceType = regexp.MustCompile(
 		`^[a-z][a-z0-9]*(-[a-z0-9]+)?\.(nano|micro|small|medium|large|[1-9]?[0-9]*xlarge|metal(-[0-9]+xl)?)$`)
-	imageID       = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	nameSegment   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	flagName      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	preflight     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
+	imageID     = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	nameSegment = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	flagName    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	// namespacedSysctl matches the sysctls, and patterns of them, that belong to a namespace of the kernel.
+	namespacedSysctl = regexp.MustCompile(`^(kernel[./](sem|shm(all|max|mni|_rmid_forced)?|msg(max|mnb|mni)?)\*?|` +
+		`(net|fs[./]mqueue)[./]([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9*])$`)
+	preflight     = regexp.MustCompile(`(?i)^(Port-[0-9]+|(DirAvailable|FileAvailable|FileExisting|FileContent|Service)-[a-z0-9._-]+)$`)
 	registryHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 	objectKey     = regexp.MustCompile(`^[A-Za-z0-9_.-][A-Za-z0-9_./:+=@-]*$`)
 	urlCharacters = regexp.MustCompile(`^[A-Za-z0-9._~:/%+,=@-]+$`)

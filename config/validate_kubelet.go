@@ -361,6 +361,13 @@ func (v fieldsValidator) namedItems(field string, list []any) {
 		if fault := cipherFault(names); fault != "" {
 			v.fault(at, list, fault, "[TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]")
 		}
+	case "allowedUnsafeSysctls":
+		for i, name := range names {
+			if !namespacedSysctl.MatchString(name) {
+				v.fault(fmt.Sprintf("%s[%d]", at, i), name, "is not a sysctl that a pod can have of its own, and the kubelet does not "+
+					"start with it", "net.core.somaxconn, net.ipv4.*, fs.mqueue.*, kernel.shm*, kernel.msg* or kernel.sem")
+			}
+		}
 	case "enforceNodeAllocatable":
 		allowed := []string{"pods", "system-reserved", "system-reserved-compressible", "kube-reserved",
 			"kube-reserved-compressible", "none"}

@@ -37,6 +37,19 @@ func (v kubernetesValidator) validate() {
 	containerdValidator{v.part}.validate(k.Containerd)
 }
 
+// preflightChecks are the checks of kubeadm init, join and upgrade. Others are named after a port, a path or a service.
+var preflightChecks = []string{
+	"ContainerRuntimeVersion", "ControlPlaneNodesReady", "CoreDNSMigration", "CoreDNSUnsupportedPlugins", "CreateJob", "CRI",
+	"Firewalld", "Hostname", "HTTPProxy", "HTTPProxyCIDR", "ImagePull", "IsPrivilegedUser", "KubeletVersion",
+	"KubernetesVersion", "Mem", "NumCPU", "StaticPodManifest", "Swap", "SystemVerification",
+}
+
+// isPreflight reports whether kubeadm has a check of that name. It ignores the case of letters, and unknown names.
+func isPreflight(name string) bool {
+	return preflight.MatchString(name) ||
+		slices.ContainsFunc(preflightChecks, func(known string) bool { return strings.EqualFold(known, name) })
+}
+
 // preflight validates the names of kubeadm's checks that may fail.
 func (v kubernetesValidator) preflight(names []string) {
 	for i, name := range names {
@@ -44,8 +57,12 @@ func (v kubernetesValidator) preflight(names []string) {
 		switch {
 		case strings.EqualFold(name, "all"):
 			v.fault(path, name, "would hide every fault of a host; name the checks that may fail", "NumCPU")
-		case !preflight.MatchString(name):
-			v.fault(path, name, "must be the name of a kubeadm check, as kubeadm prints it in brackets", "NumCPU")
+		case !isPreflight(name):
+			example := "NumCPU"
+			if near := nearest(name, preflightChecks); near != "" {
+				example = fmt.Sprintf("did you mean %s?", near)
+			}
+			v.fault(path, name, "must be the name of a kubeadm check, as kubeadm prints it in brackets", example)
 		}
 	}
 	v.unique("kubernetes.ignorePreflightErrors", names)
