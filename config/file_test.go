@@ -123,13 +123,19 @@ func TestWarnings(t *testing.T) {
 		"access: {adminCidrs: [9.9.9.9/32, 203.0.113.0/24]}":       nil,
 		"access: {adminCidrs: [9.9.9.9/32]}\ncluster: {cni: none}": {"installed a network"},
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {repoUrl: 'git@git.example.com:a/b.git'}}": {
-			"argocdRepositoryKey is not set", "has no key of git.example.com"},
-		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {enabled: false, repoUrl: 'git@git.example.com:a/b.git'}}": nil,
-		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                                          {"Alerts are sent nowhere"},
-		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                                               nil,
-		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 50}}":                      nil,
-		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 100}}":                     {"about 50 GiB"},
-		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}}\n" + mailed:                          {"is not used: addons.monitoring"},
+			"argocdRepositoryKey is not set", "has no key of git.example.com", "need addons.postgresql.enabled: true, " +
+				"addons.argocd.registry. See"},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {argocd: {enabled: false, repoUrl: 'git@git.example.com:a/b.git'}}": {
+			"need addons.argocd.enabled: true, "},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}, argoRollouts: {enabled: false}, argocd: " +
+			"{repoUrl: 'https://git.example.com/a/b.git'}}": {"addons.argoRollouts.enabled: true, addons.monitoring.enabled: true"},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true}, argocd: {registry: r.example.com, " +
+			"repoUrl: 'https://git.example.com/a/b.git'}}": nil,
+		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                      {"Alerts are sent nowhere"},
+		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                           nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 50}}":  nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 100}}": {"about 50 GiB"},
+		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {monitoring: {enabled: false}}\n" + mailed:      {"is not used: addons.monitoring"},
 	} {
 		c, err := loadText(t, "dev", text)
 		if err != nil {

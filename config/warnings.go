@@ -110,11 +110,34 @@ func (c *Config) Warnings() []string {
 		warn("notifications.receiver = %s is not used: addons.monitoring, which sends alerts, is off",
 			c.Notifications.Receiver)
 	}
+	if missing := c.Addons.missingForApps(); len(missing) > 0 {
+		warn("addons.argocd.repoUrl: the applications that come with this program in envs/%s do not run with these settings. They "+
+			"need %s. See docs/gitops.md, section Switch it on. Applications of your own may need less",
+			c.Environment, strings.Join(missing, ", "))
+	}
 	warnings = append(warnings, c.notes...)
 	for _, sentence := range c.Addons.wrongValues() {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
 	return warnings
+}
+
+// missingForApps returns the settings that the applications in envs/<environment> need and that are not there.
+func (a Addons) missingForApps() []string {
+	if a.ArgoCD.RepoURL == "" {
+		return nil
+	}
+	var missing []string
+	addons := a.ByKey()
+	for _, key := range []string{"argocd", "argoRollouts", "monitoring", "postgresql", "rabbitmq", "redis"} {
+		if !addons[key].On() {
+			missing = append(missing, "addons."+key+".enabled: true")
+		}
+	}
+	if a.ArgoCD.Registry == "" {
+		missing = append(missing, "addons.argocd.registry")
+	}
+	return missing
 }
 
 // crowdedZone returns the zone whose loss ends the majority of several control planes, or "".
