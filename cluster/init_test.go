@@ -37,7 +37,7 @@ func initHost(t *testing.T) *scriptHost {
 		"NODE": "master", "KUBERNETES_VERSION": "1.36.3", "KUBEADM_CONFIG": "advertiseAddress: 10.0.1.10",
 		"AUDIT_POLICY":      "policy",
 		"AUDIT_POLICY_FILE": h.at("/etc/kubernetes/apiserver/audit.yaml"), "IDENTITY": "pods 10.244.0.0/16",
-		"COREDNS": `{"spec": {}}`, "SETTLE": "0",
+		"COREDNS": `{"spec": {}}`, "SETTLE": "0", "STEADY": "0",
 		"BUCKET": "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
 		"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
 [ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
@@ -223,6 +223,12 @@ func testInitFailures(t *testing.T) {
 				h.t.Errorf("the kubelet has %q; %s", got, h.read("/calls"))
 			}
 		}},
+		{says: "the kubelet ends again and again", spoil: both(set("STEADY", "1"), stubbed("systemctl", "echo $RANDOM")),
+			after: func(h *scriptHost) {
+				if strings.Contains(h.read("/calls"), "upload-config") {
+					h.t.Error("workers got settings with which a kubelet does not stay up")
+				}
+			}},
 		{says: "the bucket cannot be told that this cluster runs", spoil: func(h *scriptHost) string {
 			// A cluster created before the marker was introduced.
 			if err := os.Remove(h.at("/var/lib/kubeadm-aws/init.marked")); err != nil {
@@ -252,9 +258,15 @@ func testUpgradeInInit(t *testing.T, running func(*testing.T) (*scriptHost, stri
 		return strings.TrimSpace(h.read("/var/lib/kubeadm-aws/upgrade.started"))
 	}
 	h, stdin := older(t)
+	h.write("/var/lib/kubelet/cpu_manager_state", "none", 0o600)
+	h.write("/var/lib/kubelet/memory_manager_state", "None", 0o600)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	inOrder(t, h.read("/calls"), "upgrade check", "upgrade control-plane", "kubeadm init phase control-plane",
-		"upgrade packages kubelet kubectl", "kubeadm init phase kubelet-start", "kubeadm init phase upload-config")
+		"upgrade packages kubelet kubectl", "systemctl stop kubelet", "kubeadm init phase kubelet-start",
+		"kubeadm init phase upload-config")
+	if h.read("/var/lib/kubelet/cpu_manager_state")+h.read("/var/lib/kubelet/memory_manager_state") != "" {
+		t.Error("the kubelet starts with assignments of its former settings")
+	}
 	if begun(h) != "" {
 		t.Error("a finished upgrade is still begun")
 	}

@@ -60,6 +60,7 @@ func testJoinFailures(t *testing.T) {
 		h := newScriptHost(t)
 		h.env = map[string]string{
 			"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.3", "ENDPOINT": "api.dev.internal:6443", "KUBELET_SETTINGS": "one",
+			"STEADY": "0",
 			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11\n  - name: provider-id\n    value: " +
 				"aws:///a/i-1",
 			"UPGRADE_CONFIG": "kind: UpgradeConfiguration",
@@ -82,6 +83,7 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 		for _, name := range []string{"systemctl", "journalctl", "sleep"} {
 			h.stub(name, `echo "`+name+` $*" >>$ROOT/calls`)
 		}
+		h.stub("systemctl", kubeletOfState)
 		h.write("/kubelet", "good", 0o600)
 		return h, stdin
 	}
@@ -128,6 +130,20 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	if got := h.read("/var/lib/kubelet/config.yaml"); got != "better" {
 		t.Errorf("the kubelet has %q", got)
 	}
+	// One that ends again and again answers in between.
+	h.env["KUBELET_SETTINGS"], h.env["STEADY"] = "three", "1"
+	h.write("/kubelet", "restarting", 0o600)
+	h.fails(h.run("join.sh", stdin), 1, "the kubelet ends again and again", "the kubelet has its former settings again")
+	h.env["STEADY"] = "0"
+	// It does not start with the assignments of another policy, also not after a change that is put back.
+	h.write("/kubelet", "policy static", 0o600)
+	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
+	h.env["KUBELET_SETTINGS"] = "four"
+	h.write("/kubelet", "policy bad", 0o600)
+	h.fails(h.run("join.sh", stdin), 1, "the kubelet has its former settings again")
+	if got := h.read("/var/lib/kubelet/cpu_manager_state"); got != "policy static\n" {
+		t.Errorf("the kubelet has assignments of %q", got)
+	}
 	testUpgradeInJoin(t, fresh)
 	// The script is killed between two lines, then run again.
 	h, _ = fresh(t)
@@ -140,6 +156,17 @@ case $* in join*) echo 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.1.11"' >$ROOT/var/l
 	h.succeeds(h.run("join.sh", stdin), "joined 1.36.3")
 	noKeys(h)
 }
+
+// kubeletOfState is a systemctl whose kubelet keeps assignments of its settings in a file. It ends if the file has
+// others, and is another process each time if the settings are "restarting".
+const kubeletOfState = `echo "systemctl $*" >>$ROOT/calls
+state=$ROOT/var/lib/kubelet/cpu_manager_state config=$ROOT/var/lib/kubelet/config.yaml
+case $* in
+show*) if grep -q restarting "$config"; then echo $RANDOM; else echo 7; fi ;;
+"restart kubelet")
+  if [ -e "$state" ] && ! diff -q "$state" <(cat "$config"; echo) >/dev/null; then echo bad >"$config"; fi
+  [ -e "$state" ] || { cat "$config"; echo; } >"$state" ;;
+esac`
 
 // testUpgradeInJoin changes the release of a worker that has joined.
 func testUpgradeInJoin(t *testing.T, fresh func(*testing.T) (*scriptHost, string)) {

@@ -374,6 +374,7 @@ await_component() {
 }
 
 put_back_kubelet() {
+  forget_assignments
   cp "$secrets/old/config.yaml" "$secrets/old/kubeadm-flags.env" /var/lib/kubelet/
   systemctl restart kubelet
   say "the kubelet has its former settings again; no worker got the new ones"
@@ -387,6 +388,28 @@ kubelet_healthy() {
     fi
     sleep 0.5
   done
+}
+# kubelet_steady returns when one process of the kubelet has been healthy for a while. It answers before it starts the managers of CPUs
+# and memory, and ends if their settings do not work.
+kubelet_steady() {
+  local pid now since until
+  kubelet_healthy
+  pid=$(systemctl show -p MainPID --value kubelet) since=$SECONDS until=$((SECONDS + 120))
+  until [ $((SECONDS - since)) -ge "${STEADY:-10}" ]; do
+    now=$(systemctl show -p MainPID --value kubelet)
+    if [ "$now" != "$pid" ] || ! curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then pid=$now since=$SECONDS; fi
+    if [ "$SECONDS" -ge "$until" ]; then
+      journalctl -u kubelet -n 20 --no-pager -o cat >&2 || true
+      die "the kubelet ends again and again; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
+    fi
+    sleep 0.5
+  done
+}
+# forget_assignments stops the kubelet and removes which CPUs and which memory it gave to pods. It does not start with those of another
+# policy, other reserves or another size of the machine, and assigns them again without these files.
+forget_assignments() {
+  systemctl stop kubelet
+  rm -f /var/lib/kubelet/cpu_manager_state /var/lib/kubelet/memory_manager_state
 }
 
 # upgrade_begun succeeds if this release has to be installed, or if a run that was interrupted had begun to.
@@ -484,8 +507,9 @@ reconfigure() {
   if begun; then bash "$UPGRADE" packages kubelet kubectl || exit 1; fi
   cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
   changing=kubelet
+  forget_assignments
   kubeadm init phase kubelet-start --config "$CONFIG"
-  kubelet_healthy
+  kubelet_steady
   changing=''
   if begun; then settled; fi
   kubeadm init phase upload-config all --config "$CONFIG"

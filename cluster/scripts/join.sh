@@ -75,6 +75,28 @@ kubelet_healthy() {
     sleep 0.5
   done
 }
+# kubelet_steady returns when one process of the kubelet has been healthy for a while. It answers before it starts the managers of CPUs
+# and memory, and ends if their settings do not work.
+kubelet_steady() {
+  local pid now since until
+  kubelet_healthy
+  pid=$(systemctl show -p MainPID --value kubelet) since=$SECONDS until=$((SECONDS + 120))
+  until [ $((SECONDS - since)) -ge "${STEADY:-10}" ]; do
+    now=$(systemctl show -p MainPID --value kubelet)
+    if [ "$now" != "$pid" ] || ! curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then pid=$now since=$SECONDS; fi
+    if [ "$SECONDS" -ge "$until" ]; then
+      journalctl -u kubelet -n 20 --no-pager -o cat >&2 || true
+      die "the kubelet ends again and again; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
+    fi
+    sleep 0.5
+  done
+}
+# forget_assignments stops the kubelet and removes which CPUs and which memory it gave to pods. It does not start with those of another
+# policy, other reserves or another size of the machine, and assigns them again without these files.
+forget_assignments() {
+  systemctl stop kubelet
+  rm -f /var/lib/kubelet/cpu_manager_state /var/lib/kubelet/memory_manager_state
+}
 
 version=$(kubelet --version)
 [ "$version" = "Kubernetes v$KUBERNETES_VERSION" ] || [ -e "$STATE/join.done" ] ||
@@ -145,8 +167,9 @@ reconfigure() {
         sed -i -E "s|\"\$| $flag\"|" /var/lib/kubelet/kubeadm-flags.env
       fi
     done
+  forget_assignments
   systemctl restart kubelet
-  kubelet_healthy
+  kubelet_steady
   changing=''
 }
 
@@ -165,13 +188,15 @@ upgrade() {
   (umask 077 && printf '%s\n' "$UPGRADE_CONFIG" >"$STATE/upgrade.yaml")
   kubeadm upgrade node --config "$STATE/upgrade.yaml"
   bash "$UPGRADE" packages kubelet kubectl || exit 1
+  forget_assignments
   systemctl restart kubelet
-  kubelet_healthy
+  kubelet_steady
   rm "$STATE/upgrade.started"
 }
 
 # If a kubelet does not start with its new settings, the pods of its node are lost.
 put_back_kubelet() {
+  forget_assignments
   cp $RUN/kubelet.before/* /var/lib/kubelet/
   systemctl restart kubelet
   say "the kubelet has its former settings again"
