@@ -85,6 +85,39 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// A backend in files is found however it was chosen, so that its state is guarded.
+func TestABackendInFilesIsFound(t *testing.T) {
+	t.Setenv("PULUMI", testenv.NeedPulumi(t))
+	project, chosen, home := t.TempDir(), t.TempDir(), t.TempDir()
+	write(t, filepath.Join(project, "Pulumi.yaml"), "name: kubeadm-aws\nruntime: go\n")
+	t.Setenv("PULUMI_HOME", t.TempDir())
+	t.Setenv("HOME", home)
+	t.Setenv("PULUMI_BACKEND_URL", "")
+	cli, err := FindCLI(t.Context(), project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Project: project, CLI: cli}
+	if dir := backendDir(t.Context(), o); dir != "" {
+		t.Errorf("without a login the backend is %s", dir)
+	}
+	if out, err := exec.Command(cli.Path(), "login", "file://"+chosen).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if dir := backendDir(t.Context(), o); dir != chosen {
+		t.Errorf("after a login the backend is %q, want %s", dir, chosen)
+	}
+	for url, want := range map[string]string{
+		"file:///states?no_tmp_dir=true": "/states", "file://~": home, "file://~/states": home + "/states",
+		"file://./states": project + "/states", "s3://states?region=eu-central-1": "",
+	} {
+		t.Setenv("PULUMI_BACKEND_URL", url)
+		if dir := backendDir(t.Context(), o); dir != want {
+			t.Errorf("%s is %q, want %q", url, dir, want)
+		}
+	}
+}
+
 // An engine that is killed between creating and writing a file of attributes leaves it empty. The real CLI then cannot
 // read the state.
 func TestAStateWithEmptyAttributesIsReadable(t *testing.T) {

@@ -5,10 +5,10 @@ package workspace
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -82,9 +82,8 @@ func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 		return w, w.useRedacted(ctx)
 	}
 	env := compressedState()
-	if backend, err := url.Parse(os.Getenv("PULUMI_BACKEND_URL")); err == nil && backend.Scheme == "file" &&
-		filepath.IsAbs(backend.Path) {
-		c := stateCopyIn(backend.Path, backend.Path, o.Stack)
+	if backend := backendDir(ctx, o); backend != "" {
+		c := stateCopyIn(backend, backend, o.Stack)
 		c.real = true
 		if err := w.keepState(c); err != nil {
 			return nil, err
@@ -105,6 +104,36 @@ func openAWS(ctx context.Context, o Options) (*Workspace, error) {
 	}
 	w.Engine = s
 	return w, nil
+}
+
+// backendDir returns the directory of a backend in files: that of PULUMI_BACKEND_URL, else that of `pulumi login`. It
+// is "" for another backend, and for one that does not answer, which the selection of the stack reports.
+func backendDir(ctx context.Context, o Options) string {
+	text := os.Getenv("PULUMI_BACKEND_URL")
+	if text == "" {
+		var who struct{ URL string }
+		stdout, _, _, err := o.CLI.Run(ctx, o.Project, nil, nil, nil, nil, "whoami", "--json")
+		if err != nil || json.Unmarshal([]byte(stdout), &who) != nil {
+			return ""
+		}
+		text = who.URL
+	}
+	dir, isFile := strings.CutPrefix(text, "file://")
+	if !isFile {
+		return ""
+	}
+	dir, _, _ = strings.Cut(dir, "?")
+	if rest, ofUser := strings.CutPrefix(dir, "~"); ofUser {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = home + rest
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(o.Project, dir)
+	}
+	return dir
 }
 
 // compressedState makes the engine compress the state that it writes to a bucket, unless the environment decides
