@@ -7,6 +7,7 @@ from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.utils.log import get_task_logger
 from prometheus_client import Counter, Histogram
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from app import records, settings
 
@@ -14,6 +15,9 @@ log = get_task_logger(__name__)
 
 JOBS = Counter("app_jobs", "Jobs that a worker ended, by outcome.", ["outcome"])
 DURATION = Histogram("app_job_duration_seconds", "Time from the start of an attempt to its end.")
+
+# How long to wait before PostgreSQL is asked again, at first and at most.
+RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 15
 
 
 class Results(RedisBackend):
@@ -75,7 +79,7 @@ def create(config: settings.Settings) -> Celery:
 def _count_words(db, job_id: uuid.UUID) -> int | None:
     """Count the words of a job. It may run more than once for one job; only one run has an effect."""
     with DURATION.time():
-        job = records.begin(db, job_id)
+        job = _until_answered(records.begin, db, job_id)
         if job is None:
             JOBS.labels("skipped").inc()
             log.info("job is done already", extra={"job": str(job_id)})
@@ -83,7 +87,23 @@ def _count_words(db, job_id: uuid.UUID) -> int | None:
         # The time that real work would take.
         time.sleep(job.seconds)
         result = len(job.text.split())
-        first = records.finish(db, job_id, result)
+        first = _until_answered(records.finish, db, job_id, result)
     JOBS.labels("done" if first else "skipped").inc()
     log.info("job ended", extra={"job": str(job_id), "attempt": job.attempts, "result": result})
     return result
+
+
+def _until_answered(ask, *args):
+    """Return what PostgreSQL answers, and ask again while it is away.
+
+    Celery gives up the message of a task that raises, and the job would stay as it is for ever. The message of one that
+    waits goes back to RabbitMQ when the worker stops.
+    """
+    pause = RETRY_SECONDS
+    while True:
+        try:
+            return ask(*args)
+        except (InterfaceError, InternalError, OperationalError) as error:
+            log.warning("PostgreSQL does not answer", extra={"error": type(error).__name__, "seconds": pause})
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_RETRY_SECONDS)

@@ -1,5 +1,6 @@
 """The service and the worker against real RabbitMQ, Redis and PostgreSQL."""
 
+import contextlib
 import os
 import re
 import signal
@@ -40,6 +41,17 @@ def execute(application, statement: str):
         return cursor.fetchone() if cursor.description else None
 
 
+@contextlib.contextmanager
+def postgresql_away(application):
+    """End all connections to the database of the test, and refuse new ones."""
+    server, name = application.environment["DATABASE_URL"].rsplit("/", 1)
+    with psycopg.connect(server + "/postgres", autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
 def in_progress(client) -> int:
     return int(float(re.search(r"^http_requests_in_progress (.*)$", client.get("/metrics").text, re.M)[1]))
 
@@ -76,6 +88,23 @@ def test_a_repeated_request_makes_one_job(application):
     assert (state, result) == ("done", 3) and 1 <= attempts <= 3
     ended = 'app_jobs_total{outcome="done"} 2.0'
     until("each job has ended once", lambda: ended in httpx.get(worker.metrics).text)
+
+
+def test_a_job_waits_for_postgresql(application):
+    application.migrate()
+    client, away = application.api(), "PostgreSQL does not answer"
+    job = add(client)
+    with postgresql_away(application):
+        worker = application.worker("one")
+        until("the job has not begun", lambda: away in worker.text())
+    until("the job is done", lambda: done(application, job))
+    assert application.record(job) == ("done", 1, 3)
+    job, before = add(client, seconds=3), worker.text().count(away)
+    until("the job runs", lambda: running(application, job))
+    with postgresql_away(application):
+        until("the job has not ended", lambda: worker.text().count(away) > before)
+    until("the job is done", lambda: done(application, job))
+    assert application.record(job) == ("done", 1, 3)
 
 
 def test_a_killed_worker_has_one_visible_effect(application):
