@@ -66,18 +66,25 @@ func zoneLines(records map[string][]string) string {
 
 // docker mounts /etc/hosts into the container: it can be written, not replaced. Writers wait for each other. A writer
 // takes the lock only after it has read the whole input. An incomplete input would keep the lock, or remove the
-// records. A machine that has a line of its own for a name does not ask the DNS, so the records of that name are left
-// out.
+// records. cloud-init writes the file without the lock and empties it first, so a writer waits for a file with lines
+// of the machine. It overwrites the file in place, so that no program reads it empty. A machine that has a line of its
+// own for a name does not ask the DNS, so the records of that name are left out.
 const writeZoneScript = `zone=$(cat)
 case $zone in *"` + zoneEnd + `") ;; *) exit 1 ;; esac
 export zone
 exec flock -w 30 /etc/hosts sh -c '
-rest=$(sed "/^` + zoneBegin + `$/,/^` + zoneEnd + `$/d" /etc/hosts)
+for attempt in $(seq 50); do
+  rest=$(sed "/^` + zoneBegin + `$/,/^` + zoneEnd + `$/d" /etc/hosts)
+  [ -z "$rest" ] || break
+  sleep 0.1
+done
+if [ -z "$rest" ]; then echo "/etc/hosts has no lines of the machine" >&2; exit 1; fi
 all=$(printf "%s\n%s\n" "$rest" "$zone" | awk "/^` + zoneBegin + `\$/ { zone = 1 }
   zone && (\$2 in own) { next }
   !zone { for (i = 2; i <= NF; i++) own[\$i] = 1 }
   { print }")
-printf "%s\n" "$all" >/etc/hosts'`
+printf "%s\n" "$all" 1<>/etc/hosts
+truncate -s $((${#all} + 1)) /etc/hosts'`
 
 // writeZone finishes what it began, also when a run ends meanwhile.
 func writeZone(ctx context.Context, container, zone string) error {
