@@ -25,7 +25,7 @@ func (l logging) install(monitors pulumi.Resource, vol volumes) {
 	namespace := l.namespace("logging", privileged)
 	loki := l.release("loki", kube.ReleaseArgs{
 		Values: lokiValues(l.cfg, l.args.LogBucket).Merge(lokiIdentity(l.args)).Merge(section(settings.Values, "loki")),
-	}, l.outlived(namespace, vol.class, vol.gate))
+	}, append(l.outlived(namespace, vol.class, vol.gate), l.growClaims("loki", settings)...))
 	l.release("fluent-bit", kube.ReleaseArgs{
 		Values: fluentBitValues(monitors != nil).Merge(section(settings.Values, "fluentBit")),
 	}, needs(loki, monitors))

@@ -40,7 +40,8 @@ func (m monitoring) install(definitions pulumi.Resource, vol volumes) pulumi.Res
 	receiver := m.alertmanagerConfiguration(section(section(settings.Values, "alertmanager"), "config"), definitions)
 	stack := m.release("kube-prometheus-stack", kube.ReleaseArgs{
 		Values: monitoringValues(m.cfg).Merge(settings.Values),
-	}, needs(m.root.NodesReady, definitions, login, receiver, vol.class, vol.gate))
+	}, append(needs(m.root.NodesReady, definitions, login, receiver, vol.class, vol.gate),
+		m.growClaims("kube-prometheus-stack", settings)...))
 	m.applyPassword("grafana", "admin", password, stack)
 	m.dashboards(definitions)
 	m.alerts(definitions)

@@ -18,14 +18,20 @@ type ChartVolume struct {
 	Path    []string
 	// Size is the program's default, such as 20Gi.
 	Size string
+	// Of is what has the volume. Selector has the labels of the claims that a StatefulSet makes; empty means that Helm
+	// makes the claim and changes its size. StatefulSet is its name if Helm, and no operator, makes it.
+	Of, Selector, StatefulSet string
 }
 
 // ChartVolumes are all volumes that charts create and whose sizes have no setting.
 var ChartVolumes = []ChartVolume{
-	{"monitoring", "", "kube-prometheus-stack", claimPath("prometheus.prometheusSpec.storageSpec"), "20Gi"},
-	{"monitoring", "", "kube-prometheus-stack", claimPath("alertmanager.alertmanagerSpec.storage"), "1Gi"},
-	{"monitoring", "", "kube-prometheus-stack", []string{"grafana", "persistence", "size"}, "2Gi"},
-	{"logging", "loki", "loki", []string{"singleBinary", "persistence", "size"}, "10Gi"},
+	{"monitoring", "", "kube-prometheus-stack", claimPath("prometheus.prometheusSpec.storageSpec"), "20Gi",
+		"prometheus", "prometheus=kube-prometheus-stack-prometheus", ""},
+	{"monitoring", "", "kube-prometheus-stack", claimPath("alertmanager.alertmanagerSpec.storage"), "1Gi",
+		"alertmanager", "alertmanager=kube-prometheus-stack-alertmanager", ""},
+	{"monitoring", "", "kube-prometheus-stack", []string{"grafana", "persistence", "size"}, "2Gi", "grafana", "", ""},
+	{"logging", "loki", "loki", []string{"singleBinary", "persistence", "size"}, "10Gi",
+		"loki", "app.kubernetes.io/instance=loki,app.kubernetes.io/component=single-binary", "loki"},
 }
 
 func claimPath(at string) []string {
@@ -41,6 +47,24 @@ func (v ChartVolume) Key() string {
 	return key + strings.Join(v.Path, ".")
 }
 
+// UserSize returns the size in the user's values, also in bytes. ok is false without one.
+func (v ChartVolume) UserSize(addon Addon) (size string, bytes int64, ok bool) {
+	value := sizeAt(addon.Values, v.keys(), nil)
+	if value == nil {
+		return "", 0, false
+	}
+	n, ok := bytesOf(value)
+	return fmt.Sprint(value), int64(n), ok
+}
+
+// keys is the path in the add-on's values.
+func (v ChartVolume) keys() []string {
+	if v.part != "" {
+		return append([]string{v.part}, v.Path...)
+	}
+	return v.Path
+}
+
 // smallerVolumes refuses sizes below those of the running stack. If the user removed a size from the values, the
 // program's default applies, which may be smaller too.
 func (c comparison) smallerVolumes(made Made) []FieldError {
@@ -51,11 +75,7 @@ func (c comparison) smallerVolumes(made Made) []FieldError {
 		if !isMade || !addon.On() {
 			continue
 		}
-		path := v.Path
-		if v.part != "" {
-			path = append([]string{v.part}, path...)
-		}
-		now := sizeAt(addon.Values, path, v.Size)
+		now := sizeAt(addon.Values, v.keys(), v.Size)
 		before, okBefore := bytesOf(old)
 		after, okAfter := bytesOf(now)
 		if !okBefore || !okAfter || after >= before {
@@ -126,7 +146,7 @@ func (p Protection) VolumesFate() string {
 
 // sizeAt returns the value at a path of the user's values. It returns own if the values have none, and nil if null
 // removes it.
-func sizeAt(values map[string]any, path []string, own string) any {
+func sizeAt(values map[string]any, path []string, own any) any {
 	var at any = values
 	for _, name := range path {
 		m, isMap := at.(map[string]any)

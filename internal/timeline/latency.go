@@ -106,6 +106,7 @@ var stepLatencies = map[string]latency{
 	"backup-credentials": {3 * second, 2 * second},
 	"rabbitmq-backup":    {2 * second, 2 * second},
 	"reboots":            {call, call},
+	"claims":             {2 * second, call},
 	// Deletion waits for users' load balancers and volumes; most stacks have none at that point.
 	"release-gate": {call, 10 * second},
 }

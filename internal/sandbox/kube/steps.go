@@ -48,6 +48,7 @@ var steps = map[string]func(s *step) (string, error){
 	"password":               (*step).password,
 	"backup-credentials":     (*step).backupCredentials,
 	"rabbitmq-backup":        rabbitmqBackup,
+	"claims":                 func(*step) (string, error) { return "unchanged", nil }, // the model has no sizes
 	"release-gate":           func(s *step) (string, error) { return gate{s}.hold() },
 	"release-gate-delete":    func(s *step) (string, error) { return gate{s}.release() },
 	"rabbitmq-backup-delete": rabbitmqBackup,
