@@ -239,6 +239,7 @@ func testInitFailures(t *testing.T) {
 		}},
 	})
 	TestSeveralControlPlanes(t)
+	testAnotherKey(t)
 	t.Run("killed", func(t *testing.T) { testInitKilled(t, running) })
 	testUpgradeInInit(t, running)
 }

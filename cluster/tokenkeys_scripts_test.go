@@ -267,7 +267,17 @@ func TestARotationOnAHost(t *testing.T) {
 			t.Errorf("%+v: the files are %s, want %s", c.keys, got, c.want)
 		}
 	}
-	// The same number with another key is another cluster's.
-	h.content[0] = "another"
-	h.fails(run(keysFrom(time.Time{}, 0, 0, 0)), 1, "it is another cluster's control plane")
+}
+
+// testAnotherKey changes a key whose number the API server has. It has the key of a run that was interrupted, and the
+// stack has another one since. Another number helps.
+func testAnotherKey(t *testing.T) {
+	h := newRotationHost(t)
+	accepts := keysFrom(time.Time{}, 0, 1, 0, 1)
+	h.succeeds(h.runWith(accepts, ""), "initialised 1.36.3")
+	h.content = []string{"zero", "another", "two"}
+	h.fails(h.runWith(accepts, ""), 1, "set identity.rotate to a number that this cluster never had")
+	h.succeeds(h.runWith(keysFrom(time.Time{}, 0, 2, 0, 2), ""), "initialised 1.36.3")
+	h.content[2], h.authority = "another", authorityPEM(t, newKeyPair(t), time.Now().AddDate(10, 0, 0))
+	h.fails(h.runWith(keysFrom(time.Time{}, 0, 2, 0, 2), ""), 1, "ca.crt on this machine is not the one of this stack")
 }

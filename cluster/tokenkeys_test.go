@@ -113,14 +113,17 @@ func (w *tokenWorld) refused() string {
 	return ""
 }
 
-// update plans and carries out an update, up to a step.
-func (w *tokenWorld) update(target, until int) {
+// update plans and carries out an update, up to a step. It may also upgrade Kubernetes.
+func (w *tokenWorld) update(target, until int, upgrade bool) {
 	has := w.planes[0]
 	has.Target, has.Since = has.Signing, time.Time{}
 	if w.recorded != nil {
 		has = *w.recorded
 	}
 	next, _ := PlanTokenKeys(rotating(target, 25), has, w.now)
+	if upgrade {
+		next, _ = has.Hold(rotating(target, 25))
+	}
 	steps := []func(){func() { w.published = next.Accepted }}
 	for i := range w.planes {
 		steps = append(steps, func() { w.planes[i] = next })
@@ -157,9 +160,10 @@ func TestNoTokenIsRefused(t *testing.T) {
 				target = random.IntN(3)
 			}
 			until := random.IntN(2*count + 6)
-			w.update(target, until)
-			history += fmt.Sprintf("\nkey %d, %d steps: %v, signing %d", target, until, w.planes[0].Accepted,
-				w.planes[0].Signing)
+			upgrade := random.IntN(4) == 0
+			w.update(target, until, upgrade)
+			history += fmt.Sprintf("\nkey %d, %d steps, upgrade %v: %v, signing %d", target, until, upgrade,
+				w.planes[0].Accepted, w.planes[0].Signing)
 			if who := w.refused(); who != "" {
 				t.Fatalf("%d control planes: %s after%s", count, who, history)
 			}

@@ -268,7 +268,8 @@ same_cluster() {
   local f
   [ "$IDENTITY" = "$(cat "$STATE/init.done")" ] ||
     die "these settings cannot be changed on a running cluster: it has \"$(cat "$STATE/init.done")\", and \"$IDENTITY\" is asked for. Set them back, or replace the cluster"
-  (cd "$secrets/pki" && find . -type f) | while read -r f; do
+  # Sorted, so that the authorities come before the keys of service accounts.
+  (cd "$secrets/pki" && find . -type f | sort) | while read -r f; do
     cmp -s "$secrets/pki/$f" "/etc/kubernetes/pki/$f" || rotated "pki/${f#./}" || refuse_identity "${f#./}"
   done
 }
@@ -315,6 +316,8 @@ refuse_identity() { # FILE below pki
     ended=$(openssl x509 -noout -enddate -in "$old")
     die "the authority $old of this cluster ends at ${ended#notAfter=}, and the stack has a new certificate for it. A running cluster cannot change its authority, and nothing has been changed; see \"The authorities end after ten years\" in docs/recovery.md"
   fi
+  [[ $1 != sa-* ]] ||
+    die "the API server reads another key from $old, because a run with that number of identity.rotate was interrupted. Nothing has been changed; set identity.rotate to a number that this cluster never had"
   die "$old on this machine is not the one of this stack: it is another cluster's control plane"
 }
 
