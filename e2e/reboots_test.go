@@ -23,6 +23,8 @@ func TestReboots(t *testing.T) {
 	s := newStack(t, "e2e-reboots")
 	s.set(t, "nodes", []any{map[string]any{"name": "master", "role": "control-plane"},
 		map[string]any{"name": "worker-1"}, map[string]any{"name": "worker-2"}})
+	// The hosts have the image of the application, which is CoreDNS of this release. The mirror is away between the runs.
+	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
 	s.set(t, "maintenance", map[string]any{"reboots": true, "start": "00:00", "end": "24:00"})
 	s.must(t, "up")
 	c := s.cluster(t)
