@@ -106,7 +106,7 @@ var ruleCases = []ruleCase{
 		10 * time.Minute, []string{"rabbitmqcluster"}},
 	{"all servers answer", "RabbitMQDown", "rabbitmq_identity_info" + rabbit + " 1x60", 10 * time.Minute, nil},
 	{"memory is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_memory_used_watermark" + rabbit + " 1x60",
-		10 * time.Minute, []string{"rabbitmq-server-0", "addons.rabbitmq.memoryMiB"}},
+		10 * time.Minute, []string{"addons.rabbitmq.memoryMiB"}},
 	{"disk is short", "RabbitMQBlocksPublishers", "rabbitmq_alarms_free_disk_space_watermark" + rabbit + " 1x60",
 		10 * time.Minute, []string{"rabbitmq-server-0"}},
 	{"nothing is short", "RabbitMQBlocksPublishers",
