@@ -122,7 +122,9 @@ func (b *builder) install() {
 	dataServices{b}.install(monitors, volumes)
 	grafana := monitoring{b}.install(monitors, volumes)
 	logging{b}.install(monitors, volumes)
-	argocd := argoCD{b}.install(monitors, append(b.customResourceGates, balancers, volumes.gate, certificates)...)
+	identity := podIdentity{b}.install()
+	argocd := argoCD{b}.install(monitors,
+		append(b.customResourceGates, balancers, volumes.gate, certificates, identity)...)
 	rollouts{b}.install(monitors)
 	ingresses{b}.install(balancers, argocd, grafana)
 	admission{b}.install()

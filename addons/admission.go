@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"kubeadm-aws/addons/catalog"
 	"kubeadm-aws/addons/kube"
 )
@@ -25,19 +27,28 @@ func (a admission) install() {
 
 // policy creates a policy and the binding that makes it deny outside the namespaces of the platform.
 func (a admission) policy(name string, spec kube.Values) {
+	spec["matchConstraints"].(kube.Values)["namespaceSelector"] = namespaces("NotIn", platformNamespaces())
+	a.admissionPolicy("Validating", name, spec, kube.Values{"validationActions": []string{"Deny"}})
+}
+
+// admissionPolicy creates a policy of a kind and its binding, which it returns.
+func (a admission) admissionPolicy(kind, name string, policy, binding kube.Values) pulumi.Resource {
 	const group = "admissionregistration.k8s.io/v1"
-	spec["matchConstraints"].(kube.Values)["namespaceSelector"] = kube.Values{"matchExpressions": []kube.Values{{
-		"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": platformNamespaces(),
-	}}}
-	policy := a.object("policy-"+name, kube.ObjectArgs{
-		APIVersion: group, Kind: "ValidatingAdmissionPolicy", Name: "kubeadm-aws-" + name, Fields: kube.Values{"spec": spec},
+	whole := "kubeadm-aws-" + name
+	binding["policyName"] = whole
+	object := a.object("policy-"+name, kube.ObjectArgs{
+		APIVersion: group, Kind: kind + "AdmissionPolicy", Name: whole, Fields: kube.Values{"spec": policy},
 	}, needs(a.args.Cluster.APIReady))
-	a.object("policybinding-"+name, kube.ObjectArgs{
-		APIVersion: group, Kind: "ValidatingAdmissionPolicyBinding", Name: "kubeadm-aws-" + name,
-		Fields: kube.Values{"spec": kube.Values{
-			"policyName": "kubeadm-aws-" + name, "validationActions": []string{"Deny"},
-		}},
-	}, needs(policy))
+	return a.object("policybinding-"+name, kube.ObjectArgs{
+		APIVersion: group, Kind: kind + "AdmissionPolicyBinding", Name: whole, Fields: kube.Values{"spec": binding},
+	}, needs(object))
+}
+
+// namespaces selects the objects in these namespaces, or by NotIn those in all others.
+func namespaces(operator string, names []string) kube.Values {
+	return kube.Values{"matchExpressions": []kube.Values{{
+		"key": "kubernetes.io/metadata.name", "operator": operator, "values": names,
+	}}}
 }
 
 // platformNamespaces are the namespaces of the add-ons and of the Ingress that represents the load balancer.

@@ -39,7 +39,7 @@ import (
 func TestRealProviderOnObjects(t *testing.T) {
 	a := startAPI(t, withoutWebhooks, "--allow-privileged")
 	a.startControllers()
-	platform := install(t, nil, everything)
+	platform := install(t, nil, withRoles(config.ServiceAccount{Namespace: "apps", Name: "api"}))
 	objects := platform.order(t, isObject)
 	a.defineKinds(objects)
 	a.play(a.playReadiness)

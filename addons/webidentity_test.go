@@ -14,13 +14,14 @@ import (
 
 func roleARN(a config.ServiceAccount) string { return "arn:aws:iam::1:role/" + a.Name }
 
-// rolesOf returns the roles of the controllers as the infrastructure hands them on.
+// rolesOf returns the roles of the controllers and of the settings as the infrastructure hands them on.
 func rolesOf(cfg *config.Config) pulumi.StringMap {
 	if !cfg.Identity.Enabled {
 		return nil
 	}
 	roles := pulumi.StringMap{}
-	for _, a := range []config.ServiceAccount{config.EBSDriverAccount, config.LoadBalancerAccount, config.LokiAccount} {
+	for _, a := range append([]config.ServiceAccount{config.EBSDriverAccount, config.LoadBalancerAccount,
+		config.LokiAccount}, cfg.Identity.ServiceAccounts...) {
 		roles[a.Namespace+"/"+a.Name] = pulumi.String(roleARN(a))
 	}
 	return roles

@@ -587,6 +587,8 @@ var refused = []struct {
 	{"profiling", `kubernetes: {apiServer: {profiling: "true"}}`, "kubernetes.apiServer.profiling", "must be false"},
 	{"anonymous requests", `kubernetes: {apiServer: {anonymous-auth: "false"}}`, "kubernetes.apiServer.anonymous-auth",
 		"probes"},
+	{"MutatingAdmissionPolicy off", "kubernetes: {apiServer: {disable-admission-plugins: MutatingAdmissionPolicy}}",
+		"kubernetes.apiServer.disable-admission-plugins", "the AWS role of their service account"},
 	{"NodeRestriction off", "kubernetes: {apiServer: {disable-admission-plugins: NodeRestriction}}",
 		"kubernetes.apiServer.disable-admission-plugins", "editing other nodes"},
 	{"admission that refuses all", "kubernetes: {apiServer: {enable-admission-plugins: AlwaysDeny}}",

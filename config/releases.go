@@ -80,6 +80,9 @@ func (c *Config) Release() Release {
 // Minor returns the minor release, such as 1.36.
 func (r Release) Minor() string { return r.Version[:strings.LastIndex(r.Version, ".")] }
 
+// MutatesPods reports whether the API server has MutatingAdmissionPolicies. They are stable, and on, from 1.36 on.
+func (r Release) MutatesPods() bool { return r.Minor() != "1.35" }
+
 // SandboxImage returns the image of the container that holds a pod's namespaces.
 func (r Release) SandboxImage() string { return imageRegistry + "/pause:" + r.Pause }
 

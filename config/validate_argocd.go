@@ -100,7 +100,8 @@ func platformNamespaces() []string {
 // clusterWide are the kinds without a namespace that Kubernetes and the add-ons have. Argo CD would not allow them
 // either, because it looks for them in another list.
 var clusterWide = []string{
-	"Namespace", "Node", "PersistentVolume", "admissionregistration.k8s.io/MutatingWebhookConfiguration",
+	"Namespace", "Node", "PersistentVolume", "admissionregistration.k8s.io/MutatingAdmissionPolicy",
+	"admissionregistration.k8s.io/MutatingAdmissionPolicyBinding", "admissionregistration.k8s.io/MutatingWebhookConfiguration",
 	"admissionregistration.k8s.io/ValidatingAdmissionPolicy", "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
 	"admissionregistration.k8s.io/ValidatingWebhookConfiguration", "apiextensions.k8s.io/CustomResourceDefinition",
 	"apiregistration.k8s.io/APIService", "argoproj.io/ClusterAnalysisTemplate", "certificates.k8s.io/CertificateSigningRequest",

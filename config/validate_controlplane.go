@@ -18,6 +18,7 @@ var keptPlugins = map[string]string{
 	"CertificateSigning":            "checks who signs certificates",
 	"CertificateSubjectRestriction": "keeps system:masters out of certificates",
 	"DefaultStorageClass":           "gives volumes the class gp3",
+	"MutatingAdmissionPolicy":       "gives pods the AWS role of their service account",
 	"MutatingAdmissionWebhook":      "is how the add-ons change objects",
 	"NamespaceLifecycle":            "is how namespaces are removed",
 	"NodeRestriction":               "keeps a node from editing other nodes",

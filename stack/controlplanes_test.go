@@ -91,12 +91,14 @@ func TestAClusterOfThreeIsFinishedInALaterUp(t *testing.T) {
 }
 
 // TestUpgradeOfThreeControlPlanes upgrades one control plane after the other, then the workers. One that fails stops
-// the rest, and its machine alone may be replaced.
+// the rest, and its machine alone may be replaced. What only the new release has comes after the last API server.
 func TestUpgradeOfThreeControlPlanes(t *testing.T) {
 	older, newer := config.Releases[0].Version, config.DefaultRelease().Version
 	at := func(version string, change func([]map[string]any)) map[string]any {
 		settings := threeControlPlanes(change)
 		settings["kubeadm-aws:cluster"] = map[string]any{"name": "platform-dev", "kubernetesVersion": version}
+		settings["kubeadm-aws:identity"] = map[string]any{"enabled": true, "serviceAccounts": []any{map[string]any{
+			"namespace": "apps", "name": "api", "policy": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}}}
 		return settings
 	}
 	r := simulate(t, "dev", at(older, nil))
@@ -114,7 +116,9 @@ func TestUpgradeOfThreeControlPlanes(t *testing.T) {
 		return nil
 	})
 	o = r.up()
-	if o.err == nil || slices.Contains(o.order, "create m3-drain") || slices.Contains(o.order, "create worker-1-drain") {
+	if o.err == nil || slices.ContainsFunc(o.order, func(op string) bool {
+		return op == "create m3-drain" || op == "create worker-1-drain" || op == "create policy-identity"
+	}) {
 		t.Errorf("up ends with %v after\n%s", o.err, strings.Join(o.order, "\n"))
 	}
 	for _, prepared := range []string{"m2", "m3", "worker-1", "worker-2"} {
@@ -132,7 +136,8 @@ func TestUpgradeOfThreeControlPlanes(t *testing.T) {
 	replaced.set(at(newer, another(2)))
 	for _, r := range []*simulation{r, replaced} {
 		o = r.up().must(t)
-		inTurn(t, o.order, "create m3-drain", "update m3-join", "create worker-1-drain", "update worker-1-node",
+		inTurn(t, o.order, "create m3-drain", "update m3-join", "create policy-identity")
+		inTurn(t, o.order, "update m3-join", "create worker-1-drain", "update worker-1-node",
 			"create worker-2-drain")
 		if lost := r.box.Account("k8s/Node"); len(lost) != 5 {
 			t.Errorf("the cluster has the nodes %q", lost)

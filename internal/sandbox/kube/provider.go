@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/semver"
+
 	"kubeadm-aws/internal/sandbox/backend"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
@@ -37,8 +39,8 @@ var kinds = map[string]kind{
 	"RuntimeClass": {},
 	"ClusterRole":  {}, "ClusterRoleBinding": {}, "CustomResourceDefinition": {}, "APIService": {}, "CSIDriver": {},
 	"ValidatingWebhookConfiguration": {}, "MutatingWebhookConfiguration": {}, "ValidatingAdmissionPolicy": {},
-	"ValidatingAdmissionPolicyBinding": {},
-	"ConfigMap":                        {true}, "Secret": {true}, "Service": {true}, "ServiceAccount": {true}, "Endpoints": {true}, "Pod": {true},
+	"ValidatingAdmissionPolicyBinding": {}, "MutatingAdmissionPolicy": {}, "MutatingAdmissionPolicyBinding": {},
+	"ConfigMap": {true}, "Secret": {true}, "Service": {true}, "ServiceAccount": {true}, "Endpoints": {true}, "Pod": {true},
 	"PersistentVolumeClaim": {true}, "ResourceQuota": {true}, "LimitRange": {true}, "Deployment": {true},
 	"StatefulSet": {true},
 	"DaemonSet":   {true}, "Job": {true}, "CronJob": {true}, "Ingress": {true}, "NetworkPolicy": {true},
@@ -366,9 +368,14 @@ func (p *Provider) createObject(r *engine.Request) (engine.Answer, error) {
 	return p.awaited(kindName, id, r)
 }
 
-// defined returns the reason why the API server does not serve a kind, or nil. Either its chart is not installed, or
-// the chart was installed without definitions and the program has made none.
+// defined returns the reason why the API server does not serve a kind, or nil. Either its release is too old, its chart
+// is not installed, or the chart was installed without definitions and the program has made none.
 func (c *Cluster) defined(kindName string) error {
+	api := upgrade{&step{Cluster: c}}.apiVersion()
+	if strings.HasPrefix(kindName, "MutatingAdmissionPolicy") && semver.Compare("v"+api, "v1.36.0") < 0 {
+		return fmt.Errorf(`no matches for kind %q in version "admissionregistration.k8s.io/v1": the API server has %s`,
+			kindName, api)
+	}
 	owner := definedBy(kindName)
 	if owner == "" {
 		return nil
