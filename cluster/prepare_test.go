@@ -51,7 +51,7 @@ func freshMachine(t *testing.T) *scriptHost {
 		"swapoff":    "",
 		"sysctl":     `[ "$1" != -n ] || echo 1`,
 		"dpkg":       "",
-		"apt-mark":   "",
+		"apt-mark":   `echo "$*" >"$ROOT/apt-mark"`,
 		"dpkg-query": `[ ! -e "$ROOT/packages/$4" ] || echo "installed $(cat "$ROOT/packages/$4")"`,
 		"apt-get": `mkdir -p "$ROOT/packages"
 echo "$*" >>"$ROOT/apt-get.calls"
@@ -202,6 +202,17 @@ func TestPrepareAFreshMachine(t *testing.T) {
 	}
 	if h.read("/apt-get.calls") != before {
 		t.Error("packages are installed again")
+	}
+}
+
+// A run that was interrupted after the installation leaves packages that the next upgrade of the system would move.
+func TestPrepareHoldsThePackages(t *testing.T) {
+	h := freshMachine(t)
+	h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
+	h.remove("/apt-mark")
+	h.succeeds(h.run("prepare.sh", ""), "prepared 1.36.3")
+	if got := h.read("/apt-mark"); got != "hold containerd.io kubelet kubeadm kubectl\n" {
+		t.Errorf("apt-mark %s", got)
 	}
 }
 

@@ -324,7 +324,6 @@ packages() {
   update -o Dir::Etc::sourcelist=$own -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
   [ ${#wanted[@]} = 0 ] || get "${wanted[@]}"
   [ -z "$upgrade" ] || get --download-only "${kubernetes[@]}"
-  apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
 }
 get() { # PACKAGE...
   local install=(install --no-install-recommends --allow-change-held-packages --allow-downgrades
@@ -386,7 +385,7 @@ while read -r registry; do
 done <"$STATE/registry-mirrors"
 printf '%s\n' "$mirrored" >"$STATE/registry-mirrors"
 
-right() { # succeeds if the packages are installed, in the right version and held
+right() { # succeeds if the packages are installed in the right version
   local p
   for p in kubelet kubeadm kubectl; do [[ $(installed $p) = "$KUBERNETES_VERSION"-* ]] || return 1; done
   containerd_right
@@ -397,6 +396,8 @@ if [ -n "${ETCD_VERSION:-}" ] && command -v curl >/dev/null; then
   tools=$!
 fi
 right || packages
+# Also after a run that was interrupted before it. An upgrade of the system must not move them.
+apt-mark hold containerd.io kubelet kubeadm kubectl >/dev/null
 if [ -n "$tools" ]; then
   wait "$tools" || exit 1 # it has printed the reason
 elif [ -n "${ETCD_VERSION:-}" ]; then
