@@ -37,9 +37,14 @@ func testReadyFailures(t *testing.T) {
 			spoil: func(h *scriptHost) string { h.write("/run/nologin", "", 0o644); return "" }},
 	})
 	h, _ := host(t)
-	h.stub("cloud-init", "exit 2") // done, with errors that it recovered from
+	// Done, with errors that it recovered from.
+	h.stub("cloud-init", `case $* in *--long*) echo "recoverable_errors: a deprecated key" ;; *) exit 2 ;; esac`)
 	h.stub("systemctl", `echo "$*" >>$ROOT/calls`)
-	h.succeeds(h.run("ready.sh", ""), "ready ubuntu-24.04 amd64")
+	o := h.run("ready.sh", "")
+	h.succeeds(o, "ready ubuntu-24.04 amd64")
+	if !strings.Contains(o.stderr, "recoverable_errors: a deprecated key") {
+		t.Errorf("it hides what cloud-init recovered from: %s", o.stderr)
+	}
 	if !strings.Contains(h.read("/calls"), "stop apt-daily.timer") {
 		t.Error("the timers of apt disturb prepare")
 	}

@@ -43,7 +43,11 @@ if command -v cloud-init >/dev/null; then
   timeout "$TIMEOUT" cloud-init status --wait >/dev/null </dev/null || rc=$?
   # 2 is "done, with recoverable errors", such as a deprecated key in the image's own settings.
   case $rc in
-    0 | 2) ;;
+    0) ;;
+    2)
+      say "cloud-init has finished with errors that it recovered from:"
+      cloud-init status --long >&2 || true
+      ;;
     124) die "cloud-init is not done after $TIMEOUT s; see /var/log/cloud-init-output.log on this machine" ;;
     *)
       cloud-init status --long >&2 || true
