@@ -121,8 +121,22 @@ func TestDefinitionsReachTheBucket(t *testing.T) {
 	if success == "0" || failed != "0" {
 		t.Errorf("metrics: success at %s, failed %s", success, failed)
 	}
-	// A failed run and a killed one keep the time of the last success.
 	h.refuse = true
+	// A full disk has no space for a new file.
+	full := filepath.Join(h.dir, "textfile/rabbitmq_backup.prom.new")
+	if err := os.Mkdir(full, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := h.run("now"); err == nil {
+		t.Error(out)
+	}
+	if again, failed := h.metrics(); again != success || failed != "1" {
+		t.Errorf("metrics on a full disk: success at %s, failed %s", again, failed)
+	}
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	// A failed run and a killed one keep the time of the last success.
 	for _, command := range []string{"now", "failed"} {
 		if out, err := h.run(command); err == nil {
 			t.Errorf("%s: %s", command, out)

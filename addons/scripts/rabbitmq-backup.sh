@@ -52,10 +52,19 @@ report() { # FAILED: the metrics of this run
 	kubeadm_aws_rabbitmq_backup_last_run_failed $1
 	TEXT
 }
+# A full disk has no space for a new file. The result is the last byte but one of the old file, so it is written in place.
+report_in_place() { # FAILED
+  local size
+  size=$(stat -c %s "$metrics") && printf '%s' "$1" | dd of="$metrics" bs=1 seek=$((size - 2)) conv=notrunc status=none
+}
 finish() {
   local failed=$(($? != 0))
   [ -z "$work" ] || rm -rf "$work"
-  case $command in now | failed) report $failed || say "the metrics in $metrics cannot be written" ;; esac
+  case $command in
+    now | failed)
+      report $failed 2>/dev/null || report_in_place $failed 2>/dev/null || say "the metrics in $metrics cannot be written"
+      ;;
+  esac
 }
 trap finish EXIT
 # Without it, an interrupted run would report the status of its last command, which may be 0.
