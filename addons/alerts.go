@@ -68,12 +68,17 @@ func alertGroups(cfg *config.Config) map[string][]alert {
 		},
 	}
 	if cfg.Addons.CertManager.On() {
-		groups["certificates"] = append(groups["certificates"], alert{"CertificateExpiresSoon",
-			// 0 is a certificate that was never issued.
-			"min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds > 0) - time() < 7 * 24 * 3600", "1h",
-			"warning",
-			"Certificate {{ $labels.namespace }}/{{ $labels.name }} expires within a week and has not been renewed.",
-			"Look at: kubectl -n {{ $labels.namespace }} describe certificate {{ $labels.name }}."})
+		groups["certificates"] = append(groups["certificates"],
+			// Each certificate has its own time, a third of its duration before its end. 0 is one that was never issued.
+			alert{"CertificateNotRenewed",
+				"time() - max by (namespace, name) (certmanager_certificate_renewal_timestamp_seconds > 0) > 0", "2h", "warning",
+				"Certificate {{ $labels.namespace }}/{{ $labels.name }} should have been renewed more than two hours ago.",
+				"Look at: kubectl -n {{ $labels.namespace }} describe certificate {{ $labels.name }}."},
+			alert{"CertificateNotReady",
+				`max by (namespace, name) (certmanager_certificate_ready_status{condition="True"}) == 0`, "1h", "warning",
+				"Certificate {{ $labels.namespace }}/{{ $labels.name }} has not been valid for more than an hour: it was never issued, " +
+					"or has ended.",
+				"Look at: kubectl -n {{ $labels.namespace }} describe certificate {{ $labels.name }}."})
 	}
 	if cfg.Addons.Logging.On() {
 		groups["logging"] = []alert{

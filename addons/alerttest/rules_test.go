@@ -35,8 +35,13 @@ type ruleCase struct {
 	fires []string
 }
 
+// issued is the series of cert-manager for one of the statuses of a certificate.
+func issued(condition string) string {
+	return `certmanager_certificate_ready_status{name="web",namespace="shop",job="cert-manager",condition="` + condition + `"}`
+}
+
 const (
-	certificate = `certmanager_certificate_expiration_timestamp_seconds{name="web",namespace="shop",job="cert-manager",pod="cert-manager-1"}`
+	renewal     = `certmanager_certificate_renewal_timestamp_seconds{name="web",namespace="shop",job="cert-manager",pod="cert-manager-1"}`
 	expiring    = `apiserver_client_certificate_expiration_seconds_bucket{job="apiserver",instance="10.0.0.10:6443",`
 	lastBackup  = `kubeadm_aws_etcd_backup_last_success_timestamp_seconds{job="node-exporter",instance="10.0.0.10:9100"}`
 	backupFails = `kubeadm_aws_etcd_backup_last_run_failed{job="node-exporter",instance="10.0.0.10:9100"}`
@@ -82,13 +87,16 @@ var ruleCases = []ruleCase{
 	{"requests with good certificates", "ClientCertificateExpiresSoon",
 		expiring + `le="604800.0"} 5x120` + "\n" + expiring + `le="2592000.0"} 0+1x120`, 2 * time.Hour, nil},
 
-	{"certificate that ends in six days", "CertificateExpiresSoon", certificate + " 518400x120", 90 * time.Minute,
+	{"certificate of a day that should be renewed in four hours", "CertificateNotRenewed", renewal + " 14400x200", 3 * time.Hour, nil},
+	{"certificate whose renewal is three hours late", "CertificateNotRenewed", renewal + " 1x200", 3 * time.Hour,
 		[]string{"kubectl -n shop describe certificate web"}},
-	{"certificate that ends in two months", "CertificateExpiresSoon", certificate + " 5184000x120", 90 * time.Minute, nil},
-	{"certificate that was never issued", "CertificateExpiresSoon", certificate + " 0x120", 90 * time.Minute, nil},
-	{"equal names in two namespaces", "CertificateExpiresSoon",
-		certificate + " 518400x120\n" + strings.ReplaceAll(certificate, "shop", "blog") + " 518400x120", 90 * time.Minute,
+	{"certificate that was never issued", "CertificateNotRenewed", renewal + " 0x200", 3 * time.Hour, nil},
+	{"equal names in two namespaces", "CertificateNotRenewed",
+		renewal + " 1x200\n" + strings.ReplaceAll(renewal, "shop", "blog") + " 1x200", 3 * time.Hour,
 		[]string{"kubectl -n blog describe certificate web", "kubectl -n shop describe certificate web"}},
+	{"certificate that is not issued", "CertificateNotReady", issued("True") + " 0x120\n" + issued("False") + " 1x120", 90 * time.Minute,
+		[]string{"kubectl -n shop describe certificate web"}},
+	{"certificate that is issued", "CertificateNotReady", issued("True") + " 1x120\n" + issued("False") + " 0x120", 90 * time.Minute, nil},
 
 	{"lines that Loki refuses", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 0+10x60",
 		30 * time.Minute, []string{"logs fluent-bit-x"}},
