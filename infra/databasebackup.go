@@ -21,7 +21,8 @@ func (id *Identity) databaseBackups(s *deployer, storage *Storage, controlPlane 
 		AssumeRolePolicy: controlPlane.Arn.ApplyT(func(arn string) string {
 			return assumedByRole(arn).JSON()
 		}).(pulumi.StringOutput),
-		Tags: s.tags(name),
+		ForceDetachPolicies: pulumi.Bool(true), // those of others
+		Tags:                s.tags(name),
 	}, opts...)
 	if err != nil {
 		return fmt.Errorf("role of the database's backups: %w", err)

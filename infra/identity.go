@@ -59,7 +59,9 @@ func (id *Identity) role(s *deployer, name string, policies []rolePolicy, opts [
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description:      pulumi.Sprintf("What a %s node of cluster %s may do", name, s.cfg.Cluster.Name),
 		AssumeRolePolicy: pulumi.String(assumedBy("ec2." + s.cfg.PrincipalSuffix()).JSON()),
-		Tags:             s.tags(name),
+		// Others attach policies too, such as Systems Manager's Quick Setup. IAM deletes no role that has one.
+		ForceDetachPolicies: pulumi.Bool(true),
+		Tags:                s.tags(name),
 	}, opts...)
 	if err != nil {
 		return err

@@ -63,8 +63,9 @@ func (is *Issuer) role(a config.ServiceAccount) (*iam.Role, error) {
 	role, err := iam.NewRole(s.ctx, s.named(name), &iam.RoleArgs{
 		Description: pulumi.Sprintf("What pods of the service account %s/%s in cluster %s may do", a.Namespace, a.Name,
 			s.cfg.Cluster.Name),
-		AssumeRolePolicy: trust,
-		Tags:             s.tags(name),
+		AssumeRolePolicy:    trust,
+		ForceDetachPolicies: pulumi.Bool(true), // those of others
+		Tags:                s.tags(name),
 	}, is.opts...)
 	if err != nil {
 		return nil, fmt.Errorf("role of the service account %s/%s: %w", a.Namespace, a.Name, err)

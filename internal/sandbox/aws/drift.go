@@ -51,6 +51,15 @@ func (c *call) asFound() props.Map {
 	return found
 }
 
+// AttachPolicy attaches a policy of AWS, such as "AmazonS3ReadOnlyAccess", to a role.
+func (u Console) AttachPolicy(role, policy string) {
+	u.account.Lock()
+	defer u.account.Unlock()
+	arn := "arn:aws:iam::aws:policy/" + policy
+	u.account.Put(&store.Object{Type: attachmentType, ID: role + "-" + arn, State: props.Map{},
+		Inputs: props.Map{"role": role, "policyArn": arn}})
+}
+
 // GuardDutyEndpoint creates what GuardDuty Runtime Monitoring adds to a VPC with instances: an endpoint with an
 // interface in every subnet, and a security group.
 func (u Console) GuardDutyEndpoint(vpc string) error {

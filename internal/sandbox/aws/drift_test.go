@@ -46,6 +46,22 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 	}
 }
 
+// IAM deletes no role with a policy. The provider detaches those of others first if the program says so.
+func TestAPolicyOfOthersIsDetached(t *testing.T) {
+	c := newClient(t)
+	role := c.Make(roleType, "plain", props.Map{"name": "plain", "assumeRolePolicy": trust})
+	forced := c.Make(roleType, "forced", props.Map{"name": "forced", "assumeRolePolicy": trust, "forceDetachPolicies": true})
+	for _, name := range []string{"plain", "forced"} {
+		c.console.AttachPolicy(name, "AmazonS3ReadOnlyAccess")
+	}
+	if err := c.Delete(role); err == nil || !strings.Contains(err.Error(), "DeleteConflict") {
+		t.Errorf("a role with a policy goes: %v", err)
+	}
+	if err := c.Delete(forced); err != nil {
+		t.Error(err)
+	}
+}
+
 // GuardDuty's endpoint blocks the deletion of the subnets. The sweep removes it, and leaves the endpoint of a person.
 func TestEndpointsOfOthersBlockTheSubnets(t *testing.T) {
 	c := newClient(t)

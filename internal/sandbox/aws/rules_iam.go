@@ -43,6 +43,25 @@ func checkInlinePolicy(c *call) error {
 	return checkPolicyDocument("policy")(c)
 }
 
+func checkManagedPolicy(c *call) error {
+	if err := checkIAMName(c, 128); err != nil {
+		return err
+	}
+	if n := len(c.Inputs.Str("policy")); n > 6144 {
+		return fmt.Errorf("LimitExceeded: a managed policy may have 6144 characters, this one has %d", n)
+	}
+	return checkPolicyDocument("policy")(c)
+}
+
+func policyUnattached(c *call) error {
+	for _, o := range c.All(attachmentType) {
+		if o.Inputs.Str("policyArn") == c.object.Str("arn") {
+			return fmt.Errorf("DeleteConflict: must remove %s first", o.Title())
+		}
+	}
+	return nil
+}
+
 // awsPolicies are policies of AWS that the model knows.
 var awsPolicies = []string{"AmazonSSMManagedInstanceCore", "AmazonS3ReadOnlyAccess"}
 
@@ -56,12 +75,18 @@ func checkAttachment(c *call) error {
 	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
 }
 
-// roleUnattached returns IAM's DeleteConflict while a role has a policy or is in an instance profile.
+// roleUnattached returns IAM's DeleteConflict while a role has a policy or is in an instance profile. With
+// forceDetachPolicies the provider detaches the policies first. The model does so only with those of others, so that a
+// wrong order of the program's own is seen.
 func roleUnattached(c *call) error {
 	for _, o := range c.Where(func(o *store.Object) bool {
 		return strings.HasPrefix(o.Type, "aws:iam/role") && o.Type != roleType || o.Type == ProfileType
 	}) {
-		if o.Inputs.Str("role") == c.object.Str("name") {
+		switch {
+		case o.Inputs.Str("role") != c.object.Str("name"):
+		case o.URN == "" && o.Type == attachmentType && c.object.Inputs["forceDetachPolicies"] == true:
+			c.Remove(o)
+		default:
 			return fmt.Errorf("DeleteConflict: must remove %s first", o.Title())
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	EIPAssociationType  = "aws:ec2/eipAssociation:EipAssociation"
 	roleType            = "aws:iam/role:Role"
 	ProfileType         = "aws:iam/instanceProfile:InstanceProfile"
+	attachmentType      = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 	BucketType          = "aws:s3/bucketV2:BucketV2"
 	zoneType            = "aws:route53/zone:Zone"
 	recordType          = "aws:route53/record:Record"
@@ -160,10 +161,15 @@ var resourceTypes = map[string]resourceType{
 		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
 		unique: []string{"role", "name"}, replace: []string{"name", "namePrefix", "role"}, check: checkInlinePolicy,
 	},
-	"aws:iam/rolePolicyAttachment:RolePolicyAttachment": {
+	attachmentType: {
 		id: "{role}-{policyArn}", required: []string{"policyArn", "role"}, untagged: true,
 		refs:   []ref{{field: "role", to: roleType, by: "name", hold: loose}},
 		unique: []string{"role", "policyArn"}, replace: []string{"*"}, check: checkAttachment,
+	},
+	"aws:iam/policy:Policy": {
+		id: "arn:aws:iam::{account}:policy/{name}", autoname: "name", required: []string{"policy"}, unique: []string{"name"},
+		replace: []string{"name", "namePrefix", "path", "description"}, check: checkManagedPolicy, deletable: policyUnattached,
+		outputs: map[string]any{"arn": "{id}"},
 	},
 	ProfileType: {
 		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name", "namePrefix", "path"},
