@@ -140,13 +140,24 @@ func TestWhatBlocksTheVPCIsNamed(t *testing.T) {
 	instance := deref(must(w.aws.ec2.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: image.ImageId, MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)), SubnetId: &subnet,
 	})).Instances[0].InstanceId)
+	acl := deref(must(w.aws.ec2.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{VpcId: &v.id})).NetworkAcl.NetworkAclId)
+	internet := deref(must(w.aws.ec2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{})).
+		InternetGateway.InternetGatewayId)
+	must(w.aws.ec2.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{VpcId: &v.id, InternetGatewayId: &internet}))
+	egress := deref(must(w.aws.ec2.CreateEgressOnlyInternetGateway(ctx, &ec2.CreateEgressOnlyInternetGatewayInput{
+		VpcId: &v.id,
+	})).EgressOnlyInternetGateway.EgressOnlyInternetGatewayId)
+	vpn := deref(must(w.aws.ec2.CreateVpnGateway(ctx, &ec2.CreateVpnGatewayInput{Type: types.GatewayTypeIpsec1})).
+		VpnGateway.VpnGatewayId)
+	must(w.aws.ec2.AttachVpnGateway(ctx, &ec2.AttachVpnGatewayInput{VpcId: &v.id, VpnGatewayId: &vpn}))
 	lambda := v.networkInterface("AWS Lambda VPC ENI-report-1234", nil)
 
 	out := sweepIt(t, "--cluster", "dev", "--vpc", v.id, "--volumes", "delete")
 
 	for kind, id := range map[string]string{
 		"subnet": subnet, "route table": table, "NAT gateway": nat, "peering connection": peering, "instance": instance,
-		"network interface": lambda,
+		"network interface": lambda, "network ACL": acl, "internet gateway": internet, "egress-only internet gateway": egress,
+		"VPN gateway": vpn,
 	} {
 		if !strings.Contains(out.stdout, "not touched   "+kind+" "+id) {
 			t.Errorf("the %s %s is not named", kind, id)

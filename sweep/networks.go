@@ -11,8 +11,8 @@ import (
 // otherNetworks finds resources of the VPC's network that Pulumi did not create.
 type otherNetworks struct{ *account }
 
-// report names further resources that block the deletion of the VPC: NAT gateways, peering connections,
-// subnets and route tables that Pulumi did not create. A VPC contains few of each, so one page is enough.
+// report names further resources that block the deletion of the VPC and that Pulumi did not create. A VPC contains few
+// of each, so one page is enough where the service selects by the VPC.
 func (o otherNetworks) report(ctx context.Context, s *survey) error {
 	for _, list := range []struct {
 		what string
@@ -22,6 +22,10 @@ func (o otherNetworks) report(ctx context.Context, s *survey) error {
 		{"peering connections", o.peerings},
 		{"subnets", o.subnets},
 		{"route tables", o.routeTables},
+		{"network ACLs", o.acls},
+		{"internet gateways", o.internetGateways},
+		{"egress-only internet gateways", o.egressOnlyGateways},
+		{"VPN gateways", o.vpnGateways},
 	} {
 		if err := list.of(ctx, s); err != nil {
 			return fmt.Errorf("list %s: %w", list.what, err)
@@ -89,6 +93,63 @@ func (o otherNetworks) routeTables(ctx context.Context, s *survey) error {
 		if !main {
 			s.other("route table", t.RouteTableId, t.Tags, "")
 		}
+	}
+	return nil
+}
+
+func (o otherNetworks) acls(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{Filters: []types.Filter{o.inVPC()}})
+	if err != nil {
+		return err
+	}
+	for _, n := range out.NetworkAcls {
+		if !deref(n.IsDefault) { // the default one is deleted with the VPC
+			s.other("network ACL", n.NetworkAclId, n.Tags, "")
+		}
+	}
+	return nil
+}
+
+func (o otherNetworks) internetGateways(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{
+		Filters: []types.Filter{filter("attachment.vpc-id", o.vpc)},
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range out.InternetGateways {
+		s.other("internet gateway", g.InternetGatewayId, g.Tags, "")
+	}
+	return nil
+}
+
+func (o otherNetworks) egressOnlyGateways(ctx context.Context, s *survey) error {
+	pages := ec2.NewDescribeEgressOnlyInternetGatewaysPaginator(o.ec2, &ec2.DescribeEgressOnlyInternetGatewaysInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, g := range page.EgressOnlyInternetGateways {
+			for _, attachment := range g.Attachments {
+				if deref(attachment.VpcId) == o.vpc {
+					s.other("egress-only internet gateway", g.EgressOnlyInternetGatewayId, g.Tags, "")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (o otherNetworks) vpnGateways(ctx context.Context, s *survey) error {
+	out, err := o.ec2.DescribeVpnGateways(ctx, &ec2.DescribeVpnGatewaysInput{
+		Filters: []types.Filter{filter("attachment.vpc-id", o.vpc), filter("attachment.state", "attaching", "attached")},
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range out.VpnGateways {
+		s.other("VPN gateway", g.VpnGatewayId, g.Tags, "")
 	}
 	return nil
 }

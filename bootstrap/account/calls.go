@@ -202,16 +202,17 @@ var clusterCalls = map[string]calls{
 // interrupted run left.
 var sweepCalls = calls{
 	reads: []string{
-		"acm:ListCertificates", "acm:ListTagsForCertificate", "ec2:DescribeAddresses", "ec2:DescribeInstances", "ec2:DescribeInternetGateways",
-		"ec2:DescribeNatGateways", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules",
+		"acm:ListCertificates", "acm:ListTagsForCertificate", "ec2:DescribeAddresses", "ec2:DescribeEgressOnlyInternetGateways",
+		"ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeNatGateways", "ec2:DescribeNetworkAcls",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules",
 		"ec2:DescribeSecurityGroups", "ec2:DescribeSnapshots", "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcEndpoints",
-		"ec2:DescribeVpcPeeringConnections", "ec2:DescribeVpcs", "ecr:DescribeRepositories", "ecr:ListTagsForResource",
+		"ec2:DescribeVpcPeeringConnections", "ec2:DescribeVpcs", "ec2:DescribeVpnGateways", "ecr:DescribeRepositories", "ecr:ListTagsForResource",
 		"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTags",
 		"elasticloadbalancing:DescribeTargetGroups", "iam:ListOpenIDConnectProviders", "route53:GetHostedZone", "route53:ListHostedZonesByName",
 		"route53:ListResourceRecordSets", "route53:ListTagsForResource",
 	},
 	changes: []string{
-		"ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+		"ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:DeleteVpcEndpoints", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
 		"elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteTargetGroup",
 		"route53:ChangeResourceRecordSets",
 	},

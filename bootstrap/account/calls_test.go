@@ -2,8 +2,11 @@ package account
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"kubeadm-aws/config"
@@ -16,9 +19,62 @@ import (
 func TestTheTableHasEveryType(t *testing.T) {
 	ours := []string{
 		"aws:kms/key:Key", "aws:kms/alias:Alias",
-		"aws:ecr/repositoryPolicy:RepositoryPolicy",
+		"aws:ecr/repositoryPolicy:RepositoryPolicy", "aws:iam/policy:Policy",
 	}
 	sandboxtest.CheckTokens(t, "aws", append(slices.Collect(maps.Keys(clusterCalls)), ours...), "aws:ebs/volume:Volume")
+}
+
+// The sweep runs with the role of a deploy. Its source shows what it calls.
+func TestTheTableHasEveryCallOfTheSweep(t *testing.T) {
+	files, err := filepath.Glob("../../sweep/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Concat(collect(func(c calls) []string { return c.reads }), collect(func(c calls) []string { return c.creates }),
+		collect(func(c calls) []string { return c.changes }))
+	call := regexp.MustCompile(`\b(acm|ec2|ecr|elb|iam|route53)\.(?:New(\w+)Paginator|([A-Z]\w+))\(`)
+	found := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range call.FindAllStringSubmatch(string(text), -1) {
+			if name := m[2] + m[3]; name != "NewFromConfig" {
+				found[strings.Replace(m[1], "elb", "elasticloadbalancing", 1)+":"+name] = true
+			}
+		}
+	}
+	if len(found) < 30 {
+		t.Fatalf("found only %d calls", len(found))
+	}
+	for action := range found {
+		if !slices.Contains(all, action) {
+			t.Errorf("no role may call %s", action)
+		}
+	}
+}
+
+// What the sweep removes of GuardDuty carries no tag of the cluster.
+func TestTheSweepMayRemoveWhatGuardDutyLeft(t *testing.T) {
+	s, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := permissions{&deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}, "dev"}
+	for _, action := range []string{
+		"ec2:DeleteSecurityGroup", "ec2:DeleteVpcEndpoints", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+	} {
+		if !slices.ContainsFunc(p.changeCluster()["network"].Statement, func(s policy.Statement) bool {
+			tag := s.Condition["StringEquals"]["aws:ResourceTag/GuardDutyManaged"]
+			return slices.Contains(s.Action, action) && slices.Equal(tag, []string{"true"})
+		}) {
+			t.Errorf("the role of a deploy may not call %s on GuardDuty's", action)
+		}
+	}
 }
 
 // A role that can remove a resource can also make it: an up of a new stack comes first.

@@ -28,16 +28,16 @@ func (p permissions) cluster() string { return p.settings.Cluster(p.environment)
 // readAccount lets a role see what the stacks of clusters have in the account. Objects in buckets and values of
 // parameters are not among it, but for the parameters of AWS itself, the public documents of clusters as issuers, and
 // the folder that buckets are listed by.
-func (p permissions) readAccount() policy.Document {
+func (d *deployer) readAccount() policy.Document {
 	reads := collect(func(c calls) []string { return c.reads })
 	return policy.New(
 		policy.Allow("Read", slices.DeleteFunc(reads, func(a string) bool { return a == "ssm:GetParameter" }),
 			everything, nil),
 		policy.Allow("PublicParameters", []string{"ssm:GetParameter"},
-			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", p.aws.Partition())}, nil),
+			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", d.aws.Partition())}, nil),
 		policy.Allow("PublicDocuments", []string{"s3:GetObject", "s3:GetObjectTagging"}, []string{
-			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", p.aws.Partition(), config.DiscoveryPath),
-			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", p.aws.Partition(), config.KeySetPath),
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", d.aws.Partition(), config.DiscoveryPath),
+			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", d.aws.Partition(), config.KeySetPath),
 		}, nil),
 	)
 }
@@ -79,6 +79,9 @@ func (p permissions) tagged(creates, changes []string) []policy.Statement {
 	}
 }
 
+// sweepGroups remove a security group with its rules.
+var sweepGroups = []string{"ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"}
+
 // network is the part of EC2 that has no tag yet, and of what controllers made.
 func (p permissions) network(creates, changes []string) []policy.Statement {
 	cluster := p.cluster()
@@ -88,10 +91,16 @@ func (p permissions) network(creates, changes []string) []policy.Statement {
 	ofBalancers := policy.Equals("aws:ResourceTag/elbv2.k8s.aws/cluster", cluster)
 	return []policy.Statement{
 		policy.Allow("Create", ofService("ec2", creates), everything, nil),
-		policy.Allow("SweepVolumes", []string{"ec2:DeleteVolume", "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"},
-			everything, ofControllers),
+		policy.Allow("SweepVolumes", append([]string{"ec2:DeleteVolume"}, sweepGroups...), everything, ofControllers),
 		policy.Allow("SweepBalancers", append(ofService("elasticloadbalancing", changes), "ec2:DeleteSecurityGroup"),
 			everything, ofBalancers),
+		// GuardDuty leaves its endpoint and its group in the network, and gives them no tag of the cluster.
+		policy.Allow("SweepGuardDuty", append([]string{"ec2:DeleteVpcEndpoints"}, sweepGroups...), everything,
+			policy.Equals("aws:ResourceTag/GuardDutyManaged", "true")),
+		// EC2 encrypts disks with the key that the account has chosen, with the rights of the caller. Without these, a machine
+		// whose key is a customer's ends right after its start.
+		policy.Allow("EncryptDisks", []string{"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"},
+			[]string{p.arn("kms", "*", "key/*")}, map[string]policy.Operands{"StringLike": {"kms:ViaService": {"ec2.*"}}}),
 		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of
 		// a new endpoint or instance has to be one that exists.
 		policy.Allow("UseRules", []string{"ec2:ModifySecurityGroupRules", "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"},
@@ -114,11 +123,12 @@ func (p permissions) openAccess() policy.Document {
 	)
 }
 
-// identities is the part for roles and instance profiles, which are bound by their names.
+// identities is the part for roles and instance profiles, which are bound by their names. A role that is deleted loses
+// also the policies that others attached.
 func (p permissions) identities(changes []string) policy.Statement {
 	cluster := p.cluster()
 	actions := slices.DeleteFunc(ofService("iam", changes), func(a string) bool {
-		return isOfIssuer(a) || a == "iam:PassRole" || a == "iam:AttachRolePolicy" || a == "iam:DetachRolePolicy"
+		return isOfIssuer(a) || a == "iam:PassRole" || a == "iam:AttachRolePolicy"
 	})
 	return policy.Allow("Identities", actions,
 		[]string{p.arn("iam", "", "role/"+cluster+"-*"), p.arn("iam", "", "instance-profile/"+cluster+"-*")}, nil)
@@ -133,7 +143,7 @@ func (p permissions) passRoles() policy.Statement {
 
 // attachments are of the one policy of AWS that the nodes have.
 func (p permissions) attachments() policy.Statement {
-	return policy.Allow("Attachments", []string{"iam:AttachRolePolicy", "iam:DetachRolePolicy"},
+	return policy.Allow("Attachments", []string{"iam:AttachRolePolicy"},
 		[]string{p.arn("iam", "", "role/"+p.cluster()+"-*")},
 		map[string]policy.Operands{"ArnEquals": {"iam:PolicyARN": {
 			fmt.Sprintf("arn:%s:iam::aws:policy/AmazonSSMManagedInstanceCore", p.aws.Partition()),
@@ -143,7 +153,7 @@ func (p permissions) attachments() policy.Statement {
 // serviceAccounts is the part for policies that the settings of a cluster name. It allows no more than Identities,
 // which lets the same roles have any inline policy.
 func (p permissions) serviceAccounts() policy.Statement {
-	return policy.Allow("ServiceAccounts", []string{"iam:AttachRolePolicy", "iam:DetachRolePolicy"},
+	return policy.Allow("ServiceAccounts", []string{"iam:AttachRolePolicy"},
 		[]string{p.arn("iam", "", "role/"+p.cluster()+"-sa-*")}, nil)
 }
 

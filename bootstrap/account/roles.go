@@ -45,22 +45,38 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 		}
 		opts = with(opts, pulumi.DependsOn([]pulumi.Resource{provider}))
 	}
+	// The inline policies of a role have no room for this one, which is the same for all.
+	read, err := iam.NewPolicy(d.ctx, "read", &iam.PolicyArgs{
+		Name:        pulumi.String("kubeadm-aws-read"),
+		Description: pulumi.String("What the pipelines of kubeadm-aws look at in the account"),
+		Policy:      pulumi.String(d.readAccount().JSON()),
+	}, opts...)
+	if err != nil {
+		return nil, err
+	}
 	for _, environment := range d.settings.Environments {
 		for _, github := range GitHubEnvironments {
 			role, subject := environment+"/"+github.Role, "environment:"+environment+github.Suffix
-			r.ARNs[role], err = d.role("kubeadm-aws-"+environment+"-"+github.Role, subject,
-				d.policiesOf(github.Role, environment, state), opts)
+			name := "kubeadm-aws-" + environment + "-" + github.Role
+			made, err := d.role(name, subject, d.policiesOf(github.Role, environment, state), opts)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", role, err)
 			}
+			if _, err := iam.NewRolePolicyAttachment(d.ctx, name+"-read", &iam.RolePolicyAttachmentArgs{
+				Role: made.Name, PolicyArn: read.Arn,
+			}, opts...); err != nil {
+				return nil, fmt.Errorf("%s: %w", role, err)
+			}
+			r.ARNs[role] = made.Arn
 		}
 	}
 	if len(images.ARNs) > 0 {
 		push := []rolePolicy{{"push", pulumi.String(pushImages(images.ARNs).JSON())}}
-		r.ARNs["images"], err = d.role("kubeadm-aws-images", "ref:refs/heads/"+d.settings.MainBranch, push, opts)
+		made, err := d.role("kubeadm-aws-images", "ref:refs/heads/"+d.settings.MainBranch, push, opts)
 		if err != nil {
 			return nil, fmt.Errorf("images: %w", err)
 		}
+		r.ARNs["images"] = made.Arn
 	}
 	return r, d.ctx.RegisterResourceOutputs(r, pulumi.Map{})
 }
@@ -82,7 +98,6 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 		{"state", state.Key.Arn.ApplyT(func(key string) string {
 			return access(bucket, key).JSON()
 		}).(pulumi.StringOutput)},
-		{"read", pulumi.String(p.readAccount().JSON())},
 	}
 	if kind == "drift" {
 		policies = append(policies, rolePolicy{"access", pulumi.String(p.openAccess().JSON())})
@@ -96,8 +111,7 @@ func (d *deployer) policiesOf(kind, environment string, state *State) []rolePoli
 	return policies
 }
 
-func (d *deployer) role(name, subject string, policies []rolePolicy,
-	opts []pulumi.ResourceOption) (pulumi.StringOutput, error) {
+func (d *deployer) role(name, subject string, policies []rolePolicy, opts []pulumi.ResourceOption) (*iam.Role, error) {
 	repository := d.settings.Repository.Owner + "/" + d.settings.Repository.Name
 	role, err := iam.NewRole(d.ctx, name, &iam.RoleArgs{
 		Name:               pulumi.String(name),
@@ -106,7 +120,7 @@ func (d *deployer) role(name, subject string, policies []rolePolicy,
 		MaxSessionDuration: pulumi.Int(SessionSeconds),
 	}, opts...)
 	if err != nil {
-		return pulumi.StringOutput{}, err
+		return nil, err
 	}
 	// IAM limits the size of all policies together. One after the other in this order, those that became smaller go
 	// before the policy "tagged", which took over a part of them.
@@ -116,11 +130,11 @@ func (d *deployer) role(name, subject string, policies []rolePolicy,
 			Name: pulumi.String(p.name), Role: role.Name, Policy: p.document,
 		}, append(slices.Clone(opts), pulumi.DependsOn(before))...)
 		if err != nil {
-			return pulumi.StringOutput{}, err
+			return nil, err
 		}
 		before = []pulumi.Resource{made}
 	}
-	return role.Arn, nil
+	return role, nil
 }
 
 // audience is the audience of the token that aws-actions/configure-aws-credentials requests.
