@@ -74,8 +74,8 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 		"instances": postgresqlInstances,
 		// The operator's default budget keeps one instance on its node forever, so a drain could not end.
 		"enablePDB": postgresqlInstances > 1,
-		// The operator first refuses new connections and waits this long, in seconds, for the old ones to end. Pools of clients
-		// never end theirs, so its default of 180 is three minutes without a database in each drain.
+		// The operator first refuses new connections and waits this long, in seconds, for the old ones to end. Pools of
+		// clients never end theirs, so its default of 180 is three minutes without a database in each drain.
 		"smartShutdownTimeout": 5,
 		"storage": kube.Values{
 			"storageClass": storageClass,

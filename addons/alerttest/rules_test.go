@@ -37,7 +37,7 @@ type ruleCase struct {
 
 // issued is the series of cert-manager for one of the statuses of a certificate.
 func issued(condition string) string {
-	return `certmanager_certificate_ready_status{name="web",namespace="shop",job="cert-manager",condition="` + condition + `"}`
+	return `certmanager_certificate_ready_status{name="web",namespace="shop",condition="` + condition + `"}`
 }
 
 const (
@@ -87,16 +87,18 @@ var ruleCases = []ruleCase{
 	{"requests with good certificates", "ClientCertificateExpiresSoon",
 		expiring + `le="604800.0"} 5x120` + "\n" + expiring + `le="2592000.0"} 0+1x120`, 2 * time.Hour, nil},
 
-	{"certificate of a day that should be renewed in four hours", "CertificateNotRenewed", renewal + " 14400x200", 3 * time.Hour, nil},
+	{"certificate of a day that should be renewed in four hours", "CertificateNotRenewed", renewal + " 14400x200",
+		3 * time.Hour, nil},
 	{"certificate whose renewal is three hours late", "CertificateNotRenewed", renewal + " 1x200", 3 * time.Hour,
 		[]string{"kubectl -n shop describe certificate web"}},
 	{"certificate that was never issued", "CertificateNotRenewed", renewal + " 0x200", 3 * time.Hour, nil},
 	{"equal names in two namespaces", "CertificateNotRenewed",
 		renewal + " 1x200\n" + strings.ReplaceAll(renewal, "shop", "blog") + " 1x200", 3 * time.Hour,
 		[]string{"kubectl -n blog describe certificate web", "kubectl -n shop describe certificate web"}},
-	{"certificate that is not issued", "CertificateNotReady", issued("True") + " 0x120\n" + issued("False") + " 1x120", 90 * time.Minute,
-		[]string{"kubectl -n shop describe certificate web"}},
-	{"certificate that is issued", "CertificateNotReady", issued("True") + " 1x120\n" + issued("False") + " 0x120", 90 * time.Minute, nil},
+	{"certificate that is not issued", "CertificateNotReady",
+		issued("True") + " 0x120\n" + issued("False") + " 1x120", 90 * time.Minute, []string{"kubectl -n shop describe certificate web"}},
+	{"certificate that is issued", "CertificateNotReady",
+		issued("True") + " 1x120\n" + issued("False") + " 0x120", 90 * time.Minute, nil},
 
 	{"lines that Loki refuses", "LogsAreLost", "fluentbit_output_dropped_records_total" + fluentBit + " 0+10x60",
 		30 * time.Minute, []string{"logs fluent-bit-x"}},

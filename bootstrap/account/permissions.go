@@ -97,8 +97,8 @@ func (p permissions) network(creates, changes []string) []policy.Statement {
 		// GuardDuty leaves its endpoint and its group in the network, and gives them no tag of the cluster.
 		policy.Allow("SweepGuardDuty", append([]string{"ec2:DeleteVpcEndpoints"}, sweepGroups...), everything,
 			policy.Equals("aws:ResourceTag/GuardDutyManaged", "true")),
-		// EC2 encrypts disks with the key that the account has chosen, with the rights of the caller. Without these, a machine
-		// whose key is a customer's ends right after its start.
+		// EC2 encrypts disks with the key that the account has chosen, with the rights of the caller. Without these, a
+		// machine whose key is a customer's ends right after its start.
 		policy.Allow("EncryptDisks", []string{"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"},
 			[]string{p.arn("kms", "*", "key/*")}, map[string]policy.Operands{"StringLike": {"kms:ViaService": {"ec2.*"}}}),
 		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of

@@ -50,7 +50,9 @@ func TestAStoppedInstanceIsReadAsAWSShowsIt(t *testing.T) {
 func TestAPolicyOfOthersIsDetached(t *testing.T) {
 	c := newClient(t)
 	role := c.Make(roleType, "plain", props.Map{"name": "plain", "assumeRolePolicy": trust})
-	forced := c.Make(roleType, "forced", props.Map{"name": "forced", "assumeRolePolicy": trust, "forceDetachPolicies": true})
+	forced := c.Make(roleType, "forced", props.Map{
+		"name": "forced", "assumeRolePolicy": trust, "forceDetachPolicies": true,
+	})
 	for _, name := range []string{"plain", "forced"} {
 		c.console.AttachPolicy(name, "AmazonS3ReadOnlyAccess")
 	}

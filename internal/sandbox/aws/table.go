@@ -167,9 +167,9 @@ var resourceTypes = map[string]resourceType{
 		unique: []string{"role", "policyArn"}, replace: []string{"*"}, check: checkAttachment,
 	},
 	"aws:iam/policy:Policy": {
-		id: "arn:aws:iam::{account}:policy/{name}", autoname: "name", required: []string{"policy"}, unique: []string{"name"},
-		replace: []string{"name", "namePrefix", "path", "description"}, check: checkManagedPolicy, deletable: policyUnattached,
-		outputs: map[string]any{"arn": "{id}"},
+		id: "arn:aws:iam::{account}:policy/{name}", autoname: "name", required: []string{"policy"},
+		unique: []string{"name"}, replace: []string{"name", "namePrefix", "path", "description"},
+		check: checkManagedPolicy, deletable: policyUnattached, outputs: map[string]any{"arn": "{id}"},
 	},
 	ProfileType: {
 		id: "{name}", autoname: "name", unique: []string{"name"}, replace: []string{"name", "namePrefix", "path"},
