@@ -14,7 +14,7 @@ Environment:
   STAY      names of the control planes that stay in service, separated by blanks
   STOP      names of those whose machines stop or are replaced; may be empty
   ENDPOINT  host:port of the API
-  SERVE     seconds to wait until all that stay serve, default 240. A control plane that reboots is back in that time.
+  SERVE     seconds to wait until all that stay serve, default 120, or 240 while one of them has its turn to reboot
 Prints "control planes serve".
 TEXT
 }
@@ -89,9 +89,10 @@ away() {
     echo "without ${STOP:-the others} etcd keeps $staying of $voters members, and needs more than half;"
 }
 
-until=$((SECONDS + ${SERVE:-240}))
 until bad=$(away | xargs -r -d '\n') && [ -z "$bad" ]; do
-  [ "$SECONDS" -lt "$until" ] || die "${bad%;}. The machine of ${STOP:-another control plane} changes in this update, and all that stay ($STAY) have to serve meanwhile, so nothing has been changed. Repair what does not serve; a control plane that is lost is replaced first, alone, with another nodes[].generation. Then run pulumi up again"
+  # A reboot takes longer than the restart of a server.
+  case $bad in *' turn to reboot '*) wait=240 ;; *) wait=120 ;; esac
+  [ "$SECONDS" -lt "${SERVE:-$wait}" ] || die "${bad%;}. The machine of ${STOP:-another control plane} changes in this update, and all that stay ($STAY) have to serve meanwhile, so nothing has been changed. Repair what does not serve; a control plane that is lost is replaced first, alone, with another nodes[].generation. Then run pulumi up again"
   sleep 2
 done
 echo "control planes serve"
