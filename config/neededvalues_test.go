@@ -2,8 +2,15 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"kubeadm-aws/addons/catalog"
 )
 
 // Values that a step, an Ingress, an alert or a check depends on are refused before anything is created.
@@ -59,4 +66,114 @@ func TestValuesThatRolesOfControllersNeed(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// Settings that contradict what the rest of the program relies on are refused. Each would be accepted by Helm.
+func TestValuesThatUndoTheProgram(t *testing.T) {
+	const domain = "dns: {domain: example.com}\naddons: {acme: {email: a@example.com}, "
+	for text, refused := range map[string]string{
+		"addons: {ebsCsi: {values: {controller: {priorityClassName: system-node-critical}}}}":                     "ebsCsi.values.controller.priorityClassName",
+		"addons: {ebsCsi: {values: {controller: {nodeSelector: {a: b}}}}}":                                        "ebsCsi.values.controller.nodeSelector",
+		"addons: {ebsCsi: {values: {controller: {k8sTagClusterId: other}}}}":                                      "ebsCsi.values.controller.k8sTagClusterId",
+		"addons: {ebsCsi: {values: {controller: {extraVolumeTags: {team: a}}}}}":                                  "",
+		"addons: {ebsCsi: {values: {controller: {extraVolumeTags: {kubeadm-aws/vpc: a}}}}}":                       "ebsCsi.values.controller.extraVolumeTags.kubeadm-aws/vpc",
+		"addons: {ebsCsi: {values: {controller: {extraVolumeTags: null}}}}":                                       "ebsCsi.values.controller.extraVolumeTags.kubeadm-aws/cluster",
+		"addons: {logging: {enabled: true, values: {loki: {singleBinary: {priorityClassName: high}}}}}":           "logging.values.loki.singleBinary.priorityClassName",
+		"addons: {logging: {enabled: true, values: {loki: {fullnameOverride: logs}}}}":                            "logging.values.loki.fullnameOverride",
+		"addons: {loadBalancer: {values: {hostNetwork: false}}}":                                                  "loadBalancer.values.hostNetwork",
+		"addons: {loadBalancer: {values: {hostNetwork: true, clusterName: foo}}}":                                 "loadBalancer.values.clusterName",
+		"addons: {loadBalancer: {values: {defaultTargetType: ip}}}":                                               "loadBalancer.values.defaultTargetType",
+		"addons: {loadBalancer: {values: {webhookTLS: {key: a}}}}":                                                "loadBalancer.values.webhookTLS",
+		"addons: {argocd: {values: {namespaceOverride: cd}}}":                                                     "argocd.values.namespaceOverride",
+		"addons: {argocd: {values: {server: {service: {type: ClusterIP}}}}}":                                      "",
+		"addons: {argocd: {values: {configs: {params: {server.insecure: false}}}}}":                               "",
+		"addons: {monitoring: {values: {namespaceOverride: metrics}}}":                                            "monitoring.values.namespaceOverride",
+		"addons: {monitoring: {values: {prometheus: {prometheusSpec: {ruleSelectorNilUsesHelmValues: true}}}}}":   "ruleSelectorNilUsesHelmValues",
+		"addons: {monitoring: {values: {prometheus: {prometheusSpec: {podMonitorSelector: {}}}}}}":                "prometheusSpec.podMonitorSelector",
+		"addons: {metricsServer: {values: {args: [--v=2]}}}":                                                      "metricsServer.values.args",
+		"addons: {metricsServer: {values: {args: [--v=2, --kubelet-insecure-tls]}}}":                              "",
+		"addons: {metricsServer: {values: {args: null}}}":                                                         "metricsServer.values.args",
+		"addons: {redis: {values: {tls: {enabled: true}}}}":                                                       "redis.values.tls.enabled",
+		"addons: {redis: {values: {clusterDomain: cluster.local}}}":                                               "",
+		"cluster: {dnsDomain: services.example.org}\naddons: {redis: {values: {clusterDomain: cluster.local}}}":   "redis.values.clusterDomain",
+		domain + "argocd: {values: {server: {service: {type: ClusterIP}}}}}":                                      "argocd.values.server.service.type",
+		domain + "argocd: {values: {server: {service: {type: null}}}}}":                                           "argocd.values.server.service.type",
+		domain + "argocd: {values: {server: {service: {type: LoadBalancer}}}}}":                                   "",
+		domain + "argocd: {values: {configs: {params: {server.insecure: false}}}}}":                               "argocd.values.configs.params.server.insecure",
+		domain + "monitoring: {values: {grafana: {service: {type: ClusterIP}}}}}":                                 "monitoring.values.grafana.service.type",
+		"identity: {enabled: true}\naddons: {ebsCsi: {values: {controller: {priorityClassName: high}}}}":          "",
+		"identity: {enabled: true}\naddons: {loadBalancer: {values: {nodeSelector: {a: b}, hostNetwork: false}}}": "",
+	} {
+		_, err := loadText(t, "dev", text)
+		if refused == "" && err != nil || refused != "" && (err == nil || !strings.Contains(fmt.Sprint(err), refused)) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// Each needed value is a key of the chart at its version, and has the value that the program gives it.
+func TestNeededValuesAreThoseOfTheProgram(t *testing.T) {
+	for _, settings := range []string{"", "identity: {enabled: true}", "dns: {domain: example.com}\naddons: {acme: {email: a@example.com}}"} {
+		c, err := loadText(t, "dev", settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, need := range valuesNeededBy(c) {
+			chart, path := chartOf(need)
+			if chart == nil {
+				t.Errorf("addons.%s has no chart with the value %s", need.addon, need.path)
+				continue
+			}
+			if !hasKey(t, *chart, path) {
+				t.Errorf("chart %s has no value %s", chart.Name, path)
+			}
+			text, err := os.ReadFile("../addons/testdata/values/" + chart.Release + ".yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var own map[string]any
+			if err := yaml.Unmarshal(text, &own); err != nil {
+				t.Fatal(err)
+			}
+			got, set := userValue(own, path)
+			_, refusesAll := need.want.(noValue)
+			if !set {
+				got = need.chart
+			}
+			fromSettings := slices.ContainsFunc(valuesOfSettings(c), func(v neededValue) bool { return v.path == need.path })
+			if !refusesAll && !fromSettings && !need.metBy(got) {
+				t.Errorf("addons.%s.values.%s: the program has %v", need.addon, need.path, got)
+			}
+		}
+	}
+}
+
+// chartOf returns the chart of a needed value and the path in the chart's values.
+func chartOf(need neededValue) (*catalog.Chart, string) {
+	for _, addon := range catalog.Addons {
+		for _, chart := range addon.Charts {
+			path, ofChart := strings.CutPrefix(need.path, chart.Section+".")
+			if chart.Section == "" {
+				path, ofChart = need.path, true
+			}
+			if addon.Key == need.addon && !chart.Fixed && ofChart {
+				return &chart, path
+			}
+		}
+	}
+	return nil, ""
+}
+
+// hasKey reports whether a chart has a value at a path, or any value below a part of it.
+func hasKey(t *testing.T, chart catalog.Chart, path string) bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../internal/chartvalues/keys", chart.Name+"-"+chart.Version+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.ReplaceAll(path, ".", "/")
+	return slices.ContainsFunc(strings.Fields(string(text)), func(key string) bool {
+		free, isFree := strings.CutSuffix(key, "/**")
+		return key == at || strings.HasPrefix(key, at+"/") || isFree && strings.HasPrefix(at, free+"/")
+	})
 }
