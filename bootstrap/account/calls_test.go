@@ -63,11 +63,11 @@ func TestTheSweepMayRemoveWhatGuardDutyLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := permissions{&deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}, "dev"}
+	d := &deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}
 	for _, action := range []string{
 		"ec2:DeleteSecurityGroup", "ec2:DeleteVpcEndpoints", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
 	} {
-		if !slices.ContainsFunc(p.changeCluster()["network"].Statement, func(s policy.Statement) bool {
+		if !slices.ContainsFunc(d.ofNoCluster().Statement, func(s policy.Statement) bool {
 			tag := s.Condition["StringEquals"]["aws:ResourceTag/GuardDutyManaged"]
 			return slices.Contains(s.Action, action) && slices.Equal(tag, []string{"true"})
 		}) {

@@ -94,18 +94,24 @@ func (p permissions) network(creates, changes []string) []policy.Statement {
 		policy.Allow("SweepVolumes", append([]string{"ec2:DeleteVolume"}, sweepGroups...), everything, ofControllers),
 		policy.Allow("SweepBalancers", append(ofService("elasticloadbalancing", changes), "ec2:DeleteSecurityGroup"),
 			everything, ofBalancers),
+		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of
+		// a new endpoint or instance has to be one that exists.
+		policy.Allow("UseRules", []string{"ec2:ModifySecurityGroupRules", "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"},
+			[]string{p.arn("ec2", "*", "security-group-rule/*")}, nil),
+	}
+}
+
+// ofNoCluster lets a role that changes clusters do what no tag and no name binds to one of them.
+func (d *deployer) ofNoCluster() policy.Document {
+	return policy.New(
 		// GuardDuty leaves its endpoint and its group in the network, and gives them no tag of the cluster.
 		policy.Allow("SweepGuardDuty", append([]string{"ec2:DeleteVpcEndpoints"}, sweepGroups...), everything,
 			policy.Equals("aws:ResourceTag/GuardDutyManaged", "true")),
 		// EC2 encrypts disks with the key that the account has chosen, with the rights of the caller. Without these, a
 		// machine whose key is a customer's ends right after its start.
 		policy.Allow("EncryptDisks", []string{"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"},
-			[]string{p.arn("kms", "*", "key/*")}, map[string]policy.Operands{"StringLike": {"kms:ViaService": {"ec2.*"}}}),
-		// The rule of a group whose tag says nothing, such as the default group, does not exist for the program. The group of
-		// a new endpoint or instance has to be one that exists.
-		policy.Allow("UseRules", []string{"ec2:ModifySecurityGroupRules", "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"},
-			[]string{p.arn("ec2", "*", "security-group-rule/*")}, nil),
-	}
+			[]string{d.arn("kms", "*", "key/*")}, map[string]policy.Operands{"StringLike": {"kms:ViaService": {"ec2.*"}}}),
+	)
 }
 
 // openAccess lets a role that only reads let its own machine in to the nodes: `access open` and `access close`. Without

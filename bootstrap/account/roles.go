@@ -45,12 +45,7 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 		}
 		opts = with(opts, pulumi.DependsOn([]pulumi.Resource{provider}))
 	}
-	// The inline policies of a role have no room for this one, which is the same for all.
-	read, err := iam.NewPolicy(d.ctx, "read", &iam.PolicyArgs{
-		Name:        pulumi.String("kubeadm-aws-read"),
-		Description: pulumi.String("What the pipelines of kubeadm-aws look at in the account"),
-		Policy:      pulumi.String(d.readAccount().JSON()),
-	}, opts...)
+	managed, err := d.managedPolicies(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +57,15 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", role, err)
 			}
-			if _, err := iam.NewRolePolicyAttachment(d.ctx, name+"-read", &iam.RolePolicyAttachmentArgs{
-				Role: made.Name, PolicyArn: read.Arn,
-			}, opts...); err != nil {
-				return nil, fmt.Errorf("%s: %w", role, err)
+			for _, p := range managed {
+				if p.role != "" && p.role != github.Role {
+					continue
+				}
+				if _, err := iam.NewRolePolicyAttachment(d.ctx, name+"-"+p.name, &iam.RolePolicyAttachmentArgs{
+					Role: made.Name, PolicyArn: p.policy.Arn,
+				}, opts...); err != nil {
+					return nil, fmt.Errorf("%s: %w", role, err)
+				}
 			}
 			r.ARNs[role] = made.Arn
 		}
@@ -79,6 +79,32 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 		r.ARNs["images"] = made.Arn
 	}
 	return r, d.ctx.RegisterResourceOutputs(r, pulumi.Map{})
+}
+
+// managedPolicy is a policy that several roles have.
+type managedPolicy struct {
+	name string
+	// role is the kind of roles that have it; empty for all.
+	role   string
+	policy *iam.Policy
+}
+
+// managedPolicies makes the policies that are the same for every environment. The inline policies of a role have no
+// room for them.
+func (d *deployer) managedPolicies(opts []pulumi.ResourceOption) ([]managedPolicy, error) {
+	all := []managedPolicy{{name: "read"}, {name: "apply", role: "apply"}}
+	for i, document := range []policy.Document{d.readAccount(), d.ofNoCluster()} {
+		made, err := iam.NewPolicy(d.ctx, all[i].name, &iam.PolicyArgs{
+			Name:        pulumi.String("kubeadm-aws-" + all[i].name),
+			Description: pulumi.String("What the pipelines of kubeadm-aws may do beyond one cluster: " + all[i].name),
+			Policy:      pulumi.String(document.JSON()),
+		}, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", all[i].name, err)
+		}
+		all[i].policy = made
+	}
+	return all, nil
 }
 
 // rolePolicy is one inline policy of a role.
