@@ -91,7 +91,7 @@ say 'compiling the driver and the tests; the first time takes about 2 minutes'
 # One package at a time: both load the machine. Tests that wait more than they work run in parallel, after TestDevStack,
 # whose figures are of a machine that does nothing else.
 set +e
-TMPDIR=$work go test -tags e2e -count=1 -p 1 -parallel 3 -timeout 40m -v "$@" ./e2e ./internal/dockerhosts 2>&1 | tee "$work/log"
+TMPDIR=$work go test -tags e2e -count=1 -p 1 -parallel 3 -timeout 60m -v "$@" ./e2e ./internal/dockerhosts 2>&1 | tee "$work/log"
 rc=${PIPESTATUS[0]}
 set -e
 
