@@ -11,8 +11,7 @@ import (
 )
 
 // growClaims makes the claims of a release's StatefulSets as large as the user's values say. The release depends on the
-// steps, so that the StatefulSet is created again for claims that have their size. Without a size of the user there is
-// no step.
+// steps, because Helm cannot change the size in a StatefulSet. Without a size of the user there is no step.
 func (b *builder) growClaims(release string, settings config.Addon) []pulumi.Resource {
 	var steps []pulumi.Resource
 	for _, v := range config.ChartVolumes {

@@ -10,7 +10,8 @@ Environment:
   NAMESPACE    namespace of the claims
   SELECTOR     labels of the claims
   SIZE, BYTES  their size as a quantity, and in bytes
-  STATEFULSET  a StatefulSet to remove if it makes claims of another size. Its pods stay, and Helm creates it again.
+  STATEFULSET  a StatefulSet to replace if it makes claims of another size. Its pods stay. The ConfigMap claims-STATEFULSET
+               holds it meanwhile, so an interrupted run goes on.
 Prints "unchanged" or "grown". A claim that is larger already keeps its size.
 TEXT
 }
@@ -34,16 +35,51 @@ die() {
   exit 1
 }
 kube() { kubectl --request-timeout=60s -n "$NAMESPACE" "$@"; }
-# A quantity that numfmt does not read counts as 0: the API server then compares the sizes.
-bytes() { numfmt --from=auto "$1" 2>/dev/null || echo 0; }
+# bytes prints a quantity of Kubernetes in whole bytes, as BYTES is. It fails for another text.
+bytes() {
+  awk -v q="$1" 'BEGIN {
+    if (!match(q, /^([0-9]+[.]?[0-9]*|[.][0-9]+)/)) exit 1
+    n = substr(q, 1, RLENGTH); unit = substr(q, RLENGTH + 1)
+    if (unit ~ /^[kKMGTPE]$/) n *= 1000 ^ index("kMGTPE", unit == "K" ? "k" : unit)
+    else if (unit ~ /^[KMGTPE]i$/) n *= 1024 ^ index("KMGTPE", substr(unit, 1, 1))
+    else if (unit ~ /^[num]$/) n /= 1000 ^ (4 - index("num", unit))
+    else if (unit ~ /^[eE][+-]?[0-9]+$/) n *= 10 ^ substr(unit, 2)
+    else if (unit != "") exit 1
+    printf "%.0f\n", int(n)
+  }'
+}
 
+# replace makes the StatefulSet again, with the size of the settings. Helm only patches a StatefulSet that has changed, so one that
+# is missing would stay away after a rollback. Its labels and annotations show that the release owns it.
+replace() {
+  kube delete statefulset "$STATEFULSET" --cascade=orphan --ignore-not-found --timeout=120s >&2 ||
+    die "cannot remove the StatefulSet $NAMESPACE/$STATEFULSET, which makes claims of ${made:-another size}"
+  kube get configmap "$saved" -o 'jsonpath={.data.object}' |
+    kube patch --local -f - --type=json -o json -p "[{\"op\": \"remove\", \"path\": \"/metadata/resourceVersion\"},
+      {\"op\": \"replace\", \"path\": \"/spec/volumeClaimTemplates/0/spec/resources/requests/storage\", \"value\": \"$SIZE\"}]" |
+    kube create -f - >&2 ||
+    die "cannot make the StatefulSet $NAMESPACE/$STATEFULSET again. Its pods run; the ConfigMap $NAMESPACE/$saved holds it. When the reason is gone, run pulumi up again: it goes on from here"
+}
 if [ -n "${STATEFULSET:-}" ]; then
-  made=$(kube get statefulset "$STATEFULSET" --ignore-not-found \
-    -o jsonpath='{.spec.volumeClaimTemplates[0].spec.resources.requests.storage}') ||
+  saved=claims-$STATEFULSET
+  state=$(kube get statefulset "$STATEFULSET" --ignore-not-found \
+    -o jsonpath='{.spec.volumeClaimTemplates[0].spec.resources.requests.storage} {.metadata.deletionTimestamp}') ||
     die "cannot read the StatefulSet $NAMESPACE/$STATEFULSET"
-  if [ -n "$made" ] && [ "$(bytes "$made")" != "$BYTES" ]; then
-    kube delete statefulset "$STATEFULSET" --cascade=orphan --timeout=120s >&2 ||
-      die "cannot remove the StatefulSet $NAMESPACE/$STATEFULSET, which makes claims of $made"
+  read -r made leaves <<<"$state"
+  makes=''
+  [ -z "$made" ] || makes=$(bytes "$made") ||
+    die "the StatefulSet $NAMESPACE/$STATEFULSET makes claims of $made, which is no quantity; nothing has been changed"
+  held=$(kube get configmap "$saved" --ignore-not-found -o name) || die "cannot read the ConfigMap $NAMESPACE/$saved"
+  if [ -n "$made" ] && [ -z "$leaves" ] && [ "$makes" != "$BYTES" ]; then
+    # What an earlier run has saved may be old.
+    [ -z "$held" ] || kube delete configmap "$saved" >&2 || die "cannot remove the ConfigMap $NAMESPACE/$saved"
+    object=$(kube get statefulset "$STATEFULSET" -o json) || die "cannot read the StatefulSet $NAMESPACE/$STATEFULSET"
+    held=$(kube create configmap "$saved" --from-file=object=/dev/stdin -o name <<<"$object") ||
+      die "cannot save the StatefulSet $NAMESPACE/$STATEFULSET in the ConfigMap $NAMESPACE/$saved; nothing has been changed"
+  fi
+  if [ -n "$held" ]; then
+    if [ -n "$leaves" ] || [ "$makes" != "$BYTES" ]; then replace; fi
+    kube delete configmap "$saved" >&2 || die "cannot remove the ConfigMap $NAMESPACE/$saved, which is not needed any more"
   fi
 fi
 claims=$(kube get persistentvolumeclaims -l "$SELECTOR" \
@@ -51,7 +87,9 @@ claims=$(kube get persistentvolumeclaims -l "$SELECTOR" \
   die "cannot list the claims in $NAMESPACE"
 result=unchanged
 while read -r name has; do
-  if [ -n "$name" ] && [ "$(bytes "$has")" -lt "$BYTES" ]; then
+  [ -n "$name" ] || continue
+  now=$(bytes "$has") || die "the claim $NAMESPACE/$name has the size $has, which is no quantity"
+  if [ "$now" -lt "$BYTES" ]; then
     kube patch persistentvolumeclaim "$name" --type=merge \
       -p "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"$SIZE\"}}}}" >&2 ||
       die "cannot make $NAMESPACE/$name larger than $has: its class must have allowVolumeExpansion, as gp3 has"
