@@ -43,6 +43,8 @@ func (h *scriptHost) runsStep() {
 	h.write("/step", line+"\n", 0o600)
 }
 
+const rebootUnit = "/etc/systemd/system/kubeadm-aws-reboot.service"
+
 const rebootMetric = "/var/lib/node-exporter/textfile/reboot.prom"
 
 func testRebootFailures(t *testing.T) {

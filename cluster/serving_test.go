@@ -9,7 +9,7 @@ import (
 // of one whose etcd does not answer, and /unready that of one whose API is not ready.
 func servingHost(t *testing.T) *scriptHost {
 	h := newScriptHost(t)
-	h.env = map[string]string{"STAY": "master master-2", "STOP": "master-3", "ENDPOINT": "api.dev.internal:6443"}
+	h.env = map[string]string{"STAY": "master master-2", "STOP": "master-3", "ENDPOINT": "api.dev.internal:6443", "SERVE": "0"}
 	h.stub("etcdctl", `case $* in
 *"member list") [ ! -e $ROOT/silent ] || { echo "context deadline exceeded"; exit 1; }; cat $ROOT/members ;;
 *"endpoint health") [ ! -e $ROOT/dead ] || ! grep -q "//$(cat $ROOT/dead):" <<<"$2" ;;
@@ -56,11 +56,43 @@ func TestControlPlanesServe(t *testing.T) {
 	}
 	// One that reboots is waited for, unless its machine changes anyway.
 	h := servingHost(t)
-	h.waits = true
-	h.write("/turns", "master-2 master-3 ", 0o600)
-	h.stub("sleep", "echo master-3 >$ROOT/turns; echo slept >>$ROOT/calls")
+	delete(h.env, "SERVE")
+	const reboots = " False asks granted:1793000000\n"
+	h.write("/turns", "master-2"+reboots+"master-3"+reboots, 0o600)
+	h.stub("sleep", "echo 'master-3"+strings.TrimSpace(reboots)+"' >$ROOT/turns; echo slept >>$ROOT/calls")
 	h.succeeds(h.run("control-planes.sh", ""), serve)
 	inOrder(t, h.read("/calls"), "slept", "annotate")
+	testTurnsThatEnd(t)
+}
+
+// testTurnsThatEnd ends the turns that have no more effect, and that of the machine on which the step runs.
+func testTurnsThatEnd(t *testing.T) {
+	for turn, ends := range map[string]bool{
+		"master-2 True - granted:1793000000":       true,  // it has rebooted
+		"master-2 True asks granted:1793000000":    false, // it is about to reboot
+		"master-2 False - granted:1793000000":      false, // it boots
+		"master-2 Unknown asks granted:1792998800": true,  // 1800 s ago
+		"master-2 Unknown asks granted:1792998801": false,
+		"master-2 True - draining":                 false, // it may be granted in a moment
+		"master-2 True asks draining at 60":        true,  // the run that drained it was interrupted
+		"master True asks granted:1793000000":      true,  // it waits for the end of this step
+		"master True asks draining":                false,
+	} {
+		h := servingHost(t)
+		turn, at, _ := strings.Cut(turn, " at ")
+		h.env["SECONDS"] = "0" + at
+		h.write(rebootUnit, "[Service]\nEnvironment=NODE=master HOME=/root\n", 0o600)
+		h.write("/turns", turn+"\n", 0o600)
+		name, _, _ := strings.Cut(turn, " ")
+		if o := h.run("control-planes.sh", ""); ends {
+			h.succeeds(o, "control planes serve")
+		} else {
+			h.fails(o, 1, name+" has its turn to reboot")
+		}
+		if strings.Contains(h.read("/calls"), "annotate node "+name+" kubeadm-aws/reboot-") != ends {
+			t.Errorf("%s: %s", turn, h.read("/calls"))
+		}
+	}
 }
 
 func testControlPlanesFailures(t *testing.T) {
@@ -73,7 +105,11 @@ func testControlPlanesFailures(t *testing.T) {
 		{says: "is not healthy. The machine of master-3 changes in this update", spoil: file("/dead", "10.0.1.11")},
 		{says: "is not ready. The machine of master-3 changes in this update", spoil: file("/unready", "10.0.1.11")},
 		{says: "master-2 has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node master-2 " +
-			"kubeadm-aws/reboot-. The machine of master-3", spoil: file("/turns", "master-2 ")},
+			"kubeadm-aws/reboot-. The machine of master-3", spoil: file("/turns", "master-2 False asks granted:1793000000\n")},
+		{says: "master-2 has its turn to reboot", spoil: func(h *scriptHost) string {
+			h.write("/turns", "master-2 True - granted:1793000000\n", 0o600)
+			return file("/fails", "annotate node master-2")(h)
+		}},
 		{says: "the API does not record that the machine of a control plane changes. The", spoil: file("/fails", "annotate")},
 		{says: "the API does not list the control planes. The machine of master-3", spoil: file("/fails", "get nodes")},
 		{says: "etcd does not list its members: context deadline exceeded. The machine", spoil: file("/silent", "")},

@@ -50,18 +50,31 @@ api_ready() { # ADDRESS
   [ "$(curl -sS --connect-timeout 2 --max-time 5 --cacert /etc/kubernetes/pki/ca.crt --resolve "$ENDPOINT:$1" "https://$ENDPOINT/readyz" 2>/dev/null)" = ok ]
 }
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
+# turn_ends ends a turn that has no more effect, or that this step blocks: its node has rebooted, or did not reboot in time (LIMIT
+# of reboot-turn.sh), or is that of this machine, where no reboot begins during a step. What gave the turn may be gone. Another
+# turn, "draining", is granted or ended within two requests of 20 s, unless that run was interrupted.
+turn_ends() { # NAME READY ASKS TURN
+  local own
+  if [[ $4 =~ ^granted:([0-9]+)$ ]]; then
+    own=$(sed -n 's/^Environment=NODE=\([^ ]*\).*/\1/p' /etc/systemd/system/kubeadm-aws-reboot.service 2>/dev/null) || own=''
+    [ "$2,$3" = True,- ] || [ "$1" = "$own" ] || [ $(($(date +%s) - BASH_REMATCH[1])) -ge 1800 ] || return 1
+  else
+    [ "$SECONDS" -ge 60 ] || return 1
+  fi
+  kube annotate node "$1" kubeadm-aws/reboot- >/dev/null 2>&1
+}
 # turns prints which control planes that stay have their turn to reboot, after it has recorded that none may get one.
 turns() {
-  local role=node-role.kubernetes.io/control-plane names name
+  local role=node-role.kubernetes.io/control-plane all name ready asks turn
   kube annotate nodes -l $role --overwrite "kubeadm-aws/stops=$(date +%s)" >/dev/null 2>&1 ||
     echo "the API does not record that the machine of a control plane changes;"
   # shellcheck disable=SC2016 # a Go template
-  names=$(kube get nodes -l $role -o go-template='{{range .items}}{{$name := .metadata.name}}{{with .metadata.annotations}}{{with index . "kubeadm-aws/reboot"}}{{$name}} {{end}}{{end}}{{end}}' 2>/dev/null) ||
+  all=$(kube get nodes -l $role -o go-template='{{range .items}}{{$name := .metadata.name}}{{$ready := "Unknown"}}{{$asks := "-"}}{{range .status.conditions}}{{if eq .type "Ready"}}{{$ready = .status}}{{end}}{{end}}{{with .metadata.annotations}}{{if index . "kubeadm-aws/reboot-required"}}{{$asks = "asks"}}{{end}}{{with index . "kubeadm-aws/reboot"}}{{$name}} {{$ready}} {{$asks}} {{.}}{{"\n"}}{{end}}{{end}}{{end}}' 2>/dev/null) ||
     echo "the API does not list the control planes;"
-  for name in $names; do
-    [[ " $STAY " != *" $name "* ]] ||
-      echo "$name has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node $name kubeadm-aws/reboot-;"
-  done
+  while read -r name ready asks turn; do
+    if [[ -z $name || " $STAY " != *" $name "* ]] || turn_ends "$name" "$ready" "$asks" "$turn"; then continue; fi
+    echo "$name has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node $name kubeadm-aws/reboot-;"
+  done <<<"$all"
 }
 # away prints why the control planes that stay cannot do without the others. A member of etcd that learns does not vote: it
 # joined in a run that was interrupted.
