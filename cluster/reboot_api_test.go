@@ -49,6 +49,7 @@ func startRebootCluster(t *testing.T) *rebootCluster {
 		h := machine(map[string]string{"NODE": name})
 		h.write("/etc/kubernetes/kubelet.conf", strings.Replace(string(kubeconfig), "token: test",
 			fmt.Sprintf("token: test, as: %q, as-groups: [%q]", "system:node:"+name, "system:nodes"), 1), 0o600)
+		h.write(rebootUnit, "[Service]\nEnvironment=NODE="+name+" HOME=/root\n", 0o600)
 		h.write("/run/reboot-required", "", 0o600)
 		h.stub("curl", "")
 		h.stub("pgrep", "exit 1")
@@ -166,6 +167,7 @@ func TestRealNodesRebootInTurn(t *testing.T) {
 	}
 	testOthersWait(t, c)
 	testTurnThatHasEnded(t, c)
+	testStepsEndTheirTurn(t, c)
 
 	// The machine boots. No other node has its turn until its kubelet is Ready and its request is gone.
 	for _, step := range []func(){
@@ -199,25 +201,55 @@ func TestRealNodesRebootInTurn(t *testing.T) {
 	testHoursOfAZone(t, c)
 }
 
+// testStepsEndTheirTurn runs these scripts on the machine of master while that node has its turn, too. Their step
+// keeps the machine from its reboot, so they wait for worker-1 alone.
+func testStepsEndTheirTurn(t *testing.T, c *rebootCluster) {
+	t.Helper()
+	for script, says := range map[string]string{
+		"node-drain.sh":     "not in service: worker-1 (reboots for an update).",
+		"upgrade.sh":        "upgrade: worker-1 reboots for an update",
+		"node-delete.sh":    "worker-1 has its turn to reboot (maintenance.reboots)",
+		"control-planes.sh": "control-planes: etcd does not list its members",
+	} {
+		c.run("", "annotate", "node", "master", "kubeadm-aws/reboot=granted:"+fmt.Sprint(time.Now().Unix()))
+		h := c.stepHost(map[string]string{"NODE": "worker-2", "KUBERNETES_VERSION": "1.36.4", "UPGRADE_CONFIG": "x", "SERVE": "0",
+			"TIMEOUT": "1", "RETURN": "0", "STAY": "master", "ENDPOINT": "api.dev.internal:6443"})
+		h.write(rebootUnit, c.machines["master"].read(rebootUnit), 0o600)
+		h.stub("etcdctl", "exit 1")
+		var args []string
+		if script == "upgrade.sh" {
+			h.env["NODE"], args = "master", []string{"check"}
+		}
+		h.fails(h.run(script, "", args...), 1, says)
+		if turn := c.run("", "get", "node", "master", "-o", "jsonpath={.metadata.annotations.kubeadm-aws/reboot}"); turn != "" {
+			t.Errorf("%s leaves the turn %s", script, turn)
+			c.run("", "annotate", "node", "master", "kubeadm-aws/reboot-")
+		}
+	}
+	c.run("", "annotate", "nodes", "--all", "kubeadm-aws/stops-")
+}
+
+// stepHost is a control plane on which a step runs.
+func (c *rebootCluster) stepHost(env map[string]string) *scriptHost {
+	h := newScriptHost(c.t)
+	h.env = env
+	h.env["RUN_DIR"], h.env["KUBECONFIG"] = c.first.at("/run"), c.kubeconfig
+	h.write("/etc/kubernetes/manifests/kube-apiserver.yaml", "    image: registry.k8s.io/kube-apiserver:v1.36.3\n", 0o600)
+	h.write("/etc/kubernetes/admin.conf", c.first.read("/etc/kubernetes/admin.conf"), 0o600)
+	h.stub("kubectl", `case $* in *--raw=/version*) echo '"gitVersion": "v1.36.4"' ;; *) exec `+c.kubectl+` "$@" ;; esac`)
+	return h
+}
+
 // testOthersWait runs the scripts that take nodes out of service while worker-1 reboots.
 func testOthersWait(t *testing.T, c *rebootCluster) {
 	t.Helper()
-	host := func(env map[string]string) *scriptHost {
-		h := newScriptHost(t)
-		h.env = env
-		h.env["RUN_DIR"], h.env["KUBECONFIG"] = c.first.at("/run"), c.kubeconfig
-		h.stub("kubectl", `case $* in *--raw=/version*) echo '"gitVersion": "v1.36.4"' ;; *) exec `+c.kubectl+` "$@" ;; esac`)
-		return h
-	}
-	h := host(map[string]string{"NODE": "worker-2", "KUBERNETES_VERSION": "1.36.4", "SERVE": "0"})
+	h := c.stepHost(map[string]string{"NODE": "worker-2", "KUBERNETES_VERSION": "1.36.4", "SERVE": "0"})
 	h.fails(h.run("node-drain.sh", ""), 1, "not in service: worker-1 (reboots for an update)")
-	h = host(map[string]string{"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.4", "SERVE": "0"})
+	h = c.stepHost(map[string]string{"NODE": "worker-1", "KUBERNETES_VERSION": "1.36.4", "SERVE": "0"})
 	h.fails(h.run("node-drain.sh", ""), 1, "not in service: worker-1 (reboots for an update)")
-	h = host(map[string]string{"NODE": "master", "KUBERNETES_VERSION": "1.36.4", "UPGRADE_CONFIG": "x"})
-	h.write("/etc/kubernetes/manifests/kube-apiserver.yaml", "    image: registry.k8s.io/kube-apiserver:v1.36.3\n", 0o600)
-	h.write("/etc/kubernetes/admin.conf", c.first.read("/etc/kubernetes/admin.conf"), 0o600)
+	h = c.stepHost(map[string]string{"NODE": "master", "KUBERNETES_VERSION": "1.36.4", "UPGRADE_CONFIG": "x"})
 	h.fails(h.run("upgrade.sh", "", "check"), 1, "worker-1 reboots for an update (maintenance.reboots)")
-	h = host(map[string]string{"NODE": "worker-2", "TIMEOUT": "1", "RETURN": "0"})
+	h = c.stepHost(map[string]string{"NODE": "worker-2", "TIMEOUT": "1", "RETURN": "0"})
 	h.fails(h.run("node-delete.sh", ""), 1, "worker-1 has its turn to reboot (maintenance.reboots)", "worker-2 has not been drained")
 }
 

@@ -134,6 +134,12 @@ func testRebootOfANode(t *testing.T) {
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("get node", "systemctl")
 	h.remove("/step")
+	// A step begins after the script has looked for one, and ends the turn.
+	h.stub("pgrep", "mv $ROOT/turn $ROOT/ended; exit 1")
+	h.succeeds(h.run("reboot.sh", ""), "")
+	calls("get node", "systemctl")
+	h.stub("pgrep", processes)
+	h.write("/turn", h.read("/ended"), 0o600)
 	h.succeeds(h.run("reboot.sh", ""), "")
 	calls("systemctl reboot")
 	// A machine that creates the file at every boot reboots once in its turn.

@@ -150,6 +150,9 @@ fi
 if [ "$ready" = "$NODE True" ]; then
   exec 8>"$run/kubeadm-aws-drain.lock"
   flock -w "$TURN" 8 || die "other nodes have been draining for $TURN s. Nothing is wrong with $NODE: run the same command again"
+  # The node of this machine reboots only when no step runs here any more, so this step ends its turn instead of waiting.
+  own=$(sed -n 's/^Environment=NODE=\([^ ]*\).*/\1/p' /etc/systemd/system/kubeadm-aws-reboot.service 2>/dev/null) || own=''
+  [ -z "$own" ] || kube annotate node "$own" kubeadm-aws/reboot- >/dev/null || true
   wait_for_room
   # A node that has its turn to reboot would reboot, or return to service, in the middle of this drain.
   kube annotate node "$NODE" kubeadm-aws/reboot- >/dev/null

@@ -85,6 +85,9 @@ exec 8>"$run/kubeadm-aws-drain.lock"
 flock -w 300 8 || die "other nodes have been draining for 5 minutes. Nothing is wrong with $NODE: run pulumi up again"
 [ ! -e "$STATE/upgrade.started" ] ||
   die "the upgrade of the control plane on this machine has not finished, so $NODE stays as it is. Run the whole pulumi up, without --target"
+# The node of this machine reboots only when no step runs here any more, so this step ends its turn instead of waiting.
+own=$(sed -n 's/^Environment=NODE=\([^ ]*\).*/\1/p' /etc/systemd/system/kubeadm-aws-reboot.service 2>/dev/null) || own=''
+[ -z "$own" ] || kube annotate node "$own" kubeadm-aws/reboot- >/dev/null || true
 away() { awk -v node="$NODE" '$5 == "reboots" {print $1, "(reboots for an update)"; next} $1 != node && ($2 != "True" || $6 != "") {print $1}' <<<"$1" | xargs; }
 until=$((SECONDS + SERVE))
 while all=$(nodes) || die "the API does not answer, so node $NODE cannot be drained"; do

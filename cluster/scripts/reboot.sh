@@ -82,6 +82,9 @@ if [ -z "$asks" ]; then
     die "the API does not record that $NODE needs a reboot; the next run tries again"
   say "an update needs a reboot: $(xargs <"$REQUIRED.pkgs" 2>/dev/null || echo "see $REQUIRED")"
 fi
+# A reboot would interrupt a step of pulumi up. A step can end the turn of this node, so the turn is read after that.
+busy=''
+if pgrep -f "^bash $STATE/scripts/limit.sh " >/dev/null; then busy=yes; fi
 mark=$(annotation kubeadm-aws/reboot) || die "the API does not show whether $NODE has its turn to reboot; the next run tries again"
 [[ $mark =~ ^granted:([0-9]+)$ ]] || exit 0
 # One reboot for each turn, also if the file is created again at every boot.
@@ -94,8 +97,7 @@ if [ $(($(date +%s) - BASH_REMATCH[1])) -ge $BEGIN ]; then
   say "the turn of $NODE began more than $BEGIN s ago, so it does not reboot"
   exit
 fi
-# A reboot would interrupt a step of pulumi up.
-if pgrep -f "^bash $STATE/scripts/limit.sh " >/dev/null; then
+if [ -n "$busy" ]; then
   say "a step of pulumi up runs on this machine, so it does not reboot yet"
   exit
 fi
