@@ -17,8 +17,10 @@ type (
 	noValue struct{}
 	// oneOf accepts each of its values.
 	oneOf []string
-	// listWith accepts a list that has this entry.
-	listWith string
+	// listWith accepts a list that has one of these entries.
+	listWith []any
+	// among accepts a mapping whose entries are all among these: the program merges it into its own, which stays.
+	among map[string]any
 )
 
 const (
@@ -34,7 +36,7 @@ const (
 
 // neededValues are all of them that every stack needs.
 var neededValues = []neededValue{
-	{"metricsServer", "args", listWith("--kubelet-insecure-tls"), nil,
+	{"metricsServer", "args", listWith{"--kubelet-insecure-tls", "--kubelet-insecure-tls=true"}, nil,
 		"replaces the program's list: without --kubelet-insecure-tls no node is measured",
 		"[--kubelet-insecure-tls, --v=2]"},
 	{"metricsServer", "apiService.create", true, true, "is needed: the platform's checks ask for it", "true, or no value"},
@@ -68,7 +70,7 @@ var neededValues = []neededValue{
 		noOther},
 	{"loadBalancer", "vpcId", noValue{}, nil, "is the id of the program's VPC", noOther},
 	{"loadBalancer", "backendSecurityGroup", noValue{}, nil, "is a security group of the program", noOther},
-	{"loadBalancer", "webhookTLS", noValue{}, nil, "is a certificate of the program", noOther},
+	{"loadBalancer", "webhookTLS", among{}, nil, "is a certificate of the program", noOther},
 	{"loadBalancer", "webhookBindPort", 9443, 9443, "is needed: the firewall is open for this port", noOther},
 	{"loadBalancer", "enableServiceMutatorWebhook", false, true,
 		"would let the API server refuse every new Service while the controller is down", "false, or no value"},
@@ -102,10 +104,10 @@ var neededValues = []neededValue{
 		keepsClaim, noOther},
 	{"monitoring", "prometheusOperator.enabled", true, true, "is needed: it runs Prometheus and Alertmanager",
 		"true, or addons.monitoring.enabled: false"},
-	{"monitoring", "prometheusOperator.namespaces", noValue{}, nil, everywhere, noOther},
+	{"monitoring", "prometheusOperator.namespaces", among{}, map[string]any{}, everywhere, noOther},
 	{"monitoring", "nodeExporter.enabled", true, true,
 		"is needed: it reads the metrics of snapshots, reboots and disks on the nodes", "true, or no value"},
-	{"monitoring", "prometheus-node-exporter.extraArgs", listWith("--collector.textfile.directory=/host/textfile"), nil,
+	{"monitoring", "prometheus-node-exporter.extraArgs", listWith{"--collector.textfile.directory=/host/textfile"}, nil,
 		"replaces the program's list: without that of the textfile the alerts of backups read nothing",
 		"[--collector.textfile.directory=/host/textfile, ...], or no value"},
 	{"monitoring", "prometheus-node-exporter.extraHostVolumeMounts", noValue{}, nil,
@@ -113,8 +115,8 @@ var neededValues = []neededValue{
 	{"monitoring", "namespaceOverride", nil, nil, byName, noOther},
 	{"monitoring", "cleanPrometheusOperatorObjectNames", false, false, byName, "false, or no value"},
 
-	{"logging", "loki.deploymentMode", "Monolithic", "Monolithic", "is needed: the program sizes Loki as one process",
-		noOther},
+	{"logging", "loki.deploymentMode", oneOf{"Monolithic", "SingleBinary"}, "Monolithic",
+		"is needed: the program sizes Loki as one process", noOther},
 	{"logging", "loki.fullnameOverride", nil, nil, byName, noOther},
 	{"logging", "loki.nameOverride", nil, nil, byName, noOther},
 	{"logging", "loki.namespaceOverride", nil, nil, byName, noOther},
@@ -122,7 +124,7 @@ var neededValues = []neededValue{
 		"false, or no value"},
 	{"logging", "loki.loki.server.http_listen_port", 3100, 3100, byAddress, noOther},
 	{"logging", "loki.loki.storage.type", "s3", "s3", "is needed: logs are in the bucket of the program", noOther},
-	{"logging", "loki.loki.storage.bucketNames", noValue{}, nil, "is the bucket of the program", noOther},
+	{"logging", "loki.loki.storage.bucketNames", among{}, nil, "is the bucket of the program", noOther},
 	{"logging", "loki.singleBinary.persistence.whenDeleted", "Retain", "Delete", keepsClaim, noOther},
 
 	{"rabbitmq", "namespaceOverride", nil, nil, byName, noOther},
@@ -185,10 +187,14 @@ func valuesNeededBy(c *Config) []neededValue {
 	}
 	for _, kind := range []string{"rule", "serviceMonitor", "podMonitor"} {
 		path := "prometheus.prometheusSpec." + kind
+		chart := any(map[string]any{})
+		if kind == "rule" {
+			chart = nil // The chart then names no selector, and Prometheus reads no rules.
+		}
 		all = append(all,
 			neededValue{"monitoring", path + "SelectorNilUsesHelmValues", false, true, allObjects, "false, or no value"},
-			neededValue{"monitoring", path + "Selector", noValue{}, nil, allObjects, noOther},
-			neededValue{"monitoring", path + "NamespaceSelector", noValue{}, nil, allObjects, noOther})
+			neededValue{"monitoring", path + "Selector", among{}, chart, allObjects, noOther},
+			neededValue{"monitoring", path + "NamespaceSelector", among{}, map[string]any{}, allObjects, noOther})
 	}
 	if c.DNS.Domain != "" {
 		all = append(all, publishedValues...)
@@ -224,9 +230,13 @@ func valuesOfSettings(c *Config) []neededValue {
 		{"loadBalancer", "clusterName", c.Cluster.Name, nil, name, noOther},
 		{"loadBalancer", "region", c.Region, nil, region, noOther},
 	}
-	for _, tag := range append(sortedKeys(c.Tags()), TagVPC) {
-		all = append(all, neededValue{"ebsCsi", "controller.extraVolumeTags." + tag, noValue{}, nil, tags, noOther},
-			neededValue{"loadBalancer", "defaultTags." + tag, noValue{}, nil, tags, noOther})
+	needed := map[string]any{TagVPC: noValue{}} // known only to AWS
+	for tag, value := range c.Tags() {
+		needed[tag] = value
+	}
+	for _, tag := range sortedKeys(needed) {
+		all = append(all, neededValue{"ebsCsi", "controller.extraVolumeTags." + tag, needed[tag], nil, tags, noOther},
+			neededValue{"loadBalancer", "defaultTags." + tag, needed[tag], nil, tags, noOther})
 	}
 	for _, v := range []struct{ addon, path string }{
 		{"metricsServer", "tls.clusterDomain"}, {"loadBalancer", "cluster.dnsDomain"},
@@ -246,15 +256,27 @@ func instanceRoleValues() []neededValue {
 		role    = "takes the pod off the network of the control plane, where alone it has permissions in AWS"
 		instead = "no value, or identity.enabled: true"
 	)
+	const label = "node-role.kubernetes.io/control-plane"
+	selector := among{label: ""}
+	tolerations := listWith{
+		map[string]any{"key": label, "operator": "Exists", "effect": "NoSchedule"},
+		map[string]any{"key": label, "operator": "Exists"},
+		map[string]any{"operator": "Exists", "effect": "NoSchedule"},
+		map[string]any{"operator": "Exists"},
+	}
 	all := []neededValue{{"loadBalancer", "hostNetwork", true, false, role, instead}}
-	for _, v := range []struct{ addon, path string }{
-		{"ebsCsi", "controller.priorityClassName"}, {"logging", "loki.singleBinary.priorityClassName"},
-		{"ebsCsi", "controller.nodeSelector"}, {"loadBalancer", "nodeSelector"},
-		{"logging", "loki.singleBinary.nodeSelector"},
-		{"ebsCsi", "controller.tolerations"}, {"loadBalancer", "tolerations"},
-		{"logging", "loki.singleBinary.tolerations"},
+	for _, v := range []struct {
+		addon, path string
+		want        any
+	}{
+		{"ebsCsi", "controller.priorityClassName", noValue{}},
+		{"logging", "loki.singleBinary.priorityClassName", noValue{}},
+		{"ebsCsi", "controller.nodeSelector", selector}, {"loadBalancer", "nodeSelector", selector},
+		{"logging", "loki.singleBinary.nodeSelector", selector},
+		{"ebsCsi", "controller.tolerations", tolerations}, {"loadBalancer", "tolerations", tolerations},
+		{"logging", "loki.singleBinary.tolerations", tolerations},
 	} {
-		all = append(all, neededValue{v.addon, v.path, noValue{}, nil, role, instead})
+		all = append(all, neededValue{v.addon, v.path, v.want, nil, role, instead})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -32,7 +33,17 @@ func (n neededValue) metBy(got any) bool {
 		return slices.Contains(want, fmt.Sprint(got))
 	case listWith:
 		list, _ := got.([]any)
-		return slices.Contains(list, any(string(want)))
+		return slices.ContainsFunc(list, func(entry any) bool {
+			return slices.ContainsFunc(want, func(w any) bool { return reflect.DeepEqual(w, entry) })
+		})
+	case among:
+		entries, isMap := got.(map[string]any)
+		for key, value := range entries {
+			if own, known := want[key]; !known || own != value {
+				return false
+			}
+		}
+		return isMap
 	}
 	return fmt.Sprint(got) == fmt.Sprint(n.want)
 }
