@@ -67,6 +67,9 @@ func TestAccepted(t *testing.T) {
 			"'io.containerd.runsc.v1'\"}",
 		"kubernetes: {kubelet: {allowedUnsafeSysctls: [kernel.sem, 'kernel.shm*', kernel/msgmax, 'net.*', 'net.ipv4.*', " +
 			"net/ipv4/conf/all/rp_filter, fs.mqueue.msg_max]}, scheduler: {leader-elect: 'true'}}",
+		`addons: {redis: {values: {valkeyConfig: "appendonly yes\nmaxmemory 256mb\nmaxmemory 268435456\nMaxMemory '262144KB'"}}}`,
+		`addons: {redis: {maxMemoryMiB: 2048, values: {valkeyConfig: "AppendOnly Yes\nmaxmemory 2gb"}}}`,
+		withPolicy("{Statement: [{Effect: Allow, Action: 'sqs:*', Resource: ['arn:aws:sqs', 'arn:aws:s3:my-bucket', '*']}]}"),
 		"kubernetes: {kubelet: {featureGates: {}, systemReserved: {cpu: ~, memory: 512Mi}}, apiServer: " +
 			"{disable-admission-plugins: DefaultTolerationSeconds}}",
 		"kubernetes: {containerd: \"[debug]\\nlevel = " +

@@ -55,11 +55,7 @@ func (v identityValidator) resources(path string, s map[string]any) {
 				continue // * or refused by eitherOf
 			}
 			parts, own := strings.SplitN(text, ":", 6), v.c.Partition()
-			switch {
-			case len(parts) < 6:
-				v.fault(path+"."+key, text, "has too few parts: an ARN has five colons, also where nothing is between them",
-					"arn:aws:s3:::my-bucket/*")
-			case own != "" && parts[1] != own && !strings.ContainsAny(parts[1], "*?$"):
+			if own != "" && parts[1] != own && !strings.ContainsAny(parts[1], "*?$") {
 				v.fault(path+"."+key, text, fmt.Sprintf("is in the partition %s, and aws:region = %s is in %s", parts[1],
 					v.c.Region, own), strings.Replace(text, "arn:"+parts[1]+":", "arn:"+own+":", 1))
 			}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ var valkeyDirectives = []struct {
 	why, instead string
 }{
 	{[]string{"maxmemory"}, "is decided by addons.redis.maxMemoryMiB, and the pod's limit follows that",
-		"addons.redis.maxMemoryMiB: 512"},
+		"no such line, and addons.redis.maxMemoryMiB: 512"},
 	{[]string{"appendonly"}, "is set by the program: without the log on disk a crash loses up to an hour",
 		"no such line; appendfsync may be set"},
 	{[]string{"appendfilename", "appenddirname", "dbfilename", "dir"},
@@ -25,6 +26,24 @@ var valkeyDirectives = []struct {
 	{[]string{"daemonize", "supervised"}, "would end the container", "no such line"},
 	{[]string{"rename-command"}, "would hide commands from the password step and the metrics",
 		"no such line; auth.aclUsers limits users"},
+}
+
+// valkeyUnits are the units of an amount of memory in bytes.
+var valkeyUnits = map[string]uint64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20, "g": 1e9,
+	"gb": 1 << 30}
+
+// isProgramsLine reports whether a directive in small letters has the value that the program gives it.
+func isProgramsLine(name, value string, maxMemoryMiB int) bool {
+	switch name {
+	case "appendonly":
+		return value == "yes"
+	case "maxmemory":
+		digits := strings.TrimRight(value, "bgkm")
+		amount, err := strconv.ParseUint(digits, 10, 64)
+		unit, want := valkeyUnits[value[len(digits):]], uint64(maxMemoryMiB)<<20
+		return err == nil && unit > 0 && want%unit == 0 && amount == want/unit
+	}
+	return false
 }
 
 // valkeyConfig refuses lines of the user's configuration that would undo the program's, which stands before it. The
@@ -45,6 +64,10 @@ func (v addonsValidator) valkeyConfig(redis Addon) {
 			continue
 		}
 		name := strings.ToLower(strings.Trim(words[0], `"'`))
+		value := strings.ToLower(strings.Trim(words[len(words)-1], `"'`))
+		if len(words) == 2 && isProgramsLine(name, value, v.c.Addons.Redis.MaxMemoryMiB) {
+			continue
+		}
 		for _, d := range valkeyDirectives {
 			if slices.Contains(d.names, name) || strings.HasPrefix(name, "tls-") && slices.Contains(d.names, "tls-") {
 				v.fault(path, name, d.why, d.instead)
