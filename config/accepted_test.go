@@ -67,6 +67,13 @@ func TestAccepted(t *testing.T) {
 			"'io.containerd.runsc.v1'\"}",
 		"kubernetes: {kubelet: {allowedUnsafeSysctls: [kernel.sem, 'kernel.shm*', kernel/msgmax, 'net.*', 'net.ipv4.*', " +
 			"net/ipv4/conf/all/rp_filter, fs.mqueue.msg_max]}, scheduler: {leader-elect: 'true'}}",
+		"kubernetes: {kubeProxy: {nodePortAddresses: [10.0.0.0/20, 10.0.16.0/20, 10.0.32.0/19, 10.0.64.0/18, 127.0.0.0/8]}}",
+		"kubernetes: {kubeProxy: {nodePortAddresses: [127.0.0.0/8]}}\naddons: {loadBalancer: {enabled: false}}",
+		"nodes: [" + master + ", " + worker +
+			"]\nnetwork: {zones: [a, b]}\nkubernetes: {kubeProxy: {nodePortAddresses: [10.0.0.0/19]}}",
+		"nodes: [{name: master, role: control-plane, zone: 1}, {name: w, zone: 2}]\n" +
+			"kubernetes: {kubeProxy: {nodePortAddresses: [10.0.64.0/20, 10.0.80.0/20]}}",
+		"kubernetes: {scheduler: {leader-elect: 'false'}, controllerManager: {leader-elect: '0'}}",
 		`addons: {redis: {values: {valkeyConfig: "appendonly yes\nmaxmemory 256mb\nmaxmemory 268435456\nMaxMemory '262144KB'"}}}`,
 		`addons: {redis: {maxMemoryMiB: 2048, values: {valkeyConfig: "AppendOnly Yes\nmaxmemory 2gb"}}}`,
 		withPolicy("{Statement: [{Effect: Allow, Action: 'sqs:*', Resource: ['arn:aws:sqs', 'arn:aws:s3:my-bucket', '*']}]}"),

@@ -131,6 +131,9 @@ func TestWarnings(t *testing.T) {
 			"{repoUrl: 'https://git.example.com/a/b.git'}}": {"addons.argoRollouts.enabled: true, addons.monitoring.enabled: true"},
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true}, argocd: {registry: r.example.com, " +
 			"repoUrl: 'https://git.example.com/a/b.git'}}": nil,
+		"access: {adminCidrs: [9.9.9.9/32]}\nkubernetes: {scheduler: {leader-elect: 'false'}}":       {"kubernetes.scheduler.leader-elect is off"},
+		"access: {adminCidrs: [9.9.9.9/32]}\nkubernetes: {controllerManager: {leader-elect: 'F'}}":   {"kubernetes.controllerManager.leader-elect is off"},
+		"access: {adminCidrs: [9.9.9.9/32]}\nkubernetes: {controllerManager: {leader-elect: '1'}}":   nil,
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}":                                      {"Alerts are sent nowhere"},
 		"environment: prod\naccess: {adminCidrs: [9.9.9.9/32]}\n" + mailed:                           nil,
 		"access: {adminCidrs: [9.9.9.9/32]}\naddons: {postgresql: {enabled: true, storageGiB: 50}}":  nil,

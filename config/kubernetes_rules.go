@@ -108,7 +108,6 @@ var (
 		"kube-api-burst":                              "0..",
 		"kube-api-content-type":                       "application/json|application/vnd.kubernetes.protobuf",
 		"kube-api-qps":                                "0..",
-		"leader-elect":                                "true", // With several control planes all would act at once.
 		"leader-elect-lease-duration":                 "1s..",
 		"leader-elect-renew-deadline":                 "1s..",
 		"leader-elect-retry-period":                   "1s..",

@@ -88,7 +88,7 @@ func TestEveryFlagHasAClass(t *testing.T) {
 // guarded are flags whose values have a check in addition to type and rule.
 var guarded = []string{
 	"enable-admission-plugins", "disable-admission-plugins", "feature-gates", "runtime-config", "tls-cipher-suites",
-	"cors-allowed-origins",
+	"cors-allowed-origins", "leader-elect",
 	"oidc-issuer-url", "oidc-client-id",
 }
 

@@ -567,6 +567,8 @@ var refused = []struct {
 		"kubernetes.kubeProxy.nodePortAddresses", "on which load balancers reach them"},
 	{"node ports of one zone", "kubernetes: {kubeProxy: {nodePortAddresses: [10.0.0.0/20, 127.0.0.0/8]}}",
 		"kubernetes.kubeProxy.nodePortAddresses", "closes the ports of Services"},
+	{"node ports of half a zone", "kubernetes: {kubeProxy: {nodePortAddresses: [10.0.0.0/20, 10.0.32.0/19, 10.0.64.0/19]}}",
+		"kubernetes.kubeProxy.nodePortAddresses", "closes the ports of Services"},
 	{"proxy mode against Calico", "kubernetes: {kubeProxy: {mode: ipvs}}", "kubernetes.kubeProxy.mode",
 		"must be iptables"},
 	{"cloud provider of the API server", "kubernetes: {apiServer: {cloud-provider: external}}",
@@ -795,9 +797,11 @@ var refused = []struct {
 		"hide every fault"},
 	{"preflight check that kubeadm lacks", "kubernetes: {ignorePreflightErrors: [NumCPUs]}",
 		"kubernetes.ignorePreflightErrors[0]", "the name of a kubeadm check"},
-	{"leader election of the scheduler off", "kubernetes: {scheduler: {leader-elect: 'false'}}",
+	{"leader election of the scheduler off", "nodes: [" + master + ", {name: b, role: control-plane, zone: 1}, {name: c, role: control-plane, zone: 2}, " + worker +
+		"]\nkubernetes: {scheduler: {leader-elect: 'false'}}",
 		"kubernetes.scheduler.leader-elect", "must be true"},
-	{"leader election of the controller manager off", "kubernetes: {controllerManager: {leader-elect: 'false'}}",
+	{"leader election of the controller manager off", "nodes: [" + master + ", {name: b, role: control-plane, zone: 1}, {name: c, role: control-plane, zone: 2}, " + worker +
+		"]\nkubernetes: {controllerManager: {leader-elect: 'F'}}",
 		"kubernetes.controllerManager.leader-elect", "must be true"},
 	{"sysctl of the whole machine", "kubernetes: {kubelet: {allowedUnsafeSysctls: [net.core.somaxconn, kernel.panic]}}",
 		"kubernetes.kubelet.allowedUnsafeSysctls[1]", "the kubelet does not start with it"},

@@ -154,11 +154,22 @@ func originFault(pattern string) string {
 	return ""
 }
 
-// leaderElection checks that a leader renews its lease before the lease ends.
+// leaderElection checks that several control planes have one leader, and that it renews its lease before the lease
+// ends.
 func (v flagsValidator) leaderElection() {
+	if count := len(ControlPlanes(v.c.Nodes)); count > 1 && electsNobody(v.flags) {
+		v.fault("kubernetes."+v.kind+".leader-elect", v.flags["leader-elect"],
+			fmt.Sprintf("must be true with %d control planes: otherwise all of them would act at once", count), "true, or no value")
+	}
 	for _, kind := range []string{"leader-elect", "coordinated-leadership"} {
 		v.election(kind)
 	}
+}
+
+// electsNobody reports whether flags switch off the election of a leader.
+func electsNobody(flags map[string]string) bool {
+	on, err := strconv.ParseBool(flags["leader-elect"])
+	return err == nil && !on
 }
 
 // election checks the three periods of one kind of election.
@@ -210,6 +221,45 @@ func (v kubernetesValidator) kubeProxy(fields map[string]any) {
 				`minSyncPeriod: "1s" and syncPeriod: "30s"`)
 		}
 	}
+}
+
+// reachNodes reports whether addresses for the ports of Services include those of all workers, which are the targets of
+// load balancers.
+func (v fieldsValidator) reachNodes(addresses []string) bool {
+	if addresses[0] == "primary" || !v.c.Addons.LoadBalancer.On() {
+		return true
+	}
+	var ranges []netip.Prefix
+	for _, text := range addresses {
+		p, _ := ipv4Range(text)
+		ranges = append(ranges, p)
+	}
+	subnets := v.c.SubnetCIDRs()
+	return !slices.ContainsFunc(v.c.Nodes, func(n Node) bool {
+		if n.Role != Worker || n.Zone < 0 || n.Zone >= len(subnets) {
+			return false
+		}
+		subnet, err := netip.ParsePrefix(subnets[n.Zone])
+		return err == nil && !covered(subnet, ranges)
+	})
+}
+
+// covered reports whether ranges contain together all addresses of an IPv4 range.
+func covered(p netip.Prefix, ranges []netip.Prefix) bool {
+	overlaps := false
+	for _, r := range ranges {
+		if r.Bits() <= p.Bits() && r.Contains(p.Addr()) {
+			return true
+		}
+		overlaps = overlaps || r.Overlaps(p)
+	}
+	if !overlaps {
+		return false
+	}
+	half := p.Addr().As4() // A range that overlaps p and does not contain it is smaller, so p has two halves.
+	half[p.Bits()/8] |= 1 << (7 - p.Bits()%8)
+	return covered(netip.PrefixFrom(p.Addr(), p.Bits()+1), ranges) &&
+		covered(netip.PrefixFrom(netip.AddrFrom4(half), p.Bits()+1), ranges)
 }
 
 // periodOf parses a duration, or returns the default.

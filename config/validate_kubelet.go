@@ -338,15 +338,6 @@ func amountFault(field, text string) (reason, example string) {
 	return "", ""
 }
 
-// reachNodes reports whether addresses for the ports of Services are those of all nodes.
-func (v fieldsValidator) reachNodes(addresses []string) bool {
-	nodes, fault := ipv4Range(v.c.Network.VPCCIDR)
-	return fault != "" || slices.ContainsFunc(addresses, func(text string) bool {
-		p, _ := ipv4Range(text)
-		return text == "primary" || p.Bits() <= nodes.Bits() && p.Contains(nodes.Addr())
-	})
-}
-
 // namedItems validates the items of lists.
 func (v fieldsValidator) namedItems(field string, list []any) {
 	at := v.path(field)

@@ -95,6 +95,9 @@ func (c *Config) Warnings() []string {
 	if c.Cluster.CNI == "none" {
 		warn("cluster.cni is none: nodes are not Ready, and add-ons wait, until you have installed a network for pods")
 	}
+	for _, kind := range c.Kubernetes.withoutElection() {
+		warn("kubernetes.%s.leader-elect is off: with it a second control plane is refused. Remove it", kind)
+	}
 	if zone, in, all := crowdedZone(c); zone != "" {
 		warn("%d of %d control planes are in zone %s: without that zone etcd has no majority, and the API does not answer. "+
 			"Give them different zones (nodes[].zone)", in, all, zone)
@@ -120,6 +123,18 @@ func (c *Config) Warnings() []string {
 		warn("%s: Helm takes it, and the cluster may refuse what comes of it", sentence)
 	}
 	return warnings
+}
+
+// withoutElection returns the programs of the control plane whose instances elect no leader.
+func (k Kubernetes) withoutElection() []string {
+	var kinds []string
+	if electsNobody(k.ControllerManager) {
+		kinds = append(kinds, "controllerManager")
+	}
+	if electsNobody(k.Scheduler) {
+		kinds = append(kinds, "scheduler")
+	}
+	return kinds
 }
 
 // missingForApps returns the settings that the applications in envs/<environment> need and that are not there.
