@@ -63,6 +63,10 @@ mke2fs -q -t ext4 -E offset=1048576 "$0" 2G`, disk)
 	console, err := cmd.CombinedOutput()
 	code, codeErr := strconv.Atoi(strings.TrimSpace(h.read("/code")))
 	size, sizeErr := strconv.Atoi(strings.TrimSpace(h.read("/size")))
+	if strings.Contains(string(console), "ptrace set fp regs failed") {
+		// Debian 12's kernel has too little room for the registers of processors with AMX. .ci/run names the test then.
+		t.Skip("user-mode Linux does not run on this processor")
+	}
 	if codeErr != nil || sizeErr != nil {
 		t.Fatalf("the kernel ended before the script did: %v\n%s", err, console)
 	}
