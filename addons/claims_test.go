@@ -130,6 +130,7 @@ func TestClaimsThatCannotGrowAreNamed(t *testing.T) {
 echo "$*" >>` + dir + `/calls
 case "$*" in
 *'` + fails + `'*) echo 'error: forbidden' >&2; exit 1 ;;
+*'-f -'*) cat >/dev/null ;;
 *'get statefulset'*) echo '` + state + `' ;;
 *'get configmap'*) echo '` + held + `' ;;
 *'get persistent'*) echo 'storage-loki-0 ` + claim + `' ;;

@@ -74,8 +74,9 @@ if [ -n "${STATEFULSET:-}" ]; then
     # What an earlier run has saved may be old.
     [ -z "$held" ] || kube delete configmap "$saved" >&2 || die "cannot remove the ConfigMap $NAMESPACE/$saved"
     object=$(kube get statefulset "$STATEFULSET" -o json) || die "cannot read the StatefulSet $NAMESPACE/$STATEFULSET"
-    held=$(kube create configmap "$saved" --from-file=object=/dev/stdin -o name <<<"$object") ||
+    kube create configmap "$saved" --from-file=object=/dev/stdin <<<"$object" >&2 ||
       die "cannot save the StatefulSet $NAMESPACE/$STATEFULSET in the ConfigMap $NAMESPACE/$saved; nothing has been changed"
+    held=yes
   fi
   if [ -n "$held" ]; then
     if [ -n "$leaves" ] || [ "$makes" != "$BYTES" ]; then replace; fi
