@@ -5,7 +5,13 @@
 set -euo pipefail
 head=$(git rev-parse HEAD)
 # Unlike "tag get", the list is no error if there is no such tag.
-tags=$("$PULUMI" stack tag ls --json --stack "$STACK")
+tags=$("$PULUMI" stack tag ls --json --stack "$STACK" 2>&1) || case $tags in
+  *'no stack named'*) tags='' ;; # its first run
+  *)
+    printf '%s\n' "$tags" >&2
+    exit 1
+    ;;
+esac
 applied=$(sed -n 's/.*"kubeadm-aws:applied": *"\([0-9a-f]*\)[ "].*/\1/p' <<<"$tags")
 superseded=false
 if [ -n "$applied" ] && [ "$applied" != "$head" ] && git merge-base --is-ancestor "$head" "$applied"; then

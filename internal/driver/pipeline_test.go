@@ -187,7 +187,7 @@ exec "`+bin+`/real" "${args[@]}"`)
 	p.webhook(bin)
 	p.tool(bin, "gh", "true")
 	p.env = []string{
-		"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
+		"DRIVER=" + filepath.Join(bin, "driver"), "PULUMI=true", "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
 		"GITHUB_RUN_ID=1", "GITHUB_JOB=up",
 	}
 	return p
@@ -269,7 +269,7 @@ exit "$code"`)
 		{"130", "true", "0", "0", "failure", "skipped", nil},
 	} {
 		p.env = []string{
-			"DRIVER=" + filepath.Join(bin, "driver"), "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
+			"DRIVER=" + filepath.Join(bin, "driver"), "PULUMI=true", "STACK=dev", "PATH=" + bin + ":" + os.Getenv("PATH"),
 			"UP=" + c.up, "BEGUN=" + c.begun, "VERIFY=" + c.verify, "ROLLBACK_CODE=" + c.rollback,
 		}
 		p.expect(c.result, "rollback", c.outcome)
