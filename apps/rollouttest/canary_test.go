@@ -66,7 +66,7 @@ func canary(t *testing.T, p programs) {
 		}
 		c.until("the version before gets its first share", func() bool {
 			shares, _ := c.balancer.record()
-			return slices.Equal(shares, []int{0, 10})
+			return slices.Contains(shares, 10)
 		})
 	})
 	c.run("a promotion in full skips them", func() {
