@@ -56,6 +56,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"api-name.sh", testAPINameFailures},
 		{"ecr-credentials.sh", testECRFailures},
 		{"join.sh", testJoinFailures},
+		{"kubelet.sh", testKubeletFailures},
 		{"node.sh", testNodeFailures},
 		{"node-delete.sh", testNodeDeleteFailures},
 		{"node-drain.sh", testNodeDrainFailures},

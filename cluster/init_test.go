@@ -39,6 +39,7 @@ func initHost(t *testing.T) *scriptHost {
 		"AUDIT_POLICY_FILE": h.at("/etc/kubernetes/apiserver/audit.yaml"), "IDENTITY": "pods 10.244.0.0/16",
 		"COREDNS": `{"spec": {}}`, "SETTLE": "0", "STEADY": "0",
 		"BUCKET": "bucket", "PREFIX": "dev/etcd", "S3_ENDPOINT": "https://s3",
+		"KUBELET": h.file("kubelet.sh", h.text("kubelet.sh")),
 		"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
 [ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || exit 1
 case $1 in control-plane) sed -i "s#:v1.35.4#:v$KUBERNETES_VERSION#" $ROOT/etc/kubernetes/manifests/*.yaml; [ ! -e $ROOT/upgrade-stops ] ;; esac`),

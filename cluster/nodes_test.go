@@ -69,6 +69,7 @@ func testJoinFailures(t *testing.T) {
 			"KUBEADM_CONFIG": "kind: JoinConfiguration\n  - name: node-ip\n    value: 10.0.1.11\n  - name: provider-id\n    value: " +
 				"aws:///a/i-1",
 			"UPGRADE_CONFIG": "kind: UpgradeConfiguration",
+			"KUBELET":        h.file("kubelet.sh", h.text("kubelet.sh")),
 			"UPGRADE": h.file("upgrade.sh", `echo "upgrade $*" >>$ROOT/calls
 [ ! -e $ROOT/upgrade-fails ] || ! grep -q "$(cat $ROOT/upgrade-fails)" <<<"$*" || { echo "upgrade $* fails" >&2; exit 1; }
 case $* in *kubelet*) echo "$KUBERNETES_VERSION" >$ROOT/kubelet-version ;; esac`),

@@ -28,8 +28,8 @@ var installScript string
 type scripts map[string]string
 
 // workerScripts are the scripts that a worker gets. A control plane gets all.
-var workerScripts = []string{"limit", "ready", "prepare", "join", "upgrade", "ecr-credentials", "reboot", "balancer",
-	"balancer-stop", "api-name"}
+var workerScripts = []string{"limit", "ready", "prepare", "join", "kubelet", "upgrade", "ecr-credentials", "reboot",
+	"balancer", "balancer-stop", "api-name"}
 
 // servingScripts are the scripts that the step control-planes brings itself: the host may have those of an older
 // program.

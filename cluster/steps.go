@@ -184,11 +184,13 @@ func (s steps) drain(h, controlPlane Host) Step {
 	}
 }
 
-// upgradeEnv returns the settings with which upgrade.sh moves a node to the release, and the path of the script.
+// upgradeEnv returns the settings with which upgrade.sh moves a node to the release, and the paths of that script and
+// of kubelet.sh.
 func (s steps) upgradeEnv() map[string]pulumi.StringInput {
 	// The configuration consists of maps, lists and text, so rendering cannot fail.
 	text, _ := renderYAML(upgradeConfig(s.cfg, s.release))
 	return map[string]pulumi.StringInput{
+		"KUBELET":        pulumi.String(s.scripts.path("kubelet")),
 		"UPGRADE":        pulumi.String(s.scripts.path("upgrade")),
 		"UPGRADE_CONFIG": pulumi.String(text),
 	}

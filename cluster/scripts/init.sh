@@ -20,6 +20,7 @@ Environment:
   COREDNS              JSON merge patch for the Deployment of CoreDNS
   RESTORE_FROM         "latest" or the key of a snapshot; empty begins with an empty cluster
   ETCD_SNAPSHOT ...    the path of etcd-snapshot.sh, and its settings
+  KUBELET              path of kubelet.sh
   UPGRADE ...          the path of upgrade.sh, and its settings
   MEMBERS_LEAVE ...    the path of members-leave.sh, and its settings; empty on a control plane that joins
   TOKEN_KEYS           path of token-keys.sh, to check Secrets before a key of service accounts is dropped; may be empty
@@ -37,7 +38,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT UPGRADE; do
+for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG AUDIT_POLICY AUDIT_POLICY_FILE IDENTITY COREDNS ETCD_SNAPSHOT KUBELET UPGRADE; do
   [ -n "${!v:-}" ] || {
     echo "init: $v is not set" >&2
     usage >&2
@@ -377,42 +378,10 @@ await_component() {
 }
 
 put_back_kubelet() {
-  forget_assignments
+  bash "$KUBELET" stop
   cp "$secrets/old/config.yaml" "$secrets/old/kubeadm-flags.env" /var/lib/kubelet/
   systemctl restart kubelet
   say "the kubelet has its former settings again; no worker got the new ones"
-}
-kubelet_healthy() {
-  local until=$((SECONDS + 60))
-  until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
-      die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-    fi
-    sleep 0.5
-  done
-}
-# kubelet_steady returns when one process of the kubelet has been healthy for a while. It answers before it starts the managers of CPUs
-# and memory, and ends if their settings do not work.
-kubelet_steady() {
-  local pid now since until
-  kubelet_healthy
-  pid=$(systemctl show -p MainPID --value kubelet) since=$SECONDS until=$((SECONDS + 120))
-  until [ $((SECONDS - since)) -ge "${STEADY:-10}" ]; do
-    now=$(systemctl show -p MainPID --value kubelet)
-    if [ "$now" != "$pid" ] || ! curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then pid=$now since=$SECONDS; fi
-    if [ "$SECONDS" -ge "$until" ]; then
-      journalctl -u kubelet -n 20 --no-pager -o cat >&2 || true
-      die "the kubelet ends again and again; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-    fi
-    sleep 0.5
-  done
-}
-# forget_assignments stops the kubelet and removes which CPUs and which memory it gave to pods. It does not start with those of another
-# policy, other reserves or another size of the machine, and assigns them again without these files.
-forget_assignments() {
-  systemctl stop kubelet
-  rm -f /var/lib/kubelet/cpu_manager_state /var/lib/kubelet/memory_manager_state
 }
 
 # upgrade_begun succeeds if this release has to be installed, or if a run that was interrupted had begun to.
@@ -510,9 +479,9 @@ reconfigure() {
   if begun; then bash "$UPGRADE" packages kubelet kubectl || exit 1; fi
   cp /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env "$secrets/old/"
   changing=kubelet
-  forget_assignments
+  bash "$KUBELET" stop
   kubeadm init phase kubelet-start --config "$CONFIG"
-  kubelet_steady
+  bash "$KUBELET" steady || exit 1
   changing=''
   if begun; then settled; fi
   kubeadm init phase upload-config all --config "$CONFIG"
@@ -579,7 +548,7 @@ fi
 name_api
 systemctl is-active -q kubelet || systemctl restart kubelet
 api_answers 120 || die "the API does not answer; see: journalctl -u kubelet, and /var/log/pods/kube-system_kube-apiserver-* on this machine${JOINS:+. If $NODE was removed from the settings and added again, it has left etcd: give its nodes[].generation another text}"
-kubelet_healthy
+bash "$KUBELET" healthy || exit 1
 if [ -n "${MEMBERS_LEAVE:-}" ]; then
   ADDRESSES="$(advertise)${PEERS:+ $PEERS}" bash "$MEMBERS_LEAVE" || exit 1
 fi

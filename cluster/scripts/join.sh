@@ -12,6 +12,7 @@ Environment:
   ENDPOINT             host:port of the API
   KUBELET_SETTINGS     digest of the kubelet settings that the cluster holds
   CONTROL_PLANE        which machine the control plane is
+  KUBELET              path of kubelet.sh
   UPGRADE ...          the path of upgrade.sh, and its settings
 Standard input: base64 of a compressed tar archive with discovery.conf, the kubeconfig to join with.
 Prints "joined <version>".
@@ -23,7 +24,7 @@ case ${1:-} in
     exit 0
     ;;
 esac
-for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG ENDPOINT KUBELET_SETTINGS UPGRADE UPGRADE_CONFIG; do
+for v in NODE KUBERNETES_VERSION KUBEADM_CONFIG ENDPOINT KUBELET_SETTINGS KUBELET UPGRADE UPGRADE_CONFIG; do
   [ -n "${!v:-}" ] || {
     echo "join: $v is not set" >&2
     usage >&2
@@ -65,38 +66,6 @@ kubeadm() {
 }
 (umask 077 && : >"$STATE/kubeadm.log")
 kube() { kubectl --request-timeout=10s "$@" </dev/null; }
-kubelet_healthy() {
-  local until=$((SECONDS + 60))
-  until curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      journalctl -u kubelet -n 5 --no-pager -o cat >&2 || true
-      die "the kubelet is not healthy; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-    fi
-    sleep 0.5
-  done
-}
-# kubelet_steady returns when one process of the kubelet has been healthy for a while. It answers before it starts the managers of CPUs
-# and memory, and ends if their settings do not work.
-kubelet_steady() {
-  local pid now since until
-  kubelet_healthy
-  pid=$(systemctl show -p MainPID --value kubelet) since=$SECONDS until=$((SECONDS + 120))
-  until [ $((SECONDS - since)) -ge "${STEADY:-10}" ]; do
-    now=$(systemctl show -p MainPID --value kubelet)
-    if [ "$now" != "$pid" ] || ! curl -fs --max-time 2 -o /dev/null http://127.0.0.1:10248/healthz; then pid=$now since=$SECONDS; fi
-    if [ "$SECONDS" -ge "$until" ]; then
-      journalctl -u kubelet -n 20 --no-pager -o cat >&2 || true
-      die "the kubelet ends again and again; see: journalctl -u kubelet, and kubernetes.kubelet in the settings"
-    fi
-    sleep 0.5
-  done
-}
-# forget_assignments stops the kubelet and removes which CPUs and which memory it gave to pods. It does not start with those of another
-# policy, other reserves or another size of the machine, and assigns them again without these files.
-forget_assignments() {
-  systemctl stop kubelet
-  rm -f /var/lib/kubelet/cpu_manager_state /var/lib/kubelet/memory_manager_state
-}
 
 version=$(kubelet --version)
 [ "$version" = "Kubernetes v$KUBERNETES_VERSION" ] || [ -e "$STATE/join.done" ] ||
@@ -167,9 +136,9 @@ reconfigure() {
         sed -i -E "s|\"\$| $flag\"|" /var/lib/kubelet/kubeadm-flags.env
       fi
     done
-  forget_assignments
+  bash "$KUBELET" stop
   systemctl restart kubelet
-  kubelet_steady
+  bash "$KUBELET" steady || exit 1
   changing=''
 }
 
@@ -188,15 +157,15 @@ upgrade() {
   (umask 077 && printf '%s\n' "$UPGRADE_CONFIG" >"$STATE/upgrade.yaml")
   kubeadm upgrade node --config "$STATE/upgrade.yaml"
   bash "$UPGRADE" packages kubelet kubectl || exit 1
-  forget_assignments
+  bash "$KUBELET" stop
   systemctl restart kubelet
-  kubelet_steady
+  bash "$KUBELET" steady || exit 1
   rm "$STATE/upgrade.started"
 }
 
 # If a kubelet does not start with its new settings, the pods of its node are lost.
 put_back_kubelet() {
-  forget_assignments
+  bash "$KUBELET" stop
   cp $RUN/kubelet.before/* /var/lib/kubelet/
   systemctl restart kubelet
   say "the kubelet has its former settings again"
@@ -229,7 +198,7 @@ else
   [ "$wanted" = "$(cat "$STATE/join.applied" 2>/dev/null)" ] || reconfigure
 fi
 systemctl is-active -q kubelet || systemctl restart kubelet
-kubelet_healthy
+bash "$KUBELET" healthy || exit 1
 registered
 printf '%s\n' "$wanted" >"$STATE/join.applied"
 echo "joined $KUBERNETES_VERSION"
