@@ -15,6 +15,7 @@ import (
 //	docs     the service's documentation
 //	provider how the Terraform provider under pulumi-aws waits: it polls, so short operations take a poll's length
 //	seen     usual lengths in public logs of Terraform and Pulumi runs with the same resource
+//	estimate nothing was measured or seen
 //	measured on docker hosts on 2 cores with packages and images from a local mirror, here with an allowance for
 //	         downloads from the internet and for t3 instances
 //
@@ -111,9 +112,10 @@ var stepLatencies = map[string]latency{
 	"release-gate": {call, 10 * second},
 }
 
-// Upgrades of control planes. measured on 2 busy cores: the API is silent for 34, 17 and 10 s, and the step waits until
-// it has answered for 15 s. A snapshot, the checks and the add-ons of kubeadm come to that on the first one. Another
-// one restarts etcd twice, and waits for all members and APIs. The join of a worker takes as long as its first one.
+// Upgrades of control planes. These are estimates. measured on 2 busy cores: the API is silent for 34, 17 and 10 s, and
+// the step waits until it has answered for 15 s. A snapshot, the checks and the add-ons of kubeadm come to that on the
+// first one. Another one restarts etcd twice, and waits for all members and APIs. The join of a worker takes as long as
+// its first one.
 const (
 	upgradeFirst = 100 * second
 	upgradeOther = 60 * second
@@ -126,7 +128,7 @@ const unknownChart = 30 * time.Second
 // resources, twice.
 const sweepLatency = 15 * time.Second
 
-// resize is the latency of another instance type: the machine stops and starts. seen: 45 to 75 s.
+// resize is the latency of another instance type: the machine stops and starts. This is an estimate.
 const resize = 60 * second
 
 const (

@@ -181,6 +181,7 @@ func TestDurationNamesTheNodesOfThePath(t *testing.T) {
 		{"about 50 s on AWS (predicted)", []Span{at("", 0, 40), at("a", 40, 52)}},
 		{"about 5 min on AWS (predicted), of that 3 min for b, a one after the other",
 			[]Span{at("b", 0, 60), at("b", 60, 120), at("a", 120, 175), at("", 175, 290)}},
+		{"about 5 min on AWS (predicted)", []Span{at("b", 0, 60), at("a", 60, 120), at("", 120, 300)}},
 	} {
 		s := Schedule{Total: tt.path[len(tt.path)-1].End, Critical: tt.path}
 		if got := s.Duration(); got != tt.want {

@@ -171,7 +171,8 @@ func (s Schedule) String() string {
 	return b.String()
 }
 
-// Duration says in one line how long the plan takes, and which nodes take their time one after the other.
+// Duration says in one line how long the plan takes. If nodes that follow each other take most of that, as in an
+// upgrade, it names them.
 func (s Schedule) Duration() string {
 	var nodes []string
 	var sum time.Duration
@@ -185,7 +186,7 @@ func (s Schedule) Duration() string {
 		}
 	}
 	line := about(s.Total) + " on AWS (predicted)"
-	if len(nodes) > 1 {
+	if len(nodes) > 1 && 2*sum > s.Total {
 		line += fmt.Sprintf(", of that %s for %s one after the other", strings.TrimPrefix(about(sum), "about "),
 			strings.Join(nodes, ", "))
 	}
