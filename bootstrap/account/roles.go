@@ -62,7 +62,7 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 					continue
 				}
 				if _, err := iam.NewRolePolicyAttachment(d.ctx, name+"-"+p.name, &iam.RolePolicyAttachmentArgs{
-					Role: made.Name, PolicyArn: p.policy.Arn,
+					Role: made.Name, PolicyArn: p.made.Arn,
 				}, opts...); err != nil {
 					return nil, fmt.Errorf("%s: %w", role, err)
 				}
@@ -85,24 +85,27 @@ func (d *deployer) newRoles(state *State, images *Images) (*Roles, error) {
 type managedPolicy struct {
 	name string
 	// role is the kind of roles that have it; empty for all.
-	role   string
-	policy *iam.Policy
+	role     string
+	document policy.Document
+	made     *iam.Policy
 }
 
 // managedPolicies makes the policies that are the same for every environment. The inline policies of a role have no
 // room for them.
 func (d *deployer) managedPolicies(opts []pulumi.ResourceOption) ([]managedPolicy, error) {
-	all := []managedPolicy{{name: "read"}, {name: "apply", role: "apply"}}
-	for i, document := range []policy.Document{d.readAccount(), d.ofNoCluster()} {
-		made, err := iam.NewPolicy(d.ctx, all[i].name, &iam.PolicyArgs{
-			Name:        pulumi.String("kubeadm-aws-" + all[i].name),
-			Description: pulumi.String("What the pipelines of kubeadm-aws may do beyond one cluster: " + all[i].name),
-			Policy:      pulumi.String(document.JSON()),
+	all := []managedPolicy{
+		{name: "read", document: d.readAccount()}, {name: "apply", role: "apply", document: d.ofNoCluster()},
+	}
+	for i, p := range all {
+		made, err := iam.NewPolicy(d.ctx, p.name, &iam.PolicyArgs{
+			Name:        pulumi.String("kubeadm-aws-" + p.name),
+			Description: pulumi.String("What the pipelines of kubeadm-aws may do beyond one cluster: " + p.name),
+			Policy:      pulumi.String(p.document.JSON()),
 		}, opts...)
 		if err != nil {
-			return nil, fmt.Errorf("policy %s: %w", all[i].name, err)
+			return nil, fmt.Errorf("policy %s: %w", p.name, err)
 		}
-		all[i].policy = made
+		all[i].made = made
 	}
 	return all, nil
 }
