@@ -16,7 +16,7 @@ import (
 // The API server does so itself when a pod is created: no webhook has to answer for it.
 type podIdentity struct{ *builder }
 
-// install returns the policy, or nil if there is none.
+// install returns the policy. It returns nil without service accounts, and before Kubernetes 1.36.
 func (p podIdentity) install() pulumi.Resource {
 	accounts := p.cfg.Identity.ServiceAccounts
 	if len(accounts) == 0 || !p.cfg.Release().MutatesPods() {

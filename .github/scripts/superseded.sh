@@ -4,7 +4,7 @@
 # commit it brought up.
 set -euo pipefail
 head=$(git rev-parse HEAD)
-# Unlike "tag get", the list is no error if there is no such tag.
+# "tag get" fails without the tag. The list succeeds, and then lacks it.
 tags=$("$PULUMI" stack tag ls --json --stack "$STACK" 2>&1) || case $tags in
   *'no stack named'*) tags='' ;; # its first run
   *)

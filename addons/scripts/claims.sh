@@ -58,7 +58,7 @@ replace() {
     kube patch --local -f - --type=json -o json -p "[{\"op\": \"remove\", \"path\": \"/metadata/resourceVersion\"},
       {\"op\": \"replace\", \"path\": \"/spec/volumeClaimTemplates/0/spec/resources/requests/storage\", \"value\": \"$SIZE\"}]" |
     kube create -f - >&2 ||
-    die "cannot make the StatefulSet $NAMESPACE/$STATEFULSET again. Its pods run; the ConfigMap $NAMESPACE/$saved holds it. When the reason is gone, run pulumi up again: it goes on from here"
+    die "cannot make the StatefulSet $NAMESPACE/$STATEFULSET again. Its pods run; the ConfigMap $NAMESPACE/$saved holds it. Correct the reason, then run pulumi up again: it goes on from here"
 }
 if [ -n "${STATEFULSET:-}" ]; then
   saved=claims-$STATEFULSET
@@ -68,7 +68,7 @@ if [ -n "${STATEFULSET:-}" ]; then
   read -r made leaves <<<"$state"
   makes=''
   [ -z "$made" ] || makes=$(bytes "$made") ||
-    die "the StatefulSet $NAMESPACE/$STATEFULSET makes claims of $made, which is no quantity; nothing has been changed"
+    die "the StatefulSet $NAMESPACE/$STATEFULSET makes claims of $made, which is not a quantity; nothing has been changed"
   held=$(kube get configmap "$saved" --ignore-not-found -o name) || die "cannot read the ConfigMap $NAMESPACE/$saved"
   if [ -n "$made" ] && [ -z "$leaves" ] && [ "$makes" != "$BYTES" ]; then
     # What an earlier run has saved may be old.
@@ -89,7 +89,7 @@ claims=$(kube get persistentvolumeclaims -l "$SELECTOR" \
 result=unchanged
 while read -r name has; do
   [ -n "$name" ] || continue
-  now=$(bytes "$has") || die "the claim $NAMESPACE/$name has the size $has, which is no quantity"
+  now=$(bytes "$has") || die "the claim $NAMESPACE/$name has the size $has, which is not a quantity"
   if [ "$now" -lt "$BYTES" ]; then
     kube patch persistentvolumeclaim "$name" --type=merge \
       -p "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"$SIZE\"}}}}" >&2 ||

@@ -61,7 +61,7 @@ func TestWhichControlPlanesMayEnd(t *testing.T) {
 }
 
 // TestOnlyControlPlanesAreNamedNextToALostOne replaces a control plane and a worker while another control plane is
-// lost. The worker is no cause of the refusal.
+// lost. The worker does not cause the refusal.
 func TestOnlyControlPlanesAreNamedNextToALostOne(t *testing.T) {
 	w, _ := ofNodes("m1", "m2", "m3", "w1")
 	planes := []account.Machine{{Name: "m1", ControlPlane: true, State: "running"},
