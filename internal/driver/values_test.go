@@ -25,3 +25,18 @@ func TestAMisspeltHelmValueIsWarnedOf(t *testing.T) {
 		t.Errorf("the driver says %q", text)
 	}
 }
+
+// A secret of the settings is secret in a simulation too, which has no key for it and takes a placeholder.
+func TestASecretOfTheSettingsStaysSecretInASimulation(t *testing.T) {
+	needCLI(t)
+	dir := project(t, "name: platform-dev", "name: platform-dev\n  kubeadm-aws:grafanaPassword: {secure: v1:abc:def}")
+	for _, changes := range []string{"create 1", "nothing changes"} {
+		code, stdout, stderr := drive(t, "up", "--stack", "dev", "--dir", dir)
+		if code != report.ExitOK || !strings.Contains(stdout, changes) {
+			t.Fatalf("up exits %d without %q:\n%s%s", code, changes, stdout, stderr)
+		}
+		if strings.Contains(stdout, "plain text") {
+			t.Errorf("up says that the secret is known:\n%s", stdout)
+		}
+	}
+}

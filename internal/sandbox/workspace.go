@@ -44,7 +44,7 @@ func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
 	if err := os.WriteFile(filepath.Join(w.Dir, "Pulumi.yaml"), project, 0o600); err != nil {
 		return auto.Stack{}, err
 	}
-	if err := w.writeSettings(); err != nil {
+	if err := w.writeSettings(ctx); err != nil {
 		return auto.Stack{}, err
 	}
 	home := filepath.Join(w.Dir, "home")
@@ -92,8 +92,9 @@ func withoutLog(home string) error {
 	return os.WriteFile(logs, nil, 0o600)
 }
 
-// writeSettings writes Pulumi.<stack>.yaml, keeping the salt that the engine put into an earlier copy.
-func (w Workspace) writeSettings() error {
+// writeSettings writes Pulumi.<stack>.yaml, keeping the salt of an earlier copy. Encrypted settings have placeholders,
+// encrypted with the passphrase of simulations.
+func (w Workspace) writeSettings(ctx context.Context) error {
 	name := "Pulumi." + w.Stack + ".yaml"
 	var source, copied struct {
 		Salt   string         `yaml:"encryptionsalt,omitempty"`
@@ -112,9 +113,9 @@ func (w Workspace) writeSettings() error {
 		}
 	}
 	source.Salt = copied.Salt
-	EachSetting(source.Config, "", func(at string, value any) (any, bool) {
-		return Placeholder(at, EncryptedSetting), IsSecret(value)
-	})
+	if err := encryptPlaceholders(ctx, source.Config, &source.Salt); err != nil {
+		return err
+	}
 	if source.Config == nil {
 		source.Config = map[string]any{}
 	}
