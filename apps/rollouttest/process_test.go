@@ -25,7 +25,7 @@ type process struct {
 // behaviour is what a version does.
 type behaviour struct {
 	ready bool
-	// broken versions answer 500 to everybody, failing ones to every tenth user, so that the smoke test does not see it.
+	// broken versions answer 500 to everybody, failing ones to every second user, so that the smoke test does not see it.
 	broken, failing bool
 	// seconds is what the metrics say that a new job takes.
 	seconds float64
@@ -55,7 +55,7 @@ func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	user := r.Header.Get("X-Forwarded-For") != ""
-	if b.broken || b.failing && user && len(p.durations["POST /jobs"])%10 == 0 {
+	if b.broken || b.failing && user && len(p.durations["POST /jobs"])%2 == 0 {
 		code = http.StatusInternalServerError
 	}
 	p.requests[fmt.Sprintf(`method="%s",route="%s",code="%d"`, r.Method, route, code)]++

@@ -90,7 +90,8 @@ func (c *cluster) digest() string {
 	return c.repository.run("tools/app-release.sh", "digest", c.environment)
 }
 
-// sync deploys what Git says, in the waves of Argo CD. The hook that migrates the schema is left out.
+// sync deploys what Git says, in the order of Argo CD: wave by wave, custom resources last in each. So the Ingress is
+// there before the controller can write shares for the new version. The hook that migrates the schema is left out.
 func (c *cluster) sync() {
 	c.t.Helper()
 	c.balancer.forget()
@@ -101,7 +102,7 @@ func (c *cluster) sync() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	waves := map[int][]string{}
+	waves, last := map[int][]string{}, map[int][]string{}
 	for _, r := range built.Resources() {
 		o, err := r.Map()
 		if err != nil {
@@ -123,10 +124,14 @@ func (c *cluster) sync() {
 			c.t.Fatal(err)
 		}
 		wave, _ := strconv.Atoi(r.GetAnnotations()["argocd.argoproj.io/sync-wave"])
+		if r.GetKind() == "Rollout" {
+			last[wave] = append(last[wave], string(text))
+			continue
+		}
 		waves[wave] = append(waves[wave], string(text))
 	}
 	for _, wave := range slices.Sorted(maps.Keys(waves)) {
-		c.apply(waves[wave]...)
+		c.apply(append(waves[wave], last[wave]...)...)
 	}
 }
 
