@@ -145,15 +145,15 @@ esac
 	}
 	for says, c := range map[string]struct{ state, held, claim, fails string }{
 		"cannot read the StatefulSet default/loki":                                    {"10Gi", "", "10Gi", "get statefulset"},
-		"the StatefulSet default/loki makes claims of 10GiB, which is not a quantity":    {"10GiB", "", "10Gi", "none"},
+		"the StatefulSet default/loki makes claims of 10GiB, which is not a quantity": {"10GiB", "", "10Gi", "none"},
 		"cannot read the ConfigMap default/claims-loki":                               {"10Gi", "", "10Gi", "get configmap"},
 		"cannot save the StatefulSet default/loki in the ConfigMap default/claims-lo": {"10Gi", "", "10Gi", "create configmap"},
 		"cannot remove the ConfigMap default/claims-loki":                             {"10Gi", "old", "10Gi", "delete configmap"},
 		"cannot remove the ConfigMap default/claims-loki, which is not needed":        {"50Gi", "old", "10Gi", "delete configmap"},
 		"cannot remove the StatefulSet default/loki, which makes claims of 10Gi":      {"10Gi", "", "10Gi", "delete statefulset"},
-		"the ConfigMap default/claims-loki holds it. Correct the reason":         {"10Gi", "", "10Gi", "create -f"},
+		"the ConfigMap default/claims-loki holds it. Correct the reason":              {"10Gi", "", "10Gi", "create -f"},
 		"cannot list the claims in default":                                           {"10Gi", "", "10Gi", "get persistent"},
-		"the claim default/storage-loki-0 has the size x, which is not a quantity":       {"50Gi", "", "x", "none"},
+		"the claim default/storage-loki-0 has the size x, which is not a quantity":    {"50Gi", "", "x", "none"},
 		"cannot make default/storage-loki-0 larger than 10Gi":                         {"10Gi", "", "10Gi", "patch persistent"},
 	} {
 		out, calls, err := run(c.state, c.held, c.claim, c.fails)
