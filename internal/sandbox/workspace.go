@@ -31,6 +31,9 @@ type Workspace struct {
 // encrypted.
 const passphrase = "rehearsal"
 
+// newSalt is the salt of a new simulation.
+const newSalt = "v1:cmVoZWFyc2U=:v1:UZKvxUQlRZwj520T:I22oSTI8ONAKDklC2FWb7vT7sTOEVQ=="
+
 // Open copies the settings and selects the stack, which is created when the state does not have it.
 // Secrets of the user's stack cannot be decrypted here and become placeholders.
 func (w Workspace) Open(ctx context.Context, s *Sandbox) (auto.Stack, error) {
@@ -92,8 +95,8 @@ func withoutLog(home string) error {
 	return os.WriteFile(logs, nil, 0o600)
 }
 
-// writeSettings writes Pulumi.<stack>.yaml, keeping the salt of an earlier copy. Encrypted settings have placeholders,
-// encrypted with the passphrase of simulations.
+// writeSettings writes Pulumi.<stack>.yaml, keeping the salt of an earlier copy. Encrypted settings get placeholders,
+// which are encrypted too.
 func (w Workspace) writeSettings(ctx context.Context) error {
 	name := "Pulumi." + w.Stack + ".yaml"
 	var source, copied struct {
@@ -113,7 +116,11 @@ func (w Workspace) writeSettings(ctx context.Context) error {
 		}
 	}
 	source.Salt = copied.Salt
-	if err := encryptPlaceholders(ctx, source.Config, &source.Salt); err != nil {
+	if source.Salt == "" {
+		source.Salt = newSalt
+	}
+	stands := func(at string) string { return Placeholder(at, EncryptedSetting) }
+	if err := EncryptSettings(ctx, source.Config, Key{passphrase, source.Salt}, stands); err != nil {
 		return err
 	}
 	if source.Config == nil {

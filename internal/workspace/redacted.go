@@ -185,12 +185,16 @@ func (c *redactedCopy) copySettings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sandbox.EachSetting(settings, "", func(at string, value any) (any, bool) {
-		if stands := known[at]; stands != "" {
-			return stands, sandbox.IsSecret(value)
-		}
-		return redactedSetting(at, ""), sandbox.IsSecret(value)
-	})
+	err = sandbox.EncryptSettings(ctx, settings, sandbox.Key{Passphrase: redactedPassphrase, Salt: redactedSalt},
+		func(at string) string {
+			if stands := known[at]; stands != "" {
+				return stands
+			}
+			return redactedSetting(at, "")
+		})
+	if err != nil {
+		return err
+	}
 	return c.writeSettings(settings)
 }
 

@@ -68,8 +68,14 @@ func TestTheCopyInABucketHasNoSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"state": exported, "settings": string(settings), "tags": tags} {
-		for _, secret := range []string{"given-argocd", "given-hook", "secure:"} {
+	decrypted, err := c.Pulumi(t.Context(), "config", "--show-secrets", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"state": exported, "settings": string(settings), "decrypted settings": decrypted, "tags": tags,
+	} {
+		for _, secret := range []string{"given-argocd", "given-hook"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("the %s of the copy have %q:\n%s", name, secret, text)
 			}
@@ -79,11 +85,11 @@ func TestTheCopyInABucketHasNoSecrets(t *testing.T) {
 		t.Errorf("the copy has no %s:\n%s", stands, exported)
 	}
 	for _, setting := range []string{
-		"password: redacted-kubeadm-aws-addons-argocd-password", "repo: plain",
-		"slack: https://redacted.invalid/redacted-kubeadm-aws-notifications-slack",
+		`"redacted-kubeadm-aws-addons-argocd-password"`, `"plain"`,
+		`"https://redacted.invalid/redacted-kubeadm-aws-notifications-slack"`,
 	} {
-		if !strings.Contains(string(settings), setting) {
-			t.Errorf("the settings of the preview have no %q:\n%s", setting, settings)
+		if !strings.Contains(decrypted, setting) || setting != `"plain"` && strings.Contains(string(settings), setting) {
+			t.Errorf("the settings of the preview have %q in plain text, or not at all:\n%s\n%s", setting, settings, decrypted)
 		}
 	}
 }
