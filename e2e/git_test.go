@@ -5,9 +5,6 @@ package e2e
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -16,73 +13,41 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"kubeadm-aws/internal/gitserver"
 )
 
-// gitServer serves one bare repository over SSH, as a Git service does. It takes one deploy key, which may only read.
+// gitServer is a Git server of the test, with a clone of its repository.
 type gitServer struct {
+	*gitserver.Server
 	// clone is a clone of the repository on this machine, with its branch main checked out.
 	clone string
-	// url is the address for the hosts and the pods, and knownHosts the line by which they know the server.
-	url, knownHosts string
-
-	bare   string
-	config *ssh.ServerConfig
 }
 
-// startGit starts the server on an address of this machine. The first commit holds the content of a directory.
-func startGit(t *testing.T, content string, deployKey ssh.PublicKey) *gitServer {
+// startGit starts a server of a repository of apps/ and envs/, which a deploy key may read.
+func startGit(t *testing.T, deployKey ssh.PublicKey) *gitServer {
 	t.Helper()
-	g := &gitServer{clone: content, bare: filepath.Join(t.TempDir(), "platform.git")}
-	g.git(t, "init", "--quiet", "--initial-branch", "main")
-	g.git(t, "config", "user.name", "e2e")
-	g.git(t, "config", "user.email", "e2e@example.com")
-	g.git(t, "init", "--quiet", "--bare", "--initial-branch", "main", g.bare)
-	g.git(t, "remote", "add", "origin", g.bare)
-	g.commit(t, "envs: begin")
-
+	dir := t.TempDir()
+	if out, err := exec.Command(filepath.Join(root(), "tools/app-repository.sh"), dir).CombinedOutput(); err != nil {
+		t.Fatalf("make the repository: %v: %s", err, out)
+	}
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := ssh.NewSignerFromKey(key)
+	address, err := gitserver.OwnAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	readable := func(_ ssh.ConnMetadata, offered ssh.PublicKey) (*ssh.Permissions, error) {
-		if string(offered.Marshal()) != string(deployKey.Marshal()) {
-			return nil, errors.New("another key than the deploy key")
-		}
-		return nil, nil
-	}
-	g.config = &ssh.ServerConfig{PublicKeyCallback: readable}
-	g.config.AddHostKey(host)
-	listener, err := net.Listen("tcp4", net.JoinHostPort(ownAddress(t), "0"))
+	server, err := gitserver.Start(gitserver.Options{
+		Bare: filepath.Join(dir, "platform.git"), Address: net.JoinHostPort(address, "0"), HostKey: key,
+		DeployKey: deployKey,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go g.serve(listener)
-	address := listener.Addr().(*net.TCPAddr)
-	g.url = fmt.Sprintf("ssh://git@%s/platform.git", address)
-	g.knownHosts = fmt.Sprintf("[%s]:%d %s", address.IP, address.Port,
-		strings.TrimSpace(string(ssh.MarshalAuthorizedKey(host.PublicKey()))))
-	return g
-}
-
-// ownAddress returns an address of this machine that hosts and pods reach. It is there before the network of the hosts.
-func ownAddress(t *testing.T) string {
-	t.Helper()
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
-			return n.IP.String()
-		}
-	}
-	t.Fatalf("this machine has no address of its own among %v", all)
-	return ""
+	t.Cleanup(func() { _ = server.Close() })
+	return &gitServer{Server: server, clone: filepath.Join(dir, "clone")}
 }
 
 // git runs git in the clone.
@@ -122,72 +87,4 @@ func (g *gitServer) edit(t *testing.T, name, before, after string) {
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), before, after)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (g *gitServer) serve(listener net.Listener) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		go g.connection(conn)
-	}
-}
-
-func (g *gitServer) connection(conn net.Conn) {
-	defer conn.Close()
-	_, channels, requests, err := ssh.NewServerConn(conn, g.config)
-	if err != nil {
-		return
-	}
-	go ssh.DiscardRequests(requests)
-	for c := range channels {
-		if c.ChannelType() != "session" {
-			_ = c.Reject(ssh.UnknownChannelType, "only sessions")
-			continue
-		}
-		channel, requests, err := c.Accept()
-		if err != nil {
-			return
-		}
-		go g.session(channel, requests)
-	}
-}
-
-// session runs the one command that a reader of the repository needs.
-func (g *gitServer) session(channel ssh.Channel, requests <-chan *ssh.Request) {
-	defer channel.Close()
-	for r := range requests {
-		var command struct{ Text string }
-		read := r.Type == "exec" && ssh.Unmarshal(r.Payload, &command) == nil &&
-			command.Text == "git-upload-pack '/platform.git'"
-		_ = r.Reply(read, nil)
-		if r.Type != "exec" {
-			continue
-		}
-		status := struct{ Code uint32 }{1}
-		if read && g.uploadPack(channel) == nil {
-			status.Code = 0
-		}
-		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(status))
-		return
-	}
-}
-
-func (g *gitServer) uploadPack(channel ssh.Channel) error {
-	cmd := exec.Command("git", "upload-pack", "--strict", g.bare)
-	cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
-	// A pipe of its own: Wait would otherwise wait for the client to close its side.
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() {
-		_, _ = io.Copy(in, channel)
-		_ = in.Close()
-	}()
-	return cmd.Wait()
 }

@@ -4,12 +4,12 @@ package e2e
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,23 +31,17 @@ type delivery struct{ git *gitServer }
 // has, and points Argo CD of the stack at it.
 func deliver(t *testing.T, s *stack) delivery {
 	t.Helper()
-	content := t.TempDir()
-	for _, dir := range []string{"apps/api", "apps/worker", "envs"} {
-		if err := os.CopyFS(filepath.Join(content, dir), os.DirFS(filepath.Join(root(), dir))); err != nil {
-			t.Fatal(err)
-		}
-	}
 	// The driver reads no secret of the settings. This is the key that it puts there.
 	key, err := ssh.ParsePrivateKey([]byte(sandbox.Placeholder(config.Namespace+":"+config.RepositoryKey,
 		sandbox.EncryptedSetting)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := delivery{startGit(t, content, key.PublicKey())}
+	d := delivery{startGit(t, key.PublicKey())}
 	d.release(t, "one")
 	s.set(t, config.RepositoryKey, map[string]any{"secure": "v1:encrypted"})
 	s.addon(t, "argocd", map[string]any{
-		"repoUrl": d.git.url, "revision": "main", "knownHosts": []string{d.git.knownHosts}, "registry": registry,
+		"repoUrl": d.git.URL, "revision": "main", "knownHosts": []string{d.git.KnownHosts}, "registry": registry,
 	})
 	return d
 }
@@ -61,33 +55,11 @@ func (d delivery) release(t *testing.T, version string) {
 // imageDigest returns the digest of an image of the mirror.
 func imageDigest(t *testing.T, name string) string {
 	t.Helper()
-	layouts, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv("MIRROR_DIR"), "/var/cache/kubeadm-aws-mirror"),
-		"platform", "*", "index.json"))
+	out, err := exec.Command(filepath.Join(root(), "tools/mirror/digest"), name).CombinedOutput()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s", err, out)
 	}
-	for _, file := range layouts {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var index struct {
-			Manifests []struct {
-				Digest      string
-				Annotations map[string]string
-			}
-		}
-		if err := json.Unmarshal(text, &index); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for _, m := range index.Manifests {
-			if m.Annotations["org.opencontainers.image.ref.name"] == name {
-				return m.Digest
-			}
-		}
-	}
-	t.Fatalf("the mirror has no image %s", name)
-	return ""
+	return strings.TrimSpace(string(out))
 }
 
 // addon sets settings of an add-on and leaves those of the others.

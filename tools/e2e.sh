@@ -37,20 +37,6 @@ ours() {
     if tr '\0' ' ' 2>/dev/null <"$p/cmdline" | grep -qF "$work"; then printf '%s\n' "${p#/proc/}"; fi
   done
 }
-hosts() {
-  local stack ids
-  for stack in "${stacks[@]}"; do
-    ids=$(docker ps --all --quiet --filter "label=kubeadm-aws.stack=$stack")
-    # shellcheck disable=SC2086 # one word for each id
-    if [ -n "$ids" ]; then docker rm --force --volumes $ids; fi
-    ids=$(docker network ls --quiet --filter "label=kubeadm-aws.stack=$stack")
-    # shellcheck disable=SC2086
-    if [ -n "$ids" ]; then docker network rm $ids; fi
-    # A process that was killed leaves the rule of its metadata service.
-    iptables -w -t nat -S PREROUTING | grep -E -- "--comment \"?kubeadm-aws-$stack\"? " | sed 's/^-A/-D/' |
-      while IFS= read -r rule; do xargs iptables -w -t nat <<<"$rule"; done || true
-  done
-}
 finish() {
   local rc=$? pids
   trap '' INT TERM
@@ -60,7 +46,7 @@ finish() {
   if [ "$rc" != 0 ] && [ -n "${KEEP:-}" ]; then
     say "kept: $work and the containers labelled kubeadm-aws.stack (${stacks[*]}); the next run removes the containers"
   else
-    hosts >/dev/null || say "something of this run could not be removed; see docker ps --all"
+    tools/remove-hosts.sh "${stacks[@]}" >/dev/null || say "something of this run could not be removed; see docker ps --all"
     rm -rf "$work"
   fi
   exit "$rc"
@@ -69,7 +55,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-left=$(hosts)
+left=$(tools/remove-hosts.sh "${stacks[@]}")
 if [ -n "$left" ]; then say "removed what an earlier run left: $(wc -l <<<"$left") containers and networks"; fi
 
 PULUMI=$(tools/pulumi.sh)
