@@ -154,6 +154,20 @@ func (c *cluster) on(t *testing.T, name, script string) string {
 	return out
 }
 
+// tryApply applies objects as the administrator.
+func (c *cluster) tryApply(t *testing.T, objects string) error {
+	t.Helper()
+	_, err := in(c.container(t, "master"), objects, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "apply", "-f", "-")
+	return err
+}
+
+func (c *cluster) apply(t *testing.T, objects string) {
+	t.Helper()
+	if err := c.tryApply(t, objects); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stopLoop returns the script that ends the loop of a systemd unit in the folder /root/<unit>. It fails if the unit
 // ended by itself, or is still active after five minutes.
 func stopLoop(unit string) string {

@@ -137,7 +137,7 @@ func podsAndServices(t *testing.T, s *stack, c *cluster) {
  "selector": {"matchLabels": {"app": "probe"}}, "template": {"metadata": {"labels": {"app": "probe"}}, "spec": {
   "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0,
   "containers": [{"name": "probe", "image": "` + config.DefaultRelease().SandboxImage() + `"}]}}}}`
-	c.on(t, "master", "kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'\n"+manifest+"\nY")
+	c.apply(t, manifest)
 	c.must(t, "rollout", "status", "daemonset/probe", "--timeout", "180s")
 	c.must(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout", "180s")
 	dns := c.must(t, "--namespace", "kube-system", "get", "service", "kube-dns", "--output", "jsonpath={.spec.clusterIP}")

@@ -52,6 +52,7 @@ func TestPlatform(t *testing.T) {
 		{"a message survives its server", rabbitMQPodKilled},
 		{"a message survives the drain of its node", rabbitMQNodeDrained},
 		{"the passwords of the settings are those that work", passwords},
+		{"cert-manager issues certificates", certificatesIssued},
 		{"Prometheus reads every target", everyMonitorHasTargets},
 		{"no alert fires on a healthy stack", onlyTheWatchdogFires},
 		{"destroy leaves nothing", destroyed},
@@ -120,10 +121,8 @@ func rabbitMQAddress(t *testing.T, c *cluster, password string) string {
 func (c *cluster) outside(t *testing.T, label, value string, port int) string {
 	t.Helper()
 	name := fmt.Sprintf("outside-%d", port)
-	c.on(t, "master", fmt.Sprintf(`kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'
-{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "%s", "namespace": "data"}, "spec": {
- "type": "NodePort", "selector": {"%s": "%s"}, "ports": [{"port": %d}]}}
-Y`, name, label, value, port))
+	c.apply(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "%s", "namespace": "data"}, "spec": {
+ "type": "NodePort", "selector": {"%s": "%s"}, "ports": [{"port": %d}]}}`, name, label, value, port))
 	node := c.must(t, "get", "node", "worker-1", "--output",
 		`jsonpath={.status.addresses[?(@.type=="InternalIP")].address}`)
 	open := c.must(t, "--namespace", "data", "get", "service", name, "--output", "jsonpath={.spec.ports[0].nodePort}")
@@ -133,7 +132,14 @@ Y`, name, label, value, port))
 // secret reads a value of a Secret in the namespace of the data services.
 func (c *cluster) secret(t *testing.T, name, key string) string {
 	t.Helper()
-	encoded := c.must(t, "--namespace", "data", "get", "secret", name, "--output", "jsonpath={.data."+key+"}")
+	return c.secretOf(t, "data", name, key)
+}
+
+// secretOf reads a value of a Secret.
+func (c *cluster) secretOf(t *testing.T, namespace, name, key string) string {
+	t.Helper()
+	encoded := c.must(t, "--namespace", namespace, "get", "secret", name, "--output",
+		"jsonpath={.data."+strings.ReplaceAll(key, ".", `\.`)+"}")
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		t.Fatal(err)

@@ -91,13 +91,11 @@ func TestRotation(t *testing.T) {
 // tokenPod starts a pod with a token of its own on the worker, and returns its uid.
 func tokenPod(t *testing.T, c *cluster) string {
 	t.Helper()
-	c.on(t, "master", `kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'
-{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asks", "namespace": "default"}, "spec": {
+	c.apply(t, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asks", "namespace": "default"}, "spec": {
  "nodeName": "worker-1", "terminationGracePeriodSeconds": 0,
  "containers": [{"name": "asks", "image": "`+config.DefaultRelease().SandboxImage()+`",
   "volumeMounts": [{"name": "token", "mountPath": "/token"}]}],
- "volumes": [{"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 86400}}]}}]}}
-Y`)
+ "volumes": [{"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 86400}}]}}]}}`)
 	c.must(t, "wait", "pod/asks", "--for=condition=Ready", "--timeout=120s")
 	return c.must(t, "get", "pod", "asks", "-o", "jsonpath={.metadata.uid}")
 }
@@ -105,10 +103,8 @@ Y`)
 // tokenSecret makes a Secret whose token has no end.
 func tokenSecret(t *testing.T, c *cluster) string {
 	t.Helper()
-	c.on(t, "master", `kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'Y'
-{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": {"name": "ci",
- "namespace": "default", "annotations": {"kubernetes.io/service-account.name": "default"}}}
-Y`)
+	c.apply(t, `{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": {"name": "ci",
+ "namespace": "default", "annotations": {"kubernetes.io/service-account.name": "default"}}}`)
 	return "ci"
 }
 

@@ -184,7 +184,7 @@ func deployApplication(t *testing.T, c *cluster, tolerations string) {
 	first := config.Releases[0]
 	objects := strings.NewReplacer("IMAGE", "registry.k8s.io/coredns/coredns:"+first.CoreDNS, "TOLERATIONS", tolerations).
 		Replace(application)
-	c.on(t, "master", "kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <<'OBJECTS'\n"+objects+"\nOBJECTS\n")
+	c.apply(t, objects)
 	c.must(t, "rollout", "status", "deployment/answers", "--timeout", "180s")
 }
 

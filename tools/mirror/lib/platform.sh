@@ -44,6 +44,32 @@ image_of_module() {
   rm "$out/program"
 }
 
+# source_of REPOSITORY prints where a Git repository can be read: a bare copy below MIRROR_SOURCES, else its public address.
+source_of() {
+  local copy=${MIRROR_SOURCES:-}/$1.git
+  if [ -n "${MIRROR_SOURCES:-}" ] && [ -d "$copy" ]; then printf '%s\n' "$copy"; else printf 'https://%s\n' "$1"; fi
+}
+
+# readable REPOSITORY@COMMIT returns whether the repository answers.
+readable() { GIT_TERMINAL_PROMPT=0 git ls-remote --quiet "$(source_of "${1%@*}")" HEAD >/dev/null 2>&1; }
+
+# image_of_source IMAGE REPOSITORY@COMMIT PACKAGE=PATH USER FLAGS: like image_of_module, for a package that is a module of its
+# own, which module proxies do not have.
+image_of_source() {
+  git -C "$out" init --quiet source
+  git -C "$out/source" fetch --quiet --depth 1 "$(source_of "${2%@*}")" "${2#*@}"
+  git -C "$out/source" checkout --quiet FETCH_HEAD
+  (
+    cd "$out/source/${3%%=*}" || exit
+    CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off \
+      go build -trimpath -ldflags "-s -w ${*:5}" -o "$out/program" .
+  )
+  rm -rf "$out/source"
+  add_image "$1" "{\"Entrypoint\":[\"${3#*=}\"],\"User\":\"$4\"}" "$out/program=${3#*=}" \
+    /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
+  rm "$out/program"
+}
+
 # debian_root PACKAGES [HOOKS...] makes $out/root, a system of Debian 14. HOOKS are arguments of mmdebstrap.
 debian_root() {
   local debian
@@ -106,22 +132,24 @@ image_of_standin() {
   rm "$out/program"
 }
 
-# gather puts the layouts of all images side by side, and names their releases and their registries.
+# gather WITHOUT LAYOUTS... puts the layouts of all images side by side, and names their releases and their registries.
+# WITHOUT are the releases that lack an image.
 gather() {
   local layout
-  for layout; do
+  for layout in "${@:2}"; do
     cp -al "$layout" "$out/$(basename "$layout")"
     rm -f "$out/$(basename "$layout")/.done"
   done
-  sed -e '/^#/d' -e 's/ .*//' "$mirror/platform.txt" | sort -u >"$out/releases"
+  # shellcheck disable=SC2086 # a word for each
+  sed -e '/^#/d' -e 's/ .*//' "$mirror/platform.txt" | sort -u | grep -vxF "$(printf '%s\n' - $1)" >"$out/releases"
   platform_rows | sed -e 's/^[^ ]* //' -e 's#/.*##' | sort -u >"$out/registries"
 }
 
 build_platform() {
-  local image from path rest name packer input layouts=()
+  local release image from path rest name packer input without='' layouts=()
   packer=$(content "$mirror"/server/*)
-  install_missing mmdebstrap ca-certificates
-  while read -r _ image from path rest <&3; do
+  install_missing mmdebstrap ca-certificates git
+  while read -r release image from path rest <&3; do
     name=image-$(basename "${image/:/-}")
     case $from in
       forky:*)
@@ -141,6 +169,17 @@ build_platform() {
         # shellcheck disable=SC2086
         stage "$name" "$packer $go_version $(content "$mirror"/standins/*)" image_of_standin "$image" "$path" $rest
         ;;
+      git:*)
+        input="$packer $go_version"
+        # shellcheck disable=SC2086 # user and flags are words
+        if ! built "$name" "$input" image_of_source "$image" "${from#git:}" "$path" $rest && ! readable "${from#git:}"; then
+          say "$image is left out, and $release with it: $from cannot be read (MIRROR_SOURCES names a directory of copies)"
+          without+=" $release"
+          continue
+        fi
+        # shellcheck disable=SC2086
+        stage "$name" "$input" image_of_source "$image" "${from#git:}" "$path" $rest
+        ;;
       *)
         # shellcheck disable=SC2086 # user and flags are words
         stage "$name" "$packer $go_version $(declare -f compile_module)" image_of_module "$image" "$from" "$path" $rest
@@ -148,6 +187,6 @@ build_platform() {
     esac
     layouts+=("$result")
   done 3< <(platform_rows)
-  stage platform "$(content "$mirror/platform.txt") $(declare -f gather)" gather "${layouts[@]}"
+  stage platform "$(content "$mirror/platform.txt") $(declare -f gather)" gather "$without" "${layouts[@]}"
   publish platform
 }

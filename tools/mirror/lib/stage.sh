@@ -13,15 +13,24 @@ die() {
 
 used=()
 
+# built NAME INPUT FUNCTION [ARGS...] sets $result to the directory of a stage, and returns whether the stage has run.
+built() {
+  local code
+  code=$(declare -f "$3" make_deb go_build add_image)
+  result=$MIRROR_DIR/build/$1-$(printf '%s\n' "$2" "${*:3}" "$code" | sha256sum | cut -c1-12)
+  [ -e "$result/.done" ]
+}
+
 # stage NAME INPUT FUNCTION [ARGS...] runs FUNCTION with $out set to an empty directory, and sets $result to that directory.
 # A result that was built from the same INPUT, ARGS and code is taken again.
 stage() {
-  local name=$1 input=$2 code begun=$SECONDS log
-  shift 2
-  code=$(declare -f "$1" make_deb go_build add_image)
-  result=$MIRROR_DIR/build/$name-$(printf '%s\n' "$input" "$*" "$code" | sha256sum | cut -c1-12)
+  local name=$1 begun=$SECONDS log
+  if built "$@"; then
+    used+=("$result")
+    return
+  fi
   used+=("$result")
-  [ -e "$result/.done" ] && return
+  shift 2
   if [ -n "${MIRROR_CACHED:-}" ]; then die "$name is not built, and MIRROR_CACHED is set"; fi
   out=$result.part
   log=$result.log
