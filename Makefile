@@ -14,7 +14,7 @@ SHELL := /usr/bin/env bash
 driver := .bin/kubeadm-aws
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
-.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e e2e-platform lint bench clean driver
+.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e e2e-platform demo lint bench clean driver
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
@@ -59,6 +59,9 @@ e2e: ## prove it on real hosts: docker and root are needed; MIRROR=off installs 
 
 e2e-platform: ## prove the add-ons with their own programs on real hosts; builds their images first
 	@ADDONS=real tools/e2e.sh -run TestPlatform -timeout 60m
+
+demo: ## show the whole way on this machine, from nothing to a released application and back: ARGS=--steps prints it
+	@tools/demo.sh $(ARGS)
 
 lint: ## gofmt, go vet, staticcheck, actionlint, zizmor, shfmt, shellcheck, yamllint
 	@tools/lint.sh
