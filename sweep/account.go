@@ -40,10 +40,13 @@ type scope struct {
 	zone string
 	// volumes is sweepline.Delete or sweepline.Keep.
 	volumes string
+	// images is sweepline.Delete or sweepline.Keep.
+	images string
 }
 
 func scopeOf(l sweepline.Line) scope {
-	return scope{cluster: l.Cluster, account: l.Account, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes}
+	return scope{cluster: l.Cluster, account: l.Account, vpc: l.VPC, zone: l.Zone, volumes: l.Volumes,
+		images: l.Images}
 }
 
 // owns reports whether a controller of the cluster created the resource with these tags. Pulumi's own resources have

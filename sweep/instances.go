@@ -5,6 +5,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"kubeadm-aws/sweep/question"
 )
 
 // notTerminated are the states of instances that run or could be started again.
@@ -12,7 +14,7 @@ var notTerminated = filter("instance-state-name", "pending", "running", "stoppin
 
 // instances finds the cluster's instances that still run or could be started again. They belong to Pulumi, so the
 // sweep only reports them. While one exists, controllers may still run and use their resources. Instances of others
-// block the deletion of the VPC.
+// block the deletion of the VPC. A builder of a machine image that a killed build left is removed.
 func (a *account) instances(ctx context.Context, s *survey) error {
 	pages := ec2.NewDescribeInstancesPaginator(a.ec2,
 		&ec2.DescribeInstancesInput{Filters: []types.Filter{a.inVPC(), notTerminated}})
@@ -25,6 +27,14 @@ func (a *account) instances(ctx context.Context, s *survey) error {
 			for _, i := range r.Instances {
 				tags := ec2Tags(i.Tags)
 				item := Item{Kind: "instance", ID: deref(i.InstanceId), Name: tags["Name"], Detail: string(i.State.Name)}
+				if tags[question.ImageTag] == question.ImageBuilder && tags[tagProject] == a.cluster {
+					s.add(leftover{Item: item, remove: func(ctx context.Context) error {
+						_, err := a.ec2.TerminateInstances(ctx,
+							&ec2.TerminateInstancesInput{InstanceIds: []string{item.ID}})
+						return err
+					}})
+					continue
+				}
 				if _, ours := tags[tagCloudProvider+a.cluster]; ours {
 					s.alive = append(s.alive, item)
 					continue

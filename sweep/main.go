@@ -4,7 +4,8 @@
 // else.
 //
 // With --find or --states it changes nothing: it answers the driver's questions about the account (find.go, states.go).
-// With --access it opens the nodes for one address and a limited time, and closes them again (access.go).
+// With --access it opens the nodes for one address and a limited time, and closes them again (access.go). With --image
+// it makes machine images of the cluster (image.go).
 //
 // It stands alone, with the AWS SDK only, so that running it in a destroy does not build the rest of the project.
 package main
@@ -31,15 +32,17 @@ const (
 	exitUsage = 2
 )
 
-const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--account NUMBER] [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
+const usage = `usage: go run ./sweep --cluster NAME --region REGION --vpc ID --volumes delete|keep [--images keep] [--account NUMBER] [--zone ID] [--dry-run] [--receipt FILE] [--timeout 10m]
        go run ./sweep --find --region REGION < WANTED.json
        go run ./sweep --states --region REGION < INSTANCE-IDS.json
        go run ./sweep --access --region REGION < ACCESS.json
+       go run ./sweep --image --region REGION < IMAGE.json
 
 Removes what the controllers of the cluster left in the account, and proves by listing again that nothing is left.
 With --find it removes nothing: it prints the ids of the resources that standard input asks for.
 With --states it removes nothing: it prints the states of the instances whose ids standard input lists.
 With --access it opens or closes ports of security groups for one address, and removes its own rules whose time is over.
+With --image it launches and ends builders of machine images, and makes, lists and replaces images.
 Credentials come from the environment, as for the AWS CLI, or from the profile SWEEP_PROFILE; credentials of another
 account than NUMBER are refused. For a role set SWEEP_ROLE_ARN (and SWEEP_ROLE_SESSION_NAME,
 SWEEP_ROLE_EXTERNAL_ID, SWEEP_ROLE_DURATION). SWEEP_ALLOWED_ACCOUNTS and SWEEP_FORBIDDEN_ACCOUNTS are lists with commas.
@@ -52,6 +55,7 @@ type options struct {
 	find   bool
 	states bool
 	access bool
+	image  bool
 }
 
 // ask returns the function that answers the driver's question; nil for a sweep.
@@ -63,6 +67,8 @@ func (o options) ask() func(context.Context, string, io.Reader, io.Writer) error
 		return states
 	case o.access:
 		return access
+	case o.image:
+		return image
 	}
 	return nil
 }
@@ -124,6 +130,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.find, question.Find, false, "")
 	flags.BoolVar(&o.states, question.States, false, "")
 	flags.BoolVar(&o.access, question.Access, false, "")
+	flags.BoolVar(&o.image, question.Image, false, "")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)

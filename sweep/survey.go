@@ -68,6 +68,9 @@ func (a *account) survey(ctx context.Context) (*survey, error) {
 	if err := a.volumesAndSnapshots(ctx, s); err != nil {
 		return nil, fmt.Errorf("list volumes: %w", err)
 	}
+	if err := a.machineImages(ctx, s); err != nil {
+		return nil, fmt.Errorf("list machine images: %w", err)
+	}
 	groups, err := a.securityGroups(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list security groups: %w", err)

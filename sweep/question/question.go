@@ -1,5 +1,5 @@
 // Package question has what the driver asks the sweep about an account: JSON on the sweep's standard input and output.
-// Only Access changes anything.
+// Access and Image change something.
 package question
 
 import "time"
@@ -12,6 +12,8 @@ const (
 	States = "states"
 	// Access reads an AccessRequest and answers with an AccessChange.
 	Access = "access"
+	// Image reads an ImageRequest and answers with an ImageAnswer.
+	Image = "image"
 )
 
 // HolderTag begins the key of a tag of a temporary rule; the holder follows, and the value is the end of its time (RFC

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The values of Line.Volumes.
+// The values of Line.Volumes and Line.Images.
 const (
 	Delete = "delete"
 	Keep   = "keep"
@@ -32,6 +32,8 @@ type Line struct {
 	Account string
 	// Volumes is Delete or Keep.
 	Volumes string
+	// Images is Delete or Keep. Format leaves Delete out, because states of older programs do not have it.
+	Images string
 	// Zone is the id of the hosted zone to look for records in; empty for none.
 	Zone string
 	// Receipt is the file for the receipt; empty for none.
@@ -52,6 +54,9 @@ func (l Line) Args() []string {
 		if f.value != "" {
 			args = append(args, "--"+f.name, f.value)
 		}
+	}
+	if l.Images == Keep {
+		args = append(args, "--images", Keep)
 	}
 	if l.DryRun {
 		args = append(args, "--dry-run")
@@ -92,6 +97,7 @@ func (l *Line) Register(flags *flag.FlagSet) {
 	flags.StringVar(&l.VPC, "vpc", "", "")
 	flags.StringVar(&l.Zone, "zone", "", "")
 	flags.StringVar(&l.Volumes, "volumes", "", "")
+	flags.StringVar(&l.Images, "images", Delete, "")
 	flags.StringVar(&l.Receipt, "receipt", "", "")
 	flags.BoolVar(&l.DryRun, "dry-run", false, "")
 	flags.DurationVar(&l.Timeout, "timeout", DefaultTimeout, "")
@@ -107,6 +113,9 @@ func (l Line) Validate() error {
 	}
 	if l.Volumes != Delete && l.Volumes != Keep {
 		faults = append(faults, fmt.Sprintf("--volumes is %q: say delete or keep", l.Volumes))
+	}
+	if l.Images != Delete && l.Images != Keep {
+		faults = append(faults, fmt.Sprintf("--images is %q: say delete or keep", l.Images))
 	}
 	if l.Timeout <= 0 {
 		faults = append(faults, "--timeout must be more than 0")
