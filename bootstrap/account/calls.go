@@ -220,10 +220,21 @@ var sweepCalls = calls{
 	creates: []string{"ec2:DeleteNetworkInterface"},
 }
 
+// imageCalls are those of the sweep when it makes machine images. CreateImage asks for the right to the builder, which
+// has the tag of the cluster, and to the image and the snapshots, which get it.
+var imageCalls = calls{
+	reads:   []string{"ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSnapshots", "ssm:GetParameters"},
+	creates: []string{"ec2:RunInstances"},
+	changes: []string{
+		"ec2:CreateImage", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:ModifyVolume", "ec2:StopInstances",
+		"ec2:TerminateInstances",
+	},
+}
+
 // collect lists the actions of all types that pick returns, sorted and without repeats.
 func collect(pick func(calls) []string) []string {
 	found := map[string]bool{}
-	for _, c := range append(slices.Collect(maps.Values(clusterCalls)), sweepCalls) {
+	for _, c := range append(slices.Collect(maps.Values(clusterCalls)), sweepCalls, imageCalls) {
 		for _, action := range pick(c) {
 			found[action] = true
 		}

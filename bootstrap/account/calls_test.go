@@ -42,7 +42,7 @@ func TestTheTableHasEveryCallOfTheSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range call.FindAllStringSubmatch(string(text), -1) {
-			if name := m[2] + m[3]; name != "NewFromConfig" {
+			if name := m[2] + m[3]; name != "NewFromConfig" && !strings.HasSuffix(name, "Waiter") {
 				found[strings.Replace(m[1], "elb", "elasticloadbalancing", 1)+":"+name] = true
 			}
 		}
@@ -109,5 +109,44 @@ func TestEveryRoleReadsSpotInstances(t *testing.T) {
 	})
 	if !role {
 		t.Error("the first spot instance of an account needs its service-linked role, which the deploy role cannot make")
+	}
+}
+
+// CreateImage asks for the right to the builder, which exists, and to the image and its snapshots, which get their tags
+// with the request. Nothing of another cluster can become an image or lose one.
+func TestImagesAreMadeOfTheClusterOnly(t *testing.T) {
+	s, err := loaded(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := permissions{&deployer{settings: s, accountID: "123456789012", aws: config.Config{Region: s.Region}}, "dev"}
+	conditions := map[string][]string{}
+	for _, document := range p.changeCluster() {
+		for _, s := range document.Statement {
+			for _, action := range s.Action {
+				for key := range s.Condition["StringEquals"] {
+					conditions[action] = append(conditions[action], key)
+				}
+				if len(s.Condition) == 0 {
+					conditions[action] = append(conditions[action], "none")
+				}
+			}
+		}
+	}
+	request, resource := "aws:RequestTag/"+config.TagCluster, "aws:ResourceTag/"+config.TagCluster
+	for action, want := range map[string][]string{
+		"ec2:CreateImage": {request, resource}, "ec2:DeregisterImage": {resource}, "ec2:DeleteSnapshot": {resource},
+		"ec2:StopInstances": {resource},
+	} {
+		got := conditions[action]
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s is bound by %v, want %v", action, got, want)
+		}
+	}
+	public := p.readAccount().Statement[1]
+	if !slices.Equal(public.Action, []string{"ssm:GetParameter", "ssm:GetParameters"}) ||
+		!strings.HasSuffix(public.Resource[0], ":parameter/aws/service/*") {
+		t.Errorf("the newest image of a vendor is read with %v of %v", public.Action, public.Resource)
 	}
 }

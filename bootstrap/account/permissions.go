@@ -31,9 +31,9 @@ func (p permissions) cluster() string { return p.settings.Cluster(p.environment)
 func (d *deployer) readAccount() policy.Document {
 	reads := collect(func(c calls) []string { return c.reads })
 	return policy.New(
-		policy.Allow("Read", slices.DeleteFunc(reads, func(a string) bool { return a == "ssm:GetParameter" }),
-			everything, nil),
-		policy.Allow("PublicParameters", []string{"ssm:GetParameter"},
+		policy.Allow("Read", slices.DeleteFunc(slices.Clone(reads),
+			func(a string) bool { return strings.HasPrefix(a, "ssm:") }), everything, nil),
+		policy.Allow("PublicParameters", ofService("ssm", reads),
 			[]string{fmt.Sprintf("arn:%s:ssm:*::parameter/aws/service/*", d.aws.Partition())}, nil),
 		policy.Allow("PublicDocuments", []string{"s3:GetObject", "s3:GetObjectTagging"}, []string{
 			fmt.Sprintf("arn:%s:s3:::*-identity-*/%s", d.aws.Partition(), config.DiscoveryPath),
@@ -64,7 +64,7 @@ func isOfIssuer(action string) bool { return strings.Contains(action, "OpenIDCon
 // issuer of tokens.
 func (p permissions) tagged(creates, changes []string) []policy.Statement {
 	cluster := p.cluster()
-	makes := []string{"acm:AddTagsToCertificate", "ec2:CreateTags", "iam:TagOpenIDConnectProvider"}
+	makes := []string{"acm:AddTagsToCertificate", "ec2:CreateImage", "ec2:CreateTags", "iam:TagOpenIDConnectProvider"}
 	for _, action := range creates {
 		if isOfIssuer(action) {
 			makes = append(makes, action)
