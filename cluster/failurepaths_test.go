@@ -65,6 +65,7 @@ func TestEveryFailurePathHasRun(t *testing.T) {
 		{"install.sh", testInstallFailures},
 		{"ready.sh", testReadyFailures},
 		{"prepare.sh", testPrepareFailures},
+		{"image-clean.sh", testImageCleanFailures},
 		{"reboot.sh", testRebootFailures},
 		{"reboot-turn.sh", testRebootTurnFailures},
 		{"reboots.sh", testRebootsFailures},

@@ -31,6 +31,12 @@ type scripts map[string]string
 var workerScripts = []string{"limit", "ready", "prepare", "join", "kubelet", "upgrade", "ecr-credentials", "reboot",
 	"balancer", "balancer-stop", "api-name"}
 
+// imageClean is the script that no node gets: it makes an image of a machine.
+const imageClean = "image-clean"
+
+// imageScripts are the scripts of a machine that becomes an image.
+var imageScripts = []string{"limit", "ready", "prepare", "ecr-credentials", "reboot"}
+
 // servingScripts are the scripts that the step control-planes brings itself: the host may have those of an older
 // program.
 var servingScripts = []string{"limit", "control-planes"}
@@ -55,6 +61,7 @@ func newScripts(more fs.FS) (map[string]scripts, error) {
 		}
 	}
 	delete(all, "install")
+	delete(all, imageClean)
 	return map[string]scripts{config.ControlPlane: all, config.Worker: all.only(workerScripts)}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -40,9 +41,9 @@ func (s steps) prepare(h Host) (Step, error) {
 	step := Step{Name: "prepare", Node: h.Name, Minutes: 20}
 	env := map[string]pulumi.StringInput{
 		"MACHINE":            h.ProviderID,
-		"TIME_LIMIT":         pulumi.Sprintf("%d", (step.Minutes-1)*60),
-		"VOLUME_SIZE":        pulumi.Sprintf("%d", h.VolumeSize),
-		"SHUTDOWN_SECONDS":   pulumi.Sprintf("%d", shutdownSeconds(s.cfg)),
+		"TIME_LIMIT":         pulumi.String(strconv.Itoa((step.Minutes - 1) * 60)),
+		"VOLUME_SIZE":        pulumi.String(strconv.Itoa(h.VolumeSize)),
+		"SHUTDOWN_SECONDS":   pulumi.String(strconv.Itoa(shutdownSeconds(s.cfg))),
 		"KUBERNETES_VERSION": pulumi.String(s.release.Version),
 		"KUBERNETES_APT":     pulumi.String(or(s.cfg.Mirrors.KubernetesApt, config.DefaultKubernetesApt)),
 		"KUBERNETES_APT_KEY": pulumi.String(strings.ToUpper(or(s.cfg.Mirrors.KubernetesAptKey, config.KubernetesAptKey))),

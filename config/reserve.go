@@ -94,7 +94,7 @@ const minDisk = 10 << 30
 func (v kubeletValidator) keptDisk() {
 	const logSize, logFiles = "kubernetes.kubelet.containerLogMaxSize", 5
 	for _, n := range v.c.Nodes {
-		if n.VolumeSize < minVolume {
+		if n.VolumeSize < MinVolumeSize {
 			continue // refused already
 		}
 		capacity := float64(n.VolumeSize) * (1 << 30)
@@ -131,7 +131,7 @@ func (v apiServerValidator) auditLog() {
 	}
 	capacity := float64(n.VolumeSize) * (1 << 30)
 	switch {
-	case written == "" || n.VolumeSize < minVolume:
+	case written == "" || n.VolumeSize < MinVolumeSize:
 	case files[maxBackup] == 0 || files[maxSize] == 0:
 		v.fault("kubernetes.apiServer."+written, v.flags[written], "must be 1 or more: 0 means no limit, and etcd "+
 			"stops when its disk is full", `"10"`)

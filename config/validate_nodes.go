@@ -10,8 +10,8 @@ import (
 const (
 	// maxNodeName leaves space for the cluster's name and a suffix in the names of AWS resources.
 	maxNodeName = 40
-	// minVolume is enough for the system, the images of all add-ons and logs. maxVolume is the limit of gp3.
-	minVolume, maxVolume = 20, 16384
+	// MinVolumeSize, in GiB, is enough for the system, the images of all add-ons and logs. maxVolume is the limit of gp3.
+	MinVolumeSize, maxVolume = 20, 16384
 	// maxControlPlanes survive the loss of two.
 	maxControlPlanes = 5
 )
@@ -31,7 +31,7 @@ func (v nodesValidator) validate() {
 		v.oneOf(at("role"), n.Role, ControlPlane, Worker)
 		v.instanceType(at("instanceType"), n)
 		v.zone(at("zone"), n.Zone)
-		v.between(at("volumeSize"), n.VolumeSize, bounds{minVolume, maxVolume, "GiB for the system, the images and logs", 40})
+		v.between(at("volumeSize"), n.VolumeSize, bounds{MinVolumeSize, maxVolume, "GiB for the system, the images and logs", 40})
 		v.generation(at("generation"), n.Generation)
 		v.spot(n)
 		v.labels(at("labels"), n.Labels)
