@@ -110,6 +110,9 @@ func (v nodesValidator) spot(n Node) {
 
 // without refuses names that leave nothing out: with a wrong name, a smaller count would remove another node.
 func (v nodesValidator) without(n Node) {
+	if n.Count < 0 {
+		return // the count is refused
+	}
 	for i, name := range n.Without {
 		at := fmt.Sprintf("%s[%d]", n.Key("without"), i)
 		number, _ := strconv.Atoi(strings.TrimPrefix(name, n.Name+"-"))
