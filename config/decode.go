@@ -34,7 +34,7 @@ func newFault(key string, value any, reason, example string) FieldError {
 	if strings.HasPrefix(key, Namespace+":addons.") && strings.Contains(key, ".values") {
 		value = nil
 	}
-	return FieldError{Key: key, Value: quote(value), Reason: reason, Example: example}.withoutSecrets()
+	return FieldError{Key: key, Value: quote(value), Reason: reason, Example: example}.readable()
 }
 
 // parse decodes JSON and keeps numbers as they were written.
@@ -146,7 +146,7 @@ func (d *decoder) decode(key string, v any, into reflect.Value) {
 		}
 		n, err := strconv.Atoi(number.String())
 		if err != nil {
-			d.fault(key, v, "must be a whole number", "3")
+			d.fault(key, v, "must be a whole number", exampleNumber(key, "3"))
 			return
 		}
 		into.SetInt(int64(n))

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // userInfo and query match the parts of a URL that can hold a password or a token. userInfo is everything between the
@@ -28,12 +31,26 @@ func withoutSecrets(text string) string {
 	return query.ReplaceAllString(text, "$1?***")
 }
 
-// withoutSecrets hides the secrets of URLs in all parts of a fault.
-func (f FieldError) withoutSecrets() FieldError {
+// readable hides the secrets of URLs in all parts of a fault, and shows characters that are invisible.
+func (f FieldError) readable() FieldError {
 	return FieldError{
-		Key: withoutSecrets(f.Key), Value: withoutSecrets(f.Value),
-		Reason: withoutSecrets(f.Reason), Example: withoutSecrets(f.Example),
+		Key: visible(withoutSecrets(f.Key)), Value: visible(withoutSecrets(f.Value)),
+		Reason: visible(withoutSecrets(f.Reason)), Example: visible(withoutSecrets(f.Example)),
 	}
+}
+
+// visible replaces every character that a terminal does not show, or that changes the direction of the text, by its
+// escape sequence, such as \u200b.
+func visible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // textCommand returns the command that sets a text that looks like a number, true or false. Without --type the CLI
@@ -70,9 +87,21 @@ func typeExample(key string, v any, want reflect.Type) string {
 		if isText && wholeNumber.MatchString(text) {
 			return text + " (without quotes)"
 		}
-		return "a number such as 3 (without quotes)"
+		return fmt.Sprintf("a number such as %s (without quotes)", exampleNumber(key, "3"))
 	}
 	return ""
+}
+
+// exampleNumbers are values of settings that do not take every small number, by the name of the setting.
+var exampleNumbers = map[string]string{
+	"zone": "0", "zones": "0", "volumeSize": "40", "rotateHours": "25", "notReadyMinutes": "15", "memoryMiB": "1024",
+	"maxMemoryMiB": "256", "maxPods": "110", "imageGCHighThresholdPercent": "85", "imageGCLowThresholdPercent": "80",
+}
+
+// exampleNumber returns a number for the setting at a key, which is other where every small number will do.
+func exampleNumber(key, other string) string {
+	name, _, _ := strings.Cut(last(key), "[")
+	return cmp.Or(exampleNumbers[name], other)
 }
 
 var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)

@@ -79,6 +79,17 @@ func fieldValue(typ string, v any) (value any, reason, example string) {
 	return s, "", ""
 }
 
+// fittingFlag returns the example of a flag, or the lowest value that the rule allows if the rule refuses the example.
+func fittingFlag(typ, rule, example string) string {
+	value, _, _ := flagValue(typ, strings.Trim(example, `"`))
+	if rule == "" || ruleFault(rule, value) == "" {
+		return example
+	}
+	low, _, _ := strings.Cut(rule, "..")
+	low, _, _ = strings.Cut(low, "|")
+	return strconv.Quote(low)
+}
+
 // numberExample returns the number in a text, or an arbitrary one.
 func numberExample(v any) string {
 	if s, ok := v.(string); ok && wholeNumber.MatchString(s) {

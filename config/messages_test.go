@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ func TestExamplesFitTheValue(t *testing.T) {
 		"backup: {keepBucket: 0}":                "false (without quotes)",
 		`addons: {redis: {enabled: "maybe"}}`:    "true or false (without quotes)",
 		nodesWith(`{name: x, volumeSize: "60"}`): "60 (without quotes)",
-		nodesWith(`{name: x, volumeSize: big}`):  "a number such as 3 (without quotes)",
+		nodesWith(`{name: x, volumeSize: big}`):  "a number such as 40 (without quotes)",
+		nodesWith("{name: x, volumeSize: 40.5}"): "40",
 		"access: {adminCidrs: 203.0.113.0/24}":   `["203.0.113.0/24"]`,
 		"registry: {repositories: [api]}":        "pulumi config rm kubeadm-aws:registry",
 		"dns: {ingressHosts: 7}":                 `["7"]`,
@@ -61,6 +63,72 @@ func TestNoExampleIsTheRefusedValue(t *testing.T) {
 			if bare := strings.Trim(f.Value, `"`); bare != "" && (f.Example == bare || f.Example == f.Value) {
 				t.Errorf("%s: %s", c.name, f.Error())
 			}
+		}
+	}
+}
+
+// TestExamplesOfNumbers writes text and a fraction into each setting that is a number. The number in the message must
+// be one that the setting takes.
+func TestExamplesOfNumbers(t *testing.T) {
+	number := regexp.MustCompile(`^(?:a number such as )?"?([0-9.]+)"?(?: \(without quotes\))?$`)
+	follow := func(key string, at func(value string) string) {
+		for _, wrong := range []string{`"lots"`, "0.5"} {
+			_, err := loadText(t, "dev", at(wrong))
+			fault := faultAt(faultsOf(t, err), key)
+			found := number.FindStringSubmatch(fault.Example)
+			if found == nil {
+				t.Errorf("%s = %s: %s", key, wrong, fault.Error())
+				continue
+			}
+			_, err = loadText(t, "dev", at(found[1]))
+			if again := faultAt(faultsOf(t, err), key); again.Key != "" {
+				t.Errorf("%s: the example %s is refused: %s", key, found[1], again.Error())
+			}
+		}
+	}
+	for _, key := range leaves() {
+		if kindOf(key) == reflect.Int {
+			follow(strings.Replace(key, "nodes[]", "nodes[3]", 1), func(value string) string {
+				return strings.Replace(oneSetting(key, "lots"), `"lots"`, value, 1)
+			})
+		}
+	}
+	follow("nodes[3].zones[0]", func(value string) string { return nodesWith("{name: x, count: 2, zones: [" + value + "]}") })
+	follow("kubernetes.kubelet.maxPods", func(value string) string {
+		return "kubernetes: {kubelet: {maxPods: " + value + "}}"
+	})
+	for _, flag := range []string{"v", "goaway-chance", "max-requests-inflight"} {
+		fault := faultOfFlag(t, flag, "lots")
+		if found := number.FindStringSubmatch(fault.Example); found == nil || faultOfFlag(t, flag, found[1]).Key != "" {
+			t.Errorf("the example of %s cannot be followed: %s", flag, fault.Error())
+		}
+	}
+}
+
+func faultOfFlag(t *testing.T, flag, value string) FieldError {
+	_, err := loadText(t, "dev", fmt.Sprintf("kubernetes: {apiServer: {%s: '%s'}}", flag, value))
+	return faultAt(faultsOf(t, err), "kubernetes.apiServer."+flag)
+}
+
+// faultAt returns the fault of a key, or an empty one.
+func faultAt(faults Errors, key string) FieldError {
+	for _, f := range faults {
+		if f.Key == Namespace+":"+key {
+			return f
+		}
+	}
+	return FieldError{}
+}
+
+// TestMessagesShowEveryCharacter checks that a message shows characters that a terminal does not.
+func TestMessagesShowEveryCharacter(t *testing.T) {
+	for text, want := range map[string]string{
+		`cluster: {name: "a\u200bb"}`: `"a\u200bb"`, `backup: {restoreFrom: "\u202elatest"}`: `"\u202elatest"`,
+		`kubernetes: {kubelet: {allowedUnsafeSysctls: "a\0"}}`: `[a\x00]`, "dns: {domain: 자료}": `"자료"`,
+	} {
+		_, err := loadText(t, "dev", text)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: no %s in %v", text, want, err)
 		}
 	}
 }

@@ -28,7 +28,8 @@ func (v identityValidator) conditions(path string, condition any) {
 			bare = without
 		}
 		known := slices.ContainsFunc(conditionOperators, func(o string) bool { return strings.EqualFold(o, bare) })
-		if _, isMap := operators[name].(map[string]any); known && isMap {
+		if keys, isMap := operators[name].(map[string]any); known && isMap {
+			v.conditionValues(child(path, name), keys)
 			continue
 		} else if known {
 			v.fault(child(path, name), operators[name], "must be a mapping of keys", "{aws:SourceVpc: vpc-1}")
@@ -39,6 +40,23 @@ func (v identityValidator) conditions(path string, condition any) {
 			instead = fmt.Sprintf("did you mean %s?", near)
 		}
 		v.fault(child(path, name), operators[name], "is not an operator of IAM", instead)
+	}
+}
+
+// conditionValues refuses what IAM takes for no value: null, a mapping and a list in a list.
+func (v identityValidator) conditionValues(path string, keys map[string]any) {
+	for _, key := range sortedKeys(keys) {
+		list, ok := keys[key].([]any)
+		if !ok {
+			list = []any{keys[key]}
+		}
+		for _, item := range list {
+			switch item.(type) {
+			case string, bool, int, float64:
+			default:
+				v.fault(child(path, key), keys[key], "must be text, a number, true or false, or a list of them", `"vpc-1"`)
+			}
+		}
 	}
 }
 

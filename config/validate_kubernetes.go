@@ -171,6 +171,9 @@ func (v fieldsValidator) field(field, typ string, value any) {
 // scalar validates a single value by its type and by the rule of its field.
 func (v fieldsValidator) scalar(field, at, typ string, value any) {
 	read, reason, example := fieldValue(typ, value)
+	if strings.HasPrefix(reason, "must be a whole number") {
+		example = exampleNumber(at, example)
+	}
 	if reason == "" && v.rules[field] != "" {
 		reason, example = ruleFault(v.rules[field], read), "remove it to take the default"
 	}
@@ -231,6 +234,8 @@ func (v flagsValidator) flag(at, name, typ, text string) {
 	}
 	if reason == "" && rule != "" {
 		reason, example = ruleFault(rule, read), "remove it to take the default"
+	} else if reason != "" {
+		example = fittingFlag(typ, rule, example)
 	}
 	items, _ := read.([]string)
 	period, _ := read.(time.Duration)

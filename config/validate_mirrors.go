@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kubeadm-aws/addons/catalog"
+	"unicode"
 )
 
 // dockerHubHosts serve Docker Hub, but no image's name contains them.
@@ -118,8 +119,10 @@ func (v mirrorsValidator) registry(host string, m RegistryMirror) {
 	case (m.Username == "") != (m.Password == ""):
 		v.fault(at, nil, "username and password go together", "set both, or remove both")
 	case m.Username == "":
-	case strings.ContainsAny(m.Username, ":\r\n") || strings.ContainsAny(string(m.Password), "\r\n"):
-		v.fault(field("username"), m.Username, "a login is one line, and its user name has no colon", "robot-nodes")
+	case strings.ContainsFunc(m.Username, func(r rune) bool { return r == ':' || r == ' ' || !unicode.IsPrint(r) }) ||
+		strings.ContainsAny(string(m.Password), "\r\n"):
+		v.fault(field("username"), m.Username, "a login is one line, and its user name has no spaces and no colon",
+			"robot-nodes")
 	case plain:
 		v.fault(field("url"), m.URL, "would carry the password over the network in clear text",
 			strings.Replace(m.URL, "http://", "https://", 1))
