@@ -31,6 +31,7 @@ case $* in *"get configmap kubeadm-config"*) cat $ROOT/settings ;; esac
 	h.stub("curl", `echo "curl $*" >>$ROOT/calls; case $* in *:10.0.1.12\ *) [ -e $ROOT/down ] || echo ok ;; *) exit 7 ;; esac`)
 	h.stub("etcdctl", `echo "etcdctl $*" >>$ROOT/calls
 case $* in
+*"endpoint health") [ ! -e $ROOT/no-majority ] ;;
 *"member list") cat $ROOT/members ;;
 *"member remove"*) [ ! -e $ROOT/remove-fails ] || { echo "etcdserver: unhealthy cluster"; exit 1; } ;;
 esac`)
@@ -91,6 +92,12 @@ func TestMemberJoins(t *testing.T) {
 		t.Errorf("without a control plane that is ready: %+v", o)
 	}
 	testMemberIsAlive(t)
+	testNewMachines(t)
+	h.succeeds(h.run("member.sh", "", "majority", "0"), "")
+	h.write("/no-majority", "", 0o600)
+	if o := h.run("member.sh", "", "majority", "0"); o.code != 1 {
+		t.Errorf("without a majority of etcd: %+v", o)
+	}
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("member.sh", "", "join", "10.0.1.12"), "")
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubectl --request-timeout=20s delete node master",
@@ -113,6 +120,25 @@ func TestMemberJoins(t *testing.T) {
 	}
 	inOrder(t, h.read("/calls"), "named api.dev.internal 10.0.1.12", "kubeadm join phase control-plane-join all",
 		"named api.dev.internal 10.0.1.10 https://10.0.1.12:6443")
+}
+
+// testNewMachines expects a machine to wait for another one that has a kubelet, and not for machines without one.
+func testNewMachines(t *testing.T) {
+	h := memberHost(t)
+	address := fmt.Sprintf("127.%d.%d.3", 1+os.Getpid()/256%250, os.Getpid()%256)
+	h.waits = true // otherwise each loop tries once
+	h.env["PEERS"], h.env["WITHOUT_KUBELET"] = "127.0.0.2 "+address, "0"
+	h.stub("curl", `[ ! -e $ROOT/slept ] || echo ok`)
+	h.stub("sleep", "touch $ROOT/slept")
+	if o := h.run("member.sh", "", "peer", "300"); o.code != 1 || o.stdout != "" {
+		t.Errorf("machines without a kubelet: %+v", o)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(address, "10250"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h.succeeds(h.run("member.sh", "", "peer", "300"), "127.0.0.2")
 }
 
 // testMemberIsAlive listens as an etcd does that has no majority: it accepts connections, and answers nothing.
@@ -179,6 +205,7 @@ func TestSeveralControlPlanes(t *testing.T) {
 case $1 in
 peer) `+answers+` ;;
 alive) [ -e $ROOT/alive ] && echo 10.0.1.11 ;;
+majority) [ ! -e $ROOT/no-majority ] ;;
 state) echo `+state+` ;;
 join) [ ! -e $ROOT/join-fails ] || exit 1
   mkdir -p $ROOT/etc/kubernetes/manifests $ROOT/var/lib/kubelet; touch $ROOT/etc/kubernetes/admin.conf
@@ -291,6 +318,14 @@ esac`)
 	for _, c := range components {
 		h.write("/etc/kubernetes/manifests/"+c+".yaml", manifest(c, "--v=2"), 0o600)
 	}
+	// Without a majority of etcd nothing changes: it would take minutes, and end with a word on the settings.
+	h.write("/calls", "", 0o600)
+	h.write("/no-majority", "", 0o600)
+	h.fails(h.run("init.sh", stdin), 1, "etcd on master has no majority", "terminate the machine of master too")
+	if calls := h.read("/calls"); strings.Contains(calls, "kubeadm") {
+		t.Errorf("without a majority of etcd: %s", calls)
+	}
+	h.remove("/no-majority")
 	h.write("/calls", "", 0o600)
 	h.succeeds(h.run("init.sh", stdin), "initialised 1.36.3")
 	if calls := h.read("/calls"); strings.Contains(calls, "phase etcd") || !strings.Contains(calls, "phase control-plane all") {

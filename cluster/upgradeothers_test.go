@@ -136,7 +136,7 @@ func testTurns(t *testing.T, older func(*testing.T) (*scriptHost, string)) {
 	joined := func(mark, image string) (*scriptHost, string) {
 		h, stdin := older(t)
 		h.env["JOINS"], h.env["PEERS"], h.env["ENDPOINT"] = "yes", "10.0.1.11", "api.dev.internal:6443"
-		h.env["API_NAME"] = h.file("api-name.sh", "")
+		h.env["API_NAME"], h.env["MEMBER"] = h.file("api-name.sh", ""), h.file("member.sh", "")
 		h.write("/mark", mark, 0o600)
 		h.write("/image", image, 0o600)
 		h.stub("kubectl", `shift; echo "kubectl $*" >>$ROOT/calls

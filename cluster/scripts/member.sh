@@ -6,9 +6,12 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: sudo env NODE=master-2 ... member.sh peer SECONDS
-         prints the address of another control plane whose API is ready; fails if all of them are unready for this time
+         prints the address of another control plane whose API is ready; fails if all of them are unready for this time, or
+         if all of them are new machines, which have no kubelet
        sudo env NODE=master-2 ... member.sh alive SECONDS
          the same for a control plane whose API server or etcd accepts a connection, ready or not
+       sudo env NODE=master-2 ... member.sh majority SECONDS
+         fails if etcd on this machine has no majority for this time
        sudo env NODE=master-2 ... member.sh state PEER
          prints "member" if this machine votes in etcd and has its data. Otherwise removes from etcd what an interrupted run of
          this machine has left there, and every member with another address than those of the control planes, and prints "new"
@@ -24,6 +27,8 @@ Environment:
   JOIN_CONFIG   JoinConfiguration
   API_NAME      path of api-name.sh
   SECRETS       folder with pki/ and discovery.conf, the kubeconfig to join with
+  WITHOUT_KUBELET
+                seconds until machines that refuse connections to a kubelet count as new, default 60
   TOKEN_KEYS    path of token-keys.sh, to check Secrets before a key of service accounts is dropped; may be empty
 The keys in /etc/kubernetes/pki and the configuration in /var/lib/kubeadm-aws/kubeadm.yaml are those of this machine.
 TEXT
@@ -42,7 +47,7 @@ for v in NODE ADDRESS PEERS ENDPOINT JOIN_CONFIG API_NAME SECRETS; do
   }
 done
 case $#,${1:-} in
-  2,peer | 2,alive | 2,state | 2,join | 2,finish) ;;
+  2,peer | 2,alive | 2,majority | 2,state | 2,join | 2,finish) ;;
   *)
     usage >&2
     exit 2
@@ -73,7 +78,7 @@ named() { bash "$API_NAME" "${ENDPOINT%:*}" "$1"; } # ADDRESS
 named_here() { API_SERVER=https://$1:${ENDPOINT##*:} named "$ADDRESS"; } # PEER
 
 first() { # SECONDS CHECK: the first of the other control planes that passes the check
-  local until=$((SECONDS + $1)) ip
+  local until=$((SECONDS + $1)) since=$SECONDS ip
   while :; do
     for ip in $PEERS; do
       if "$2" "$ip"; then
@@ -82,7 +87,16 @@ first() { # SECONDS CHECK: the first of the other control planes that passes the
       fi
     done
     [ "$SECONDS" -lt "$until" ] || return 1
+    if ! new_machines; then since=$SECONDS; elif [ $((SECONDS - since)) -ge "${WITHOUT_KUBELET:-60}" ]; then return 1; fi
     sleep 1
+  done
+}
+# new_machines succeeds if all others run and have no kubelet. The kubelet of a control plane that boots listens soon after its
+# network is there.
+new_machines() {
+  local ip
+  for ip in $PEERS; do
+    [[ $(LC_ALL=C timeout 3 bash -c ": </dev/tcp/$ip/10250" 2>&1) = *'Connection refused'* ]] || return 1
   done
 }
 ready() { # ADDRESS
@@ -103,6 +117,13 @@ etcd() { # PEER COMMAND...
   local pki=/etc/kubernetes/pki/etcd
   timeout 30 etcdctl --endpoints "https://$1:2379" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
     --key $pki/healthcheck-client.key "${@:2}" 2>&1 </dev/null
+}
+majority() { # SECONDS
+  local until=$((SECONDS + $1))
+  until etcd 127.0.0.1 endpoint health >/dev/null; do
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 1
+  done
 }
 # Control planes join one after the other. So a member of another address belongs to a machine that was replaced, even if
 # it has no name yet because its join was interrupted. etcd accepts no new member while it has another one that learns.
