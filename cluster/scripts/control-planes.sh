@@ -51,8 +51,8 @@ api_ready() { # ADDRESS
 }
 kube() { kubectl --request-timeout=20s "$@" </dev/null; }
 # turn_ends ends a turn that has no more effect, or that this step blocks: its node has rebooted, or did not reboot in time (LIMIT
-# of reboot-turn.sh), or is that of this machine, where no reboot begins during a step. What gave the turn may be gone. Another
-# turn, "draining", is granted or ended within two requests of 20 s, unless that run was interrupted.
+# of reboot-turn.sh), or is that of this machine, where no reboot begins during a step. The timer that gave the turn may not
+# exist any more. Another turn, "draining", is granted or ended within two requests of 20 s, unless that run was interrupted.
 turn_ends() { # NAME READY ASKS TURN
   local own
   if [[ $4 =~ ^granted:([0-9]+)$ ]]; then
@@ -76,7 +76,7 @@ turns() {
     echo "$name has its turn to reboot (maintenance.reboots), which ends by itself, or with kubectl annotate node $name kubeadm-aws/reboot-;"
   done <<<"$all"
 }
-# away prints why the control planes that stay cannot do without the others. A member of etcd that learns does not vote: it
+# away prints why the control planes that stay cannot do without the others. A learner of etcd does not vote: it
 # joined in a run that was interrupted.
 away() {
   local all name url learner host voters=0 staying=0

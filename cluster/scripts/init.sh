@@ -415,7 +415,7 @@ upgrade() {
   fi
 }
 images() { sed -n 's/^ *image: //p' /etc/kubernetes/manifests/{etcd,kube-apiserver}.yaml; }
-# not_begun forgets an upgrade that has changed neither etcd nor the API server, so that the former release can be set
+# not_begun removes the record of an upgrade that has changed neither etcd nor the API server, so that the former release can be set
 # again and no repair waits for it. The next upgrade begins with the checks. The file without a release stays: it makes the
 # next run of the former release write all its files.
 not_begun() {

@@ -171,7 +171,7 @@ put_back_kubelet() {
   say "the kubelet has its former settings again"
 }
 
-# A kubelet registers its node only when it starts. The node can disappear later: somebody deletes it, or etcd is
+# A kubelet registers its node only when it starts. The node can disappear later: a user deletes it, or etcd is
 # restored from a snapshot older than the node.
 registered() {
   local until=$((SECONDS + 120)) restarted='' found

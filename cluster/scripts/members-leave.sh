@@ -43,7 +43,7 @@ etcd() {
   timeout 60 etcdctl --endpoints "${at:-https://127.0.0.1:2379}" --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
     --key $pki/healthcheck-client.key "$@" 2>&1 </dev/null
 }
-# leaving prints for each member that goes 1 or 0 (it answers or not), its id, its name or -, and its URL. Members that do not answer
+# leaving prints for each member that leaves 1 or 0 (it answers or not), its id, its name or -, and its URL. Members that do not answer
 # come first, because etcd removes one that answers only while more than half of the others do.
 leaving() {
   local id name url client host answers

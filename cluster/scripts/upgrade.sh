@@ -244,7 +244,7 @@ follow() {
   local status said='' member ip
   [ -n "${PEERS:-}" ] || return 0
   for ip in $PEERS $PEERS ''; do
-    # An etcd that does not answer leads nothing.
+    # An etcd that does not answer is not the leader.
     status=$(etcd_on 127.0.0.1 endpoint status -w json) || return 0
     [ "$(number leader)" = "$(number member_id)" ] || return 0
     member=$(etcd_on 127.0.0.1 member list | awk -F', ' -v peer="https://$ip:2380" '$4 == peer {print $1}') || return 0
