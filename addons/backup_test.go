@@ -207,7 +207,7 @@ func TestARestoreMayTakeHours(t *testing.T) {
 	} {
 		p := postgreSQL{&builder{cfg: &config.Config{}, args: Args{Database: c.before}}}
 		p.cfg.Addons.PostgreSQL = restored
-		if got := p.patience(); got != c.want {
+		if got := p.readyTimeout(); got != c.want {
 			t.Errorf("with %+v in the state: %s", c.before, got)
 		}
 	}
@@ -216,7 +216,7 @@ func TestARestoreMayTakeHours(t *testing.T) {
 		"registry:5000/cnpg/postgresql:9.6": moveTimeout,
 	} {
 		p := postgreSQL{&builder{cfg: &config.Config{}, args: Args{Database: Database{Image: before}}}}
-		if got := p.patience(); got != want {
+		if got := p.readyTimeout(); got != want {
 			t.Errorf("from %q: %s", before, got)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // growClaims makes the claims of a release's StatefulSets as large as the user's values say. The release depends on the
-// steps, because Helm cannot change the size in a StatefulSet. Without a size of the user there is no step.
+// steps, because Helm cannot change the size in a StatefulSet. If the user sets no size, it creates no step.
 func (b *builder) growClaims(release string, settings config.Addon) []pulumi.Resource {
 	var steps []pulumi.Resource
 	for _, v := range config.ChartVolumes {

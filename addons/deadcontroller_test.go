@@ -32,7 +32,7 @@ func gateRemovesTheProgramsOwnClusterWithoutItsOperator(t *testing.T, a *api) {
 	out := a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com",
 		"CONTROLLER=rabbitmq-system/deployment/rabbitmq-cluster-operator")
 	a.wantNames("rabbitmqclusters")
-	if want := "letting go of rabbitmqclusters.rabbitmq.com data/rabbitmq without its controller"; !strings.Contains(out,
+	if want := "removing the finalizers of rabbitmqclusters.rabbitmq.com data/rabbitmq: its controller does not run"; !strings.Contains(out,
 		want) {
 		t.Errorf("not said: %s", want)
 	}
@@ -75,7 +75,7 @@ func gateLetsGoWhenTheControllerDoesNothing(t *testing.T, a *api) {
 	out := a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com",
 		"CONTROLLER=rabbitmq-system/deployment/operator", "LIMIT=2")
 	a.wantNames("rabbitmqclusters")
-	if !strings.Contains(out, "Not gone after 2 s.") {
+	if !strings.Contains(out, "These still exist after 2 s.") {
 		t.Error("the gate did not wait for a controller that is ready")
 	}
 }

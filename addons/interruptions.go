@@ -56,7 +56,7 @@ func interruptionEnv() []kube.Values {
 	}
 	for _, setting := range [][2]string{
 		{"ENABLE_SPOT_INTERRUPTION_DRAINING", "true"},
-		// A recommendation is no notice: most machines stay, and no new one would take the place of a drained one.
+		// A rebalance recommendation drains nothing: most such machines stay, and nothing would replace a drained one.
 		{"ENABLE_REBALANCE_MONITORING", "false"},
 		{"ENABLE_REBALANCE_DRAINING", "false"},
 		{"ENABLE_SCHEDULED_EVENT_DRAINING", "false"},

@@ -88,7 +88,7 @@ func literal[T []string | map[string]string](value T) string {
 const (
 	// podAccount is the service account of the pod that is created, as namespace/name.
 	podAccount = `(request.namespace + "/" + object.spec.?serviceAccountName.orValue(""))`
-	// podTokenVolume is not the name of the volume in the documents, which pods may have already.
+	// podTokenVolume differs from the name of the volume in the AWS documents, which pods may already use.
 	podTokenVolume = "kubeadm-aws-token"
 	// lacksToken is the condition that the container c has no role and no mount of its own.
 	lacksToken = `!c.?env.orValue([]).exists(e, e.name in ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"]) && ` +

@@ -105,18 +105,18 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 		Fields:      kube.Values{"spec": spec},
 		// The condition alone is still true from before a change. The image shows what the operator has processed.
 		WaitFor: []string{"jsonpath={.status.image}=" + postgresqlImage, "condition=Ready"},
-		Timeout: p.patience(),
+		Timeout: p.readyTimeout(),
 		// The new database of a restore has the names of the old one, whose volume must be gone before.
 		Foreground: true,
 	}
 }
 
-// moveTimeout limits a restore, or an upgrade to another major version. Both take as long as the data is large.
+// moveTimeout limits a restore, or an upgrade to another major version. The more data, the longer both take.
 const moveTimeout = 6 * time.Hour
 
-// patience returns how long `up` waits for the database. Zero means the default. The settings keep restore.from after a
+// readyTimeout returns how long `up` waits for the database. Zero means the default. The settings keep restore.from after a
 // restore, and a fault of the restored database must not hold every later update for hours.
-func (p postgreSQL) patience() time.Duration {
+func (p postgreSQL) readyTimeout() time.Duration {
 	settings, before := p.cfg.Addons.PostgreSQL, p.args.Database
 	restores := before.Image == "" || before.Generation != settings.Generation || before.NotReady
 	if settings.Restore.From != "" && restores || before.Image != "" && major(before.Image) != major(postgresqlImage) {

@@ -74,7 +74,7 @@ wait_until_gone() {
       fi
     fi
     if ((SECONDS >= limit)); then
-      say "Not gone after $limit s."
+      say "These still exist after $limit s."
       return 1
     fi
     sleep "$interval"
@@ -91,7 +91,7 @@ strip_finalizers() {
   objects=$(deleted_names "$resource")
   while read -r namespace name; do
     [[ -n $name ]] || continue
-    say "letting go of $resource $namespace/$name without its controller"
+    say "removing the finalizers of $resource $namespace/$name: its controller does not run"
     kube -n "$namespace" patch "$resource" "$name" --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null ||
       say "could not: look at kubectl -n $namespace get $resource $name -o yaml"
   done <<<"$objects"
@@ -105,7 +105,7 @@ drop_webhooks() {
     # shellcheck disable=SC2016 # the variables are the template's
     rules=$(kube get "$kind" -o go-template='{{range $c := .items}}{{range .webhooks}}{{range $r := .rules}}{{range $g := .apiGroups}}{{range $r.resources}}{{$c.metadata.name}} {{$g}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}')
     while read -r name; do
-      say "deleting $kind $name, which nobody answers for any more"
+      say "deleting $kind $name, because its server is removed"
       kube delete "$kind" "$name" --ignore-not-found >/dev/null
     done < <(awk -v of="$group/$plural" '$2 == of { print $1 }' <<<"$rules" | sort -u)
   done
