@@ -392,8 +392,8 @@ func TestAnAddonWithDataIsKept(t *testing.T) {
 			}
 		}
 	}
-	if fate := (Protection{Volumes: "keep"}).VolumesFate(); !strings.Contains(fate, "stay in EBS") {
-		t.Errorf("volumes that are kept: %s", fate)
+	if text := (Protection{Volumes: "keep"}).RemovedVolumes(); !strings.Contains(text, "stay in EBS") {
+		t.Errorf("volumes that are kept: %s", text)
 	}
 }
 

@@ -131,13 +131,13 @@ func ChangeWarnings(c *Config, made Made) []string {
 	var warnings []string
 	for _, addon := range (comparison{c}).goneWithVolumes(made) {
 		warnings = append(warnings, fmt.Sprintf("addons.%s.enabled is false, and true on the running stack: this update removes "+
-			"the add-on. %s", addon, c.Protection.VolumesFate()))
+			"the add-on. %s", addon, c.Protection.RemovedVolumes()))
 	}
 	return warnings
 }
 
-// VolumesFate says what becomes of the volumes of an add-on that is removed.
-func (p Protection) VolumesFate() string {
+// RemovedVolumes says what an update does to the volumes of an add-on that it removes.
+func (p Protection) RemovedVolumes() string {
 	if p.Volumes == "keep" {
 		return "Its volumes stay in EBS with their data (protection.volumes: keep), and nothing attaches them again"
 	}

@@ -81,8 +81,8 @@ func (v identityValidator) resources(path string, s map[string]any) {
 	}
 }
 
-// foreignLetter returns the first character that IAM does not take in a policy, or "".
-func foreignLetter(document string) string {
+// refusedCharacter returns the first character that IAM does not take in a policy, or "".
+func refusedCharacter(document string) string {
 	const last = '\u00ff'
 	if at := strings.IndexFunc(document, func(r rune) bool { return r > last }); at >= 0 {
 		return string([]rune(document[at:])[:1])

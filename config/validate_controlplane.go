@@ -157,7 +157,7 @@ func originFault(pattern string) string {
 // leaderElection checks that several control planes have one leader, and that it renews its lease before the lease
 // ends.
 func (v flagsValidator) leaderElection() {
-	if count := len(ControlPlanes(v.c.Nodes)); count > 1 && electsNobody(v.flags) {
+	if count := len(ControlPlanes(v.c.Nodes)); count > 1 && electsNoLeader(v.flags) {
 		v.fault("kubernetes."+v.kind+".leader-elect", v.flags["leader-elect"],
 			fmt.Sprintf("must be true with %d control planes: otherwise all of them would act at once", count), "true, or no value")
 	}
@@ -166,8 +166,8 @@ func (v flagsValidator) leaderElection() {
 	}
 }
 
-// electsNobody reports whether flags switch off the election of a leader.
-func electsNobody(flags map[string]string) bool {
+// electsNoLeader reports whether flags switch off the election of a leader.
+func electsNoLeader(flags map[string]string) bool {
 	on, err := strconv.ParseBool(flags["leader-elect"])
 	return err == nil && !on
 }

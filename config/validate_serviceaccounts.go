@@ -97,8 +97,8 @@ func (v identityValidator) policy(path string, a ServiceAccount) {
 	case map[string]any:
 		before := len(v.found)
 		v.policyDocument(path, policy)
-		if letter := foreignLetter(a.PolicyDocument()); letter != "" {
-			v.fault(path, letter, "is a character that IAM does not take: policies have those up to U+00FF, such as é",
+		if character := refusedCharacter(a.PolicyDocument()); character != "" {
+			v.fault(path, character, "is a character that IAM does not take: policies have those up to U+00FF, such as é",
 				"the name in such characters, or * in its place")
 		}
 		if size := len(a.PolicyDocument()); len(v.found) == before && size > maxInlinePolicy {

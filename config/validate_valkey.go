@@ -32,7 +32,7 @@ var valkeyDirectives = []struct {
 var valkeyUnits = map[string]uint64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20, "g": 1e9,
 	"gb": 1 << 30}
 
-// isProgramsLine reports whether a line sets a directive, in small letters, to the value of the program.
+// isProgramsLine reports whether a line sets a directive, in lowercase, to the value of the program.
 func isProgramsLine(name, value string, maxMemoryMiB int) bool {
 	switch name {
 	case "appendonly":

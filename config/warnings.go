@@ -128,10 +128,10 @@ func (c *Config) Warnings() []string {
 // withoutElection returns the programs of the control plane whose instances elect no leader.
 func (k Kubernetes) withoutElection() []string {
 	var kinds []string
-	if electsNobody(k.ControllerManager) {
+	if electsNoLeader(k.ControllerManager) {
 		kinds = append(kinds, "controllerManager")
 	}
-	if electsNobody(k.Scheduler) {
+	if electsNoLeader(k.Scheduler) {
 		kinds = append(kinds, "scheduler")
 	}
 	return kinds

@@ -29,7 +29,7 @@ if [ -n "$issue" ]; then
   before=$(gh issue view "$issue" --json body --jq .body)
   new=$(comm -13 <(nodes <<<"$before") <(nodes <"$file"))
   if [ -n "$new" ]; then
-    # The comment comes first: after the edit the next run would take these nodes as told.
+    # The comment comes first: after the edit the next run would find these nodes in the issue.
     gh issue comment "$issue" --body $'New here:\n\n'"$new"
     echo 'tell=true' >>"${GITHUB_OUTPUT:-/dev/null}"
   fi

@@ -132,16 +132,16 @@ func (r *repairs) refuseRelease(outputs auto.OutputMap, st state.State) error {
 	return nil
 }
 
-// forgotten is the time without progress after which an upgrade counts as interrupted, and not as under way. The
+// stalledAfter is the time without progress after which an upgrade counts as interrupted, and not as under way. The
 // longest step of an upgrade takes less than an hour.
-const forgotten = 6 * time.Hour
+const stalledAfter = 6 * time.Hour
 
 // underWay returns the failure of a repair that finds an upgrade. since is when the upgrade last went on, or zero if
 // that is unknown. An upgrade that was interrupted ends only when a person finishes it, and keeps repairs away until
 // then.
 func underWay(since time.Time, what string) error {
 	const next = "Finish the upgrade with up, then run this again."
-	if since.IsZero() || time.Since(since) < forgotten {
+	if since.IsZero() || time.Since(since) < stalledAfter {
 		return report.Fail(report.ExitLocked, next, "%s. Nothing was changed", what)
 	}
 	return report.Fail(report.ExitBlocked, next, "%s, and has not gone on since %s. No worker is repaired until it is "+

@@ -165,7 +165,7 @@ func (c checkedOut) driver() string {
 }
 
 // runningVersion returns the release of the control plane by its last step, or "" before there is one. The output of
-// the stack is older if an upgrade stopped half way.
+// the stack is older if an upgrade was interrupted.
 func runningVersion(s state.State) string {
 	for _, r := range s.Resources {
 		if _, step, ok := state.HostStep(r.URN, r.Inputs); ok && step == "init" {
@@ -240,7 +240,7 @@ func (c checkedOut) refuseLoss(running state.State) error {
 			"commit %s is without %s, whose data is on volumes, and the stack is protected", c.title, strings.Join(lost, ", "))
 	}
 	c.by.log.Warn(fmt.Sprintf("Commit %s is without %s, so this removes what the running stack has. %s.", c.title,
-		strings.Join(lost, ", "), then.Protection.VolumesFate()))
+		strings.Join(lost, ", "), then.Protection.RemovedVolumes()))
 	return nil
 }
 

@@ -112,7 +112,7 @@ var stepLatencies = map[string]latency{
 	"release-gate": {call, 10 * second},
 }
 
-// Upgrades of control planes. These are estimates. measured on 2 busy cores: the API is silent for 34, 17 and 10 s, and
+// Upgrades of control planes. These are estimates. On 2 busy cores the API is silent for 34, 17 and 10 s, and
 // the step waits until it has answered for 15 s. A snapshot, the checks and the add-ons of kubeadm come to that on the
 // first one. Another one restarts etcd twice, and waits for all members and APIs. The join of a worker takes as long as
 // its first one.
