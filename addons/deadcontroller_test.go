@@ -32,8 +32,8 @@ func gateRemovesTheProgramsOwnClusterWithoutItsOperator(t *testing.T, a *api) {
 	out := a.mustGate("ACTION=release", "RELEASE=resources", "RESOURCES=rabbitmqclusters.rabbitmq.com",
 		"CONTROLLER=rabbitmq-system/deployment/rabbitmq-cluster-operator")
 	a.wantNames("rabbitmqclusters")
-	if want := "removing the finalizers of rabbitmqclusters.rabbitmq.com data/rabbitmq: its controller does not run"; !strings.Contains(out,
-		want) {
+	const want = "removing the finalizers of rabbitmqclusters.rabbitmq.com data/rabbitmq: its controller does not run"
+	if !strings.Contains(out, want) {
 		t.Errorf("not said: %s", want)
 	}
 }

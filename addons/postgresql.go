@@ -114,8 +114,8 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 // moveTimeout limits a restore, or an upgrade to another major version. The more data, the longer both take.
 const moveTimeout = 6 * time.Hour
 
-// readyTimeout returns how long `up` waits for the database. Zero means the default. The settings keep restore.from after a
-// restore, and a fault of the restored database must not hold every later update for hours.
+// readyTimeout returns how long `up` waits for the database. Zero means the default. The settings keep restore.from
+// after a restore, and a fault of the restored database must not hold every later update for hours.
 func (p postgreSQL) readyTimeout() time.Duration {
 	settings, before := p.cfg.Addons.PostgreSQL, p.args.Database
 	restores := before.Image == "" || before.Generation != settings.Generation || before.NotReady
