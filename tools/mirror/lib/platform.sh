@@ -44,24 +44,29 @@ image_of_module() {
   rm "$out/program"
 }
 
-# source_of REPOSITORY prints where a Git repository can be read: a bare copy below MIRROR_SOURCES, else its public address.
-source_of() {
-  local copy=${MIRROR_SOURCES:-}/$1.git
-  if [ -n "${MIRROR_SOURCES:-}" ] && [ -d "$copy" ]; then printf '%s\n' "$copy"; else printf 'https://%s\n' "$1"; fi
+# from_copies makes Git read repositories from bare copies below MIRROR_SOURCES, such as github.com/OWNER/NAME.git there.
+from_copies() {
+  if [ -z "${MIRROR_SOURCES:-}" ]; then return; fi
+  export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=url.file://$MIRROR_SOURCES/.insteadOf GIT_CONFIG_VALUE_0=https://
 }
 
 # readable REPOSITORY@COMMIT returns whether the repository answers.
-readable() { GIT_TERMINAL_PROMPT=0 git ls-remote --quiet "$(source_of "${1%@*}")" HEAD >/dev/null 2>&1; }
+readable() (
+  from_copies
+  GIT_TERMINAL_PROMPT=0 git ls-remote --quiet "https://${1%@*}" HEAD >/dev/null 2>&1
+)
 
 # image_of_source IMAGE REPOSITORY@COMMIT PACKAGE=PATH USER FLAGS: like image_of_module, for a package that is a module of its
-# own, which module proxies do not have.
+# own, which module proxies do not have. Modules that the proxy lacks are read from their repositories; go.sum of the package
+# has the checksums of all.
 image_of_source() {
+  from_copies
   git -C "$out" init --quiet source
-  git -C "$out/source" fetch --quiet --depth 1 "$(source_of "${2%@*}")" "${2#*@}"
+  git -C "$out/source" fetch --quiet --depth 1 "https://${2%@*}" "${2#*@}"
   git -C "$out/source" checkout --quiet FETCH_HEAD
   (
     cd "$out/source/${3%%=*}" || exit
-    CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false' GOWORK=off \
+    GOPROXY="$(go env GOPROXY | sed 's/,direct$//')|direct" CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOWORK=off \
       go build -trimpath -ldflags "-s -w ${*:5}" -o "$out/program" .
   )
   rm -rf "$out/source"
