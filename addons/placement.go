@@ -1,6 +1,8 @@
 package addons
 
 import (
+	"fmt"
+
 	"kubeadm-aws/addons/kube"
 	"kubeadm-aws/config"
 )
@@ -76,3 +78,16 @@ func apart(label, value string) kube.Values {
 func requests(cpu, memory string) kube.Values {
 	return kube.Values{"requests": kube.Values{"cpu": cpu, "memory": memory}}
 }
+
+// mebibytes returns an amount in the form in which Kubernetes writes it, such as 1Gi for 1024. Operators write the spec
+// of their objects back in that form. The field then belongs to the operator, and the next update conflicts.
+func mebibytes(n int) string {
+	units := []string{"Mi", "Gi", "Ti"}
+	for n%1024 == 0 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	return fmt.Sprintf("%d%s", n, units[0])
+}
+
+// gibibytes is mebibytes for an amount in GiB.
+func gibibytes(n int) string { return mebibytes(n * 1024) }

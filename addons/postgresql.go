@@ -79,7 +79,7 @@ func (p postgreSQL) cluster(archive pulumi.StringInput) kube.ObjectArgs {
 		"smartShutdownTimeout": 5,
 		"storage": kube.Values{
 			"storageClass": storageClass,
-			"size":         fmt.Sprintf("%dGi", settings.StorageGiB),
+			"size":         gibibytes(settings.StorageGiB),
 		},
 		"bootstrap": bootstrap(settings),
 		"resources": kube.Values{"requests": kube.Values{"cpu": "100m", "memory": "384Mi"}},

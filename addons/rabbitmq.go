@@ -2,7 +2,6 @@ package addons
 
 import (
 	_ "embed"
-	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -102,7 +101,7 @@ func rabbitmqCredentials(password pulumi.StringOutput) map[string]pulumi.StringI
 
 func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 	settings := cfg.Addons.RabbitMQ
-	memory := fmt.Sprintf("%dMi", settings.MemoryMiB)
+	memory := mebibytes(settings.MemoryMiB)
 	spec := kube.Values{
 		"image":    catalog.Get("rabbitmq").Image,
 		"replicas": settings.Replicas,
@@ -111,7 +110,7 @@ func rabbitmqCluster(cfg *config.Config) kube.ObjectArgs {
 		},
 		"persistence": kube.Values{
 			"storageClassName": storageClass,
-			"storage":          fmt.Sprintf("%dGi", settings.StorageGiB),
+			"storage":          gibibytes(settings.StorageGiB),
 		},
 		// RabbitMQ blocks publishers at a share of its memory limit, so it needs a limit, equal to its request.
 		"resources": kube.Values{

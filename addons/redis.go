@@ -38,8 +38,8 @@ func valkeyConfig(settings config.Redis) string {
 
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 	memory := cfg.Addons.Redis.MaxMemoryMiB
-	resources := requests("50m", fmt.Sprintf("%dMi", memory))
-	resources["limits"] = kube.Values{"memory": fmt.Sprintf("%dMi", 2*memory)}
+	resources := requests("50m", mebibytes(memory))
+	resources["limits"] = kube.Values{"memory": mebibytes(2*memory)}
 	return storagePlacement(cfg).onto(kube.Values{
 		"clusterDomain": cfg.Cluster.DNSDomain,
 		"auth": kube.Values{
@@ -49,7 +49,7 @@ func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 		},
 		"dataStorage": kube.Values{
 			"enabled":       true,
-			"requestedSize": fmt.Sprintf("%dGi", cfg.Addons.Redis.StorageGiB),
+			"requestedSize": gibibytes(cfg.Addons.Redis.StorageGiB),
 			"className":     storageClass,
 		},
 		// The volume can be attached to one node only, so the old pod has to stop first.
