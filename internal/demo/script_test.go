@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/internal/testenv"
 )
 
 // The digests of the two versions.
@@ -24,6 +25,7 @@ var standIns = map[string]string{
 	"flock":    `[ "$FAULT" != locked ]`,
 	"iptables": "",
 	"sleep":    "",
+	"python3":  "",
 	"go":       `cp "$STANDINS/driver" .bin/kubeadm-aws; cp "$STANDINS/services" .bin/demo`,
 	"driver": `echo "driver $*" >>"$WORLD/calls"
 case $1 in
@@ -69,7 +71,7 @@ esac`,
 }
 
 // realPrograms are all other programs that the script uses.
-var realPrograms = []string{"bash", "cat", "cp", "dirname", "env", "git", "grep", "head", "mkdir", "mkfifo", "python3", "rm", "sed",
+var realPrograms = []string{"bash", "cat", "cp", "dirname", "env", "git", "grep", "head", "mkdir", "mkfifo", "rm", "sed",
 	"sort", "tail", "touch", "wc", "xargs", "basename"}
 
 // checkout is a copy of what the script needs, with stand-ins for the machine.
@@ -86,10 +88,7 @@ func newCheckout(t *testing.T) checkout {
 		c.write(filepath.Join(c.bin, name), "#!/usr/bin/env bash\n"+script+"\n")
 	}
 	for _, name := range realPrograms {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			t.Skip(err)
-		}
+		path := testenv.NeedProgram(t, name, "bash, coreutils, findutils, git, grep or sed")
 		if err := os.Symlink(path, filepath.Join(c.bin, name)); err != nil {
 			t.Fatal(err)
 		}
