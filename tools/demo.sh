@@ -107,7 +107,13 @@ show() {
 
 # typed prints a command as a person types it, and runs it.
 typed() {
-  printf '$ %s\n' "$*"
+  local word
+  printf '$'
+  for word; do
+    if [[ $word =~ [^a-zA-Z0-9_./:=@%+,-] ]]; then word=${word@Q}; fi
+    printf ' %s' "$word"
+  done
+  echo
   "$@"
 }
 
@@ -151,6 +157,7 @@ finish() {
   times
   if [ -n "$keep" ] && [ -e "$directory" ]; then
     echo 'demo: kept. Go on: tools/demo.sh --keep   Remove it: tools/demo.sh --remove'
+    printf 'demo: The last step of the demo is: %s destroy --stack %s --cloud hosts --dir %s/project\n' "$driver" "$stack" "$directory"
   elif [ "$code" != 0 ]; then
     remove
     echo 'demo: nothing is left. To look at a run that stops: tools/demo.sh --keep'
@@ -279,7 +286,7 @@ prepare() {
       backup: {enabled: false}
 YAML
   } >"$directory/project/Pulumi.$stack.yaml"
-  tail -n 14 "$directory/project/Pulumi.$stack.yaml"
+  tail -n 13 "$directory/project/Pulumi.$stack.yaml"
 }
 
 up() {

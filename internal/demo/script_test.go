@@ -218,7 +218,8 @@ func TestDemoGoesFromNothingToNothing(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("ends with %d:\n%s", code, out)
 	}
-	inOrder(t, out, "removed 1 containers", "== 1 of 7", "envs: release 111111111111 to dev", "== 4 of 7", `"result":3`,
+	inOrder(t, out, "removed 1 containers", "== 1 of 7", "envs: release 111111111111 to dev", "== 4 of 7",
+		`$ curl -fsS --max-time 30 --json '{"text":"three small words"}' http`, `"result":3`,
 		"== 5 of 7", "envs: release 222222222222 to dev", `"version":"two"`, "app@"+two,
 		"== 6 of 7", "envs: take dev back to 111111111111", `"version":"one"`, "app@"+one, "== 7 of 7", "0 left", "together")
 	want := []string{"driver up", "driver outputs", "driver verify", "services open", "services close", "driver destroy",
@@ -236,7 +237,8 @@ func TestDemoSettingsAreAccepted(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
 	out, code := c.run("", "--keep")
-	inOrder(t, out, "curl http://192.0.2.7:30080/healthz", "kept. Go on: tools/demo.sh --keep")
+	inOrder(t, out, "curl http://192.0.2.7:30080/healthz", "kept. Go on: tools/demo.sh --keep",
+		"destroy --stack demo --cloud hosts --dir .demo/project")
 	if code != 0 {
 		t.Fatalf("ends with %d:\n%s", code, out)
 	}
