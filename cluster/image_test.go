@@ -122,8 +122,9 @@ func TestAnImageHoldsNothingOfItsMachine(t *testing.T) {
 	if calls := h.read("/cloud-init.calls"); calls != "clean --logs --seed\n" {
 		t.Errorf("cloud-init is called with %q: it would not run again", calls)
 	}
-	if calls := h.read("/systemctl.calls"); !strings.Contains(calls, "stop kubelet containerd") {
-		t.Errorf("containerd writes while its disk is copied: %s", calls)
+	if calls := h.read("/systemctl.calls"); !strings.Contains(calls, "stop containerd\n") ||
+		!strings.Contains(calls, "disable --now kubelet kubeadm-aws-reboot.timer\n") {
+		t.Errorf("containerd writes while its disk is copied, or the kubelet starts with the image: %s", calls)
 	}
 }
 
@@ -139,8 +140,8 @@ func testImageCleanFailures(t *testing.T) {
 			}
 		}},
 		{says: "containerd.io is not installed", spoil: stubbed("dpkg-query", "exit 1")},
-		{says: "the timer of reboots cannot be stopped", spoil: stubbed("systemctl", "exit 1")},
-		{says: "kubelet and containerd cannot be stopped", spoil: stubbed("systemctl", `[ "$1" != stop ]`)},
+		{says: "the kubelet and the timer of reboots cannot be stopped", spoil: stubbed("systemctl", "exit 1")},
+		{says: "containerd cannot be stopped; see", spoil: stubbed("systemctl", `[ "$1" != stop ]`)},
 		{says: "cloud-init clean fails", spoil: stubbed("cloud-init", "exit 1")},
 		{says: "apt-get clean fails", spoil: stubbed("apt-get", "exit 1")},
 		{says: "what belongs to this machine cannot be removed", spoil: stubbed("rm", "exit 1")},

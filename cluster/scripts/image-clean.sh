@@ -30,9 +30,10 @@ for file in "$STATE/init.done" "$STATE/join.done" /etc/kubernetes/kubelet.conf; 
 done
 containerd=$(dpkg-query -W -f '${Version}' containerd.io 2>/dev/null) || die "this machine is not prepared: containerd.io is not installed"
 
-# A new machine gets the timer again from prepare.sh, with the name of its node.
-systemctl -q disable --now kubeadm-aws-reboot.timer || die "the timer of reboots cannot be stopped"
-systemctl stop kubelet containerd || die "kubelet and containerd cannot be stopped; see: systemctl status kubelet containerd"
+# prepare.sh enables both again on a new machine, the timer with the name of its node. Without its configuration, the kubelet would
+# start again and again until the machine joins.
+systemctl -q disable --now kubelet kubeadm-aws-reboot.timer || die "the kubelet and the timer of reboots cannot be stopped"
+systemctl stop containerd || die "containerd cannot be stopped; see: systemctl status containerd"
 
 say "removing what belongs to this machine"
 if command -v cloud-init >/dev/null; then
