@@ -102,7 +102,7 @@ var settingRules = []settingRule{
 	{key: "repair.notReadyMinutes"}, {key: "repair.maxUnhealthyPercent"},
 	{key: "maintenance.reboots"}, {key: "maintenance.days"}, {key: "maintenance.start"}, {key: "maintenance.end"},
 	{key: "maintenance.timeZone"},
-	{key: "protection.protect"}, {key: "protection.volumes"},
+	{key: "protection.protect"}, {key: "protection.volumes"}, {key: "protection.images"},
 	{key: "notifications.receiver"}, {key: "notifications.email.from"}, {key: "notifications.email.to"},
 	{key: "notifications.email.server"}, {key: "notifications.email.username"},
 	{key: "mirrors.kubernetesApt"}, {key: "mirrors.kubernetesAptKey"}, {key: "mirrors.containerdAptKey"},

@@ -207,6 +207,8 @@ type Protection struct {
 	Protect *bool `json:"protect"`
 	// Volumes is delete or keep: what happens to EBS volumes of the cluster on destroy.
 	Volumes string `json:"volumes"`
+	// Images is delete or keep: what happens to machine images of the cluster on destroy.
+	Images string `json:"images"`
 }
 
 // Mirrors replace the public sources, for closed networks. Empty means the public source.

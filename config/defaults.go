@@ -79,6 +79,7 @@ func (d defaults) fill() {
 
 	setBool(&d.Protection.Protect, env == Prod)
 	set(d.written, "protection.volumes", &d.Protection.Volumes, byEnvironment(env, "delete", "delete", "keep"))
+	set(d.written, "protection.images", &d.Protection.Images, "delete")
 
 	d.Addons.fill(d.written, env)
 }

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
  "backup": {"everyHours": 24, "retentionDays": 7, "keepBucket": false, "restoreFrom": ""},
  "repair": {"notReadyMinutes": 15, "maxUnhealthyPercent": 40},
  "maintenance": {"reboots": false, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "02:00", "end": "05:00", "timeZone": "UTC"},
- "protection": {"protect": false, "volumes": "delete"},
+ "protection": {"protect": false, "volumes": "delete", "images": "delete"},
  "mirrors": {"kubernetesApt": "", "kubernetesAptKey": "", "containerdApt": "", "containerdAptKey": "", "etcd": "", "etcdSha256": "", "registries": null, "charts": null, "s3Endpoint": ""},
  "kubernetes": {"kubelet": null, "kubeProxy": null, "apiServer": null, "controllerManager": null, "scheduler": null,
   "ignorePreflightErrors": null, "containerd": ""},

@@ -497,6 +497,7 @@ var refused = []struct {
 	{"repair of no worker", "repair: {maxUnhealthyPercent: 0}", "repair.maxUnhealthyPercent", "from 1 to 100"},
 	{"repair of more than all", "repair: {maxUnhealthyPercent: 101}", "repair.maxUnhealthyPercent", "from 1 to 100"},
 	{"volumes", "protection: {volumes: snapshot}", "protection.volumes", "must be delete or keep"},
+	{"images", "protection: {images: \"yes\"}", "protection.images", "must be delete or keep"},
 
 	// Mirrors.
 	{"mirror without a scheme", "mirrors: {kubernetesApt: mirror.example.com}", "mirrors.kubernetesApt",

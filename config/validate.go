@@ -127,6 +127,7 @@ type generalValidator struct{ part }
 
 func (v generalValidator) validate() {
 	v.oneOf("protection.volumes", v.c.Protection.Volumes, "delete", "keep")
+	v.oneOf("protection.images", v.c.Protection.Images, "delete", "keep")
 	v.oneOf("environment", v.c.Environment, Dev, Staging, Prod)
 	if strings.HasPrefix(strings.ToLower(v.c.Owner), "aws:") {
 		v.fault("owner", v.c.Owner, "must not begin with aws:, which AWS keeps for its own tags", "platform-team")

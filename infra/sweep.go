@@ -53,7 +53,8 @@ func newSweep(s *deployer, args sweepArgs) (*Sweep, error) {
 		Delete: args.network.VPC.ID().ApplyT(func(vpc pulumi.ID) string {
 			return sweepline.Line{
 				Cluster: s.cfg.Cluster.Name, Region: s.cfg.Region, Account: s.accountID, VPC: string(vpc), Zone: zone,
-				Volumes: s.cfg.Protection.Volumes, Receipt: "receipt-" + s.cfg.Stack + ".json",
+				Volumes: s.cfg.Protection.Volumes, Images: s.cfg.Protection.Images,
+				Receipt: "receipt-" + s.cfg.Stack + ".json",
 			}.Format()
 		}).(pulumi.StringOutput),
 		Environment:            pulumi.ToStringMap(s.cfg.SweepEnvironment()),
