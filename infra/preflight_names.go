@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"kubeadm-aws/config"
+	"kubeadm-aws/sweep/question"
 )
 
 // APIRecord is the logical name of the public record of the API.
@@ -89,7 +90,8 @@ func (m machineCheck) askImage() {
 	}, pulumi.Provider(m.provider))
 	if err != nil && strings.Contains(err.Error(), "returned no results") {
 		refuse("is not an image of "+m.cfg.Region+" that this account may use: an image has another id in every region",
-			"the id in this region, or no image.ami to take the newest image of image.os")
+			"the id in this region, or no image.ami to take the newest image of image.os; a destroy removes the images of "+
+				"`image build` unless protection.images is keep")
 		return
 	}
 	if !m.answered("the image "+id, err) {
@@ -104,7 +106,22 @@ func (m machineCheck) askImage() {
 		refuse("has its root disk on an instance store", "an image with an EBS root disk")
 	default:
 		m.checkDisks(image)
+		m.checkRelease(image)
 	}
+}
+
+// checkRelease warns of an image that was prepared for another release. The step prepare then installs the packages, so
+// the nodes work and only start later.
+func (m machineCheck) checkRelease(image *ec2.LookupAmiResult) {
+	prepared, wanted := image.Tags[question.ImageKubernetesTag], m.cfg.Cluster.KubernetesVersion
+	if prepared == "" || prepared == wanted {
+		return
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.warnings = append(m.warnings, fmt.Sprintf("%s:image.ami = %q was prepared for Kubernetes %s, and "+
+		"cluster.kubernetesVersion is %s: each new node installs that release, as without the image. Build another image: "+
+		"kubeadm-aws image build --stack %s", config.Namespace, image.ImageId, prepared, wanted, m.cfg.Stack))
 }
 
 // boots reports whether a machine will be made from an image. Its owner may withdraw one that all nodes run already.
