@@ -14,7 +14,7 @@ SHELL := /usr/bin/env bash
 driver := .bin/kubeadm-aws
 run     = PULUMI="$$(tools/pulumi.sh)" && export PULUMI && $(driver)
 
-.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs verify test e2e e2e-platform demo lint bench clean driver
+.PHONY: help bootstrap up preview destroy rebuild rollback sweep refresh outputs image verify test e2e e2e-platform demo lint bench clean driver
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=dev] [CLOUD=sandbox|hosts|aws] [ARGS="more flags of the driver"]'
@@ -47,6 +47,9 @@ refresh: driver ## compare the state with what exists
 
 outputs: driver ## print the outputs of the stack
 	@$(run) outputs --stack $(STACK) --cloud $(CLOUD) $(ARGS)
+
+image: driver ## build a machine image with which nodes start faster
+	@$(run) image build --stack $(STACK) --cloud $(CLOUD) $(ARGS)
 
 verify: driver ## check a live cluster
 	@$(run) verify --stack $(STACK) --cloud $(CLOUD) $(ARGS)

@@ -37,6 +37,12 @@ var images = map[string]image{
 	"debian-12":    {"/aws/service/debian/release/12/latest/%s", "admin"},
 }
 
+// NewestImage returns the SSM parameter with the id of the newest x86 image of a value of image.os, and the account
+// that logs in to its machines.
+func NewestImage(os string) (parameter, user string) {
+	return fmt.Sprintf(images[os].parameter, config.AMD64), images[os].user
+}
+
 // controlPlanes returns the control planes by name, because the order of the list in the configuration has no meaning.
 func (in *Instances) controlPlanes() []Node {
 	all := slices.DeleteFunc(slices.Clone(in.Nodes), func(n Node) bool { return n.Role != config.ControlPlane })

@@ -92,7 +92,11 @@ func (i *instances) boot(ctx context.Context, m backend.Machine) (string, error)
 	}
 	c := exec.CommandContext(ctx, filepath.Join(i.options.Mirror, "host", "run"), i.containerName(m), i.network.name,
 		ip.String())
-	c.Env = append(os.Environ(), "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey,
+	from, err := i.imageOf(ctx, m.Image)
+	if err != nil {
+		return "", err
+	}
+	c.Env = append(os.Environ(), "HOST_IMAGE="+from, "INSTANCE_ID="+m.ID, "SSH_AUTHORIZED_KEY="+m.AuthorizedKey,
 		"HOST_RUN_ARGS="+strings.Join(args, " "),
 		"USER_DATA="+base64.StdEncoding.EncodeToString([]byte(m.UserData)))
 	if _, err := run(c); err != nil {

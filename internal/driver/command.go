@@ -75,6 +75,7 @@ var commands = []command{
 	{name: "access open", about: "let this machine reach SSH and the API of the nodes, for a limited time",
 		run: accessOpen},
 	{name: "access close", about: "take that back, and remove what has expired", run: accessClose},
+	{name: "image build", about: "make a machine image with which nodes start faster", run: imageBuild, makes: true},
 	{name: "cancel", about: "remove the lock of a run that is dead", run: cancel},
 }
 
@@ -132,7 +133,7 @@ func parse(args []string) (operation, *command, *flag.FlagSet, error) {
 		return op, nil, flags, flag.ErrHelp
 	}
 	name, rest := args[0], args[1:]
-	if name == "access" && len(rest) > 0 {
+	if (name == "access" || name == "image") && len(rest) > 0 {
 		name, rest = name+" "+rest[0], rest[1:]
 	}
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })

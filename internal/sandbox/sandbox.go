@@ -74,6 +74,8 @@ type Sandbox struct {
 	// Hardware and Nodes are parts of them: what machines run on, and the health of nodes.
 	Hardware aws.Hardware
 	Nodes    kube.Nodes
+	// Images are the machine images of the account.
+	Images aws.Images
 
 	options Options
 	store   *store.Store
@@ -96,6 +98,7 @@ func Start(o Options) (*Sandbox, error) {
 	console := aws.NewConsole(account, o.Backend)
 	s := &Sandbox{
 		AWS: console, Cluster: kube.NewAdmin(cluster), Hardware: aws.NewHardware(console), Nodes: kube.NewNodes(cluster),
+		Images:  aws.NewImages(console),
 		options: o, store: objects, account: account, cluster: cluster,
 		servers: engine.New(engine.Hooks{Fault: o.Fault, Done: o.Done, Connected: o.Connected}),
 	}

@@ -8,6 +8,8 @@ const (
 	ImageBaseTag = "kubeadm-aws/image-base"
 	// ImageKubernetesTag is the release of the Kubernetes packages in an image.
 	ImageKubernetesTag = "kubeadm-aws/image-kubernetes"
+	// ImageContentTag is a digest of the scripts and settings that prepared an image.
+	ImageContentTag = "kubeadm-aws/image-content"
 
 	ImageBuilder = "builder"
 	ImageReady   = "image"

@@ -55,7 +55,7 @@ func (c *call) show(state props.Map) {
 func launch(c *call) error {
 	c.Lock()
 	machine := backend.Machine{ID: c.object.ID, Name: c.object.Tags()["Name"], UserData: userDataOf(c.Inputs),
-		Profile: c.Inputs.Str("iamInstanceProfile")}
+		Profile: c.Inputs.Str("iamInstanceProfile"), Image: c.Inputs.Str("ami")}
 	if key := c.Find(KeyPairType, c.Inputs.Str("keyName")); key != nil {
 		machine.AuthorizedKey = key.Str("publicKey")
 	}

@@ -24,6 +24,16 @@ func getAmi(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 		return nil, errors.New("the sandbox finds an image by its id only")
 	}
 	image, known := p.Limits.Images[ids[0]]
+	tags := map[string]any{}
+	p.Account.Lock()
+	built := p.Account.Find(amiType, ids[0])
+	p.Account.Unlock()
+	if built != nil {
+		known, image.RootGiB = true, 20
+		for key, value := range built.Tags() {
+			tags[key] = value
+		}
+	}
 	if !known && p.Limits.Images != nil {
 		//lint:ignore ST1005 this is the message of the real provider
 		return nil, errors.New("Your query returned no results. Please change your search criteria and try again.")
@@ -31,7 +41,8 @@ func getAmi(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	root := map[string]any{"deviceName": "/dev/sda1", "noDevice": "", "virtualName": "",
 		"ebs": map[string]any{"volume_size": fmt.Sprint(max(image.RootGiB, 8)), "volume_type": "gp3"}}
 	return props.Map{"id": ids[0], "imageId": ids[0], "architecture": p.Limits.imageArchitecture(ids[0]), "rootDeviceType": "ebs",
-		"rootDeviceName": "/dev/sda1", "platform": "", "blockDeviceMappings": []any{root}, "state": "available"}, nil
+		"rootDeviceName": "/dev/sda1", "platform": "", "blockDeviceMappings": []any{root}, "state": "available",
+		"tags": tags}, nil
 }
 
 // getRecords lists the records of a zone, with the final dot of Route 53.

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"strings"
 
 	"kubeadm-aws/internal/sandbox/store"
@@ -19,10 +20,11 @@ type Swept struct {
 
 // Sweep runs the sweep against the model. It removes what it finds, unless dryRun is set or instances run.
 func (u Console) Sweep(line sweepline.Line, dryRun bool) Swept {
+	var swept Swept
+	Images{u}.sweep(line, dryRun, &swept)
 	a := u.account
 	a.Lock()
 	defer a.Unlock()
-	var swept Swept
 	for _, o := range a.All(InstanceType) {
 		if a.VPCOf(o) == line.VPC {
 			swept.Instances = append(swept.Instances, o.Title())
@@ -39,6 +41,31 @@ func (u Console) Sweep(line sweepline.Line, dryRun bool) Swept {
 		}
 	}
 	return swept
+}
+
+// sweep removes the machine images of the cluster, and builders that a killed build left.
+func (i Images) sweep(line sweepline.Line, dryRun bool, swept *Swept) {
+	for _, o := range i.built(builderType, line.Cluster, line.VPC) {
+		swept.Found = append(swept.Found, o.Title())
+	}
+	images := i.built(amiType, line.Cluster, line.VPC)
+	for _, o := range images {
+		if line.Images == sweepline.Keep {
+			swept.Kept = append(swept.Kept, o.Title())
+			continue
+		}
+		swept.Found = append(swept.Found, o.Title())
+	}
+	if dryRun {
+		return
+	}
+	// A backend that fails leaves them, and the leftovers of the sandbox name them.
+	_ = i.discard(context.Background(), line.Cluster, line.VPC)
+	for _, o := range images {
+		if line.Images != sweepline.Keep {
+			_ = i.remove(context.Background(), o)
+		}
+	}
 }
 
 // madeByControllers returns the resources that controllers of a cluster made, by tag. It omits resources with a URN,

@@ -17,6 +17,10 @@ type Backend interface {
 	Terminate(ctx context.Context, id string) error
 	// Find reports the status of a machine and whether it exists. Reads and refreshes call it.
 	Find(ctx context.Context, id string) (MachineStatus, bool, error)
+	// SaveImage stops a machine and makes an image of its disk under this id. RemoveImage removes an image; it returns nil
+	// when there is none.
+	SaveImage(ctx context.Context, machineID, image string) error
+	RemoveImage(ctx context.Context, image string) error
 
 	// Exec runs a command over SSH. An exit status other than 0 is an error. A command for a service of a Helm release
 	// that this backend only records does not run, and is no error.
@@ -66,6 +70,8 @@ type Machine struct {
 	AuthorizedKey string
 	// Profile is the name of the instance profile; empty when the machine has no role. Role is the role's name in it.
 	Profile, Role string
+	// Image is the id of the machine image. One that SaveImage did not make stands for the vendor's.
+	Image string
 }
 
 // MachineStatus holds the addresses of a machine.
