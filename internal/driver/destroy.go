@@ -71,7 +71,7 @@ func (s *run) takeDown(ctx context.Context, question string) error {
 	if err != nil {
 		return w.Failure(err, watcher)
 	}
-	if err := tellTimeline(w, before, watcher, true); err != nil {
+	if err := tellTimeline(ctx, w, before, watcher, true); err != nil {
 		return err
 	}
 	return s.receipt(ctx, w, st, watcher.Changes["delete"])

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/timeline"
 	"kubeadm-aws/internal/workspace"
@@ -46,6 +47,13 @@ func (p savedPlan) predict(ctx context.Context, w *workspace.Workspace, watcher 
 		if plan.State, err = w.Export(ctx); err != nil {
 			return err
 		}
+	}
+	if w.Config.Image.AMI != "" {
+		st, err := w.State(ctx)
+		if err != nil {
+			return err
+		}
+		plan.Images = account.PreparedImages(ctx, w, st)
 	}
 	predicted, err := timeline.PredictPlan(plan)
 	if err != nil {

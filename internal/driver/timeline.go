@@ -1,8 +1,10 @@
 package driver
 
 import (
+	"context"
 	"time"
 
+	"kubeadm-aws/internal/account"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/state"
 	"kubeadm-aws/internal/timeline"
@@ -11,9 +13,14 @@ import (
 
 // tellTimeline reports how long the parts of a run took. A simulation does not take the time that AWS takes, so for one
 // it reports the time that AWS would take. deployment is the state after an up, or before a destroy (down).
-func tellTimeline(w *workspace.Workspace, deployment []byte, watcher *report.Watcher, down bool) error {
+func tellTimeline(ctx context.Context, w *workspace.Workspace, deployment []byte, watcher *report.Watcher,
+	down bool) error {
 	if w.Cloud == report.CloudSandbox {
-		predicted, err := timeline.Predict(deployment)
+		st, err := state.Parse(deployment)
+		if err != nil {
+			return err
+		}
+		predicted, err := timeline.Predict(deployment, account.PreparedImages(ctx, w, st))
 		if err != nil {
 			return err
 		}

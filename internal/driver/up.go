@@ -115,7 +115,7 @@ func upTimeline(ctx context.Context, w *workspace.Workspace, watcher *report.Wat
 	if err != nil {
 		return err
 	}
-	return tellTimeline(w, deployment, watcher, false)
+	return tellTimeline(ctx, w, deployment, watcher, false)
 }
 
 // preview plans and shows the plan.

@@ -22,6 +22,8 @@ type Plan struct {
 	Steps []apitype.StepEventMetadata
 	// State is the stack before the plan, from `pulumi stack export`. Only a plan that deletes something needs it.
 	State []byte
+	// Images are the ids of prepared machine images.
+	Images map[string]bool
 }
 
 // Deletes reports whether the plan deletes a resource, also to replace it.
@@ -88,6 +90,11 @@ func readPlan(p Plan) (planned, error) {
 		w.old = old
 	}
 	w.read(p.Steps)
+	for urn, takes := range w.ofImages(p.Images) {
+		if _, makes := w.makes[urn]; makes {
+			w.makes[urn] = takes
+		}
+	}
 	w.deleteEarly()
 	return w, nil
 }

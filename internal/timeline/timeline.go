@@ -19,14 +19,18 @@ type Timeline struct {
 	Ready time.Duration
 }
 
-// Predict computes the timeline of a stack from `pulumi stack export`.
-func Predict(exported []byte) (Timeline, error) {
+// Predict computes the timeline of a stack from `pulumi stack export`. images are the ids of prepared machine images.
+func Predict(exported []byte, images map[string]bool) (Timeline, error) {
 	g, err := readGraph(exported)
 	if err != nil {
 		return Timeline{}, fmt.Errorf("predict: %w", err)
 	}
 	var t Timeline
+	shorter := g.ofImages(images)
 	t.Up = schedule(g.resources, g.needs, func(r *state.Resource) time.Duration {
+		if takes, is := shorter[r.URN]; is {
+			return takes
+		}
 		return latencyOf(string(r.Type), r.Inputs).create
 	})
 	t.Destroy = schedule(g.resources, reversed(g.needs), g.deletions(func(urn state.URN) bool {

@@ -25,7 +25,7 @@ const smallState = `{"deployment":{"resources":[
 ]}}`
 
 func TestPredictFollowsDependencies(t *testing.T) {
-	got, err := Predict([]byte(smallState))
+	got, err := Predict([]byte(smallState), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestPredictFollowsDependencies(t *testing.T) {
 	if want := "vpc; host (Instance); host all"; strings.Join(path, "; ") != want {
 		t.Errorf("critical path %v, want %s", path, want)
 	}
-	if _, err := Predict([]byte("no JSON")); err == nil {
+	if _, err := Predict([]byte("no JSON"), nil); err == nil {
 		t.Error("a deployment that is not JSON was accepted")
 	}
 }
@@ -61,7 +61,7 @@ func TestPredictLetsAGateDelete(t *testing.T) {
 {"urn":"urn:pulumi:dev::p::kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster::rabbitmq","type":"kubernetes:rabbitmq.com/v1beta1:RabbitmqCluster","custom":true,
  "deletedWith":"urn:pulumi:dev::p::command:remote:Command::gate","dependencies":["urn:pulumi:dev::p::command:remote:Command::gate"]}
 ]}}`
-	got, err := Predict([]byte(gated))
+	got, err := Predict([]byte(gated), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +105,42 @@ func TestMeasuredGoesBackAlongTheNeeds(t *testing.T) {
 	}
 	if len(spans) != 5 {
 		t.Error("the caller's spans were changed")
+	}
+}
+
+// Nodes from a prepared image install nothing. The network is faster only if every node is from one.
+func TestPredictKnowsPreparedImages(t *testing.T) {
+	machine := func(name, ami string) string {
+		return `{"urn":"urn:pulumi:dev::p::aws:ec2/instance:Instance::` + name +
+			`","type":"aws:ec2/instance:Instance","custom":true,"inputs":{"ami":"` + ami + `"}}`
+	}
+	step := func(name, node, after string) string {
+		return `{"urn":"urn:pulumi:dev::p::command:remote:Command::` + node + "-" + name +
+			`","type":"command:remote:Command","custom":true,"dependencies":[` + after + `],` +
+			`"inputs":{"create":"sudo env STEP='` + name + `' NODE='` + node + `' bash -c 'true'"}}`
+	}
+	after := func(urn string) string { return `"urn:pulumi:dev::p::` + urn + `"` }
+	exported := func(second string) []byte {
+		return []byte(`{"deployment":{"resources":[` + strings.Join([]string{
+			machine("a", "ami-1"), machine("b", second),
+			step("prepare", "a", after("aws:ec2/instance:Instance::a")), step("prepare", "b", after("aws:ec2/instance:Instance::b")),
+			step("nodes-ready", "a", after("command:remote:Command::a-prepare")+","+after("command:remote:Command::b-prepare")),
+		}, ",") + `]}}`)
+	}
+	boot, usual := latencies[instance].create, stepLatencies
+	for _, tt := range []struct {
+		name, second string
+		images       map[string]bool
+		want         time.Duration
+	}{
+		{"the vendor's image", "ami-1", nil, boot + usual["prepare"].create + usual["nodes-ready"].create},
+		{"a prepared image", "ami-1", map[string]bool{"ami-1": true}, boot + prepared["prepare"] + prepared["nodes-ready"]},
+		{"one of two nodes from it", "ami-2", map[string]bool{"ami-1": true},
+			boot + usual["prepare"].create + usual["nodes-ready"].create},
+	} {
+		got, err := Predict(exported(tt.second), tt.images)
+		if err != nil || got.Ready != tt.want {
+			t.Errorf("%s: Ready after %v (%v), want %v", tt.name, got.Ready, err, tt.want)
+		}
 	}
 }
