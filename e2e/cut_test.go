@@ -102,6 +102,7 @@ func TestInterruptions(t *testing.T) {
 	}
 	t.Run("a host does not answer", func(t *testing.T) { hostAway(t, s, c) })
 	t.Run("a lost worker is repaired", func(t *testing.T) { workerLost(t, s, c) })
+	t.Run("a worker starts from an image", func(t *testing.T) { workerFromImage(t, s, c) })
 	destroyed(t, s, c)
 }
 

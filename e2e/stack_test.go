@@ -197,11 +197,11 @@ func (r result) done() []string {
 	return ops
 }
 
-// run runs a command of the driver. watch sees each event as it comes, and may be nil.
+// run runs a command of the driver, such as "up" or "image build". watch sees each event as it comes, and may be nil.
 func (s *stack) run(t *testing.T, command string, watch func(event, *os.Process), flags ...string) result {
 	t.Helper()
 	begun := time.Now()
-	args := append([]string{command, "--stack", s.name, "--cloud", "hosts", "--dir", s.dir, "--json"}, flags...)
+	args := append(strings.Fields(command), append([]string{"--stack", s.name, "--cloud", "hosts", "--dir", s.dir, "--json"}, flags...)...)
 	cmd := exec.Command(driver, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var stderr bytes.Buffer
