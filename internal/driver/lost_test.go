@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,26 @@ func TestUpFindsOutWhyAClusterIsSilent(t *testing.T) {
 	if code, stdout, _ = drive(t, "preview", "--stack", "dev", "--dir", dir,
 		"--expect-no-changes"); code != report.ExitOK {
 		t.Errorf("preview after it exits %d:\n%s", code, stdout)
+	}
+}
+
+// TestALostMajorityIsRestored terminates two of three control planes, and later the one that is left. Then one up
+// restores the cluster. Before that, an up begins no cluster while one of them is left.
+func TestALostMajorityIsRestored(t *testing.T) {
+	for left, lost := range map[string][]string{"m2": {"master", "m3"}, "m3": {"master", "m2"}} {
+		t.Run(left+" is left", func(t *testing.T) {
+			s := newRepairTest(t, false, "{name: m2, role: control-plane, zone: 1}, {name: m3, role: control-plane, zone: 2}, "+
+				"{name: worker-1, zone: 1, volumeSize: 60, instanceType: t3.large, labels: {workload: storage}}")
+			edit(t, s.settings(), "kubeadm-aws:owner: platform",
+				"kubeadm-aws:owner: platform\n  kubeadm-aws:backup: {restoreFrom: latest}")
+			s.after(func(s *sandbox.Sandbox) error {
+				return errors.Join(s.AWS.TerminateInstance(lost[0]), s.AWS.TerminateInstance(lost[1]))
+			})
+			s.command(report.ExitFailed, []string{"up"}, "terminate this machine too")
+			s.after(func(s *sandbox.Sandbox) error { return s.AWS.TerminateInstance(left) })
+			s.command(report.ExitOK, []string{"up"}, "m2             is a control plane", "!worker-1       instance runs")
+			s.unchanged()
+		})
 	}
 }
 

@@ -69,6 +69,21 @@ func (s member) join(made props.Map) error {
 	return nil
 }
 
+// noneAlive refuses to begin a cluster while a control plane of a former one runs without a majority of etcd, as
+// init.sh does. It may be this machine.
+func (s member) noneAlive() error {
+	addresses := append(strings.Fields(s.env["PEERS"]), s.machine.Str("privateIp"))
+	for _, machine := range s.All(aws.InstanceType) {
+		has := s.Find(hostType, machine.ID)
+		if has != nil && has.State.Str("authorities") != "" && !aws.IsStopped(machine) &&
+			slices.Contains(addresses, machine.Str("privateIp")) {
+			return fmt.Errorf("init: the control plane %s is alive, but not ready: etcd has no majority. If the other control "+
+				"planes are lost for good, terminate this machine too", machine.Str("privateIp"))
+		}
+	}
+	return nil
+}
+
 // leave does what members-leave.sh does: it takes the control planes that the settings no longer contain out of the
 // cluster, if etcd has a majority.
 func (s member) leave(cluster *store.Object) error {

@@ -231,6 +231,9 @@ func (s *step) init() (string, error) {
 		}
 	}
 	if cluster == nil {
+		if err := (member{s}).noneAlive(); err != nil {
+			return "", err
+		}
 		if err := s.recover(made.Str("authorities")); err != nil {
 			return "", err
 		}
