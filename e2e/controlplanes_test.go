@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -19,12 +20,7 @@ import (
 func TestThreeControlPlanes(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "e2e-three")
-	planes := []string{"master", "master-2", "master-3"}
-	var nodes []any
-	for zone, name := range planes {
-		nodes = append(nodes, map[string]any{"name": name, "role": "control-plane", "zone": zone})
-	}
-	nodes = append(nodes, map[string]any{"name": "worker-1"})
+	planes, nodes := threePlanes()
 	one := []any{nodes[0], nodes[3]}
 	s.set(t, "nodes", one)
 	s.set(t, "cluster", map[string]any{"name": s.name, "kubernetesVersion": older})
@@ -65,6 +61,15 @@ func TestThreeControlPlanes(t *testing.T) {
 	r := s.must(t, "destroy")
 	t.Logf("FIGURE three control planes: destroy %.1f s", r.took.Seconds())
 	nothingLeft(t, s)
+}
+
+// threePlanes returns the names of three control planes, and the setting of them and one worker.
+func threePlanes() (planes []string, nodes []any) {
+	planes = []string{"master", "master-2", "master-3"}
+	for zone, name := range planes {
+		nodes = append(nodes, map[string]any{"name": name, "role": "control-plane", "zone": zone})
+	}
+	return planes, append(nodes, map[string]any{"name": "worker-1"})
 }
 
 // upgradeThree upgrades the cluster. The driver is killed while the second control plane is upgraded.
@@ -198,8 +203,10 @@ func loseEach(t *testing.T, c *cluster, planes []string) {
 	}
 	asked := askInside(t, c, hosts["worker-1"], "each lost in turn")
 	led := false
-	for _, lost := range planes {
-		led = loseOne(t, hosts, lost) || led
+	for range rounds(t) {
+		for _, lost := range planes {
+			led = loseOne(t, hosts, lost) || led
+		}
 	}
 	for i := 0; !led; i = (i + 1) % len(planes) {
 		if leads(t, hosts[planes[i]]) {
@@ -207,6 +214,20 @@ func loseEach(t *testing.T, c *cluster, planes []string) {
 		}
 	}
 	asked(t)
+}
+
+// rounds is how often every control plane is lost: the variable ROUNDS, by default once.
+func rounds(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("ROUNDS")
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("ROUNDS is %q, and not a number from 1 on", text)
+	}
+	return n
 }
 
 var kubeconfigServer = regexp.MustCompile(`server: \S+`)
@@ -271,88 +292,4 @@ func onlyLost(worker, lost string) error {
 		}
 	}
 	return nil
-}
-
-// askInside asks the API by its name inside and the application from a worker, ten times a second, each time with a
-// new connection. A request to the API that fails is repeated. The returned function ends that and counts. what is
-// happening meanwhile.
-func askInside(t *testing.T, c *cluster, worker, what string) func(*testing.T) {
-	t.Helper()
-	application := c.must(t, "get", "service", "answers", "--output", "jsonpath={.spec.clusterIP}")
-	inside := kubeconfigServer.ReplaceAllString(c.kubeconfig, "server: https://api."+c.stack.name+".internal:6443")
-	if _, err := in(worker, inside, "bash", "-c", "umask 077; cat >/root/admin.conf"); err != nil {
-		t.Fatal(err)
-	}
-	script := `mkdir -p /root/ask; cd /root/ask; rm -f *
-# The node may learn of the Service a little later than the Deployment is ready.
-for i in $(seq 300); do ! curl -s -o /dev/null -m 1 http://` + application + `/health || break; sleep 0.1; done
-cat >loop <<'LOOP'
-cd /root/ask
-key=/var/lib/kubelet/pki/kubelet-client-current.pem
-while [ ! -e stop ]; do
-  if curl -s -o /dev/null -m 5 http://` + application + `/health; then echo ok; else echo "lost $(date +%T) by $?"; fi >>application
-  sleep 0.1
-done &
-while [ ! -e stop ]; do
-  begun=$(date +%s%N) tries=1
-  until [ "$(curl -s -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $key --key $key https://api.` + c.stack.name +
-		`.internal:6443/api/v1/nodes/worker-1 -o /dev/null -w '%{http_code}')" = 200 ]; do tries=$((tries + 1)); sleep 0.1; done
-  echo "$tries $(( ($(date +%s%N) - begun) / 1000000 )) $(date +%T)" >>api
-  sleep 0.1
-done &
-wait
-touch stopped
-LOOP
-systemd-run -q --collect --unit ask bash /root/ask/loop
-`
-	if _, err := in(worker, script, "bash", "-euo", "pipefail", "-s"); err != nil {
-		t.Fatal(err)
-	}
-	return func(t *testing.T) {
-		t.Helper()
-		out, err := in(worker, stopLoop("ask")+"cat application api", "bash", "-s")
-		if err != nil {
-			t.Fatal(err)
-		}
-		countAsked(t, out, what)
-	}
-}
-
-func countAsked(t *testing.T, out, what string) {
-	t.Helper()
-	var answers, lost, requests, repeated, slowest, failed int
-	for line := range strings.SplitSeq(out, "\n") {
-		words := strings.Fields(line)
-		switch {
-		case line == "ok":
-			answers++
-		case words[0] == "lost":
-			answers, lost = answers+1, lost+1
-			t.Logf("the application: %s", line)
-		default:
-			tries, err := strconv.Atoi(words[0])
-			took, err2 := strconv.Atoi(words[1])
-			if err != nil || err2 != nil {
-				t.Fatalf("the loop wrote %q", line)
-			}
-			requests++
-			slowest = max(slowest, took)
-			if tries > 1 {
-				repeated++
-				t.Logf("the API: %s", line)
-			}
-			if tries > 2 || took > 5000 {
-				failed++
-			}
-		}
-	}
-	t.Logf("FIGURE three control planes, %s: API %d requests from a worker, %d repeated, %d not answered by the second within "+
-		"5 s, slowest %.1f s; application %d of %d requests lost", what, requests, repeated, failed, float64(slowest)/1000,
-		lost, answers)
-	if failed > 0 || requests == 0 {
-		t.Errorf("%d of %d requests to the API failed after one retry or took more than 5 s", failed, requests)
-	}
-	if lost > 0 || answers == 0 {
-		t.Errorf("the application lost %d of %d requests", lost, answers)
-	}
 }

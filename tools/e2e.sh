@@ -4,6 +4,9 @@
 #
 #   tools/e2e.sh [FLAGS OF go test]                  such as -run TestDevStack
 #   ADDONS=real tools/e2e.sh -run TestPlatform       with the add-ons' own programs
+#   FAULTS=1 tools/e2e.sh -run TestControlPlanesFail control planes that are cut off, lost for good, or without space
+#   ROUNDS=10 tools/e2e.sh -run TestThreeControlPlanes
+#                                                    each control plane is lost ten times
 #
 # Needs root and a docker daemon that answers. The hosts install from a mirror that tools/mirror builds from source; with
 # MIRROR=off they install from the public repositories. With KEEP=1 a failed test leaves its hosts to look at.
@@ -24,7 +27,7 @@ done
 docker info >/dev/null 2>&1 || die "docker does not answer; start it (systemctl start docker, or dockerd)"
 
 # The names of the stacks are fixed, so that what a run left behind is found by the next.
-stacks=(e2e e2e-cut e2e-reboots e2e-rotate e2e-three e2e-upgrade e2e-hosts e2e-platform)
+stacks=(e2e e2e-cut e2e-faults e2e-reboots e2e-rotate e2e-three e2e-upgrade e2e-hosts e2e-platform)
 exec 9>/run/lock/kubeadm-aws-e2e.lock
 flock -n 9 || die "another run is under way on this machine; wait for its end"
 work=$(mktemp -d "${TMPDIR:-/tmp}/kubeadm-aws-e2e.XXXXXX")
