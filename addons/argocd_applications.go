@@ -26,7 +26,14 @@ func rootApplication(cfg *config.Config) kube.ObjectArgs {
 				"kustomize":      kube.Values{"patches": []kube.Values{projectOfTheStack(cfg), sourceOfTheStack(cfg)}},
 			},
 			"destination": destination("argocd"),
-			"syncPolicy":  kube.Values{"automated": kube.Values{"prune": true, "selfHeal": true}},
+			"syncPolicy": kube.Values{
+				"automated": kube.Values{"prune": true, "selfHeal": true},
+				// A retry takes the newest commit. Otherwise a revert waits until the retries of the bad commit have ended.
+				"retry": kube.Values{
+					"limit": 5, "refresh": true,
+					"backoff": kube.Values{"duration": "10s", "factor": 2, "maxDuration": "3m"},
+				},
+			},
 		}},
 	}
 }
