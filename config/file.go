@@ -29,16 +29,19 @@ func LoadFile(stack, dir string) (*Config, error) {
 	var file struct {
 		Config config.Map `yaml:"config"`
 	}
+	sections, sectionsErr := fileFaults(path)
 	if err := readYAML(path, &file); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("stack %s has no settings: %s does not exist (copy Pulumi.dev.yaml to start one)", stack,
 				path)
 		}
+		if len(sections) > 0 {
+			return nil, sections
+		}
 		return nil, err
 	}
-	sections, err := fileFaults(path)
-	if err != nil {
-		return nil, err
+	if sectionsErr != nil {
+		return nil, sectionsErr
 	}
 	encrypted := map[string]bool{}
 	for key, value := range file.Config {
@@ -171,11 +174,28 @@ func fileFaults(path string) (Errors, error) {
 			d.fault(name+": "+key, nil, "is a top-level key that this program does not read", insteadOfSection(key))
 		}
 	}
+	d.bareKeys(top["config"])
 	if err := documents.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		d.fault(name, nil, "has a second YAML document after the line ---, and Pulumi reads the first one only",
 			"move its keys below the first config:")
 	}
 	return d.faults, nil
+}
+
+// bareKeys refuses keys below config that have no namespace. Pulumi does not read a file with such a key.
+func (d *decoder) bareKeys(settings yaml.Node) {
+	for i := 0; settings.Kind == yaml.MappingNode && i+1 < len(settings.Content); i += 2 {
+		name := settings.Content[i].Value
+		switch {
+		case strings.Contains(name, ":") || name == "":
+		case name == Namespace:
+			d.fault(name, nil, "is a namespace and no key", Namespace+":environment, and the same before every other setting")
+		case name == regionKey[len(awsNamespace)+1:]:
+			d.fault(name, nil, "has no namespace", regionKey)
+		default:
+			d.fault(name, nil, "has no namespace", qualify(name))
+		}
+	}
 }
 
 // insteadOfSection returns what to write instead of an unknown top-level key.

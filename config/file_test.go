@@ -52,6 +52,19 @@ config:
 	}
 }
 
+// TestKeysWithoutANamespace checks that a message names the key to write. Pulumi's own names none.
+func TestKeysWithoutANamespace(t *testing.T) {
+	for line, want := range map[string]string{
+		"owner: a": "instead: kubeadm-aws:owner", "region: eu-west-1": "instead: aws:region",
+		"kubeadm-aws: {owner: a}": "is a namespace and no key",
+	} {
+		_, err := LoadFile("dev", project(t, bareProject, bareStack+"  "+line+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: no %q in %v", line, want, err)
+		}
+	}
+}
+
 // TestLoadFileTakesProjectValues checks that a value in Pulumi.yaml applies if the stack does not set it.
 func TestLoadFileTakesProjectValues(t *testing.T) {
 	c, err := LoadFile("dev", project(t, bareProject+`
