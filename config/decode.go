@@ -71,6 +71,16 @@ func quote(v any) string {
 	return string(text)
 }
 
+// secretNames are parts of the names of keys whose values are credentials.
+var secretNames = []string{"password", "passphrase", "token", "secret", "credential"}
+
+// namesSecret reports whether the value of a key with that name may be a credential.
+func namesSecret(name string) bool {
+	lower := strings.ToLower(name)
+	return strings.HasSuffix(name, "Key") ||
+		slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(lower, part) })
+}
+
 // concealed returns v without the passwords in it.
 func concealed(v any) any {
 	switch v := v.(type) {
@@ -78,7 +88,7 @@ func concealed(v any) any {
 		shown := make(map[string]any, len(v))
 		for name, value := range v {
 			shown[name] = concealed(value)
-			if strings.Contains(strings.ToLower(name), "password") {
+			if namesSecret(name) {
 				shown[name] = hidden
 			}
 		}
@@ -254,11 +264,20 @@ func (d *decoder) decodeStruct(key string, v any, into reflect.Value) {
 	}
 }
 
-// unknown reports a key that does not exist, together with the most similar key that does.
+// unknown reports a key that does not exist, together with the most similar key that does. The value is shown only
+// for a misspelt key: for any other it may be a credential.
 func (d *decoder) unknown(key, name string, value any, known []string) {
-	example := "one of " + strings.Join(known, ", ")
-	if near := nearest(name, known); near != "" {
+	example, near := "one of "+strings.Join(known, ", "), nearest(name, known)
+	switch {
+	case near != "":
 		example = fmt.Sprintf("did you mean %s?", near)
+	case slices.Contains(Secrets, name):
+		example = secretCommand(name)
+	}
+	_, isNumber := value.(json.Number)
+	_, isBool := value.(bool)
+	if namesSecret(name) || near == "" && !isNumber && !isBool {
+		value = nil
 	}
 	d.fault(key, value, "is not a setting", example)
 }

@@ -182,6 +182,43 @@ func TestMessagesHideSecretsInURLs(t *testing.T) {
 	}
 }
 
+// TestMessagesHideMisplacedSecrets writes a credential where the program does not read one.
+func TestMessagesHideMisplacedSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"addons: {grafanaPassword: s3cret}": secretCommand("grafanaPassword"),
+
+		"addons: {redis: {password: s3cret}}": "addons.redis.password",
+
+		"addons: {redis: {maxMemoryMib: 256, passwords: 777}}": "did you mean maxMemoryMiB?",
+
+		"addons: {argocd: {token: s3cret}}": "addons.argocd.token",
+
+		"addons: {argocd: {githubApp: {id: 3, key: s3cret}}}": "githubApp.key",
+
+		"addons: [{argocd: {repoToken: s3cret}}]": "[secret]",
+
+		"notifications: {url: 'https://hooks.example.com/s3cret'}": "notifications.url",
+
+		"notifications: {receiver: 'https://hooks.example.com/s3cret'}": secretCommand(NotificationsURL),
+
+		"notifications: {receiver: email, email: {pass: s3cret}}": "email.pass",
+
+		"mirrors: {passwords: {quay.io: s3cret}}": "mirrors.passwords",
+
+		"mirrors: {registries: {quay.io: {url: 'https://m.example.com', username: 'a:s3cret', password: a}}}": "no colon",
+
+		`{"aws:assumeRole": {secretKey: s3cret}}`: "secretKey",
+	} {
+		_, err := loadText(t, "dev", text)
+		switch {
+		case err == nil || !strings.Contains(err.Error(), want):
+			t.Errorf("%s: no %q in %v", text, want, err)
+		case strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "777"):
+			t.Errorf("%s: the secret is shown: %v", text, err)
+		}
+	}
+}
+
 // harmless are settings whose text may contain every character, because only their own validated format reads them.
 var harmless = []string{"kubernetes.containerd"}
 

@@ -121,7 +121,7 @@ func (v mirrorsValidator) registry(host string, m RegistryMirror) {
 	case m.Username == "":
 	case strings.ContainsFunc(m.Username, func(r rune) bool { return r == ':' || r == ' ' || !unicode.IsPrint(r) }) ||
 		strings.ContainsAny(string(m.Password), "\r\n"):
-		v.fault(field("username"), m.Username, "a login is one line, and its user name has no spaces and no colon",
+		v.fault(field("username"), nil, "a login is one line, and its user name has no spaces and no colon",
 			"robot-nodes")
 	case plain:
 		v.fault(field("url"), m.URL, "would carry the password over the network in clear text",

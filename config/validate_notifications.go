@@ -12,7 +12,11 @@ type notificationsValidator struct{ part }
 
 func (v notificationsValidator) validate() {
 	n := v.c.Notifications
-	if n.Receiver != "" {
+	switch {
+	case strings.Contains(n.Receiver, "://"):
+		v.fault("notifications.receiver", nil, "is an address, which is a secret of its own: the receiver is slack, discord or "+
+			"webhook", "receiver: slack, and "+secretCommand(NotificationsURL))
+	case n.Receiver != "":
 		v.oneOf("notifications.receiver", n.Receiver, Slack, Discord, Webhook, Email)
 	}
 	v.mail("notifications.email.to", n.Email.To, "ops@example.com")
