@@ -174,6 +174,20 @@ const everybody = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Actio
 	`"Resource":"arn:aws:s3:::documents/a"}]}`
 
 // A public policy is accepted only if neither the bucket nor the account blocks it.
+// TestPoliciesOfAWS attaches policies that AWS has, in two partitions.
+func TestPoliciesOfAWS(t *testing.T) {
+	c := newClient(t)
+	role := c.Make(roleType, "role", props.Map{"assumeRolePolicy": trust})
+	for _, arn := range []string{
+		"arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+		"arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore", "arn:aws:iam::123456789012:policy/team/api",
+	} {
+		if _, err := c.Try(attachmentType, arn, props.Map{"role": role.ID, "policyArn": arn}); err != nil {
+			t.Errorf("%s: %v", arn, err)
+		}
+	}
+}
+
 func TestPublicBucketPolicies(t *testing.T) {
 	for _, block := range []struct {
 		bucket, account bool

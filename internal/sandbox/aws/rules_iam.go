@@ -1,6 +1,7 @@
 package aws
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -62,14 +63,20 @@ func policyUnattached(c *call) error {
 	return nil
 }
 
-// awsPolicies are policies of AWS that the model knows.
-var awsPolicies = []string{"AmazonSSMManagedInstanceCore", "AmazonS3ReadOnlyAccess"}
+// awsPolicies are the policies of AWS that a role can have, one a line with its path. The list is that of moto 5.2.5,
+// without the policies of service-linked roles.
+//
+//go:embed policies.txt
+var awsPolicies string
 
-// checkAttachment refuses policies of AWS that the model does not know. It accepts every policy of the account itself.
+// policyARN matches the ARN of a policy; the groups are its owner, and its name with the path.
+var policyARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([^:]+):policy/(.+)$`)
+
+// checkAttachment refuses policies that AWS does not have. It accepts every policy of the account itself.
 func checkAttachment(c *call) error {
 	arn := c.Inputs.Str("policyArn")
-	name, ofAWS := strings.CutPrefix(arn, "arn:aws:iam::aws:policy/")
-	if ofAWS && slices.Contains(awsPolicies, name) || strings.HasPrefix(arn, "arn:aws:iam::"+c.number+":policy/") {
+	if parts := policyARN.FindStringSubmatch(arn); parts != nil && (parts[1] == c.number ||
+		parts[1] == "aws" && slices.Contains(strings.Fields(awsPolicies), parts[2])) {
 		return nil
 	}
 	return fmt.Errorf("NoSuchEntity: the policy %s does not exist", arn)
