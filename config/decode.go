@@ -180,6 +180,11 @@ func (d *decoder) decodeText(key string, v any, into reflect.Value) {
 	}
 	if !ok {
 		d.wrongType(key, v, into.Type())
+		switch v.(type) {
+		case json.Number, bool:
+			d.faults[len(d.faults)-1].quotable = true
+			into.SetString(quote(v))
+		}
 		return
 	}
 	bare := strings.Trim(s, `"`)

@@ -15,6 +15,9 @@ type FieldError struct {
 	Reason string
 	// Example is what to write instead: a value, or the command that sets it.
 	Example string
+
+	// quotable is for a number, true or false where text belongs. Validation goes on with the value in quotes.
+	quotable bool
 }
 
 // Error returns the fault in at most three lines: key and value, reason, example.

@@ -30,6 +30,9 @@ func TestExamplesFitTheValue(t *testing.T) {
 		"image: {generation: 20261124}":          `"20261124" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:image.generation' 20261124`,
 		`image: {generation: "\"20261124\""}`: "pulumi config set --path --type string " +
 			"'kubeadm-aws:image.generation' 20261124",
+		"cluster: {kubernetesVersion: 1.36}": `"1.36.3"`, "cluster: {cni: false}": "calico or none",
+		"maintenance: {reboots: true, start: 22}": `"02:00"`, nodesWith("{name: 7}"): "worker-3",
+		"access: {adminCidrs: [198.51.100.7/32, 10]}":           adminCommand(1),
 		"kubernetes: {apiServer: {max-requests-inflight: 600}}": `"600" in quotes, or by command: pulumi config set --path --type string 'kubeadm-aws:kubernetes.apiServer.max-requests-inflight' 600`,
 		"access: {adminCidrs: [198.51.100.7/32, 8.8.8.8]}":      "8.8.8.8/32",
 		"access: {adminCidrs: [9.9.9.9/32, ten]}":               adminCommand(1),

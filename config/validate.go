@@ -55,6 +55,10 @@ func (f *faults) fault(path string, value any, reason, example string) {
 
 // faultAt is fault for a key with its namespace.
 func (f *faults) faultAt(key string, value any, reason, example string) {
+	if i := slices.IndexFunc(f.broken, func(b FieldError) bool { return b.Key == key && b.quotable }); i >= 0 {
+		// Quotes are not enough: the text would be refused too.
+		f.broken[i].Example, f.broken[i].quotable = newFault(key, value, reason, example).Example, false
+	}
 	if !f.isRefused(key) {
 		f.found = append(f.found, newFault(key, value, reason, example))
 	}
