@@ -330,9 +330,7 @@ func (d delivery) pruned(t *testing.T, _ *stack, c *cluster) {
 	c.synced(t, "root", "api")
 }
 
-// restartApplication restarts the API, as docs/addons.md says for a changed password. A Rollout is restarted by a time
-// in it.
+// restartApplication restarts the API, as docs/addons.md says for a changed password.
 func restartApplication(t *testing.T, c *cluster) {
-	c.must(t, "--namespace", "apps", "patch", "rollout", "api", "--type", "merge", "--patch",
-		fmt.Sprintf(`{"spec":{"restartAt":%q}}`, time.Now().UTC().Format(time.RFC3339)))
+	c.must(t, "--namespace", "apps", "delete", "pods", "--selector", "app.kubernetes.io/name=api")
 }
