@@ -39,7 +39,7 @@ func valkeyConfig(settings config.Redis) string {
 func valkeyValues(cfg *config.Config, monitored bool) kube.Values {
 	memory := cfg.Addons.Redis.MaxMemoryMiB
 	resources := requests("50m", mebibytes(memory))
-	resources["limits"] = kube.Values{"memory": mebibytes(2*memory)}
+	resources["limits"] = kube.Values{"memory": mebibytes(2 * memory)}
 	return storagePlacement(cfg).onto(kube.Values{
 		"clusterDomain": cfg.Cluster.DNSDomain,
 		"auth": kube.Values{
