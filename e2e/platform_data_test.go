@@ -52,10 +52,11 @@ func redisClient(t *testing.T, _ *stack, c *cluster) {
 
 func postgreSQLConnection(t *testing.T, c *cluster, password string) (*pgx.Conn, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	url := fmt.Sprintf("postgres://%s:%s@%s/app?sslmode=require", c.secret(t, "postgresql-app", "username"), password,
+		c.outside(t, "cnpg.io/cluster", "postgresql", 5432))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	connection, err := pgx.Connect(ctx, fmt.Sprintf("postgres://%s:%s@%s/app?sslmode=require",
-		c.secret(t, "postgresql-app", "username"), password, c.outside(t, "cnpg.io/cluster", "postgresql", 5432)))
+	connection, err := pgx.Connect(ctx, url)
 	if err == nil {
 		t.Cleanup(func() { _ = connection.Close(context.Background()) })
 	}
