@@ -12,14 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"kubeadm-aws/internal/remote"
 	"kubeadm-aws/internal/sandbox/backend"
 )
 
-// keyPair is an SSH key: private in OpenSSH's format, public as authorized_keys has it.
 func keyPair(t *testing.T) (private, public string) {
 	t.Helper()
-	private, public, _ = sshKey(t)
-	return private, strings.TrimSpace(public)
+	key, err := remote.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Private, key.Public
 }
 
 func cloudConfig(privateHostKey string) string {

@@ -2,22 +2,17 @@ package driver
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"kubeadm-aws/cluster"
 	"kubeadm-aws/config"
 	"kubeadm-aws/infra"
 	"kubeadm-aws/internal/account"
-	"kubeadm-aws/internal/dockerhosts"
+	"kubeadm-aws/internal/remote"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox/backend"
 	check "kubeadm-aws/internal/verify"
@@ -127,11 +122,11 @@ func (b *imageBuilder) passwords(ctx context.Context) error {
 // build launches the builder, prepares it and saves its disk.
 func (b *imageBuilder) build(ctx context.Context) error {
 	began := time.Now()
-	login, err := newKeyPair()
+	login, err := remote.NewKey()
 	if err != nil {
 		return err
 	}
-	host, err := newKeyPair()
+	host, err := remote.NewKey()
 	if err != nil {
 		return err
 	}
@@ -149,7 +144,7 @@ func (b *imageBuilder) build(ctx context.Context) error {
 		return err
 	}
 	b.log.Info(fmt.Sprintf("The builder %s runs, from %s.", launched.Instance, launched.Base))
-	at := backend.RemoteCommand{Host: launched.Address, User: user, PrivateKey: login.private, HostKey: host.public,
+	at := backend.RemoteCommand{Host: launched.Address, User: user, PrivateKey: login.Private, HostKey: host.Public,
 		DialErrorLimit: bootDials, PerDialTimeout: bootDialTime}
 	if err := b.prepare(ctx, at); err != nil {
 		return err
@@ -173,7 +168,7 @@ func (b *imageBuilder) prepare(ctx context.Context, at backend.RemoteCommand) er
 		}
 		began := time.Now()
 		at.Command, at.Stdin = c.Text, c.Stdin
-		said, progress, err := dockerhosts.SSH(ctx, at)
+		said, progress, err := remote.Run(ctx, at)
 		if err != nil {
 			lines := strings.Split(strings.TrimSpace(progress), "\n")
 			return fmt.Errorf("%s fails on the builder: %s", c.Name,
@@ -214,31 +209,12 @@ func (b *imageBuilder) tell(saved question.ImageAnswer, took time.Duration) {
 		account.SettingOf(b.op.Stack, saved.Image)))
 }
 
-// keyPair is an SSH key: private in OpenSSH format, public in that of authorized_keys.
-type keyPair struct{ private, public string }
-
-func newKeyPair() (keyPair, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return keyPair{}, err
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		return keyPair{}, err
-	}
-	line, err := ssh.NewPublicKey(public)
-	if err != nil {
-		return keyPair{}, err
-	}
-	return keyPair{string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(line)))}, nil
-}
-
 // builderUserData is the cloud-config of a builder. Its keys are made for one build.
-func builderUserData(login, host keyPair) (string, error) {
+func builderUserData(login, host remote.Key) (string, error) {
 	text, err := json.MarshalIndent(map[string]any{
 		"hostname": "image", "ssh_deletekeys": true, "ssh_pwauth": false, "disable_root": true,
-		"ssh_keys":            map[string]string{"ed25519_private": host.private, "ed25519_public": host.public},
-		"ssh_authorized_keys": []string{login.public},
+		"ssh_keys":            map[string]string{"ed25519_private": host.Private, "ed25519_public": host.Public},
+		"ssh_authorized_keys": []string{login.Public},
 		"package_update":      false, "package_upgrade": false,
 		"power_state": map[string]any{"mode": "poweroff", "delay": builderMinutes},
 	}, "", "  ")

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/internal/remote"
 	"kubeadm-aws/internal/report"
 	"kubeadm-aws/internal/sandbox"
 )
@@ -74,11 +75,11 @@ func TestTheCommandIsImageBuild(t *testing.T) {
 
 // The user data of a builder stays readable in EC2. It holds keys that are made for this build, and ends the builder.
 func TestTheUserDataOfABuilder(t *testing.T) {
-	login, err := newKeyPair()
+	login, err := remote.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := newKeyPair()
+	host, err := remote.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +102,10 @@ func TestTheUserDataOfABuilder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))); public != host.public {
-		t.Errorf("the host key is %s, and the driver pins %s", public, host.public)
+	if public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))); public != host.Public {
+		t.Errorf("the host key is %s, and the driver pins %s", public, host.Public)
 	}
-	if strings.Contains(text, login.private) || len(data.Authorized) != 1 || data.Authorized[0] != login.public {
+	if strings.Contains(text, login.Private) || len(data.Authorized) != 1 || data.Authorized[0] != login.Public {
 		t.Errorf("the keys that may log in are %v", data.Authorized)
 	}
 	if data.Power.Mode != "poweroff" || data.Power.Delay != 60 {

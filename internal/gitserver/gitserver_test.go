@@ -3,7 +3,6 @@ package gitserver
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"kubeadm-aws/internal/remote"
 	"kubeadm-aws/internal/testenv"
 )
 
@@ -57,6 +57,10 @@ func TestARepositoryIsReadOverSSH(t *testing.T) {
 	if out, err := git("deploy-key", "-C", clone, "push", "origin", "HEAD:other"); err == nil {
 		t.Errorf("a push is accepted: %s", out)
 	}
+	other := strings.Replace(s.URL, "platform.git", "other.git", 1)
+	if out, err := git("deploy-key", "ls-remote", other); err == nil {
+		t.Errorf("the repository is read under another name: %s", out)
+	}
 	key(t, filepath.Join(dir, "other-key"))
 	if out, err := git("other-key", "ls-remote", s.URL); err == nil || !strings.Contains(out, "Permission denied") {
 		t.Errorf("another key reads: %v: %s", err, out)
@@ -69,18 +73,14 @@ func TestARepositoryIsReadOverSSH(t *testing.T) {
 // key writes a new private key and returns its public key.
 func key(t *testing.T, path string) ssh.PublicKey {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	made, err := remote.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
+	if err := os.WriteFile(path, []byte(made.Private), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
+	signer, err := ssh.ParsePrivateKey([]byte(made.Private))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-package dockerhosts
+// Package remote runs commands on machines over SSH, as the provider of pulumi-command does.
+package remote
 
 import (
 	"context"
@@ -6,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,17 +23,9 @@ const (
 	defaultPerDialTimeout = 15 * time.Second
 )
 
-// Exec runs the command with SSH, unless it is for a release that is only recorded.
-func (b *Backend) Exec(ctx context.Context, c backend.RemoteCommand) (stdout, stderr string, err error) {
-	if c.Release != "" && !slices.Contains(b.Real(), c.Release) {
-		return "", "", nil
-	}
-	return SSH(ctx, c)
-}
-
-// SSH runs the command in a session of its own connection, on any machine. It fails as the command provider does: with
+// Run runs the command in a session of its own connection. It fails as the command provider does: with
 // the status, the command text and its output; stdin is in neither.
-func SSH(ctx context.Context, c backend.RemoteCommand) (stdout, stderr string, err error) {
+func Run(ctx context.Context, c backend.RemoteCommand) (stdout, stderr string, err error) {
 	client, err := dial(ctx, c)
 	if err != nil {
 		return "", "", err

@@ -1,10 +1,7 @@
-package dockerhosts
+package remote
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"net"
 	"strings"
@@ -16,33 +13,27 @@ import (
 	"kubeadm-aws/internal/sandbox/backend"
 )
 
-// sshKey is a private key as PEM, and its public line.
-func sshKey(t *testing.T) (private, public string, signer ssh.Signer) {
+func newKey(t *testing.T) Key {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	key, err := NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if signer, err = ssh.NewSignerFromKey(key); err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(block)), string(ssh.MarshalAuthorizedKey(signer.PublicKey())), signer
+	return key
 }
 
 // The advice of the driver looks for these texts, which are those of the command provider v1.2.1 and of Go's SSH
 // client.
 func TestAFailedLoginHasTheErrorOfTheCommandProvider(t *testing.T) {
-	userKey, _, _ := sshKey(t)
-	_, hostKey, host := sshKey(t)
-	_, otherHostKey, _ := sshKey(t)
+	user, host, other := newKey(t), newKey(t), newKey(t)
+	signer, err := ssh.ParsePrivateKey([]byte(host.Private))
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
 		return nil, errors.New("not this key")
 	}}
-	server.AddHostKey(host)
+	server.AddHostKey(signer)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,12 +60,12 @@ func TestAFailedLoginHasTheErrorOfTheCommandProvider(t *testing.T) {
 		hostKey     string
 		want        string
 	}{
-		"nothing listens": {shut, 2, hostKey, "after 2 failed attempts: dial tcp 127.0.0.1:"},
-		"another host key": {open, 1, otherHostKey,
+		"nothing listens": {shut, 2, host.Public, "after 2 failed attempts: dial tcp 127.0.0.1:"},
+		"another host key": {open, 1, other.Public,
 			"after 1 failed attempts: ssh: handshake failed: ssh: host key mismatch"},
-		"another user key": {open, 1, hostKey, "after 1 failed attempts: ssh: handshake failed: ssh: unable to " +
+		"another user key": {open, 1, host.Public, "after 1 failed attempts: ssh: handshake failed: ssh: unable to " +
 			"authenticate, attempted methods [none publickey], no supported methods remain"},
-		"no limit but the time": {shut, -1, hostKey, "context deadline exceeded"},
+		"no limit but the time": {shut, -1, host.Public, "context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
@@ -84,7 +75,8 @@ func TestAFailedLoginHasTheErrorOfTheCommandProvider(t *testing.T) {
 				defer end()
 			}
 			_, err := dial(ctx, backend.RemoteCommand{
-				Host: "127.0.0.1", Port: c.port, User: "ubuntu", PrivateKey: userKey, HostKey: c.hostKey, DialErrorLimit: c.limit,
+				Host: "127.0.0.1", Port: c.port, User: "ubuntu", PrivateKey: user.Private, HostKey: c.hostKey,
+				DialErrorLimit: c.limit,
 			})
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
