@@ -152,6 +152,9 @@ func TestEveryAppOfAnEnvironmentHasAnApplication(t *testing.T) {
 					at(a, "spec", "syncPolicy", "automated", "selfHeal") != true {
 					t.Errorf("%s is not kept in sync", a)
 				}
+				if at(a, "spec", "syncPolicy", "retry", "refresh") != true {
+					t.Errorf("%s retries a bad commit after its revert", a)
+				}
 			}
 			slices.Sort(synced)
 			if want := folders(t, environment); !slices.Equal(synced, want) {
