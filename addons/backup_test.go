@@ -19,30 +19,6 @@ import (
 	"kubeadm-aws/internal/testenv"
 )
 
-// startMoto runs an independent model of AWS and returns its address.
-func startMoto(t *testing.T) string {
-	t.Helper()
-	server, err := exec.LookPath("moto_server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("moto_server is not on PATH; make test installs it")
-		}
-		t.Skip("moto_server is not on PATH; make test installs it")
-	}
-	port := testenv.FreePort(t)
-	testenv.Start(t, server, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	address := fmt.Sprintf("http://127.0.0.1:%d", port)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if answer, err := http.Get(address + "/moto-api/"); err == nil {
-			answer.Body.Close()
-			return address
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("moto does not answer after a minute")
-		}
-	}
-}
-
 // instanceMetadata answers as the metadata service of an instance with a role.
 func instanceMetadata(t *testing.T) string {
 	t.Helper()
@@ -101,7 +77,7 @@ func renewCredentials(t *testing.T, settings ...string) (secret map[string]strin
 }
 
 func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
-	secret, out, err := renewCredentials(t, "STS_ENDPOINT="+startMoto(t), "METADATA="+instanceMetadata(t))
+	secret, out, err := renewCredentials(t, "STS_ENDPOINT="+testenv.StartMoto(t), "METADATA="+instanceMetadata(t))
 	if err != nil || !strings.HasPrefix(out, "credentials until 2") {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -116,7 +92,7 @@ func TestBackupCredentialsAreThoseOfTheRole(t *testing.T) {
 
 // A role that was made a moment ago is refused for some seconds.
 func TestBackupCredentialsWaitForANewRole(t *testing.T) {
-	sts, refusals := startMoto(t), 0
+	sts, refusals := testenv.StartMoto(t), 0
 	target, err := url.Parse(sts)
 	if err != nil {
 		t.Fatal(err)
