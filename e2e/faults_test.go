@@ -24,7 +24,7 @@ func TestControlPlanesFail(t *testing.T) {
 	f := faults{s, s.cluster(t), planes}
 	deployApplication(t, f.cluster, "")
 	t.Run("their network is cut", f.networkCut)
-	if !t.Run("all are lost for good", f.majorityLost) {
+	if !t.Run("all are lost permanently", f.majorityLost) {
 		t.FailNow()
 	}
 	t.Run("a disk is full", f.diskFull)
@@ -121,8 +121,8 @@ func (f faults) majorityLost(t *testing.T) {
 	}
 	f.set(t, "backup", map[string]any{"restoreFrom": "latest"})
 	r := f.stack.must(t, "up")
-	a := asked(t, "all are lost for good")
-	t.Logf("FIGURE three control planes: all lost for good, one up of %.1f s, the API was away for at most %.1f s",
+	a := asked(t, "all are lost permanently")
+	t.Logf("FIGURE three control planes: all lost permanently, one up of %.1f s, the API was away for at most %.1f s",
 		r.took.Seconds(), float64(a.slowest)/1000)
 	a.applicationAnswered(t)
 	eventually(t, time.Minute, "all nodes Ready", func() error { return allReady(t, f.cluster, 4) })

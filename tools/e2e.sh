@@ -4,7 +4,7 @@
 #
 #   tools/e2e.sh [FLAGS OF go test]                  such as -run TestDevStack
 #   ADDONS=real tools/e2e.sh -run TestPlatform       with the add-ons' own programs
-#   FAULTS=1 tools/e2e.sh -run TestControlPlanesFail control planes that are cut off, lost for good, or without space
+#   FAULTS=1 tools/e2e.sh -run TestControlPlanesFail control planes without a network, a machine or space on their disk
 #   ROUNDS=10 tools/e2e.sh -run TestThreeControlPlanes
 #                                                    each control plane is lost ten times
 #

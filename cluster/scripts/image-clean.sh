@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Removes from a prepared machine what belongs to this machine alone, what is secret, and what only takes space. Its disk
-# then becomes an image. Afterwards nobody can log in to the machine.
+# then becomes an image. Afterwards no key can log in to the machine.
 set -euo pipefail
 
 usage() {

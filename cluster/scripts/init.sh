@@ -254,10 +254,10 @@ begin() {
   if [ -n "${PEERS:-}" ] && peer=$(member peer $wait); then
     join_cluster "$peer"
   elif [ -n "${JOINS:-}" ]; then
-    die "the API of no other control plane ($PEERS) is ready, so $NODE cannot join. Repair the others, then run pulumi up again; if they are lost for good: docs/recovery.md, \"More than half of the control planes are lost\""
+    die "the API of no other control plane ($PEERS) is ready, so $NODE cannot join. Repair the others, then run pulumi up again; if they are lost permanently: docs/recovery.md, \"More than half of the control planes are lost\""
   elif [ -n "${PEERS:-}" ] && peer=$(member alive 0); then
     # Its etcd would elect the members that it knows when they return, next to the etcd of this machine.
-    die "the control plane $peer is alive, but not ready: too few of its cluster run for a majority of etcd. $NODE begins no other cluster next to it. Start or repair the other control planes, then run pulumi up again; if they are lost for good, terminate the machine $peer too, and restore a snapshot: docs/recovery.md, \"More than half of the control planes are lost\""
+    die "the control plane $peer is alive, but not ready: too few of its cluster run for a majority of etcd. $NODE begins no other cluster next to it. Start or repair the other control planes, then run pulumi up again; if they are lost permanently, terminate the machine $peer too, and restore a snapshot: docs/recovery.md, \"More than half of the control planes are lost\""
   else
     first_init
   fi
@@ -541,7 +541,7 @@ elif [ "$wanted" != "$(cat "$STATE/init.applied" 2>/dev/null)" ] || [ -e "$STATE
   same_cluster
   # Nothing on this machine can help: etcd keeps its members, and the API answers nothing without a majority of them.
   [ -z "${PEERS:-}" ] || member majority 120 ||
-    die "etcd on $NODE has no majority: too few of the other control planes ($PEERS) run, and nothing has been changed. Start or repair those, then run pulumi up again; if they are lost for good, terminate the machine of $NODE too, and restore a snapshot: docs/recovery.md, \"More than half of the control planes are lost\""
+    die "etcd on $NODE has no majority: too few of the other control planes ($PEERS) run, and nothing has been changed. Start or repair those, then run pulumi up again; if they are lost permanently, terminate the machine of $NODE too, and restore a snapshot: docs/recovery.md, \"More than half of the control planes are lost\""
   if upgrade_begun; then upgrade; fi
   reconfigure
   exec 8>&- # members-leave.sh takes the same lock

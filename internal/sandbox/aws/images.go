@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kubeadm-aws/config"
 	"kubeadm-aws/internal/sandbox/engine"
 	"kubeadm-aws/internal/sandbox/props"
 	"kubeadm-aws/internal/sandbox/store"
@@ -29,7 +30,7 @@ func getAmi(p *Provider, _ *engine.Request, args props.Map) (props.Map, error) {
 	built := p.Account.Find(amiType, ids[0])
 	p.Account.Unlock()
 	if built != nil {
-		known, image.RootGiB = true, 20
+		known, image.RootGiB = true, config.MinVolumeSize
 		for key, value := range built.Tags() {
 			tags[key] = value
 		}

@@ -18,7 +18,7 @@ type Backend interface {
 	// Find reports the status of a machine and whether it exists. Reads and refreshes call it.
 	Find(ctx context.Context, id string) (MachineStatus, bool, error)
 	// SaveImage stops a machine and makes an image of its disk under this id. RemoveImage removes an image; it returns nil
-	// when there is none.
+	// when the image does not exist.
 	SaveImage(ctx context.Context, machineID, image string) error
 	RemoveImage(ctx context.Context, image string) error
 

@@ -78,7 +78,7 @@ func (s member) noneAlive() error {
 		if has != nil && has.State.Str("authorities") != "" && !aws.IsStopped(machine) &&
 			slices.Contains(addresses, machine.Str("privateIp")) {
 			return fmt.Errorf("init: the control plane %s is alive, but not ready: etcd has no majority. If the other control "+
-				"planes are lost for good, terminate this machine too", machine.Str("privateIp"))
+				"planes are lost permanently, terminate this machine too", machine.Str("privateIp"))
 		}
 	}
 	return nil

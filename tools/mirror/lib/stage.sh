@@ -18,6 +18,7 @@ built() {
   local code
   code=$(declare -f "$3" make_deb go_build add_image)
   result=$MIRROR_DIR/build/$1-$(printf '%s\n' "$2" "${*:3}" "$code" | sha256sum | cut -c1-12)
+  used+=("$result")
   [ -e "$result/.done" ]
 }
 
@@ -25,11 +26,7 @@ built() {
 # A result that was built from the same INPUT, ARGS and code is taken again.
 stage() {
   local name=$1 begun=$SECONDS log
-  if built "$@"; then
-    used+=("$result")
-    return
-  fi
-  used+=("$result")
+  if built "$@"; then return; fi
   shift 2
   if [ -n "${MIRROR_CACHED:-}" ]; then die "$name is not built, and MIRROR_CACHED is set"; fi
   out=$result.part
