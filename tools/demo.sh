@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows the whole way on this machine, step by step: from nothing to a platform with a released application, a second release, the
-# way back, and nothing again. AWS is simulated, the cluster is made by a real kubeadm on docker hosts, and the add-ons, the Git
+# Shows everything on this machine, step by step: a platform from nothing, an application on it, a second release, its rollback, and
+# the removal of everything. AWS is simulated, the cluster is made by a real kubeadm on docker hosts, and the add-ons, the Git
 # server and the application run for real. docs/platform-on-hosts.md says what stands in for what.
 #
 #   tools/demo.sh            all steps; what an earlier run left is removed first
@@ -42,16 +42,16 @@ TEXT
       cat <<'TEXT'
 The platform, from an empty account
 What  The driver creates all resources: network, four machines, a cluster by kubeadm, add-ons by Helm.
-Why   One program makes everything in the order of its dependencies. What does not depend on each other is made at once.
+Why   One program creates everything in the order of its dependencies. Independent resources are created at the same time.
 Look  The first lines say which charts run for real. The plan says how long the same takes on AWS.
 AWS   pulumi up
 TEXT
       ;;
     verify)
       cat <<'TEXT'
-Is it well?
+The check
 What  The driver checks every part, also as a client of the data services, and waits until Argo CD has deployed.
-Why   "Created" is not "works". A pipeline takes back an up that is not found well.
+Why   A created resource may not work. A pipeline rolls back an up whose check fails.
 Look  The line "argo cd": the root Application, the API and the worker are synced and healthy.
 AWS   go run ./cmd/kubeadm-aws verify --stack dev --cloud aws --wait 10m
 TEXT
@@ -78,17 +78,17 @@ TEXT
       cat <<'TEXT'
 Back to version one
 What  A commit sets the digest that the environment had before.
-Why   The way back is a release like any other, and Git keeps who did it and when.
-Look  The same command finds the digest by the history. A digest that was taken back is not released again by it.
+Why   A rollback is a release like any other, and Git records who made it and when.
+Look  The command finds the digest in the history. It never releases a digest that was rolled back.
 AWS   tools/app-release.sh rollback dev
 TEXT
       ;;
     destroy)
       cat <<'TEXT'
-Nothing again
+The removal
 What  The driver removes everything in the opposite order: applications, add-ons and their volumes, machines, network.
 Why   A controller that is removed too early leaves load balancers and volumes behind, which cost money.
-Look  The receipt: "left 0". Then docker is asked, which does not believe the receipt.
+Look  The receipt: "left 0". Then docker lists what it still has of the stack.
 AWS   pulumi destroy
 TEXT
       ;;

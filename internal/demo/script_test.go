@@ -202,7 +202,7 @@ func TestDemoTellsAllSteps(t *testing.T) {
 	if code != 0 || c.has(".demo") || len(c.calls()) > 0 {
 		t.Fatalf("the list ends with %d, or does something:\n%s", code, out)
 	}
-	inOrder(t, out, "== 1 of 7  Settings", "== 2 of 7", "== 3 of 7", "== 4 of 7", "== 5 of 7", "== 6 of 7", "== 7 of 7  Nothing again")
+	inOrder(t, out, "== 1 of 7  Settings", "== 2 of 7", "== 3 of 7", "== 4 of 7", "== 5 of 7", "== 6 of 7", "== 7 of 7  The removal")
 	for _, word := range []string{"What  ", "Why   ", "Look  ", "AWS   "} {
 		if got := strings.Count(out, "\n"+word); got != 7 {
 			t.Errorf("%d steps have %q", got, word)
